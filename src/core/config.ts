@@ -1,0 +1,365 @@
+/**
+ * The configuration of a deployment: its defaults, its bounds, and the reading of what a caller gave.
+ * Every violated bound names its field; a configuration that exists satisfies all of them.
+ * Names and defaults are those of the contract (spec: CanaryConfig, PromotionCriteria).
+ */
+import { createHash } from 'node:crypto';
+import { Decimal, decimal, formatDecimal } from './decimal.ts';
+import type { Parsed, Violation } from './violation.ts';
+
+/** What profit is measured on: PnL over the capital of each side, or dollars for sides of equal capital. */
+export const PNL_BASES = ['RETURN_ON_CAPITAL', 'USD'] as const;
+export type PnlBasis = (typeof PNL_BASES)[number];
+
+/** How much the sequential test weighs in a decision. */
+export const EVIDENCE_MODES = ['AUTO', 'REQUIRED', 'OFF'] as const;
+export type EvidenceMode = (typeof EVIDENCE_MODES)[number];
+
+/** Who opens the way from one step of the ramp to the next. */
+export const STEP_GATES = ['AUTO', 'MANUAL'] as const;
+export type StepGate = (typeof STEP_GATES)[number];
+
+/** What the end of an observation does with `CONTINUE` or `MANUAL_REVIEW`. */
+export const INCONCLUSIVE_ACTIONS = ['WAIT', 'EXTEND', 'ROLLBACK'] as const;
+export type InconclusiveAction = (typeof INCONCLUSIVE_ACTIONS)[number];
+
+export const GUARDRAILS = [
+  'maxLossUsd',
+  'maxLossPercent',
+  'maxDrawdown',
+  'maxErrorRate',
+  'maxStaleSeconds',
+] as const;
+export type GuardrailName = (typeof GUARDRAILS)[number];
+
+/** Thresholds of the gates. Ratios have no unit; `drawdownFloor` is a fraction of capital. */
+export interface PromotionCriteria {
+  readonly minPnlRatio: Decimal;
+  readonly maxDrawdownRatio: Decimal;
+  readonly minSharpeRatio: Decimal;
+  readonly minWinRateRatio: Decimal;
+  readonly minTrades: number;
+  readonly maxErrorRate: Decimal;
+  readonly requirePositivePnl: boolean;
+  readonly pnlBasis: PnlBasis;
+  readonly drawdownFloor: Decimal;
+}
+
+/** Settings of the sequential test: `alpha` is its error rate, `minSamples` the pairs it needs before it speaks. */
+export interface EvidenceConfig {
+  readonly mode: EvidenceMode;
+  readonly alpha: number;
+  readonly minSamples: number;
+}
+
+/** Absolute limits; `null` switches one off. `breaches`: how many looks in a row must see the limit broken. */
+export interface GuardrailsConfig {
+  readonly maxLossUsd: Decimal | null;
+  /** Percent of the canary's capital. */
+  readonly maxLossPercent: Decimal | null;
+  /** Fraction of capital: 0.1 is ten percent. */
+  readonly maxDrawdown: Decimal | null;
+  readonly maxErrorRate: Decimal | null;
+  readonly maxStaleSeconds: number | null;
+  readonly breaches: Readonly<Record<GuardrailName, number>>;
+}
+
+/** One step of the ramp: this share of the capital for so many minutes. */
+export interface Step {
+  readonly canaryPercent: Decimal;
+  readonly minutes: number;
+  readonly gate: StepGate;
+}
+
+export interface CanaryConfig {
+  /** Share of the first step, in percent of the total capital. */
+  readonly canaryPercent: Decimal;
+  /** Length of the whole ramp. */
+  readonly observationPeriodMinutes: number;
+  readonly autoPromote: boolean;
+  readonly autoRollback: boolean;
+  readonly promotionCriteria: PromotionCriteria;
+  readonly checkIntervalSeconds: number;
+  readonly emitEvents: boolean;
+  readonly evidence: EvidenceConfig;
+  readonly guardrails: GuardrailsConfig;
+  /** At least one; `canaryPercent` and `observationPeriodMinutes` alone are the ramp of one step. */
+  readonly steps: readonly Step[];
+  readonly onInconclusive: InconclusiveAction;
+  readonly maxExtensions: number;
+  readonly earlyPromote: boolean;
+  /** A provider of the server's configuration file, or `null` when bots report. */
+  readonly metricsProvider: string | null;
+}
+
+type Given<T> = { readonly [K in keyof T]?: T[K] | null | undefined };
+
+/** A configuration as a caller gives it: whatever is left out (or null) takes its default. */
+export interface CanaryConfigInput
+  extends Given<
+    Omit<CanaryConfig, 'canaryPercent' | 'promotionCriteria' | 'evidence' | 'guardrails' | 'steps'>
+  > {
+  readonly canaryPercent?: Decimal | number | null | undefined;
+  readonly promotionCriteria?: Given<PromotionCriteria> | null | undefined;
+  readonly evidence?: Given<EvidenceConfig> | null | undefined;
+  readonly guardrails?: GuardrailsInput | null | undefined;
+  readonly steps?: readonly StepInput[] | null | undefined;
+}
+
+/** Here `null` is a value: it switches that guardrail off. */
+export interface GuardrailsInput {
+  readonly maxLossUsd?: Decimal | null | undefined;
+  readonly maxLossPercent?: Decimal | null | undefined;
+  readonly maxDrawdown?: Decimal | null | undefined;
+  readonly maxErrorRate?: Decimal | null | undefined;
+  readonly maxStaleSeconds?: number | null | undefined;
+  readonly breaches?: Given<Record<GuardrailName, number>> | null | undefined;
+}
+
+export interface StepInput {
+  readonly canaryPercent: Decimal;
+  readonly minutes: number;
+  readonly gate?: StepGate | null | undefined;
+}
+
+/** The longest observation: a year and a day. */
+const MAX_OBSERVATION_MINUTES = 366 * 24 * 60;
+const MAX_STEPS = 50;
+
+/** The defaults of the contract and of the decision rule. */
+const DEFAULTS = {
+  canaryPercent: decimal(10),
+  observationPeriodMinutes: 60,
+  checkIntervalSeconds: 60,
+  promotionCriteria: {
+    minPnlRatio: decimal('0.9'),
+    maxDrawdownRatio: decimal('1.2'),
+    minSharpeRatio: decimal('0.8'),
+    minWinRateRatio: decimal('0.8'),
+    minTrades: 5,
+    maxErrorRate: decimal('0.1'),
+    requirePositivePnl: false,
+    pnlBasis: 'RETURN_ON_CAPITAL',
+    drawdownFloor: decimal('0.01'),
+  },
+  evidence: { mode: 'AUTO', alpha: 0.05, minSamples: 20 },
+  maxLossPercent: decimal(20),
+  staleChecks: 5,
+  maxExtensions: 3,
+} as const;
+
+/** Collects violations while fields are read; each reader answers the value, or the default beside a violation. */
+class Reader {
+  readonly violations: Violation[] = [];
+
+  refuse(path: readonly string[], message: string): void {
+    this.violations.push({ path, message });
+  }
+
+  decimal(path: readonly string[], value: Decimal, min: string, max: string): Decimal {
+    if (!value.isFinite()) this.refuse(path, `must be a finite number, got ${value.toString()}`);
+    else if (value.lt(min) || value.gt(max)) {
+      this.refuse(path, `must be between ${min} and ${max}, got ${formatDecimal(value)}`);
+    }
+    return value;
+  }
+
+  integer(path: readonly string[], value: number, min: number, max: number): number {
+    if (!Number.isInteger(value)) this.refuse(path, `must be a whole number, got ${value}`);
+    else if (value < min || value > max) this.refuse(path, `must be between ${min} and ${max}, got ${value}`);
+    return value;
+  }
+}
+
+/**
+ * Reads a configuration, fills in defaults and checks every bound.
+ * @param path where the configuration stands in the caller's input, for the paths of violations
+ */
+export function parseConfig(
+  input: CanaryConfigInput = {},
+  path: readonly string[] = ['config'],
+): Parsed<CanaryConfig> {
+  const read = new Reader();
+  const at = (...names: string[]) => [...path, ...names];
+
+  const interval = read.integer(
+    at('checkIntervalSeconds'),
+    input.checkIntervalSeconds ?? DEFAULTS.checkIntervalSeconds,
+    10,
+    86_400,
+  );
+  const { steps, canaryPercent, observationPeriodMinutes } = readRamp(read, input, at);
+  if (interval > observationPeriodMinutes * 60) {
+    read.refuse(
+      at('checkIntervalSeconds'),
+      `must not be longer than the observation period (${observationPeriodMinutes * 60} s), got ${interval}`,
+    );
+  }
+  const config: CanaryConfig = {
+    canaryPercent,
+    observationPeriodMinutes,
+    autoPromote: input.autoPromote ?? true,
+    autoRollback: input.autoRollback ?? true,
+    promotionCriteria: readCriteria(read, input.promotionCriteria ?? {}, at),
+    checkIntervalSeconds: interval,
+    emitEvents: input.emitEvents ?? true,
+    evidence: readEvidence(read, input.evidence ?? {}, at),
+    guardrails: readGuardrails(read, input.guardrails ?? {}, interval, at),
+    steps,
+    onInconclusive: input.onInconclusive ?? 'WAIT',
+    maxExtensions: read.integer(at('maxExtensions'), input.maxExtensions ?? DEFAULTS.maxExtensions, 0, 100),
+    earlyPromote: input.earlyPromote ?? false,
+    metricsProvider: input.metricsProvider ?? null,
+  };
+  return read.violations.length > 0
+    ? { ok: false, violations: read.violations }
+    : { ok: true, value: config };
+}
+
+type At = (...names: string[]) => string[];
+
+function readRamp(read: Reader, input: CanaryConfigInput, at: At) {
+  const percent =
+    input.canaryPercent === undefined || input.canaryPercent === null
+      ? null
+      : new Decimal(input.canaryPercent);
+  const minutes = input.observationPeriodMinutes ?? null;
+  if (!input.steps) {
+    const canaryPercent = read.decimal(at('canaryPercent'), percent ?? DEFAULTS.canaryPercent, '1', '50');
+    const observationPeriodMinutes = read.integer(
+      at('observationPeriodMinutes'),
+      minutes ?? DEFAULTS.observationPeriodMinutes,
+      5,
+      MAX_OBSERVATION_MINUTES,
+    );
+    const steps: Step[] = [{ canaryPercent, minutes: observationPeriodMinutes, gate: 'AUTO' }];
+    return { steps, canaryPercent, observationPeriodMinutes };
+  }
+  return readSteps(read, input.steps, percent, minutes, at);
+}
+
+function readSteps(
+  read: Reader,
+  given: readonly StepInput[],
+  percent: Decimal | null,
+  minutes: number | null,
+  at: At,
+) {
+  if (given.length === 0 || given.length > MAX_STEPS) {
+    read.refuse(at('steps'), `must have between 1 and ${MAX_STEPS} steps, got ${given.length}`);
+  }
+  const steps = given.map((step, index): Step => {
+    const here = (name: string) => at('steps', String(index), name);
+    const max = index === given.length - 1 ? '100' : '50';
+    const canaryPercent = read.decimal(here('canaryPercent'), step.canaryPercent, '1', max);
+    const before = given[index - 1];
+    if (before && canaryPercent.lte(before.canaryPercent)) {
+      read.refuse(here('canaryPercent'), `must rise from step to step, got ${formatDecimal(canaryPercent)}`);
+    }
+    return {
+      canaryPercent,
+      minutes: read.integer(here('minutes'), step.minutes, 1, MAX_OBSERVATION_MINUTES),
+      gate: step.gate ?? 'AUTO',
+    };
+  });
+  const total = steps.reduce((sum, step) => sum + step.minutes, 0);
+  const first = steps[0]?.canaryPercent ?? DEFAULTS.canaryPercent;
+  if (total < 5 || total > MAX_OBSERVATION_MINUTES) {
+    read.refuse(
+      at('steps'),
+      `must last between 5 and ${MAX_OBSERVATION_MINUTES} minutes together, got ${total}`,
+    );
+  }
+  if (percent && !percent.eq(first)) {
+    read.refuse(at('canaryPercent'), `must be left out or equal the first step's (${formatDecimal(first)})`);
+  }
+  if (minutes !== null && minutes !== total) {
+    read.refuse(at('observationPeriodMinutes'), `must be left out or equal the sum of the steps (${total})`);
+  }
+  return { steps, canaryPercent: first, observationPeriodMinutes: total };
+}
+
+function readCriteria(read: Reader, given: Given<PromotionCriteria>, at: At): PromotionCriteria {
+  const d = DEFAULTS.promotionCriteria;
+  const here = (name: string) => at('promotionCriteria', name);
+  return {
+    minPnlRatio: read.decimal(here('minPnlRatio'), given.minPnlRatio ?? d.minPnlRatio, '0', '10'),
+    maxDrawdownRatio: read.decimal(
+      here('maxDrawdownRatio'),
+      given.maxDrawdownRatio ?? d.maxDrawdownRatio,
+      '0',
+      '1000',
+    ),
+    minSharpeRatio: read.decimal(here('minSharpeRatio'), given.minSharpeRatio ?? d.minSharpeRatio, '0', '10'),
+    minWinRateRatio: read.decimal(
+      here('minWinRateRatio'),
+      given.minWinRateRatio ?? d.minWinRateRatio,
+      '0',
+      '10',
+    ),
+    minTrades: read.integer(here('minTrades'), given.minTrades ?? d.minTrades, 0, 1_000_000),
+    maxErrorRate: read.decimal(here('maxErrorRate'), given.maxErrorRate ?? d.maxErrorRate, '0', '1000'),
+    requirePositivePnl: given.requirePositivePnl ?? d.requirePositivePnl,
+    pnlBasis: given.pnlBasis ?? d.pnlBasis,
+    drawdownFloor: read.decimal(here('drawdownFloor'), given.drawdownFloor ?? d.drawdownFloor, '0', '1'),
+  };
+}
+
+function readEvidence(read: Reader, given: Given<EvidenceConfig>, at: At): EvidenceConfig {
+  const alpha = given.alpha ?? DEFAULTS.evidence.alpha;
+  if (!(alpha >= 0.0001 && alpha <= 0.2)) {
+    read.refuse(at('evidence', 'alpha'), `must be between 0.0001 and 0.2, got ${alpha}`);
+  }
+  return {
+    mode: given.mode ?? DEFAULTS.evidence.mode,
+    alpha,
+    minSamples: read.integer(
+      at('evidence', 'minSamples'),
+      given.minSamples ?? DEFAULTS.evidence.minSamples,
+      2,
+      1_000_000,
+    ),
+  };
+}
+
+function readGuardrails(read: Reader, given: GuardrailsInput, interval: number, at: At): GuardrailsConfig {
+  const here = (...names: string[]) => at('guardrails', ...names);
+  const limit = (name: 'maxLossUsd' | 'maxLossPercent' | 'maxDrawdown' | 'maxErrorRate', max: string) => {
+    const fallback = name === 'maxLossPercent' ? DEFAULTS.maxLossPercent : null;
+    const value = given[name] === undefined ? fallback : given[name];
+    if (value === null) return null;
+    if (value.isFinite() && value.lte(0)) {
+      read.refuse(here(name), `must be above 0 (null switches it off), got ${formatDecimal(value)}`);
+      return value;
+    }
+    return read.decimal(here(name), value, '0', max);
+  };
+  const stale = given.maxStaleSeconds === undefined ? DEFAULTS.staleChecks * interval : given.maxStaleSeconds;
+  const breaches = (name: GuardrailName) =>
+    read.integer(here('breaches', name), given.breaches?.[name] ?? 1, 1, 1000);
+  return {
+    maxLossUsd: limit('maxLossUsd', '99999999999999999999'),
+    maxLossPercent: limit('maxLossPercent', '1000'),
+    maxDrawdown: limit('maxDrawdown', '10'),
+    maxErrorRate: limit('maxErrorRate', '1000'),
+    maxStaleSeconds:
+      stale === null ? null : read.integer(here('maxStaleSeconds'), stale, interval, 366 * 86_400),
+    breaches: {
+      maxLossUsd: breaches('maxLossUsd'),
+      maxLossPercent: breaches('maxLossPercent'),
+      maxDrawdown: breaches('maxDrawdown'),
+      maxErrorRate: breaches('maxErrorRate'),
+      maxStaleSeconds: breaches('maxStaleSeconds'),
+    },
+  };
+}
+
+/** The number of checks the whole ramp plans: `N` of the evidence formula before its floor of 20. */
+export function plannedChecks(config: CanaryConfig): number {
+  return Math.ceil((config.observationPeriodMinutes * 60) / config.checkIntervalSeconds);
+}
+
+/** Sixteen hex digits that change with any setting: which policy made a decision. */
+export function configHash(config: CanaryConfig): string {
+  return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,109 @@
+/**
+ * A deployment as one JSON document: its log, its latest metrics and its samples. The log is the deployment, so a
+ * round trip loses nothing; the summary at the top is for people and must agree with the log.
+ */
+import { z } from 'zod';
+import { bySide, countCodec, instantCodec, sideMetricsCodec } from './codec.ts';
+import { DECISIONS } from './comparison.ts';
+import { configHash, GUARDRAILS, parseConfig } from './config.ts';
+import { type DeploymentState, STATUSES } from './deployment.ts';
+import { type CanaryEvent, eventCodec } from './events.ts';
+import { replay } from './evolve.ts';
+import type { BreachCounts } from './guardrails.ts';
+import type { MetricsBySide } from './metrics.ts';
+import type { Parsed, Violation } from './violation.ts';
+
+export const DOCUMENT_FORMAT = 'serin/deployment';
+export const DOCUMENT_VERSION = 1;
+
+const sampleCodec = z.strictObject({
+  check: countCodec,
+  at: instantCodec,
+  decision: z.enum(DECISIONS),
+  metrics: bySide(sideMetricsCodec.nullable()),
+});
+/** What a check saw of both sides, and what the comparison said then. */
+export type Sample = Readonly<z.output<typeof sampleCodec>>;
+
+const documentCodec = z.strictObject({
+  format: z.literal(DOCUMENT_FORMAT),
+  version: z.literal(DOCUMENT_VERSION),
+  deployment: z.strictObject({
+    id: z.string(),
+    strategyId: z.string(),
+    chain: z.string(),
+    stableVersionId: z.string(),
+    canaryVersionId: z.string(),
+    status: z.enum(STATUSES),
+    revision: countCodec,
+    configHash: z.string(),
+  }),
+  metrics: bySide(sideMetricsCodec.nullable()),
+  breaches: z.record(z.enum(GUARDRAILS), countCodec),
+  samples: z.array(sampleCodec).readonly(),
+  events: z.array(eventCodec).min(1).readonly(),
+});
+
+/** All that Serin knows of a deployment. */
+export interface Archive {
+  readonly state: DeploymentState;
+  readonly metrics: MetricsBySide;
+  readonly breaches: BreachCounts;
+  readonly samples: readonly Sample[];
+  readonly events: readonly CanaryEvent[];
+}
+
+export type DeploymentDocument = z.input<typeof documentCodec>;
+
+/** Writes the document. */
+export function toDocument({ state, metrics, breaches, samples, events }: Archive): DeploymentDocument {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision, config } = state;
+  const summary = { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision };
+  return z.encode(documentCodec, {
+    format: DOCUMENT_FORMAT,
+    version: DOCUMENT_VERSION,
+    deployment: { ...summary, configHash: configHash(config) },
+    metrics,
+    breaches,
+    samples,
+    events,
+  });
+}
+
+/**
+ * Reads a document that may come from anywhere: every field is checked, the configuration's bounds too, and the log
+ * must replay to the state that the summary names.
+ */
+export function fromDocument(document: unknown, path: readonly string[] = ['document']): Parsed<Archive> {
+  const read = z.safeDecode(documentCodec, document as DeploymentDocument);
+  if (!read.success) {
+    const violations = read.error.issues.map(
+      (issue): Violation => ({
+        path: [...path, ...issue.path.map(String)],
+        message: issue.message,
+      }),
+    );
+    return { ok: false, violations };
+  }
+  const { deployment, metrics, breaches, samples, events } = read.data;
+  const refuse = (message: string, ...at: string[]): Parsed<Archive> => ({
+    ok: false,
+    violations: [{ path: [...path, ...at], message }],
+  });
+  let state: DeploymentState;
+  try {
+    state = replay(events);
+  } catch (error) {
+    return refuse(`does not replay: ${error instanceof Error ? error.message : String(error)}`, 'events');
+  }
+  const config = parseConfig(state.config, [...path, 'events', '0', 'config']);
+  if (!config.ok) return config;
+  const derived: DeploymentDocument['deployment'] = toDocument({ ...read.data, state }).deployment;
+  for (const [field, value] of Object.entries(deployment)) {
+    const replayed = Object.entries(derived).find(([name]) => name === field)?.[1];
+    if (replayed !== value) {
+      return refuse(`is ${String(value)}, but the events lead to ${String(replayed)}`, 'deployment', field);
+    }
+  }
+  return { ok: true, value: { state, metrics, breaches, samples, events } };
+}

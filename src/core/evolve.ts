@@ -1,0 +1,290 @@
+/** How an event changes a deployment: the only way a state comes to be. Replaying the log gives the state row. */
+import { type Allocation, type BySide, requestedUsd, splitCapital } from './capital.ts';
+import type { Decimal } from './decimal.ts';
+import {
+  type DeploymentState,
+  type Ended,
+  forSides,
+  freshObservation,
+  isWatched,
+  type Observation,
+  type ReturnBasis,
+  type Running,
+  type Watched,
+} from './deployment.ts';
+import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
+import { addPair } from './evidence.ts';
+
+type EventOf<K extends CanaryEvent['type']> = Extract<CanaryEvent, { type: K }>;
+
+/** The state after one more event. Throws on an event that cannot follow: a corrupt log, never a user's mistake. */
+export function evolve(before: DeploymentState | null, event: CanaryEvent): DeploymentState {
+  if (!before) {
+    if (event.type !== 'DEPLOYMENT_CREATED') throw new Error(`the log begins with ${event.type}`);
+    return created(event);
+  }
+  if (event.no !== before.eventCount + 1) {
+    throw new Error(`event ${event.no} of ${before.id} follows event ${before.eventCount}`);
+  }
+  return { ...apply(before, event), revision: event.revision, eventCount: event.no };
+}
+
+/** The state that a log leads to. Throws on an empty or corrupt log. */
+export function replay(events: Iterable<CanaryEvent>): DeploymentState {
+  let state: DeploymentState | null = null;
+  for (const event of events) state = evolve(state, event);
+  if (!state) throw new Error('the log is empty');
+  return state;
+}
+
+/** Numbers what a command decided and applies it: the events to append, and the state they lead to. */
+export function record(
+  before: DeploymentState | null,
+  bodies: readonly EventBody[],
+  by: { readonly at: number; readonly actor: string },
+): { readonly state: DeploymentState | null; readonly events: readonly CanaryEvent[] } {
+  const revision = (before?.revision ?? 0) + (bodies.every(isObservation) ? 0 : 1);
+  const first = (before?.eventCount ?? 0) + 1;
+  const events = bodies.map((body, index): CanaryEvent => ({ ...body, ...by, no: first + index, revision }));
+  return { state: events.reduce<DeploymentState | null>(evolve, before), events };
+}
+
+function created(event: EventOf<'DEPLOYMENT_CREATED'>): DeploymentState {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config, at, actor, revision, no } = event;
+  return {
+    status: 'PENDING',
+    id,
+    strategyId,
+    chain,
+    stableVersionId,
+    canaryVersionId,
+    config,
+    createdAt: at,
+    createdBy: actor,
+    revision,
+    eventCount: no,
+  };
+}
+
+function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
+  switch (event.type) {
+    case 'CANARY_CANCELLED':
+      return ended(state, 'CANCELLED', event.at);
+    case 'ALLOCATION_REQUESTED':
+      return requested(state, event);
+    case 'ALLOCATION_ACKNOWLEDGED':
+      return acknowledged(state, event);
+    case 'CANARY_STARTED':
+      if (state.status !== 'PENDING') return impossible(state, event);
+      return started(state, event);
+    case 'DEPLOYMENT_CREATED':
+      return impossible(state, event);
+  }
+  if (!isWatched(state)) return impossible(state, event);
+  return applyWatched(state, event);
+}
+
+function applyWatched(
+  state: Watched,
+  event: Exclude<
+    CanaryEvent,
+    EventOf<
+      | 'CANARY_CANCELLED'
+      | 'ALLOCATION_REQUESTED'
+      | 'ALLOCATION_ACKNOWLEDGED'
+      | 'CANARY_STARTED'
+      | 'DEPLOYMENT_CREATED'
+    >
+  >,
+): DeploymentState {
+  switch (event.type) {
+    case 'CANARY_METRICS_UPDATED':
+      return withObservation(state, sampled(state, event));
+    case 'METRICS_UNAVAILABLE': {
+      const { check, silentMs, at } = event;
+      return withObservation(state, { checks: check, silentMs, lastCheckAt: at });
+    }
+    case 'CANARY_PAUSED':
+      return { ...running(state), status: 'PAUSED', pausedAt: event.at };
+    case 'CANARY_RESUMED':
+      return resumed(state, event);
+    case 'OBSERVATION_EXTENDED':
+      return extended(state, event);
+    case 'STEP_STARTED':
+      return stepStarted(state, event);
+    case 'GUARDRAIL_TRIPPED':
+      return withObservation(state, { tripped: true });
+    case 'DECISION_MADE':
+      return state;
+    case 'CANARY_OBSERVATION_COMPLETE':
+      if (!event.waits) return state;
+      return {
+        ...running(state),
+        status: 'OBSERVATION_COMPLETE',
+        completedAt: event.at,
+        decision: event.decision,
+      };
+    case 'CANARY_PROMOTED':
+      return ended(state, 'PROMOTED', event.at);
+    case 'CANARY_ROLLED_BACK':
+      return ended(state, 'ROLLED_BACK', event.at);
+    case 'CANARY_FAILED':
+      return ended(state, 'FAILED', event.at);
+  }
+}
+
+function impossible(state: DeploymentState, event: CanaryEvent): never {
+  throw new Error(`event ${event.no} of ${state.id}: ${event.type} cannot follow in status ${state.status}`);
+}
+
+function withObservation(state: Watched, change: Partial<Observation>): Watched {
+  return { ...state, observation: { ...state.observation, ...change } };
+}
+
+/** The parts of a watched deployment that every status shares, as a running one. */
+function running(state: Watched): Running {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config } = state;
+  const { createdAt, createdBy, revision, eventCount, observation, allocation } = state;
+  return {
+    status: 'RUNNING',
+    id,
+    strategyId,
+    chain,
+    stableVersionId,
+    canaryVersionId,
+    config,
+    createdAt,
+    createdBy,
+    revision,
+    eventCount,
+    observation,
+    allocation,
+  };
+}
+
+function ended(state: DeploymentState, status: Ended['status'], endedAt: number): Ended {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config } = state;
+  const { createdAt, createdBy, revision, eventCount } = state;
+  const trial = { id, strategyId, chain, stableVersionId, canaryVersionId, config };
+  return {
+    ...trial,
+    createdAt,
+    createdBy,
+    revision,
+    eventCount,
+    status,
+    endedAt,
+    observation: state.status === 'PENDING' ? null : state.observation,
+    allocation: state.status === 'PENDING' ? null : state.allocation,
+  };
+}
+
+function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Running {
+  const [first] = state.config.steps;
+  if (!first) throw new Error(`${state.id} has no step`);
+  const { at, capitalUsd, canaryPercent } = event;
+  const split = splitCapital(capitalUsd, canaryPercent);
+  return {
+    ...state,
+    status: 'RUNNING',
+    observation: freshObservation(at, first.minutes, { CANARY: split.canaryUsd, STABLE: split.stableUsd }),
+    allocation: {
+      ...split,
+      number: 1,
+      cause: 'DEPLOY',
+      canaryPercent,
+      requestedAt: at,
+      acknowledged: { CANARY: null, STABLE: null },
+    },
+  };
+}
+
+/** A new request; while the trial goes on, returns are computed on it from now on. */
+function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
+  if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
+  const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
+  const { acknowledged } = state.allocation;
+  const request = { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd };
+  const allocation: Allocation = { ...request, requestedAt: at, acknowledged };
+  if (!isWatched(state)) return { ...state, allocation };
+  const { basis } = state.observation;
+  const rebased = forSides((side) => ({ ...basis[side], capitalUsd: requestedUsd(allocation, side) }));
+  return { ...withObservation(state, { basis: rebased }), allocation };
+}
+
+/** A side says what it holds; for the request in force, its returns are computed on that. */
+function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
+  if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
+  const { side, number, heldUsd, at } = event;
+  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at } };
+  const allocation: Allocation = { ...state.allocation, acknowledged: answers };
+  if (!isWatched(state)) return { ...state, allocation };
+  const { basis } = state.observation;
+  const rebased = { ...basis, [side]: { ...basis[side], capitalUsd: heldUsd } };
+  return { ...withObservation(state, { basis: rebased }), allocation };
+}
+
+/** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
+function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
+  const { check, silentMs, at, netPnlUsd } = event;
+  const looked = { checks: check, silentMs, lastCheckAt: at };
+  const { CANARY: canary, STABLE: stable } = netPnlUsd;
+  if (canary === null || stable === null) return looked;
+  const { sampled: before, basis, evidence } = state.observation;
+  const change = (from: Decimal, to: Decimal, capital: Decimal) => {
+    const gained = to.minus(from);
+    return gained.isZero() ? 0 : gained.div(capital).toNumber();
+  };
+  const rc = change(before.CANARY, canary, basis.CANARY.capitalUsd);
+  const rs = change(before.STABLE, stable, basis.STABLE.capitalUsd);
+  const rho = state.config.promotionCriteria.minPnlRatio.toNumber();
+  const finite = Number.isFinite(rc) && Number.isFinite(rs);
+  return {
+    ...looked,
+    sampled: { CANARY: canary, STABLE: stable },
+    evidence: finite ? addPair(evidence, rc, rs, rho) : evidence,
+  };
+}
+
+function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {
+  const { step } = state.observation;
+  const moved = { ...step, endsAt: step.endsAt + pausedMs };
+  const observation = { ...state.observation, step: moved, lastCheckAt: at };
+  return { ...running(state), observation };
+}
+
+function extended(state: Watched, { minutes, at }: EventOf<'OBSERVATION_EXTENDED'>): Running {
+  const { step, extensions } = state.observation;
+  return {
+    ...running(state),
+    observation: {
+      ...state.observation,
+      step: { ...step, endsAt: at + minutes * 60_000 },
+      extensions: extensions + 1,
+      silentMs: { CANARY: 0, STABLE: 0 },
+      lastCheckAt: at,
+      tripped: false,
+    },
+  };
+}
+
+function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
+  const { step: index, minutes, at, netPnlUsd } = event;
+  const { basis } = state.observation;
+  const closed: BySide<ReturnBasis> = forSides((side) => {
+    const { capitalUsd, pnlFromUsd, returnBefore } = basis[side];
+    const gained = netPnlUsd[side].minus(pnlFromUsd);
+    const earned = gained.isZero() ? gained : gained.div(capitalUsd);
+    return { capitalUsd, pnlFromUsd: netPnlUsd[side], returnBefore: returnBefore.plus(earned) };
+  });
+  return {
+    ...running(state),
+    observation: {
+      ...state.observation,
+      step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
+      basis: closed,
+      lastCheckAt: at,
+      tripped: false,
+    },
+  };
+}

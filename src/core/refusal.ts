@@ -1,0 +1,25 @@
+/** Answers that are no: a refusal is a value, and nothing has changed. */
+
+export const REFUSAL_CODES = [
+  'INVALID_INPUT',
+  'NOT_FOUND',
+  'INVALID_TRANSITION',
+  'STRATEGY_BUSY',
+  'STALE_STABLE_VERSION',
+  'REVISION_CONFLICT',
+  'IDEMPOTENCY_KEY_REUSED',
+  'ALREADY_EXISTS',
+] as const;
+export type RefusalCode = (typeof REFUSAL_CODES)[number];
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** What was wrong and what to do next. */
+  readonly message: string;
+  /** The input field to blame, from the root of the input; empty when none is. */
+  readonly path: readonly string[];
+}
+
+export function refusal(code: RefusalCode, message: string, path: readonly string[] = []): Refusal {
+  return { code, message, path };
+}
