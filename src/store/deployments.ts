@@ -1,0 +1,230 @@
+/** Deployments: reading one, locking one, writing one, and pages of many by keyset. */
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
+import { alias } from 'drizzle-orm/pg-core';
+import type { CanaryStatus, DeploymentState } from '../core/deployment.ts';
+import type { BreachCounts } from '../core/guardrails.ts';
+import type { MetricsBySide } from '../core/metrics.ts';
+import type { Queries } from './database.ts';
+import { rowToBreaches, rowToMetrics, rowToState, stateToColumns } from './rows.ts';
+import { deployments, sideMetrics, strategies } from './schema.ts';
+
+/** A deployment as it stands: one consistent look at its row, both sides' metrics and the clock. */
+export interface DeploymentView {
+  readonly state: DeploymentState;
+  readonly metrics: MetricsBySide;
+  readonly breaches: BreachCounts;
+  /** The strategy's stable version today. */
+  readonly strategyStableVersionId: string;
+  readonly nextCheckAt: number | null;
+  /** The time of this look, on Serin's clock. */
+  readonly now: number;
+}
+
+const canary = alias(sideMetrics, 'canary');
+const stable = alias(sideMetrics, 'stable');
+
+/** Reads deployments with all that a view needs, in one statement. */
+function views(db: Queries) {
+  return db
+    .select({
+      row: deployments,
+      canary,
+      stable,
+      strategyStableVersionId: strategies.stableVersionId,
+      now: sql<string>`(extract(epoch from serin_now()) * 1000)::bigint::text`,
+    })
+    .from(deployments)
+    .innerJoin(strategies, eq(strategies.id, deployments.strategyId))
+    .leftJoin(canary, and(eq(canary.deploymentId, deployments.id), eq(canary.side, 'CANARY')))
+    .leftJoin(stable, and(eq(stable.deploymentId, deployments.id), eq(stable.side, 'STABLE')))
+    .$dynamic();
+}
+
+type ViewRow = Awaited<ReturnType<typeof views>>[number];
+
+function toView(found: ViewRow): DeploymentView {
+  return {
+    state: rowToState(found.row),
+    metrics: {
+      CANARY: found.canary ? rowToMetrics(found.canary) : null,
+      STABLE: found.stable ? rowToMetrics(found.stable) : null,
+    },
+    breaches: rowToBreaches(found.row),
+    strategyStableVersionId: found.strategyStableVersionId,
+    nextCheckAt: found.row.nextCheckAt?.getTime() ?? null,
+    now: Number(found.now),
+  };
+}
+
+export async function findDeployment(db: Queries, id: string): Promise<DeploymentView | null> {
+  const [found] = await views(db).where(eq(deployments.id, id));
+  return found ? toView(found) : null;
+}
+
+/** Several at once; the answer has those that exist, in no order. */
+export async function findDeployments(db: Queries, ids: readonly string[]): Promise<DeploymentView[]> {
+  return (await views(db).where(inArray(deployments.id, [...ids]))).map(toView);
+}
+
+/**
+ * Locks a deployment and then looks at it: what is read afterwards is what the lock protects. The lock comes before
+ * any write of the transaction, so that transaction ids follow the order of a deployment's events.
+ */
+export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
+  const [, view] = await Promise.all([
+    tx.execute(sql`select 1 from deployments where id = ${id} for update`),
+    findDeployment(tx, id),
+  ]);
+  return view;
+}
+
+export interface Schedule {
+  readonly nextCheckAt: number | null;
+  readonly breaches: BreachCounts;
+}
+
+const schedule = ({ nextCheckAt, breaches }: Schedule) => ({
+  nextCheckAt: nextCheckAt === null ? null : new Date(nextCheckAt),
+  breaches,
+});
+
+/** Inserts a deployment, or does nothing where its id or its strategy's place is taken. */
+export async function insertDeployment(
+  tx: Queries,
+  state: DeploymentState,
+  scheduled: Schedule,
+): Promise<boolean> {
+  const rows = await tx
+    .insert(deployments)
+    .values({ ...stateToColumns(state), ...schedule(scheduled) })
+    .onConflictDoNothing()
+    .returning({ id: deployments.id });
+  return rows.length === 1;
+}
+
+/** Writes a state over the row that the transaction has locked, and gives back any claim on it. */
+export async function saveDeployment(
+  tx: Queries,
+  state: DeploymentState,
+  scheduled: Schedule,
+): Promise<void> {
+  await tx
+    .update(deployments)
+    .set({ ...stateToColumns(state), ...schedule(scheduled), leaseUntil: null, leaseToken: null })
+    .where(eq(deployments.id, state.id));
+}
+
+/** Writes only the guardrails' counts. */
+export async function saveBreaches(tx: Queries, id: string, breaches: BreachCounts): Promise<void> {
+  await tx.update(deployments).set({ breaches }).where(eq(deployments.id, id));
+}
+
+/** The deployment that holds a strategy's place on a chain. */
+export async function findLive(db: Queries, strategyId: string, chain: string) {
+  const [row] = await db
+    .select({ id: deployments.id, status: deployments.status })
+    .from(deployments)
+    .where(
+      and(
+        eq(deployments.strategyId, strategyId),
+        eq(deployments.chain, chain),
+        sql`${deployments.endedAt} is null`,
+      ),
+    );
+  return row ?? null;
+}
+
+export interface DeploymentFilter {
+  readonly strategyId?: string | undefined;
+  readonly chain?: string | undefined;
+  readonly statuses?: readonly CanaryStatus[] | undefined;
+  readonly canaryVersionId?: string | undefined;
+  readonly stableVersionId?: string | undefined;
+  /** Epoch milliseconds, inclusive. */
+  readonly startedFrom?: number | undefined;
+  /** Epoch milliseconds, exclusive. */
+  readonly startedBefore?: number | undefined;
+}
+
+/** Columns that pages can be ordered by; every order ends in the id, so that it is total. */
+export const DEPLOYMENT_ORDERS = ['CREATED_AT', 'STARTED_AT', 'ENDED_AT'] as const;
+export type DeploymentOrder = (typeof DEPLOYMENT_ORDERS)[number];
+
+const ORDER_COLUMNS = {
+  CREATED_AT: deployments.createdAt,
+  STARTED_AT: deployments.startedAt,
+  ENDED_AT: deployments.endedAt,
+} as const;
+
+/** The place of a deployment in an order: the column's value (null sorts last) and its id. */
+export interface Position {
+  readonly at: number | null;
+  readonly id: string;
+}
+
+export interface PageRequest {
+  readonly filter: DeploymentFilter;
+  readonly order: { readonly by: DeploymentOrder; readonly descending: boolean };
+  readonly limit: number;
+  readonly after?: Position | undefined;
+  readonly before?: Position | undefined;
+  /** Take the last ones instead of the first. */
+  readonly fromEnd: boolean;
+}
+
+function matches(filter: DeploymentFilter): (SQL | undefined)[] {
+  const { strategyId, chain, statuses, canaryVersionId, stableVersionId, startedFrom, startedBefore } =
+    filter;
+  return [
+    strategyId === undefined ? undefined : eq(deployments.strategyId, strategyId),
+    chain === undefined ? undefined : eq(deployments.chain, chain),
+    statuses === undefined ? undefined : inArray(deployments.status, [...statuses]),
+    canaryVersionId === undefined ? undefined : eq(deployments.canaryVersionId, canaryVersionId),
+    stableVersionId === undefined ? undefined : eq(deployments.stableVersionId, stableVersionId),
+    startedFrom === undefined ? undefined : gte(deployments.startedAt, new Date(startedFrom)),
+    startedBefore === undefined ? undefined : lt(deployments.startedAt, new Date(startedBefore)),
+  ];
+}
+
+/** One page, in the order asked for. */
+export async function pageDeployments(db: Queries, page: PageRequest): Promise<DeploymentView[]> {
+  const column = ORDER_COLUMNS[page.order.by];
+  const nullable = page.order.by !== 'CREATED_AT';
+  /** Deployments without the date come last, whichever way the page runs. */
+  const beyond = (position: Position, forward: boolean): SQL | undefined => {
+    const rising = forward !== page.order.descending;
+    const idBeyond = rising ? gt(deployments.id, position.id) : lt(deployments.id, position.id);
+    if (position.at === null) {
+      const tied = and(sql`${column} is null`, idBeyond);
+      return forward ? tied : or(sql`${column} is not null`, tied);
+    }
+    const at = new Date(position.at);
+    const tail = nullable && forward ? sql`${column} is null` : undefined;
+    const strictly = rising ? gt(column, at) : lt(column, at);
+    const sameOrBeyond = rising ? gte(column, at) : lte(column, at);
+    return or(and(sameOrBeyond, or(strictly, idBeyond)), tail);
+  };
+  const rising = page.order.descending === page.fromEnd;
+  const direction = rising ? asc : desc;
+  const nulls = nullable ? [page.fromEnd ? sql`${column} is null desc` : sql`${column} is null`] : [];
+  const rows = await views(db)
+    .where(
+      and(
+        ...matches(page.filter),
+        page.after && beyond(page.after, true),
+        page.before && beyond(page.before, false),
+      ),
+    )
+    .orderBy(...nulls, direction(column), direction(deployments.id))
+    .limit(page.limit);
+  const found = rows.map(toView);
+  return page.fromEnd ? found.reverse() : found;
+}
+
+export async function countDeployments(db: Queries, filter: DeploymentFilter): Promise<number> {
+  const [row] = await db
+    .select({ count: sql<string>`count(*)` })
+    .from(deployments)
+    .where(and(...matches(filter)));
+  return Number(row?.count ?? 0);
+}

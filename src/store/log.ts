@@ -1,0 +1,196 @@
+/**
+ * The append-only log. Within a deployment events are numbered; across deployments their order is (writer's
+ * transaction id, row id), and a reader stays below the oldest transaction that may still write: a plain serial
+ * would let it step over an event that commits late.
+ */
+import { and, asc, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
+import type { CanaryStatus } from '../core/deployment.ts';
+import { type CanaryEvent, type EventType, eventCodec } from '../core/events.ts';
+import type { Queries } from './database.ts';
+import { events } from './schema.ts';
+
+/** A place in the log: everything up to and including it has been read. */
+export interface LogPosition {
+  readonly xid: bigint;
+  readonly id: bigint;
+}
+
+export const LOG_START: LogPosition = { xid: 0n, id: 0n };
+
+/** A position as clients see it. `0` is the beginning. */
+export function formatCursor({ xid, id }: LogPosition): string {
+  return xid === 0n && id === 0n ? '0' : `${xid.toString(36)}-${id.toString(36)}`;
+}
+
+/** Reads a cursor; null when it is none. */
+export function parseCursor(cursor: string): LogPosition | null {
+  if (cursor === '0') return LOG_START;
+  const match = /^([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
+  if (!match?.[1] || !match[2]) return null;
+  return { xid: fromBase36(match[1]), id: fromBase36(match[2]) };
+}
+
+function fromBase36(text: string): bigint {
+  let value = 0n;
+  for (const digit of text) value = value * 36n + BigInt(Number.parseInt(digit, 36));
+  return value;
+}
+
+export function isAfter(a: LogPosition, b: LogPosition): boolean {
+  return a.xid > b.xid || (a.xid === b.xid && a.id > b.id);
+}
+
+/** An event with its place in the log. */
+export interface LogEntry {
+  readonly position: LogPosition;
+  readonly deploymentId: string;
+  readonly strategyId: string;
+  readonly timeline: boolean;
+  /** The statuses around the event, where it changed the status. */
+  readonly change: { readonly previousStatus: CanaryStatus; readonly status: CanaryStatus } | null;
+  readonly event: CanaryEvent;
+}
+
+/** What is written with an event beside the event itself. */
+export interface NewEntry extends Omit<LogEntry, 'position'> {}
+
+export async function appendEvents(tx: Queries, entries: readonly NewEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  await tx.insert(events).values(
+    entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
+      deploymentId,
+      strategyId,
+      timeline,
+      no: event.no,
+      type: event.type,
+      at: new Date(event.at),
+      actor: event.actor,
+      revision: event.revision,
+      previousStatus: change?.previousStatus ?? null,
+      status: change?.status ?? null,
+      payload: eventCodec.encode(event),
+    })),
+  );
+}
+
+const columns = {
+  xid: sql<string>`${events.xid}::text`,
+  id: events.id,
+  deploymentId: events.deploymentId,
+  strategyId: events.strategyId,
+  timeline: events.timeline,
+  previousStatus: events.previousStatus,
+  status: events.status,
+  payload: events.payload,
+};
+
+interface EntryRow {
+  readonly xid: string;
+  readonly id: bigint;
+  readonly deploymentId: string;
+  readonly strategyId: string;
+  readonly timeline: boolean;
+  readonly previousStatus: CanaryStatus | null;
+  readonly status: CanaryStatus | null;
+  readonly payload: unknown;
+}
+
+function toEntry(row: EntryRow): LogEntry {
+  const { previousStatus, status } = row;
+  return {
+    position: { xid: BigInt(row.xid), id: row.id },
+    deploymentId: row.deploymentId,
+    strategyId: row.strategyId,
+    timeline: row.timeline,
+    change: previousStatus && status ? { previousStatus, status } : null,
+    event: eventCodec.parse(row.payload),
+  };
+}
+
+/** Narrows a reading of the log. */
+export interface LogFilter {
+  readonly deploymentId?: string | undefined;
+  readonly strategyId?: string | undefined;
+  readonly types?: readonly EventType[] | undefined;
+  /** Only events of the timeline. */
+  readonly timelineOnly?: boolean | undefined;
+}
+
+function matches(filter: LogFilter): (SQL | undefined)[] {
+  return [
+    filter.deploymentId === undefined ? undefined : eq(events.deploymentId, filter.deploymentId),
+    filter.strategyId === undefined ? undefined : eq(events.strategyId, filter.strategyId),
+    filter.types === undefined ? undefined : inArray(events.type, [...filter.types]),
+    filter.timelineOnly ? eq(events.timeline, true) : undefined,
+  ];
+}
+
+const afterPosition = ({ xid, id }: LogPosition) =>
+  sql`(${events.xid}, ${events.id}) > (${xid.toString()}::xid8, ${id.toString()}::bigint)`;
+
+/** Below this no transaction can still write. */
+const settled = sql`${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;
+
+/** The next settled entries after a position, in the order of the log. */
+export async function readLog(
+  db: Queries,
+  after: LogPosition,
+  limit: number,
+  filter: LogFilter = {},
+): Promise<LogEntry[]> {
+  const rows = await db
+    .select(columns)
+    .from(events)
+    .where(and(afterPosition(after), settled, ...matches(filter)))
+    .orderBy(asc(events.xid), asc(events.id))
+    .limit(limit);
+  return rows.map(toEntry);
+}
+
+/** Whether there are entries after a position that a transaction still running keeps from being read. */
+export async function hasUnsettled(db: Queries, after: LogPosition): Promise<boolean> {
+  const rows = await db.select({ id: events.id }).from(events).where(afterPosition(after)).limit(1);
+  return rows.length > 0;
+}
+
+/** What is committed at one moment: decides which events were there before a subscription began. */
+export interface Horizon {
+  readonly xmin: bigint;
+  readonly xmax: bigint;
+  readonly running: ReadonlySet<bigint>;
+}
+
+export async function currentHorizon(db: Queries): Promise<Horizon> {
+  const [row] = await db.execute<{ snapshot: string }>(sql`select pg_current_snapshot()::text as snapshot`);
+  const [xmin, xmax, running] = (row?.snapshot ?? '0:0:').split(':');
+  const ids = running ? running.split(',').map((id) => BigInt(id)) : [];
+  return { xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0), running: new Set(ids) };
+}
+
+/** Whether an entry was already committed at that moment. */
+export function wasCommitted({ xmin, xmax, running }: Horizon, { xid }: LogPosition): boolean {
+  return xid < xmin || (xid < xmax && !running.has(xid));
+}
+
+/** The last settled position, for a reader that starts now. */
+export async function lastSettledPosition(db: Queries): Promise<LogPosition> {
+  const [row] = await db.execute<{ xid: string }>(
+    sql`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`,
+  );
+  return { xid: BigInt(row?.xid ?? 1) - 1n, id: 9_223_372_036_854_775_807n };
+}
+
+/** A deployment's events by number. */
+export async function readDeploymentEvents(
+  db: Queries,
+  deploymentId: string,
+  { afterNo = 0, limit, filter = {} }: { afterNo?: number; limit?: number; filter?: LogFilter } = {},
+): Promise<LogEntry[]> {
+  const query = db
+    .select(columns)
+    .from(events)
+    .where(and(...matches({ ...filter, deploymentId }), gt(events.no, afterNo)))
+    .orderBy(asc(events.no))
+    .$dynamic();
+  return (await (limit === undefined ? query : query.limit(limit))).map(toEntry);
+}

@@ -1,0 +1,65 @@
+/** What checks saw: the history of a deployment's metrics. */
+import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
+import { z } from 'zod';
+import { bySide, sideMetricsCodec } from '../core/codec.ts';
+import { DECISIONS } from '../core/comparison.ts';
+import type { Sample } from '../core/document.ts';
+import type { Queries } from './database.ts';
+import { samples } from './schema.ts';
+
+const metricsCodec = bySide(sideMetricsCodec.nullable());
+
+export async function insertSamples(
+  tx: Queries,
+  deploymentId: string,
+  taken: readonly Sample[],
+): Promise<void> {
+  if (taken.length === 0) return;
+  await tx.insert(samples).values(
+    taken.map(({ check, at, decision, metrics }) => ({
+      deploymentId,
+      check,
+      at: new Date(at),
+      decision,
+      metrics: metricsCodec.encode(metrics),
+    })),
+  );
+}
+
+export interface SamplePage {
+  readonly limit?: number;
+  /** The number of the check before the page. */
+  readonly after?: number | undefined;
+  readonly before?: number | undefined;
+  readonly fromEnd?: boolean;
+}
+
+/** A page by check number, rising. */
+export async function readSamples(
+  db: Queries,
+  deploymentId: string,
+  { limit, after, before, fromEnd = false }: SamplePage = {},
+): Promise<Sample[]> {
+  const query = db
+    .select()
+    .from(samples)
+    .where(
+      and(
+        eq(samples.deploymentId, deploymentId),
+        after === undefined ? undefined : gt(samples.check, after),
+        before === undefined ? undefined : lt(samples.check, before),
+      ),
+    )
+    .orderBy(fromEnd ? desc(samples.check) : asc(samples.check))
+    .$dynamic();
+  const rows = limit === undefined ? await query : await query.limit(limit);
+  const found = rows.map(
+    (row): Sample => ({
+      check: row.check,
+      at: row.at.getTime(),
+      decision: z.enum(DECISIONS).parse(row.decision),
+      metrics: metricsCodec.parse(row.metrics),
+    }),
+  );
+  return fromEnd ? found.reverse() : found;
+}

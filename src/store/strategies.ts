@@ -1,0 +1,69 @@
+/** Strategies and the version that is stable today. */
+import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import type { Queries } from './database.ts';
+import { strategies } from './schema.ts';
+
+export interface Strategy {
+  readonly id: string;
+  readonly stableVersionId: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+const toStrategy = (row: typeof strategies.$inferSelect): Strategy => ({
+  id: row.id,
+  stableVersionId: row.stableVersionId,
+  createdAt: row.createdAt.getTime(),
+  updatedAt: row.updatedAt.getTime(),
+});
+
+export async function findStrategy(db: Queries, id: string): Promise<Strategy | null> {
+  const [row] = await db.select().from(strategies).where(eq(strategies.id, id));
+  return row ? toStrategy(row) : null;
+}
+
+/** A page by id. */
+export async function pageStrategies(db: Queries, limit: number, after?: string): Promise<Strategy[]> {
+  const rows = await db
+    .select()
+    .from(strategies)
+    .where(after === undefined ? undefined : gt(strategies.id, after))
+    .orderBy(asc(strategies.id))
+    .limit(limit);
+  return rows.map(toStrategy);
+}
+
+/**
+ * Reads a strategy, creating it with this stable version when it is new, and keeps others from moving its stable
+ * version until the transaction ends.
+ */
+export async function ensureStrategy(
+  tx: Queries,
+  id: string,
+  stableVersionId: string | null,
+): Promise<Strategy | null> {
+  if (stableVersionId !== null) {
+    await tx
+      .insert(strategies)
+      .values({ id, stableVersionId, createdAt: sql`serin_now()`, updatedAt: sql`serin_now()` })
+      .onConflictDoNothing();
+  }
+  const [row] = await tx.select().from(strategies).where(eq(strategies.id, id)).for('share');
+  return row ? toStrategy(row) : null;
+}
+
+/** Moves the stable version; false when it is no longer the one expected. */
+export async function moveStableVersion(
+  tx: Queries,
+  id: string,
+  from: string,
+  to: string,
+  at: number,
+): Promise<boolean> {
+  const rows = await tx
+    .update(strategies)
+    .set({ stableVersionId: to, updatedAt: new Date(at) })
+    .where(and(eq(strategies.id, id), eq(strategies.stableVersionId, from)))
+    .returning({ id: strategies.id });
+  return rows.length === 1;
+}
