@@ -41,3 +41,15 @@ export async function holdsClaim(tx: Queries, { deploymentId, token }: Claim): P
   );
   return rows.length === 1;
 }
+
+/** Gives a claim back, with the time of the next look. */
+export async function releaseClaim(
+  tx: Queries,
+  { deploymentId, token }: Claim,
+  nextCheckAt: number | null,
+): Promise<void> {
+  const next = nextCheckAt === null ? null : new Date(nextCheckAt).toISOString();
+  await tx.execute(sql`
+    update deployments set lease_until = null, lease_token = null, next_check_at = ${next}::timestamptz
+    where id = ${deploymentId} and lease_token = ${token}`);
+}

@@ -1,0 +1,84 @@
+/** A deployment out of Serin as one document, and into another Serin: the log moves, and with it everything. */
+
+import { SIDES } from '../core/capital.ts';
+import { nextCheckAt } from '../core/deployment.ts';
+import { type Archive, type DeploymentDocument, fromDocument, toDocument } from '../core/document.ts';
+import { refusal } from '../core/refusal.ts';
+import { type Queries, readClock } from '../store/database.ts';
+import { findDeployment, findLive, insertDeployment } from '../store/deployments.ts';
+import { appendEvents, readDeploymentEvents } from '../store/log.ts';
+import { saveMetrics } from '../store/metrics.ts';
+import { insertSamples, readSamples } from '../store/samples.ts';
+import { ensureStrategy, moveStableVersion } from '../store/strategies.ts';
+import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
+import type { Actor, App } from './app.ts';
+import { entriesOf } from './deployments.ts';
+
+/** The document of a deployment, read in one consistent look; null when there is none. */
+export async function exportDeployment(app: App, id: string): Promise<DeploymentDocument | null> {
+  const archive = await app.db.transaction(
+    async (tx): Promise<Archive | null> => {
+      const view = await findDeployment(tx, id);
+      if (!view) return null;
+      const log = await readDeploymentEvents(tx, id);
+      const samples = await readSamples(tx, id);
+      const { state, metrics, breaches } = view;
+      return { state, metrics, breaches, samples, events: log.map(({ event }) => event) };
+    },
+    { isolationLevel: 'repeatable read', accessMode: 'read only' },
+  );
+  return archive && toDocument(archive);
+}
+
+/**
+ * Takes a deployment from a document. A live one goes on: its next check is due an interval from now, or at once when
+ * its deadline has passed. The strategy is created when it is new here.
+ */
+export async function importDeployment(
+  app: App,
+  actor: Actor,
+  input: { readonly document: unknown; readonly idempotencyKey: string | null },
+): Promise<Answer> {
+  const { document, idempotencyKey } = input;
+  const read = fromDocument(document);
+  if (!read.ok) return invalid(read.violations);
+  const archive = read.value;
+  const { state, metrics, breaches, samples, events } = archive;
+  const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
+  return answerOnce(app, request, async (tx) => {
+    const there = await findDeployment(tx, state.id);
+    if (there) {
+      const message = `There is a deployment ${state.id} already: a document is imported once`;
+      return refused(refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']), there);
+    }
+    const { now } = await readClock(tx);
+    const stable = await settleStrategy(tx, archive, now);
+    const next = nextCheckAt(state, now);
+    if (!(await insertDeployment(tx, state, { nextCheckAt: next, breaches }))) {
+      const live = await findLive(tx, state.strategyId, state.chain);
+      const message = `${state.strategyId} has a live deployment on chain ${state.chain}: ${live?.id ?? 'another'}`;
+      return refused(refusal('STRATEGY_BUSY', message), live && (await findDeployment(tx, live.id)));
+    }
+    await appendEvents(tx, entriesOf(null, events));
+    await insertSamples(tx, state.id, samples);
+    for (const side of SIDES) {
+      const known = metrics[side];
+      if (known) await saveMetrics(tx, state.id, side, known);
+    }
+    const view = { state, metrics, breaches, strategyStableVersionId: stable, nextCheckAt: next, now };
+    return done(`Deployment ${state.id} imported: ${state.status}, ${events.length} events`, view);
+  });
+}
+
+/** The strategy's stable version after an import: a promotion in the document moves it, unless it has moved on. */
+async function settleStrategy(tx: Queries, { state }: Archive, now: number): Promise<string> {
+  const { strategyId, stableVersionId, canaryVersionId } = state;
+  const promoted = state.status === 'PROMOTED';
+  const strategy = await ensureStrategy(tx, strategyId, promoted ? canaryVersionId : stableVersionId);
+  if (!strategy) throw new Error(`strategy ${strategyId} is gone`);
+  if (promoted && strategy.stableVersionId === stableVersionId) {
+    await moveStableVersion(tx, strategyId, stableVersionId, canaryVersionId, now);
+    return canaryVersionId;
+  }
+  return strategy.stableVersionId;
+}

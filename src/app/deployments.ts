@@ -1,0 +1,289 @@
+/**
+ * Commands on deployments: load under the row's lock, decide, save state and events in the same transaction. Whoever
+ * asks (a bot, a person, the loop), everything that happens to a deployment goes through `carryOut`.
+ */
+import { randomBytes } from 'node:crypto';
+import type { CanaryDecision } from '../core/comparison.ts';
+import { type CanaryConfigInput, parseConfig } from '../core/config.ts';
+import { type Command, create, decide } from '../core/decide.ts';
+import { type DeploymentState, isWatched, nextCheckAt } from '../core/deployment.ts';
+import type { CanaryEvent, EventBody } from '../core/events.ts';
+import { evolve, record } from '../core/evolve.ts';
+import { type BreachCounts, NO_BREACHES } from '../core/guardrails.ts';
+import { NO_METRICS } from '../core/metrics.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Violation } from '../core/violation.ts';
+import { type Queries, readClock } from '../store/database.ts';
+import {
+  type DeploymentView,
+  findDeployment,
+  findLive,
+  insertDeployment,
+  lockDeployment,
+  saveBreaches,
+  saveDeployment,
+} from '../store/deployments.ts';
+import { appendEvents, type NewEntry } from '../store/log.ts';
+import { ensureStrategy, moveStableVersion } from '../store/strategies.ts';
+import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
+import type { Actor, App } from './app.ts';
+
+export interface NewDeployment {
+  readonly id: string | null;
+  readonly strategyId: string;
+  readonly stableVersionId: string | null;
+  readonly canaryVersionId: string;
+  readonly chain: string | null;
+  readonly config: CanaryConfigInput;
+}
+
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._:/@+-]*$/u;
+const NAME_RULE = 'must begin with a letter or digit and have only letters, digits and . _ : / @ + -';
+
+function nameViolations(fields: Readonly<Record<string, string | null>>): Violation[] {
+  return Object.entries(fields).flatMap(([field, value]): Violation[] => {
+    if (value === null) return [];
+    if (value.length === 0 || value.length > 200) {
+      return [{ path: [field], message: `must have between 1 and 200 characters, got ${value.length}` }];
+    }
+    return NAME.test(value) ? [] : [{ path: [field], message: NAME_RULE }];
+  });
+}
+
+/** Creates a deployment in PENDING: nothing trades before `deployCanary`. */
+export async function createDeployment(
+  app: App,
+  actor: Actor,
+  input: NewDeployment,
+  idempotencyKey: string | null,
+): Promise<Answer> {
+  const { strategyId, canaryVersionId, stableVersionId } = input;
+  const chain = input.chain ?? 'unknown';
+  const parsed = parseConfig(input.config);
+  const violations = [
+    ...nameViolations({ id: input.id, strategyId, stableVersionId, canaryVersionId, chain }),
+    ...(parsed.ok ? [] : parsed.violations),
+  ];
+  const provider = input.config.metricsProvider;
+  if (provider && !app.providerNames.has(provider)) {
+    const known = [...app.providerNames].join(', ') || 'none is configured';
+    const message = `names no provider of this server (${known})`;
+    violations.push({ path: ['config', 'metricsProvider'], message });
+  }
+  if (stableVersionId === canaryVersionId) {
+    violations.push({ path: ['canaryVersionId'], message: 'must differ from the stable version' });
+  }
+  if (!parsed.ok || violations.length > 0) return invalid(violations);
+  const config = parsed.value;
+
+  const request = { actor, operation: 'createDeployment', input, idempotencyKey };
+  return answerOnce(app, request, async (tx) => {
+    const id = input.id ?? newId();
+    const taken = input.id ? await findDeployment(tx, id) : null;
+    if (taken) return refused(alreadyExists(id), taken);
+    const strategy = await ensureStrategy(tx, strategyId, stableVersionId);
+    if (!strategy) {
+      const message = `must be given: ${strategyId} is a new strategy and has no stable version yet`;
+      return invalid([{ path: ['stableVersionId'], message }]);
+    }
+    const stable = strategy.stableVersionId;
+    if (stableVersionId !== null && stableVersionId !== stable) {
+      const message =
+        `The stable version of ${strategyId} is ${stable}, not ${stableVersionId}: ` +
+        'leave stableVersionId out to take the current one';
+      return refused(refusal('STALE_STABLE_VERSION', message, ['stableVersionId']));
+    }
+    if (stable === canaryVersionId) {
+      const message = `must differ from the stable version, which is ${stable} today`;
+      return invalid([{ path: ['canaryVersionId'], message }]);
+    }
+    const { now } = await readClock(tx);
+    const body = create({ id, strategyId, chain, stableVersionId: stable, canaryVersionId, config });
+    const { state, events } = record(null, [body], { at: now, actor: actor.name });
+    if (!state) throw new Error('creation led to no state');
+    if (!(await insertDeployment(tx, state, { nextCheckAt: null, breaches: NO_BREACHES }))) {
+      return placeTaken(tx, state);
+    }
+    await appendEvents(tx, entriesOf(null, events));
+    const view: DeploymentView = {
+      state,
+      metrics: NO_METRICS,
+      breaches: NO_BREACHES,
+      strategyStableVersionId: stable,
+      nextCheckAt: null,
+      now,
+    };
+    return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} beside ${stable}`, view);
+  });
+}
+
+async function placeTaken(tx: Queries, { id, strategyId, chain }: DeploymentState): Promise<Answer> {
+  const live = await findLive(tx, strategyId, chain);
+  if (!live) return refused(alreadyExists(id), await findDeployment(tx, id));
+  const message =
+    `${strategyId} has a live deployment on chain ${chain}: ${live.id} is ${live.status}. ` +
+    'End it, or wait for it to end, before creating another';
+  return refused(refusal('STRATEGY_BUSY', message), await findDeployment(tx, live.id));
+}
+
+function alreadyExists(id: string) {
+  return refusal('ALREADY_EXISTS', `There is a deployment ${id} already: choose another id`, ['id']);
+}
+
+function newId(): string {
+  return `dep_${randomBytes(10).toString('hex')}`;
+}
+
+/** What all lifecycle inputs have. */
+export interface LifecycleRequest {
+  readonly deploymentId: string;
+  readonly expectedRevision: number | null;
+  readonly idempotencyKey: string | null;
+  /** The mutation's name and input, for idempotency. */
+  readonly operation: string;
+  readonly input: unknown;
+}
+
+/** The decision that a successful command stands for, where it is one. */
+const DECIDES: Partial<Record<Command['type'], CanaryDecision>> = {
+  PROMOTE: 'PROMOTE',
+  ROLLBACK: 'ROLLBACK',
+  CANCEL: 'ROLLBACK',
+};
+
+/** Carries out a command of a person or a bot. */
+export async function commandDeployment(
+  app: App,
+  actor: Actor,
+  request: LifecycleRequest,
+  command: Command,
+): Promise<Answer> {
+  const { deploymentId, expectedRevision } = request;
+  return answerOnce(app, { ...request, actor }, async (tx) => {
+    const view = await lockDeployment(tx, deploymentId);
+    if (!view) return refused(notFound(deploymentId));
+    const { revision } = view.state;
+    if (expectedRevision !== null && expectedRevision !== revision) {
+      const message =
+        `Deployment ${deploymentId} is at revision ${revision}, not ${expectedRevision}: ` +
+        'read it again and decide on what it is now';
+      return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
+    }
+    const outcome = await carryOut(tx, view, command, actor);
+    if (!outcome.accepted) return refused(outcome.refusal, view);
+    return done(describe(command, outcome.view), outcome.view, DECIDES[command.type] ?? 'CONTINUE');
+  });
+}
+
+export function notFound(deploymentId: string) {
+  return refusal('NOT_FOUND', `There is no deployment ${deploymentId}`, ['deploymentId']);
+}
+
+export type Outcome =
+  | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
+  | { readonly accepted: false; readonly refusal: ReturnType<typeof refusal> };
+
+/** Decides a command on a locked deployment and writes what follows. The transaction is the caller's. */
+export async function carryOut(
+  tx: Queries,
+  view: DeploymentView,
+  command: Command,
+  actor: Actor,
+): Promise<Outcome> {
+  const { state, metrics, breaches, strategyStableVersionId: stableVersionId, now } = view;
+  const verdict = decide(state, command, { now, metrics, breaches, stableVersionId });
+  if (!verdict.accepted) return verdict;
+  const after = await append(tx, view, verdict.events, actor, verdict.breaches);
+  return { accepted: true, ...after };
+}
+
+async function append(
+  tx: Queries,
+  view: DeploymentView,
+  bodies: readonly EventBody[],
+  actor: Actor,
+  breaches: BreachCounts,
+): Promise<{ view: DeploymentView; events: readonly CanaryEvent[] }> {
+  const { state: before, now } = view;
+  const { state, events } = record(before, bodies, { at: now, actor: actor.name });
+  if (!state) throw new Error(`${before.id} lost its state`);
+  if (events.length === 0) {
+    if (breaches !== view.breaches) await saveBreaches(tx, before.id, breaches);
+    return { view: { ...view, breaches }, events };
+  }
+  const scheduled = { nextCheckAt: reschedule(view, state), breaches };
+  const promoted = events.find((event) => event.type === 'CANARY_PROMOTED');
+  if (promoted?.type === 'CANARY_PROMOTED') {
+    const { previousStableVersionId, stableVersionId } = promoted;
+    const moved = await moveStableVersion(
+      tx,
+      state.strategyId,
+      previousStableVersionId,
+      stableVersionId,
+      now,
+    );
+    // The strategy moved between our look and our write: the whole command is decided anew on what it is now.
+    if (!moved) throw Object.assign(new Error('the stable version moved'), { code: '40001' });
+  }
+  await saveDeployment(tx, state, scheduled);
+  await appendEvents(tx, entriesOf(before, events));
+  const strategyStableVersionId =
+    promoted?.type === 'CANARY_PROMOTED' ? promoted.stableVersionId : view.strategyStableVersionId;
+  return { view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
+}
+
+/** Keeps the beat of the checks: the next one is an interval after the one that was due, or after now. */
+function reschedule({ state: before, nextCheckAt: due, now }: DeploymentView, after: DeploymentState) {
+  if (!isWatched(after)) return null;
+  const looked = isWatched(before) && after.observation.checks > before.observation.checks;
+  const sameRound = before.status === after.status && isWatched(before) && sameStep(before, after);
+  if (!looked && sameRound && due !== null) return due;
+  const beat = due === null ? null : nextCheckAt(after, due);
+  return beat !== null && beat > now ? beat : nextCheckAt(after, now);
+}
+
+function sameStep(before: DeploymentState, after: DeploymentState): boolean {
+  if (!isWatched(before) || !isWatched(after)) return false;
+  return before.observation.step.endsAt === after.observation.step.endsAt;
+}
+
+/** The log entries of one command's events: which belong to the timeline, and which moved the status. */
+export function entriesOf(before: DeploymentState | null, events: readonly CanaryEvent[]): NewEntry[] {
+  let state = before;
+  return events.map((event): NewEntry => {
+    const previous: DeploymentState | null = state;
+    const after: DeploymentState = evolve(previous, event);
+    state = after;
+    const { id, strategyId, config, status } = after;
+    const change =
+      previous && previous.status !== status ? { previousStatus: previous.status, status } : null;
+    return { deploymentId: id, strategyId, timeline: config.emitEvents, change, event };
+  });
+}
+
+function describe(command: Command, { state }: DeploymentView): string {
+  const { id, canaryVersionId, stableVersionId } = state;
+  switch (command.type) {
+    case 'DEPLOY':
+      return `Canary ${canaryVersionId} runs beside ${stableVersionId}`;
+    case 'PROMOTE':
+      return `Canary version ${canaryVersionId} promoted to stable; all capital goes to it`;
+    case 'ROLLBACK':
+      return `Canary version ${canaryVersionId} rolled back; all capital goes back to ${stableVersionId}`;
+    case 'CANCEL':
+      return `Deployment ${id} cancelled`;
+    case 'PAUSE':
+      return `Deployment ${id} paused: both allocations are held and the observation clock stands`;
+    case 'RESUME':
+      return `Deployment ${id} resumed; the deadline moved by the time paused`;
+    case 'EXTEND':
+      return `Observation of ${id} extended`;
+    case 'ADVANCE_STEP':
+      return `Deployment ${id} advanced to the next step`;
+    case 'ACKNOWLEDGE':
+      return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
+    case 'CHECK':
+    case 'LOOK':
+      return `Deployment ${id} looked at`;
+  }
+}

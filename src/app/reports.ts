@@ -1,0 +1,170 @@
+/**
+ * Metrics reports: an upsert of the side's latest figures, apart from the lifecycle row. Reports that come at the same
+ * time are written together in one statement and answered after its commit; a report that breaks a guardrail is
+ * written again under the deployment's lock, in the transaction that decides on it.
+ */
+import type { Side } from '../core/capital.ts';
+import { GUARDRAILS } from '../core/config.ts';
+import type { DeploymentState } from '../core/deployment.ts';
+import { lookAtMetrics } from '../core/guardrails.ts';
+import { type MetricsReport, reportViolations } from '../core/metrics.ts';
+import { type Refusal, refusal } from '../core/refusal.ts';
+import { describeViolations } from '../core/violation.ts';
+import { findDeployments, lockDeployment } from '../store/deployments.ts';
+import { type SideReport, type TakenReport, upsertReports } from '../store/metrics.ts';
+import { transaction } from './answer.ts';
+import { type App, SERIN } from './app.ts';
+import { carryOut, notFound } from './deployments.ts';
+
+/** Null: it is on disk. */
+export type ReportAnswer = Refusal | null;
+
+/** At most this many sides in one statement. */
+const BATCH = 500;
+
+interface Waiting {
+  readonly report: SideReport;
+  readonly answer: (answer: ReportAnswer) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+export interface Reports {
+  /** Takes a report; the answer comes after its commit. */
+  take(report: SideReport): Promise<ReportAnswer>;
+}
+
+/** The one writer of reports in this process: while a statement runs, the next ones gather. */
+export function createReports(app: App): Reports {
+  let waiting: Waiting[] = [];
+  let writing = false;
+
+  async function drain(): Promise<void> {
+    if (writing) return;
+    writing = true;
+    // Let the reports of this turn of the event loop come together.
+    await new Promise((next) => setImmediate(next));
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, BATCH);
+      waiting = waiting.slice(BATCH);
+      await write(app, batch);
+    }
+    writing = false;
+  }
+
+  return {
+    take(report) {
+      const violations = reportViolations(report.report);
+      const [first] = violations;
+      if (first) {
+        return Promise.resolve(refusal('INVALID_INPUT', describeViolations(violations), first.path));
+      }
+      return new Promise((answer, fail) => {
+        waiting.push({ report, answer, fail });
+        void drain();
+      });
+    },
+  };
+}
+
+async function write(app: App, batch: readonly Waiting[]): Promise<void> {
+  try {
+    const answers = await applyReports(app, mergeBySide(batch.map(({ report }) => report)));
+    for (const { report, answer } of batch) answer(answers.get(keyOf(report)) ?? null);
+  } catch (error) {
+    for (const { fail } of batch) fail(error);
+  }
+}
+
+const keyOf = ({ deploymentId, side }: { deploymentId: string; side: Side }) => `${side} ${deploymentId}`;
+
+/** Several reports of one side become one: the later names override the earlier. */
+function mergeBySide(reports: readonly SideReport[]): SideReport[] {
+  const merged = new Map<string, SideReport>();
+  for (const report of reports) {
+    const before = merged.get(keyOf(report));
+    merged.set(keyOf(report), before ? { ...report, report: overlay(before.report, report.report) } : report);
+  }
+  return [...merged.values()];
+}
+
+function overlay(before: MetricsReport, after: MetricsReport): MetricsReport {
+  const named = Object.entries(after).filter(([, value]) => value !== undefined);
+  return { ...before, ...Object.fromEntries(named) };
+}
+
+/** A batch must be undone because these sides need a careful look. */
+class NeedsCare extends Error {
+  constructor(readonly keys: ReadonlySet<string>) {
+    super('a report moves a guardrail');
+  }
+}
+
+async function applyReports(
+  app: App,
+  reports: readonly SideReport[],
+): Promise<ReadonlyMap<string, ReportAnswer>> {
+  try {
+    const taken = await transaction(app, async (tx) => {
+      const rows = await upsertReports(tx, reports);
+      const careful = rows.filter(movesGuardrail);
+      if (careful.length > 0) throw new NeedsCare(new Set(careful.map(keyOf)));
+      return rows;
+    });
+    return answersFor(app, reports, taken);
+  } catch (error) {
+    if (!(error instanceof NeedsCare)) throw error;
+    const plain = reports.filter((report) => !error.keys.has(keyOf(report)));
+    const answers = new Map(plain.length > 0 ? await applyReports(app, plain) : []);
+    for (const report of reports) {
+      if (error.keys.has(keyOf(report))) answers.set(keyOf(report), await applyCarefully(app, report));
+    }
+    return answers;
+  }
+}
+
+/** Whether a report changes what the guardrails have counted: rare, and worth the deployment's lock. */
+function movesGuardrail({ side, metrics, config, canaryCapitalUsd, breaches }: TakenReport): boolean {
+  if (side !== 'CANARY') return false;
+  const { counts, tripped } = lookAtMetrics(config, metrics, canaryCapitalUsd, breaches);
+  return tripped !== null || GUARDRAILS.some((name) => counts[name] !== breaches[name]);
+}
+
+/** Writes one report under the deployment's lock and lets the guardrails decide in the same transaction. */
+async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswer> {
+  const answer = await transaction(app, async (tx): Promise<ReportAnswer> => {
+    const view = await lockDeployment(tx, report.deploymentId);
+    if (!view) return notFound(report.deploymentId);
+    const [taken] = await upsertReports(tx, [report]);
+    if (!taken) return notWatched(view.state);
+    const metrics = { ...view.metrics, [taken.side]: taken.metrics };
+    const now = Math.max(view.now, taken.metrics.reportedAt);
+    await carryOut(tx, { ...view, metrics, now }, { type: 'LOOK' }, SERIN);
+    return null;
+  });
+  app.doorbell.ring();
+  return answer;
+}
+
+async function answersFor(
+  app: App,
+  reports: readonly SideReport[],
+  taken: readonly TakenReport[],
+): Promise<ReadonlyMap<string, ReportAnswer>> {
+  const answers = new Map<string, ReportAnswer>(taken.map((row) => [keyOf(row), null]));
+  const missing = reports.filter((report) => !answers.has(keyOf(report)));
+  if (missing.length === 0) return answers;
+  const found = await findDeployments(
+    app.db,
+    missing.map(({ deploymentId }) => deploymentId),
+  );
+  for (const report of missing) {
+    const state = found.find((view) => view.state.id === report.deploymentId)?.state;
+    answers.set(keyOf(report), state ? notWatched(state) : notFound(report.deploymentId));
+  }
+  return answers;
+}
+
+function notWatched({ id, status }: DeploymentState): Refusal {
+  const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
+  return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
+}

@@ -1,0 +1,33 @@
+/**
+ * NOTIFY as a doorbell: it says only that the log has grown. Writers ring after their commit, at most every few
+ * milliseconds and outside any transaction; a ring that is lost costs a reader no more than its slow poll.
+ */
+import type postgres from 'postgres';
+
+const CHANNEL = 'serin_log';
+const QUIET_MS = 4;
+
+export interface Doorbell {
+  /** Says that something was committed. Never waits, never fails. */
+  ring(): void;
+  /** Calls back on every ring of any node. Answers how to stop; reconnects by itself. */
+  listen(onRing: () => void): Promise<() => Promise<void>>;
+}
+
+export function createDoorbell(client: postgres.Sql): Doorbell {
+  let ringing = false;
+  return {
+    ring() {
+      if (ringing) return;
+      ringing = true;
+      setTimeout(() => {
+        ringing = false;
+        client.notify(CHANNEL, '').catch(() => {});
+      }, QUIET_MS).unref();
+    },
+    async listen(onRing) {
+      const { unlisten } = await client.listen(CHANNEL, onRing, onRing);
+      return unlisten;
+    },
+  };
+}
