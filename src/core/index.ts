@@ -11,5 +11,6 @@ export * from './evidence.ts';
 export * from './evolve.ts';
 export * from './guardrails.ts';
 export * from './metrics.ts';
+export * from './narration.ts';
 export * from './refusal.ts';
 export * from './violation.ts';

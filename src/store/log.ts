@@ -180,16 +180,28 @@ export async function lastSettledPosition(db: Queries): Promise<LogPosition> {
   return { xid: BigInt(row?.xid ?? 1) - 1n, id: 9_223_372_036_854_775_807n };
 }
 
-/** A deployment's events by number. */
+export interface DeploymentLogPage {
+  readonly afterNo?: number;
+  readonly after?: LogPosition | undefined;
+  readonly limit?: number;
+  readonly filter?: LogFilter;
+}
+
+/**
+ * A deployment's events by number. The newest may not be settled: their positions are good for going on within this
+ * deployment, whose events are written one after the other.
+ */
 export async function readDeploymentEvents(
   db: Queries,
   deploymentId: string,
-  { afterNo = 0, limit, filter = {} }: { afterNo?: number; limit?: number; filter?: LogFilter } = {},
+  { afterNo = 0, after, limit, filter = {} }: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
   const query = db
     .select(columns)
     .from(events)
-    .where(and(...matches({ ...filter, deploymentId }), gt(events.no, afterNo)))
+    .where(
+      and(...matches({ ...filter, deploymentId }), gt(events.no, afterNo), after && afterPosition(after)),
+    )
     .orderBy(asc(events.no))
     .$dynamic();
   return (await (limit === undefined ? query : query.limit(limit))).map(toEntry);

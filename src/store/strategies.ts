@@ -1,5 +1,5 @@
 /** Strategies and the version that is stable today. */
-import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { strategies } from './schema.ts';
 
@@ -17,9 +17,14 @@ const toStrategy = (row: typeof strategies.$inferSelect): Strategy => ({
   updatedAt: row.updatedAt.getTime(),
 });
 
-export async function findStrategy(db: Queries, id: string): Promise<Strategy | null> {
-  const [row] = await db.select().from(strategies).where(eq(strategies.id, id));
-  return row ? toStrategy(row) : null;
+/** Several at once; the answer has those that exist, in no order. */
+export async function findStrategies(db: Queries, ids: readonly string[]): Promise<Strategy[]> {
+  return (
+    await db
+      .select()
+      .from(strategies)
+      .where(inArray(strategies.id, [...ids]))
+  ).map(toStrategy);
 }
 
 /** A page by id. */

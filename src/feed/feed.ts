@@ -1,0 +1,313 @@
+/**
+ * The log as streams. `follow` gives entries from a cursor (or from now), every one once, replayed from the database
+ * and then live from the tail; `watch` says that a deployment has changed and skips to the newest.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Queries } from '../store/database.ts';
+import {
+  currentHorizon,
+  type Horizon,
+  isAfter,
+  type LogEntry,
+  type LogFilter,
+  type LogPosition,
+  readLog,
+  wasCommitted,
+} from '../store/log.ts';
+import { metricsVersions } from '../store/metrics.ts';
+import type { Tail } from './tail.ts';
+
+/** Entries a slow consumer may leave lying before its feed is closed. */
+const QUEUE_LIMIT = 1024;
+const REPLAY_PAGE = 500;
+const METRICS_POLL_MS = 1000;
+
+/** The consumer was too slow for its feed: it should resume from its last cursor. */
+export class FeedLagged extends Error {
+  constructor() {
+    super(
+      'This feed was closed because its consumer is too slow: resume with `after` set to the last cursor',
+    );
+  }
+}
+
+export interface Feed {
+  /** Entries after a position, or from now when it is null, until the signal. Throws {@link FeedLagged}. */
+  follow(filter: LogFilter, after: LogPosition | null, signal: AbortSignal): AsyncGenerator<LogEntry>;
+  /** Yields whenever a deployment has changed; several changes may come as one. */
+  watch(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
+  /** Yields whenever a side's metrics were written, at most once a second. */
+  watchMetrics(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
+  /** Streams open now. */
+  consumers(): number;
+  /** Ends all streams. */
+  stop(): void;
+}
+
+interface Consumer {
+  readonly filter: LogFilter;
+  readonly take: (entry: LogEntry) => void;
+}
+
+export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
+  const topics = createTopics();
+  const stopTail = tail.subscribe((entries) => {
+    for (const entry of entries) topics.publish(entry);
+  });
+  const ended = new AbortController();
+  const horizonNow = shareUpcoming(() => retrying(() => currentHorizon(db), ended.signal));
+  const metrics = createMetricsWatch(db, log, ended.signal);
+
+  async function* follow(
+    filter: LogFilter,
+    after: LogPosition | null,
+    consumer: AbortSignal,
+  ): AsyncGenerator<LogEntry> {
+    const signal = AbortSignal.any([consumer, ended.signal]);
+    const queue = createQueue(signal);
+    const leave = topics.join({ filter, take: queue.push });
+    try {
+      if (after === null) {
+        const horizon = await horizonNow();
+        yield* live(queue, (entry) => !wasCommitted(horizon, entry.position));
+        return;
+      }
+      let position = after;
+      for (;;) {
+        for await (const entry of replay(filter, position, signal)) {
+          position = entry.position;
+          yield entry;
+        }
+        // What came live while we replayed was replayed too, or is still in the queue; an overrun queue is not.
+        if (!queue.overrun()) break;
+        queue.reset();
+      }
+      const from = position;
+      yield* live(queue, (entry) => isAfter(entry.position, from));
+    } finally {
+      leave();
+    }
+  }
+
+  async function* replay(
+    filter: LogFilter,
+    after: LogPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogEntry> {
+    let position = after;
+    while (!signal.aborted) {
+      const from = position;
+      const page = await retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal);
+      yield* page;
+      const last = page.at(-1);
+      if (!last || page.length < REPLAY_PAGE) return;
+      position = last.position;
+    }
+  }
+
+  return {
+    follow,
+    async *watch(deploymentId, consumer) {
+      const signal = AbortSignal.any([consumer, ended.signal]);
+      const bell = createBell(signal);
+      const leave = topics.join({ filter: { deploymentId }, take: bell.ring });
+      try {
+        while (await bell.heard()) yield;
+      } finally {
+        leave();
+      }
+    },
+    async *watchMetrics(deploymentId, consumer) {
+      const signal = AbortSignal.any([consumer, ended.signal]);
+      const bell = createBell(signal);
+      const leave = metrics.join(deploymentId, bell.ring);
+      try {
+        while (await bell.heard()) yield;
+      } finally {
+        leave();
+      }
+    },
+    consumers: topics.size,
+    stop() {
+      stopTail();
+      ended.abort();
+    },
+  };
+}
+
+async function* live(queue: Queue, wanted: (entry: LogEntry) => boolean): AsyncGenerator<LogEntry> {
+  for (;;) {
+    if (queue.overrun()) throw new FeedLagged();
+    const entry = await queue.next();
+    if (!entry) {
+      if (queue.overrun()) continue;
+      return;
+    }
+    if (wanted(entry)) yield entry;
+  }
+}
+
+/** Whom an entry concerns, without asking every consumer: by deployment, by strategy, or everything. */
+function createTopics() {
+  const consumers = new Map<string, Set<Consumer>>();
+  const topicOf = ({ deploymentId, strategyId }: LogFilter) =>
+    deploymentId !== undefined ? `d:${deploymentId}` : strategyId !== undefined ? `s:${strategyId}` : '*';
+  let size = 0;
+  return {
+    size: () => size,
+    join(consumer: Consumer): () => void {
+      const topic = topicOf(consumer.filter);
+      const joined = consumers.get(topic) ?? new Set();
+      consumers.set(topic, joined.add(consumer));
+      size += 1;
+      return () => {
+        if (!joined.delete(consumer)) return;
+        size -= 1;
+        if (joined.size === 0) consumers.delete(topic);
+      };
+    },
+    publish(entry: LogEntry): void {
+      for (const topic of [`d:${entry.deploymentId}`, `s:${entry.strategyId}`, '*']) {
+        for (const consumer of consumers.get(topic) ?? []) {
+          if (passes(consumer.filter, entry)) consumer.take(entry);
+        }
+      }
+    },
+  };
+}
+
+function passes({ deploymentId, strategyId, types, timelineOnly }: LogFilter, entry: LogEntry): boolean {
+  if (deploymentId !== undefined && deploymentId !== entry.deploymentId) return false;
+  if (strategyId !== undefined && strategyId !== entry.strategyId) return false;
+  if (timelineOnly && !entry.timeline) return false;
+  return types === undefined || types.includes(entry.event.type);
+}
+
+interface Queue {
+  push(entry: LogEntry): void;
+  /** The next entry; null at the end of the stream, or when the queue is overrun. */
+  next(): Promise<LogEntry | null>;
+  overrun(): boolean;
+  reset(): void;
+}
+
+/** What waits for a consumer, bounded: beyond the limit everything is dropped and the overrun remembered. */
+function createQueue(signal: AbortSignal): Queue {
+  let entries: LogEntry[] = [];
+  let overrun = false;
+  const bell = createBell(signal);
+  return {
+    push(entry) {
+      if (overrun) return;
+      if (entries.length >= QUEUE_LIMIT) {
+        entries = [];
+        overrun = true;
+      } else {
+        entries.push(entry);
+      }
+      bell.ring();
+    },
+    async next() {
+      while (entries.length === 0 && !overrun) {
+        if (!(await bell.heard())) return null;
+      }
+      return entries.shift() ?? null;
+    },
+    overrun: () => overrun,
+    reset() {
+      entries = [];
+      overrun = false;
+    },
+  };
+}
+
+interface Bell {
+  ring(): void;
+  /** Resolves after a ring, at once when there was one since the last time; false at the end. */
+  heard(): Promise<boolean>;
+}
+
+function createBell(signal: AbortSignal): Bell {
+  let rung = false;
+  let wake: () => void = () => {};
+  signal.addEventListener('abort', () => wake(), { once: true });
+  return {
+    ring() {
+      rung = true;
+      wake();
+    },
+    async heard() {
+      if (!rung && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      rung = false;
+      return !signal.aborted;
+    },
+  };
+}
+
+/** Looks once a second whether the metrics of watched deployments were written. */
+function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
+  const watched = new Map<string, Set<() => void>>();
+  const seen = new Map<string, number>();
+  let running = false;
+
+  async function poll(): Promise<void> {
+    running = true;
+    while (watched.size > 0 && !ended.aborted) {
+      try {
+        const versions = await metricsVersions(db, [...watched.keys()]);
+        for (const [id, version] of versions) {
+          if (seen.get(id) === version) continue;
+          seen.set(id, version);
+          for (const ring of watched.get(id) ?? []) ring();
+        }
+      } catch (error) {
+        log.warn({ error }, 'metrics cannot be watched; trying again');
+      }
+      await sleep(METRICS_POLL_MS, undefined, { ref: false });
+    }
+    running = false;
+  }
+
+  return {
+    join(deploymentId: string, ring: () => void): () => void {
+      const rings = watched.get(deploymentId) ?? new Set();
+      watched.set(deploymentId, rings.add(ring));
+      if (!running) void poll();
+      return () => {
+        rings.delete(ring);
+        if (rings.size > 0) return;
+        watched.delete(deploymentId);
+        seen.delete(deploymentId);
+      };
+    },
+  };
+}
+
+/** Many callers of the same moment share one run that starts after all of them have asked. */
+function shareUpcoming(run: () => Promise<Horizon>): () => Promise<Horizon> {
+  let upcoming: Promise<Horizon> | null = null;
+  return () => {
+    upcoming ??= new Promise<void>((next) => setImmediate(next)).then(() => {
+      upcoming = null;
+      return run();
+    });
+    return upcoming;
+  };
+}
+
+/** Keeps trying while the database is away, so that streams stay open and catch up. */
+async function retrying<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
+    try {
+      return await read();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      await sleep(pause, undefined, { ref: false });
+    }
+  }
+}

@@ -1,0 +1,429 @@
+/** The deployment type: its own fields, and the lists that belong to it. */
+import { ALLOCATION_CAUSES, type Allocation, requestedUsd, SIDES, type Side } from '../core/capital.ts';
+import { ACTIONS, availableActions } from '../core/decide.ts';
+import { ZERO } from '../core/decimal.ts';
+import {
+  allocationOf,
+  comparisonOf,
+  observationDeadline,
+  observationOf,
+  observationRemainingMs,
+  type STATUSES,
+  stepAt,
+} from '../core/deployment.ts';
+import type { Sample } from '../core/document.ts';
+import { narrate } from '../core/narration.ts';
+import type { DeploymentView } from '../store/deployments.ts';
+import { formatCursor, parseCursor, readDeploymentEvents } from '../store/log.ts';
+import { readSamples } from '../store/samples.ts';
+import { builder, Node } from './builder.ts';
+import { CanaryConfigType } from './config.ts';
+import { DeploymentRef } from './deploymentRef.ts';
+import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
+import { CanaryComparison, CanaryMetrics, DecisionType, SideType, sideViews } from './metrics.ts';
+import {
+  AFTER,
+  BEFORE,
+  type Connection,
+  type Edge,
+  FIRST,
+  LAST,
+  PageInfoType,
+  readCursor,
+  readPage,
+  toConnection,
+} from './paging.ts';
+import { StrategyRef } from './strategy.ts';
+
+export const StatusType = builder.enumType('CanaryStatus', {
+  description: 'Where a deployment is in its life.',
+  values: {
+    PENDING: { description: 'Created; no capital is with the canary yet.' },
+    RUNNING: { description: 'The canary runs beside the stable version and both are checked.' },
+    PAUSED: { description: 'Both allocations are held and the observation clock stands.' },
+    OBSERVATION_COMPLETE: { description: 'The observation is over and a person or bot must decide.' },
+    PROMOTED: { description: 'The canary is the stable version now and has all capital.' },
+    ROLLED_BACK: { description: 'All capital went back to the stable version.' },
+    CANCELLED: { description: 'Ended without a decision; all capital is with the stable version.' },
+    FAILED: { description: 'The metrics could not be had for too long; all capital went back to stable.' },
+  } satisfies Record<(typeof STATUSES)[number], { description: string }>,
+});
+
+const ActionType = builder.enumType('CanaryAction', {
+  description: 'A command a deployment takes as it stands.',
+  values: ACTIONS,
+});
+
+const AllocationCause = builder.enumType('AllocationCause', {
+  description: 'Why an allocation was asked for.',
+  values: ALLOCATION_CAUSES,
+});
+
+interface AllocationView {
+  readonly allocation: Allocation;
+  readonly now: number;
+}
+
+interface SideAllocation extends AllocationView {
+  readonly side: Side;
+}
+
+const SideAllocationType = builder.objectRef<SideAllocation>('SideAllocation').implement({
+  description: 'What one side was asked to hold and says it holds.',
+  fields: (t) => {
+    const answer = ({ allocation, side }: SideAllocation) => allocation.acknowledged[side];
+    const isOpen = (view: SideAllocation) => answer(view)?.number !== view.allocation.number;
+    return {
+      side: t.expose('side', { type: SideType, description: 'Which side.' }),
+      requestedUsd: t.field({
+        type: 'Decimal',
+        description: 'What it was asked to hold, USD.',
+        resolve: ({ allocation, side }) => requestedUsd(allocation, side),
+      }),
+      heldUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: 'What it last said it holds, USD; null when it never said.',
+        resolve: (view) => answer(view)?.heldUsd ?? null,
+      }),
+      acknowledgedNumber: t.int({
+        nullable: true,
+        description: 'The allocation it last answered; null when it never answered.',
+        resolve: (view) => answer(view)?.number ?? null,
+      }),
+      acknowledgedAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it last answered.',
+        resolve: (view) => answer(view)?.at ?? null,
+      }),
+      unansweredSeconds: t.int({
+        description: 'How long the latest allocation has gone without its answer; 0 when it has answered.',
+        resolve: (view) =>
+          isOpen(view) ? Math.max(0, Math.floor((view.now - view.allocation.requestedAt) / 1000)) : 0,
+      }),
+    };
+  },
+});
+
+const AllocationType = builder.objectRef<AllocationView>('Allocation').implement({
+  description: 'A request to hold capital. Serin moves no money: bots read it, do it, and acknowledge it.',
+  fields: (t) => ({
+    number: t.int({ description: 'Counts from 1.', resolve: ({ allocation }) => allocation.number }),
+    cause: t.field({
+      type: AllocationCause,
+      description: 'Why.',
+      resolve: ({ allocation }) => allocation.cause,
+    }),
+    canaryPercent: t.field({
+      type: 'Decimal',
+      description: "The canary's share in percent.",
+      resolve: ({ allocation }) => allocation.canaryPercent,
+    }),
+    totalUsd: t.field({
+      type: 'Decimal',
+      description: 'Both sides together, USD.',
+      resolve: ({ allocation }) => allocation.totalUsd,
+    }),
+    canaryUsd: t.field({
+      type: 'Decimal',
+      description: 'What the canary should hold, USD.',
+      resolve: ({ allocation }) => allocation.canaryUsd,
+    }),
+    stableUsd: t.field({
+      type: 'Decimal',
+      description: 'What the stable side should hold, USD.',
+      resolve: ({ allocation }) => allocation.stableUsd,
+    }),
+    requestedAt: t.field({
+      type: 'DateTime',
+      description: 'When it was asked for.',
+      resolve: ({ allocation }) => allocation.requestedAt,
+    }),
+    sides: t.field({
+      type: [SideAllocationType],
+      description: 'Both sides: requested, held, unanswered.',
+      resolve: (view) => SIDES.map((side) => ({ ...view, side })),
+    }),
+  }),
+});
+
+const StepType = builder.objectRef<DeploymentView>('CurrentStep').implement({
+  description: 'The step of the ramp that runs now.',
+  fields: (t) => {
+    const seen = ({ state }: DeploymentView) => observationOf(state);
+    const step = (view: DeploymentView) => stepAt(view.state.config, seen(view)?.step.index ?? 0);
+    return {
+      number: t.int({ description: 'Counts from 1.', resolve: (view) => (seen(view)?.step.index ?? 0) + 1 }),
+      of: t.int({ description: 'Steps of the ramp.', resolve: ({ state }) => state.config.steps.length }),
+      canaryPercent: t.field({
+        type: 'Decimal',
+        description: "The canary's share in percent.",
+        resolve: (view) => step(view)?.canaryPercent ?? ZERO,
+      }),
+      minutes: t.int({ description: 'Its planned length.', resolve: (view) => step(view)?.minutes ?? 0 }),
+      startedAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it began; null before the deployment.',
+        resolve: (view) => seen(view)?.step.startedAt ?? null,
+      }),
+      endsAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it is over; null before the deployment.',
+        resolve: (view) => seen(view)?.step.endsAt ?? null,
+      }),
+    };
+  },
+});
+
+interface SampleView {
+  readonly sample: Sample;
+  readonly deployment: DeploymentView;
+}
+
+const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
+  description: 'What one check saw of both sides.',
+  fields: (t) => {
+    const side = (name: Side) =>
+      t.field({
+        type: CanaryMetrics,
+        nullable: true,
+        description: `The ${name.toLowerCase()} side then; null when it had not reported.`,
+        resolve: ({ sample, deployment }) =>
+          sample.metrics[name] && sideViews(deployment.state, sample.metrics, sample.at)?.[name],
+      });
+    return {
+      check: t.int({ description: 'The number of the check.', resolve: ({ sample }) => sample.check }),
+      at: t.field({
+        type: 'DateTime',
+        description: 'When it was taken.',
+        resolve: ({ sample }) => sample.at,
+      }),
+      decision: t.field({
+        type: DecisionType,
+        description: 'What the comparison said then; it is acted on at the end of a step only.',
+        resolve: ({ sample }) => sample.decision,
+      }),
+      canaryMetrics: side('CANARY'),
+      stableMetrics: side('STABLE'),
+    };
+  },
+});
+
+const SampleEdge = builder.objectRef<Edge<SampleView>>('CanarySampleEdge').implement({
+  description: 'A sample in a list.',
+  fields: (t) => ({
+    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    node: t.expose('node', { type: SampleType, description: 'The sample.' }),
+  }),
+});
+
+const SampleConnection = builder.objectRef<Connection<SampleView>>('CanarySampleConnection').implement({
+  description: 'A page of samples.',
+  fields: (t) => ({
+    edges: t.field({ type: [SampleEdge], description: 'The samples.', resolve: ({ edges }) => [...edges] }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+  }),
+});
+
+const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
+
+DeploymentRef.implement({
+  description: 'One trial of a canary version beside a stable version of a strategy.',
+  interfaces: [Node],
+  isTypeOf: (value) => typeof value === 'object' && value !== null && 'state' in value,
+  fields: (t) => ({
+    id: t.id({ description: 'Readable and stable.', resolve: ({ state }) => state.id }),
+    deploymentId: t.id({ description: 'The same as `id`.', resolve: ({ state }) => state.id }),
+    strategyId: t.id({ description: 'The strategy.', resolve: ({ state }) => state.strategyId }),
+    strategy: t.field({
+      type: StrategyRef,
+      nullable: true,
+      description: 'The strategy as it is now.',
+      resolve: ({ state }, _args, { loaders }) => loaders.strategy.load(state.strategyId),
+    }),
+    chain: t.string({ description: 'The network or venue.', resolve: ({ state }) => state.chain }),
+    stableVersionId: t.string({
+      description: 'The version that was live when it was created.',
+      resolve: ({ state }) => state.stableVersionId,
+    }),
+    canaryVersionId: t.string({
+      description: 'The version on trial.',
+      resolve: ({ state }) => state.canaryVersionId,
+    }),
+    status: t.field({
+      type: StatusType,
+      description: 'Where it is in its life.',
+      resolve: ({ state }) => state.status,
+    }),
+    config: t.field({
+      type: CanaryConfigType,
+      description: 'Its configuration.',
+      resolve: ({ state }) => state.config,
+    }),
+    revision: t.int({
+      description: 'Counts the commands that changed it; give it as `expectedRevision`.',
+      resolve: ({ state }) => state.revision,
+    }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was created.',
+      resolve: ({ state }) => state.createdAt,
+    }),
+    createdBy: t.string({ description: 'Who created it.', resolve: ({ state }) => state.createdBy }),
+    startedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When capital went to the canary; null before.',
+      resolve: ({ state }) => observationOf(state)?.startedAt ?? null,
+    }),
+    endedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it ended; null while it is live.',
+      resolve: ({ state }) => ('endedAt' in state ? state.endedAt : null),
+    }),
+    totalCapitalUsd: t.field({
+      type: 'Decimal',
+      description: 'Both sides together, USD; 0 before it is deployed.',
+      resolve: ({ state }) => allocationOf(state)?.totalUsd ?? ZERO,
+    }),
+    canaryCapitalUsd: t.field({
+      type: 'Decimal',
+      description: 'What the canary should hold now, USD.',
+      resolve: ({ state }) => allocationOf(state)?.canaryUsd ?? ZERO,
+    }),
+    stableCapitalUsd: t.field({
+      type: 'Decimal',
+      description:
+        'What the stable side should hold now, USD. With the canary’s it is the total, to the last decimal.',
+      resolve: ({ state }) => allocationOf(state)?.stableUsd ?? ZERO,
+    }),
+    allocation: t.field({
+      type: AllocationType,
+      nullable: true,
+      description: 'The latest request to hold capital; null before it is deployed.',
+      resolve: ({ state, now }) => {
+        const allocation = allocationOf(state);
+        return allocation && { allocation, now };
+      },
+    }),
+    canaryMetrics: t.field({
+      type: CanaryMetrics,
+      nullable: true,
+      description: "The canary's latest metrics; null before it is deployed.",
+      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.CANARY,
+    }),
+    stableMetrics: t.field({
+      type: CanaryMetrics,
+      nullable: true,
+      description: "The stable side's latest metrics; null before it is deployed.",
+      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.STABLE,
+    }),
+    comparison: t.field({
+      type: CanaryComparison,
+      nullable: true,
+      description: 'Canary against stable, computed now; null before it is deployed.',
+      resolve: ({ state, metrics, now }) => {
+        const comparison = comparisonOf(state, metrics);
+        const sides = sideViews(state, metrics, now);
+        return comparison && sides && { comparison, sides };
+      },
+    }),
+    observationDeadline: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the whole ramp is over; null before it is deployed.',
+      resolve: ({ state }) => {
+        const seen = observationOf(state);
+        return seen && observationDeadline(state, seen);
+      },
+    }),
+    observationRemainingSeconds: t.int({
+      description: 'Seconds of observation left. A pause stops this clock; 0 once it is over.',
+      resolve: ({ state, now }) => Math.ceil(observationRemainingMs(state, now) / 1000),
+    }),
+    observationComplete: t.boolean({
+      description: 'Whether the observation period is over.',
+      resolve: ({ state, now }) => state.status !== 'PENDING' && observationRemainingMs(state, now) === 0,
+    }),
+    nextCheckAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the loop looks next; null when there is nothing to watch.',
+      resolve: ({ nextCheckAt }) => nextCheckAt,
+    }),
+    step: t.field({
+      type: StepType,
+      description: 'The step of the ramp that runs now.',
+      resolve: (view) => view,
+    }),
+    availableActions: t.field({
+      type: [ActionType],
+      description: 'What may be done to it now, so that no front end copies the lifecycle.',
+      resolve: ({ state }) => availableActions(state),
+    }),
+    decisionHistory: t.field({
+      type: [DecisionRef],
+      description: 'Every decision with everything it was made of, oldest first.',
+      resolve: async (view, _args, { app }) => {
+        const log = await readDeploymentEvents(app.db, view.state.id, {
+          filter: { types: ['DECISION_MADE'] },
+        });
+        return log.flatMap((entry) => decisionOf(entry, view) ?? []);
+      },
+    }),
+    events: t.field({
+      type: EventConnection,
+      description: 'Its timeline: every event in order. Empty with `emitEvents: false`.',
+      args: {
+        first: t.arg.int({ description: FIRST }),
+        after: t.arg.string({ description: AFTER }),
+        types: t.arg({ type: [EventTypeEnum], description: 'Only events of these types.' }),
+      },
+      resolve: async ({ state }, args, { app }) => {
+        const page = readPage(args);
+        const after = readCursor('after', args.after, parseCursor);
+        const found = await readDeploymentEvents(app.db, state.id, {
+          after,
+          limit: page.limit + 1,
+          filter: { types: args.types ?? undefined, timelineOnly: true },
+        });
+        return toConnection(found, page, args, ({ position }) => formatCursor(position));
+      },
+    }),
+    samples: t.field({
+      type: SampleConnection,
+      description: 'What its checks saw, in order.',
+      args: {
+        first: t.arg.int({ description: FIRST }),
+        after: t.arg.string({ description: AFTER }),
+        last: t.arg.int({ description: LAST }),
+        before: t.arg.string({ description: BEFORE }),
+      },
+      resolve: async (view, args, { app }) => {
+        const page = readPage(args);
+        const found = await readSamples(app.db, view.state.id, {
+          limit: page.limit + 1,
+          after: readCursor('after', args.after, parseCheck),
+          before: readCursor('before', args.before, parseCheck),
+          fromEnd: page.fromEnd,
+        });
+        const items = found.map((sample) => ({ sample, deployment: view }));
+        return toConnection(items, page, args, ({ sample }) => String(sample.check));
+      },
+    }),
+    summary: t.string({
+      description: 'The latest event in words: what happened last.',
+      resolve: async ({ state }, _args, { app }) => {
+        const [entry] = await readDeploymentEvents(app.db, state.id, {
+          afterNo: state.eventCount - 1,
+          limit: 1,
+        });
+        return entry ? narrate(entry.event) : state.status;
+      },
+    }),
+  }),
+});

@@ -1,0 +1,279 @@
+/** What the sides have done, and how they compare. */
+import { type BySide, SIDES, type Side } from '../core/capital.ts';
+import {
+  type Comparison,
+  DECISIONS,
+  describeEvidence,
+  GATE_OUTCOMES,
+  GATES,
+  type GateResult,
+} from '../core/comparison.ts';
+import { type Decimal, toStoredPrecision, ZERO } from '../core/decimal.ts';
+import { type DeploymentState, forSides, observationOf } from '../core/deployment.ts';
+import { EVIDENCE_VERDICTS, type Evidence, type Interval } from '../core/evidence.ts';
+import { errorRate, type MetricsBySide, type SideMetrics } from '../core/metrics.ts';
+import { builder } from './builder.ts';
+
+export const SideType = builder.enumType('Side', {
+  description: 'One of the two versions of a deployment.',
+  values: {
+    CANARY: { description: 'The new version on trial.' },
+    STABLE: { description: 'The version that is live today.' },
+  },
+});
+
+export const DecisionType = builder.enumType('CanaryDecision', {
+  description: 'What a comparison, or a person, says should happen.',
+  values: DECISIONS,
+});
+
+const GateNameType = builder.enumType('GateName', { description: 'The gates, in order.', values: GATES });
+const GateOutcomeType = builder.enumType('GateOutcome', {
+  description: 'What a gate found.',
+  values: GATE_OUTCOMES,
+});
+const EvidenceVerdictType = builder.enumType('EvidenceVerdict', {
+  description: 'What the sequential test says of the canary.',
+  values: EVIDENCE_VERDICTS,
+});
+
+/** The metrics of a side at a moment. */
+export interface SideView {
+  readonly side: Side;
+  readonly versionId: string;
+  readonly capitalUsd: Decimal;
+  readonly metrics: SideMetrics | null;
+  readonly startedAt: number;
+  readonly at: number;
+}
+
+/** Both sides at a moment; null for a deployment that was never deployed. */
+export function sideViews(
+  state: DeploymentState,
+  metrics: MetricsBySide,
+  at: number,
+): BySide<SideView> | null {
+  const observation = observationOf(state);
+  if (!observation) return null;
+  const versions = { CANARY: state.canaryVersionId, STABLE: state.stableVersionId };
+  return forSides((side) => ({
+    side,
+    versionId: versions[side],
+    capitalUsd: observation.basis[side].capitalUsd,
+    metrics: metrics[side],
+    startedAt: observation.startedAt,
+    at: 'endedAt' in state ? state.endedAt : at,
+  }));
+}
+
+const PerformanceMetrics = builder.objectRef<SideView>('PerformanceMetrics').implement({
+  description:
+    'What a side has done since the deployment started: running totals. Zero until it is reported.',
+  fields: (t) => {
+    const amount = (
+      name: 'netPnlUsd' | 'totalPnlUsd' | 'maxDrawdown' | 'totalGasUsd' | 'avgTradeSizeUsd',
+      description: string,
+    ) => t.field({ type: 'Decimal', description, resolve: ({ metrics }) => metrics?.[name] ?? ZERO });
+    return {
+      netPnlUsd: amount('netPnlUsd', 'Profit and loss after costs, USD. Decisions are made on it.'),
+      totalPnlUsd: amount('totalPnlUsd', 'Profit and loss before costs, USD.'),
+      maxDrawdown: amount('maxDrawdown', 'Largest fall from a high, as a fraction of capital.'),
+      sharpeRatio: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: 'Sharpe ratio as the owner computes it; null until reported.',
+        resolve: ({ metrics }) => metrics?.sharpeRatio ?? null,
+      }),
+      winRate: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: 'Winning trades over all trades, 0 to 1; null until reported.',
+        resolve: ({ metrics }) => metrics?.winRate ?? null,
+      }),
+      totalTrades: t.int({ description: 'Trades made.', resolve: ({ metrics }) => metrics?.trades ?? 0 }),
+      totalGasUsd: amount('totalGasUsd', 'Gas paid, USD.'),
+      avgTradeSizeUsd: amount('avgTradeSizeUsd', 'Average size of a trade, USD.'),
+      uptimeSeconds: t.int({
+        description: 'Seconds the side was up.',
+        resolve: ({ metrics }) => metrics?.uptimeSeconds ?? 0,
+      }),
+      measurementStart: t.expose('startedAt', {
+        type: 'DateTime',
+        description: 'When measuring began.',
+      }),
+      measurementEnd: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'When the latest report came; null before the first.',
+        resolve: ({ metrics }) => metrics?.reportedAt ?? null,
+      }),
+    };
+  },
+});
+
+export const CanaryMetrics = builder.objectRef<SideView>('CanaryMetrics').implement({
+  description: 'The metrics of one side of a deployment.',
+  fields: (t) => ({
+    versionId: t.exposeString('versionId', { description: 'The version these metrics belong to.' }),
+    side: t.expose('side', { type: SideType, description: 'Which side it is.' }),
+    isCanary: t.boolean({
+      description: 'Whether it is the canary.',
+      resolve: ({ side }) => side === SIDES[0],
+    }),
+    capitalAllocatedUsd: t.expose('capitalUsd', {
+      type: 'Decimal',
+      description: 'The capital that returns are computed on, USD: acknowledged, or else requested.',
+    }),
+    metrics: t.field({ type: PerformanceMetrics, description: 'The figures.', resolve: (view) => view }),
+    tradeCount: t.int({ description: 'Trades made.', resolve: ({ metrics }) => metrics?.trades ?? 0 }),
+    errorCount: t.int({ description: 'Errors met.', resolve: ({ metrics }) => metrics?.errors ?? 0 }),
+    errorRate: t.field({
+      type: 'Decimal',
+      nullable: true,
+      description: 'Errors over trades; null when there are errors and no trade.',
+      resolve: ({ metrics }) => {
+        const rate = metrics ? errorRate(metrics) : ZERO;
+        return rate && toStoredPrecision(rate);
+      },
+    }),
+    measurementStart: t.field({
+      type: 'DateTime',
+      description: 'When measuring began.',
+      resolve: ({ startedAt }) => startedAt,
+    }),
+    durationSeconds: t.int({
+      description: 'Seconds measured so far, or until the deployment ended.',
+      resolve: ({ startedAt, at }) => Math.max(0, Math.floor((at - startedAt) / 1000)),
+    }),
+    reportedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the side last reported; null when it never has.',
+      resolve: ({ metrics }) => metrics?.reportedAt ?? null,
+    }),
+  }),
+});
+
+const Gate = builder.objectRef<GateResult>('Gate').implement({
+  description: 'One gate of the comparison and what it found.',
+  fields: (t) => ({
+    name: t.expose('name', { type: GateNameType, description: 'Which gate.' }),
+    severity: t.expose('severity', {
+      type: DecisionType,
+      description: 'The decision it leads to when it fails.',
+    }),
+    outcome: t.expose('outcome', { type: GateOutcomeType, description: 'What it found.' }),
+    measured: t.expose('measured', { type: 'Decimal', nullable: true, description: "The canary's value." }),
+    threshold: t.expose('threshold', {
+      type: 'Decimal',
+      nullable: true,
+      description: 'What it was held against.',
+    }),
+    reason: t.exposeString('reason', { description: 'Both values and the threshold in words.' }),
+  }),
+});
+
+const IntervalType = builder.objectRef<Interval>('Interval').implement({
+  description: 'An interval for the mean difference of returns a check; valid however often it is looked at.',
+  fields: (t) => ({
+    mean: t.exposeFloat('mean', { description: 'The estimate: mean difference of return a check.' }),
+    low: t.exposeFloat('low', { description: 'Lower end.' }),
+    high: t.exposeFloat('high', { description: 'Upper end.' }),
+  }),
+});
+
+/** The series that speaks: the canary is judged by the more favourable one. */
+function speaking({ y1, y2 }: Evidence): Interval | null {
+  if (!y1 || !y2) return y1 ?? y2;
+  return y1.mean >= y2.mean ? y1 : y2;
+}
+
+const EvidenceType = builder.objectRef<Evidence>('Evidence').implement({
+  description: 'The sequential test on paired samples: is the canary worse, beyond chance?',
+  fields: (t) => ({
+    verdict: t.expose('verdict', { type: EvidenceVerdictType, description: 'What the test says.' }),
+    estimate: t.float({
+      nullable: true,
+      description: 'Mean difference of return a check, above what is acceptable; null before two pairs.',
+      resolve: (evidence) => speaking(evidence)?.mean ?? null,
+    }),
+    interval: t.field({
+      type: IntervalType,
+      nullable: true,
+      description: 'The interval of the series that speaks: the more favourable of the two.',
+      resolve: speaking,
+    }),
+    whenEarning: t.expose('y1', {
+      type: IntervalType,
+      nullable: true,
+      description: 'The series that is right when the stable side earns.',
+    }),
+    whenLosing: t.expose('y2', {
+      type: IntervalType,
+      nullable: true,
+      description: 'The series that is right when the stable side loses.',
+    }),
+    pairs: t.exposeInt('pairs', { description: 'Informative pairs of samples so far.' }),
+    minSamples: t.exposeInt('minSamples', { description: 'Pairs before the test speaks.' }),
+    plannedChecks: t.exposeInt('plannedChecks', { description: 'Checks planned for the whole ramp.' }),
+    alpha: t.exposeFloat('alpha', { description: 'The error rate of the test.' }),
+    summary: t.string({ description: 'The test in plain words.', resolve: describeEvidence }),
+  }),
+});
+
+/** A comparison with the sides it compares. */
+export interface ComparisonView {
+  readonly comparison: Comparison;
+  readonly sides: BySide<SideView>;
+}
+
+export const CanaryComparison = builder.objectRef<ComparisonView>('CanaryComparison').implement({
+  description: 'Canary against stable under the promotion criteria.',
+  fields: (t) => {
+    const ratio = (
+      name: 'pnlRatio' | 'drawdownRatio' | 'sharpeRatio' | 'winRateRatio',
+      description: string,
+    ) =>
+      t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: `${description} For reading only; null when the denominator is zero, negative or missing.`,
+        resolve: ({ comparison }) => comparison[name],
+      });
+    return {
+      canaryMetrics: t.field({
+        type: CanaryMetrics,
+        description: "The canary's metrics.",
+        resolve: ({ sides }) => sides.CANARY,
+      }),
+      stableMetrics: t.field({
+        type: CanaryMetrics,
+        description: "The stable side's metrics.",
+        resolve: ({ sides }) => sides.STABLE,
+      }),
+      pnlRatio: ratio('pnlRatio', 'Canary over stable PnL, on the chosen basis.'),
+      drawdownRatio: ratio('drawdownRatio', 'Canary over stable drawdown.'),
+      sharpeRatio: ratio('sharpeRatio', 'Canary over stable Sharpe ratio.'),
+      winRateRatio: ratio('winRateRatio', 'Canary over stable win rate.'),
+      decision: t.field({
+        type: DecisionType,
+        description: 'What the gates lead to.',
+        resolve: ({ comparison }) => comparison.decision,
+      }),
+      decisionReasons: t.stringList({
+        description: 'Why, the deciding gate first.',
+        resolve: ({ comparison }) => [...comparison.decisionReasons],
+      }),
+      gates: t.field({
+        type: [Gate],
+        description: 'Every gate in order; empty while a side has not reported.',
+        resolve: ({ comparison }) => [...comparison.gates],
+      }),
+      evidence: t.field({
+        type: EvidenceType,
+        description: 'The sequential test.',
+        resolve: ({ comparison }) => comparison.evidence,
+      }),
+    };
+  },
+});

@@ -1,0 +1,104 @@
+/** Relay paging: the arguments of a connection, checked, and the page they ask for. */
+import { GraphQLError } from 'graphql';
+import { builder } from './builder.ts';
+
+export interface PageArgs {
+  readonly first?: number | null | undefined;
+  readonly last?: number | null | undefined;
+  readonly after?: string | null | undefined;
+  readonly before?: string | null | undefined;
+}
+
+export interface Page {
+  readonly limit: number;
+  readonly fromEnd: boolean;
+}
+
+const DEFAULT_PAGE = 20;
+export const MAX_PAGE = 200;
+
+export function badInput(message: string, path: readonly string[]): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', path } });
+}
+
+/** How many items, from which end. */
+export function readPage({ first, last }: PageArgs): Page {
+  if (typeof first === 'number' && typeof last === 'number') {
+    throw badInput('first and last exclude each other: give one of them', ['first']);
+  }
+  const [name, limit] = typeof last === 'number' ? ['last', last] : ['first', first ?? DEFAULT_PAGE];
+  if (limit < 0 || limit > MAX_PAGE) {
+    throw badInput(`${name} must be between 0 and ${MAX_PAGE}, got ${limit}`, [String(name)]);
+  }
+  return { limit, fromEnd: name === 'last' };
+}
+
+/** Reads a cursor with its own reader; one that cannot be read is the caller's mistake. */
+export function readCursor<T>(
+  name: 'after' | 'before',
+  cursor: string | null | undefined,
+  read: (cursor: string) => T | null,
+): T | undefined {
+  if (cursor === null || cursor === undefined) return undefined;
+  const position = read(cursor);
+  if (position === null) {
+    throw badInput(`${name} is no cursor of this list: ${JSON.stringify(cursor.slice(0, 80))}`, [name]);
+  }
+  return position;
+}
+
+export interface Edge<T> {
+  readonly cursor: string;
+  readonly node: T;
+}
+
+export interface Connection<T> {
+  readonly edges: readonly Edge<T>[];
+  readonly pageInfo: PageInfo;
+}
+
+interface PageInfo {
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly startCursor: string | null;
+  readonly endCursor: string | null;
+}
+
+/**
+ * Makes a connection of one item more than was asked for, which tells whether there are further ones.
+ * @param found at most `limit + 1` items, in order
+ */
+export function toConnection<T>(
+  found: readonly T[],
+  { limit, fromEnd }: Page,
+  args: PageArgs,
+  cursorOf: (item: T) => string,
+): Connection<T> {
+  const more = found.length > limit;
+  const items = fromEnd ? found.slice(more ? 1 : 0) : found.slice(0, limit);
+  const edges = items.map((node) => ({ node, cursor: cursorOf(node) }));
+  return {
+    edges,
+    pageInfo: {
+      hasNextPage: fromEnd ? Boolean(args.before) : more,
+      hasPreviousPage: fromEnd ? more : Boolean(args.after),
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+  };
+}
+
+export const PageInfoType = builder.objectRef<PageInfo>('PageInfo').implement({
+  description: 'Where a page stands in its list.',
+  fields: (t) => ({
+    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether more items follow.' }),
+    hasPreviousPage: t.exposeBoolean('hasPreviousPage', { description: 'Whether items precede.' }),
+    startCursor: t.exposeString('startCursor', { nullable: true, description: 'Cursor of the first item.' }),
+    endCursor: t.exposeString('endCursor', { nullable: true, description: 'Cursor of the last item.' }),
+  }),
+});
+
+export const AFTER = 'Only items after this cursor.';
+export const BEFORE = 'Only items before this cursor.';
+export const FIRST = `At most so many items from the start (0 to ${MAX_PAGE}, ${DEFAULT_PAGE} unless given).`;
+export const LAST = `At most so many items from the end (0 to ${MAX_PAGE}).`;

@@ -1,0 +1,117 @@
+/** The scalars of the API: how values cross the wire. What cannot be read is refused before anything runs. */
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
+import { LosslessNumber } from 'lossless-json';
+import { Decimal, formatDecimal, parseDecimal } from '../core/decimal.ts';
+
+function badInput(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
+}
+
+function readDecimal(text: string): Decimal {
+  const value = parseDecimal(text);
+  if (typeof value === 'string') throw badInput(`Decimal ${JSON.stringify(text.slice(0, 80))} ${value}`);
+  return value;
+}
+
+/** The digits a double can carry from text to text unchanged. */
+const DOUBLE_DIGITS = 15;
+
+/** A JSON number that a client's or our own parser has already turned into a double. */
+function readDouble(value: number): Decimal {
+  if (!Number.isFinite(value)) throw badInput(`Decimal must be a finite number, got ${value}`);
+  if (new Decimal(value).precision() > DOUBLE_DIGITS) {
+    throw badInput(`Decimal ${value} may have lost digits as a JSON number: send it as a string`);
+  }
+  return readDecimal(new Decimal(value).toFixed());
+}
+
+export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
+  name: 'Decimal',
+  description:
+    'An exact decimal number, sent as a string without exponent ("1234.5"). Read from a string, an integer, or a ' +
+    'number literal taken as written. NaN, Infinity, more than 38 significant digits and more than 18 decimals are refused.',
+  serialize(value) {
+    if (!Decimal.isDecimal(value)) throw new TypeError(`not a Decimal: ${String(value)}`);
+    return formatDecimal(new Decimal(value));
+  },
+  parseValue(value) {
+    if (value instanceof LosslessNumber) return readDecimal(value.value);
+    if (typeof value === 'string') return readDecimal(value);
+    if (typeof value === 'number') return readDouble(value);
+    throw badInput(`Decimal must be a string or a number, got ${typeof value}`);
+  },
+  parseLiteral(node) {
+    if (node.kind === Kind.STRING || node.kind === Kind.INT || node.kind === Kind.FLOAT) {
+      return readDecimal(node.value);
+    }
+    throw badInput('Decimal must be a string or a number');
+  },
+});
+
+const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
+
+function readInstant(text: string): number {
+  const instant = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(instant)) {
+    throw badInput(`DateTime ${JSON.stringify(text.slice(0, 80))} is not an RFC 3339 date and time`);
+  }
+  return instant;
+}
+
+/** Inside, an instant is a number of epoch milliseconds. */
+export const DateTimeScalar = new GraphQLScalarType<number, string>({
+  name: 'DateTime',
+  description: 'An instant as RFC 3339 in UTC with milliseconds: "2026-01-31T12:00:00.000Z".',
+  serialize(value) {
+    if (typeof value !== 'number') throw new TypeError(`not an instant: ${String(value)}`);
+    return new Date(value).toISOString();
+  },
+  parseValue(value) {
+    if (typeof value !== 'string') throw badInput(`DateTime must be a string, got ${typeof value}`);
+    return readInstant(value);
+  },
+  parseLiteral(node) {
+    if (node.kind !== Kind.STRING) throw badInput('DateTime must be a string');
+    return readInstant(node.value);
+  },
+});
+
+/** JSON numbers that were kept exact on the way in become plain ones: documents write amounts as strings. */
+function plain(value: unknown): unknown {
+  if (value instanceof LosslessNumber) return Number(value.value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+  }
+  return value;
+}
+
+function literal(node: ValueNode, variables: Record<string, unknown> | null | undefined): unknown {
+  switch (node.kind) {
+    case Kind.STRING:
+    case Kind.BOOLEAN:
+    case Kind.ENUM:
+      return node.value;
+    case Kind.INT:
+    case Kind.FLOAT:
+      return Number(node.value);
+    case Kind.NULL:
+      return null;
+    case Kind.LIST:
+      return node.values.map((value) => literal(value, variables));
+    case Kind.OBJECT:
+      return Object.fromEntries(
+        node.fields.map((field) => [field.name.value, literal(field.value, variables)]),
+      );
+    case Kind.VARIABLE:
+      return plain(variables?.[node.name.value]);
+  }
+}
+
+export const JsonScalar = new GraphQLScalarType<unknown, unknown>({
+  name: 'JSON',
+  description: 'Any JSON value: only for exported documents and the details of events.',
+  serialize: (value) => value,
+  parseValue: plain,
+  parseLiteral: literal,
+});

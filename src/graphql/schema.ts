@@ -1,0 +1,15 @@
+/** The schema, put together: importing a file below is what adds its types and fields. */
+import { lexicographicSortSchema, printSchema } from 'graphql';
+import { builder } from './builder.ts';
+import './deployment.ts';
+import './lifecycle.ts';
+import './queries.ts';
+import './reports.ts';
+import './subscriptions.ts';
+
+export const schema = builder.toSchema();
+
+/** The schema as text: what `schema.graphql` must say. */
+export function printedSchema(): string {
+  return `${printSchema(lexicographicSortSchema(schema))}\n`;
+}
