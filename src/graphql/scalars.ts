@@ -3,13 +3,16 @@ import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { LosslessNumber } from 'lossless-json';
 import { Decimal, formatDecimal, parseDecimal } from '../core/decimal.ts';
 
-function badInput(message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
+/** @param node where the value stands in the document, when it is a literal */
+function badInput(message: string, node?: ValueNode): GraphQLError {
+  return new GraphQLError(message, { nodes: node ?? null, extensions: { code: 'BAD_USER_INPUT' } });
 }
 
-function readDecimal(text: string): Decimal {
+function readDecimal(text: string, node?: ValueNode): Decimal {
   const value = parseDecimal(text);
-  if (typeof value === 'string') throw badInput(`Decimal ${JSON.stringify(text.slice(0, 80))} ${value}`);
+  if (typeof value === 'string') {
+    throw badInput(`Decimal ${JSON.stringify(text.slice(0, 80))} ${value}`, node);
+  }
   return value;
 }
 
@@ -42,18 +45,18 @@ export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
   },
   parseLiteral(node) {
     if (node.kind === Kind.STRING || node.kind === Kind.INT || node.kind === Kind.FLOAT) {
-      return readDecimal(node.value);
+      return readDecimal(node.value, node);
     }
-    throw badInput('Decimal must be a string or a number');
+    throw badInput('Decimal must be a string or a number', node);
   },
 });
 
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 
-function readInstant(text: string): number {
+function readInstant(text: string, node?: ValueNode): number {
   const instant = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(instant)) {
-    throw badInput(`DateTime ${JSON.stringify(text.slice(0, 80))} is not an RFC 3339 date and time`);
+    throw badInput(`DateTime ${JSON.stringify(text.slice(0, 80))} is not an RFC 3339 date and time`, node);
   }
   return instant;
 }
@@ -71,8 +74,8 @@ export const DateTimeScalar = new GraphQLScalarType<number, string>({
     return readInstant(value);
   },
   parseLiteral(node) {
-    if (node.kind !== Kind.STRING) throw badInput('DateTime must be a string');
-    return readInstant(node.value);
+    if (node.kind !== Kind.STRING) throw badInput('DateTime must be a string', node);
+    return readInstant(node.value, node);
   },
 });
 

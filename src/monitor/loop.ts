@@ -1,0 +1,111 @@
+/**
+ * The observation loop: claims due deployments, has their metrics fetched outside of any transaction, and applies the
+ * check. Any number of nodes run it over one database; a claim that outlives its lease is another node's to take.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { App } from '../app/app.ts';
+import { applyCheck, type Fetched } from '../app/checks.ts';
+import type { BySide } from '../core/capital.ts';
+import { observationOf } from '../core/deployment.ts';
+import type { CanaryEvent } from '../core/events.ts';
+import type { MetricsProvider } from '../providers/providers.ts';
+import { type Claim, claimDue, untilNextDue } from '../store/claims.ts';
+import { findDeployment } from '../store/deployments.ts';
+import { forgetOldAnswers } from '../store/idempotency.ts';
+
+/** Deployments checked at the same time by one node. */
+const CONCURRENCY = 16;
+/** Real seconds after which a claim may be taken over. */
+const LEASE_SECONDS = 30;
+/** The longest sleep, in Serin's milliseconds: half the shortest check interval. What others schedule is seen by then. */
+const MAX_SLEEP = 5000;
+/** The same in real milliseconds, for a clock that runs at the normal rate. */
+const MAX_REAL_SLEEP_MS = 500;
+const HOUSEKEEPING_MS = 3_600_000;
+
+export interface Loop {
+  /** Finishes the checks under way and stops. */
+  stop(): Promise<void>;
+}
+
+export interface LoopParts {
+  readonly app: App;
+  readonly providers: ReadonlyMap<string, MetricsProvider>;
+  readonly log: Logger;
+  /** Seconds of Serin's time in a real one. */
+  readonly timeScale: number;
+  /** Told of every check that was applied. */
+  readonly onCheck?: (events: readonly CanaryEvent[]) => void;
+}
+
+export function startLoop({ app, providers, log, timeScale, onCheck = () => {} }: LoopParts): Loop {
+  const stopping = new AbortController();
+  const token = randomUUID();
+  const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
+  const running = run();
+
+  async function run(): Promise<void> {
+    let housekeptAt = 0;
+    while (!stopping.signal.aborted) {
+      try {
+        const claims = await claimDue(app.db, { limit: CONCURRENCY, leaseSeconds: LEASE_SECONDS, token });
+        await Promise.all(claims.map(checkSafely));
+        if (claims.length === CONCURRENCY) continue;
+        if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
+          await forgetOldAnswers(app.db);
+          housekeptAt = Date.now();
+        }
+        const due = await untilNextDue(app.db);
+        await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
+      } catch (error) {
+        log.warn({ error }, 'the loop cannot reach the database; trying again');
+        await pause(1000);
+      }
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+
+  /** What goes wrong with one deployment stays with it: its claim runs out and it is tried again. */
+  async function checkSafely(claim: Claim): Promise<void> {
+    try {
+      const fetched = await fetchMetrics(claim.deploymentId);
+      const events = await applyCheck(app, claim, fetched);
+      if (events) onCheck(events);
+    } catch (error) {
+      log.error({ error, deploymentId: claim.deploymentId }, 'a check failed');
+    }
+  }
+
+  async function fetchMetrics(deploymentId: string): Promise<BySide<Fetched> | null> {
+    const view = await findDeployment(app.db, deploymentId);
+    const name = view?.state.config.metricsProvider;
+    if (!view || !name) return null;
+    const provider = providers.get(name);
+    if (!provider) {
+      const message = `the provider ${name} is not configured on this server`;
+      return { CANARY: { ok: false, message }, STABLE: { ok: false, message } };
+    }
+    const { strategyId, chain, canaryVersionId, stableVersionId } = view.state;
+    const since = observationOf(view.state)?.startedAt ?? view.state.createdAt;
+    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout((LEASE_SECONDS / 2) * 1000)]);
+    const ask = (side: 'CANARY' | 'STABLE', versionId: string) =>
+      provider.fetch({ strategyId, chain, versionId, side, since }, limit);
+    const [canary, stable] = await Promise.all([
+      ask('CANARY', canaryVersionId),
+      ask('STABLE', stableVersionId),
+    ]);
+    return { CANARY: canary, STABLE: stable };
+  }
+
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}

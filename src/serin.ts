@@ -1,0 +1,129 @@
+/** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
+import { pino } from 'pino';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { App } from './app/app.ts';
+import { createReports } from './app/reports.ts';
+import type { CanaryEvent } from './core/events.ts';
+import { describeViolations } from './core/violation.ts';
+import { createFeed } from './feed/feed.ts';
+import { startTail } from './feed/tail.ts';
+import { startLoop } from './monitor/loop.ts';
+import { loadProviders } from './providers/providers.ts';
+import { BadEnvironment, type Environment } from './server/environment.ts';
+import { createGraphQLServer } from './server/graphqlServer.ts';
+import { startHttpServer } from './server/httpServer.ts';
+import { migrateDatabase, openDatabase, readClock, setClockRate } from './store/database.ts';
+import { createDoorbell } from './store/doorbell.ts';
+import { startEmbeddedPostgres } from './store/embedded.ts';
+
+export interface Serin {
+  /** Where it listens: `http://HOST:PORT`. */
+  readonly url: string;
+  /** Drains and stops everything, the database last. */
+  stop(): Promise<void>;
+}
+
+/** Starts Serin. What was started is stopped again when a later part fails. */
+export async function startSerin(environment: Environment): Promise<Serin> {
+  const log = pino({ level: environment.logLevel }, pino.destination({ dest: 2, sync: false }));
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const part of stops.splice(0).reverse()) {
+      await part().catch((error: unknown) => log.error({ error }, 'a part did not stop cleanly'));
+    }
+  };
+  try {
+    const providers = await loadProviders(environment.providersFile);
+    if (!providers.ok) {
+      throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
+    }
+    const url = environment.databaseUrl ?? (await startOwnDatabase());
+    await migrateDatabase({ url });
+    const database = openDatabase({ url });
+    stops.push(() => database.close());
+    const { db, client } = database;
+    if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
+    const { rate: timeScale } = await readClock(db);
+    if (environment.production && timeScale !== 1) {
+      throw new BadEnvironment(
+        `This database runs at ${timeScale} times real time: set SERIN_TIME_SCALE=1 to bring it back, production needs it`,
+      );
+    }
+
+    const doorbell = createDoorbell(client);
+    const providerNames = new Set(providers.value.keys());
+    const app: App = { db, doorbell, providerNames, log };
+    const tail = await startTail(db, doorbell, log);
+    stops.push(() => tail.stop());
+    const feed = createFeed(db, tail, log);
+    const registry = createRegistry({ lagMs: tail.lagMs, consumers: feed.consumers });
+    const loop = startLoop({ app, providers: providers.value, log, timeScale, onCheck: registry.countCheck });
+    stops.push(() => loop.stop());
+    const production = environment.production;
+    const yoga = createGraphQLServer({ app, feed, reports: createReports(app), log, timeScale, production });
+    const readiness = () =>
+      readClock(db).then(
+        () => null,
+        () => 'the database does not answer',
+      );
+    const http = await startHttpServer(
+      { yoga, registry: registry.metrics, readiness },
+      environment.host,
+      environment.port,
+    );
+    stops.push(() => http.stop());
+    stops.push(async () => feed.stop());
+    return { url: http.url, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
+  async function startOwnDatabase(): Promise<string> {
+    const own = await startEmbeddedPostgres({
+      dataDir: environment.dataDir,
+      onLog: (line) => log.debug({ postgres: line }),
+    });
+    stops.push(() => own.stop());
+    return own.url;
+  }
+}
+
+/** What Prometheus is told. */
+function createRegistry(feed: { readonly lagMs: () => number; readonly consumers: () => number }) {
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+  const registers = [metrics];
+  const checks = new Counter({ name: 'serin_checks_total', help: 'Checks applied by this node.', registers });
+  const decisions = new Counter({
+    name: 'serin_decisions_total',
+    help: 'Automatic decisions made by this node.',
+    labelNames: ['decision'],
+    registers,
+  });
+  new Gauge({
+    name: 'serin_feed_consumers',
+    help: 'Streams open on this node.',
+    registers,
+    collect() {
+      this.set(feed.consumers());
+    },
+  });
+  new Gauge({
+    name: 'serin_feed_lag_seconds',
+    help: 'Seconds since this node last saw the end of the log.',
+    registers,
+    collect() {
+      this.set(feed.lagMs() / 1000);
+    },
+  });
+  return {
+    metrics,
+    countCheck(events: readonly CanaryEvent[]) {
+      checks.inc();
+      for (const event of events) {
+        if (event.type === 'DECISION_MADE') decisions.inc({ decision: event.record.decision });
+      }
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/** The configuration of a process: environment variables, read once, each refused with a sentence that names it. */
+import { z } from 'zod';
+
+export interface Environment {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Absent: Serin starts its own PostgreSQL in `dataDir`. */
+  readonly databaseUrl: string | null;
+  readonly dataDir: string;
+  /** Seconds of Serin's time that pass in a real one. Null leaves the database's clock as it is. */
+  readonly timeScale: number | null;
+  readonly logLevel: LogLevel;
+  /** The file that names metrics providers. */
+  readonly providersFile: string | null;
+  readonly production: boolean;
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A variable that cannot be used: the message is for the person who set it. */
+export class BadEnvironment extends Error {}
+
+const wholeNumber = (max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/)
+    .transform(Number)
+    .refine((value) => value <= max);
+
+const VARIABLES = {
+  HOST: {
+    schema: z.string().regex(/^[^\s/]+$/),
+    rule: 'must be an address or host name to listen on, such as 127.0.0.1',
+  },
+  PORT: { schema: wholeNumber(65_535), rule: 'must be a port from 0 to 65535 (0 picks a free one)' },
+  DATABASE_URL: {
+    schema: z.string().regex(/^postgres(ql)?:\/\/\S+$/),
+    rule: 'must be a PostgreSQL address, such as postgres://user:password@host:5432/serin',
+  },
+  SERIN_DATA_DIR: { schema: z.string().min(1), rule: 'must name a folder' },
+  SERIN_TIME_SCALE: {
+    schema: z
+      .string()
+      .regex(/^\d+(\.\d+)?$/)
+      .transform(Number)
+      .refine((value) => value >= 1 && value <= 100_000),
+    rule: 'must be a number from 1 to 100000: how many seconds pass in a real one',
+  },
+  LOG_LEVEL: { schema: z.enum(LOG_LEVELS), rule: `must be one of ${LOG_LEVELS.join(', ')}` },
+  SERIN_PROVIDERS: { schema: z.string().min(1), rule: 'must name a JSON file of metrics providers' },
+} as const;
+
+/** Reads the environment. Throws {@link BadEnvironment}. */
+export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
+  const read = <K extends keyof typeof VARIABLES>(name: K) => {
+    const text = variables[name];
+    if (text === undefined || text === '') return null;
+    const { schema, rule } = VARIABLES[name];
+    const parsed = schema.safeParse(text);
+    if (!parsed.success)
+      throw new BadEnvironment(`${name} ${rule}, got ${JSON.stringify(shown(name, text))}`);
+    return parsed.data;
+  };
+  const production = variables.NODE_ENV === 'production';
+  const timeScale = read('SERIN_TIME_SCALE');
+  if (production && timeScale !== null && timeScale !== 1) {
+    throw new BadEnvironment(
+      `SERIN_TIME_SCALE must be 1 in production (NODE_ENV=production), got "${timeScale}": real capital runs on real time`,
+    );
+  }
+  return {
+    host: String(read('HOST') ?? '127.0.0.1'),
+    port: Number(read('PORT') ?? 4000),
+    databaseUrl: nullable(read('DATABASE_URL')),
+    dataDir: String(read('SERIN_DATA_DIR') ?? '.serin'),
+    timeScale: timeScale === null ? null : Number(timeScale),
+    logLevel: LOG_LEVELS.find((level) => level === read('LOG_LEVEL')) ?? 'info',
+    providersFile: nullable(read('SERIN_PROVIDERS')),
+    production,
+  };
+}
+
+const nullable = (value: string | number | null) => (value === null ? null : String(value));
+
+/** A database address may hold a password. */
+function shown(name: string, text: string): string {
+  return name === 'DATABASE_URL' ? text.replace(/:[^:@/]*@/, ':…@') : text;
+}

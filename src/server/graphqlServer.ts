@@ -1,0 +1,116 @@
+/** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
+import { parse as parseLossless } from 'lossless-json';
+import type { Logger } from 'pino';
+import type { App } from '../app/app.ts';
+import type { Reports } from '../app/reports.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { Context } from '../graphql/builder.ts';
+import { createLoaders } from '../graphql/loaders.ts';
+import { schema } from '../graphql/schema.ts';
+import { presentError } from './errors.ts';
+
+export const ENDPOINT = '/graphql';
+
+export interface GraphQLParts {
+  readonly app: App;
+  readonly feed: Feed;
+  readonly reports: Reports;
+  readonly log: Logger;
+  /** Seconds of Serin's time in a real one; shown on every answer when it is not 1. */
+  readonly timeScale: number;
+  readonly production: boolean;
+}
+
+/** What a WebSocket operation brings along. */
+export interface SocketContext {
+  readonly connectionParams?: Readonly<Record<string, unknown>> | undefined;
+}
+
+const WELCOME = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
+query Deployments {
+  deployments(first: 10) {
+    nodes {
+      id strategyId status canaryVersionId stableVersionId observationRemainingSeconds
+      comparison { decision decisionReasons }
+    }
+  }
+}
+`;
+
+export type GraphQLServer = ReturnType<typeof createGraphQLServer>;
+
+export function createGraphQLServer(parts: GraphQLParts) {
+  const { app, feed, reports, log, timeScale, production } = parts;
+  return createYoga<SocketContext, Context>({
+    schema,
+    graphqlEndpoint: ENDPOINT,
+    landingPage: false,
+    multipart: false,
+    batching: false,
+    graphiql: production ? false : { title: 'Serin', subscriptionsProtocol: 'WS', defaultQuery: WELCOME },
+    renderGraphiQL,
+    maskedErrors: { maskError: (error) => presentError(error, log) },
+    logging: {
+      debug: (...args) => log.trace({ args }),
+      info: (...args) => log.debug({ args }),
+      warn: (...args) => log.warn({ args }),
+      error: (...args) => log.error({ args }),
+    },
+    context: ({ request, connectionParams }) => ({
+      app,
+      feed,
+      reports,
+      actor: { name: actorName(request?.headers.get('x-serin-actor') ?? connectionParams?.actor) },
+      loaders: createLoaders(app.db),
+    }),
+    plugins: [exactNumbers, explainValidation(log), ...(timeScale === 1 ? [] : [showTimeScale(timeScale)])],
+  });
+}
+
+/** Serin runs open: callers say who they are, for the record. */
+function actorName(given: unknown): string {
+  return typeof given === 'string' && /^[\w.:@/ -]{1,100}$/.test(given) ? given : 'anonymous';
+}
+
+/** More digits in one number than a double carries from text to text. */
+const LONG_NUMBER = /[\d.]{16,}/;
+
+/** Reads bodies with long numbers without rounding them: a number in a variable is taken as written. */
+const exactNumbers: Plugin = {
+  onRequestParse({ request, setRequestParser }) {
+    if (!request.headers.get('content-type')?.includes('json') || request.method !== 'POST') return;
+    setRequestParser(async (posted) => {
+      const text = await posted.text();
+      const body: unknown = LONG_NUMBER.test(text) ? parseLossless(text) : JSON.parse(text);
+      if (body === null || typeof body !== 'object') throw new SyntaxError('the body is no JSON object');
+      return body;
+    });
+  },
+};
+
+/** Errors of validation pass by the masking: they are explained here. */
+function explainValidation(log: Logger): Plugin {
+  return {
+    onValidate() {
+      return ({ result, setResult }) => {
+        if (result.length > 0) setResult(result.map((error: unknown) => presentError(error, log)));
+      };
+    },
+  };
+}
+
+/** Simulated time is never mistaken for real time. */
+function showTimeScale(timeScale: number): Plugin {
+  return {
+    onExecute() {
+      return {
+        onExecuteDone: (payload) =>
+          handleStreamOrSingleExecutionResult(payload, ({ result, setResult }) =>
+            setResult({ ...result, extensions: { ...result.extensions, timeScale } }),
+          ),
+      };
+    },
+  };
+}

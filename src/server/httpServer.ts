@@ -1,0 +1,104 @@
+/** The one port: GraphQL over HTTP and SSE, WebSocket upgrades, and what operators and load balancers ask. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
+import { serveWebSocket } from './webSocket.ts';
+
+export interface HttpParts {
+  readonly yoga: GraphQLServer;
+  readonly registry: Registry;
+  /** What is missing for work, in a sentence; null when nothing is. */
+  readonly readiness: () => Promise<string | null>;
+}
+
+export interface HttpServer {
+  readonly url: string;
+  /** Takes no more requests, lets those under way finish, and ends the streams. */
+  stop(): Promise<void>;
+}
+
+/** How long requests under way may take once the server stops. */
+const DRAIN_MS = 4000;
+
+export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
+  const server = createServer((request, response) => {
+    const path = request.url?.split('?')[0];
+    if (path === ENDPOINT) {
+      void parts.yoga(request, response);
+      return;
+    }
+    const answer = OPERATIONS[path ?? ''] ?? notFound;
+    answer(parts).then(
+      ({ status, type, body }) => {
+        response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+        response.end(body);
+      },
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.keepAliveTimeout = 65_000;
+  const stopSockets = serveWebSocket(server, parts.yoga);
+  await listen(server, host, port);
+  return {
+    url: urlOf(server, host),
+    async stop() {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      const impatient = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      await stopSockets();
+      server.closeIdleConnections();
+      await closed;
+      clearTimeout(impatient);
+    },
+  };
+}
+
+interface PlainAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const json = (status: number, value: unknown): PlainAnswer => ({
+  status,
+  type: 'application/json; charset=utf-8',
+  body: `${JSON.stringify(value)}\n`,
+});
+
+const OPERATIONS: Readonly<Record<string, (parts: HttpParts) => Promise<PlainAnswer>>> = {
+  '/health': async () => json(200, { status: 'ok' }),
+  '/ready': async ({ readiness }) => {
+    const missing = await readiness();
+    return missing === null ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', missing });
+  },
+  '/metrics': async ({ registry }) => ({
+    status: 200,
+    type: registry.contentType,
+    body: await registry.metrics(),
+  }),
+};
+
+const notFound = async () =>
+  json(404, {
+    error: `Nothing is here. Serin's API is at ${ENDPOINT}; /health, /ready and /metrics are beside it`,
+  });
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((done, failed) => {
+    server.once('error', failed);
+    server.listen(port, host, () => {
+      server.removeListener('error', failed);
+      done();
+    });
+  });
+}
+
+function urlOf(server: Server, host: string): string {
+  const address = server.address();
+  const { port } = isAddress(address) ? address : { port: 0 };
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function isAddress(address: string | AddressInfo | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null;
+}

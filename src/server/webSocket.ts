@@ -1,0 +1,68 @@
+/** Operations over WebSocket, `graphql-transport-ws`, through the same pipeline as HTTP. */
+import type { Server } from 'node:http';
+import { GraphQLError } from 'graphql';
+import { CloseCode } from 'graphql-ws';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
+
+/** The largest message a client may send, bytes. */
+const MAX_MESSAGE = 1_000_000;
+
+type Executor = Pick<ReturnType<GraphQLServer['getEnveloped']>, 'execute' | 'subscribe'>;
+
+/** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
+export function serveWebSocket(server: Server, yoga: GraphQLServer): () => Promise<void> {
+  const sockets = new WebSocketServer({ server, path: ENDPOINT, maxPayload: MAX_MESSAGE });
+  const serving = useServer<Record<string, unknown>, { executor?: Executor }>(
+    {
+      // What runs an operation is what its own `onSubscribe` prepared.
+      execute: (args) => executorOf(args.rootValue).execute(args),
+      subscribe: (args) => executorOf(args.rootValue).subscribe(args),
+      async onSubscribe(context, _id, payload) {
+        const { connectionParams } = context;
+        const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({
+          connectionParams,
+          request: undefined,
+          params: payload,
+        });
+        const document = parsed(() => parse(payload.query));
+        if (document instanceof GraphQLError) return [document];
+        const errors = validate(schema, document);
+        if (errors.length > 0) return errors;
+        return {
+          schema,
+          document,
+          operationName: payload.operationName,
+          variableValues: payload.variables,
+          contextValue: await contextFactory(),
+          rootValue: { execute, subscribe },
+        };
+      },
+    },
+    sockets,
+  );
+  return async () => {
+    for (const socket of sockets.clients) socket.close(1001, 'Going away: resume elsewhere');
+    await serving.dispose();
+    for (const socket of sockets.clients) socket.terminate();
+  };
+}
+
+function parsed<T>(parse: () => T): T | GraphQLError {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof GraphQLError) return error;
+    throw error;
+  }
+}
+
+function executorOf(rootValue: unknown): Executor {
+  if (isExecutor(rootValue)) return rootValue;
+  throw new Error(`an operation was not prepared (${CloseCode.InternalServerError})`);
+}
+
+function isExecutor(value: unknown): value is Executor {
+  return typeof value === 'object' && value !== null && 'execute' in value && 'subscribe' in value;
+}
