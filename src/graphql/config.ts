@@ -1,7 +1,6 @@
 /** The configuration of a deployment, as it is read and as it is given. */
 import {
   type CanaryConfig,
-  type CanaryConfigInput as ConfigInput,
   configHash,
   EVIDENCE_MODES,
   type EvidenceConfig,
@@ -264,7 +263,7 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
   }),
 });
 
-export const CanaryConfigInputType = builder.inputRef<ConfigInput>('CanaryConfigInput').implement({
+export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
   description: 'The configuration of a deployment; what is left out takes its default.',
   fields: (t) => ({
     canaryPercent: t.field({ type: 'Decimal', description: `${config.canaryPercent} 10 unless given.` }),

@@ -1,0 +1,66 @@
+/** What most tests need first: a deployment in some status, made through the door. */
+import { randomBytes } from 'node:crypto';
+import type { Data, TestSerin } from './serin.ts';
+
+/** Config that keeps the tests' own pace out of the way: nobody fails for silence. */
+export const CALM = { guardrails: { maxStaleSeconds: null } };
+
+export const RESULT = `success replayed message error { code message path }
+  deployment { id status revision totalCapitalUsd canaryCapitalUsd stableCapitalUsd endedAt availableActions }`;
+
+export async function create(serin: TestSerin, input: Record<string, unknown> = {}): Promise<Data> {
+  const { createDeployment } = await serin.ask(
+    `mutation($input: CreateDeploymentInput!) { createDeployment(input: $input) { ${RESULT} } }`,
+    {
+      input: {
+        strategyId: `s-${randomBytes(4).toString('hex')}`,
+        stableVersionId: 'v1',
+        canaryVersionId: 'v2',
+        config: CALM,
+        ...input,
+      },
+    },
+  );
+  return createDeployment;
+}
+
+/** Any lifecycle mutation on a deployment. */
+export async function command(
+  serin: TestSerin,
+  name: string,
+  deploymentId: string,
+  more: Record<string, unknown> = {},
+): Promise<Data> {
+  const inputType = `${name[0]?.toUpperCase()}${name.slice(1)}Input`;
+  const data = await serin.ask(`mutation($input: ${inputType}!) { ${name}(input: $input) { ${RESULT} } }`, {
+    input: { deploymentId, ...more },
+  });
+  return data[name];
+}
+
+/** A deployment in RUNNING; answers its id. */
+export async function running(serin: TestSerin, input: Record<string, unknown> = {}): Promise<string> {
+  const created = await create(serin, input);
+  const deployed = await command(serin, 'deployCanary', created.deployment.id, { capitalUsd: '100000' });
+  if (!deployed.success) throw new Error(deployed.message);
+  return created.deployment.id;
+}
+
+export async function report(
+  serin: TestSerin,
+  side: 'Canary' | 'Stable',
+  deploymentId: string,
+  figures: Record<string, unknown>,
+): Promise<Data> {
+  const data = await serin.ask(
+    `mutation($input: UpdateMetricsInput!) { update${side}Metrics(input: $input) {
+      success message error { code message path } deployment { status } } }`,
+    { input: { deploymentId, ...figures } },
+  );
+  return data[`update${side}Metrics`];
+}
+
+export async function statusOf(serin: TestSerin, id: string): Promise<string> {
+  const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { status } }', { id });
+  return deployment.status;
+}

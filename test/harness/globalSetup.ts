@@ -1,0 +1,30 @@
+/** One real PostgreSQL for the whole test run, in a temporary folder, with a migrated database to clone from. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import type { TestProject } from 'vitest/node';
+import { migrateDatabase } from '../../src/store/database.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded.ts';
+import { databaseUrl, TEMPLATE } from './database.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    postgresUrl: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'serin-test-'));
+  // Durability is tested where it matters, on databases of their own.
+  const own = await startEmbeddedPostgres({ dataDir, settings: ['fsync=off', 'synchronous_commit=off'] });
+  const admin = postgres(own.url, { max: 1, onnotice: () => {} });
+  await admin.unsafe(`create database ${TEMPLATE}`);
+  await admin.end();
+  await migrateDatabase({ url: databaseUrl(own.url, TEMPLATE) });
+  project.provide('postgresUrl', own.url);
+  return async () => {
+    await own.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * A running Serin for a test, spoken to through its door. Its clock is the database's: tests move it forward instead
+ * of waiting.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import { type Serin, startSerin } from '../../src/serin.ts';
+import type { Environment } from '../../src/server/environment.ts';
+import { freshDatabase, type TestDatabase } from './database.ts';
+
+/** Fast enough that the loop looks often, slow enough that a test's own steps take little of Serin's time. */
+const TIME_SCALE = 60;
+
+// biome-ignore lint/suspicious/noExplicitAny: an answer's shape is what the test's own query asks for
+export type Data = any;
+
+export interface Answer {
+  readonly data?: Data;
+  readonly errors?: { readonly message: string; readonly extensions: Record<string, unknown> }[];
+  readonly extensions?: Record<string, unknown>;
+}
+
+export interface TestSerin {
+  readonly url: string;
+  readonly database: TestDatabase;
+  /** One operation over HTTP; throws when it has errors. */
+  ask(query: string, variables?: Record<string, unknown>): Promise<Data>;
+  /** One operation over HTTP, errors and all. */
+  post(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
+  /** A WebSocket client, closed with the server. */
+  socket(): Client;
+  /** What a subscription delivers, in order. */
+  follow(query: string, variables?: Record<string, unknown>): Followed;
+  /** Moves Serin's clock forward. */
+  advance(seconds: number): Promise<void>;
+  /** Stops this server and starts another on the same database. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Followed {
+  readonly received: Data[];
+  readonly errors: unknown[];
+  /** Waits until so many have come. */
+  take(count: number): Promise<Data[]>;
+  end(): void;
+}
+
+export async function startTestSerin(settings: Partial<Environment> = {}): Promise<TestSerin> {
+  const database = await freshDatabase();
+  const environment: Environment = {
+    host: '127.0.0.1',
+    port: 0,
+    databaseUrl: database.url,
+    dataDir: '/nowhere',
+    timeScale: TIME_SCALE,
+    logLevel: 'silent',
+    providersFile: null,
+    production: false,
+    ...settings,
+  };
+  let serin: Serin = await startSerin(environment);
+  const clients: Client[] = [];
+
+  const post: TestSerin['post'] = async (query, variables = {}, headers = {}) => {
+    const response = await fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ query, variables }),
+    });
+    const answer: Answer = await response.json();
+    return answer;
+  };
+  const socket = () => {
+    const client = createClient({
+      url: `${serin.url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      lazy: false,
+    });
+    clients.push(client);
+    return client;
+  };
+  return {
+    get url() {
+      return serin.url;
+    },
+    database,
+    post,
+    async ask(query, variables) {
+      const { data, errors } = await post(query, variables);
+      if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
+      return data;
+    },
+    socket,
+    follow(query, variables = {}) {
+      const received: Data[] = [];
+      const errors: unknown[] = [];
+      const end = socket().subscribe(
+        { query, variables },
+        {
+          next: (message) => {
+            if (message.errors) errors.push(...message.errors);
+            else received.push(Object.values(message.data ?? {})[0]);
+          },
+          error: (error) => errors.push(error),
+          complete: () => {},
+        },
+      );
+      return {
+        received,
+        errors,
+        end,
+        async take(count) {
+          await until(() => received.length >= count || errors.length > 0);
+          if (errors.length > 0) throw new Error(`the feed failed: ${JSON.stringify(errors)}`);
+          return received.slice(0, count);
+        },
+      };
+    },
+    async advance(seconds) {
+      await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
+    },
+    async restart() {
+      await serin.stop();
+      serin = await startSerin(environment);
+    },
+    async stop() {
+      for (const client of clients) await client.dispose();
+      await serin.stop();
+      await database.drop();
+    },
+  };
+}
+
+/** Waits for a condition, looking often; fails with the test's own timeout in mind. */
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition.toString()}`);
+    await sleep(10);
+  }
+}
