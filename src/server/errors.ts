@@ -80,9 +80,9 @@ function literalPath({ nodes }: GraphQLError): string[] {
   const { start, source } = value.loc;
   let found: string[] = [];
   visit(parse(source), {
-    enter(node, _key, _parent, _path, ancestors) {
+    enter(node, _key, parent, _path, ancestors) {
       if (node.loc?.start !== start || node.kind !== value.kind) return;
-      const around = ancestors.flatMap((ancestor) => ('kind' in ancestor ? [ancestor] : []));
+      const around = [...ancestors, ...(parent ? [parent] : [])].flatMap((at) => ('kind' in at ? [at] : []));
       found = around.flatMap(nameOf);
     },
   });

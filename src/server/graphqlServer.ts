@@ -1,7 +1,8 @@
 /** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { GraphQLError } from 'graphql';
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
-import { parse as parseLossless } from 'lossless-json';
+import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import type { Logger } from 'pino';
 import type { App } from '../app/app.ts';
 import type { Reports } from '../app/reports.ts';
@@ -82,13 +83,29 @@ const exactNumbers: Plugin = {
   onRequestParse({ request, setRequestParser }) {
     if (!request.headers.get('content-type')?.includes('json') || request.method !== 'POST') return;
     setRequestParser(async (posted) => {
-      const text = await posted.text();
-      const body: unknown = LONG_NUMBER.test(text) ? parseLossless(text) : JSON.parse(text);
-      if (body === null || typeof body !== 'object') throw new SyntaxError('the body is no JSON object');
+      const body = readBody(await posted.text());
+      if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
       return body;
     });
   },
 };
+
+function readBody(text: string): unknown {
+  try {
+    return LONG_NUMBER.test(text) ? parseLossless(text, null, exactNumber) : JSON.parse(text);
+  } catch (error) {
+    throw badBody(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** A plain number where that loses nothing. */
+function exactNumber(text: string): number | LosslessNumber {
+  return isSafeNumber(text) ? Number(text) : new LosslessNumber(text);
+}
+
+function badBody(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
+}
 
 /** Errors of validation pass by the masking: they are explained here. */
 function explainValidation(log: Logger): Plugin {

@@ -1,0 +1,181 @@
+/** Bad input: each is refused with its code and its field, and changes nothing. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { create, report, running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin();
+});
+afterAll(() => serin.stop());
+
+const config = (value: Record<string, unknown>) => ({ config: value });
+
+describe('INVALID_INPUT names the field', () => {
+  const cases: [string, Record<string, unknown>, string[]][] = [
+    ['percent below 1', config({ canaryPercent: '0.5' }), ['config', 'canaryPercent']],
+    ['percent above 50', config({ canaryPercent: 51 }), ['config', 'canaryPercent']],
+    [
+      'observation under 5 minutes',
+      config({ observationPeriodMinutes: 4 }),
+      ['config', 'observationPeriodMinutes'],
+    ],
+    ['interval under 10 s', config({ checkIntervalSeconds: 9 }), ['config', 'checkIntervalSeconds']],
+    [
+      'negative ratio',
+      config({ promotionCriteria: { minPnlRatio: '-1' } }),
+      ['config', 'promotionCriteria', 'minPnlRatio'],
+    ],
+    [
+      'negative trades',
+      config({ promotionCriteria: { minTrades: -1 } }),
+      ['config', 'promotionCriteria', 'minTrades'],
+    ],
+    ['alpha out of range', config({ evidence: { alpha: 0.9 } }), ['config', 'evidence', 'alpha']],
+    [
+      'guardrail of zero',
+      config({ guardrails: { maxLossUsd: '0' } }),
+      ['config', 'guardrails', 'maxLossUsd'],
+    ],
+    [
+      'breaches of zero',
+      config({ guardrails: { breaches: { maxLossUsd: 0 } } }),
+      ['config', 'guardrails', 'breaches', 'maxLossUsd'],
+    ],
+    [
+      'falling ramp',
+      config({
+        steps: [
+          { canaryPercent: 20, minutes: 5 },
+          { canaryPercent: 10, minutes: 5 },
+        ],
+      }),
+      ['config', 'steps', '1', 'canaryPercent'],
+    ],
+    ['ramp of no steps', config({ steps: [] }), ['config', 'steps']],
+    ['unknown provider', config({ metricsProvider: 'nobody' }), ['config', 'metricsProvider']],
+    ['empty strategy', { strategyId: '' }, ['strategyId']],
+    ['strange version', { canaryVersionId: 'v 2\n' }, ['canaryVersionId']],
+    ['canary equal to stable', { canaryVersionId: 'v1' }, ['canaryVersionId']],
+    ['long chain', { chain: 'x'.repeat(300) }, ['chain']],
+  ];
+  test.each(cases)('%s', async (_name, input, path) => {
+    const answer = await create(serin, input);
+    expect(answer).toMatchObject({
+      success: false,
+      deployment: null,
+      error: { code: 'INVALID_INPUT', path },
+    });
+    expect(answer.error.message).toContain(path.at(-1));
+  });
+
+  test('all violations are told at once', async () => {
+    const answer = await create(serin, config({ canaryPercent: 99, checkIntervalSeconds: 1 }));
+    expect(answer.error.message).toContain('config.canaryPercent must be between 1 and 50, got 99');
+    expect(answer.error.message).toContain('config.checkIntervalSeconds must be between 10 and 86400, got 1');
+  });
+
+  const figures: [Record<string, unknown>, string][] = [
+    [{ trades: -1 }, 'trades'],
+    [{ errors: -5 }, 'errors'],
+    [{ drawdown: '-0.1' }, 'drawdown'],
+    [{ winRate: '1.01' }, 'winRate'],
+    [{ totalGasUsd: '-1' }, 'totalGasUsd'],
+    [{ uptimeSeconds: -1 }, 'uptimeSeconds'],
+  ];
+  test.each(figures)('metrics %j', async (report_, field) => {
+    const id = await running(serin);
+    const answer = await report(serin, 'Canary', id, report_);
+    expect(answer).toMatchObject({ success: false, error: { code: 'INVALID_INPUT', path: [field] } });
+  });
+
+  test('a refused creation leaves no strategy behind', async () => {
+    await create(serin, { strategyId: 'never-made', ...config({ canaryPercent: 99 }) });
+    const { strategy } = await serin.ask('{ strategy(id: "never-made") { id } }');
+    expect(strategy).toBeNull();
+  });
+});
+
+describe('values that cannot be read', () => {
+  const deploy = 'mutation($input: DeployCanaryInput!) { deployCanary(input: $input) { success } }';
+  const unreadable = [
+    'NaN',
+    'Infinity',
+    '1e999',
+    'abc',
+    '',
+    '1.0000000000000000001',
+    '123456789012345678901',
+    true,
+    null,
+    [1],
+  ];
+  test.each(unreadable)('capitalUsd %j as a variable is refused with its path', async (capitalUsd) => {
+    const { data, errors } = await serin.post(deploy, { input: { deploymentId: 'dep_x', capitalUsd } });
+    expect(data).toBeUndefined();
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', path: ['input', 'capitalUsd'] });
+  });
+
+  test('as a literal too', async () => {
+    const { errors } = await serin.post(
+      'mutation { deployCanary(input: { deploymentId: "x", capitalUsd: "lots" }) { success } }',
+    );
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', path: ['input', 'capitalUsd'] });
+    expect(errors?.[0]?.message).toContain('input.capitalUsd');
+  });
+
+  test('a number in JSON is taken as written, however many digits it has', async () => {
+    const created = await create(serin);
+    const body = `{"query": ${JSON.stringify('mutation($i: DeployCanaryInput!) { deployCanary(input: $i) { deployment { totalCapitalUsd } } }')},
+      "variables": {"i": {"deploymentId": "${created.deployment.id}", "capitalUsd": 12345678901234567890.123456789012345678}}}`;
+    const response = await fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    const answer = await response.json();
+    expect(answer.data.deployCanary.deployment.totalCapitalUsd).toBe(
+      '12345678901234567890.123456789012345678',
+    );
+  });
+
+  test('a wrong type says where it stands', async () => {
+    const { errors } = await serin.post(
+      'mutation($input: CreateDeploymentInput!) { createDeployment(input: $input) { success } }',
+      {
+        input: {
+          strategyId: 's',
+          canaryVersionId: 'v',
+          config: { steps: [{ canaryPercent: 5, minutes: 'ten' }] },
+        },
+      },
+    );
+    expect(errors?.[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      path: ['input', 'config', 'steps', '0', 'minutes'],
+    });
+  });
+
+  test.each([['first: 1000'], ['first: -1'], ['first: 1, last: 1'], ['after: "zzz!"']])(
+    'paging %s',
+    async (args) => {
+      const { errors } = await serin.post(`{ deployments(${args}) { nodes { id } } }`);
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
+    },
+  );
+
+  test('a body that is no JSON is a clear 400', async () => {
+    const response = await fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"query":',
+    });
+    expect(response.status).toBe(400);
+  });
+
+  test('an address that is nothing says where the API is', async () => {
+    const response = await fetch(`${serin.url}/nothing`);
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain('/graphql');
+  });
+});

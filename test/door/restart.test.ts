@@ -1,0 +1,168 @@
+/** A restart in every status, a deadline that passes while Serin is away, and a deployment that moves as a document. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { command, create, report, running, statusOf } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin();
+});
+afterAll(() => serin.stop());
+
+const EXPORT = 'query($id: ID!) { exportDeployment(id: $id) }';
+const IMPORT = `mutation($input: ImportDeploymentInput!) { importDeployment(input: $input) {
+  success message error { code path } deployment { id status revision } } }`;
+
+/** A deployment in each status. */
+async function oneOfEach(): Promise<Record<string, string>> {
+  const pending = (await create(serin)).deployment.id;
+  const paused = await running(serin);
+  await command(serin, 'pauseDeployment', paused, { reason: 'a pause' });
+  const waiting = await running(serin);
+  const failing = await running(serin, {
+    config: { checkIntervalSeconds: 10, observationPeriodMinutes: 1000 },
+  });
+  await report(serin, 'Canary', waiting, { pnlUsd: '1.000000000000000001', trades: 2, sharpeRatio: '0.3' });
+  await serin.advance(3700);
+  await until(async () => (await statusOf(serin, waiting)) === 'OBSERVATION_COMPLETE');
+  const live = await running(serin);
+  await report(serin, 'Canary', live, { pnlUsd: '5', trades: 2 });
+  await report(serin, 'Stable', live, { pnlUsd: '7', trades: 3 });
+  const promoted = await running(serin);
+  await command(serin, 'promoteCanary', promoted, { reason: 'by hand' });
+  const rolledBack = await running(serin);
+  await command(serin, 'rollbackCanary', rolledBack);
+  const cancelled = await running(serin);
+  await command(serin, 'cancelDeployment', cancelled);
+  await until(async () => {
+    await serin.advance(10);
+    return (await statusOf(serin, failing)) === 'FAILED';
+  });
+  return {
+    PENDING: pending,
+    RUNNING: live,
+    PAUSED: paused,
+    OBSERVATION_COMPLETE: waiting,
+    PROMOTED: promoted,
+    ROLLED_BACK: rolledBack,
+    CANCELLED: cancelled,
+    FAILED: failing,
+  };
+}
+
+describe('restart', () => {
+  test('every status survives, with every fact', async () => {
+    const ids = await oneOfEach();
+    const look = async (id: string): Promise<Data> => {
+      const { exportDeployment } = await serin.ask(EXPORT, { id });
+      return exportDeployment;
+    };
+    const before: Record<string, Data> = {};
+    for (const [status, id] of Object.entries(ids)) {
+      before[status] = await look(id);
+      expect(before[status].deployment.status).toBe(status);
+    }
+    await serin.restart();
+    for (const [status, id] of Object.entries(ids)) {
+      const after = await look(id);
+      const known = before[status];
+      expect(after.events.slice(0, known.events.length)).toEqual(known.events);
+      expect(after.deployment.status).toBe(status);
+      expect(after.metrics).toEqual(known.metrics);
+    }
+  });
+
+  test('a deadline that passed while Serin was away is handled on start', async () => {
+    const id = await running(serin);
+    await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10 });
+    await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
+    const { sql } = serin.database;
+    await sql`update deployments set lease_until = clock_timestamp() + interval '1 hour' where id = ${id}`;
+    await serin.advance(8000);
+    expect(await statusOf(serin, id)).toBe('RUNNING');
+    await sql`update deployments set lease_until = null where id = ${id}`;
+    await serin.restart();
+    await until(async () => (await statusOf(serin, id)) === 'PROMOTED');
+  });
+
+  test('the clock goes on from where it was', async () => {
+    const time = async () =>
+      Number((await serin.database.sql`select extract(epoch from serin_now()) as now`)[0]?.now);
+    const before = await time();
+    await serin.restart();
+    expect(await time()).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe('export and import', () => {
+  test('a round trip into another Serin loses nothing, in every status', async () => {
+    const other = await startTestSerin();
+    try {
+      const ids = await oneOfEach();
+      for (const [status, id] of Object.entries(ids)) {
+        const { exportDeployment: document } = await serin.ask(EXPORT, { id });
+        const { importDeployment } = await other.ask(IMPORT, { input: { document } });
+        expect(importDeployment, status).toMatchObject({
+          success: true,
+          error: null,
+          deployment: { id, status },
+        });
+        const { exportDeployment: again } = await other.ask(EXPORT, { id });
+        const { samples, events, ...summary } = again;
+        expect(events.slice(0, document.events.length)).toEqual(document.events);
+        expect(samples.slice(0, document.samples.length)).toEqual(document.samples);
+        if (status !== 'RUNNING') expect({ samples, events, ...summary }).toEqual(document);
+        const twice = await other.ask(IMPORT, { input: { document } });
+        expect(twice.importDeployment.error).toMatchObject({ code: 'ALREADY_EXISTS' });
+      }
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('an imported deployment goes on: it can be decided', async () => {
+    const other = await startTestSerin();
+    try {
+      const id = await running(serin);
+      const { exportDeployment: document } = await serin.ask(EXPORT, { id });
+      await other.ask(IMPORT, { input: { document } });
+      expect((await command(other, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('a document that was tampered with is refused with the place, and nothing is written', async () => {
+    const id = await running(serin);
+    const { exportDeployment: document } = await serin.ask(EXPORT, { id });
+    const tamper = (change: (copy: Data) => void) => {
+      const copy = structuredClone(document);
+      copy.deployment.id = 'dep_copy';
+      copy.events[0].id = 'dep_copy';
+      change(copy);
+      return serin.ask(IMPORT, { input: { document: copy } });
+    };
+    const cases: [(copy: Data) => void, string][] = [
+      [(copy) => copy.events.splice(1, 1), 'events'],
+      [(copy) => (copy.deployment.status = 'PROMOTED'), 'status'],
+      [(copy) => (copy.events[0].config.canaryPercent = '80'), 'canaryPercent'],
+      [(copy) => (copy.version = 99), 'version'],
+      [(copy) => delete copy.metrics, 'metrics'],
+      [(copy) => (copy.events[1].capitalUsd = 'lots'), 'capitalUsd'],
+    ];
+    for (const [change, field] of cases) {
+      const { importDeployment } = await tamper(change);
+      expect(importDeployment.success).toBe(false);
+      expect(importDeployment.error.code).toBe('INVALID_INPUT');
+      expect(importDeployment.error.path.join('.')).toContain(field);
+    }
+    for (const document of [null, 5, 'text', [], {}]) {
+      const { data, errors } = await serin.post(IMPORT, { input: { document } });
+      expect(errors?.[0]?.extensions.code ?? data.importDeployment.error.code).toMatch(
+        /BAD_USER_INPUT|INVALID_INPUT/,
+      );
+    }
+    const { deployment } = await serin.ask('{ deployment(id: "dep_copy") { id } }');
+    expect(deployment).toBeNull();
+  });
+});

@@ -1,0 +1,27 @@
+/** `schema.graphql` is the schema, and every name in it is explained. */
+import { readFileSync } from 'node:fs';
+import { isEnumType, isInputObjectType, isInterfaceType, isObjectType } from 'graphql';
+import { expect, test } from 'vitest';
+import { printedSchema, schema } from '../src/graphql/schema.ts';
+
+test('schema.graphql is what the code says (npm run schema writes it anew)', () => {
+  expect(readFileSync('schema.graphql', 'utf8')).toBe(printedSchema());
+});
+
+test('every type, field, argument and enum has a description', () => {
+  const bare: string[] = [];
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (type.name.startsWith('__') || ['String', 'Int', 'Float', 'Boolean', 'ID'].includes(type.name))
+      continue;
+    if (!type.description) bare.push(type.name);
+    if (isEnumType(type)) continue;
+    if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      if (!field.description) bare.push(`${type.name}.${field.name}`);
+      for (const arg of 'args' in field ? field.args : []) {
+        if (!arg.description) bare.push(`${type.name}.${field.name}(${arg.name})`);
+      }
+    }
+  }
+  expect(bare).toEqual([]);
+});
