@@ -1,0 +1,14 @@
+/** The last step of every fetch: the texts that were answered become a report, or words about the bad ones. */
+import { describeViolations } from '../core/violation.ts';
+import { type FigureTexts, readReport } from './figures.ts';
+import type { Fetched } from './provider.ts';
+
+/** Reads the figures; one bad figure fails the whole fetch, since half a report would be compared as if it were whole. */
+export function fetchedFrom(texts: FigureTexts): Fetched {
+  const read = readReport(texts);
+  return read.ok ? { ok: true, report: read.value } : failedFetch(describeViolations(read.violations));
+}
+
+export function failedFetch(message: string): Fetched {
+  return { ok: false, message };
+}

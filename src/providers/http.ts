@@ -1,0 +1,67 @@
+/**
+ * Metrics from any service that answers one JSON document a side. Numbers are read as they are written, never as
+ * floats; each metric is found by its own name, or by a path of names and list positions: `pnl.net`, `sides.0.trades`.
+ */
+import { isLosslessNumber, parse } from 'lossless-json';
+import { failedFetch, fetchedFrom } from './fetched.ts';
+import { METRICS, type Metric, type PerMetric } from './figures.ts';
+import type { FetchMetrics } from './provider.ts';
+import { type Endpoint, get, isSuccess, shownUrl } from './request.ts';
+import { renderUrl } from './urlTemplate.ts';
+import { valuesOf } from './variables.ts';
+
+export interface HttpSettings {
+  readonly endpoint: Endpoint;
+  /** Where each metric stands in the answer, and only these are read; null when all stand under their own names. */
+  readonly fields: PerMetric<readonly string[]> | null;
+}
+
+/** Asks one URL for all metrics of a side. */
+export function fromHttp({ endpoint, fields }: HttpSettings): FetchMetrics {
+  return async (target, signal) => {
+    const url = renderUrl(endpoint.url, valuesOf(target, Date.now()));
+    if (typeof url === 'string') return failedFetch(url);
+    const refuse = (message: string) => failedFetch(`${shownUrl(url)} ${message}`);
+    const answer = await get(url, endpoint, signal);
+    if (!answer.ok) return refuse(answer.message);
+    if (!isSuccess(answer.status)) return refuse(`answered HTTP ${answer.status}`);
+    const document = parseJson(answer.body);
+    if (document === undefined) return refuse('answered something that is not JSON');
+
+    const texts: Partial<Record<Metric, string>> = {};
+    for (const metric of METRICS) {
+      const path = fields ? fields[metric] : [metric];
+      const found = path ? readText(document, path) : null;
+      if (found === null) continue;
+      if (!found.ok) return refuse(`answered ${found.what} for ${metric}, which must be a number`);
+      texts[metric] = found.text;
+    }
+    return fetchedFrom(texts);
+  };
+}
+
+/** Nesting too deep to be read counts as not JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+type Found = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly what: string };
+
+/** The number or string at a path; null when there is nothing, or JSON's null. */
+function readText(document: unknown, path: readonly string[]): Found | null {
+  const value = path.reduce(step, document);
+  if (value === undefined || value === null) return null;
+  if (isLosslessNumber(value)) return { ok: true, text: value.value };
+  if (typeof value === 'string') return { ok: true, text: value };
+  if (typeof value === 'boolean') return { ok: false, what: String(value) };
+  return { ok: false, what: Array.isArray(value) ? 'a list' : 'an object' };
+}
+
+function step(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || isLosslessNumber(value)) return undefined;
+  return Object.entries(value).find(([key]) => key === name)?.[1];
+}

@@ -1,0 +1,154 @@
+/**
+ * Metrics from Prometheus, or anything that speaks its instant query API: one query a metric.
+ * https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+ */
+import { z } from 'zod';
+import { withDeadline } from './deadline.ts';
+import { failedFetch, fetchedFrom } from './fetched.ts';
+import { METRICS, type Metric, type PerMetric, UNDEFINED_AT_FIRST } from './figures.ts';
+import { type QueryTemplate, renderQuery } from './promql.ts';
+import type { Fetched, FetchMetrics, MetricsTarget } from './provider.ts';
+import { type Endpoint, get, type HttpAnswer, isSuccess, longestMs, shownUrl } from './request.ts';
+import { renderUrl } from './urlTemplate.ts';
+import { valuesOf } from './variables.ts';
+
+export interface PrometheusSettings {
+  readonly endpoint: Endpoint;
+  readonly queries: PerMetric<QueryTemplate>;
+}
+
+/** How many queries of one fetch are under way at once. */
+const CONCURRENT_QUERIES = 4;
+
+/** The text of a value; null when the query found nothing. */
+type Sample =
+  | { readonly ok: true; readonly text: string | null }
+  | { readonly ok: false; readonly message: string };
+
+/** Asks Prometheus for each metric of a side. */
+export function fromPrometheus({ endpoint, queries }: PrometheusSettings): FetchMetrics {
+  const asked = METRICS.flatMap((metric) => {
+    const template = queries[metric];
+    return template ? [{ metric, template }] : [];
+  });
+
+  async function fetchReport(target: MetricsTarget, signal: AbortSignal): Promise<Fetched> {
+    const values = valuesOf(target, Date.now());
+    const base = renderUrl(endpoint.url, values);
+    if (typeof base === 'string') return failedFetch(base);
+    const texts: Partial<Record<Metric, string>> = {};
+    const failure = await firstFailure(asked, async ({ metric, template }) => {
+      const url = queryUrl(base, renderQuery(template, values), endpoint.timeoutMs);
+      const sample = readSample(await get(url, endpoint, signal));
+      if (!sample.ok) return `${metric} could not be had: ${shownUrl(url)} ${sample.message}`;
+      if (sample.text !== null && !isUndefinedYet(metric, sample.text)) texts[metric] = sample.text;
+      return null;
+    });
+    return failure === null ? fetchedFrom(texts) : failedFetch(failure);
+  }
+
+  return (target, signal) =>
+    withDeadline(signal, longestMs(endpoint), (limited) => fetchReport(target, limited));
+}
+
+/** 0/0 is how Prometheus says that a ratio has no value yet. */
+function isUndefinedYet(metric: Metric, text: string): boolean {
+  return UNDEFINED_AT_FIRST.has(metric) && /^(NaN|[+-]?Inf)$/.test(text);
+}
+
+function queryUrl(base: URL, query: string, timeoutMs: number): URL {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v1/query`;
+  url.searchParams.set('query', query);
+  // Prometheus need not go on with a query whose answer nobody waits for.
+  url.searchParams.set('timeout', `${timeoutMs}ms`);
+  return url;
+}
+
+/**
+ * Does the work of all items, a few at a time; after a failure none is begun.
+ * @returns the first failure in words, or null
+ */
+async function firstFailure<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<string | null>,
+): Promise<string | null> {
+  const waiting = [...items];
+  let failure: string | null = null;
+  const worker = async () => {
+    while (failure === null) {
+      const item = waiting.shift();
+      if (item === undefined) return;
+      const message = await work(item);
+      failure ??= message;
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_QUERIES }, worker));
+  return failure;
+}
+
+const sampleValue = z.tuple([z.number(), z.string()]);
+const answerSchema = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('error'), errorType: z.string().optional(), error: z.string() }),
+  z.object({
+    status: z.literal('success'),
+    data: z.discriminatedUnion('resultType', [
+      z.object({ resultType: z.literal('scalar'), result: sampleValue }),
+      z.object({
+        resultType: z.literal('vector'),
+        result: z.array(z.object({ value: sampleValue.optional() })),
+      }),
+      z.object({ resultType: z.literal('matrix') }),
+      z.object({ resultType: z.literal('string') }),
+    ]),
+  }),
+]);
+
+const refuse = (message: string): Sample => ({ ok: false, message });
+
+/** Reads the one value of an answer; errors carry the words of Prometheus, and all sentences follow the URL. */
+function readSample(answer: HttpAnswer): Sample {
+  if (!answer.ok) return answer;
+  const { status, body } = answer;
+  const json = parseJson(body);
+  const read = answerSchema.safeParse(json);
+  if (!read.success) {
+    const elsewhere = isSuccess(status) || status === 404;
+    const what = json === undefined ? 'something that is not JSON' : 'JSON that is no answer to a query';
+    const hint = elsewhere ? ` with ${what}: is it the address of a Prometheus?` : '';
+    return refuse(`answered HTTP ${status}${hint}`);
+  }
+  if (read.data.status === 'error') {
+    const { errorType = 'error', error } = read.data;
+    return refuse(`answered HTTP ${status}, ${errorType}: ${error}`);
+  }
+  if (!isSuccess(status)) return refuse(`answered HTTP ${status}`);
+  const { data } = read.data;
+  switch (data.resultType) {
+    case 'scalar':
+      return { ok: true, text: data.result[1] };
+    case 'vector':
+      return readVector(data.result);
+    default:
+      return refuse(`answered a ${data.resultType}: the query must give one number`);
+  }
+}
+
+function readVector(series: readonly { readonly value?: readonly [number, string] | undefined }[]): Sample {
+  const [first] = series;
+  if (!first) return { ok: true, text: null };
+  if (series.length > 1) {
+    return refuse(`answered ${series.length} series: the query must give one, for example by sum(...)`);
+  }
+  return first.value
+    ? { ok: true, text: first.value[1] }
+    : refuse('answered a histogram: the query must give one number');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What a metrics provider is: something on the server that answers, for one side of a deployment, what its bots would
+ * otherwise report. A provider keeps nothing between two fetches; what it cannot have is an answer in words.
+ */
+import type { Side } from '../core/capital.ts';
+import type { MetricsReport } from '../core/metrics.ts';
+
+/** The side of a deployment whose metrics are wanted. */
+export interface MetricsTarget {
+  readonly strategyId: string;
+  readonly versionId: string;
+  readonly chain: string;
+  readonly side: Side;
+  /** When the deployment started, epoch milliseconds. */
+  readonly since: number;
+}
+
+/** The metrics of a side, checked against the bounds of a report, or why they could not be had. */
+export type Fetched =
+  | { readonly ok: true; readonly report: MetricsReport }
+  /** Words for an operator, without secrets: they name the provider, the metric if it is one, and what was wrong. */
+  | { readonly ok: false; readonly message: string };
+
+/**
+ * Asks for the metrics of a side. It never rejects, and it ends within the provider's timeout and retries, or as soon as
+ * `signal` aborts.
+ */
+export type FetchMetrics = (target: MetricsTarget, signal: AbortSignal) => Promise<Fetched>;
+
+export interface MetricsProvider {
+  readonly name: string;
+  readonly fetch: FetchMetrics;
+}
