@@ -2,7 +2,8 @@
 import { type BySide, SIDES } from '../core/capital.ts';
 import { nextCheckAt } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
-import { type MetricsBySide, type MetricsReport, withReport } from '../core/metrics.ts';
+import { applyReport, type MetricsBySide } from '../core/metrics.ts';
+import type { Fetched } from '../providers/provider.ts';
 import { type Claim, holdsClaim, releaseClaim } from '../store/claims.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
@@ -11,11 +12,6 @@ import { insertSamples } from '../store/samples.ts';
 import { transaction } from './answer.ts';
 import { type App, SERIN } from './app.ts';
 import { carryOut } from './deployments.ts';
-
-/** What a provider answered for a side, or why it did not. */
-export type Fetched =
-  | { readonly ok: true; readonly report: MetricsReport }
-  | { readonly ok: false; readonly message: string };
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;
@@ -54,9 +50,10 @@ async function withFetched(
   for (const side of SIDES) {
     const answer = fetched[side];
     if (!answer.ok) continue;
-    metrics = withReport(metrics, side, answer.report, view.now);
-    const saved = metrics[side];
-    if (saved) await saveMetrics(tx, view.state.id, side, saved);
+    // What a provider answered is the whole truth: a figure it no longer has is gone.
+    const answered = applyReport(null, answer.report, view.now);
+    await saveMetrics(tx, view.state.id, side, answered);
+    metrics = { ...metrics, [side]: answered };
   }
   return { ...view, metrics };
 }
