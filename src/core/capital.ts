@@ -50,10 +50,12 @@ export function requestedUsd(allocation: CapitalSplit, side: Side): Decimal {
   return side === 'CANARY' ? allocation.canaryUsd : allocation.stableUsd;
 }
 
-/** What a side's returns are computed on: what it acknowledged for this allocation, or else the request. */
+/**
+ * What a side works with, USD. A request is a request until it is acknowledged: a side that answers allocations holds
+ * what it last said, one that never does is taken to hold what it is asked to.
+ */
 export function workingCapitalUsd(allocation: Allocation, side: Side): Decimal {
-  const answer = allocation.acknowledged[side];
-  return answer?.number === allocation.number ? answer.heldUsd : requestedUsd(allocation, side);
+  return allocation.acknowledged[side]?.heldUsd ?? requestedUsd(allocation, side);
 }
 
 /** The share that gives everything to one side. */

@@ -7,7 +7,7 @@ import { ALL_TO_STABLE, type AllocationCause, splitCapital } from './capital.ts'
 import { check } from './check.ts';
 import type { CanaryDecision } from './comparison.ts';
 import type { CanaryConfig } from './config.ts';
-import { type Decimal, formatDecimal } from './decimal.ts';
+import { type Decimal, formatDecimal, ZERO } from './decimal.ts';
 import {
   allocationOf,
   type DeploymentState,
@@ -122,7 +122,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     if (!isWatched(state)) return accept([]);
     return { accepted: true, ...check(state, command, facts) };
   }
-  if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, accept);
+  if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, facts, accept);
   if (!takes(state, command.type)) return { accepted: false, refusal: wrongStatus(state, command.type) };
 
   if (command.type === 'DEPLOY') return deploy(state, command, facts, accept);
@@ -187,6 +187,10 @@ function deploy(
   if (stale) return { accepted: false, refusal: stale };
   const { canaryPercent } = state.config;
   const split = splitCapital(capitalUsd, canaryPercent);
+  if (split.canaryUsd.isZero()) {
+    const message = `capitalUsd is too small: ${formatDecimal(canaryPercent)} % of it is nothing`;
+    return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['capitalUsd']) };
+  }
   return accept([
     { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason },
     { type: 'ALLOCATION_REQUESTED', number: 1, cause: 'DEPLOY', canaryPercent, ...split },
@@ -206,6 +210,7 @@ function extend(state: Watched, given: number | null, reason: string | null, acc
 function acknowledge(
   state: DeploymentState,
   { number, side, heldUsd }: Extract<Command, { type: 'ACKNOWLEDGE' }>,
+  { metrics }: Facts,
   accept: Accept,
 ): Verdict {
   const allocation = allocationOf(state);
@@ -214,7 +219,7 @@ function acknowledge(
     refusal: refusal('INVALID_INPUT', message, path),
   });
   if (!allocation) {
-    const message = `Deployment ${state.id} is ${state.status}: no capital has been allocated yet`;
+    const message = `Deployment ${state.id} is ${state.status}: no capital was allocated`;
     return { accepted: false, refusal: refusal('INVALID_TRANSITION', message) };
   }
   if (heldUsd.isNegative() && !heldUsd.isZero()) {
@@ -229,7 +234,8 @@ function acknowledge(
   }
   const before = allocation.acknowledged[side];
   if (before?.number === number && before.heldUsd.eq(heldUsd)) return accept([]);
-  return accept([{ type: 'ALLOCATION_ACKNOWLEDGED', number, side, heldUsd }]);
+  const netPnlUsd = metrics[side]?.netPnlUsd ?? ZERO;
+  return accept([{ type: 'ALLOCATION_ACKNOWLEDGED', number, side, heldUsd, netPnlUsd }]);
 }
 
 function giveBack(state: DeploymentState, cause: AllocationCause): EventBody[] {

@@ -9,7 +9,7 @@ import type { CanaryConfig, Step } from './config.ts';
 import type { Decimal } from './decimal.ts';
 import { ZERO } from './decimal.ts';
 import { type EvidenceSums, NO_EVIDENCE } from './evidence.ts';
-import type { MetricsBySide, SideMetrics } from './metrics.ts';
+import type { MetricsBySide } from './metrics.ts';
 
 export const STATUSES = [
   'PENDING',
@@ -46,8 +46,13 @@ interface Trial {
 
 /** What a side's return is computed from: an earlier part, and the interval that runs now. */
 export interface ReturnBasis {
-  /** What the side works with in the running interval, USD. */
+  /**
+   * What the side works with in the running interval, USD; always above 0. What is earned while nothing is held comes
+   * from positions opened before, so it counts on the capital before.
+   */
   readonly capitalUsd: Decimal;
+  /** Since when it is this capital, epoch milliseconds. */
+  readonly since: number;
   /** Net PnL when the running interval began, USD. */
   readonly pnlFromUsd: Decimal;
   /** The return of the intervals before, a fraction. */
@@ -64,7 +69,7 @@ export interface Observation {
   readonly silentMs: BySide<number>;
   readonly extensions: number;
   readonly evidence: EvidenceSums;
-  /** Net PnL at the latest sample: where the next pair starts. */
+  /** Each side's return at the latest sample: where the next pair starts. */
   readonly sampled: BySide<Decimal>;
   readonly basis: BySide<ReturnBasis>;
   /** A guardrail has tripped and the capital is held for a person. */
@@ -134,15 +139,16 @@ export function observationRemainingMs(state: DeploymentState, now: number): num
 }
 
 /** The return of a side since the deployment started: net PnL over capital, each interval on its own capital. */
-export function sideReturn(basis: ReturnBasis, metrics: SideMetrics | null): Decimal {
-  if (!metrics) return basis.returnBefore;
-  const gained = metrics.netPnlUsd.minus(basis.pnlFromUsd);
+export function sideReturn(basis: ReturnBasis, netPnlUsd: Decimal): Decimal {
+  const gained = netPnlUsd.minus(basis.pnlFromUsd);
   return basis.returnBefore.plus(gained.isZero() ? ZERO : gained.div(basis.capitalUsd));
 }
 
 export function returnsOf(observation: Observation, metrics: MetricsBySide): BySide<Decimal> {
-  const of = (side: Side) => sideReturn(observation.basis[side], metrics[side]);
-  return { CANARY: of('CANARY'), STABLE: of('STABLE') };
+  return forSides((side) => {
+    const basis = observation.basis[side];
+    return sideReturn(basis, metrics[side]?.netPnlUsd ?? basis.pnlFromUsd);
+  });
 }
 
 /** The comparison as of these metrics; null for a deployment that was never deployed. */
@@ -168,6 +174,7 @@ export function nextCheckAt(state: DeploymentState, from: number): number | null
 export function freshObservation(at: number, minutes: number, capitalUsd: BySide<Decimal>): Observation {
   const basis = (side: Side): ReturnBasis => ({
     capitalUsd: capitalUsd[side],
+    since: at,
     pnlFromUsd: ZERO,
     returnBefore: ZERO,
   });
@@ -180,7 +187,7 @@ export function freshObservation(at: number, minutes: number, capitalUsd: BySide
     extensions: 0,
     evidence: NO_EVIDENCE,
     sampled: { CANARY: ZERO, STABLE: ZERO },
-    basis: { CANARY: basis('CANARY'), STABLE: basis('STABLE') },
+    basis: forSides(basis),
     tripped: false,
   };
 }

@@ -82,7 +82,13 @@ const bodies = {
     canaryUsd: decimalCodec,
     stableUsd: decimalCodec,
   },
-  ALLOCATION_ACKNOWLEDGED: { number: countCodec, side: z.enum(SIDES), heldUsd: decimalCodec },
+  /** `netPnlUsd`: the side's net PnL then. What it earned before counts on the capital before. */
+  ALLOCATION_ACKNOWLEDGED: {
+    number: countCodec,
+    side: z.enum(SIDES),
+    heldUsd: decimalCodec,
+    netPnlUsd: decimalCodec,
+  },
   /** A check took a sample; null where a side has not reported. `silentMs`: watched time without news of a side. */
   CANARY_METRICS_UPDATED: {
     check: countCodec,

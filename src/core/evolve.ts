@@ -1,5 +1,5 @@
 /** How an event changes a deployment: the only way a state comes to be. Replaying the log gives the state row. */
-import { type Allocation, type BySide, requestedUsd, splitCapital } from './capital.ts';
+import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './capital.ts';
 import type { Decimal } from './decimal.ts';
 import {
   type DeploymentState,
@@ -10,6 +10,7 @@ import {
   type Observation,
   type ReturnBasis,
   type Running,
+  sideReturn,
   type Watched,
 } from './deployment.ts';
 import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
@@ -184,22 +185,24 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
   if (!first) throw new Error(`${state.id} has no step`);
   const { at, capitalUsd, canaryPercent } = event;
   const split = splitCapital(capitalUsd, canaryPercent);
-  return {
-    ...state,
-    status: 'RUNNING',
-    observation: freshObservation(at, first.minutes, { CANARY: split.canaryUsd, STABLE: split.stableUsd }),
-    allocation: {
-      ...split,
-      number: 1,
-      cause: 'DEPLOY',
-      canaryPercent,
-      requestedAt: at,
-      acknowledged: { CANARY: null, STABLE: null },
-    },
+  const allocation: Allocation = {
+    ...split,
+    number: 1,
+    cause: 'DEPLOY',
+    canaryPercent,
+    requestedAt: at,
+    acknowledged: { CANARY: null, STABLE: null },
   };
+  // A side that is given nothing from the start is measured on the whole.
+  const capital = forSides((side) => {
+    const requested = requestedUsd(allocation, side);
+    return requested.isZero() ? capitalUsd : requested;
+  });
+  const observation = freshObservation(at, first.minutes, capital);
+  return { ...state, status: 'RUNNING', observation, allocation };
 }
 
-/** A new request; while the trial goes on, returns are computed on it from now on. */
+/** A new request; while the trial goes on, the sides that never acknowledge work with it from now on. */
 function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
@@ -208,20 +211,33 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
   const allocation: Allocation = { ...request, requestedAt: at, acknowledged };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
-  const rebased = forSides((side) => ({ ...basis[side], capitalUsd: requestedUsd(allocation, side) }));
+  const rebased = forSides((side) =>
+    onCapital(basis[side], workingCapitalUsd(allocation, side), basis[side].pnlFromUsd, at),
+  );
   return { ...withObservation(state, { basis: rebased }), allocation };
 }
 
-/** A side says what it holds; for the request in force, its returns are computed on that. */
+/** A side says what it holds: its returns are computed on that from now on. */
 function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
-  const { side, number, heldUsd, at } = event;
+  const { side, number, heldUsd, netPnlUsd, at } = event;
   const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at } };
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
-  const rebased = { ...basis, [side]: { ...basis[side], capitalUsd: heldUsd } };
+  const rebased = { ...basis, [side]: onCapital(basis[side], heldUsd, netPnlUsd, at) };
   return { ...withObservation(state, { basis: rebased }), allocation };
+}
+
+/** The interval of returns ends at this PnL; the next one runs on the same capital. */
+function closed(basis: ReturnBasis, netPnlUsd: Decimal): ReturnBasis {
+  return { ...basis, pnlFromUsd: netPnlUsd, returnBefore: sideReturn(basis, netPnlUsd) };
+}
+
+/** What was earned until now counts on the capital before, what follows on the new one. Nothing held: no change. */
+function onCapital(basis: ReturnBasis, capitalUsd: Decimal, netPnlUsd: Decimal, since: number): ReturnBasis {
+  if (capitalUsd.isZero() || capitalUsd.eq(basis.capitalUsd)) return basis;
+  return { ...closed(basis, netPnlUsd), capitalUsd, since };
 }
 
 /** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
@@ -231,19 +247,12 @@ function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Part
   const { CANARY: canary, STABLE: stable } = netPnlUsd;
   if (canary === null || stable === null) return looked;
   const { sampled: before, basis, evidence } = state.observation;
-  const change = (from: Decimal, to: Decimal, capital: Decimal) => {
-    const gained = to.minus(from);
-    return gained.isZero() ? 0 : gained.div(capital).toNumber();
-  };
-  const rc = change(before.CANARY, canary, basis.CANARY.capitalUsd);
-  const rs = change(before.STABLE, stable, basis.STABLE.capitalUsd);
+  const returns = { CANARY: sideReturn(basis.CANARY, canary), STABLE: sideReturn(basis.STABLE, stable) };
+  const rc = returns.CANARY.minus(before.CANARY).toNumber();
+  const rs = returns.STABLE.minus(before.STABLE).toNumber();
   const rho = state.config.promotionCriteria.minPnlRatio.toNumber();
   const finite = Number.isFinite(rc) && Number.isFinite(rs);
-  return {
-    ...looked,
-    sampled: { CANARY: canary, STABLE: stable },
-    evidence: finite ? addPair(evidence, rc, rs, rho) : evidence,
-  };
+  return { ...looked, sampled: returns, evidence: finite ? addPair(evidence, rc, rs, rho) : evidence };
 }
 
 function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {
@@ -271,18 +280,12 @@ function extended(state: Watched, { minutes, at }: EventOf<'OBSERVATION_EXTENDED
 function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
   const { step: index, minutes, at, netPnlUsd } = event;
   const { basis } = state.observation;
-  const closed: BySide<ReturnBasis> = forSides((side) => {
-    const { capitalUsd, pnlFromUsd, returnBefore } = basis[side];
-    const gained = netPnlUsd[side].minus(pnlFromUsd);
-    const earned = gained.isZero() ? gained : gained.div(capitalUsd);
-    return { capitalUsd, pnlFromUsd: netPnlUsd[side], returnBefore: returnBefore.plus(earned) };
-  });
   return {
     ...running(state),
     observation: {
       ...state.observation,
       step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
-      basis: closed,
+      basis: forSides((side) => closed(basis[side], netPnlUsd[side])),
       lastCheckAt: at,
       tripped: false,
     },

@@ -152,7 +152,10 @@ builder.mutationFields((t) => ({
   }),
   acknowledgeAllocation: t.field({
     type: CanaryResult,
-    description: 'A side answers a request to hold capital. Answering the same twice changes nothing.',
+    description:
+      'A side says what it holds: it answers the latest request, also after the end. Its returns are computed on that ' +
+      'from now on. The same again changes nothing, another amount corrects it, and the number of a request that has ' +
+      'been replaced is refused.',
     args: {
       input: t.arg({ type: AcknowledgeAllocationInput, required: true, description: 'What is held.' }),
     },

@@ -122,7 +122,9 @@ export const CanaryMetrics = builder.objectRef<SideView>('CanaryMetrics').implem
     }),
     capitalAllocatedUsd: t.expose('capitalUsd', {
       type: 'Decimal',
-      description: 'The capital that returns are computed on, USD: acknowledged, or else requested.',
+      description:
+        'The capital that returns are computed on, USD: what the side last said it holds, or what it was asked to ' +
+        'hold where it never answers. While that is 0, the capital before.',
     }),
     metrics: t.field({ type: PerformanceMetrics, description: 'The figures.', resolve: (view) => view }),
     tradeCount: t.int({ description: 'Trades made.', resolve: ({ metrics }) => metrics?.trades ?? 0 }),

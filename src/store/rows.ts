@@ -29,7 +29,12 @@ const observation = z.strictObject({
   evidence: z.strictObject({ y1: sums, y2: sums }),
   sampled: bySide(decimalCodec),
   basis: bySide(
-    z.strictObject({ capitalUsd: decimalCodec, pnlFromUsd: decimalCodec, returnBefore: decimalCodec }),
+    z.strictObject({
+      capitalUsd: decimalCodec,
+      since: instantCodec,
+      pnlFromUsd: decimalCodec,
+      returnBefore: decimalCodec,
+    }),
   ),
   tripped: z.boolean(),
 });
