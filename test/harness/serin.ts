@@ -34,7 +34,7 @@ export interface TestSerin {
   follow(query: string, variables?: Record<string, unknown>): Followed;
   /** Moves Serin's clock forward. */
   advance(seconds: number): Promise<void>;
-  /** Stops this server and starts another on the same database. */
+  /** Stops this server and starts another on the same database and port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -122,8 +122,9 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
       await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
     },
     async restart() {
+      const port = Number(new URL(serin.url).port);
       await serin.stop();
-      serin = await startSerin(environment);
+      serin = await startSerin({ ...environment, port });
     },
     async stop() {
       for (const client of clients) await client.dispose();
