@@ -71,10 +71,9 @@ export async function findDeployments(db: Queries, ids: readonly string[]): Prom
  * any write of the transaction, so that transaction ids follow the order of a deployment's events.
  */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
-  const [, view] = await Promise.all([
-    tx.execute(sql`select 1 from deployments where id = ${id} for update`),
-    findDeployment(tx, id),
-  ]);
+  // A query of Drizzle's starts when it is awaited: this one must be on its way before the look is.
+  const locked = tx.execute(sql`select 1 from deployments where id = ${id} for update`).then(() => {});
+  const [view] = await Promise.all([findDeployment(tx, id), locked]);
   return view;
 }
 
