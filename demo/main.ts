@@ -150,11 +150,8 @@ function explain(screen: Screen, url: string, keep: boolean): void {
   screen.say(
     '\nBoth decisions were made by Serin, on the evidence; every one keeps the numbers it was made of.',
   );
-  screen.say(keep ? `Look further: open ${url}/graphql in a browser and paste` : 'Look further: run');
-  if (!keep) {
-    screen.say('    npm run demo -- --keep');
-    screen.say(`open ${url}/graphql in a browser and paste`);
-  }
+  const up = keep ? 'open' : 'npm run demo -- --keep, then open';
+  screen.say(`Look further: ${up} ${url}/graphql in a browser and paste`);
   screen.say(`
     { deployments(first: 10) { nodes { id status canaryVersionId stableVersionId
         decisionHistory { decision reasons at } } }

@@ -28,9 +28,14 @@ export function createScreen(): Screen {
   let saidAt = 0;
 
   function say(line = ''): void {
-    if (isTerminal) logUpdate.clear();
-    process.stdout.write(`${line}\n`);
-    if (isTerminal && panel) logUpdate(panel);
+    if (!isTerminal) {
+      process.stdout.write(`${line}\n`);
+      return;
+    }
+    // The line takes the place of the status and stays; the status goes on below it.
+    logUpdate(line);
+    logUpdate.done();
+    if (panel) logUpdate(panel);
   }
 
   return {
@@ -83,7 +88,8 @@ function record(curve: number[], side: SideStatus | null): void {
   if (side) curve.push(Number(side.metrics.netPnlUsd) / Math.max(1, Number(side.capitalAllocatedUsd)));
 }
 
-const WIDTH = 78;
+/** Characters of a reason that fit on a line of eighty columns beside the decision. */
+const REASON_WIDTH = 48;
 
 function draw(deployment: DeploymentStatus, marketDay: string, curves: Record<string, number[]>): string {
   const { strategyId, canaryVersionId, stableVersionId, status, step, comparison } = deployment;
@@ -149,12 +155,15 @@ function verdict({
     ({ name, outcome }) => `${GATE_MARKS[outcome]} ${name.toLowerCase().replace('_', ' ')}`,
   );
   return [
-    `  ${paint('dim', 'if decided now')}  ${paint('yellow', decision)}  ${first.slice(0, WIDTH)}`,
+    `  ${paint('dim', 'if decided now')}  ${paint('yellow', decision)}  ${shortened(first)}`,
     `  ${marks.join('  ')}`,
     `  ${paint('dim', evidence.summary)}`,
     '',
   ];
 }
+
+const shortened = (text: string) =>
+  text.length > REASON_WIDTH ? `${text.slice(0, REASON_WIDTH - 1)}…` : text;
 
 function inOneLine({ status, step, canaryMetrics, stableMetrics, comparison }: DeploymentStatus): string {
   const pnl = (side: SideStatus | null) => (side ? dollars(Number(side.metrics.netPnlUsd)) : '–');
