@@ -14,6 +14,7 @@ import { startServer } from './server.ts';
 const TIME_SCALE = 90;
 /** A day of the market passes between two checks. */
 const CHECK_SECONDS = 10;
+const DAY_MS = (CHECK_SECONDS * 1000) / TIME_SCALE;
 const STRATEGY = 'sp500-trend';
 const CAPITAL_USD = '1000000';
 const FIRST_DAY = '2008-12-12';
@@ -69,7 +70,9 @@ async function main(): Promise<void> {
     await api.close();
     await server.stop();
   };
-  process.once('SIGINT', () => void stop().then(() => process.exit(0)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => void stop().then(() => process.exit(0)));
+  }
   screen.say(`Serin is up at ${server.url}/graphql. Its clock runs ${TIME_SCALE} times as fast as yours,`);
   screen.say(`and a day of the S&P 500 passes every ${CHECK_SECONDS} of its seconds.`);
 
@@ -103,6 +106,7 @@ async function run(trial: Trial, { api, url, screen, market }: Stage): Promise<v
     config,
   });
   await api.command('deployCanary', 'DeployCanaryInput', { deploymentId, capitalUsd: CAPITAL_USD });
+  const begun = performance.now();
 
   const history = market.prices.slice(0, market.today);
   const botFor = (side: Side, version: MovingAverageVersion) =>
@@ -111,12 +115,13 @@ async function run(trial: Trial, { api, url, screen, market }: Stage): Promise<v
   const obeying = bots.map((bot) => bot.obey());
   const watching = showUntilEnded(api.watch(deploymentId), screen, market);
 
-  for (let due = performance.now(); bots.some((bot) => !bot.ended); market.today += 1) {
+  // Both bots report in the middle between two checks, so that a check sees the same days of both.
+  for (let due = begun + DAY_MS / 2; bots.some((bot) => !bot.ended); due += DAY_MS) {
+    await sleep(Math.max(0, due - performance.now()));
     const day = market.prices[market.today];
     if (!day) throw new Error('the prices are over before the trial is');
+    market.today += 1;
     await Promise.all(bots.map((bot) => bot.trade(day)));
-    due += (CHECK_SECONDS * 1000) / TIME_SCALE;
-    await sleep(Math.max(0, due - performance.now()));
   }
   await Promise.all([...obeying, watching]);
   screen.settle();
