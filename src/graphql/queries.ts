@@ -4,7 +4,7 @@ import { exportDeployment } from '../app/archive.ts';
 import { observationOf } from '../core/deployment.ts';
 import type { DeploymentFilter, DeploymentOrder, DeploymentView, Position } from '../store/deployments.ts';
 import { countDeployments, DEPLOYMENT_ORDERS, pageDeployments } from '../store/deployments.ts';
-import { formatCursor, LOG_START, parseCursor, readLog } from '../store/log.ts';
+import { formatCursor, LOG_START, parseCursor, readLogWhenSettled } from '../store/log.ts';
 import { pageStrategies, type Strategy } from '../store/strategies.ts';
 import { builder, type Loaders, Node } from './builder.ts';
 import { StatusType } from './deployment.ts';
@@ -273,7 +273,7 @@ builder.queryFields((t) => ({
     resolve: async (_root, args, { app }) => {
       const page = readPage(args);
       const after = readCursor('after', args.after, parseCursor) ?? LOG_START;
-      const found = await readLog(app.db, after, page.limit + 1, {
+      const found = await readLogWhenSettled(app.db, after, page.limit + 1, {
         deploymentId: args.filter?.deploymentId ?? undefined,
         strategyId: args.filter?.strategyId ?? undefined,
         types: args.filter?.types ?? undefined,

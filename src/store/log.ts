@@ -3,6 +3,7 @@
  * transaction id, row id), and a reader stays below the oldest transaction that may still write: a plain serial
  * would let it step over an event that commits late.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { and, asc, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
 import type { CanaryStatus } from '../core/deployment.ts';
 import { type CanaryEvent, type EventType, eventCodec } from '../core/events.ts';
@@ -130,6 +131,7 @@ const afterPosition = ({ xid, id }: LogPosition) =>
 
 /** Below this no transaction can still write. */
 const settled = sql`${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;
+const unsettled = sql`${events.xid} >= pg_snapshot_xmin(pg_current_snapshot())`;
 
 /** The next settled entries after a position, in the order of the log. */
 export async function readLog(
@@ -147,10 +149,38 @@ export async function readLog(
   return rows.map(toEntry);
 }
 
-/** Whether there are entries after a position that a transaction still running keeps from being read. */
-export async function hasUnsettled(db: Queries, after: LogPosition): Promise<boolean> {
-  const rows = await db.select({ id: events.id }).from(events).where(afterPosition(after)).limit(1);
+/** Whether there are entries after a position, settled or not. */
+async function hasMore(db: Queries, after: LogPosition, ...narrow: (SQL | undefined)[]): Promise<boolean> {
+  const rows = await db
+    .select({ id: events.id })
+    .from(events)
+    .where(and(afterPosition(after), ...narrow))
+    .limit(1);
   return rows.length > 0;
+}
+
+/** Whether there are entries behind the end of what a reader could read: others' transactions hold them back. */
+export function hasUnsettled(db: Queries, end: LogPosition): Promise<boolean> {
+  return hasMore(db, end);
+}
+
+/** How long a reader waits for others' transactions so that it sees what was committed before it asked. */
+const SETTLING_MS = 1000;
+
+/**
+ * The same as {@link readLog}, for a caller who may have just written: waits, for a moment, while transactions of
+ * others still hold back entries that are committed.
+ */
+export async function readLogWhenSettled(
+  db: Queries,
+  after: LogPosition,
+  limit: number,
+  filter: LogFilter = {},
+): Promise<LogEntry[]> {
+  const patience = Date.now() + SETTLING_MS;
+  const heldBack = () => hasMore(db, after, unsettled, ...matches(filter));
+  while ((await heldBack()) && Date.now() < patience) await sleep(5);
+  return readLog(db, after, limit, filter);
 }
 
 /** What is committed at one moment: decides which events were there before a subscription began. */

@@ -83,6 +83,19 @@ describe('feeds with a cursor', () => {
     feed.end();
   });
 
+  test('the events query shows what was written before it, also while a transaction elsewhere is open', async () => {
+    const id = await running(serin, { strategyId: 'held-back' });
+    const other = serin.database.sql.begin(async (sql) => {
+      await sql`select pg_current_xact_id()`;
+      await command(serin, 'pauseDeployment', id);
+      const look = serin.ask('{ events(filter: { strategyId: "held-back" }) { edges { node { type } } } }');
+      await sql`select pg_sleep(0.1)`;
+      return { look };
+    });
+    const { events } = await (await other).look;
+    expect(events.edges.map(({ node }: Data) => node.type)).toContain('CANARY_PAUSED');
+  });
+
   test('decisionMade delivers automatic decisions with their comparison, also where emitEvents is false', async () => {
     const id = await running(serin, { config: { ...CALM, emitEvents: false } });
     const feed = serin.follow(
