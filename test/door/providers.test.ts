@@ -52,7 +52,7 @@ beforeAll(async () => {
   const kinds = ['good', ...Object.keys(BAD_BODIES)];
   const services = kinds.map((kind) => [
     kind,
-    { type: 'http', url: `${json}/${kind}/{{version}}`, timeoutMs: 100, retries: 0 },
+    { type: 'http', url: `${json}/${kind}/{{version}}`, timeoutMs: kind === 'slow' ? 100 : 5000, retries: 0 },
   ]);
   const select = '{strategy="{{strategy}}",version="{{version}}",chain="{{chain}}"}';
   const prom = {
