@@ -10,6 +10,7 @@ import type { EventBody } from './events.ts';
 import { evolve } from './evolve.ts';
 import { type Breach, type BreachCounts, lookAtMetrics, lookAtSilence } from './guardrails.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './outcome.ts';
+import { isInconclusive, settle } from './settle.ts';
 
 export interface CheckOutcome {
   readonly events: readonly EventBody[];
@@ -33,12 +34,13 @@ export function check(
 function trip(state: Watched, breach: Breach, facts: Facts): EventBody[] {
   const { guardrail, side, measured, limit, message } = breach;
   const reason = `Guardrail: ${message}`;
-  const decided = decisionMade(state, facts.metrics, {
-    decision: 'ROLLBACK',
-    reasons: [reason],
-    cause: 'GUARDRAIL',
-  });
+  const decided = decisionMade(state, facts, { decision: 'ROLLBACK', reasons: [reason], cause: 'GUARDRAIL' });
   const tripped: EventBody = { type: 'GUARDRAIL_TRIPPED', guardrail, side, measured, limit, message };
+  // Without metrics nobody can watch the canary: its capital goes back whoever else may decide.
+  if (guardrail === 'maxStaleSeconds') {
+    const failed: EventBody = { type: 'CANARY_FAILED', reason: `Metrics cannot be had: ${message}` };
+    return [tripped, decided, failed, requestAllocation(state, ALL_TO_STABLE, 'FAIL')];
+  }
   if (state.config.autoRollback) return [tripped, decided, ...rollback(state, reason)];
   return [tripped, decided, ...awaitPerson(state, 'ROLLBACK', [reason])];
 }
@@ -52,14 +54,10 @@ function awaitPerson(state: Watched, decision: CanaryDecision, reasons: readonly
 function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): CheckOutcome {
   const sample = takeSample(state, failure, facts);
   const { counts: breaches, tripped } = lookAtSilence(state.config, sample.silentMs, facts.breaches);
-  if (tripped) {
-    const { guardrail, side, measured, limit, message } = tripped;
-    const trippedEvent: EventBody = { type: 'GUARDRAIL_TRIPPED', guardrail, side, measured, limit, message };
-    const failed: EventBody = { type: 'CANARY_FAILED', reason: `Metrics cannot be had: ${message}` };
-    const back = requestAllocation(state, ALL_TO_STABLE, 'FAIL');
-    return { events: [sample, trippedEvent, failed, back], breaches };
-  }
   const looked = afterSample(state, sample, facts);
+  if (tripped) return { events: [sample, ...trip(looked, tripped, facts)], breaches };
+  // Metrics that could not be had decide nothing: the step goes on until they can, or until they are stale.
+  if (failure !== null) return { events: [sample], breaches };
   return { events: [sample, ...decideOn(looked, facts)], breaches };
 }
 
@@ -110,10 +108,10 @@ function early(state: Watched, comparison: Comparison, facts: Facts): EventBody[
   const { config } = state;
   if (config.evidence.mode === 'OFF') return [];
   if (verdict === 'WORSE' && comparison.decision === 'ROLLBACK') {
-    return conclude(state, 'ROLLBACK', comparison.decisionReasons, 'EVIDENCE', facts);
+    return conclude(state, comparison, 'EVIDENCE', facts);
   }
   if (config.earlyPromote && verdict === 'NOT_WORSE' && comparison.decision === 'PROMOTE') {
-    return conclude(state, 'PROMOTE', comparison.decisionReasons, 'EVIDENCE', facts);
+    return conclude(state, comparison, 'EVIDENCE', facts);
   }
   return [];
 }
@@ -121,44 +119,30 @@ function early(state: Watched, comparison: Comparison, facts: Facts): EventBody[
 function endOfStep(state: Watched, comparison: Comparison, facts: Facts): EventBody[] {
   const { decision, decisionReasons } = comparison;
   const { onInconclusive, maxExtensions } = state.config;
-  if (decision === 'PROMOTE' || decision === 'ROLLBACK') {
-    return conclude(state, decision, decisionReasons, 'OBSERVATION_OVER', facts);
-  }
   const extend = onInconclusive === 'EXTEND' && state.observation.extensions < maxExtensions;
-  if (extend) {
+  if (isInconclusive(decision) && extend) {
     const minutes = stepAt(state.config, state.observation.step.index)?.minutes ?? 0;
     const reason = `Inconclusive: extended by itself (${state.observation.extensions + 1} of ${maxExtensions})`;
-    const decided = decisionMade(state, facts.metrics, {
+    const decided = decisionMade(state, facts, {
       decision,
       reasons: decisionReasons,
       cause: 'OBSERVATION_OVER',
     });
-    return [decided, { type: 'OBSERVATION_EXTENDED', minutes, reason }];
+    return [decided, { type: 'OBSERVATION_EXTENDED', minutes, automatic: true, reason }];
   }
-  if (onInconclusive === 'ROLLBACK') {
-    const reasons = [
-      ...decisionReasons,
-      'Inconclusive at the end of the observation: rolled back as configured',
-    ];
-    return conclude(state, 'ROLLBACK', reasons, 'OBSERVATION_OVER', facts);
-  }
-  return conclude(state, decision, decisionReasons, 'OBSERVATION_OVER', facts);
+  return conclude(state, comparison, 'OBSERVATION_OVER', facts);
 }
 
 /** Records a decision and does what it says, as far as the configuration lets Serin act by itself. */
 function conclude(
   state: Watched,
-  wanted: CanaryDecision,
-  given: readonly string[],
+  comparison: Comparison,
   cause: 'EVIDENCE' | 'OBSERVATION_OVER',
   facts: Facts,
 ): EventBody[] {
-  const stale = wanted === 'PROMOTE' && facts.stableVersionId !== state.stableVersionId;
-  const decision = stale ? 'MANUAL_REVIEW' : wanted;
-  const reasons = stale
-    ? [...given, `The strategy's stable version has moved to ${facts.stableVersionId} meanwhile`]
-    : given;
-  const decided = decisionMade(state, facts.metrics, { decision, reasons, cause });
+  const { decision, because } = settle(comparison.decision, cause, state, facts.stableVersionId);
+  const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
+  const decided = decisionMade(state, facts, { decision, reasons, cause });
   const { config, observation } = state;
   const next = observation.step.index + 1;
   const step = stepAt(config, observation.step.index);

@@ -6,8 +6,9 @@
 import type { BySide } from './capital.ts';
 import type { CanaryConfig } from './config.ts';
 import { plannedChecks } from './config.ts';
-import { Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from './decimal.ts';
-import { type Evidence, type EvidenceSums, judge } from './evidence.ts';
+import { Decimal, decimal, toStoredPrecision, ZERO } from './decimal.ts';
+import { dollars, percent, short } from './display.ts';
+import { describeEvidence, type Evidence, type EvidenceSums, judge } from './evidence.ts';
 import { errorRate, type MetricsBySide, nonFiniteFigures, type SideMetrics } from './metrics.ts';
 
 export const DECISIONS = ['CONTINUE', 'PROMOTE', 'ROLLBACK', 'MANUAL_REVIEW'] as const;
@@ -109,11 +110,11 @@ export function compare(input: ComparisonInput): Comparison {
   });
   const failed = gates.filter((gate) => gate.outcome === 'FAILED');
   const decision = failed[0]?.severity ?? 'PROMOTE';
-  const decisionReasons = failed.length > 0 ? failed.map((gate) => gate.reason) : ['Every gate passed'];
+  const why = failed.length > 0 ? failed.map((gate) => gate.reason) : ['Every gate passed'];
   return {
     ...ratios(look),
     decision,
-    decisionReasons: look.tested ? [...decisionReasons, describeEvidence(evidence)] : decisionReasons,
+    decisionReasons: config.evidence.mode === 'OFF' ? why : [...why, describeEvidence(evidence)],
     gates,
     evidence,
   };
@@ -302,26 +303,4 @@ function ratios({ canary, stable, pnl }: Look): Ratios {
   };
 }
 
-/** The test in plain words, for reasons and screens. */
-export function describeEvidence(evidence: Evidence): string {
-  const { verdict, pairs, plannedChecks: planned } = evidence;
-  const said = {
-    WORSE: 'the canary is worse, beyond chance',
-    NOT_WORSE: 'the canary is not worse, beyond chance',
-    OPEN: 'still open: the difference is within noise',
-  }[verdict];
-  return `Evidence: ${said} (${pairs} paired samples, ${planned} checks planned)`;
-}
-
 const toStored = (value: Decimal): Decimal | null => (value.isFinite() ? toStoredPrecision(value) : null);
-
-const short = (value: Decimal) => formatDecimal(value.toDecimalPlaces(4));
-
-function percent(value: Decimal, signed = true): string {
-  const sign = signed && !value.isNegative() ? '+' : '';
-  return `${sign}${value.times(100).toFixed(2)} %`;
-}
-
-function dollars(value: Decimal): string {
-  return `${value.isNegative() ? '-' : '+'}$${value.abs().toFixed(2)}`;
-}

@@ -283,14 +283,15 @@ function readCriteria(read: Reader, given: Given<PromotionCriteria>, at: At): Pr
   const d = DEFAULTS.promotionCriteria;
   const here = (name: string) => at('promotionCriteria', name);
   return {
-    minPnlRatio: read.decimal(here('minPnlRatio'), given.minPnlRatio ?? d.minPnlRatio, '0', '10'),
+    // Above 2 a threshold would rise as a losing stable side loses more: the rule would turn round.
+    minPnlRatio: read.decimal(here('minPnlRatio'), given.minPnlRatio ?? d.minPnlRatio, '0', '2'),
     maxDrawdownRatio: read.decimal(
       here('maxDrawdownRatio'),
       given.maxDrawdownRatio ?? d.maxDrawdownRatio,
       '0',
       '1000',
     ),
-    minSharpeRatio: read.decimal(here('minSharpeRatio'), given.minSharpeRatio ?? d.minSharpeRatio, '0', '10'),
+    minSharpeRatio: read.decimal(here('minSharpeRatio'), given.minSharpeRatio ?? d.minSharpeRatio, '0', '2'),
     minWinRateRatio: read.decimal(
       here('minWinRateRatio'),
       given.minWinRateRatio ?? d.minWinRateRatio,

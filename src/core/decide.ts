@@ -151,6 +151,8 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     case 'EXTEND':
       return extend(state, command.minutes, reason, accept);
     case 'ADVANCE_STEP': {
+      const stale = staleStable(state, facts);
+      if (stale) return { accepted: false, refusal: stale };
       const next = nextStep(state);
       if (next === null) throw new Error('no step to advance to');
       return accept(startStep(state, next, facts.metrics, reason));
@@ -179,7 +181,7 @@ function deploy(
   accept: Accept,
 ): Verdict {
   const { capitalUsd, reason } = command;
-  if (!capitalUsd.gt(0)) {
+  if (!capitalUsd.isFinite() || !capitalUsd.gt(0)) {
     const message = `capitalUsd must be above 0, got ${formatDecimal(capitalUsd)}`;
     return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['capitalUsd']) };
   }
@@ -203,7 +205,7 @@ function extend(state: Watched, given: number | null, reason: string | null, acc
     const message = `minutes must be between 1 and 527040, got ${minutes}`;
     return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['minutes']) };
   }
-  return accept([{ type: 'OBSERVATION_EXTENDED', minutes, reason }]);
+  return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason }]);
 }
 
 /** A late, repeated or premature answer gets a clear one; the same answer twice changes nothing. */
@@ -246,7 +248,7 @@ function giveBack(state: DeploymentState, cause: AllocationCause): EventBody[] {
 function byCommand(state: Watched, facts: Facts, decision: CanaryDecision, reason: string | null): EventBody {
   const how = decision === 'PROMOTE' ? 'Promoted by command' : 'Rolled back by command';
   const reasons = [reason ? `${how}: ${reason}` : how];
-  return decisionMade(state, facts.metrics, { decision, reasons, cause: 'COMMAND', reason });
+  return decisionMade(state, facts, { decision, reasons, cause: 'COMMAND', reason });
 }
 
 function nextStep(state: Watched): number | null {

@@ -67,6 +67,7 @@ export interface Observation {
   readonly lastCheckAt: number;
   /** Watched time without news of a side, in milliseconds; time in which nobody looked does not count. */
   readonly silentMs: BySide<number>;
+  /** How often the observation was extended by itself. */
   readonly extensions: number;
   readonly evidence: EvidenceSums;
   /** Each side's return at the latest sample: where the next pair starts. */
@@ -163,11 +164,16 @@ export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Co
   });
 }
 
-/** The moment of the next look: an interval on, or at the end of the step if that comes first. */
+/**
+ * The moment of the next look: an interval on, or at the end of the step if that comes first. A step that has ended
+ * without its look is looked at at once; one whose look could not decide waits for the next interval.
+ */
 export function nextCheckAt(state: DeploymentState, from: number): number | null {
   if (!isWatched(state)) return null;
   const next = from + state.config.checkIntervalSeconds * 1000;
-  return state.status === 'RUNNING' ? Math.max(from, Math.min(next, state.observation.step.endsAt)) : next;
+  const { lastCheckAt, step } = state.observation;
+  if (state.status !== 'RUNNING' || lastCheckAt >= step.endsAt) return next;
+  return Math.max(from, Math.min(next, step.endsAt));
 }
 
 /** An observation at its very start. */

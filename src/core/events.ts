@@ -52,6 +52,8 @@ const decisionRecord = z.strictObject({
   automatic: z.boolean(),
   cause: z.enum(DECISION_CAUSES),
   configHash: z.string(),
+  /** The strategy's stable version then; not the trial's own where another deployment had moved it. */
+  stableVersionId: z.string(),
   comparison,
   /** What the comparison was computed from. */
   metrics: bySide(sideMetricsCodec.nullable()),
@@ -100,7 +102,8 @@ const bodies = {
   METRICS_UNAVAILABLE: { check: countCodec, silentMs: bySide(countCodec), message: z.string() },
   CANARY_PAUSED: { reason },
   CANARY_RESUMED: { pausedMs: countCodec, reason },
-  OBSERVATION_EXTENDED: { minutes: countCodec, reason },
+  /** `automatic`: extended by itself, as `onInconclusive` asks for. */
+  OBSERVATION_EXTENDED: { minutes: countCodec, automatic: z.boolean(), reason },
   /** The ramp goes on; the sides' returns so far are kept and the next interval starts at these PnLs. */
   STEP_STARTED: {
     step: countCodec,

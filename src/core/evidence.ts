@@ -3,6 +3,8 @@
  * look. An asymptotic confidence sequence after Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
  * central limit theory and asymptotic confidence sequences" (2021). Returns are doubles: they have no unit.
  */
+import { decimal } from './decimal.ts';
+import { percent } from './display.ts';
 
 /** Count, mean and sum of squared deviations of a series (Welford 1962): updated in constant time, stable. */
 export interface RunningSums {
@@ -107,4 +109,30 @@ export function judge(
     if ((informative1 && y1.low > 0) || (informative2 && y2.low > 0)) return 'NOT_WORSE';
     return 'OPEN';
   }
+}
+
+/** The series that speaks: the canary is judged by the more favourable one. */
+export function speakingInterval({ y1, y2 }: Pick<Evidence, 'y1' | 'y2'>): Interval | null {
+  if (!y1 || !y2) return y1 ?? y2;
+  return y1.mean >= y2.mean ? y1 : y2;
+}
+
+const SAID: Record<EvidenceVerdict, string> = {
+  WORSE: 'the canary is worse, beyond chance',
+  NOT_WORSE: 'the canary is not worse, beyond chance',
+  OPEN: 'still open, the difference is within noise',
+};
+
+/** The test in plain words, for reasons and screens. */
+export function describeEvidence(evidence: Evidence): string {
+  const { verdict, pairs, minSamples, plannedChecks: planned } = evidence;
+  const interval = speakingInterval(evidence);
+  if (pairs < minSamples || !interval) {
+    return `Evidence: too early to say (${pairs} of ${minSamples} paired samples)`;
+  }
+  const [mean, low, high] = [interval.mean, interval.low, interval.high].map((end) => percent(decimal(end)));
+  return (
+    `Evidence: ${SAID[verdict]}: ${mean} a check against the least acceptable, ` +
+    `between ${low} and ${high} (${pairs} paired samples, ${planned} checks planned)`
+  );
 }

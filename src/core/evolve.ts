@@ -6,6 +6,7 @@ import {
   type Ended,
   forSides,
   freshObservation,
+  isEnded,
   isWatched,
   type Observation,
   type ReturnBasis,
@@ -22,6 +23,7 @@ type EventOf<K extends CanaryEvent['type']> = Extract<CanaryEvent, { type: K }>;
 export function evolve(before: DeploymentState | null, event: CanaryEvent): DeploymentState {
   if (!before) {
     if (event.type !== 'DEPLOYMENT_CREATED') throw new Error(`the log begins with ${event.type}`);
+    if (event.no !== 1) throw new Error(`the log begins with event ${event.no}`);
     return created(event);
   }
   if (event.no !== before.eventCount + 1) {
@@ -70,7 +72,7 @@ function created(event: EventOf<'DEPLOYMENT_CREATED'>): DeploymentState {
 function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
   switch (event.type) {
     case 'CANARY_CANCELLED':
-      return ended(state, 'CANCELLED', event.at);
+      return isEnded(state) ? impossible(state, event) : ended(state, 'CANCELLED', event.at);
     case 'ALLOCATION_REQUESTED':
       return requested(state, event);
     case 'ALLOCATION_ACKNOWLEDGED':
@@ -116,7 +118,8 @@ function applyWatched(
     case 'GUARDRAIL_TRIPPED':
       return withObservation(state, { tripped: true });
     case 'DECISION_MADE':
-      return state;
+      // Where a person is awaited, the latest decision is what they are asked to act on.
+      return state.status === 'OBSERVATION_COMPLETE' ? { ...state, decision: event.record.decision } : state;
     case 'CANARY_OBSERVATION_COMPLETE':
       if (!event.waits) return state;
       return {
@@ -206,6 +209,9 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
 function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
+  if (!canaryUsd.plus(stableUsd).eq(totalUsd)) {
+    throw new Error(`event ${event.no} of ${state.id}: the sides' capital is not the total`);
+  }
   const { acknowledged } = state.allocation;
   const request = { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd };
   const allocation: Allocation = { ...request, requestedAt: at, acknowledged };
@@ -262,14 +268,15 @@ function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): R
   return { ...running(state), observation };
 }
 
-function extended(state: Watched, { minutes, at }: EventOf<'OBSERVATION_EXTENDED'>): Running {
+function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Running {
+  const { minutes, automatic, at } = event;
   const { step, extensions } = state.observation;
   return {
     ...running(state),
     observation: {
       ...state.observation,
       step: { ...step, endsAt: at + minutes * 60_000 },
-      extensions: extensions + 1,
+      extensions: automatic ? extensions + 1 : extensions,
       silentMs: { CANARY: 0, STABLE: 0 },
       lastCheckAt: at,
       tripped: false,
@@ -279,7 +286,8 @@ function extended(state: Watched, { minutes, at }: EventOf<'OBSERVATION_EXTENDED
 
 function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
   const { step: index, minutes, at, netPnlUsd } = event;
-  const { basis } = state.observation;
+  const { basis, step } = state.observation;
+  if (index !== step.index + 1) return impossible(state, event);
   return {
     ...running(state),
     observation: {

@@ -13,4 +13,5 @@ export * from './guardrails.ts';
 export * from './metrics.ts';
 export * from './narration.ts';
 export * from './refusal.ts';
+export * from './settle.ts';
 export * from './violation.ts';

@@ -2,6 +2,7 @@
 import { ALL_TO_CANARY, ALL_TO_STABLE, type AllocationCause, splitCapital } from './capital.ts';
 import { type CanaryDecision, compare } from './comparison.ts';
 import { configHash } from './config.ts';
+import type { Facts } from './decide.ts';
 import type { Decimal } from './decimal.ts';
 import { forSides, returnsOf, stepAt, type Watched } from './deployment.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
@@ -57,7 +58,7 @@ export function startStep(
 /** The record of a decision, with everything it was made of. */
 export function decisionMade(
   state: Watched,
-  metrics: MetricsBySide,
+  { metrics, stableVersionId }: Pick<Facts, 'metrics' | 'stableVersionId'>,
   made: {
     readonly decision: CanaryDecision;
     readonly reasons: readonly string[];
@@ -76,6 +77,7 @@ export function decisionMade(
       automatic: cause !== 'COMMAND',
       cause,
       configHash: configHash(config),
+      stableVersionId,
       comparison: compare({ metrics, returns, evidence: observation.evidence, config }),
       metrics,
       returns,

@@ -1,16 +1,15 @@
 /** What the sides have done, and how they compare. */
 import { type BySide, SIDES, type Side } from '../core/capital.ts';
-import {
-  type Comparison,
-  DECISIONS,
-  describeEvidence,
-  GATE_OUTCOMES,
-  GATES,
-  type GateResult,
-} from '../core/comparison.ts';
+import { type Comparison, DECISIONS, GATE_OUTCOMES, GATES, type GateResult } from '../core/comparison.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../core/decimal.ts';
 import { type DeploymentState, forSides, observationOf } from '../core/deployment.ts';
-import { EVIDENCE_VERDICTS, type Evidence, type Interval } from '../core/evidence.ts';
+import {
+  describeEvidence,
+  EVIDENCE_VERDICTS,
+  type Evidence,
+  type Interval,
+  speakingInterval,
+} from '../core/evidence.ts';
 import { errorRate, type MetricsBySide, type SideMetrics } from '../core/metrics.ts';
 import { builder } from './builder.ts';
 
@@ -184,12 +183,6 @@ const IntervalType = builder.objectRef<Interval>('Interval').implement({
   }),
 });
 
-/** The series that speaks: the canary is judged by the more favourable one. */
-function speaking({ y1, y2 }: Evidence): Interval | null {
-  if (!y1 || !y2) return y1 ?? y2;
-  return y1.mean >= y2.mean ? y1 : y2;
-}
-
 const EvidenceType = builder.objectRef<Evidence>('Evidence').implement({
   description: 'The sequential test on paired samples: is the canary worse, beyond chance?',
   fields: (t) => ({
@@ -197,13 +190,13 @@ const EvidenceType = builder.objectRef<Evidence>('Evidence').implement({
     estimate: t.float({
       nullable: true,
       description: 'Mean difference of return a check, above what is acceptable; null before two pairs.',
-      resolve: (evidence) => speaking(evidence)?.mean ?? null,
+      resolve: (evidence) => speakingInterval(evidence)?.mean ?? null,
     }),
     interval: t.field({
       type: IntervalType,
       nullable: true,
       description: 'The interval of the series that speaks: the more favourable of the two.',
-      resolve: speaking,
+      resolve: speakingInterval,
     }),
     whenEarning: t.expose('y1', {
       type: IntervalType,

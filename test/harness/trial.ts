@@ -1,0 +1,166 @@
+/**
+ * A deployment on the engine's functions alone, for tests of the rule: commands, reports and checks on simulated time,
+ * with everything they led to. Each deed answers the types of the events that followed.
+ */
+import type { Side } from '../../src/core/capital.ts';
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config.ts';
+import { type Command, create, decide, type Facts, type Verdict } from '../../src/core/decide.ts';
+import { decimal } from '../../src/core/decimal.ts';
+import {
+  comparisonOf,
+  type DeploymentState,
+  isWatched,
+  nextCheckAt,
+  type Observation,
+  observationOf,
+} from '../../src/core/deployment.ts';
+import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/events.ts';
+import { record } from '../../src/core/evolve.ts';
+import { type BreachCounts, NO_BREACHES } from '../../src/core/guardrails.ts';
+import { type MetricsBySide, type MetricsReport, NO_METRICS, withReport } from '../../src/core/metrics.ts';
+
+/** Nobody fails for silence and no loss is too large: what a test of something else wants. */
+export const NO_GUARDRAILS = { maxStaleSeconds: null, maxLossPercent: null };
+
+/** Figures as tests write them. */
+export type Figures = Partial<Record<keyof MetricsReport, number | string>>;
+
+export function figures(given: Figures): MetricsReport {
+  const counts = ['trades', 'errors', 'uptimeSeconds'];
+  const read = Object.entries(given).map(([name, value]) => [
+    name,
+    counts.includes(name) ? Number(value) : decimal(value),
+  ]);
+  return Object.fromEntries(read);
+}
+
+export function configOf(input: CanaryConfigInput = {}): CanaryConfig {
+  const parsed = parseConfig(input);
+  if (!parsed.ok) throw new Error(`a test has a bad config: ${JSON.stringify(parsed.violations)}`);
+  return parsed.value;
+}
+
+export class Trial {
+  now = Date.parse('2026-01-05T09:00:00Z');
+  metrics: MetricsBySide = NO_METRICS;
+  breaches: BreachCounts = NO_BREACHES;
+  /** The strategy's stable version; another deployment may move it. */
+  stableVersionId = 'v1';
+  state: DeploymentState;
+  readonly log: CanaryEvent[] = [];
+
+  /** Deployed with this capital in all; `null` leaves it pending. */
+  constructor(config: CanaryConfigInput = {}, capitalUsd: number | string | null = 100_000) {
+    const names = { id: 'd', strategyId: 's', chain: 'c', stableVersionId: 'v1', canaryVersionId: 'v2' };
+    const made = record(null, [create({ ...names, config: configOf(config) })], {
+      at: this.now,
+      actor: 'ada',
+    });
+    if (!made.state) throw new Error('no state');
+    this.state = made.state;
+    this.log.push(...made.events);
+    if (capitalUsd !== null) this.do({ type: 'DEPLOY', capitalUsd: decimal(capitalUsd), reason: null });
+  }
+
+  get facts(): Facts {
+    const { now, metrics, breaches, stableVersionId } = this;
+    return { now, metrics, breaches, stableVersionId };
+  }
+
+  /** The verdict on a command, with its events applied when it was accepted. */
+  try(command: Command): Verdict {
+    const verdict = decide(this.state, command, this.facts);
+    if (!verdict.accepted) return verdict;
+    const actor = command.type === 'CHECK' || command.type === 'LOOK' ? 'serin' : 'ada';
+    const { state, events } = record(this.state, verdict.events, { at: this.now, actor });
+    if (!state) throw new Error('no state');
+    this.state = state;
+    this.breaches = verdict.breaches;
+    this.log.push(...events);
+    return verdict;
+  }
+
+  do(command: Command): EventType[] {
+    const verdict = this.try(command);
+    if (!verdict.accepted) throw new Error(verdict.refusal.message);
+    return verdict.events.map(({ type }) => type);
+  }
+
+  /** A command that needs nothing but its name. */
+  order(type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP'): EventType[] {
+    return this.do({ type, reason: null });
+  }
+
+  extend(minutes: number | null = null): EventType[] {
+    return this.do({ type: 'EXTEND', minutes, reason: null });
+  }
+
+  report(side: Side, given: Figures): EventType[] {
+    this.metrics = withReport(this.metrics, side, figures(given), this.now);
+    return side === 'CANARY' ? this.do({ type: 'LOOK' }) : [];
+  }
+
+  /** Both sides earn this much more, in USD, and have traded. */
+  earn(canaryUsd: number, stableUsd: number): EventType[] {
+    const { CANARY: canary, STABLE: stable } = this.metrics;
+    this.report('STABLE', { pnlUsd: String(stable?.netPnlUsd.plus(stableUsd) ?? stableUsd), trades: 90 });
+    return this.report('CANARY', {
+      pnlUsd: String(canary?.netPnlUsd.plus(canaryUsd) ?? canaryUsd),
+      trades: 10,
+    });
+  }
+
+  wait(seconds: number): void {
+    this.now += seconds * 1000;
+  }
+
+  /** The next check, when it is due. */
+  check(failure: string | null = null): EventType[] {
+    const { lastCheckAt } = this.observation;
+    const due = nextCheckAt(this.state, Math.max(lastCheckAt, this.now)) ?? this.now;
+    this.now = due;
+    return this.do({ type: 'CHECK', failure });
+  }
+
+  /** Checks until the deployment no longer runs, or the running step is another one; what the last one led to. */
+  checkToEnd(): EventType[] {
+    const { index } = this.observation.step;
+    for (;;) {
+      const types = this.check();
+      if (this.state.status !== 'RUNNING' || this.observation.step.index !== index) return types;
+    }
+  }
+
+  get status(): DeploymentState['status'] {
+    return this.state.status;
+  }
+
+  get observation(): Observation {
+    const seen = observationOf(this.state);
+    if (!seen) throw new Error('not deployed');
+    return seen;
+  }
+
+  /** What a person is asked to act on; null where nobody is. */
+  get awaited() {
+    return this.state.status === 'OBSERVATION_COMPLETE' ? this.state.decision : null;
+  }
+
+  get comparison() {
+    return comparisonOf(this.state, this.metrics);
+  }
+
+  get decisions(): DecisionRecord[] {
+    return this.log.flatMap((event) => (event.type === 'DECISION_MADE' ? [event.record] : []));
+  }
+
+  get decision(): DecisionRecord {
+    const last = this.decisions.at(-1);
+    if (!last) throw new Error('nothing was decided');
+    return last;
+  }
+
+  get canaryPercent(): number {
+    return isWatched(this.state) ? this.state.allocation.canaryPercent.toNumber() : 0;
+  }
+}
