@@ -5,7 +5,7 @@ import { type Decimal, formatDecimal } from './decimal.ts';
 export function percent(value: Decimal, signed = true): string {
   const hundredfold = value.times(100);
   const small = !hundredfold.isZero() && hundredfold.abs().lt('0.1');
-  const digits = small ? hundredfold.toSignificantDigits(2).toFixed() : hundredfold.toFixed(2);
+  const digits = small ? hundredfold.toPrecision(2) : hundredfold.toFixed(2);
   return `${signed && !value.isNegative() ? '+' : ''}${digits} %`;
 }
 
