@@ -1,6 +1,7 @@
 /** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { createAccess, FIRST_KEY } from './access/access.ts';
 import type { App } from './app/app.ts';
 import { createReports } from './app/reports.ts';
 import type { CanaryEvent } from './core/events.ts';
@@ -12,6 +13,7 @@ import { loadProviders } from './providers/providers.ts';
 import { BadEnvironment, type Environment } from './server/environment.ts';
 import { createGraphQLServer } from './server/graphqlServer.ts';
 import { startHttpServer } from './server/httpServer.ts';
+import { hasApiKeys } from './store/apiKeys.ts';
 import { migrateDatabase, openDatabase, readClock, setClockRate } from './store/database.ts';
 import { createDoorbell } from './store/doorbell.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
@@ -60,14 +62,25 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const loop = startLoop({ app, providers: providers.value, log, timeScale, onCheck: registry.countCheck });
     stops.push(() => loop.stop());
     const production = environment.production;
-    const yoga = createGraphQLServer({ app, feed, reports: createReports(app), log, timeScale, production });
+    const access = createAccess(db, log, environment.access);
+    stops.push(async () => access.stop());
+    if (!access.open && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
+    const yoga = createGraphQLServer({
+      access,
+      app,
+      feed,
+      reports: createReports(app),
+      log,
+      timeScale,
+      production,
+    });
     const readiness = () =>
       readClock(db).then(
         () => null,
         () => 'the database does not answer',
       );
     const http = await startHttpServer(
-      { yoga, registry: registry.metrics, readiness },
+      { access, log, yoga, registry: registry.metrics, readiness },
       environment.host,
       environment.port,
     );

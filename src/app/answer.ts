@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { sees } from '../access/actor.ts';
 import { bySide, countCodec, instantCodec, sideMetricsCodec } from '../core/codec.ts';
 import { type CanaryDecision, DECISIONS } from '../core/comparison.ts';
 import { replay } from '../core/evolve.ts';
@@ -84,7 +85,8 @@ export async function answerOnce(
   work: (tx: Queries) => Promise<Answer>,
 ): Promise<Answer> {
   const keyed = keyOf(request);
-  const earlier = keyed && (await recall(app.db, keyed));
+  const recalled = async () => keyed && asSeen(request, await recall(app.db, keyed));
+  const earlier = await recalled();
   if (earlier) return earlier;
   try {
     const answer = await transaction(app, async (tx) => {
@@ -96,13 +98,24 @@ export async function answerOnce(
     app.doorbell.ring();
     return answer;
   } catch (error) {
-    if (error instanceof KeyTaken && keyed) return (await recall(app.db, keyed)) ?? raise(error);
+    if (error instanceof KeyTaken) return (await recalled()) ?? raise(error);
     if (!(error instanceof RolledBack)) throw error;
-    const { answer } = error;
+    const answer = asSeen(request, error.answer);
     if (!keyed || answer.refusal?.code === 'INVALID_INPUT') return answer;
     if (await keepAnswer(app.db, keyed, encode(answer))) return answer;
-    return (await recall(app.db, keyed)) ?? answer;
+    return (await recalled()) ?? answer;
   }
+}
+
+/** Nobody is shown a deployment that they do not see, not even in a refusal or in an answer from earlier. */
+function asSeen<T extends Answer | null>({ actor }: Request, answer: T): T | Answer {
+  if (!answer?.view || sees(actor, answer.view.state.strategyId)) return answer;
+  return answer.replayed ? refused(notFound(answer.view.state.id)) : { ...answer, view: null };
+}
+
+/** There is no such deployment, or none that the actor sees: the answer is the same. */
+export function notFound(deploymentId: string): Refusal {
+  return refusal('NOT_FOUND', `There is no deployment ${deploymentId}`, ['deploymentId']);
 }
 
 function raise(error: Error): never {

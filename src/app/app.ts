@@ -3,6 +3,8 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import type { Doorbell } from '../store/doorbell.ts';
 
+export { type Actor, SERIN } from '../access/actor.ts';
+
 export interface App {
   readonly db: PostgresJsDatabase;
   readonly doorbell: Doorbell;
@@ -10,11 +12,3 @@ export interface App {
   readonly providerNames: ReadonlySet<string>;
   readonly log: Logger;
 }
-
-/** Who asks. */
-export interface Actor {
-  readonly name: string;
-}
-
-/** The actor of what happens by itself. */
-export const SERIN: Actor = { name: 'serin' };

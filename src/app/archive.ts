@@ -1,5 +1,7 @@
 /** A deployment out of Serin as one document, and into another Serin: the log moves, and with it everything. */
 
+import { sees } from '../access/actor.ts';
+import { beyondScope } from '../access/policy.ts';
 import { SIDES } from '../core/capital.ts';
 import { nextCheckAt } from '../core/deployment.ts';
 import { type Archive, type DeploymentDocument, fromDocument, toDocument } from '../core/document.ts';
@@ -14,12 +16,16 @@ import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './app.ts';
 import { entriesOf } from './deployments.ts';
 
-/** The document of a deployment, read in one consistent look; null when there is none. */
-export async function exportDeployment(app: App, id: string): Promise<DeploymentDocument | null> {
+/** The document of a deployment, read in one consistent look; null when there is none for this actor. */
+export async function exportDeployment(
+  app: App,
+  actor: Actor,
+  id: string,
+): Promise<DeploymentDocument | null> {
   const archive = await app.db.transaction(
     async (tx): Promise<Archive | null> => {
       const view = await findDeployment(tx, id);
-      if (!view) return null;
+      if (!view || !sees(actor, view.state.strategyId)) return null;
       const log = await readDeploymentEvents(tx, id);
       const samples = await readSamples(tx, id);
       const { state, metrics, breaches } = view;
@@ -44,6 +50,7 @@ export async function importDeployment(
   if (!read.ok) return invalid(read.violations);
   const archive = read.value;
   const { state, metrics, breaches, samples, events } = archive;
+  if (!sees(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
   const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
   return answerOnce(app, request, async (tx) => {
     const there = await findDeployment(tx, state.id);

@@ -3,6 +3,8 @@
  * asks (a bot, a person, the loop), everything that happens to a deployment goes through `carryOut`.
  */
 import { randomBytes } from 'node:crypto';
+import { sees } from '../access/actor.ts';
+import { beyondScope } from '../access/policy.ts';
 import type { CanaryDecision } from '../core/comparison.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config.ts';
 import { type Command, create, decide } from '../core/decide.ts';
@@ -25,7 +27,7 @@ import {
 } from '../store/deployments.ts';
 import { appendEvents, type NewEntry } from '../store/log.ts';
 import { ensureStrategy, moveStableVersion } from '../store/strategies.ts';
-import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
+import { type Answer, answerOnce, done, invalid, notFound, refused } from './answer.ts';
 import type { Actor, App } from './app.ts';
 
 export interface NewDeployment {
@@ -50,7 +52,7 @@ function nameViolations(fields: Readonly<Record<string, string | null>>): Violat
   });
 }
 
-/** Creates a deployment in PENDING: nothing trades before `deployCanary`. */
+/** Creates a deployment in PENDING: nothing trades before `deployCanary`. Throws Forbidden outside the actor's scope. */
 export async function createDeployment(
   app: App,
   actor: Actor,
@@ -58,6 +60,7 @@ export async function createDeployment(
   idempotencyKey: string | null,
 ): Promise<Answer> {
   const { strategyId, canaryVersionId, stableVersionId } = input;
+  if (!sees(actor, strategyId)) throw beyondScope(actor, strategyId);
   const chain = input.chain ?? 'unknown';
   const parsed = parseConfig(input.config);
   const violations = [
@@ -161,7 +164,7 @@ export async function commandDeployment(
   const { deploymentId, expectedRevision } = request;
   return answerOnce(app, { ...request, actor }, async (tx) => {
     const view = await lockDeployment(tx, deploymentId);
-    if (!view) return refused(notFound(deploymentId));
+    if (!view || !sees(actor, view.state.strategyId)) return refused(notFound(deploymentId));
     const { revision } = view.state;
     if (expectedRevision !== null && expectedRevision !== revision) {
       const message =
@@ -173,10 +176,6 @@ export async function commandDeployment(
     if (!outcome.accepted) return refused(outcome.refusal, view);
     return done(describe(command, outcome.view), outcome.view, DECIDES[command.type] ?? 'CONTINUE');
   });
-}
-
-export function notFound(deploymentId: string) {
-  return refusal('NOT_FOUND', `There is no deployment ${deploymentId}`, ['deploymentId']);
 }
 
 export type Outcome =

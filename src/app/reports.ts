@@ -3,6 +3,8 @@
  * time are written together in one statement and answered after its commit; a report that breaks a guardrail is
  * written again under the deployment's lock, in the transaction that decides on it.
  */
+
+import { sees } from '../access/actor.ts';
 import type { Side } from '../core/capital.ts';
 import { GUARDRAILS } from '../core/config.ts';
 import type { DeploymentState } from '../core/deployment.ts';
@@ -10,17 +12,18 @@ import { lookAtMetrics } from '../core/guardrails.ts';
 import { type MetricsReport, reportViolations } from '../core/metrics.ts';
 import { type Refusal, refusal } from '../core/refusal.ts';
 import { describeViolations } from '../core/violation.ts';
-import { findDeployments, lockDeployment } from '../store/deployments.ts';
+import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments.ts';
 import { type SideReport, type TakenReport, upsertReports } from '../store/metrics.ts';
-import { transaction } from './answer.ts';
-import { type App, SERIN } from './app.ts';
-import { carryOut, notFound } from './deployments.ts';
+import { notFound, transaction } from './answer.ts';
+import { type Actor, type App, SERIN } from './app.ts';
+import { carryOut } from './deployments.ts';
 
 /** Null: it is on disk. */
 export type ReportAnswer = Refusal | null;
 
 /** At most this many sides in one statement. */
 const BATCH = 500;
+const MAX_REMEMBERED = 10_000;
 
 interface Waiting {
   readonly report: SideReport;
@@ -29,8 +32,8 @@ interface Waiting {
 }
 
 export interface Reports {
-  /** Takes a report; the answer comes after its commit. */
-  take(report: SideReport): Promise<ReportAnswer>;
+  /** Takes a report of an actor; the answer comes after its commit. */
+  take(actor: Actor, report: SideReport): Promise<ReportAnswer>;
 }
 
 /** The one writer of reports in this process: while a statement runs, the next ones gather. */
@@ -51,18 +54,42 @@ export function createReports(app: App): Reports {
     writing = false;
   }
 
+  const strategyOf = rememberStrategies(app);
+
+  /** Whether the actor sees the deployment; who sees everything learns from the write whether there is one. */
+  async function isThere(actor: Actor, deploymentId: string): Promise<boolean> {
+    if (actor.strategies === null) return true;
+    const strategyId = await strategyOf(deploymentId);
+    return strategyId !== null && sees(actor, strategyId);
+  }
+
   return {
-    take(report) {
+    async take(actor, report) {
+      if (!(await isThere(actor, report.deploymentId))) return notFound(report.deploymentId);
       const violations = reportViolations(report.report);
       const [first] = violations;
       if (first) {
-        return Promise.resolve(refusal('INVALID_INPUT', describeViolations(violations), first.path));
+        return refusal('INVALID_INPUT', describeViolations(violations), first.path);
       }
       return new Promise((answer, fail) => {
         waiting.push({ report, answer, fail });
         void drain();
       });
     },
+  };
+}
+
+/** A deployment never changes its strategy: a report every few seconds need not ask for it again. */
+function rememberStrategies({ db }: App): (deploymentId: string) => Promise<string | null> {
+  const known = new Map<string, string>();
+  return async (deploymentId) => {
+    const remembered = known.get(deploymentId);
+    if (remembered !== undefined) return remembered;
+    const strategyId = await findStrategyOf(db, deploymentId);
+    if (strategyId === null) return null;
+    if (known.size >= MAX_REMEMBERED) known.clear();
+    known.set(deploymentId, strategyId);
+    return strategyId;
   };
 }
 

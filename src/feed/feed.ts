@@ -16,6 +16,7 @@ import {
   wasCommitted,
 } from '../store/log.ts';
 import { metricsVersions } from '../store/metrics.ts';
+import { covers } from '../store/scope.ts';
 import type { Tail } from './tail.ts';
 
 /** Entries a slow consumer may leave lying before its feed is closed. */
@@ -177,10 +178,12 @@ function createTopics() {
   };
 }
 
-function passes({ deploymentId, strategyId, types, timelineOnly }: LogFilter, entry: LogEntry): boolean {
+function passes(filter: LogFilter, entry: LogEntry): boolean {
+  const { deploymentId, strategyId, types, timelineOnly, scope } = filter;
   if (deploymentId !== undefined && deploymentId !== entry.deploymentId) return false;
   if (strategyId !== undefined && strategyId !== entry.strategyId) return false;
   if (timelineOnly && !entry.timeline) return false;
+  if (scope && !covers(scope, entry.strategyId)) return false;
   return types === undefined || types.includes(entry.event.type);
 }
 

@@ -1,6 +1,7 @@
 /** The schema builder: what every type of the API is made with, and what every resolver has at hand. */
 import SchemaBuilder from '@pothos/core';
 import type DataLoader from 'dataloader';
+import type { Access } from '../access/access.ts';
 import type { Actor, App } from '../app/app.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Decimal } from '../core/decimal.ts';
@@ -19,8 +20,9 @@ export interface Context {
   readonly app: App;
   readonly feed: Feed;
   readonly reports: Reports;
+  readonly access: Access;
   readonly actor: Actor;
-  /** One set a request; a subscription clears it before every delivery. */
+  /** What the actor sees, one set a request; a subscription clears it before every delivery. */
   readonly loaders: Loaders;
 }
 

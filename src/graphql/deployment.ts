@@ -1,6 +1,7 @@
 /** The deployment type: its own fields, and the lists that belong to it. */
+import { may } from '../access/policy.ts';
 import { ALLOCATION_CAUSES, type Allocation, requestedUsd, SIDES, type Side } from '../core/capital.ts';
-import { ACTIONS, availableActions } from '../core/decide.ts';
+import { ACTIONS, type Action, availableActions } from '../core/decide.ts';
 import { ZERO } from '../core/decimal.ts';
 import {
   allocationOf,
@@ -53,6 +54,18 @@ const ActionType = builder.enumType('CanaryAction', {
   description: 'A command a deployment takes as it stands.',
   values: ACTIONS,
 });
+
+/** The mutation behind each action: who may use the one may do the other. */
+const MUTATION_OF: Record<Action, string> = {
+  DEPLOY: 'Mutation.deployCanary',
+  PROMOTE: 'Mutation.promoteCanary',
+  ROLLBACK: 'Mutation.rollbackCanary',
+  CANCEL: 'Mutation.cancelDeployment',
+  PAUSE: 'Mutation.pauseDeployment',
+  RESUME: 'Mutation.resumeDeployment',
+  EXTEND: 'Mutation.extendObservation',
+  ADVANCE_STEP: 'Mutation.advanceStep',
+};
 
 const AllocationCause = builder.enumType('AllocationCause', {
   description: 'Why an allocation was asked for.',
@@ -362,8 +375,9 @@ DeploymentRef.implement({
     }),
     availableActions: t.field({
       type: [ActionType],
-      description: 'What may be done to it now, so that no front end copies the lifecycle.',
-      resolve: ({ state }) => availableActions(state),
+      description: 'What the viewer may do to it now, so that no front end copies the lifecycle.',
+      resolve: ({ state }, _args, { actor }) =>
+        availableActions(state).filter((action) => may(actor, MUTATION_OF[action])),
     }),
     decisionHistory: t.field({
       type: [DecisionRef],

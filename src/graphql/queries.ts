@@ -124,23 +124,6 @@ const EventFilter = builder.inputType('EventFilter', {
   }),
 });
 
-const RoleType = builder.enumType('Role', {
-  description: 'What a caller may do.',
-  values: { ADMIN: { description: 'Everything: Serin runs open on this machine.' } },
-});
-
-const Viewer = builder.objectRef<{ readonly actor: string }>('Viewer').implement({
-  description: 'Who asks.',
-  fields: (t) => ({
-    actor: t.exposeString('actor', { description: 'The name that actions are recorded under.' }),
-    role: t.field({
-      type: RoleType,
-      description: 'What the viewer may do.',
-      resolve: () => 'ADMIN' as const,
-    }),
-  }),
-});
-
 /** An id names a deployment or a strategy; a deployment comes first. */
 async function findNode(loaders: Loaders, id: string): Promise<DeploymentView | Strategy | null> {
   return (await loaders.deployment.load(id)) ?? (await loaders.strategy.load(id));
@@ -192,7 +175,7 @@ builder.queryFields((t) => ({
       last: t.arg.int({ description: LAST }),
       before: t.arg.string({ description: BEFORE }),
     },
-    resolve: async (_root, args, { app }): Promise<DeploymentPage> => {
+    resolve: async (_root, args, { app, actor }): Promise<DeploymentPage> => {
       const page = readPage(args);
       const { status, ...given } = args.filter ?? {};
       const filter: DeploymentFilter = {
@@ -203,6 +186,7 @@ builder.queryFields((t) => ({
         stableVersionId: given.stableVersionId ?? undefined,
         startedFrom: given.startedFrom ?? undefined,
         startedBefore: given.startedBefore ?? undefined,
+        scope: actor.strategies,
       };
       const by = args.orderBy?.field ?? 'CREATED_AT';
       const found = await pageDeployments(app.db, {
@@ -231,9 +215,13 @@ builder.queryFields((t) => ({
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
     },
-    resolve: async (_root, args, { app }) => {
+    resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
-      const found = await pageStrategies(app.db, page.limit + 1, args.after ?? undefined);
+      const found = await pageStrategies(app.db, {
+        scope: actor.strategies,
+        limit: page.limit + 1,
+        after: args.after ?? undefined,
+      });
       return toConnection(found, page, args, ({ id }) => id);
     },
   }),
@@ -260,7 +248,7 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'All that Serin knows of a deployment as one versioned document, for `importDeployment`.',
     args: { id: t.arg.id({ required: true, description: 'The id of the deployment.' }) },
-    resolve: (_root, { id }, { app }) => exportDeployment(app, id),
+    resolve: (_root, { id }, { app, actor }) => exportDeployment(app, actor, id),
   }),
   events: t.field({
     type: EventConnection,
@@ -270,7 +258,7 @@ builder.queryFields((t) => ({
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: `${AFTER} "0" is the beginning.` }),
     },
-    resolve: async (_root, args, { app }) => {
+    resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
       const after = readCursor('after', args.after, parseCursor) ?? LOG_START;
       const found = await readLogWhenSettled(app.db, after, page.limit + 1, {
@@ -278,13 +266,9 @@ builder.queryFields((t) => ({
         strategyId: args.filter?.strategyId ?? undefined,
         types: args.filter?.types ?? undefined,
         timelineOnly: true,
+        scope: actor.strategies,
       });
       return toConnection(found, page, args, ({ position }) => formatCursor(position));
     },
-  }),
-  viewer: t.field({
-    type: Viewer,
-    description: 'Who asks, and what they may do.',
-    resolve: (_root, _args, { actor }) => ({ actor: actor.name }),
   }),
 }));

@@ -151,12 +151,12 @@ function reportOf(given: Given<MetricsReport>): MetricsReport {
 }
 
 async function take(
-  { reports }: Context,
+  { reports, actor }: Context,
   side: Side,
   given: Given<MetricsReport> & { readonly deploymentId: string },
 ): Promise<Reported> {
   const { deploymentId } = given;
-  const answer = await reports.take({ deploymentId, side, report: reportOf(given) });
+  const answer = await reports.take(actor, { deploymentId, side, report: reportOf(given) });
   return { deploymentId, side, refusal: answer };
 }
 

@@ -1,13 +1,17 @@
 /** The schema, put together: importing a file below is what adds its types and fields. */
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
+import { guarded } from './guard.ts';
+import './apiKeys.ts';
+import './audit.ts';
 import './deployment.ts';
 import './lifecycle.ts';
 import './queries.ts';
 import './reports.ts';
 import './subscriptions.ts';
+import './viewer.ts';
 
-export const schema = builder.toSchema();
+export const schema = guarded(builder.toSchema());
 
 /** The schema as text: what `schema.graphql` must say. */
 export function printedSchema(): string {

@@ -119,7 +119,7 @@ interface FeedArgs {
 
 /** Entries of the log from a cursor, as what the feed delivers; each delivery reads its rows anew. */
 function followLog<T>(
-  { feed, loaders }: Context,
+  { feed, loaders, actor }: Context,
   args: FeedArgs,
   narrow: LogFilter,
   pick: (entry: LogEntry) => T | null | Promise<T | null>,
@@ -127,6 +127,7 @@ function followLog<T>(
   const after = readCursor('after', args.after, parseCursor) ?? null;
   const filter: LogFilter = {
     ...narrow,
+    scope: actor.strategies,
     deploymentId: args.deploymentId ?? undefined,
     strategyId: args.strategyId ?? undefined,
   };

@@ -5,6 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { type ASTNode, GraphQLError, Kind, parse, visit } from 'graphql';
 import type { Logger } from 'pino';
+import { Forbidden } from '../access/policy.ts';
+import { Unauthenticated } from '../access/unauthenticated.ts';
+
+export const UNAUTHENTICATED = 'UNAUTHENTICATED';
 
 const AWAY = new Set([
   'ECONNREFUSED',
@@ -38,6 +42,11 @@ export function presentError(error: unknown, log: Logger): GraphQLError {
 
 function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): GraphQLError {
   const place = at ? { nodes: at.nodes ?? null, path: at.path ?? null } : {};
+  const refusedAs =
+    fault instanceof Forbidden ? 'FORBIDDEN' : fault instanceof Unauthenticated ? UNAUTHENTICATED : null;
+  if (refusedAs && fault instanceof Error) {
+    return new GraphQLError(fault.message, { ...place, extensions: { code: refusedAs } });
+  }
   if (isDatabaseAway(fault)) {
     log.warn({ error: fault }, 'the database cannot be reached');
     const message = 'The database cannot be reached at the moment: nothing was answered, try again';

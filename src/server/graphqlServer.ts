@@ -4,17 +4,21 @@ import { GraphQLError } from 'graphql';
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
 import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import type { Logger } from 'pino';
+import type { Access } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
 import type { App } from '../app/app.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Context } from '../graphql/builder.ts';
 import { createLoaders } from '../graphql/loaders.ts';
 import { schema } from '../graphql/schema.ts';
+import { endWithRights, identifyCallers } from './authentication.ts';
 import { presentError } from './errors.ts';
 
 export const ENDPOINT = '/graphql';
 
 export interface GraphQLParts {
+  readonly access: Access;
   readonly app: App;
   readonly feed: Feed;
   readonly reports: Reports;
@@ -26,7 +30,7 @@ export interface GraphQLParts {
 
 /** What a WebSocket operation brings along. */
 export interface SocketContext {
-  readonly connectionParams?: Readonly<Record<string, unknown>> | undefined;
+  readonly actor?: Actor | undefined;
 }
 
 const WELCOME = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
@@ -43,7 +47,8 @@ query Deployments {
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;
 
 export function createGraphQLServer(parts: GraphQLParts) {
-  const { app, feed, reports, log, timeScale, production } = parts;
+  const { access, app, feed, reports, log, timeScale, production } = parts;
+  const callers = identifyCallers(access, log);
   return createYoga<SocketContext, Context>({
     schema,
     graphqlEndpoint: ENDPOINT,
@@ -59,20 +64,18 @@ export function createGraphQLServer(parts: GraphQLParts) {
       warn: (...args) => log.warn({ args }),
       error: (...args) => log.error({ args }),
     },
-    context: ({ request, connectionParams }) => ({
-      app,
-      feed,
-      reports,
-      actor: { name: actorName(request?.headers.get('x-serin-actor') ?? connectionParams?.actor) },
-      loaders: createLoaders(app.db),
-    }),
-    plugins: [exactNumbers, explainValidation(log), ...(timeScale === 1 ? [] : [showTimeScale(timeScale)])],
+    context: ({ request, actor: known }) => {
+      const actor = known ?? callers.actorOf(request);
+      return { access, app, feed, reports, actor, loaders: createLoaders(app.db, actor) };
+    },
+    plugins: [
+      callers.plugin,
+      endWithRights(access),
+      exactNumbers,
+      explainValidation(log),
+      ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),
+    ],
   });
-}
-
-/** Serin runs open: callers say who they are, for the record. */
-function actorName(given: unknown): string {
-  return typeof given === 'string' && /^[\w.:@/ -]{1,100}$/.test(given) ? given : 'anonymous';
 }
 
 /** More digits in one number than a double carries from text to text. */

@@ -1,11 +1,15 @@
 /** The one port: GraphQL over HTTP and SSE, WebSocket upgrades, and what operators and load balancers ask. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Access } from '../access/access.ts';
 import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
 import { serveWebSocket } from './webSocket.ts';
 
 export interface HttpParts {
+  readonly access: Access;
+  readonly log: Logger;
   readonly yoga: GraphQLServer;
   readonly registry: Registry;
   /** What is missing for work, in a sentence; null when nothing is. */
@@ -38,7 +42,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
     );
   });
   server.keepAliveTimeout = 65_000;
-  const stopSockets = serveWebSocket(server, parts.yoga);
+  const stopSockets = serveWebSocket(server, parts);
   await listen(server, host, port);
   return {
     url: urlOf(server, host),

@@ -3,7 +3,13 @@ import type { Server } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { CloseCode } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
-import { WebSocketServer } from 'ws';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Access } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
+import { Unauthenticated } from '../access/unauthenticated.ts';
+import { introductionOf } from './authentication.ts';
+import { presentError, UNAUTHENTICATED } from './errors.ts';
 import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
 
 /** The largest message a client may send, bytes. */
@@ -11,18 +17,55 @@ const MAX_MESSAGE = 1_000_000;
 
 type Executor = Pick<ReturnType<GraphQLServer['getEnveloped']>, 'execute' | 'subscribe'>;
 
+interface SocketParts {
+  readonly access: Access;
+  readonly log: Logger;
+  readonly yoga: GraphQLServer;
+}
+
+/** Tells a socket that nobody knows who it is, or no longer: 4403, as graphql-ws does. */
+function refuse(socket: WebSocket, why: string): void {
+  socket.close(CloseCode.Forbidden, closeReason(`${UNAUTHENTICATED}: ${why}`));
+}
+
+/** A close frame has room for 123 bytes. */
+function closeReason(text: string): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= 123
+    ? text
+    : `${bytes
+        .subarray(0, 118)
+        .toString()
+        .replace(/\uFFFD+$/, '')}…`;
+}
+
 /** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
-export function serveWebSocket(server: Server, yoga: GraphQLServer): () => Promise<void> {
+export function serveWebSocket(server: Server, { access, log, yoga }: SocketParts): () => Promise<void> {
   const sockets = new WebSocketServer({ server, path: ENDPOINT, maxPayload: MAX_MESSAGE });
+  const actors = new WeakMap<WebSocket, Actor>();
   const serving = useServer<Record<string, unknown>, { executor?: Executor }>(
     {
+      async onConnect({ connectionParams, extra: { socket, request } }) {
+        try {
+          const actor = await access.identify(introductionOf(connectionParams, request));
+          actors.set(socket, actor);
+          socket.once(
+            'close',
+            access.watch(actor, (why) => refuse(socket, why)),
+          );
+          return true;
+        } catch (error) {
+          if (error instanceof Unauthenticated) refuse(socket, error.message);
+          else socket.close(CloseCode.InternalServerError, closeReason(presentError(error, log).message));
+          return false;
+        }
+      },
       // What runs an operation is what its own `onSubscribe` prepared.
       execute: (args) => executorOf(args.rootValue).execute(args),
       subscribe: (args) => executorOf(args.rootValue).subscribe(args),
       async onSubscribe(context, _id, payload) {
-        const { connectionParams } = context;
         const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({
-          connectionParams,
+          actor: actors.get(context.extra.socket),
           request: undefined,
           params: payload,
         });

@@ -7,6 +7,7 @@ import type { MetricsBySide } from '../core/metrics.ts';
 import type { Queries } from './database.ts';
 import { rowToBreaches, rowToMetrics, rowToState, stateToColumns } from './rows.ts';
 import { deployments, sideMetrics, strategies } from './schema.ts';
+import { inScope, type Scope } from './scope.ts';
 
 /** A deployment as it stands: one consistent look at its row, both sides' metrics and the clock. */
 export interface DeploymentView {
@@ -59,6 +60,15 @@ function toView(found: ViewRow): DeploymentView {
 export async function findDeployment(db: Queries, id: string): Promise<DeploymentView | null> {
   const [found] = await views(db).where(eq(deployments.id, id));
   return found ? toView(found) : null;
+}
+
+/** The strategy of a deployment; null when there is no such deployment. */
+export async function findStrategyOf(db: Queries, id: string): Promise<string | null> {
+  const [row] = await db
+    .select({ strategyId: deployments.strategyId })
+    .from(deployments)
+    .where(eq(deployments.id, id));
+  return row?.strategyId ?? null;
 }
 
 /** Several at once; the answer has those that exist, in no order. */
@@ -143,6 +153,8 @@ export interface DeploymentFilter {
   readonly startedFrom?: number | undefined;
   /** Epoch milliseconds, exclusive. */
   readonly startedBefore?: number | undefined;
+  /** Only deployments of strategies that the reader may see. */
+  readonly scope?: Scope | undefined;
 }
 
 /** Columns that pages can be ordered by; every order ends in the id, so that it is total. */
@@ -182,6 +194,7 @@ function matches(filter: DeploymentFilter): (SQL | undefined)[] {
     stableVersionId === undefined ? undefined : eq(deployments.stableVersionId, stableVersionId),
     startedFrom === undefined ? undefined : gte(deployments.startedAt, new Date(startedFrom)),
     startedBefore === undefined ? undefined : lt(deployments.startedAt, new Date(startedBefore)),
+    inScope(deployments.strategyId, filter.scope),
   ];
 }
 

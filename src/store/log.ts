@@ -9,6 +9,7 @@ import type { CanaryStatus } from '../core/deployment.ts';
 import { type CanaryEvent, type EventType, eventCodec } from '../core/events.ts';
 import type { Queries } from './database.ts';
 import { events } from './schema.ts';
+import { inScope, type Scope } from './scope.ts';
 
 /** A place in the log: everything up to and including it has been read. */
 export interface LogPosition {
@@ -115,6 +116,8 @@ export interface LogFilter {
   readonly types?: readonly EventType[] | undefined;
   /** Only events of the timeline. */
   readonly timelineOnly?: boolean | undefined;
+  /** Only events of strategies that the reader may see. */
+  readonly scope?: Scope | undefined;
 }
 
 function matches(filter: LogFilter): (SQL | undefined)[] {
@@ -123,6 +126,7 @@ function matches(filter: LogFilter): (SQL | undefined)[] {
     filter.strategyId === undefined ? undefined : eq(events.strategyId, filter.strategyId),
     filter.types === undefined ? undefined : inArray(events.type, [...filter.types]),
     filter.timelineOnly ? eq(events.timeline, true) : undefined,
+    inScope(events.strategyId, filter.scope),
   ];
 }
 

@@ -210,3 +210,45 @@ export const idempotencyKeys = pgTable(
     index('idempotency_keys_created').on(table.createdAt),
   ],
 );
+
+const realTime = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+
+/** API keys: who may ask. Their times are real ones, not those of the simulated clock: they keep real people out. */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: text('id').primaryKey(),
+    /** What actions are recorded under. */
+    name: text('name').notNull(),
+    role: text('role').$type<'VIEWER' | 'BOT' | 'OPERATOR' | 'ADMIN'>().notNull(),
+    /** Patterns of strategy names; null is all. */
+    strategies: text('strategies').array(),
+    /** SHA-256 of the whole key, in hex: the key itself is kept nowhere. */
+    hash: text('hash').notNull(),
+    createdAt: realTime('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+    expiresAt: realTime('expires_at'),
+    revokedAt: realTime('revoked_at'),
+    revokedBy: text('revoked_by'),
+    /** Written once a minute at most. */
+    lastUsedAt: realTime('last_used_at'),
+  },
+  (table) => [
+    uniqueIndex('api_keys_name').on(table.name).where(sql`${table.revokedAt} is null`),
+    check('api_keys_role', sql`${table.role} in ('VIEWER', 'BOT', 'OPERATOR', 'ADMIN')`),
+    check('api_keys_revoked', sql`(${table.revokedAt} is null) = (${table.revokedBy} is null)`),
+  ],
+);
+
+/** What administrators did: keys made and revoked. Append-only. */
+export const auditRecords = pgTable('audit_records', {
+  id: bigserial('id', { mode: 'bigint' }).primaryKey(),
+  at: realTime('at').notNull().default(sql`clock_timestamp()`),
+  actor: text('actor').notNull(),
+  action: text('action').$type<'API_KEY_CREATED' | 'API_KEY_REVOKED'>().notNull(),
+  /** The id of what it was done to. */
+  subject: text('subject').notNull(),
+  /** The strategies that the subject is about; null is all. Who may not see them does not see the record. */
+  strategies: text('strategies').array(),
+  details: jsonb('details').$type<Readonly<Record<string, unknown>>>().notNull(),
+});

@@ -2,6 +2,7 @@
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { strategies } from './schema.ts';
+import { inScope, type Scope } from './scope.ts';
 
 export interface Strategy {
   readonly id: string;
@@ -27,12 +28,19 @@ export async function findStrategies(db: Queries, ids: readonly string[]): Promi
   ).map(toStrategy);
 }
 
-/** A page by id. */
-export async function pageStrategies(db: Queries, limit: number, after?: string): Promise<Strategy[]> {
+/** A page by id, of those that the reader may see. */
+export async function pageStrategies(
+  db: Queries,
+  {
+    scope,
+    limit,
+    after,
+  }: { readonly scope: Scope; readonly limit: number; readonly after?: string | undefined },
+): Promise<Strategy[]> {
   const rows = await db
     .select()
     .from(strategies)
-    .where(after === undefined ? undefined : gt(strategies.id, after))
+    .where(and(inScope(strategies.id, scope), after === undefined ? undefined : gt(strategies.id, after)))
     .orderBy(asc(strategies.id))
     .limit(limit);
   return rows.map(toStrategy);

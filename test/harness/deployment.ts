@@ -1,6 +1,6 @@
 /** What most tests need first: a deployment in some status, made through the door. */
 import { randomBytes } from 'node:crypto';
-import type { Data, TestSerin } from './serin.ts';
+import type { Data, Door } from './serin.ts';
 
 /** Config that keeps the tests' own pace out of the way: nobody fails for silence. */
 export const CALM = { guardrails: { maxStaleSeconds: null } };
@@ -8,7 +8,7 @@ export const CALM = { guardrails: { maxStaleSeconds: null } };
 export const RESULT = `success replayed message error { code message path }
   deployment { id status revision totalCapitalUsd canaryCapitalUsd stableCapitalUsd endedAt availableActions }`;
 
-export async function create(serin: TestSerin, input: Record<string, unknown> = {}): Promise<Data> {
+export async function create(serin: Door, input: Record<string, unknown> = {}): Promise<Data> {
   const { createDeployment } = await serin.ask(
     `mutation($input: CreateDeploymentInput!) { createDeployment(input: $input) { ${RESULT} } }`,
     {
@@ -26,7 +26,7 @@ export async function create(serin: TestSerin, input: Record<string, unknown> = 
 
 /** Any lifecycle mutation on a deployment. */
 export async function command(
-  serin: TestSerin,
+  serin: Door,
   name: string,
   deploymentId: string,
   more: Record<string, unknown> = {},
@@ -39,7 +39,7 @@ export async function command(
 }
 
 /** A deployment in RUNNING; answers its id. */
-export async function running(serin: TestSerin, input: Record<string, unknown> = {}): Promise<string> {
+export async function running(serin: Door, input: Record<string, unknown> = {}): Promise<string> {
   const created = await create(serin, input);
   const deployed = await command(serin, 'deployCanary', created.deployment.id, { capitalUsd: '100000' });
   if (!deployed.success) throw new Error(deployed.message);
@@ -47,7 +47,7 @@ export async function running(serin: TestSerin, input: Record<string, unknown> =
 }
 
 export async function report(
-  serin: TestSerin,
+  serin: Door,
   side: 'Canary' | 'Stable',
   deploymentId: string,
   figures: Record<string, unknown>,
@@ -60,7 +60,7 @@ export async function report(
   return data[`update${side}Metrics`];
 }
 
-export async function statusOf(serin: TestSerin, id: string): Promise<string> {
+export async function statusOf(serin: Door, id: string): Promise<string> {
   const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { status } }', { id });
   return deployment.status;
 }

@@ -5,9 +5,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
+import type { AccessSettings } from '../../src/access/access.ts';
 import { type Serin, startSerin } from '../../src/serin.ts';
 import type { Environment } from '../../src/server/environment.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
+
+/** Nothing is asked of callers. */
+const OPEN: AccessSettings = { keys: false, botsReduceRisk: false };
 
 /** Fast enough that the loop looks often, slow enough that a test's own steps take little of Serin's time. */
 const TIME_SCALE = 60;
@@ -21,9 +25,8 @@ export interface Answer {
   readonly extensions?: Record<string, unknown>;
 }
 
-export interface TestSerin {
-  readonly url: string;
-  readonly database: TestDatabase;
+/** Serin as one caller meets it. */
+export interface Door {
   /** One operation over HTTP; throws when it has errors. */
   ask(query: string, variables?: Record<string, unknown>): Promise<Data>;
   /** One operation over HTTP, errors and all. */
@@ -32,6 +35,13 @@ export interface TestSerin {
   socket(): Client;
   /** What a subscription delivers, in order. */
   follow(query: string, variables?: Record<string, unknown>): Followed;
+}
+
+export interface TestSerin extends Door {
+  readonly url: string;
+  readonly database: TestDatabase;
+  /** The same Serin for a caller with these credentials. */
+  as(token: string): Door;
   /** Moves Serin's clock forward. */
   advance(seconds: number): Promise<void>;
   /** Stops this server and starts another on the same database and port. */
@@ -58,66 +68,50 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     logLevel: 'silent',
     providersFile: null,
     production: false,
+    access: OPEN,
     ...settings,
   };
   let serin: Serin = await startSerin(environment);
   const clients: Client[] = [];
 
-  const post: TestSerin['post'] = async (query, variables = {}, headers = {}) => {
-    const response = await fetch(`${serin.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body: JSON.stringify({ query, variables }),
-    });
-    const answer: Answer = await response.json();
-    return answer;
-  };
-  const socket = () => {
-    const client = createClient({
-      url: `${serin.url.replace('http', 'ws')}/graphql`,
-      webSocketImpl: WebSocket,
-      lazy: false,
-    });
-    clients.push(client);
-    return client;
+  const doorOf = (credentials: Record<string, string>): Door => {
+    const post: Door['post'] = async (query, variables = {}, headers = {}) => {
+      const response = await fetch(`${serin.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...credentials, ...headers },
+        body: JSON.stringify({ query, variables }),
+      });
+      const answer: Answer = await response.json();
+      return answer;
+    };
+    const socket = () => {
+      const client = createClient({
+        url: `${serin.url.replace('http', 'ws')}/graphql`,
+        webSocketImpl: WebSocket,
+        connectionParams: credentials,
+        lazy: false,
+      });
+      clients.push(client);
+      return client;
+    };
+    return {
+      post,
+      async ask(query, variables) {
+        const { data, errors } = await post(query, variables);
+        if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
+        return data;
+      },
+      socket,
+      follow: (query, variables) => follow(socket(), query, variables),
+    };
   };
   return {
+    ...doorOf({}),
     get url() {
       return serin.url;
     },
     database,
-    post,
-    async ask(query, variables) {
-      const { data, errors } = await post(query, variables);
-      if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
-      return data;
-    },
-    socket,
-    follow(query, variables = {}) {
-      const received: Data[] = [];
-      const errors: unknown[] = [];
-      const end = socket().subscribe(
-        { query, variables },
-        {
-          next: (message) => {
-            if (message.errors) errors.push(...message.errors);
-            else received.push(Object.values(message.data ?? {})[0]);
-          },
-          error: (error) => errors.push(error),
-          complete: () => {},
-        },
-      );
-      return {
-        received,
-        errors,
-        end,
-        async take(count) {
-          await until(() => received.length >= count || errors.length > 0);
-          if (errors.length > 0) throw new Error(`the feed failed: ${JSON.stringify(errors)}`);
-          return received.slice(0, count);
-        },
-      };
-    },
+    as: (token) => doorOf({ authorization: `Bearer ${token}` }),
     async advance(seconds) {
       await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
     },
@@ -130,6 +124,32 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
       for (const client of clients) await client.dispose();
       await serin.stop();
       await database.drop();
+    },
+  };
+}
+
+function follow(client: Client, query: string, variables: Record<string, unknown> = {}): Followed {
+  const received: Data[] = [];
+  const errors: unknown[] = [];
+  const end = client.subscribe(
+    { query, variables },
+    {
+      next: (message) => {
+        if (message.errors) errors.push(...message.errors);
+        else received.push(Object.values(message.data ?? {})[0]);
+      },
+      error: (error) => errors.push(error),
+      complete: () => {},
+    },
+  );
+  return {
+    received,
+    errors,
+    end,
+    async take(count) {
+      await until(() => received.length >= count || errors.length > 0);
+      if (errors.length > 0) throw new Error(`the feed failed: ${JSON.stringify(errors)}`);
+      return received.slice(0, count);
     },
   };
 }

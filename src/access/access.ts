@@ -1,0 +1,88 @@
+/**
+ * Who asks: one answer for HTTP, SSE and WebSocket. Serin runs open, where everybody may do everything, or every
+ * caller brings an API key.
+ */
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import type { Logger } from 'pino';
+import { type Actor, createActor, SERIN, trusted } from './actor.ts';
+import { looksLikeKey } from './apiKey.ts';
+import { createKeyRing } from './keyRing.ts';
+import { createKey, type KeyAnswer, type KeyRequest, revokeKey } from './keys.ts';
+import { createSessions } from './sessions.ts';
+import { Unauthenticated } from './unauthenticated.ts';
+
+/** What to do where nobody has a key yet. */
+export const FIRST_KEY = 'make the first one with `npx serin keys create --role admin --name NAME`';
+
+export interface AccessSettings {
+  /** Whether API keys are taken. */
+  readonly keys: boolean;
+  /** Whether a bot may roll back, pause and cancel the deployments of its strategies. */
+  readonly botsReduceRisk: boolean;
+}
+
+/** What a caller brings along. */
+export interface Introduction {
+  /** `Bearer …`, as it came. */
+  readonly authorization: string | null;
+  /** Who the caller says to be: believed only where Serin runs open. */
+  readonly name: string | null;
+}
+
+export interface Access {
+  /** Whether nothing is asked of callers. */
+  readonly open: boolean;
+  /** Who asks. Throws {@link Unauthenticated}. */
+  identify(introduction: Introduction): Promise<Actor>;
+  /** Calls back once, with what to tell, when an actor's rights have ended. Answers how to stop watching. */
+  watch(actor: Actor, onEnd: (why: string) => void): () => void;
+  createKey(actor: Actor, request: KeyRequest): Promise<KeyAnswer>;
+  /** Revokes a key, and ends what it holds open. */
+  revokeKey(actor: Actor, idOrName: string): Promise<KeyAnswer>;
+  stop(): void;
+}
+
+export function createAccess(db: PostgresJsDatabase, log: Logger, settings: AccessSettings): Access {
+  const ring = createKeyRing(db, log);
+  const sessions = createSessions(db, log);
+  const open = !settings.keys;
+
+  async function ofKey(key: string): Promise<Actor> {
+    const { id, name, role, strategies } = await ring.check(key);
+    const reducesRisk = settings.botsReduceRisk;
+    return createActor(name, { role, strategies, reducesRisk }, { type: 'KEY', id });
+  }
+
+  return {
+    open,
+    async identify({ authorization, name }) {
+      if (open) return trusted(ownName(name));
+      const token = bearerOf(authorization);
+      if (looksLikeKey(token)) return ofKey(token);
+      throw new Unauthenticated('This is no API key: a key begins with serin_');
+    },
+    watch: sessions.watch,
+    createKey: (actor, request) => createKey(db, actor, request),
+    async revokeKey(actor, idOrName) {
+      const answer = await revokeKey(db, actor, idOrName);
+      ring.forget();
+      sessions.look();
+      return answer;
+    },
+    stop: sessions.stop,
+  };
+}
+
+function bearerOf(authorization: string | null): string {
+  if (authorization === null) {
+    throw new Unauthenticated('Serin asks who you are: send the header "Authorization: Bearer YOUR_KEY"');
+  }
+  const token = /^Bearer +(\S{1,16384})$/i.exec(authorization.trim())?.[1];
+  if (token === undefined) throw new Unauthenticated('Authorization must be "Bearer YOUR_KEY"');
+  return token;
+}
+
+/** Serin runs open: callers say who they are, for the record. Nobody is Serin itself. */
+function ownName(given: string | null): string {
+  return given !== null && /^[\w.:@/ -]{1,100}$/.test(given) && given !== SERIN.name ? given : 'anonymous';
+}
