@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Access } from '../access/access.ts';
+import { answerCommon, isCommon } from './fastDoor.ts';
 import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
 import { serveWebSocket } from './webSocket.ts';
 
@@ -28,18 +29,17 @@ const DRAIN_MS = 4000;
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
+    const failed = () => void response.writeHead(500).end();
     if (path === ENDPOINT) {
-      void parts.yoga(request, response);
+      if (isCommon(request, ENDPOINT)) answerCommon(parts, request, response).catch(failed);
+      else void parts.yoga(request, response);
       return;
     }
     const answer = OPERATIONS[path ?? ''] ?? notFound;
-    answer(parts).then(
-      ({ status, type, body }) => {
-        response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
-        response.end(body);
-      },
-      () => response.writeHead(500).end(),
-    );
+    answer(parts).then(({ status, type, body }) => {
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.end(body);
+    }, failed);
   });
   server.keepAliveTimeout = 65_000;
   const stopSockets = serveWebSocket(server, parts);

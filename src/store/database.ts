@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
+import { preparing } from './prepared.ts';
 
 /** Runs statements: the pool, or one transaction. */
 export type Queries = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
@@ -30,13 +31,15 @@ const MIGRATION_LOCK = 5_371_001;
 
 /** Connects lazily: nothing is tried before the first statement. */
 export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
-  const client = postgres(url, {
-    max: poolSize,
-    onnotice: () => {},
-    connect_timeout: 5,
-    idle_timeout: 0,
-    connection: { application_name: 'serin', TimeZone: 'UTC' },
-  });
+  const client = preparing(
+    postgres(url, {
+      max: poolSize,
+      onnotice: () => {},
+      connect_timeout: 5,
+      idle_timeout: 0,
+      connection: { application_name: 'serin', TimeZone: 'UTC' },
+    }),
+  );
   return {
     db: drizzle(client),
     client,

@@ -1,65 +1,18 @@
 /** Deployments: reading one, locking one, writing one, and pages of many by keyset. */
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
-import { alias } from 'drizzle-orm/pg-core';
 import type { CanaryStatus, DeploymentState } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
-import type { MetricsBySide } from '../core/metrics.ts';
 import type { Queries } from './database.ts';
-import { rowToBreaches, rowToMetrics, rowToState, stateToColumns } from './rows.ts';
-import { deployments, sideMetrics, strategies } from './schema.ts';
+import { stateToColumns } from './rows.ts';
+import { deployments } from './schema.ts';
 import { inScope, type Scope } from './scope.ts';
+import { type DeploymentView, readViews } from './views.ts';
 
-/** A deployment as it stands: one consistent look at its row, both sides' metrics and the clock. */
-export interface DeploymentView {
-  readonly state: DeploymentState;
-  readonly metrics: MetricsBySide;
-  readonly breaches: BreachCounts;
-  /** The strategy's stable version today. */
-  readonly strategyStableVersionId: string;
-  readonly nextCheckAt: number | null;
-  /** The time of this look, on Serin's clock. */
-  readonly now: number;
-}
-
-const canary = alias(sideMetrics, 'canary');
-const stable = alias(sideMetrics, 'stable');
-
-/** Reads deployments with all that a view needs, in one statement. */
-function views(db: Queries) {
-  return db
-    .select({
-      row: deployments,
-      canary,
-      stable,
-      strategyStableVersionId: strategies.stableVersionId,
-      now: sql<string>`(extract(epoch from serin_now()) * 1000)::bigint::text`,
-    })
-    .from(deployments)
-    .innerJoin(strategies, eq(strategies.id, deployments.strategyId))
-    .leftJoin(canary, and(eq(canary.deploymentId, deployments.id), eq(canary.side, 'CANARY')))
-    .leftJoin(stable, and(eq(stable.deploymentId, deployments.id), eq(stable.side, 'STABLE')))
-    .$dynamic();
-}
-
-type ViewRow = Awaited<ReturnType<typeof views>>[number];
-
-function toView(found: ViewRow): DeploymentView {
-  return {
-    state: rowToState(found.row),
-    metrics: {
-      CANARY: found.canary ? rowToMetrics(found.canary) : null,
-      STABLE: found.stable ? rowToMetrics(found.stable) : null,
-    },
-    breaches: rowToBreaches(found.row),
-    strategyStableVersionId: found.strategyStableVersionId,
-    nextCheckAt: found.row.nextCheckAt?.getTime() ?? null,
-    now: Number(found.now),
-  };
-}
+export type { DeploymentView } from './views.ts';
 
 export async function findDeployment(db: Queries, id: string): Promise<DeploymentView | null> {
-  const [found] = await views(db).where(eq(deployments.id, id));
-  return found ? toView(found) : null;
+  const [found] = await readViews(db, sql`where deployments.id = ${id}`);
+  return found ?? null;
 }
 
 /** The strategy of a deployment; null when there is no such deployment. */
@@ -73,7 +26,7 @@ export async function findStrategyOf(db: Queries, id: string): Promise<string | 
 
 /** Several at once; the answer has those that exist, in no order. */
 export async function findDeployments(db: Queries, ids: readonly string[]): Promise<DeploymentView[]> {
-  return (await views(db).where(inArray(deployments.id, [...ids]))).map(toView);
+  return readViews(db, sql`where deployments.id = any(${sql.param([...ids])}::text[])`);
 }
 
 /**
@@ -219,17 +172,16 @@ export async function pageDeployments(db: Queries, page: PageRequest): Promise<D
   const rising = page.order.descending === page.fromEnd;
   const direction = rising ? asc : desc;
   const nulls = nullable ? [page.fromEnd ? sql`${column} is null desc` : sql`${column} is null`] : [];
-  const rows = await views(db)
-    .where(
-      and(
-        ...matches(page.filter),
-        page.after && beyond(page.after, true),
-        page.before && beyond(page.before, false),
-      ),
-    )
-    .orderBy(...nulls, direction(column), direction(deployments.id))
-    .limit(page.limit);
-  const found = rows.map(toView);
+  const wanted = [
+    ...matches(page.filter),
+    page.after && beyond(page.after, true),
+    page.before && beyond(page.before, false),
+  ];
+  const order = sql.join([...nulls, direction(column), direction(deployments.id)], sql`, `);
+  const found = await readViews(
+    db,
+    sql`where ${and(sql`true`, ...wanted)} order by ${order} limit ${page.limit}`,
+  );
   return page.fromEnd ? found.reverse() : found;
 }
 

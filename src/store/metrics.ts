@@ -7,7 +7,7 @@ import { WATCHED_STATUSES } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
 import type { MetricsReport, SideMetrics } from '../core/metrics.ts';
 import type { Queries } from './database.ts';
-import { metricsToColumns, rowToBreaches, rowToConfig, rowToMetrics } from './rows.ts';
+import { breachesOf, configOf, type MetricsRow, metricsToColumns, rowToMetrics } from './rows.ts';
 import { sideMetrics } from './schema.ts';
 
 /** A report on its way to the database. */
@@ -79,35 +79,24 @@ export async function upsertReports(db: Queries, reports: readonly SideReport[])
       taken.win_rate as "winRate", taken.trades::float8 as trades, taken.errors::float8 as errors,
       taken.total_gas_usd as "totalGasUsd", taken.avg_trade_size_usd as "avgTradeSizeUsd",
       taken.uptime_seconds::float8 as "uptimeSeconds",
-      (extract(epoch from taken.reported_at) * 1000)::float8 as "reportedAt",
-      d.config, d.breaches, d.detail #>> '{observation,basis,CANARY,capitalUsd}' as "capitalUsd"
+      date_part('epoch', taken.reported_at) * 1000 as "reportedAt",
+      d.config::text as config, d.breaches::text as breaches, d.detail #>> '{observation,basis,CANARY,capitalUsd}' as "capitalUsd"
     from taken join deployments d on d.id = taken.deployment_id`);
   return taken.map((row) => ({
     deploymentId: row.deploymentId,
     side: row.side,
-    metrics: rowToMetrics({ ...row, reportedAt: new Date(row.reportedAt) }),
-    config: rowToConfig(row),
+    metrics: rowToMetrics(row),
+    config: configOf(row.config),
     canaryCapitalUsd: decimal(row.capitalUsd),
-    breaches: rowToBreaches(row),
+    breaches: breachesOf(row.breaches),
   }));
 }
 
-interface TakenRow extends Record<string, unknown> {
+interface TakenRow extends MetricsRow, Record<string, unknown> {
   readonly deploymentId: string;
   readonly side: Side;
-  readonly netPnlUsd: string | null;
-  readonly totalPnlUsd: string | null;
-  readonly maxDrawdown: string | null;
-  readonly sharpeRatio: string | null;
-  readonly winRate: string | null;
-  readonly trades: number | null;
-  readonly errors: number | null;
-  readonly totalGasUsd: string | null;
-  readonly avgTradeSizeUsd: string | null;
-  readonly uptimeSeconds: number | null;
-  readonly reportedAt: number;
-  readonly config: unknown;
-  readonly breaches: unknown;
+  readonly config: string;
+  readonly breaches: string;
   readonly capitalUsd: string;
 }
 

@@ -5,7 +5,7 @@ import { bySide, countCodec, decimalCodec, instantCodec } from '../core/codec.ts
 import { DECISIONS } from '../core/comparison.ts';
 import { type CanaryConfig, GUARDRAILS } from '../core/config.ts';
 import { configCodec } from '../core/configCodec.ts';
-import { type Decimal, decimal, formatDecimal, toStoredPrecision } from '../core/decimal.ts';
+import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../core/decimal.ts';
 import {
   allocationOf,
   type DeploymentState,
@@ -14,7 +14,7 @@ import {
 } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
 import type { SideMetrics } from '../core/metrics.ts';
-import type { deployments, sideMetrics } from './schema.ts';
+import type { deployments } from './schema.ts';
 
 const sums = z.strictObject({ n: countCodec, mean: z.number(), m2: z.number() });
 const acknowledgement = z.strictObject({ number: countCodec, heldUsd: decimalCodec, at: instantCodec });
@@ -72,7 +72,6 @@ const detailCodec = z.discriminatedUnion('status', [
 
 const breachesCodec = z.record(z.enum(GUARDRAILS), countCodec);
 
-type DeploymentRow = typeof deployments.$inferSelect;
 type StateColumns = Omit<
   typeof deployments.$inferInsert,
   'nextCheckAt' | 'leaseUntil' | 'leaseToken' | 'breaches'
@@ -130,48 +129,92 @@ function detailOf(state: DeploymentState): z.output<typeof detailCodec> {
   }
 }
 
+/** A deployment's row as views read it. */
+export interface StateRow {
+  readonly id: string;
+  readonly strategyId: string;
+  readonly chain: string;
+  readonly stableVersionId: string;
+  readonly canaryVersionId: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly revision: number;
+  readonly eventCount: number;
+  /** The JSON text: see {@link configOf}. */
+  readonly config: string;
+  readonly detail: unknown;
+}
+
 /** The state of a row. A row that cannot be read was not written by Serin: that is an exception. */
-export function rowToState(row: DeploymentRow): DeploymentState {
-  const detail = detailCodec.parse(row.detail);
+export function rowToState(row: StateRow): DeploymentState {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId } = row;
+  const { createdBy, revision, eventCount } = row;
   return {
-    id: row.id,
-    strategyId: row.strategyId,
-    chain: row.chain,
-    stableVersionId: row.stableVersionId,
-    canaryVersionId: row.canaryVersionId,
-    config: rowToConfig(row),
-    createdAt: row.createdAt.getTime(),
-    createdBy: row.createdBy,
-    revision: row.revision,
-    eventCount: row.eventCount,
-    ...detail,
+    id,
+    strategyId,
+    chain,
+    stableVersionId,
+    canaryVersionId,
+    config: configOf(row.config),
+    createdAt: Math.round(row.createdAt),
+    createdBy,
+    revision,
+    eventCount,
+    ...detailCodec.parse(row.detail),
   };
 }
 
-export function rowToConfig(row: Pick<DeploymentRow, 'config'>): CanaryConfig {
-  return configCodec.parse(row.config);
+/** Texts that come again and again are read once: most deployments share a few configurations. */
+const REMEMBERED = 1000;
+
+function remembering<T>(read: (value: unknown) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    const value = read(JSON.parse(text));
+    const [oldest] = known.keys();
+    if (known.size >= REMEMBERED && oldest !== undefined) known.delete(oldest);
+    known.set(text, value);
+    return value;
+  };
 }
 
-export function rowToBreaches(row: Pick<DeploymentRow, 'breaches'>): BreachCounts {
-  return breachesCodec.parse(row.breaches);
-}
+/** The configuration in a column's JSON text. */
+export const configOf = remembering((value): CanaryConfig => configCodec.parse(value));
+/** The guardrails' counts in a column's JSON text. */
+export const breachesOf = remembering((value): BreachCounts => breachesCodec.parse(value));
 
-type MetricsRow = Omit<typeof sideMetrics.$inferSelect, 'deploymentId' | 'side' | 'version'>;
+/** A side's figures as they are read: numbers as text, `reportedAt` in epoch milliseconds. */
+export interface MetricsRow {
+  readonly netPnlUsd: string | null;
+  readonly totalPnlUsd: string | null;
+  readonly maxDrawdown: string | null;
+  readonly sharpeRatio: string | null;
+  readonly winRate: string | null;
+  readonly trades: number | null;
+  readonly errors: number | null;
+  readonly totalGasUsd: string | null;
+  readonly avgTradeSizeUsd: string | null;
+  readonly uptimeSeconds: number | null;
+  readonly reportedAt: number;
+}
 
 export function rowToMetrics(row: MetricsRow): SideMetrics {
+  const amount = (value: string | null) => (value === null ? ZERO : decimal(value));
   const optional = (value: string | null) => (value === null ? null : decimal(value));
   return {
-    netPnlUsd: decimal(row.netPnlUsd ?? 0),
-    totalPnlUsd: decimal(row.totalPnlUsd ?? 0),
-    maxDrawdown: decimal(row.maxDrawdown ?? 0),
+    netPnlUsd: amount(row.netPnlUsd),
+    totalPnlUsd: amount(row.totalPnlUsd),
+    maxDrawdown: amount(row.maxDrawdown),
     sharpeRatio: optional(row.sharpeRatio),
     winRate: optional(row.winRate),
     trades: row.trades ?? 0,
     errors: row.errors ?? 0,
-    totalGasUsd: decimal(row.totalGasUsd ?? 0),
-    avgTradeSizeUsd: decimal(row.avgTradeSizeUsd ?? 0),
+    totalGasUsd: amount(row.totalGasUsd),
+    avgTradeSizeUsd: amount(row.avgTradeSizeUsd),
     uptimeSeconds: row.uptimeSeconds ?? 0,
-    reportedAt: row.reportedAt.getTime(),
+    reportedAt: Math.round(row.reportedAt),
   };
 }
 

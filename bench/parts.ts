@@ -1,0 +1,22 @@
+/** The parts of the benchmark by name; each answers its rows. */
+import type { Row } from './harness/measure.ts';
+
+import { mutation } from './parts/mutation.ts';
+import { reports } from './parts/reports.ts';
+import { status } from './parts/status.ts';
+import { typename } from './parts/typename.ts';
+
+export interface Options {
+  readonly rounds: number;
+  /** Length of one load. */
+  readonly seconds: number;
+  /** The full sizes: takes much longer. */
+  readonly full: boolean;
+}
+
+export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
+  typename,
+  status,
+  mutation,
+  reports,
+};

@@ -1,0 +1,118 @@
+/** A lifecycle mutation: the row locked and read, the engine's decision, row and event written, and the commit. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { VIEW_TEXT } from '../../src/store/views.ts';
+import { startChild } from '../harness/child.ts';
+import { alternate, judge, type Row } from '../harness/measure.ts';
+import { putLoad } from '../harness/order.ts';
+import { seedRunning } from '../harness/seed.ts';
+import { openStage, type Stage } from '../harness/stage.ts';
+import type { Options } from '../parts.ts';
+
+const CONNECTIONS = 64;
+/** Connections of a node to its database. */
+const POOL = 16;
+
+const pauseOrResume = (name: 'pause' | 'resume', deploymentId: string) =>
+  JSON.stringify({
+    query: `mutation($input: ${name === 'pause' ? 'Pause' : 'Resume'}DeploymentInput!) {
+      ${name}Deployment(input: $input) { success decision message deployment { status revision } } }`,
+    variables: { input: { deploymentId } },
+  });
+
+/** What a pause or a resume sends, statement by statement; each of pgbench's clients has a deployment of its own. */
+const SAME_STATEMENTS = `
+begin;
+select 1 from deployments where id = 'peer-' || :client_id for update;
+${VIEW_TEXT.trim().replaceAll(/\s+/g, ' ')} where deployments.id = 'peer-' || :client_id;
+update deployments set strategy_id = strategy_id, chain = chain, status = status, revision = revision + 1, event_count = event_count + 1, config = config, detail = detail, breaches = breaches, observation_deadline = observation_deadline, next_check_at = next_check_at, lease_until = null, lease_token = null where id = 'peer-' || :client_id returning event_count as no, strategy_id as strategy \\gset
+insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload) values ('peer-' || :client_id, :strategy, :no, 'CANARY_PAUSED', clock_timestamp(), 'anonymous', :no, true, 'RUNNING', 'PAUSED', '{"no": 1, "at": "2026-01-01T00:00:00.000Z", "type": "CANARY_PAUSED", "actor": "anonymous", "reason": null, "revision": 1}');
+commit;
+`;
+
+export async function mutation({ rounds, seconds }: Options): Promise<Row[]> {
+  const stage = await openStage();
+  const load = await startChild('harness/load.ts');
+  try {
+    const { url } = await stage.node();
+    const ids = await seedRunning(url, CONNECTIONS);
+    await seedRunning(url, POOL, 'peer');
+    const bodies = ids.map((id) => [pauseOrResume('pause', id), pauseOrResume('resume', id)]);
+    const ours = async () => {
+      await resumeAll(url, stage, ids);
+      const before = await revisions(stage);
+      const { perSecond, total } = await putLoad(load, {
+        url: `${url}/graphql`,
+        connections: CONNECTIONS,
+        seconds,
+        bodies,
+      });
+      const done = (await revisions(stage)) - before;
+      if (done !== total) throw new Error(`${total} mutations answered, ${done} are on disk`);
+      return perSecond;
+    };
+    await ours();
+    const measured = await alternate(rounds, ours, () => pgbench(stage.databaseUrl, seconds));
+    const subject = {
+      part: 'mutation',
+      work: 'lifecycle mutation over HTTP (pause, resume)',
+      against: `pgbench, the same statements, ${POOL} connections, durable`,
+      unit: 'commits/s',
+      bound: { atLeast: 0.5 },
+    };
+    return [judge(subject, measured)];
+  } finally {
+    await load.stop();
+    await stage.close();
+  }
+}
+
+/** A load may end with some deployments paused: every round begins with all of them running. */
+async function resumeAll(url: string, stage: Stage, ids: readonly string[]): Promise<void> {
+  const paused = await stage.sql<{ id: string }[]>`
+    select id from deployments where status = 'PAUSED' and id in ${stage.sql([...ids])}`;
+  for (const { id } of paused) {
+    const headers = { 'content-type': 'application/json' };
+    await fetch(`${url}/graphql`, { method: 'POST', headers, body: pauseOrResume('resume', id) });
+  }
+}
+
+async function revisions(stage: Stage): Promise<number> {
+  const [row] = await stage.sql<{ sum: number }[]>`
+    select sum(revision)::float8 as sum from deployments where id like 'bench-%'`;
+  return row?.sum ?? 0;
+}
+
+async function pgbench(databaseUrl: string, seconds: number): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'serin-pgbench-'));
+  try {
+    const file = join(folder, 'mutation.sql');
+    await writeFile(file, SAME_STATEMENTS);
+    const args = [
+      '-n',
+      '-M',
+      'prepared',
+      '-c',
+      String(POOL),
+      '-j',
+      '1',
+      '-T',
+      String(seconds),
+      '-f',
+      file,
+      databaseUrl,
+    ];
+    const { stdout } = await promisify(execFile)('pgbench', args);
+    const found = /tps = ([\d.]+)/.exec(stdout)?.[1];
+    if (found === undefined) throw new Error(`pgbench said: ${stdout}`);
+    return Number(found);
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    throw missing ? new Error('pgbench is not installed (Debian: postgresql)') : error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

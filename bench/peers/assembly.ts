@@ -1,0 +1,18 @@
+/** Serin's parts on a database, for the peers that put them together in another way than Serin does. */
+import { pino } from 'pino';
+import { createAccess } from '../../src/access/access.ts';
+import type { App } from '../../src/app/app.ts';
+import { createFeed } from '../../src/feed/feed.ts';
+import { startTail } from '../../src/feed/tail.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import { createDoorbell } from '../../src/store/doorbell.ts';
+
+export async function assemble(url: string) {
+  const log = pino({ level: 'error' });
+  const { db, client } = openDatabase({ url });
+  const doorbell = createDoorbell(client);
+  const app: App = { db, doorbell, providerNames: new Set(), log };
+  const feed = createFeed(db, await startTail(db, doorbell, log), log);
+  const access = createAccess(db, log, { keys: false, botsReduceRisk: true });
+  return { access, app, feed, log };
+}
