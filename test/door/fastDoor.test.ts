@@ -130,3 +130,22 @@ test('a mutation is done once, whichever way it comes', async () => {
     });
   }
 });
+
+test('who is not known is refused the same way', async () => {
+  const closed = await startTestSerin({ access: { keys: true, botsReduceRisk: false } });
+  try {
+    const answers = await Promise.all(
+      ['/graphql', '/graphql?way=long'].map(async (path) => {
+        const headers = { 'content-type': 'application/json', authorization: 'Bearer nobody' };
+        const body = JSON.stringify({ query: '{ __typename }' });
+        const response = await fetch(`${closed.url}${path}`, { method: 'POST', headers, body });
+        const asked = response.headers.get('www-authenticate');
+        return { status: response.status, asked, text: await response.text() };
+      }),
+    );
+    expect(answers[0]).toMatchObject({ status: 401, asked: 'Bearer realm="serin"' });
+    expect(answers[1]).toEqual(answers[0]);
+  } finally {
+    await closed.stop();
+  }
+});
