@@ -55,8 +55,12 @@ export function createGraphQLServer(parts: GraphQLParts) {
     landingPage: false,
     multipart: false,
     batching: false,
-    graphiql: production ? false : { title: 'Serin', subscriptionsProtocol: 'WS', defaultQuery: WELCOME },
-    renderGraphiQL,
+    graphiql: production ? false : { title: 'Serin', subscriptionsProtocol: 'WS' },
+    renderGraphiQL(options) {
+      // The page that is served offline takes its first query from `query`, not from `defaultQuery`.
+      const page = { ...options, query: WELCOME };
+      return renderGraphiQL(page);
+    },
     maskedErrors: { maskError: (error) => presentError(error, log) },
     logging: {
       debug: (...args) => log.trace({ args }),
