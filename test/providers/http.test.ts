@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { MetricsTarget } from '../../src/providers/providers.ts';
 import { ask, make, plain, serve, TARGET } from './server.ts';
 
-const SETTINGS = { type: 'http', timeoutMs: 500, retries: 0 };
+const SETTINGS = { type: 'http', timeoutMs: 5000, retries: 0 };
 
 /** What a provider makes of this body. */
 async function answered(body: string, settings: object = {}) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { MetricsTarget } from '../../src/providers/providers.ts';
 import { ask, make, plain, serve, TARGET } from './server.ts';
 
-const SETTINGS = { type: 'prometheus', timeoutMs: 500, retries: 0 };
+const SETTINGS = { type: 'prometheus', timeoutMs: 5000, retries: 0 };
 
 const scalar = (value: string) => ({ resultType: 'scalar', result: [1700000000.5, value] });
 const vector = (...values: string[]) => ({
@@ -163,7 +163,7 @@ describe('an answer that cannot be used', () => {
     expect(plain(fetched)).toMatch(
       /^Provider p: \w+ could not be had: .* did not answer in full within \d+ ms/,
     );
-    expect(performance.now() - begun).toBeLessThan(600);
+    expect(performance.now() - begun).toBeLessThan(4000);
     expect(server.requests.length).toBeLessThanOrEqual(8);
   });
 });
@@ -186,7 +186,7 @@ describe('a query', () => {
     await ask({ ...SETTINGS, url: `${server.url}/prom/?tenant=a`, queries: QUERIES });
     const url = new URL(server.requests[0]?.url ?? '', server.url);
     expect(url.pathname).toBe('/prom/api/v1/query');
-    expect(Object.fromEntries(url.searchParams)).toMatchObject({ tenant: 'a', timeout: '500ms' });
+    expect(Object.fromEntries(url.searchParams)).toMatchObject({ tenant: 'a', timeout: '5000ms' });
   });
 
   test('has its variables put in', async () => {

@@ -7,7 +7,7 @@ import { ask, env, type Handler, plain, serve } from './server.ts';
 const GOOD = '{"pnlUsd": 12.5, "trades": 7}';
 const REPORT = { pnlUsd: '12.5', trades: 7 };
 const good: Handler = (_, response) => response.end(GOOD);
-const QUICK = { type: 'http', timeoutMs: 100, retries: 0 };
+const QUICK = { type: 'http', timeoutMs: 2000, retries: 0 };
 
 /** Answers with these handlers, one after the other; the last one again and again. */
 const inOrder = (...handlers: Handler[]): Handler => {
@@ -66,11 +66,11 @@ describe('a server that does not end ends in a failure', () => {
   ] satisfies [string, Handler][])('when %s', async (_, handler) => {
     const server = await serve(handler);
     const begun = performance.now();
-    const fetched = await ask({ ...QUICK, retries: 1, url: server.url });
+    const fetched = await ask({ ...QUICK, timeoutMs: 100, retries: 1, url: server.url });
     expect(plain(fetched)).toBe(
       `Provider p: ${server.url}/ did not answer in full within 100 ms, tried 2 times`,
     );
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
   test('when nobody listens', async () => {
@@ -80,7 +80,7 @@ describe('a server that does not end ends in a failure', () => {
   });
 
   test('when the host is not known', async () => {
-    const fetched = await ask({ ...QUICK, timeoutMs: 2_000, url: 'http://nowhere.invalid/' });
+    const fetched = await ask({ ...QUICK, url: 'http://nowhere.invalid/' });
     expect(plain(fetched)).toMatch(
       /^Provider p: http:\/\/nowhere.invalid\/ has a host name that (is not known|cannot)/,
     );
@@ -118,7 +118,7 @@ describe('a large body', () => {
       };
       send();
     });
-    const fetched = await ask({ ...QUICK, timeoutMs: 2_000, retries: 2, url: server.url });
+    const fetched = await ask({ ...QUICK, retries: 2, url: server.url });
     expect(plain(fetched)).toBe(`Provider p: ${server.url}/ ${tooLarge}`);
     expect(sent).toBeLessThan(10);
     expect(server.requests).toHaveLength(1);
@@ -129,12 +129,12 @@ describe('a large body', () => {
       response.setHeader('content-encoding', 'gzip');
       response.end(gzipSync(Buffer.alloc(10_000_000, 32)));
     });
-    expect(plain(await ask({ ...QUICK, timeoutMs: 2_000, url: server.url }))).toContain(tooLarge);
+    expect(plain(await ask({ ...QUICK, url: server.url }))).toContain(tooLarge);
   });
 
   test('of exactly 1 MiB is fine', async () => {
     const server = await serve((_, response) => response.end(GOOD.padEnd(1024 * 1024)));
-    expect(plain(await ask({ ...QUICK, timeoutMs: 2_000, url: server.url }))).toEqual(REPORT);
+    expect(plain(await ask({ ...QUICK, url: server.url }))).toEqual(REPORT);
   });
 });
 
