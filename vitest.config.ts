@@ -11,6 +11,9 @@ export default defineConfig({
     globalSetup: ['test/harness/globalSetup.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    // What a file imports is the same for all, and most of a run was importing it: a worker keeps it. Tests share no state,
+    // each has its own server and database.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
