@@ -85,11 +85,7 @@ interface Look {
 /** Compares the two sides. Pure: the same input gives the same comparison, for ever. */
 export function compare(input: ComparisonInput): Comparison {
   const { config, metrics, returns } = input;
-  const evidence = judge(input.evidence, {
-    alpha: config.evidence.alpha,
-    minSamples: config.evidence.minSamples,
-    plannedChecks: plannedChecks(config),
-  });
+  const evidence = evidenceUnder(config, input.evidence);
   const { CANARY: canary, STABLE: stable } = metrics;
   if (!canary || !stable) return withoutMetrics(metrics, evidence);
 
@@ -118,6 +114,12 @@ export function compare(input: ComparisonInput): Comparison {
     gates,
     evidence,
   };
+}
+
+/** What the sequential test says under a configuration. */
+export function evidenceUnder(config: CanaryConfig, sums: EvidenceSums): Evidence {
+  const { alpha, minSamples } = config.evidence;
+  return judge(sums, { alpha, minSamples, plannedChecks: plannedChecks(config) });
 }
 
 function withoutMetrics({ CANARY: canary, STABLE: stable }: MetricsBySide, evidence: Evidence): Comparison {
