@@ -13,6 +13,8 @@ import { loadProviders } from './providers/providers.ts';
 import { BadEnvironment, type Environment } from './server/environment.ts';
 import { createGraphQLServer } from './server/graphqlServer.ts';
 import { startHttpServer } from './server/httpServer.ts';
+import { createSimulator } from './simulation/simulator.ts';
+import { createPolicyWarnings } from './simulation/warnings.ts';
 import { hasApiKeys } from './store/apiKeys.ts';
 import { migrateDatabase, openDatabase, readClock, setClockRate } from './store/database.ts';
 import { createDoorbell } from './store/doorbell.ts';
@@ -54,7 +56,10 @@ export async function startSerin(environment: Environment): Promise<Serin> {
 
     const doorbell = createDoorbell(client);
     const providerNames = new Set(providers.value.keys());
-    const app: App = { db, doorbell, providerNames, log };
+    const simulator = createSimulator(log);
+    stops.push(() => simulator.stop());
+    const policyWarnings = createPolicyWarnings(simulator, log);
+    const app: App = { db, doorbell, providerNames, log, simulator, policyWarnings };
     const tail = await startTail(db, doorbell, log);
     stops.push(() => tail.stop());
     const feed = createFeed(db, tail, log);

@@ -40,6 +40,17 @@ export const ASSUMPTION_BOUNDS: Readonly<Record<keyof Assumptions, readonly [num
 /** At most so many checks in one simulation, over all runs and kinds: some ten seconds of one core. */
 export const MAX_SIMULATED_CHECKS = 20_000_000;
 
+const NAMES = [
+  'tradesPerCheck',
+  'volatility',
+  'correlation',
+  'edge',
+  'difference',
+  'capitalUsd',
+  'runs',
+  'seed',
+] as const satisfies readonly (keyof Assumptions)[];
+
 const WHOLE = new Set<keyof Assumptions>(['runs', 'seed']);
 
 /** The defaults; volatility grows with the root of the interval, from 0.1 % a minute (3.8 % a day). */
@@ -65,16 +76,15 @@ export function parseAssumptions(
 ): Parsed<Assumptions> {
   const given = Object.entries(input).filter(([, value]) => value !== null && value !== undefined);
   const assumptions: Assumptions = { ...defaultAssumptions(config), ...Object.fromEntries(given) };
-  const violations = (Object.keys(ASSUMPTION_BOUNDS) as (keyof Assumptions)[]).flatMap((name) =>
-    violationsOf(name, assumptions[name], path),
-  );
-  const work = assumptions.runs * kinds * longestTrial(config);
-  if (violations.length === 0 && work > MAX_SIMULATED_CHECKS) {
-    const most = Math.floor(MAX_SIMULATED_CHECKS / (kinds * longestTrial(config)));
+  const violations = NAMES.flatMap((name) => violationsOf(name, assumptions[name], path));
+  const longest = longestTrial(config);
+  const most = Math.floor(MAX_SIMULATED_CHECKS / (kinds * longest));
+  if (violations.length === 0 && assumptions.runs > most) {
+    const policy = `for a policy of up to ${longest} checks`;
     const message =
       most > 0
-        ? `must be at most ${most} for a policy of up to ${longestTrial(config)} checks, got ${assumptions.runs}`
-        : `cannot be simulated: a policy of up to ${longestTrial(config)} checks is too long, observe for shorter or check less often`;
+        ? `must be at most ${most} ${policy}, got ${assumptions.runs}`
+        : `must be 0 ${policy}: observe for shorter or check less often to simulate it`;
     violations.push({ path: [...path, 'runs'], message });
   }
   return violations.length > 0 ? { ok: false, violations } : { ok: true, value: assumptions };

@@ -38,7 +38,11 @@ export interface Market {
 /**
  * @param shift how much more the canary earns than the stable version, in sigma between two checks
  */
-export function createMarket(assumptions: Assumptions, shift: number, stream: JumpableRandomGenerator): Market {
+export function createMarket(
+  assumptions: Assumptions,
+  shift: number,
+  stream: JumpableRandomGenerator,
+): Market {
   const { tradesPerCheck, volatility, correlation, edge } = assumptions;
   const draw = normalDraws(stream);
   const common = Math.sqrt(correlation);
@@ -59,7 +63,10 @@ export function createMarket(assumptions: Assumptions, shift: number, stream: Ju
     clock += tradesPerCheck;
     const trades = Math.floor(clock + 1e-9) - made;
     made += trades;
-    if (trades === 0) return remember(draw() / tail());
+    if (trades === 0) {
+      remember(draw() / tail());
+      return;
+    }
     const size = scale * Math.sqrt(variance);
     let shock = 0;
     for (let trade = 0; trade < trades; trade += 1) {

@@ -24,13 +24,15 @@ export function watchFor(config: CanaryConfig, canary: Book, stable: Book): MayA
   return (evidence) => {
     if (breaks()) return true;
     if (mode === 'OFF' || evidence.y1.n < minSamples || canary.trades < minTrades) return false;
-    if (evidence.y1.mean < 0 && evidence.y2.mean < 0) return evidenceUnder(config, evidence).verdict === 'WORSE';
+    if (evidence.y1.mean < 0 && evidence.y2.mean < 0)
+      return evidenceUnder(config, evidence).verdict === 'WORSE';
     if (!earlyPromote || !mayPass()) return false;
     return evidenceUnder(config, evidence).verdict === 'NOT_WORSE';
   };
 }
 
-const limitOf = (limit: Decimal | null): number => (limit === null ? Infinity : limit.toNumber() * (1 - MARGIN));
+const limitOf = (limit: Decimal | null): number =>
+  limit === null ? Infinity : limit.toNumber() * (1 - MARGIN);
 
 /** Whether the canary stands at a limit, or beyond it. Simulated versions make no errors and are never silent. */
 function guardrailWatch({ guardrails }: CanaryConfig, canary: Book): () => boolean {

@@ -2,8 +2,9 @@
  * A trial of a policy by the engine itself, outside of any database: a deployment is created, deployed and checked by
  * the same `decide` and `evolve` that a live one goes through. Simulation and replay are made of it.
  */
-import type { CanaryConfig, GuardrailName } from './config.ts';
+
 import type { GateName } from './comparison.ts';
+import type { CanaryConfig, GuardrailName } from './config.ts';
 import { type Command, create, decide } from './decide.ts';
 import type { Decimal } from './decimal.ts';
 import { type DeploymentState, isWatched, stepAt, type Watched } from './deployment.ts';
@@ -85,4 +86,3 @@ export function passManualGate(trial: Trial, now: number, metrics: MetricsBySide
   if (!stepAt(state.config, state.observation.step.index + 1)) return null;
   return carryOn(trial, { type: 'ADVANCE_STEP', reason: null }, now, metrics).trial;
 }
-

@@ -6,6 +6,7 @@ import type { REFUSAL_CODES, Refusal } from '../core/refusal.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, DecisionType, sideViews } from './metrics.ts';
+import { PolicyWarningType } from './policy.ts';
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'Why a mutation was refused.',
@@ -61,7 +62,22 @@ const MutationResult = builder.interfaceRef<Answer>('MutationResult').implement(
 const resultOf = (name: string, description: string) =>
   builder.objectRef<Answer>(name).implement({ description, interfaces: [MutationResult] });
 
-export const CreateDeploymentResult = resultOf('CreateDeploymentResult', 'The answer of `createDeployment`.');
+export const CreateDeploymentResult = builder.objectRef<Answer>('CreateDeploymentResult').implement({
+  description: 'The answer of `createDeployment`.',
+  interfaces: [MutationResult],
+  fields: (t) => ({
+    warnings: t.field({
+      type: [PolicyWarningType],
+      nullable: true,
+      description:
+        'What is probably not meant: a policy that would roll back more than a fifth of identical versions. It is ' +
+        'simulated when you ask for this field. Null when it could not be: too long a policy (ask ' +
+        '`simulatePolicy`), or no time for it now.',
+      resolve: async ({ refusal, view }, _args, { app }) =>
+        refusal || !view ? [] : ((await app.policyWarnings.about(view.state.config))?.slice() ?? null),
+    }),
+  }),
+});
 export const ImportDeploymentResult = resultOf('ImportDeploymentResult', 'The answer of `importDeployment`.');
 
 export const DeployCanaryResult = builder.objectRef<Answer>('DeployCanaryResult').implement({

@@ -6,6 +6,7 @@ import './apiKeys.ts';
 import './audit.ts';
 import './deployment.ts';
 import './lifecycle.ts';
+import './policy.ts';
 import './queries.ts';
 import './reports.ts';
 import './subscriptions.ts';

@@ -1,0 +1,140 @@
+/**
+ * Simulations of policies, in a thread of their own: the server goes on answering while they run. The thread starts
+ * with the first job; how many may wait is bounded, so that callers cannot pile up work.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import type { Assumptions } from '../core/assumptions.ts';
+import type { CanaryConfig } from '../core/config.ts';
+import { configCodec } from '../core/configCodec.ts';
+import type { CanaryKind, PolicySimulation } from '../core/policySimulation.ts';
+import type { FromThread, ToThread } from './messages.ts';
+
+/** Simulations that one node has under way at the same time. */
+const MAX_JOBS = 8;
+
+export interface SimulationJob {
+  readonly config: CanaryConfig;
+  readonly assumptions: Assumptions;
+  readonly kinds: readonly CanaryKind[];
+  /** Goes before the others, and is not counted against them: short jobs that somebody waits for. */
+  readonly urgent?: boolean;
+}
+
+/** This node has as many simulations under way as it takes. */
+export class SimulatorBusy extends Error {}
+/** A simulation was not finished in the time that one may take. */
+export class SimulationTooLong extends Error {}
+/** The simulation thread is gone; another one starts with the next job. */
+export class SimulatorGone extends Error {}
+
+export interface Simulator {
+  /**
+   * Runs a job: reports as it goes, the newest when asked for, the complete one last. Ending the iteration early, or
+   * the signal, gives the job up. Throws {@link SimulatorBusy},
+   * {@link SimulationTooLong} and {@link SimulatorGone}.
+   */
+  run(job: SimulationJob, signal?: AbortSignal): AsyncGenerator<PolicySimulation, void>;
+  stop(): Promise<void>;
+}
+
+interface Waiting {
+  readonly urgent: boolean;
+  tell(message: FromThread): void;
+}
+
+export function createSimulator(log: Logger): Simulator {
+  const waiting = new Map<number, Waiting>();
+  let lastId = 0;
+  let thread: Worker | null = null;
+
+  function say(message: ToThread): void {
+    thread ??= start();
+    thread.postMessage(message);
+  }
+
+  function start(): Worker {
+    const worker = startThread();
+    worker.unref();
+    worker.on('message', (message: FromThread) => waiting.get(message.id)?.tell(message));
+    worker.on('error', (error) => log.error({ error }, 'the simulation thread failed'));
+    worker.on('exit', () => {
+      if (thread === worker) thread = null;
+      const message = 'The simulation thread ended: try again';
+      for (const [id, { tell }] of waiting) tell({ type: 'FAILED', id, reason: 'ENDED', message });
+    });
+    return worker;
+  }
+
+  return {
+    async *run({ config, assumptions, kinds, urgent = false }, signal) {
+      const others = [...waiting.values()].filter((each) => !each.urgent).length;
+      if (!urgent && others >= MAX_JOBS) {
+        throw new SimulatorBusy(`This node runs ${MAX_JOBS} simulations already: try again when one is done`);
+      }
+      lastId += 1;
+      const id = lastId;
+      let newest: FromThread | null = null;
+      let wake = () => {};
+      waiting.set(id, {
+        urgent,
+        tell(message) {
+          newest = message;
+          wake();
+        },
+      });
+      const leave = () => wake();
+      signal?.addEventListener('abort', leave);
+      try {
+        say({ type: 'START', id, urgent, config: z.encode(configCodec, config), assumptions, kinds });
+        while (!signal?.aborted) {
+          const message = take();
+          if (!message) {
+            await new Promise<void>((woken) => {
+              wake = woken;
+            });
+            continue;
+          }
+          if (message.type === 'FAILED') throw failure(message);
+          yield message.report;
+          if (message.done) return;
+        }
+      } finally {
+        signal?.removeEventListener('abort', leave);
+        waiting.delete(id);
+        thread?.postMessage({ type: 'CANCEL', id } satisfies ToThread);
+      }
+
+      function take(): FromThread | null {
+        const taken = newest;
+        newest = null;
+        return taken;
+      }
+    },
+    async stop() {
+      await thread?.terminate();
+    },
+  };
+}
+
+function failure({ reason, message }: Extract<FromThread, { type: 'FAILED' }>): Error {
+  if (reason === 'TOO_LONG') return new SimulationTooLong(`The simulation took too long: ${message}`);
+  return reason === 'ENDED' ? new SimulatorGone(message) : new Error(`the simulation failed: ${message}`);
+}
+
+/** The thread runs what this file runs as: the built JavaScript, or the sources through their loader. */
+function startThread(): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url));
+  const source = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
+  const load = `import('tsx/esm/api').then(({ register }) => { register(); return import(${source}); })`;
+  return new Worker(load, { eval: true });
+}
+
+/** The complete report of a job. */
+export async function finished(reports: AsyncGenerator<PolicySimulation>): Promise<PolicySimulation> {
+  let last: PolicySimulation | null = null;
+  for await (const report of reports) last = report;
+  if (!last) throw new Error('the simulation was given up');
+  return last;
+}

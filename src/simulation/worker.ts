@@ -1,0 +1,86 @@
+/**
+ * The simulation thread. Jobs take turns in short slices, urgent ones first, so that a long simulation never keeps a
+ * short one waiting; every job reports as it goes.
+ */
+import { setImmediate as breathe } from 'node:timers/promises';
+import { parentPort } from 'node:worker_threads';
+import { configCodec } from '../core/configCodec.ts';
+import { createSimulation, type Simulation } from '../core/policySimulation.ts';
+import type { FromThread, StartJob, ToThread } from './messages.ts';
+
+const SLICE_MS = 20;
+const REPORT_MS = 250;
+/** A job that has had so much of the thread is given up: no bound on checks foresees every policy. */
+const LIMIT_MS = 120_000;
+
+class TooLong extends Error {}
+
+interface Job {
+  readonly id: number;
+  readonly urgent: boolean;
+  readonly simulation: Simulation;
+  spentMs: number;
+  reportedAt: number;
+}
+
+if (!parentPort) throw new Error('the simulation thread must be started as one');
+const port = parentPort;
+const say = (message: FromThread) => port.postMessage(message);
+let jobs: Job[] = [];
+let working = false;
+
+port.on('message', (message: ToThread) => {
+  if (message.type === 'CANCEL') {
+    jobs = jobs.filter(({ id }) => id !== message.id);
+    return;
+  }
+  jobs.push(open(message));
+  void work();
+});
+
+function open({ id, urgent, config, assumptions, kinds }: StartJob): Job {
+  const simulation = createSimulation(configCodec.parse(config), assumptions, kinds);
+  return { id, urgent, simulation, spentMs: 0, reportedAt: performance.now() };
+}
+
+async function work(): Promise<void> {
+  if (working) return;
+  working = true;
+  for (let job = take(); job; job = take()) {
+    try {
+      if (slice(job)) jobs.push(job);
+    } catch (error) {
+      const reason = error instanceof TooLong ? 'TOO_LONG' : 'FAULT';
+      const message = error instanceof Error ? error.message : String(error);
+      say({ type: 'FAILED', id: job.id, reason, message });
+    }
+    await breathe();
+  }
+  working = false;
+}
+
+/** The next job in turn. */
+function take(): Job | undefined {
+  const next = jobs.find(({ urgent }) => urgent) ?? jobs[0];
+  jobs = jobs.filter((job) => job !== next);
+  return next;
+}
+
+/** Works on a job for a moment; whether there is more to do. */
+function slice(job: Job): boolean {
+  const { id, simulation } = job;
+  const startedAt = performance.now();
+  let more = true;
+  while (more && performance.now() - startedAt < SLICE_MS) more = simulation.step();
+  const now = performance.now();
+  job.spentMs += now - startedAt;
+  if (more && job.spentMs > LIMIT_MS) {
+    const done = simulation.report().completedRuns;
+    throw new TooLong(`only ${done} runs were done in ${LIMIT_MS / 1000} s: ask for fewer`);
+  }
+  if (!more || now - job.reportedAt > REPORT_MS) {
+    job.reportedAt = now;
+    say({ type: 'REPORT', id, report: simulation.report(), done: !more });
+  }
+  return more;
+}
