@@ -55,7 +55,7 @@ describe.each(Object.entries(POLICIES))('under %s', (_name, input) => {
       const config = policy(input);
       const assumptions = assume(config, { tradesPerCheck: 1.4 });
       const randomness = streams(5);
-      for (let run = 0; run < 8; run += 1) {
+      for (let run = 0; run < 5; run += 1) {
         const stream = randomness.next().value;
         const market = () => createMarket(assumptions, shift, stream.clone());
         const quick = simulateTrial(config, assumptions, market());
