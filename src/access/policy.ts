@@ -28,6 +28,7 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Query.exportDeployment': read('TARGET'),
   'Query.node': read('TARGET'),
   'Query.nodes': read('LIST'),
+  'Query.simulatePolicy': read('NONE'),
   'Query.strategies': read('LIST'),
   'Query.strategy': read('TARGET'),
   'Query.viewer': read('NONE'),
@@ -57,6 +58,7 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Subscription.decisionMade': read('LIST'),
   'Subscription.eventAppended': read('LIST'),
   'Subscription.metricsUpdated': read('TARGET'),
+  'Subscription.policySimulation': read('NONE'),
   'Subscription.stateChanged': read('LIST'),
 };
 
