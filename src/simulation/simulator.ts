@@ -2,7 +2,7 @@
  * Simulations of policies, in a thread of their own: the server goes on answering while they run. The thread starts
  * with the first job; how many may wait is bounded, so that callers cannot pile up work.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Assumptions } from '../core/assumptions.ts';
@@ -10,6 +10,7 @@ import type { CanaryConfig } from '../core/config.ts';
 import { configCodec } from '../core/configCodec.ts';
 import type { CanaryKind, PolicySimulation } from '../core/policySimulation.ts';
 import type { FromThread, ToThread } from './messages.ts';
+import { startThread } from './thread.ts';
 
 /** Simulations that one node has under way at the same time. */
 const MAX_JOBS = 8;
@@ -55,7 +56,7 @@ export function createSimulator(log: Logger): Simulator {
   }
 
   function start(): Worker {
-    const worker = startThread();
+    const worker = startThread('./worker', import.meta.url);
     worker.unref();
     worker.on('message', (message: FromThread) => waiting.get(message.id)?.tell(message));
     worker.on('error', (error) => log.error({ error }, 'the simulation thread failed'));
@@ -121,14 +122,6 @@ export function createSimulator(log: Logger): Simulator {
 function failure({ reason, message }: Extract<FromThread, { type: 'FAILED' }>): Error {
   if (reason === 'TOO_LONG') return new SimulationTooLong(`The simulation took too long: ${message}`);
   return reason === 'ENDED' ? new SimulatorGone(message) : new Error(`the simulation failed: ${message}`);
-}
-
-/** The thread runs what this file runs as: the built JavaScript, or the sources through their loader. */
-function startThread(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url));
-  const source = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
-  const load = `import('tsx/esm/api').then(({ register }) => { register(); return import(${source}); })`;
-  return new Worker(load, { eval: true });
 }
 
 /** The complete report of a job. */

@@ -1,0 +1,79 @@
+/**
+ * `npm run bench:decision`: how four rules decide about canaries whose worth is known, and on real prices. Prints the
+ * table and whether each bar is met, and writes docs/decision-table.md. `-- RUNS SEED` changes the runs and the seed.
+ */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { startThread } from '../src/simulation/thread.ts';
+import { PAIRS, readCloses, windowStarts } from './decision/prices.ts';
+import { HORIZONS } from './decision/rules.ts';
+import { type Measured, page } from './decision/table.ts';
+import type { Endings, Task } from './decisionWorker.ts';
+
+const RUNS = Number(process.argv[2] ?? 5000);
+const SEED = Number(process.argv[3] ?? 1);
+const CHUNK = 250;
+
+interface Group {
+  readonly checks: number;
+  readonly name: string;
+  readonly tasks: readonly Task[];
+}
+
+const horizons = Object.keys(HORIZONS).map(Number);
+
+/** Identical and clearly worse canaries in simulated markets, the same markets for both. */
+const simulated = horizons.flatMap((checks) =>
+  [0, -0.5].map((shift): Group => {
+    const tasks = Array.from({ length: Math.ceil(RUNS / CHUNK) }, (_, index): Task => {
+      const from = index * CHUNK;
+      return { checks, shift, seed: SEED, from, to: Math.min(RUNS, from + CHUNK) };
+    });
+    return { checks, name: shift === 0 ? 'identical' : 'worse', tasks };
+  }),
+);
+
+const closes = readCloses();
+const real = PAIRS.flatMap(({ name }, pair) =>
+  horizons.map((checks): Group => {
+    const starts = windowStarts(closes, checks);
+    return { checks, name, tasks: [{ checks, pair, starts }] };
+  }),
+);
+
+/** Runs all tasks on all cores and gathers what came of each group. */
+async function runAll(groups: readonly Group[]): Promise<Measured[]> {
+  const todo = groups.flatMap((group) => group.tasks.map((task) => ({ group, task })));
+  const found = new Map<Group, Map<Task, Endings>>(groups.map((group) => [group, new Map()]));
+  const total = todo.length;
+  await Promise.all(Array.from({ length: availableParallelism() }, oneThread));
+  return groups.map((group) => {
+    const { checks, name } = group;
+    return { checks, name, endings: group.tasks.flatMap((task) => found.get(group)?.get(task) ?? []) };
+  });
+
+  async function oneThread(): Promise<void> {
+    const thread = startThread('./decisionWorker', import.meta.url);
+    for (let next = todo.shift(); next; next = todo.shift()) {
+      const { group, task } = next;
+      const answer = new Promise<Endings>((done, failed) => {
+        thread.once('message', done);
+        thread.once('error', failed);
+      });
+      thread.postMessage(task);
+      found.get(group)?.set(task, await answer);
+      thread.removeAllListeners('error');
+      process.stderr.write(`\r${total - todo.length} of ${total} parts`);
+    }
+    await thread.terminate();
+  }
+}
+
+const startedAt = performance.now();
+const measured = await runAll([...simulated, ...real]);
+process.stderr.write(`\r${Math.round((performance.now() - startedAt) / 1000)} s                \n`);
+const groups = { simulated: measured.slice(0, simulated.length), real: measured.slice(simulated.length) };
+const { text, met } = page(groups, { runs: RUNS, seed: SEED });
+process.stdout.write(text);
+writeFileSync('docs/decision-table.md', text);
+process.exitCode = met ? 0 : 1;
