@@ -71,9 +71,10 @@ ${rows(checks, (at) => worseCells(group(groups.simulated, 'worse', at)))}
 ## On real prices
 
 Moving-average strategies on the daily closes of the S&P 500, 2000 to 2020 (\`data/sp500-2000.csv\`), a trading day a
-check, each day a trade, ${(0.05).toFixed(2)} % for a switch between the index and cash. Windows begin every ${STRIDE} days, so they overlap and are
+check, each day a trade, 0.05 % for a switch between the index and cash. Windows begin every ${STRIDE} days, so they overlap and are
 not independent trials. Shares rolled back; for Serin, shares promoted too. Which of two different strategies is the better one is not known
-here; a strategy against itself must not be rolled back, one with half a sigma of daily costs must be.
+here; a strategy against itself must not be rolled back (but for its own loss guardrail, 20 % of its capital), one with half
+a sigma of daily costs must be.
 
 | pair | checks | windows | reference | gates alone | repeated t-test | Serin | Serin promotes | median checks to decide |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -143,7 +144,8 @@ function shares(measured: Measured): ((rule: Rule) => string[])[] {
     (rule) => {
       const endings = ended(measured, rule);
       const [back, promoted] = [share(endings, 'ROLLBACK'), share(endings, 'PROMOTE')];
-      return [percent(back), percent(promoted), percent(1 - back - promoted)];
+      const left = share(endings, 'MANUAL_REVIEW') + share(endings, 'CONTINUE');
+      return [percent(back), percent(promoted), percent(left)];
     },
   ];
 }
