@@ -28,6 +28,7 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Query.exportDeployment': read('TARGET'),
   'Query.node': read('TARGET'),
   'Query.nodes': read('LIST'),
+  'Query.replayPolicy': read('TARGET'),
   'Query.simulatePolicy': read('NONE'),
   'Query.strategies': read('LIST'),
   'Query.strategy': read('TARGET'),

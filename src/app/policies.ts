@@ -1,9 +1,16 @@
-/** Policies tried before they are trusted: simulated on canaries whose worth is known. */
+/** Policies tried before they are trusted: simulated on canaries whose worth is known, or replayed on a record. */
+import { sees } from '../access/actor.ts';
 import { type Assumptions, type AssumptionsInput, parseAssumptions } from '../core/assumptions.ts';
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/config.ts';
+import type { Sample } from '../core/document.ts';
+import type { CanaryEvent } from '../core/events.ts';
+import { createReplay, type PolicyReplay } from '../core/policyReplay.ts';
 import { CANARY_KINDS, type PolicySimulation } from '../core/policySimulation.ts';
 import type { Parsed } from '../core/violation.ts';
-import type { App } from './app.ts';
+import { findDeployment } from '../store/deployments.ts';
+import { readDeploymentEvents } from '../store/log.ts';
+import { readSamples } from '../store/samples.ts';
+import type { Actor, App } from './app.ts';
 
 /** A policy and what is to be assumed about the strategy. */
 export interface PolicyQuestion {
@@ -30,4 +37,56 @@ export function simulatePolicy(
   signal?: AbortSignal,
 ): AsyncGenerator<PolicySimulation> {
   return simulator.run({ config, assumptions, kinds: CANARY_KINDS }, signal);
+}
+
+/** Events of the longest record that is replayed: two weeks of checks a minute apart. */
+const MAX_REPLAYED_EVENTS = 20_000;
+/** Events between two breaths: other requests are answered while a replay runs. */
+const REPLAY_PAGE = 40;
+
+export interface ReplayedPolicy extends PolicyReplay {
+  readonly config: CanaryConfig;
+}
+
+/** What a policy would have decided on a deployment's record; null when there is none for this actor. */
+export async function replayPolicy(
+  { db }: App,
+  actor: Actor,
+  deploymentId: string,
+  configInput: CanaryConfigInput,
+): Promise<Parsed<ReplayedPolicy | null>> {
+  const parsed = parseConfig(configInput);
+  if (!parsed.ok) return parsed;
+  const config = parsed.value;
+  const view = await findDeployment(db, deploymentId);
+  if (!view || !sees(actor, view.state.strategyId)) return { ok: true, value: null };
+  const { eventCount } = view.state;
+  if (eventCount > MAX_REPLAYED_EVENTS) {
+    const message = `has a record of ${eventCount} events: at most ${MAX_REPLAYED_EVENTS} are replayed`;
+    return { ok: false, violations: [{ path: ['deploymentId'], message }] };
+  }
+  const replay = createReplay(config);
+  let more = true;
+  for (let afterNo = 0; more && afterNo < eventCount; ) {
+    const page = await readDeploymentEvents(db, deploymentId, { afterNo, limit: REPLAY_PAGE });
+    if (page.length === 0) break;
+    const samples = await samplesOf(db, deploymentId, page);
+    for (const { event } of page) {
+      const check = event.type === 'CANARY_METRICS_UPDATED' ? event.check : null;
+      more = more && replay.take(event, samples.find((sample) => sample.check === check) ?? null);
+      afterNo = event.no;
+    }
+  }
+  return { ok: true, value: { ...replay.result(), config } };
+}
+
+async function samplesOf(
+  db: App['db'],
+  deploymentId: string,
+  page: readonly { readonly event: CanaryEvent }[],
+): Promise<Sample[]> {
+  const checks = page.flatMap(({ event }) => (event.type === 'CANARY_METRICS_UPDATED' ? [event.check] : []));
+  const [first, last] = [checks[0], checks.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  return readSamples(db, deploymentId, { after: first - 1, before: last + 1 });
 }

@@ -30,10 +30,18 @@ export interface TrialDecision {
   readonly because: Because;
 }
 
+/** The versions of a trial that are nobody's in particular. */
+const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
+
 /** Begins a trial: the policy's first allocation is made at this moment. */
-export function startTrial(config: CanaryConfig, capitalUsd: Decimal, at: number): Trial {
-  const versions = { stableVersionId: 'stable', canaryVersionId: 'canary' };
-  const created = create({ id: 'trial', strategyId: 'trial', chain: 'trial', ...versions, config });
+export function startTrial(
+  config: CanaryConfig,
+  capitalUsd: Decimal,
+  at: number,
+  { stableVersionId, canaryVersionId }: typeof ANY = ANY,
+): Trial {
+  const named = { id: 'trial', strategyId: 'trial', chain: 'trial', stableVersionId, canaryVersionId };
+  const created = create({ ...named, config });
   const { state } = record(null, [created], { at, actor: 'serin' });
   if (!state) throw new Error('a trial was not created');
   const pending: Trial = { state, breaches: NO_BREACHES };

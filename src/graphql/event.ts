@@ -17,7 +17,7 @@ export const EventTypeEnum = builder.enumType('CanaryEventType', {
   values: EVENT_TYPES,
 });
 
-const DecisionCause = builder.enumType('DecisionCause', {
+export const DecisionCause = builder.enumType('DecisionCause', {
   description: 'What brought a decision about.',
   values: DECISION_CAUSES,
 });

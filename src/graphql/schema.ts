@@ -7,6 +7,7 @@ import './audit.ts';
 import './deployment.ts';
 import './lifecycle.ts';
 import './policy.ts';
+import './policyReplay.ts';
 import './queries.ts';
 import './reports.ts';
 import './subscriptions.ts';

@@ -1,7 +1,8 @@
 /** Policies tried through the door: simulated with progress, bounded, and warned of at creation. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { CALM, report, running, statusOf } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
 beforeAll(async () => {
@@ -106,3 +107,54 @@ test('creating a deployment warns of a policy that rolls back identical versions
   const endless = { observationPeriodMinutes: 500_000, checkIntervalSeconds: 10 };
   expect((await warned(endless, 'endless')).warnings).toBeNull();
 });
+
+test('a deployment is replayed: under its own policy it decides as it did, under a stricter one earlier', async () => {
+  const config = { checkIntervalSeconds: 10, observationPeriodMinutes: 5, ...CALM };
+  const id = await running(serin, { config });
+  const { rows } = await livesThrough(id);
+  const REPLAY = `query($id: ID!, $config: CanaryConfigInput) { replayPolicy(deploymentId: $id, config: $config) {
+    outcome decidedAt checks recordedUntil notes config { checkIntervalSeconds }
+    decisions { at check decision cause because reasons } } }`;
+  const { replayPolicy: own } = await serin.ask(REPLAY, { id, config });
+  const last = rows.at(-1);
+  expect(own).toMatchObject({ outcome: 'ROLLED_BACK', decidedAt: last.at, notes: [] });
+  expect(own.decisions.map(({ at, decision, reasons }: Data) => ({ at, decision, reasons }))).toEqual(rows);
+  const strict = { ...config, guardrails: { maxStaleSeconds: null, maxLossPercent: '0.5' } };
+  const { replayPolicy: stricter } = await serin.ask(REPLAY, { id, config: strict });
+  expect(stricter).toMatchObject({ outcome: 'ROLLED_BACK', decisions: [{ because: 'maxLossPercent' }] });
+  expect(Date.parse(stricter.decidedAt)).toBeLessThan(Date.parse(own.decidedAt));
+  const longer = { ...config, observationPeriodMinutes: 60, evidence: { mode: 'OFF' } };
+  const { replayPolicy: open } = await serin.ask(REPLAY, { id, config: longer });
+  expect(open).toMatchObject({ outcome: 'UNDECIDED', decidedAt: null, decisions: [] });
+  expect(open.notes[0]).toContain('the deployment was ROLLED_BACK then');
+  expect((await serin.ask(REPLAY, { id: 'dep_nowhere', config })).replayPolicy).toBeNull();
+  const { errors } = await serin.post(REPLAY, { id, config: { checkIntervalSeconds: 1 } });
+  expect(errors?.[0]?.extensions).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    path: ['config', 'checkIntervalSeconds'],
+  });
+});
+
+/** A canary that loses a little more each check while the stable side earns; answers the decisions that were made. */
+async function livesThrough(id: string): Promise<{ rows: Data[] }> {
+  for (let check = 1; check <= 30; check += 1) {
+    const wobble = check % 3;
+    await report(serin, 'Canary', id, { pnlUsd: String(-8 * check - wobble), trades: check });
+    await report(serin, 'Stable', id, { pnlUsd: String(90 * check + wobble), trades: check });
+    await serin.advance(10);
+    const looked = async () => {
+      const { deployment } = await serin.ask(
+        'query($id: ID!) { deployment(id: $id) { status samples(last: 1) { edges { node { check } } } } }',
+        { id },
+      );
+      return deployment.status !== 'RUNNING' || deployment.samples.edges[0]?.node.check >= check;
+    };
+    await until(looked);
+    if ((await statusOf(serin, id)) !== 'RUNNING') break;
+  }
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { decisionHistory { at decision reasons } } }',
+    { id },
+  );
+  return { rows: deployment.decisionHistory };
+}

@@ -1,0 +1,98 @@
+/** What another policy would have decided on what a deployment recorded. */
+import { type ReplayedPolicy, replayPolicy } from '../app/policies.ts';
+import type { REPLAY_OUTCOMES } from '../core/policyReplay.ts';
+import type { TrialDecision } from '../core/trial.ts';
+import { describeViolations } from '../core/violation.ts';
+import { builder } from './builder.ts';
+import { CanaryConfigInputType, CanaryConfigType } from './config.ts';
+import { DecisionCause } from './event.ts';
+import { DecisionType } from './metrics.ts';
+import { badInput } from './paging.ts';
+
+const OutcomeType = builder.enumType('ReplayOutcome', {
+  description: 'Where a replayed policy ends.',
+  values: {
+    PROMOTED: { description: 'It would have promoted the canary.' },
+    ROLLED_BACK: { description: 'It would have rolled the canary back.' },
+    FAILED: { description: 'It would have given up for want of metrics.' },
+    WAITS_FOR_PERSON: { description: 'It would have left the decision to a person.' },
+    UNDECIDED: { description: 'The record ends before it would have decided; `notes` say what is missing.' },
+  } satisfies Record<(typeof REPLAY_OUTCOMES)[number], { description: string }>,
+});
+
+const ReplayedDecision = builder.objectRef<TrialDecision>('ReplayedDecision').implement({
+  description: 'A decision that a policy would have made.',
+  fields: (t) => ({
+    at: t.expose('at', { type: 'DateTime', description: 'When, in the time of the record.' }),
+    check: t.exposeInt('check', { description: 'Checks that it had looked at by then.' }),
+    decision: t.field({
+      type: DecisionType,
+      description: 'What it would have decided.',
+      resolve: ({ record }) => record.decision,
+    }),
+    cause: t.field({
+      type: DecisionCause,
+      description: 'What would have brought it about.',
+      resolve: ({ record }) => record.cause,
+    }),
+    because: t.exposeString('because', {
+      nullable: true,
+      description:
+        'The gate or guardrail that decides, INCONCLUSIVE where nothing spoke; null for a promotion.',
+    }),
+    reasons: t.stringList({
+      description: 'Why, the deciding reason first.',
+      resolve: ({ record }) => [...record.reasons],
+    }),
+  }),
+});
+
+const PolicyReplayType = builder.objectRef<ReplayedPolicy>('PolicyReplay').implement({
+  description:
+    'What a policy would have decided on the samples of a deployment, by the same engine. What people did meanwhile ' +
+    '(pause, resume, extend, advance) is done where it applies; what they decided is not.',
+  fields: (t) => ({
+    outcome: t.expose('outcome', { type: OutcomeType, description: 'Where it ends.' }),
+    decidedAt: t.expose('decidedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When that would have come about; null while undecided.',
+    }),
+    decisions: t.field({
+      type: [ReplayedDecision],
+      description: 'Every decision on the way, steps of a ramp included; the last one stands.',
+      resolve: ({ decisions }) => [...decisions],
+    }),
+    checks: t.exposeInt('checks', { description: 'Checks of the record that it looked at.' }),
+    recordedUntil: t.expose('recordedUntil', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'The last check of the record that was replayed; null when there was none.',
+    }),
+    notes: t.stringList({
+      description: 'What cannot be known from this record.',
+      resolve: ({ notes }) => [...notes],
+    }),
+    config: t.expose('config', { type: CanaryConfigType, description: 'The policy, defaults filled in.' }),
+  }),
+});
+
+builder.queryFields((t) => ({
+  replayPolicy: t.field({
+    type: PolicyReplayType,
+    nullable: true,
+    description:
+      'What a configuration would have decided on the samples a deployment recorded, and when. Null when there is no ' +
+      'such deployment.',
+    args: {
+      deploymentId: t.arg.id({ required: true, description: 'The deployment whose record is replayed.' }),
+      config: t.arg({ type: CanaryConfigInputType, description: 'The policy; defaults unless given.' }),
+    },
+    resolve: async (_root, { deploymentId, config }, { app, actor }) => {
+      const replayed = await replayPolicy(app, actor, deploymentId, config ?? {});
+      if (replayed.ok) return replayed.value;
+      const { violations } = replayed;
+      throw badInput(describeViolations(violations), violations[0]?.path ?? []);
+    },
+  }),
+}));

@@ -1,0 +1,202 @@
+/** A recorded deployment under its own policy decides as it did; under another one, as that one would have. */
+import { describe, expect, test } from 'vitest';
+import { defaultAssumptions } from '../../src/core/assumptions.ts';
+import { bookCheck, bookTrade, metricsOf, openBook, toMicros } from '../../src/core/book.ts';
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config.ts';
+import { type Command, create, decide } from '../../src/core/decide.ts';
+import { decimal } from '../../src/core/decimal.ts';
+import { type DeploymentState, isWatched, nextCheckAt } from '../../src/core/deployment.ts';
+import type { Sample } from '../../src/core/document.ts';
+import type { CanaryEvent, EventBody } from '../../src/core/events.ts';
+import { record } from '../../src/core/evolve.ts';
+import { NO_BREACHES } from '../../src/core/guardrails.ts';
+import { createMarket, streams } from '../../src/core/market.ts';
+import { type MetricsBySide, NO_METRICS } from '../../src/core/metrics.ts';
+import { createReplay, type PolicyReplay } from '../../src/core/policyReplay.ts';
+
+function policy(input: CanaryConfigInput = {}): CanaryConfig {
+  const parsed = parseConfig(input);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.violations));
+  return parsed.value;
+}
+
+interface Recorded {
+  readonly state: DeploymentState;
+  readonly events: readonly CanaryEvent[];
+  readonly samples: readonly Sample[];
+}
+
+const START = Date.parse('2026-01-05T10:00:00Z');
+
+/** A deployment that lives as on a server: bots that acknowledge, a person who pauses and opens gates. */
+function live(config: CanaryConfig, shift: number, seed: number): Recorded {
+  const market = createMarket(defaultAssumptions(config), shift, streams(seed).next().value);
+  const [canary, stable] = [openBook(), openBook()];
+  const events: CanaryEvent[] = [];
+  const samples: Sample[] = [];
+  let state: DeploymentState | null = null;
+  let breaches = NO_BREACHES;
+  let metrics: MetricsBySide = NO_METRICS;
+  let now = START;
+  const append = (bodies: readonly EventBody[], actor: string) => {
+    const made = record(state, bodies, { at: now, actor });
+    state = made.state;
+    events.push(...made.events);
+    return made.events;
+  };
+  const act = (command: Command, actor: string): readonly CanaryEvent[] => {
+    if (!state) throw new Error('not created');
+    const verdict = decide(state, command, { now, metrics, breaches, stableVersionId: 'v1' });
+    if (!verdict.accepted) throw new Error(verdict.refusal.message);
+    breaches = verdict.breaches;
+    return append(verdict.events, actor);
+  };
+  const current = (): DeploymentState => {
+    if (!state) throw new Error('not created');
+    return state;
+  };
+  const trial = { id: 'dep_x', strategyId: 's', chain: 'c', stableVersionId: 'v1', canaryVersionId: 'v2' };
+  append([create({ ...trial, config })], 'ana');
+  act({ type: 'DEPLOY', capitalUsd: decimal(100_000), reason: null }, 'ana');
+  for (let check = 1; check < 400 && isWatched(current()); check += 1) {
+    const watched = current();
+    if (!isWatched(watched)) break;
+    if (watched.status === 'OBSERVATION_COMPLETE') {
+      const [next] = config.steps.slice(watched.observation.step.index + 1);
+      if (watched.decision !== 'PROMOTE' || !next) break;
+      now += 90_000;
+      act({ type: 'ADVANCE_STEP', reason: null }, 'ana');
+      continue;
+    }
+    if (check === 5 || check === 33) {
+      const { number, canaryUsd } = watched.allocation;
+      const heldUsd = check === 5 ? canaryUsd.times('0.9') : canaryUsd;
+      act({ type: 'ACKNOWLEDGE', number, side: 'CANARY', heldUsd }, 'bot');
+    }
+    if (check === 12) {
+      act({ type: 'PAUSE', reason: null }, 'ana');
+      now += 200_000;
+      act({ type: 'RESUME', reason: null }, 'ana');
+    }
+    const running = current();
+    if (!isWatched(running)) break;
+    canary.capital = toMicros(running.observation.basis.CANARY.capitalUsd);
+    stable.capital = toMicros(running.observation.basis.STABLE.capitalUsd);
+    const from = { canary: canary.curve, stable: stable.curve };
+    market.nextCheck((canaryReturn, stableReturn) => {
+      bookTrade(canary, canaryReturn);
+      bookTrade(stable, stableReturn);
+    });
+    bookCheck(canary, canary.curve - from.canary);
+    bookCheck(stable, stable.curve - from.stable);
+    now = (nextCheckAt(running, now) ?? now) + 137;
+    if (check % 17 === 0) {
+      act({ type: 'CHECK', failure: 'the provider is away' }, 'serin');
+      continue;
+    }
+    metrics = { CANARY: metricsOf(canary, now - 40), STABLE: metricsOf(stable, now - 90) };
+    for (const event of act({ type: 'CHECK', failure: null }, 'serin')) {
+      if (event.type !== 'CANARY_METRICS_UPDATED') continue;
+      samples.push({ check: event.check, at: now, decision: event.decision, metrics });
+    }
+  }
+  return { state: current(), events, samples };
+}
+
+function replayed({ events, samples }: Recorded, config: CanaryConfig): PolicyReplay {
+  const replay = createReplay(config);
+  for (const event of events) {
+    const check = event.type === 'CANARY_METRICS_UPDATED' ? event.check : null;
+    if (!replay.take(event, samples.find((sample) => sample.check === check) ?? null)) break;
+  }
+  return replay.result();
+}
+
+const automatic = ({ events }: Recorded) =>
+  events.flatMap((event) =>
+    event.type === 'DECISION_MADE' && event.record.automatic ? [{ at: event.at, record: event.record }] : [],
+  );
+
+const LIVED: Readonly<Record<string, CanaryConfigInput>> = {
+  'the default': {},
+  'gates alone': { evidence: { mode: 'OFF' }, onInconclusive: 'ROLLBACK' },
+  'an extended observation': {
+    evidence: { mode: 'REQUIRED' },
+    observationPeriodMinutes: 30,
+    onInconclusive: 'EXTEND',
+  },
+  'a ramp with a manual gate': {
+    steps: [
+      { canaryPercent: decimal('3.7'), minutes: 11 },
+      { canaryPercent: decimal('33.3'), minutes: 15, gate: 'MANUAL' },
+      { canaryPercent: decimal(50), minutes: 35 },
+    ],
+  },
+  'a tight guardrail': { guardrails: { maxLossPercent: decimal('0.7') } },
+};
+
+describe.each(Object.entries(LIVED))('%s', (_name, input) => {
+  test.each([0, 0.4, -0.4])('replayed under itself, with a canary that earns %d sigma more', (shift) => {
+    const config = policy(input);
+    for (const seed of [1, 2, 3]) {
+      const recorded = live(config, shift, seed);
+      const replay = replayed(recorded, config);
+      expect(replay.decisions.map(({ at, record: made }) => ({ at, record: made }))).toEqual(
+        automatic(recorded),
+      );
+      const { status } = recorded.state;
+      expect(replay.outcome).toBe(status === 'OBSERVATION_COMPLETE' ? 'WAITS_FOR_PERSON' : status);
+      expect(replay.notes).toEqual([]);
+    }
+  });
+});
+
+test('a stricter policy would have rolled back earlier', () => {
+  const recorded = live(policy(), -0.4, 4);
+  const own = replayed(recorded, policy());
+  const strict = replayed(recorded, policy({ guardrails: { maxLossPercent: decimal('0.1') } }));
+  expect([own.outcome, strict.outcome]).toEqual(['ROLLED_BACK', 'ROLLED_BACK']);
+  expect(strict.decidedAt).toBeLessThan(own.decidedAt ?? 0);
+  expect(strict.decisions.at(-1)?.because).toBe('maxLossPercent');
+});
+
+test('what the record does not reach is said, not guessed', () => {
+  const recorded = live(policy(), -0.4, 4);
+  const patient = policy({ evidence: { mode: 'OFF' }, checkIntervalSeconds: 10 });
+  const replay = replayed(recorded, patient);
+  expect(replay).toMatchObject({ outcome: 'UNDECIDED', decidedAt: null, decisions: [] });
+  expect(replay.recordedUntil).toBe(recorded.samples.at(-1)?.at);
+  expect(replay.notes).toHaveLength(2);
+  expect(replay.notes[0]).toContain('checks every 10 s, but the record has a sample every 60 s');
+  expect(replay.notes[1]).toMatch(
+    /the deployment was ROLLED_BACK then.*would have observed until 2026-01-05T11:0/,
+  );
+  const thinned = replayed({ ...recorded, samples: recorded.samples.slice(0, 3) }, policy());
+  expect(thinned.outcome).toBe('UNDECIDED');
+  expect(thinned.notes[0]).toContain('The sample of check 4 is no longer kept');
+});
+
+test('a policy that checks less often looks at fewer samples', () => {
+  const recorded = live(policy(), 0.4, 5);
+  const seldom = replayed(
+    recorded,
+    policy({ checkIntervalSeconds: 300, guardrails: { maxStaleSeconds: null } }),
+  );
+  expect(seldom.checks).toBeLessThanOrEqual(13);
+  expect(seldom.outcome).not.toBe('UNDECIDED');
+});
+
+test('another share of the capital changes the dollars, and not the returns', () => {
+  const recorded = live(policy(), -0.4, 4);
+  const half = replayed(recorded, policy({ canaryPercent: decimal(50) }));
+  const own = replayed(recorded, policy());
+  expect(half.decidedAt).toBe(own.decidedAt);
+  const [made, before] = [half.decisions.at(-1)?.record, own.decisions.at(-1)?.record];
+  expect(
+    made?.returns.CANARY.minus(before?.returns.CANARY ?? 0)
+      .abs()
+      .lt('1e-30'),
+  ).toBe(true);
+  const ratio = made?.metrics.CANARY?.netPnlUsd.div(before?.metrics.CANARY?.netPnlUsd ?? 1).toNumber();
+  expect(ratio).toBeCloseTo(5, 9);
+});
