@@ -4,6 +4,8 @@ import { createAccess } from '../../src/access/access.ts';
 import type { App } from '../../src/app/app.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
+import { createSimulator } from '../../src/simulation/simulator.ts';
+import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { createDoorbell } from '../../src/store/doorbell.ts';
 
@@ -11,7 +13,9 @@ export async function assemble(url: string) {
   const log = pino({ level: 'error' });
   const { db, client } = openDatabase({ url });
   const doorbell = createDoorbell(client);
-  const app: App = { db, doorbell, providerNames: new Set(), log };
+  const simulator = createSimulator(log);
+  const policyWarnings = createPolicyWarnings(simulator, log);
+  const app: App = { db, doorbell, providerNames: new Set(), log, simulator, policyWarnings };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, botsReduceRisk: true });
   return { access, app, feed, log };
