@@ -1,4 +1,5 @@
 /** The engine of Serin, for embedding: the same functions that the server runs on, without any I/O. */
+export * from './assumptions.ts';
 export * from './capital.ts';
 export * from './comparison.ts';
 export * from './config.ts';
@@ -12,6 +13,8 @@ export * from './evolve.ts';
 export * from './guardrails.ts';
 export * from './metrics.ts';
 export * from './narration.ts';
+export * from './policyReplay.ts';
+export * from './policySimulation.ts';
 export * from './refusal.ts';
 export * from './settle.ts';
 export * from './violation.ts';
