@@ -1,14 +1,32 @@
 #!/usr/bin/env node
+/**
+ * The process. `serin` starts the server: reads the environment, says where it listens, and stops cleanly on a signal.
+ * `serin keys …` manages API keys and is over.
+ */
+import { KEYS_USAGE, keysCommand } from './keysCommand.ts';
 import { startSerin } from './serin.ts';
-/** The process: reads the environment, starts Serin, says where it listens, and stops cleanly on a signal. */
 import { BadEnvironment, readEnvironment } from './server/environment.ts';
 
 /** SIGTERM promises to be over within ten seconds. */
 const STOP_WITHIN_MS = 9000;
 
-try {
+const [command, ...rest] = process.argv.slice(2);
+if (command === undefined) await orExit('Serin cannot start', serve);
+else if (command === 'keys') await orExit('serin keys', () => keysCommand(rest, process.env));
+else {
+  const help = command === '--help' || command === 'help';
+  process[help ? 'stdout' : 'stderr'].write(`serin              starts the server\n${KEYS_USAGE}`);
+  process.exit(help ? 0 : 2);
+}
+
+async function serve(): Promise<void> {
   const serin = await startSerin(readEnvironment(process.env));
   process.stdout.write(`Serin listening on ${serin.url} (GraphQL at ${serin.url}/graphql)\n`);
+  if (serin.open) {
+    process.stdout.write(
+      'Serin runs open: whoever reaches this machine may do everything (SERIN_AUTH=keys asks for keys)\n',
+    );
+  }
   let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -18,11 +36,17 @@ try {
       void serin.stop().then(() => process.exit(0));
     });
   }
-} catch (error) {
-  const said = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`Serin cannot start: ${said}\n`);
-  if (!(error instanceof BadEnvironment) && error instanceof Error && error.cause instanceof Error) {
-    process.stderr.write(`  because: ${error.cause.message}\n`);
+}
+
+async function orExit(what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${what}: ${said}\n`);
+    if (!(error instanceof BadEnvironment) && error instanceof Error && error.cause instanceof Error) {
+      process.stderr.write(`  because: ${error.cause.message}\n`);
+    }
+    process.exit(1);
   }
-  process.exit(1);
 }

@@ -11,6 +11,7 @@ import { startTail } from './feed/tail.ts';
 import { startLoop } from './monitor/loop.ts';
 import { loadProviders } from './providers/providers.ts';
 import { BadEnvironment, type Environment } from './server/environment.ts';
+import { refuseToBeExposed } from './server/exposure.ts';
 import { createGraphQLServer } from './server/graphqlServer.ts';
 import { startHttpServer } from './server/httpServer.ts';
 import { createSimulator } from './simulation/simulator.ts';
@@ -23,6 +24,8 @@ import { startEmbeddedPostgres } from './store/embedded.ts';
 export interface Serin {
   /** Where it listens: `http://HOST:PORT`. */
   readonly url: string;
+  /** Whether nothing is asked of callers. */
+  readonly open: boolean;
   /** Drains and stops everything, the database last. */
   stop(): Promise<void>;
 }
@@ -37,6 +40,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     }
   };
   try {
+    if (!environment.access.keys) await refuseToBeExposed(environment.host);
     const providers = await loadProviders(environment.providersFile);
     if (!providers.ok) {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
@@ -91,7 +95,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     );
     stops.push(() => http.stop());
     stops.push(async () => feed.stop());
-    return { url: http.url, stop };
+    return { url: http.url, open: access.open, stop };
   } catch (error) {
     await stop();
     throw error;

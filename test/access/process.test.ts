@@ -1,0 +1,179 @@
+/** Serin as a process: the command line for keys, and the refusal to be open where others can reach it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { keysCommand } from '../../src/keysCommand.ts';
+import { startSerin } from '../../src/serin.ts';
+import { WITH_KEYS } from '../harness/keys.ts';
+import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', LOG_LEVEL: 'error' };
+
+function launch(args: readonly string[], variables: Record<string, string>) {
+  const said = { stdout: '', stderr: '' };
+  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', ...args], {
+    env: { ...ENVIRONMENT, ...variables },
+  });
+  child.stdout?.on('data', (chunk) => {
+    said.stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    said.stderr += chunk;
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { child, said, ended };
+}
+
+async function run(args: readonly string[], variables: Record<string, string> = {}): Promise<Ran> {
+  const { said, ended } = launch(args, variables);
+  return { code: await ended, ...said };
+}
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin({ access: WITH_KEYS });
+});
+afterAll(() => serin.stop());
+
+test('the command line makes a key that works, lists it, and revokes it', { timeout: 120_000 }, async () => {
+  const own = { DATABASE_URL: serin.database.url };
+  const made = await run(
+    [
+      'keys',
+      'create',
+      '--role',
+      'operator',
+      '--name',
+      'ops',
+      '--strategies',
+      'eth-*, btc-*',
+      '--expires',
+      '90d',
+    ],
+    own,
+  );
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^serin_[0-9a-f]{12}_[\w-]{43}\n$/) });
+  const key = made.stdout.trim();
+  expect((await serin.as(key).ask('{ viewer { actor role strategies } }')).viewer).toEqual({
+    actor: 'ops',
+    role: 'OPERATOR',
+    strategies: ['eth-*', 'btc-*'],
+  });
+  const lines: string[] = [];
+  await keysCommand(['list'], own, (line) => lines.push(line));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/^key_[0-9a-f]{12} {2}good .*OPERATOR +ops {2}eth-\*,btc-\*/);
+  expect(lines[0]).not.toContain(key);
+  await keysCommand(['revoke', 'ops'], own, (line) => lines.push(line));
+  expect(lines[1]).toContain('is revoked');
+  await until(async () =>
+    JSON.stringify(await serin.as(key).post('{ viewer { actor } }')).includes('revoked'),
+  );
+  const records = await serin.database.sql`select actor, action from audit_records order by id`;
+  expect(records.map(({ action }) => action)).toEqual(['API_KEY_CREATED', 'API_KEY_REVOKED']);
+  for (const { actor } of records) expect(actor).toMatch(/^cli:/);
+});
+
+test.each([
+  [[], 'serin keys create'],
+  [['create', '--name', 'x'], '--role must be one of viewer, bot, operator, admin'],
+  [['create', '--role', 'admin'], '--name must be given'],
+  [['create', '--role', 'admin', '--name', 'x', '--expires', 'soon'], '--expires must be'],
+  [['create', '--role', 'admin', '--nmae', 'x'], "Unknown option '--nmae'"],
+  [['create', '--role', 'admin', '--name', 'serin'], 'name must not be serin'],
+  [['revoke'], 'name one key'],
+  [['revoke', 'nobody'], 'There is no key nobody'],
+])('keys %j is refused with a sentence', async (args, sentence) => {
+  await expect(keysCommand(args, { DATABASE_URL: serin.database.url })).rejects.toThrow(sentence);
+});
+
+test('in a data folder, keys are made before Serin runs there and while it does', {
+  timeout: 180_000,
+}, async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'serin-keys-'));
+  const own = { SERIN_DATA_DIR: dataDir, SERIN_AUTH: 'keys', PORT: '0' };
+  const before = await run(['keys', 'create', '--role', 'admin', '--name', 'first'], own);
+  expect(before).toMatchObject({ code: 0, stdout: expect.stringContaining('serin_') });
+  const server = launch([], own);
+  try {
+    await until(() => server.said.stdout.includes('listening on http://'), 60_000);
+    expect(server.said.stdout).not.toContain('runs open');
+    const url = /listening on (http:\S+)/.exec(server.said.stdout)?.[1];
+    const during = await run(['keys', 'create', '--role', 'viewer', '--name', 'second'], own);
+    expect(during.code).toBe(0);
+    for (const [made, actor] of [
+      [before, 'first'],
+      [during, 'second'],
+    ] as const) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${made.stdout.trim()}` },
+        body: '{"query":"{ viewer { actor } }"}',
+      });
+      expect(await response.json()).toEqual({ data: { viewer: { actor } } });
+    }
+  } finally {
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+    await rm(dataDir, { recursive: true, force: true });
+  }
+});
+
+test('on loopback Serin runs open and says so', { timeout: 120_000 }, async () => {
+  const server = launch([], { DATABASE_URL: serin.database.url, PORT: '0' });
+  try {
+    await until(() => server.said.stdout.includes('runs open'), 60_000);
+    expect(server.said.stdout).toMatch(/^Serin listening on http:\/\/127\.0\.0\.1:\d+ .*\nSerin runs open/);
+  } finally {
+    server.child.kill('SIGTERM');
+    await server.ended;
+  }
+});
+
+test('as a process it refuses to be open to others, and says how to go on', { timeout: 60_000 }, async () => {
+  const { code, stdout, stderr } = await run([], {
+    DATABASE_URL: serin.database.url,
+    PORT: '0',
+    HOST: '0.0.0.0',
+    SERIN_AUTH: 'open',
+  });
+  expect(code).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr).toContain('SERIN_AUTH=keys');
+  expect(stderr).toContain('npx serin keys create --role admin');
+});
+
+test.each(['0.0.0.0', '::', '192.0.2.1', '::ffff:0.0.0.0'])(
+  'an open Serin does not start on %s',
+  async (host) => {
+    await expect(start(host)).rejects.toThrow('SERIN_AUTH=keys');
+  },
+);
+
+test.each(['localhost', '127.0.0.1', '127.1.2.3'])('an open Serin starts on %s', async (host) => {
+  const { stop, open } = await start(host);
+  expect(open).toBe(true);
+  await stop();
+});
+
+function start(host: string) {
+  return startSerin({
+    host,
+    port: 0,
+    databaseUrl: serin.database.url,
+    dataDir: '/nowhere',
+    timeScale: null,
+    logLevel: 'silent',
+    providersFile: null,
+    production: false,
+    access: OPEN,
+  });
+}
