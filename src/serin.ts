@@ -1,7 +1,7 @@
 /** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { createAccess, FIRST_KEY } from './access/access.ts';
+import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import type { App } from './app/app.ts';
 import { createReports } from './app/reports.ts';
 import type { CanaryEvent } from './core/events.ts';
@@ -40,7 +40,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     }
   };
   try {
-    if (!environment.access.keys) await refuseToBeExposed(environment.host);
+    if (isOpen(environment.access)) await refuseToBeExposed(environment.host);
     const providers = await loadProviders(environment.providersFile);
     if (!providers.ok) {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
@@ -73,7 +73,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const production = environment.production;
     const access = createAccess(db, log, environment.access);
     stops.push(async () => access.stop());
-    if (!access.open && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
+    if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
     const yoga = createGraphQLServer({
       access,
       app,

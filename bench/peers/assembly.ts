@@ -17,6 +17,6 @@ export async function assemble(url: string) {
   const policyWarnings = createPolicyWarnings(simulator, log);
   const app: App = { db, doorbell, providerNames: new Set(), log, simulator, policyWarnings };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
-  const access = createAccess(db, log, { keys: false, botsReduceRisk: true });
+  const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });
   return { access, app, feed, log };
 }

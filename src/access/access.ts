@@ -1,6 +1,6 @@
 /**
  * Who asks: one answer for HTTP, SSE and WebSocket. Serin runs open, where everybody may do everything, or every
- * caller brings an API key.
+ * caller brings an API key or a token of the issuer.
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
@@ -9,6 +9,7 @@ import { looksLikeKey } from './apiKey.ts';
 import { createKeyRing } from './keyRing.ts';
 import { createKey, type KeyAnswer, type KeyRequest, revokeKey } from './keys.ts';
 import { createSessions } from './sessions.ts';
+import { createTokenReader, type TokenSettings } from './token.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 
 /** What to do where nobody has a key yet. */
@@ -17,6 +18,8 @@ export const FIRST_KEY = 'make the first one with `npx serin keys create --role 
 export interface AccessSettings {
   /** Whether API keys are taken. */
   readonly keys: boolean;
+  /** Whose tokens are taken; null when nobody's. */
+  readonly tokens: TokenSettings | null;
   /** Whether a bot may roll back, pause and cancel the deployments of its strategies. */
   readonly botsReduceRisk: boolean;
 }
@@ -45,7 +48,8 @@ export interface Access {
 export function createAccess(db: PostgresJsDatabase, log: Logger, settings: AccessSettings): Access {
   const ring = createKeyRing(db, log);
   const sessions = createSessions(db, log);
-  const open = !settings.keys;
+  const open = isOpen(settings);
+  const ofToken = settings.tokens && createTokenReader(settings.tokens, settings.botsReduceRisk);
 
   async function ofKey(key: string): Promise<Actor> {
     const { id, name, role, strategies } = await ring.check(key);
@@ -58,7 +62,8 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
     async identify({ authorization, name }) {
       if (open) return trusted(ownName(name));
       const token = bearerOf(authorization);
-      if (looksLikeKey(token)) return ofKey(token);
+      if (settings.keys && looksLikeKey(token)) return ofKey(token);
+      if (ofToken) return ofToken(token);
       throw new Unauthenticated('This is no API key: a key begins with serin_');
     },
     watch: sessions.watch,
@@ -73,12 +78,18 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
   };
 }
 
+/** Whether nothing is asked of callers. */
+export const isOpen = ({ keys, tokens }: AccessSettings): boolean => !keys && tokens === null;
+
 function bearerOf(authorization: string | null): string {
   if (authorization === null) {
-    throw new Unauthenticated('Serin asks who you are: send the header "Authorization: Bearer YOUR_KEY"');
+    throw new Unauthenticated(
+      'Serin asks who you are: send the header "Authorization: Bearer …" with your key or token',
+    );
   }
   const token = /^Bearer +(\S{1,16384})$/i.exec(authorization.trim())?.[1];
-  if (token === undefined) throw new Unauthenticated('Authorization must be "Bearer YOUR_KEY"');
+  if (token === undefined)
+    throw new Unauthenticated('Authorization must be "Bearer …" with your key or token');
   return token;
 }
 

@@ -1,6 +1,10 @@
 /** The configuration of a process: environment variables, read once, each refused with a sentence that names it. */
 import { z } from 'zod';
 import type { AccessSettings } from '../access/access.ts';
+import { readAccess } from './accessEnvironment.ts';
+import { BadEnvironment } from './badEnvironment.ts';
+
+export { BadEnvironment } from './badEnvironment.ts';
 
 export interface Environment {
   readonly host: string;
@@ -20,9 +24,6 @@ export interface Environment {
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/** A variable that cannot be used: the message is for the person who set it. */
-export class BadEnvironment extends Error {}
 
 const wholeNumber = (max: number) =>
   z
@@ -51,14 +52,6 @@ const VARIABLES = {
     rule: 'must be a number from 1 to 100000: how many seconds pass in a real one',
   },
   LOG_LEVEL: { schema: z.enum(LOG_LEVELS), rule: `must be one of ${LOG_LEVELS.join(', ')}` },
-  SERIN_AUTH: {
-    schema: z.enum(['open', 'keys']),
-    rule: 'must be open (nothing is asked of callers) or keys (they bring API keys)',
-  },
-  SERIN_BOTS_MAY: {
-    schema: z.enum(['report', 'reduce-risk']),
-    rule: 'must be report, or reduce-risk: whether bots may also roll back, pause and cancel',
-  },
   SERIN_PROVIDERS: { schema: z.string().min(1), rule: 'must name a JSON file of metrics providers' },
 } as const;
 
@@ -89,7 +82,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     logLevel: LOG_LEVELS.find((level) => level === read('LOG_LEVEL')) ?? 'info',
     providersFile: nullable(read('SERIN_PROVIDERS')),
     production,
-    access: { keys: read('SERIN_AUTH') === 'keys', botsReduceRisk: read('SERIN_BOTS_MAY') === 'reduce-risk' },
+    access: readAccess(variables),
   };
 }
 

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { type ASTNode, GraphQLError, Kind, parse, visit } from 'graphql';
 import type { Logger } from 'pino';
 import { Forbidden } from '../access/policy.ts';
+import { IssuerAway } from '../access/token.ts';
 import { Unauthenticated } from '../access/unauthenticated.ts';
 
 export const UNAUTHENTICATED = 'UNAUTHENTICATED';
@@ -46,6 +47,10 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
     fault instanceof Forbidden ? 'FORBIDDEN' : fault instanceof Unauthenticated ? UNAUTHENTICATED : null;
   if (refusedAs && fault instanceof Error) {
     return new GraphQLError(fault.message, { ...place, extensions: { code: refusedAs } });
+  }
+  if (fault instanceof IssuerAway) {
+    log.warn({ error: fault }, 'the keys of the token issuer cannot be had');
+    return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
   if (isDatabaseAway(fault)) {
     log.warn({ error: fault }, 'the database cannot be reached');

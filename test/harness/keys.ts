@@ -4,7 +4,7 @@ import { createKey } from '../../src/access/keys.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import type { Door, TestSerin } from './serin.ts';
 
-export const WITH_KEYS = { keys: true, botsReduceRisk: false };
+export const WITH_KEYS = { keys: true, tokens: null, botsReduceRisk: false };
 
 /** An administrator of everything. */
 export async function administrator(serin: TestSerin): Promise<Door> {

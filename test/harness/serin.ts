@@ -11,7 +11,7 @@ import type { Environment } from '../../src/server/environment.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 
 /** Nothing is asked of callers. */
-export const OPEN: AccessSettings = { keys: false, botsReduceRisk: false };
+export const OPEN: AccessSettings = { keys: false, tokens: null, botsReduceRisk: false };
 
 /** Fast enough that the loop looks often, slow enough that a test's own steps take little of Serin's time. */
 const TIME_SCALE = 60;

@@ -1,0 +1,103 @@
+/**
+ * Bearer tokens (JWT) of an issuer that is configured: signed with one of its published keys, for this audience, by an
+ * algorithm of the list. The published keys are fetched when a token names one that is not known, and kept.
+ */
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import { type Actor, createActor, ROLES, type Role, SERIN } from './actor.ts';
+import { Unauthenticated } from './unauthenticated.ts';
+
+/** Signatures that anybody can check and only the issuer can make. No shared secrets, and never `none`. */
+export const TOKEN_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
+export type TokenAlgorithm = (typeof TOKEN_ALGORITHMS)[number];
+
+export interface TokenSettings {
+  readonly issuer: string;
+  readonly audience: string;
+  /** Where the issuer publishes its keys. */
+  readonly keysUrl: string;
+  readonly algorithms: readonly TokenAlgorithm[];
+  /** The claim that holds the role, such as `OPERATOR`. */
+  readonly roleClaim: string;
+  /** The claim that holds the patterns of strategies; `*` is every strategy. */
+  readonly strategiesClaim: string;
+}
+
+/** The issuer's keys cannot be had at the moment: nothing is known of the caller either way. */
+export class IssuerAway extends Error {}
+
+/** Answers who a token stands for. Throws {@link Unauthenticated} or {@link IssuerAway}. */
+export function createTokenReader(
+  settings: TokenSettings,
+  botsReduceRisk: boolean,
+): (token: string) => Promise<Actor> {
+  const { issuer, audience, keysUrl, algorithms } = settings;
+  const keys = createRemoteJWKSet(new URL(keysUrl), { timeoutDuration: 5000, cooldownDuration: 10_000 });
+  const rules = { issuer, audience, algorithms: [...algorithms], requiredClaims: ['sub', 'exp'] };
+  return async (token) => {
+    const { payload } = await jwtVerify(token, keys, rules).catch(explain);
+    const name = nameOf(payload);
+    const role = roleOf(payload[settings.roleClaim], settings.roleClaim);
+    const strategies = strategiesOf(payload[settings.strategiesClaim], settings.strategiesClaim);
+    const expiresAt = Number(payload.exp) * 1000;
+    return createActor(name, { role, strategies, reducesRisk: botsReduceRisk }, { type: 'TOKEN', expiresAt });
+  };
+}
+
+function explain(error: unknown): never {
+  if (error instanceof errors.JWTExpired)
+    throw new Unauthenticated('This token has expired: come again with a new one');
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    throw new Unauthenticated(`This token is not for this Serin: its claim ${error.claim} does not hold`);
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed)
+    throw new Unauthenticated('This token is signed by an algorithm that is not taken here');
+  if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey) {
+    throw new Unauthenticated('This token is not signed by a key of the issuer');
+  }
+  if (
+    error instanceof errors.JWSInvalid ||
+    error instanceof errors.JWTInvalid ||
+    error instanceof errors.JOSENotSupported
+  ) {
+    throw new Unauthenticated('This is neither an API key (serin_…) nor a token that can be read');
+  }
+  throw new IssuerAway('The keys of the token issuer cannot be had at the moment: try again', {
+    cause: error,
+  });
+}
+
+function nameOf({ sub }: JWTPayload): string {
+  if (typeof sub === 'string' && /^[^\p{C}]{1,200}$/u.test(sub) && sub !== SERIN.name) return sub;
+  throw new Unauthenticated('The subject of this token cannot be used as a name');
+}
+
+function roleOf(claim: unknown, named: string): Role {
+  const role = ROLES.find((known) => typeof claim === 'string' && known === claim.toUpperCase());
+  if (role) return role;
+  throw new Unauthenticated(`This token has no role: its claim ${named} must be one of ${ROLES.join(', ')}`);
+}
+
+/** Said in so many words, also for every strategy: a claim that was forgotten opens nothing. */
+function strategiesOf(claim: unknown, named: string): readonly string[] | null {
+  const patterns = typeof claim === 'string' ? claim.split(/[\s,]+/).filter(Boolean) : claim;
+  if (Array.isArray(patterns) && patterns.length > 0 && patterns.length <= 100 && patterns.every(isPattern)) {
+    return patterns.includes('*') ? null : patterns;
+  }
+  throw new Unauthenticated(
+    `This token has no strategies: its claim ${named} must be patterns such as ["eth-*"], ["*"] for every strategy`,
+  );
+}
+
+const isPattern = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= 200;

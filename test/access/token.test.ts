@@ -1,0 +1,200 @@
+/** Tokens of an issuer: its keys are made here and published on loopback, as an identity provider does. */
+import { createServer, type Server } from 'node:http';
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { readEnvironment } from '../../src/server/environment.ts';
+import { command, running } from '../harness/deployment.ts';
+import { administrator, makeKey } from '../harness/keys.ts';
+import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+
+const ISSUER = 'https://issuer.example';
+
+interface Published {
+  readonly kid: string;
+  readonly key: CryptoKey;
+}
+
+let issuer: Server;
+let keysUrl = '';
+let asked = 0;
+const published: Record<string, unknown>[] = [];
+let serin: TestSerin;
+let known: Published;
+let stranger: Published;
+
+async function newKey(
+  kid: string,
+  alg = 'ES256',
+): Promise<Published & { readonly jwk: Record<string, unknown> }> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { kid, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
+
+beforeAll(async () => {
+  const first = await newKey('first');
+  published.push(first.jwk);
+  known = first;
+  stranger = await newKey('first');
+  issuer = createServer((_request, response) => {
+    asked += 1;
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published }));
+  });
+  await new Promise<void>((listening) => issuer.listen(0, '127.0.0.1', listening));
+  const address = issuer.address();
+  keysUrl = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/jwks.json`;
+  const { access } = readEnvironment({
+    SERIN_AUTH: 'keys,jwt',
+    SERIN_JWT_ISSUER: ISSUER,
+    SERIN_JWT_AUDIENCE: 'serin',
+    SERIN_JWT_JWKS: keysUrl,
+  });
+  serin = await startTestSerin({ access });
+});
+afterAll(async () => {
+  await serin.stop();
+  issuer.close();
+});
+
+const CLAIMS = {
+  iss: ISSUER,
+  aud: 'serin',
+  sub: 'ada@example.org',
+  serin_role: 'OPERATOR',
+  serin_strategies: ['eth-*'],
+};
+
+function sign(
+  claims: Record<string, unknown> = {},
+  { by = known, alg = 'ES256', expires = '5 minutes' as string | number | null } = {},
+) {
+  const token = new SignJWT({ ...CLAIMS, ...claims }).setProtectedHeader({ alg, kid: by.kid });
+  if (expires !== null) token.setExpirationTime(expires);
+  return token.sign(by.key);
+}
+
+const VIEWER = '{ viewer { actor role strategies } }';
+
+test('a token says who, which role and which strategies; the keys of the issuer are fetched once', async () => {
+  for (let count = 0; count < 5; count += 1) {
+    expect((await serin.as(await sign()).ask(VIEWER)).viewer).toEqual({
+      actor: 'ada@example.org',
+      role: 'OPERATOR',
+      strategies: ['eth-*'],
+    });
+  }
+  expect(asked).toBe(1);
+});
+
+test.each([
+  ['viewer', ['eth-*', 'btc-*'], 'VIEWER', ['eth-*', 'btc-*']],
+  ['Admin', '*', 'ADMIN', null],
+  ['BOT', 'eth-a eth-b', 'BOT', ['eth-a', 'eth-b']],
+])('role %j and strategies %j are %s and %j', async (serin_role, serin_strategies, role, strategies) => {
+  const { viewer } = await serin.as(await sign({ serin_role, serin_strategies })).ask(VIEWER);
+  expect(viewer).toMatchObject({ role, strategies });
+});
+
+test('what happens is recorded under the subject, within the strategies', async () => {
+  const ada = serin.as(await sign());
+  const id = await running(ada, { strategyId: 'eth-token' });
+  const { deployment } = await ada.ask('query($id: ID!) { deployment(id: $id) { createdBy } }', { id });
+  expect(deployment.createdBy).toBe('ada@example.org');
+  const root = await administrator(serin);
+  const hidden = await running(root, { strategyId: 'btc-token' });
+  expect((await command(ada, 'pauseDeployment', hidden)).error.code).toBe('NOT_FOUND');
+  const viewer = serin.as(await sign({ serin_role: 'VIEWER' }));
+  await expect(command(viewer, 'pauseDeployment', id)).rejects.toThrow('needs the role OPERATOR');
+});
+
+describe('a token is refused', () => {
+  const cases: [string, () => Promise<string> | string, string][] = [
+    ['of another issuer', () => sign({ iss: 'https://other.example' }), 'claim iss'],
+    ['for another audience', () => sign({ aud: 'another' }), 'claim aud'],
+    ['that has expired', () => sign({}, { expires: 1 }), 'has expired'],
+    ['that never expires', () => sign({}, { expires: null }), 'claim exp'],
+    ['that is not good yet', () => sign({ nbf: Math.floor(Date.now() / 1000) + 600 }), 'claim nbf'],
+    ['without a subject', () => sign({ sub: undefined }), 'claim sub'],
+    ['that says to be Serin', () => sign({ sub: 'serin' }), 'cannot be used as a name'],
+    ['without a role', () => sign({ serin_role: undefined }), 'claim serin_role'],
+    ['with an unknown role', () => sign({ serin_role: 'OWNER' }), 'claim serin_role'],
+    ['without strategies', () => sign({ serin_strategies: undefined }), 'claim serin_strategies'],
+    [
+      'signed by another key of the same name',
+      () => sign({}, { by: stranger }),
+      'not signed by a key of the issuer',
+    ],
+    ['with no signature', () => new UnsecuredJWT({ ...CLAIMS }).setExpirationTime('5m').encode(), 'cannot'],
+    [
+      'signed with a shared secret',
+      () =>
+        new SignJWT({ ...CLAIMS })
+          .setProtectedHeader({ alg: 'HS256', kid: 'first' })
+          .setExpirationTime('5m')
+          .sign(new TextEncoder().encode(JSON.stringify(published[0]))),
+      'algorithm that is not taken',
+    ],
+    ['that is none', () => 'not.a.token', 'neither an API key'],
+  ];
+  test.each(cases)('%s', async (_what, make, sentence) => {
+    const { data, errors } = await serin.as(await make()).post(VIEWER);
+    expect(data).toBeUndefined();
+    expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    if (sentence !== 'cannot') expect(errors?.[0]?.message).toContain(sentence);
+  });
+});
+
+test('API keys are taken beside tokens', async () => {
+  const admin = serin.as(await sign({ serin_role: 'ADMIN', serin_strategies: ['*'] }));
+  const key = await makeKey(admin, 'VIEWER', { name: 'beside' });
+  expect((await serin.as(key).ask(VIEWER)).viewer.actor).toBe('beside');
+});
+
+test('a token that expires ends what it holds open', async () => {
+  const authorization = `Bearer ${await sign({}, { expires: Math.floor(Date.now() / 1000) + 3 })}`;
+  const socket = new WebSocket(`${serin.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  socket.on('open', () =>
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization } })),
+  );
+  const closed = new Promise<string>((resolve) => {
+    socket.on('close', (code, reason) => resolve(`${code} ${reason}`));
+  });
+  const stream = await fetch(`${serin.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization },
+    body: JSON.stringify({ query: 'subscription { stateChanged { status } }' }),
+  });
+  // It ends by itself.
+  expect(await stream.text()).toMatch(/has expired.*UNAUTHENTICATED.*event: complete/s);
+  expect(await closed).toMatch(/^4403 UNAUTHENTICATED: The token of .* has expired/);
+});
+
+test('an issuer that is away is no fault of the caller', async () => {
+  const { access } = readEnvironment({
+    SERIN_AUTH: 'jwt',
+    SERIN_JWT_ISSUER: ISSUER,
+    SERIN_JWT_AUDIENCE: 'serin',
+    SERIN_JWT_JWKS: 'http://127.0.0.1:1/jwks.json',
+  });
+  const lonely = await startTestSerin({ access });
+  const { errors } = await lonely.as(await sign()).post(VIEWER);
+  expect(errors?.[0]?.extensions.code).toBe('UNAVAILABLE');
+  await lonely.stop();
+});
+
+test.each([
+  [{ SERIN_AUTH: 'jwt' }, 'SERIN_JWT_ISSUER must be set'],
+  [{ SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: ISSUER }, 'SERIN_JWT_AUDIENCE must be set'],
+  [
+    { SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: 'http://issuer.example', SERIN_JWT_AUDIENCE: 'x' },
+    'SERIN_JWT_JWKS must be the https',
+  ],
+  [
+    { SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: ISSUER, SERIN_JWT_AUDIENCE: 'x', SERIN_JWT_ALGORITHMS: 'HS256' },
+    'SERIN_JWT_ALGORITHMS must be some of',
+  ],
+  [{ SERIN_AUTH: 'none' }, 'SERIN_AUTH must be open'],
+  [{ SERIN_BOTS_MAY: 'everything' }, 'SERIN_BOTS_MAY must be report'],
+])('%j is refused with the name of the variable', (variables, sentence) => {
+  expect(() => readEnvironment(variables)).toThrow(sentence);
+});
