@@ -37,6 +37,7 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Query.auditRecords': administer('LIST'),
 
   'Mutation.acknowledgeAllocation': report,
+  'Mutation.recordTrades': report,
   'Mutation.reportMetrics': { ...report, scope: 'LIST' },
   'Mutation.updateCanaryMetrics': report,
   'Mutation.updateStableMetrics': report,

@@ -6,12 +6,23 @@ import { SIDES } from '../core/capital.ts';
 import { nextCheckAt } from '../core/deployment.ts';
 import { type Archive, type DeploymentDocument, fromDocument, toDocument } from '../core/document.ts';
 import { refusal } from '../core/refusal.ts';
+import { bookAll } from '../core/tradeBook.ts';
+import type { BookedTrade } from '../core/trades.ts';
 import { type Queries, readClock } from '../store/database.ts';
 import { findDeployment, findLive, insertDeployment } from '../store/deployments.ts';
 import { appendEvents, readDeploymentEvents } from '../store/log.ts';
 import { saveMetrics } from '../store/metrics.ts';
 import { insertSamples, readSamples } from '../store/samples.ts';
 import { ensureStrategy, moveStableVersion } from '../store/strategies.ts';
+import {
+  findBook,
+  insertCheckpoints,
+  insertTrades,
+  openBook,
+  type SideKey,
+  saveBook,
+  streamTrades,
+} from '../store/trades.ts';
 import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './app.ts';
 import { entriesOf } from './deployments.ts';
@@ -28,8 +39,12 @@ export async function exportDeployment(
       if (!view || !sees(actor, view.state.strategyId)) return null;
       const log = await readDeploymentEvents(tx, id);
       const samples = await readSamples(tx, id);
+      const trades = {
+        CANARY: await allTrades(tx, { deploymentId: id, side: 'CANARY' }),
+        STABLE: await allTrades(tx, { deploymentId: id, side: 'STABLE' }),
+      };
       const { state, metrics, breaches } = view;
-      return { state, metrics, breaches, samples, events: log.map(({ event }) => event) };
+      return { state, metrics, breaches, samples, trades, events: log.map(({ event }) => event) };
     },
     { isolationLevel: 'repeatable read', accessMode: 'read only' },
   );
@@ -49,7 +64,7 @@ export async function importDeployment(
   const read = fromDocument(document);
   if (!read.ok) return invalid(read.violations);
   const archive = read.value;
-  const { state, metrics, breaches, samples, events } = archive;
+  const { state, metrics, breaches, samples, trades, events } = archive;
   if (!sees(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
   const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
   return answerOnce(app, request, async (tx) => {
@@ -70,11 +85,29 @@ export async function importDeployment(
     await insertSamples(tx, state.id, samples);
     for (const side of SIDES) {
       const known = metrics[side];
-      if (known) await saveMetrics(tx, state.id, side, known);
+      const traded = trades[side];
+      if (known) await saveMetrics(tx, state.id, side, known, traded ? 'TRADES' : 'TOTALS');
+      if (traded) await insertBook(tx, { deploymentId: state.id, side }, traded);
     }
     const view = { state, metrics, breaches, strategyStableVersionId: stable, nextCheckAt: next, now };
     return done(`Deployment ${state.id} imported: ${state.status}, ${events.length} events`, view);
   });
+}
+
+/** All trades of a side, the earliest first; null where it is not measured by them. */
+async function allTrades(tx: Queries, key: SideKey): Promise<BookedTrade[] | null> {
+  if (!(await findBook(tx, key))) return null;
+  const all: BookedTrade[] = [];
+  for await (const page of streamTrades(tx, key)) all.push(...page);
+  return all;
+}
+
+async function insertBook(tx: Queries, key: SideKey, trades: readonly BookedTrade[]): Promise<void> {
+  const { totals, curve, checkpoints } = bookAll(trades);
+  await openBook(tx, key);
+  await insertTrades(tx, key, trades);
+  await insertCheckpoints(tx, key, checkpoints);
+  await saveBook(tx, key, { totals, curve });
 }
 
 /** The strategy's stable version after an import: a promotion in the document moves it, unless it has moved on. */

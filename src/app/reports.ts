@@ -7,7 +7,7 @@
 import { sees } from '../access/actor.ts';
 import type { Side } from '../core/capital.ts';
 import { GUARDRAILS } from '../core/config.ts';
-import type { DeploymentState } from '../core/deployment.ts';
+import { type DeploymentState, isWatched } from '../core/deployment.ts';
 import { lookAtMetrics } from '../core/guardrails.ts';
 import { type MetricsReport, reportViolations } from '../core/metrics.ts';
 import { type Refusal, refusal } from '../core/refusal.ts';
@@ -162,7 +162,7 @@ async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswe
     const view = await lockDeployment(tx, report.deploymentId);
     if (!view) return notFound(report.deploymentId);
     const [taken] = await upsertReports(tx, [report]);
-    if (!taken) return notWatched(view.state);
+    if (!taken) return takesNoTotals(view.state, report.side);
     const metrics = { ...view.metrics, [taken.side]: taken.metrics };
     const now = Math.max(view.now, taken.metrics.reportedAt);
     await carryOut(tx, { ...view, metrics, now }, { type: 'LOOK' }, SERIN);
@@ -186,12 +186,27 @@ async function answersFor(
   );
   for (const report of missing) {
     const state = found.find((view) => view.state.id === report.deploymentId)?.state;
-    answers.set(keyOf(report), state ? notWatched(state) : notFound(report.deploymentId));
+    answers.set(keyOf(report), state ? takesNoTotals(state, report.side) : notFound(report.deploymentId));
   }
   return answers;
 }
 
-function notWatched({ id, status }: DeploymentState): Refusal {
-  const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
-  return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
+/** Why a side took no report. */
+function takesNoTotals(state: DeploymentState, side: Side): Refusal {
+  const elsewhere = takesNoMetrics(state);
+  if (elsewhere) return elsewhere;
+  const message = `The ${side.toLowerCase()} side of ${state.id} is measured by its trades: send them with recordTrades`;
+  return refusal('INVALID_INPUT', message, ['deploymentId']);
+}
+
+/** Why bots cannot tell this deployment anything: it is not watched, or a provider is asked. Null when they can. */
+export function takesNoMetrics(state: DeploymentState): Refusal | null {
+  const { id, status, config } = state;
+  if (!isWatched(state)) {
+    const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
+    return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
+  }
+  if (config.metricsProvider === null) return null;
+  const message = `Deployment ${id} has its metrics from the provider ${config.metricsProvider}: bots do not report them`;
+  return refusal('INVALID_INPUT', message, ['deploymentId']);
 }

@@ -1,16 +1,19 @@
 /**
- * A deployment as one JSON document: its log, its latest metrics and its samples. The log is the deployment, so a
- * round trip loses nothing; the summary at the top is for people and must agree with the log.
+ * A deployment as one JSON document: its log, its latest metrics, its samples and its trades. The log is the deployment,
+ * so a round trip loses nothing; the summary at the top is for people and must agree with the log.
  */
 import { z } from 'zod';
+import { type BySide, SIDES, type Side } from './capital.ts';
 import { bySide, countCodec, instantCodec, sideMetricsCodec } from './codec.ts';
 import { DECISIONS } from './comparison.ts';
 import { configHash, GUARDRAILS, parseConfig } from './config.ts';
-import { type DeploymentState, STATUSES } from './deployment.ts';
+import { type DeploymentState, observationOf, STATUSES } from './deployment.ts';
 import { type CanaryEvent, eventCodec } from './events.ts';
 import { replay } from './evolve.ts';
 import type { BreachCounts } from './guardrails.ts';
-import type { MetricsBySide } from './metrics.ts';
+import type { MetricsBySide, SideMetrics } from './metrics.ts';
+import { bookAll, metricsOf } from './tradeBook.ts';
+import { type BookedTrade, bookedTradeCodec, tradeViolations } from './trades.ts';
 import type { Parsed, Violation } from './violation.ts';
 
 export const DOCUMENT_FORMAT = 'serin/deployment';
@@ -41,6 +44,8 @@ const documentCodec = z.strictObject({
   metrics: bySide(sideMetricsCodec.nullable()),
   breaches: z.record(z.enum(GUARDRAILS), countCodec),
   samples: z.array(sampleCodec).readonly(),
+  /** Null for a side that is not measured by its trades. */
+  trades: bySide(z.array(bookedTradeCodec).readonly().nullable()),
   events: z.array(eventCodec).min(1).readonly(),
 });
 
@@ -50,13 +55,16 @@ export interface Archive {
   readonly metrics: MetricsBySide;
   readonly breaches: BreachCounts;
   readonly samples: readonly Sample[];
+  /** Null for a side that is not measured by its trades. */
+  readonly trades: BySide<readonly BookedTrade[] | null>;
   readonly events: readonly CanaryEvent[];
 }
 
 export type DeploymentDocument = z.input<typeof documentCodec>;
 
 /** Writes the document. */
-export function toDocument({ state, metrics, breaches, samples, events }: Archive): DeploymentDocument {
+export function toDocument(archive: Archive): DeploymentDocument {
+  const { state, metrics, breaches, samples, trades, events } = archive;
   const { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision, config } = state;
   const summary = { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision };
   return z.encode(documentCodec, {
@@ -66,6 +74,7 @@ export function toDocument({ state, metrics, breaches, samples, events }: Archiv
     metrics,
     breaches,
     samples,
+    trades,
     events,
   });
 }
@@ -85,7 +94,7 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
     );
     return { ok: false, violations };
   }
-  const { deployment, metrics, breaches, samples, events } = read.data;
+  const { deployment, metrics, breaches, samples, trades, events } = read.data;
   const refuse = (message: string, ...at: string[]): Parsed<Archive> => ({
     ok: false,
     violations: [{ path: [...path, ...at], message }],
@@ -105,5 +114,33 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
       return refuse(`is ${String(value)}, but the events lead to ${String(replayed)}`, 'deployment', field);
     }
   }
-  return { ok: true, value: { state, metrics, breaches, samples, events } };
+  const archive = { state, metrics, breaches, samples, trades, events };
+  const violations = SIDES.flatMap((side) => brokenTrades(archive, side, path));
+  return violations.length > 0 ? { ok: false, violations } : { ok: true, value: archive };
 }
+
+/** What is wrong with a side's trades: each by itself, and that its metrics are what they add up to. */
+function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Violation[] {
+  const trades = archive.trades[side];
+  if (!trades) return [];
+  const at = [...path, 'trades', side];
+  const from = observationOf(archive.state)?.startedAt;
+  const metrics = archive.metrics[side];
+  if (from === undefined || !metrics) return [{ path: at, message: 'cannot be: the side has no metrics' }];
+  const ids = new Set<string>();
+  for (const [index, trade] of trades.entries()) {
+    const here = [...at, String(index)];
+    const violations = tradeViolations(trade, { from, to: trade.recordedAt }, here);
+    if (violations.length > 0) return violations;
+    if (!trade.capitalUsd.gt(0)) return [{ path: [...here, 'capitalUsd'], message: 'must be above 0' }];
+    if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} is there twice` }];
+    ids.add(trade.id);
+  }
+  const derived = toStoredMetrics(metricsOf(bookAll(trades), metrics.reportedAt));
+  const differs = Object.entries(derived).find(([name, value]) => toStoredMetrics(metrics)[name] !== value);
+  if (!differs) return [];
+  const [field, value] = differs;
+  return [{ path: [...path, 'metrics', side, field], message: `is not ${value}, which the trades lead to` }];
+}
+
+const toStoredMetrics = (metrics: SideMetrics): Record<string, unknown> => sideMetricsCodec.encode(metrics);

@@ -1,5 +1,12 @@
 /** How an event changes a deployment: the only way a state comes to be. Replaying the log gives the state row. */
-import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './capital.ts';
+import {
+  type Allocation,
+  type BySide,
+  requestedUsd,
+  SIDES,
+  splitCapital,
+  workingCapitalUsd,
+} from './capital.ts';
 import type { Decimal } from './decimal.ts';
 import {
   type DeploymentState,
@@ -9,6 +16,7 @@ import {
   isEnded,
   isWatched,
   type Observation,
+  observationOf,
   type ReturnBasis,
   type Running,
   sideReturn,
@@ -38,6 +46,28 @@ export function replay(events: Iterable<CanaryEvent>): DeploymentState {
   for (const event of events) state = evolve(state, event);
   if (!state) throw new Error('the log is empty');
   return state;
+}
+
+/** The capital that a side works with from a moment on. */
+export interface CapitalSince {
+  readonly since: number;
+  readonly capitalUsd: Decimal;
+}
+
+/** What each side worked with, over time: every change, oldest first. */
+export function capitalHistory(events: Iterable<CanaryEvent>): BySide<readonly CapitalSince[]> {
+  const history: BySide<CapitalSince[]> = { CANARY: [], STABLE: [] };
+  let state: DeploymentState | null = null;
+  for (const event of events) {
+    state = evolve(state, event);
+    const basis = observationOf(state)?.basis;
+    for (const side of SIDES) {
+      const now = basis?.[side];
+      const before = history[side].at(-1);
+      if (now && !before?.capitalUsd.eq(now.capitalUsd)) history[side].push(now);
+    }
+  }
+  return history;
 }
 
 /** Numbers what a command decided and applies it: the events to append, and the state they lead to. */

@@ -28,7 +28,7 @@ export interface Breach {
   readonly message: string;
 }
 
-/** The outcome of one look. */
+/** The outcome of one look; `counts` are the ones before where nothing has changed. */
 export interface GuardrailLook {
   readonly counts: BreachCounts;
   readonly tripped: Breach | null;
@@ -80,9 +80,10 @@ function count(
     maxErrorRate: inARow('maxErrorRate'),
     maxStaleSeconds: inARow('maxStaleSeconds'),
   };
+  const same = GUARDRAILS.every((name) => counts[name] === before[name]);
   const trips = (name: GuardrailName) => counts[name] >= config.guardrails.breaches[name];
   const tripped = broken.find(({ guardrail }) => looked(guardrail) && trips(guardrail)) ?? null;
-  return { counts, tripped };
+  return { counts: same ? before : counts, tripped };
 }
 
 function brokenLimits(config: CanaryConfig, canary: SideMetrics, capitalUsd: Decimal): Breach[] {

@@ -17,4 +17,6 @@ export * from './policyReplay.ts';
 export * from './policySimulation.ts';
 export * from './refusal.ts';
 export * from './settle.ts';
+export * from './tradeBook.ts';
+export * from './trades.ts';
 export * from './violation.ts';

@@ -25,6 +25,10 @@ export interface SideMetrics {
   readonly reportedAt: number;
 }
 
+/** How a side is measured: by running totals that are reported or fetched, or by its trades. One way a side. */
+export const METRICS_SOURCES = ['TOTALS', 'TRADES'] as const;
+export type MetricsSource = (typeof METRICS_SOURCES)[number];
+
 /** The latest metrics of both sides; `null` where a side has not reported yet. */
 export type MetricsBySide = BySide<SideMetrics | null>;
 

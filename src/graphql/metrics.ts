@@ -76,24 +76,31 @@ const PerformanceMetrics = builder.objectRef<SideView>('PerformanceMetrics').imp
     return {
       netPnlUsd: amount('netPnlUsd', 'Profit and loss after costs, USD. Decisions are made on it.'),
       totalPnlUsd: amount('totalPnlUsd', 'Profit and loss before costs, USD.'),
-      maxDrawdown: amount('maxDrawdown', 'Largest fall from a high, as a fraction of capital.'),
+      maxDrawdown: amount(
+        'maxDrawdown',
+        'Largest fall from a high, as a fraction of capital. Of recorded trades: the largest fall of the equity curve ' +
+          'below its high-water mark, as a fraction of the mark.',
+      ),
       sharpeRatio: t.field({
         type: 'Decimal',
         nullable: true,
-        description: 'Sharpe ratio as the owner computes it; null until reported.',
+        description:
+          'Sharpe ratio as the owner computes it; null until reported. Of recorded trades: mean over sample standard ' +
+          'deviation of the returns of single trades, not annualised; null below two trades, or where all are alike.',
         resolve: ({ metrics }) => metrics?.sharpeRatio ?? null,
       }),
       winRate: t.field({
         type: 'Decimal',
         nullable: true,
-        description: 'Winning trades over all trades, 0 to 1; null until reported.',
+        description:
+          'Winning trades over all trades, 0 to 1; null until reported. Of recorded trades: those with a net PnL above 0.',
         resolve: ({ metrics }) => metrics?.winRate ?? null,
       }),
       totalTrades: t.int({ description: 'Trades made.', resolve: ({ metrics }) => metrics?.trades ?? 0 }),
       totalGasUsd: amount('totalGasUsd', 'Gas paid, USD.'),
       avgTradeSizeUsd: amount('avgTradeSizeUsd', 'Average size of a trade, USD.'),
       uptimeSeconds: t.int({
-        description: 'Seconds the side was up.',
+        description: 'Seconds the side was up, as reported.',
         resolve: ({ metrics }) => metrics?.uptimeSeconds ?? 0,
       }),
       measurementStart: t.expose('startedAt', {

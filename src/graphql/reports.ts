@@ -170,13 +170,15 @@ function inBatch(result: Reported, index: number): Reported {
 builder.mutationFields((t) => ({
   updateCanaryMetrics: t.field({
     type: UpdateMetricsResult,
-    description: "Reports the canary's metrics. Guardrails look at them before this answers.",
+    description:
+      "Reports the canary's metrics. Guardrails look at them before this answers. Refused where the side is measured by " +
+      'its trades or by a provider: a side is measured one way.',
     args: { input: t.arg({ type: UpdateMetricsInput, required: true, description: 'The report.' }) },
     resolve: (_root, { input }, context) => take(context, 'CANARY', input),
   }),
   updateStableMetrics: t.field({
     type: UpdateMetricsResult,
-    description: "Reports the stable side's metrics.",
+    description: "Reports the stable side's metrics, on the same terms.",
     args: { input: t.arg({ type: UpdateMetricsInput, required: true, description: 'The report.' }) },
     resolve: (_root, { input }, context) => take(context, 'STABLE', input),
   }),

@@ -11,6 +11,7 @@ import './policyReplay.ts';
 import './queries.ts';
 import './reports.ts';
 import './subscriptions.ts';
+import './trades.ts';
 import './viewer.ts';
 
 export const schema = guarded(builder.toSchema());

@@ -1,11 +1,11 @@
 /** The latest metrics of each side, written by reports and read by everyone. */
-import { inArray, sql } from 'drizzle-orm';
+import { eq, inArray, sql } from 'drizzle-orm';
 import type { Side } from '../core/capital.ts';
 import type { CanaryConfig } from '../core/config.ts';
 import { type Decimal, decimal, formatDecimal } from '../core/decimal.ts';
 import { WATCHED_STATUSES } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
-import type { MetricsReport, SideMetrics } from '../core/metrics.ts';
+import type { MetricsReport, MetricsSource, SideMetrics } from '../core/metrics.ts';
 import type { Queries } from './database.ts';
 import { breachesOf, configOf, type MetricsRow, metricsToColumns, rowToMetrics } from './rows.ts';
 import { sideMetrics } from './schema.ts';
@@ -31,7 +31,8 @@ const written = (value: Decimal | undefined) => (value ? formatDecimal(value) : 
 
 /**
  * Applies reports, at most one a side, in one statement; what a report leaves out stays as it was. A side of a
- * deployment that is not watched (not deployed yet, or ended) is left alone and missing from the answer.
+ * deployment that is not watched (not deployed yet, or ended), that has a provider, or that is measured by its trades
+ * is left alone and missing from the answer.
  */
 export async function upsertReports(db: Queries, reports: readonly SideReport[]): Promise<TakenReport[]> {
   const rows = reports.map(({ deploymentId, side, report }) => ({
@@ -58,7 +59,7 @@ export async function upsertReports(db: Queries, reports: readonly SideReport[])
         total numeric, drawdown numeric, sharpe numeric, win numeric, trades bigint, errors bigint, gas numeric,
         size numeric, uptime bigint)
       join deployments d on d.id = r.deployment_id
-      where d.status in ${[...WATCHED_STATUSES]}
+      where d.status in ${[...WATCHED_STATUSES]} and d.config ->> 'metricsProvider' is null
       order by d.id, r.side
       on conflict (deployment_id, side) do update set
         net_pnl_usd = coalesce(excluded.net_pnl_usd, m.net_pnl_usd),
@@ -73,6 +74,7 @@ export async function upsertReports(db: Queries, reports: readonly SideReport[])
         uptime_seconds = coalesce(excluded.uptime_seconds, m.uptime_seconds),
         reported_at = excluded.reported_at,
         version = m.version + 1
+      where m.source = 'TOTALS'
       returning *)
     select taken.deployment_id as "deploymentId", taken.side, taken.net_pnl_usd as "netPnlUsd",
       taken.total_pnl_usd as "totalPnlUsd", taken.max_drawdown as "maxDrawdown", taken.sharpe_ratio as "sharpeRatio",
@@ -100,21 +102,28 @@ interface TakenRow extends MetricsRow, Record<string, unknown> {
   readonly capitalUsd: string;
 }
 
-/** Replaces a side's metrics: what a provider answered is the whole truth. */
+/**
+ * Replaces a side's metrics: what a provider answered, or what its trades add up to, is the whole truth.
+ * @returns false where the side is measured the other way: nothing was written
+ */
 export async function saveMetrics(
   tx: Queries,
   deploymentId: string,
   side: Side,
   metrics: SideMetrics,
-): Promise<void> {
+  source: MetricsSource = 'TOTALS',
+): Promise<boolean> {
   const columns = metricsToColumns(metrics);
-  await tx
+  const written = await tx
     .insert(sideMetrics)
-    .values({ deploymentId, side, ...columns, version: 1 })
+    .values({ deploymentId, side, ...columns, version: 1, source })
     .onConflictDoUpdate({
       target: [sideMetrics.deploymentId, sideMetrics.side],
       set: { ...columns, version: sql`${sideMetrics.version} + 1` },
-    });
+      setWhere: eq(sideMetrics.source, source),
+    })
+    .returning({ side: sideMetrics.side });
+  return written.length > 0;
 }
 
 /** How often each of these deployments' metrics have been written: watchers compare it with what they saw. */

@@ -9,6 +9,7 @@ import {
   boolean,
   check,
   customType,
+  foreignKey,
   index,
   integer,
   jsonb,
@@ -19,7 +20,9 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
+import type { Side } from '../core/capital.ts';
 import { LIVE_STATUSES, STATUSES } from '../core/deployment.ts';
+import { METRICS_SOURCES, type MetricsSource } from '../core/metrics.ts';
 
 const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
@@ -152,7 +155,7 @@ export const sideMetrics = pgTable(
     deploymentId: text('deployment_id')
       .notNull()
       .references(() => deployments.id),
-    side: text('side').$type<'CANARY' | 'STABLE'>().notNull(),
+    side: text('side').$type<Side>().notNull(),
     /** Null where no report has named the figure yet: a report leaves out what it does not know. */
     netPnlUsd: money('net_pnl_usd'),
     totalPnlUsd: money('total_pnl_usd'),
@@ -167,11 +170,78 @@ export const sideMetrics = pgTable(
     reportedAt: instant('reported_at').notNull(),
     /** Counts reports, so that watchers see a change. */
     version: bigint('version', { mode: 'number' }).notNull(),
+    /** A side is measured one way: by totals that a bot or provider tells, or by its trades. */
+    source: text('source').$type<MetricsSource>().notNull().default('TOTALS'),
   },
   (table) => [
     primaryKey({ columns: [table.deploymentId, table.side] }),
     check('side_metrics_side', sql`${table.side} in ('CANARY', 'STABLE')`),
     check('side_metrics_counts', sql`${table.trades} >= 0 and ${table.errors} >= 0`),
+    check('side_metrics_source', sql`${table.source} in (${list(METRICS_SOURCES)})`),
+  ],
+);
+
+/** Closed trades as their owners told them. What they add up to is in `trade_books`. */
+export const trades = pgTable(
+  'trades',
+  {
+    deploymentId: text('deployment_id').notNull(),
+    side: text('side').$type<Side>().notNull(),
+    id: text('id').notNull(),
+    at: instant('at').notNull(),
+    pnlUsd: money('pnl_usd'),
+    feesUsd: money('fees_usd').notNull(),
+    gasUsd: money('gas_usd').notNull(),
+    notionalUsd: money('notional_usd'),
+    /** Why there was no trade. */
+    error: text('error'),
+    /** What the side worked with when it was closed. */
+    capitalUsd: money('capital_usd').notNull(),
+    recordedAt: instant('recorded_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deploymentId, table.side, table.id] }),
+    foreignKey({
+      name: 'trades_book',
+      columns: [table.deploymentId, table.side],
+      foreignColumns: [tradeBooks.deploymentId, tradeBooks.side],
+    }).onDelete('cascade'),
+    index('trades_time').on(table.deploymentId, table.side, table.at, table.id),
+    check('trades_kind', sql`(${table.error} is null) = (${table.pnlUsd} is not null)`),
+    check('trades_capital', sql`${table.capitalUsd} > 0`),
+  ],
+);
+
+/** The running sums and the equity curve of a side's trades. Deleting a book deletes its trades and checkpoints. */
+export const tradeBooks = pgTable(
+  'trade_books',
+  {
+    deploymentId: text('deployment_id')
+      .notNull()
+      .references(() => deployments.id),
+    side: text('side').$type<Side>().notNull(),
+    /** In the engine's JSON, decimals as strings. */
+    book: jsonb('book').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.deploymentId, table.side] })],
+);
+
+/** The equity curve at earlier instants: where it is folded on from when a trade comes late. */
+export const tradeCheckpoints = pgTable(
+  'trade_checkpoints',
+  {
+    deploymentId: text('deployment_id').notNull(),
+    side: text('side').$type<Side>().notNull(),
+    at: instant('at').notNull(),
+    curve: jsonb('curve').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deploymentId, table.side, table.at] }),
+    foreignKey({
+      name: 'trade_checkpoints_book',
+      columns: [table.deploymentId, table.side],
+      foreignColumns: [tradeBooks.deploymentId, tradeBooks.side],
+    }).onDelete('cascade'),
   ],
 );
 

@@ -12,7 +12,7 @@ import {
   observationOf,
   returnsOf,
 } from '../../src/core/deployment.ts';
-import { record, replay } from '../../src/core/evolve.ts';
+import { capitalHistory, record, replay } from '../../src/core/evolve.ts';
 import { NO_BREACHES } from '../../src/core/guardrails.ts';
 import { applyReport, type MetricsBySide, NO_METRICS } from '../../src/core/metrics.ts';
 
@@ -193,7 +193,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
 );
 
 describe('laws', () => {
-  test('a return is every gain over the capital that was held when it was made; replaying the log gives the state', () => {
+  test('a return is every gain over the capital that was held when it was made; replaying the log gives the state and what each side worked with', () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 40 }), (happenings) => {
         const trial = new Trial();
@@ -222,6 +222,12 @@ describe('laws', () => {
           expect(shown(trial.returned(name))).toBe(shown(expected[name]));
         }
         expect(replay(trial.log)).toEqual(trial.state);
+        const history = capitalHistory(trial.log);
+        for (const name of ['CANARY', 'STABLE'] as const) {
+          const { capitalUsd, since } = trial.observation.basis[name];
+          expect(history[name].at(-1)).toMatchObject({ capitalUsd, since });
+          expect(shown(capitalUsd)).toBe(shown(held[name]));
+        }
       }),
     );
   });

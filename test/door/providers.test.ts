@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { running, statusOf } from '../harness/deployment.ts';
+import { report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 /** What the services answer for a version: PnL and trades, or whatever else `body` says. */
@@ -124,4 +124,24 @@ test('a bad provider harms only its own deployment, visibly, and ends in FAILED 
   expect(await said(bad.garbage ?? '')).toContain('JSON');
   expect(await said(bad.nothing ?? '')).toMatch(/empty|JSON/);
   expect(await said(bad.slow ?? '')).toContain('100 ms');
+});
+
+test('bots report nothing where a provider is asked, neither totals nor trades', async () => {
+  const id = await running(serin, { config: { metricsProvider: 'good', observationPeriodMinutes: 600 } });
+  const reported = await report(serin, 'Canary', id, { pnlUsd: '-9000', trades: 3 });
+  expect(reported).toMatchObject({
+    success: false,
+    error: { code: 'INVALID_INPUT', path: ['deploymentId'] },
+    deployment: { status: 'RUNNING' },
+  });
+  expect(reported.message).toContain('provider good');
+  const { recordTrades } = await serin.ask(
+    `mutation($id: ID!) { recordTrades(input: { deploymentId: $id, side: CANARY, trades: [] }) {
+      success error { code path } } }`,
+    { id },
+  );
+  expect(recordTrades).toEqual({
+    success: false,
+    error: { code: 'INVALID_INPUT', path: ['deploymentId'] },
+  });
 });

@@ -1,0 +1,255 @@
+/**
+ * Recording trades: a batch of one side goes on the books under the deployment's lock, its metrics follow from the book,
+ * and the guardrails look at them, all in one transaction. Each trade is taken, known already, or refused on its own:
+ * a bad one must not keep the loss of another from the guardrails. The owner's ids make a retry harmless.
+ */
+import { sees } from '../access/actor.ts';
+import { isWatched, type ReturnBasis, type Watched } from '../core/deployment.ts';
+import { capitalHistory } from '../core/evolve.ts';
+import type { SideMetrics } from '../core/metrics.ts';
+import { type Refusal, refusal } from '../core/refusal.ts';
+import {
+  addTotals,
+  CURVE_START,
+  type Curve,
+  extendCurve,
+  metricsOf,
+  oversizedFigure,
+  type TradeBook,
+} from '../core/tradeBook.ts';
+import { type BookedTrade, firstDifference, type Trade, tradeViolations } from '../core/trades.ts';
+import { describeViolations } from '../core/violation.ts';
+import type { Queries } from '../store/database.ts';
+import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
+import { readDeploymentEvents } from '../store/log.ts';
+import { saveMetrics } from '../store/metrics.ts';
+import {
+  findBook,
+  findTrades,
+  insertCheckpoints,
+  insertTrades,
+  openBook,
+  rewindCheckpoints,
+  type SideKey,
+  saveBook,
+  streamTrades,
+} from '../store/trades.ts';
+import { notFound, transaction } from './answer.ts';
+import { type Actor, type App, SERIN } from './app.ts';
+import { carryOut } from './deployments.ts';
+import { takesNoMetrics } from './reports.ts';
+
+/** At most this many trades in one batch. */
+export const MAX_TRADES = 1000;
+
+export interface TradeBatch extends SideKey {
+  readonly trades: readonly Trade[];
+}
+
+/** A trade that was not taken, and its place in the batch. */
+export interface RefusedTrade {
+  readonly index: number;
+  readonly id: string;
+  readonly refusal: Refusal;
+}
+
+export interface TradesAnswer {
+  /** Why the whole batch was refused: nothing has changed. */
+  readonly refusal: Refusal | null;
+  readonly refused: readonly RefusedTrade[];
+  /** Trades that are on the books now and were not before; and that were. */
+  readonly taken: number;
+  readonly known: number;
+  /** The deployment after the batch; a guardrail may have ended it. Null when there is none. */
+  readonly view: DeploymentView | null;
+}
+
+/** Ends the transaction without a trace of the batch. */
+class BatchRefused extends Error {
+  constructor(
+    readonly refusal: Refusal,
+    readonly view: DeploymentView | null,
+  ) {
+    super(refusal.message);
+  }
+}
+
+/** Records a batch. An empty one is news of the side: it lives and has not traded. */
+export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): Promise<TradesAnswer> {
+  const { length } = batch.trades;
+  if (length > MAX_TRADES) {
+    const message = `trades must be at most ${MAX_TRADES} in a batch, got ${length}`;
+    return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
+  }
+  try {
+    const answer = await transaction(app, (tx) => takeBatch(tx, actor, batch));
+    app.doorbell.ring();
+    return answer;
+  } catch (error) {
+    if (!(error instanceof BatchRefused)) throw error;
+    return nothingTaken(error.refusal, error.view);
+  }
+}
+
+function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
+  return { refusal: no, refused: [], taken: 0, known: 0, view };
+}
+
+async function takeBatch(tx: Queries, actor: Actor, { trades, ...key }: TradeBatch): Promise<TradesAnswer> {
+  const { deploymentId, side } = key;
+  const view = await lockDeployment(tx, deploymentId);
+  if (!view || !sees(actor, view.state.strategyId)) throw new BatchRefused(notFound(deploymentId), null);
+  const { state, now } = view;
+  const no = takesNoMetrics(state);
+  if (no) throw new BatchRefused(no, view);
+  if (!isWatched(state)) throw new Error(`${deploymentId} takes metrics but is not watched`);
+  const opened = await findBook(tx, key);
+  if (!opened && view.metrics[side]) throw new BatchRefused(measuredByTotals(key), view);
+
+  const booked = await findTrades(
+    tx,
+    key,
+    trades.map(({ id }) => id),
+  );
+  const { fresh, known, refused } = sortOut(trades, booked, { from: state.observation.startedAt, to: now });
+  if (refused.length > 0 && fresh.length + known === 0)
+    return { refusal: null, refused, taken: 0, known, view };
+
+  const withCapital = await bookOnCapital(tx, state, key, fresh, now);
+  const book = await bookTrades(tx, key, opened ?? (await openBook(tx, key)), withCapital);
+  const metrics = metricsOf(book, now);
+  const oversized = oversizedFigure(metrics);
+  if (oversized) throw new BatchRefused(tooLarge(oversized), view);
+  const after = await publish(tx, view, key, metrics, fresh.length > 0);
+  return { refusal: null, refused, taken: fresh.length, known, view: after };
+}
+
+function measuredByTotals({ deploymentId, side }: SideKey): Refusal {
+  const message = `The ${side.toLowerCase()} side of ${deploymentId} is measured by reported totals: go on reporting them, a side is measured one way`;
+  return refusal('INVALID_INPUT', message, ['side']);
+}
+
+function tooLarge(figure: string): Refusal {
+  return refusal('INVALID_INPUT', `trades would lead to a ${figure} that has too many digits to be kept`, [
+    'trades',
+  ]);
+}
+
+interface SortedOut {
+  readonly fresh: readonly Trade[];
+  readonly known: number;
+  readonly refused: readonly RefusedTrade[];
+}
+
+/** Which trades of a batch are new, which are known, and which are no trades or contradict a known one. */
+function sortOut(
+  trades: readonly Trade[],
+  booked: ReadonlyMap<string, Trade>,
+  window: { readonly from: number; readonly to: number },
+): SortedOut {
+  const seen = new Map(booked);
+  const fresh: Trade[] = [];
+  const refused: RefusedTrade[] = [];
+  let known = 0;
+  trades.forEach((trade, index) => {
+    const path = ['trades', String(index)];
+    const before = seen.get(trade.id);
+    const no = before ? contradicts(before, trade, path) : breaksRules(trade, window, path);
+    if (no) refused.push({ index, id: trade.id, refusal: no });
+    else if (before) known += 1;
+    else {
+      fresh.push(trade);
+      seen.set(trade.id, trade);
+    }
+  });
+  return { fresh, known, refused };
+}
+
+function contradicts(before: Trade, trade: Trade, path: readonly string[]): Refusal | null {
+  const difference = firstDifference(before, trade);
+  if (!difference) return null;
+  const { field, booked, sent } = difference;
+  const at = [...path, field];
+  const message = `${at.join('.')}: trade ${trade.id} is on the books with ${booked}, not ${sent}; a trade does not change, send a correction under an id of its own`;
+  return refusal('ALREADY_EXISTS', message, at);
+}
+
+function breaksRules(
+  trade: Trade,
+  window: { readonly from: number; readonly to: number },
+  path: readonly string[],
+): Refusal | null {
+  const violations = tradeViolations(trade, window, path);
+  const [first] = violations;
+  return first ? refusal('INVALID_INPUT', describeViolations(violations), first.path) : null;
+}
+
+/** Each trade with the capital its side worked with when it was closed, in the order of time. */
+async function bookOnCapital(
+  tx: Queries,
+  state: Watched,
+  { side }: SideKey,
+  fresh: readonly Trade[],
+  recordedAt: number,
+): Promise<BookedTrade[]> {
+  const trades = [...fresh].sort((one, other) => one.at - other.at);
+  const basis: ReturnBasis = state.observation.basis[side];
+  const [first] = trades;
+  if (!first || first.at >= basis.since) {
+    return trades.map((trade) => ({ ...trade, capitalUsd: basis.capitalUsd, recordedAt }));
+  }
+  const log = await readDeploymentEvents(tx, state.id);
+  const history = capitalHistory(log.map(({ event }) => event))[side];
+  return trades.map((trade) => {
+    const { capitalUsd } = history.findLast(({ since }) => since <= trade.at) ?? basis;
+    return { ...trade, capitalUsd, recordedAt };
+  });
+}
+
+/** Books new trades. The curve goes on from its end, or is folded again from before the earliest that came late. */
+async function bookTrades(
+  tx: Queries,
+  key: SideKey,
+  book: TradeBook,
+  trades: readonly BookedTrade[],
+): Promise<TradeBook> {
+  const [first] = trades;
+  if (!first) return book;
+  await insertTrades(tx, key, trades);
+  const totals = addTotals(book.totals, trades);
+  const curve =
+    first.at < book.curve.at ? await foldAgain(tx, key, first.at) : await goOn(tx, key, book.curve, trades);
+  const after = { totals, curve };
+  await saveBook(tx, key, after);
+  return after;
+}
+
+async function goOn(tx: Queries, key: SideKey, curve: Curve, trades: readonly BookedTrade[]): Promise<Curve> {
+  const extended = extendCurve(curve, trades);
+  await insertCheckpoints(tx, key, extended.checkpoints);
+  return extended.curve;
+}
+
+async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> {
+  let curve = (await rewindCheckpoints(tx, key, at)) ?? CURVE_START;
+  for await (const page of streamTrades(tx, key, curve.at)) curve = await goOn(tx, key, curve, page);
+  return curve;
+}
+
+/** Writes what the book says, and lets the guardrails look at it where there is something new of the canary. */
+async function publish(
+  tx: Queries,
+  view: DeploymentView,
+  { deploymentId, side }: SideKey,
+  metrics: SideMetrics,
+  look: boolean,
+): Promise<DeploymentView> {
+  const saved = await saveMetrics(tx, deploymentId, side, metrics, 'TRADES');
+  // A report of totals came first, just now: the batch is looked at again and refused.
+  if (!saved) throw Object.assign(new Error('the side is measured by totals'), { code: '40001' });
+  const after = { ...view, metrics: { ...view.metrics, [side]: metrics } };
+  if (!look || side !== 'CANARY') return after;
+  const outcome = await carryOut(tx, after, { type: 'LOOK' }, SERIN);
+  if (!outcome.accepted) throw new Error(`a look was refused: ${outcome.refusal.message}`);
+  return outcome.view;
+}
