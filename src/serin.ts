@@ -89,7 +89,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
         () => 'the database does not answer',
       );
     const http = await startHttpServer(
-      { access, log, yoga, registry: registry.metrics, readiness },
+      { access, feed, log, yoga, registry: registry.metrics, readiness },
       environment.host,
       environment.port,
     );
@@ -125,7 +125,7 @@ function createRegistry(feed: { readonly lagMs: () => number; readonly consumers
   });
   new Gauge({
     name: 'serin_feed_consumers',
-    help: 'Streams open on this node.',
+    help: 'Streams open on this node; those that are shared by several subscribers count once.',
     registers,
     collect() {
       this.set(feed.consumers());

@@ -16,6 +16,14 @@ const actor = trusted('anonymous');
 const yoga = createYoga({
   schema,
   logging: false,
-  context: () => ({ access, app, feed, reports, actor, loaders: createLoaders(app.db, actor) }),
+  context: () => ({
+    access,
+    app,
+    feed,
+    reports,
+    actor,
+    loaders: createLoaders(app.db, actor),
+    place: { at: null },
+  }),
 });
 sayReady(await listenAnywhere(createServer(yoga)));

@@ -18,6 +18,6 @@ const reports: Reports = {
   },
 };
 const yoga = createGraphQLServer({ access, app, feed, reports, log, timeScale: 1, production: true });
-const parts = { access, log, yoga, registry: new Registry(), readiness: async () => null };
+const parts = { access, feed, log, yoga, registry: new Registry(), readiness: async () => null };
 const { url } = await startHttpServer(parts, '127.0.0.1', 0);
 sayReady(url);

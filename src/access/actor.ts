@@ -39,6 +39,13 @@ const EVERYTHING: Rights = { role: 'ADMIN', strategies: null, reducesRisk: true 
 /** Someone of whom nothing is asked: Serin runs open, or it is the command line of its own machine. */
 export const trusted = (name: string): Actor => createActor(name, EVERYTHING, { type: 'NONE' });
 
+/** Anybody with the same rights as this actor: nobody's name, and nothing that could end. */
+export const anyoneLike = (actor: Actor): Actor => ({
+  ...actor,
+  name: 'anyone',
+  credential: { type: 'NONE' },
+});
+
 /** The actor of what happens by itself. */
 export const SERIN: Actor = trusted('serin');
 

@@ -40,6 +40,8 @@ export interface Feed {
   watch(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
   /** Yields whenever a side's metrics were written, at most once a second. */
   watchMetrics(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
+  /** What is committed now: a feed that starts now leaves it out. */
+  now(): Promise<Horizon>;
   /** Streams open now. */
   consumers(): number;
   /** Ends all streams. */
@@ -129,6 +131,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
         leave();
       }
     },
+    now: horizonNow,
     consumers: topics.size,
     stop() {
       stopTail();

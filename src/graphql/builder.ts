@@ -7,6 +7,7 @@ import type { Reports } from '../app/reports.ts';
 import type { Decimal } from '../core/decimal.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments.ts';
+import type { LogPosition } from '../store/log.ts';
 import type { Strategy } from '../store/strategies.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 
@@ -14,6 +15,11 @@ import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 export interface Loaders {
   readonly deployment: DataLoader<string, DeploymentView | null>;
   readonly strategy: DataLoader<string, Strategy | null>;
+}
+
+/** Where in the log the delivery under way stands: who shares a feed leaves out what was there before it came. */
+export interface Place {
+  at: LogPosition | null;
 }
 
 export interface Context {
@@ -24,6 +30,7 @@ export interface Context {
   readonly actor: Actor;
   /** What the actor sees, one set a request; a subscription clears it before every delivery. */
   readonly loaders: Loaders;
+  readonly place: Place;
 }
 
 export const builder = new SchemaBuilder<{

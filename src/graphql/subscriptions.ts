@@ -119,7 +119,7 @@ interface FeedArgs {
 
 /** Entries of the log from a cursor, as what the feed delivers; each delivery reads its rows anew. */
 function followLog<T>(
-  { feed, loaders, actor }: Context,
+  { feed, loaders, actor, place }: Context,
   args: FeedArgs,
   narrow: LogFilter,
   pick: (entry: LogEntry) => T | null | Promise<T | null>,
@@ -136,6 +136,7 @@ function followLog<T>(
       loaders.deployment.clearAll();
       loaders.strategy.clearAll();
       const picked = await pick(entry);
+      place.at = entry.position;
       if (picked !== null) yield picked;
     }
   });

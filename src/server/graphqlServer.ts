@@ -70,7 +70,15 @@ export function createGraphQLServer(parts: GraphQLParts) {
     },
     context: ({ request, actor: known }) => {
       const actor = known ?? callers.actorOf(request);
-      return { access, app, feed, reports, actor, loaders: createLoaders(app.db, actor) };
+      return {
+        access,
+        app,
+        feed,
+        reports,
+        actor,
+        loaders: createLoaders(app.db, actor),
+        place: { at: null },
+      };
     },
     plugins: [
       callers.plugin,

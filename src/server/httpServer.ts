@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Access } from '../access/access.ts';
+import type { Feed } from '../feed/feed.ts';
 import { answerCommon, isCommon } from './fastDoor.ts';
 import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
 import { serveWebSocket } from './webSocket.ts';
 
 export interface HttpParts {
   readonly access: Access;
+  readonly feed: Feed;
   readonly log: Logger;
   readonly yoga: GraphQLServer;
   readonly registry: Registry;

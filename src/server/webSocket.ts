@@ -1,16 +1,19 @@
 /** Operations over WebSocket, `graphql-transport-ws`, through the same pipeline as HTTP. */
 import type { Server } from 'node:http';
-import { GraphQLError } from 'graphql';
-import { CloseCode } from 'graphql-ws';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import { CloseCode, type SubscribePayload } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
+import { isAsyncIterable } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
-import type { Actor } from '../access/actor.ts';
+import { type Actor, anyoneLike } from '../access/actor.ts';
 import { Unauthenticated } from '../access/unauthenticated.ts';
+import type { Feed } from '../feed/feed.ts';
 import { introductionOf } from './authentication.ts';
 import { presentError, UNAUTHENTICATED } from './errors.ts';
 import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
+import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
 
 /** The largest message a client may send, bytes. */
 const MAX_MESSAGE = 1_000_000;
@@ -19,6 +22,7 @@ type Executor = Pick<ReturnType<GraphQLServer['getEnveloped']>, 'execute' | 'sub
 
 interface SocketParts {
   readonly access: Access;
+  readonly feed: Feed;
   readonly log: Logger;
   readonly yoga: GraphQLServer;
 }
@@ -40,9 +44,51 @@ function closeReason(text: string): string {
 }
 
 /** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
-export function serveWebSocket(server: Server, { access, log, yoga }: SocketParts): () => Promise<void> {
+export function serveWebSocket(
+  server: Server,
+  { access, feed, log, yoga }: SocketParts,
+): () => Promise<void> {
   const sockets = new WebSocketServer({ server, path: ENDPOINT, maxPayload: MAX_MESSAGE });
   const actors = new WeakMap<WebSocket, Actor>();
+  const shared = createSharedSubscriptions(feed);
+
+  const envelopedFor = (actor: Actor, params: SubscribePayload) =>
+    yoga.getEnveloped({ actor, request: undefined, params });
+
+  /** Follows together with all who sent the same and have the same rights; what is this socket's own stays so. */
+  async function joinShared(
+    socket: WebSocket,
+    id: string,
+    actor: Actor,
+    payload: SubscribePayload,
+    args: Omit<ExecutionArgs, 'contextValue'>,
+  ) {
+    const { query, operationName, variables } = payload;
+    const key = JSON.stringify([actor.rightsKey, query, operationName ?? null, variables ?? null]);
+    const open = async (): Promise<Opened | ExecutionResult> => {
+      const { subscribe, contextFactory } = envelopedFor(anyoneLike(actor), payload);
+      const contextValue = await contextFactory();
+      const results: AsyncIterable<ExecutionResult> | ExecutionResult = await subscribe({
+        ...args,
+        contextValue,
+      });
+      return isAsyncIterable(results) ? { results, place: contextValue.place } : results;
+    };
+    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+    let unwatch = () => {};
+    const joined = await shared.join(key, open, {
+      send: (result) => socket.send(`${head}${result}}`),
+      backlog: () => socket.bufferedAmount,
+      ended: () => unwatch(),
+    });
+    if (!isAsyncIterable(joined)) return joined;
+    unwatch = access.watch(actor, (why) => {
+      const error = new GraphQLError(why, { extensions: { code: UNAUTHENTICATED } });
+      joined.finish({ errors: [error] });
+    });
+    return joined;
+  }
+
   const serving = useServer<Record<string, unknown>, { executor?: Executor }>(
     {
       async onConnect({ connectionParams, extra: { socket, request } }) {
@@ -63,24 +109,21 @@ export function serveWebSocket(server: Server, { access, log, yoga }: SocketPart
       // What runs an operation is what its own `onSubscribe` prepared.
       execute: (args) => executorOf(args.rootValue).execute(args),
       subscribe: (args) => executorOf(args.rootValue).subscribe(args),
-      async onSubscribe(context, _id, payload) {
-        const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({
-          actor: actors.get(context.extra.socket),
-          request: undefined,
-          params: payload,
-        });
+      async onSubscribe({ extra: { socket } }, id, payload) {
+        const actor = actors.get(socket);
+        if (!actor) throw new Error('a socket subscribed before it was identified');
+        const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(actor, payload);
         const document = parsed(() => parse(payload.query));
         if (document instanceof GraphQLError) return [document];
         const errors = validate(schema, document);
         if (errors.length > 0) return errors;
-        return {
-          schema,
-          document,
-          operationName: payload.operationName,
-          variableValues: payload.variables,
-          contextValue: await contextFactory(),
-          rootValue: { execute, subscribe },
-        };
+        const { operationName, variables: variableValues } = payload;
+        const args = { schema, document, operationName, variableValues };
+        if (isShareable(document, operationName, variableValues)) {
+          const join = () => joinShared(socket, id, actor, payload, args);
+          return { ...args, contextValue: {}, rootValue: { execute, subscribe: join } };
+        }
+        return { ...args, contextValue: await contextFactory(), rootValue: { execute, subscribe } };
       },
     },
     sockets,

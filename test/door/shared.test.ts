@@ -1,0 +1,93 @@
+/** Subscriptions that are the same are executed once for all; nobody can tell, but for the speed. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { command, running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin();
+});
+afterAll(() => serin.stop());
+
+const CHANGES = `subscription($id: ID!) { stateChanged(deploymentId: $id) {
+  cursor status reason deployment { id revision status } } }`;
+
+/** How many streams the node executes. */
+async function streams(): Promise<number> {
+  const text = await (await fetch(`${serin.url}/metrics`)).text();
+  return Number(/serin_feed_consumers (\d+)/.exec(text)?.[1]);
+}
+
+describe('many followers of one document', () => {
+  test('get every event once and in order, and cost one execution', async () => {
+    const id = await running(serin);
+    const followers = Array.from({ length: 20 }, () => serin.follow(CHANGES, { id }));
+    const other = serin.follow(CHANGES, { id: await running(serin) });
+    await until(async () => (await streams()) === 2);
+    await settled();
+    for (let round = 0; round < 3; round += 1) {
+      await command(serin, 'pauseDeployment', id, { reason: `"round" ${round}` });
+      await command(serin, 'resumeDeployment', id);
+    }
+    for (const follower of followers) {
+      const changes = await follower.take(6);
+      expect(changes.map(({ status }) => status)).toEqual(Array(3).fill(['PAUSED', 'RUNNING']).flat());
+      expect(changes[0]).toMatchObject({ reason: '"round" 0', deployment: { id } });
+      expect(new Set(changes.map(({ cursor }) => cursor)).size).toBe(6);
+      expect(follower.errors).toEqual([]);
+    }
+    expect(other.received).toEqual([]);
+    for (const follower of [...followers, other]) follower.end();
+    await until(async () => (await streams()) === 0);
+  });
+
+  test('one who comes later gets what happens from then on', async () => {
+    const id = await running(serin);
+    const first = serin.follow(CHANGES, { id });
+    await until(async () => (await streams()) === 1);
+    await settled();
+    await command(serin, 'pauseDeployment', id);
+    await first.take(1);
+    const second = serin.follow(CHANGES, { id });
+    await settled();
+    await command(serin, 'resumeDeployment', id);
+    expect((await second.take(1)).map(({ status }) => status)).toEqual(['RUNNING']);
+    expect((await first.take(2)).map(({ status }) => status)).toEqual(['PAUSED', 'RUNNING']);
+    first.end();
+    await command(serin, 'pauseDeployment', id);
+    expect((await second.take(2)).map(({ status }) => status)).toEqual(['RUNNING', 'PAUSED']);
+    second.end();
+    await until(async () => (await streams()) === 0);
+    const third = serin.follow(CHANGES, { id });
+    await until(async () => (await streams()) === 1);
+    await settled();
+    await command(serin, 'resumeDeployment', id);
+    expect((await third.take(1)).map(({ status }) => status)).toEqual(['RUNNING']);
+    third.end();
+  });
+
+  test('one who resumes from a cursor is replayed its own past beside the others', async () => {
+    const id = await running(serin);
+    const live = serin.follow(CHANGES, { id });
+    await until(async () => (await streams()) >= 1);
+    await settled();
+    const resumed = serin.follow(
+      `subscription($id: ID!, $after: String) { stateChanged(deploymentId: $id, after: $after) { status } }`,
+      { id, after: '0' },
+    );
+    expect((await resumed.take(1)).map(({ status }) => status)).toEqual(['RUNNING']);
+    await command(serin, 'pauseDeployment', id);
+    expect((await resumed.take(2)).map(({ status }) => status)).toEqual(['RUNNING', 'PAUSED']);
+    expect((await live.take(1)).map(({ status }) => status)).toEqual(['PAUSED']);
+    live.end();
+    resumed.end();
+  });
+});
+
+/** Subscriptions are not acknowledged: this is time for those on their way to have begun. */
+async function settled(): Promise<void> {
+  for (let asked = 0; asked < 10; asked += 1) {
+    await new Promise((next) => setTimeout(next, 30));
+    await serin.ask('{ __typename }');
+  }
+}
