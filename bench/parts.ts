@@ -1,6 +1,7 @@
 /** The parts of the benchmark by name; each answers its rows. */
 import type { Row } from './harness/measure.ts';
 
+import { fanout } from './parts/fanout.ts';
 import { mutation } from './parts/mutation.ts';
 import { reports } from './parts/reports.ts';
 import { status } from './parts/status.ts';
@@ -19,4 +20,5 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   status,
   mutation,
   reports,
+  fanout,
 };

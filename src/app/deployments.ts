@@ -224,8 +224,8 @@ async function append(
     // The strategy moved between our look and our write: the whole command is decided anew on what it is now.
     if (!moved) throw Object.assign(new Error('the stable version moved'), { code: '40001' });
   }
-  await saveDeployment(tx, state, scheduled);
-  await appendEvents(tx, entriesOf(before, events));
+  // Sent together: the second does not wait for the answer to the first.
+  await Promise.all([saveDeployment(tx, state, scheduled), appendEvents(tx, entriesOf(before, events))]);
   const strategyStableVersionId =
     promoted?.type === 'CANARY_PROMOTED' ? promoted.stableVersionId : view.strategyStableVersionId;
   return { view: { ...view, state, ...scheduled, strategyStableVersionId }, events };

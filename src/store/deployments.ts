@@ -3,7 +3,7 @@ import { and, asc, desc, eq, gt, gte, inArray, lt, lte, or, type SQL, sql } from
 import type { CanaryStatus, DeploymentState } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
 import type { Queries } from './database.ts';
-import { stateToColumns } from './rows.ts';
+import { movingColumns, stateToColumns } from './rows.ts';
 import { deployments } from './schema.ts';
 import { inScope, type Scope } from './scope.ts';
 import { type DeploymentView, readViews } from './views.ts';
@@ -70,10 +70,19 @@ export async function saveDeployment(
   state: DeploymentState,
   scheduled: Schedule,
 ): Promise<void> {
-  await tx
-    .update(deployments)
-    .set({ ...stateToColumns(state), ...schedule(scheduled), leaseUntil: null, leaseToken: null })
-    .where(eq(deployments.id, state.id));
+  const row = movingColumns(state);
+  const instant = (date: Date | null) => date?.toISOString() ?? null;
+  const { nextCheckAt, breaches } = schedule(scheduled);
+  // Written out, as this and the events are most of what a command costs.
+  await tx.execute(sql`
+    update deployments set status = ${row.status}, revision = ${row.revision}, event_count = ${row.eventCount},
+      started_at = ${instant(row.startedAt)}::timestamptz, ended_at = ${instant(row.endedAt)}::timestamptz,
+      observation_deadline = ${instant(row.observationDeadline)}::timestamptz,
+      canary_percent = ${row.canaryPercent}::numeric, total_capital_usd = ${row.totalCapitalUsd}::numeric,
+      canary_capital_usd = ${row.canaryCapitalUsd}::numeric, stable_capital_usd = ${row.stableCapitalUsd}::numeric,
+      detail = ${JSON.stringify(row.detail)}::text::jsonb, breaches = ${JSON.stringify(breaches)}::text::jsonb,
+      next_check_at = ${instant(nextCheckAt)}::timestamptz, lease_until = null, lease_token = null
+    where id = ${state.id}`);
 }
 
 /** Writes only the guardrails' counts. */

@@ -58,21 +58,23 @@ export interface NewEntry extends Omit<LogEntry, 'position'> {}
 
 export async function appendEvents(tx: Queries, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  await tx.insert(events).values(
-    entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
-      deploymentId,
-      strategyId,
-      timeline,
-      no: event.no,
-      type: event.type,
-      at: new Date(event.at),
-      actor: event.actor,
-      revision: event.revision,
-      previousStatus: change?.previousStatus ?? null,
-      status: change?.status ?? null,
-      payload: eventCodec.encode(event),
-    })),
-  );
+  const rows = entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
+    deployment: deploymentId,
+    strategy: strategyId,
+    timeline,
+    previous: change?.previousStatus ?? null,
+    status: change?.status ?? null,
+    payload: eventCodec.encode(event),
+  }));
+  // One statement for any number of events; what has a column is in the payload too.
+  await tx.execute(sql`
+    insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload)
+    select r.deployment, r.strategy, (r.payload ->> 'no')::integer, r.payload ->> 'type',
+      (r.payload ->> 'at')::timestamptz, r.payload ->> 'actor', (r.payload ->> 'revision')::integer, r.timeline,
+      r.previous, r.status, r.payload
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (deployment text, strategy text,
+      timeline boolean, previous text, status text, payload jsonb)
+    order by r.deployment, (r.payload ->> 'no')::integer`);
 }
 
 const columns = {

@@ -83,19 +83,28 @@ const text = (value: Decimal | null | undefined) => (value ? formatDecimal(value
 
 /** The columns of a state. */
 export function stateToColumns(state: DeploymentState): StateColumns {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, createdBy } = state;
+  return {
+    id,
+    strategyId,
+    chain,
+    stableVersionId,
+    canaryVersionId,
+    createdAt: new Date(state.createdAt),
+    createdBy,
+    config: z.encode(configCodec, state.config),
+    ...movingColumns(state),
+  };
+}
+
+/** The columns that a command may change; the others stand from the creation on. */
+export function movingColumns(state: DeploymentState) {
   const seen = observationOf(state);
   const allocated = allocationOf(state);
   return {
-    id: state.id,
-    strategyId: state.strategyId,
-    chain: state.chain,
-    stableVersionId: state.stableVersionId,
-    canaryVersionId: state.canaryVersionId,
     status: state.status,
     revision: state.revision,
     eventCount: state.eventCount,
-    createdAt: new Date(state.createdAt),
-    createdBy: state.createdBy,
     startedAt: date(seen?.startedAt),
     endedAt: date('endedAt' in state ? state.endedAt : null),
     observationDeadline: date(seen ? observationDeadline(state, seen) : null),
@@ -103,7 +112,6 @@ export function stateToColumns(state: DeploymentState): StateColumns {
     totalCapitalUsd: text(allocated?.totalUsd),
     canaryCapitalUsd: text(allocated?.canaryUsd),
     stableCapitalUsd: text(allocated?.stableUsd),
-    config: z.encode(configCodec, state.config),
     detail: z.encode(detailCodec, detailOf(state)),
   };
 }

@@ -1,0 +1,65 @@
+/** Many WebSocket clients in a process of their own: they follow, count what comes, and say when all of it has come. */
+import { WebSocket } from 'ws';
+import { sayReady } from './child.ts';
+
+/** Connects so many clients. `subscribe` is what each sends once it is acknowledged; without it, the socket is bare. */
+export interface Connect {
+  readonly url: string;
+  readonly count: number;
+  readonly subscribe: string | null;
+}
+
+/** Told when so many deliveries have come altogether since connecting. */
+export interface Await {
+  readonly deliveries: number;
+}
+
+const now = () => performance.timeOrigin + performance.now();
+const sockets: WebSocket[] = [];
+let delivered = 0;
+let wanted = Number.POSITIVE_INFINITY;
+
+function count(): void {
+  delivered += 1;
+  if (delivered === wanted) process.send?.({ at: now() });
+}
+
+function connect({ url, subscribe }: Connect): Promise<void> {
+  return new Promise((done, failed) => {
+    const socket = new WebSocket(url, subscribe === null ? [] : ['graphql-transport-ws']);
+    sockets.push(socket);
+    socket.on('error', failed);
+    socket.on('open', () => {
+      if (subscribe === null) done();
+      else socket.send('{"type":"connection_init"}');
+    });
+    socket.on('message', (data: Buffer) => {
+      if (subscribe === null || data.includes('"type":"next"')) return count();
+      if (data.includes('connection_ack')) return socket.send(subscribe, () => done());
+      if (data.includes('"type":"ping"')) return socket.send('{"type":"pong"}');
+      // An error after the subscription began has nobody else to tell.
+      process.stderr.write(`${data.toString()}\n`);
+      failed(new Error(data.toString()));
+    });
+  });
+}
+
+async function connectAll(order: Connect): Promise<void> {
+  for (let from = 0; from < order.count; from += 200) {
+    const some = Math.min(200, order.count - from);
+    await Promise.all(Array.from({ length: some }, () => connect(order)));
+  }
+}
+
+process.on('message', (order: Connect | Await) => {
+  if ('deliveries' in order) {
+    wanted = order.deliveries;
+    if (delivered >= wanted) process.send?.({ at: now() });
+    return;
+  }
+  connectAll(order).then(
+    () => process.send?.({ at: now() }),
+    (error: unknown) => process.send?.({ error: String(error) }),
+  );
+});
+sayReady('ready');
