@@ -47,12 +47,13 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Mutation.createDeployment': operate,
   'Mutation.deployCanary': operate,
   'Mutation.extendObservation': operate,
-  'Mutation.importDeployment': operate,
   'Mutation.pauseDeployment': retreat,
   'Mutation.promoteCanary': operate,
   'Mutation.resumeDeployment': operate,
   'Mutation.rollbackCanary': retreat,
 
+  /** A document brings its own past, with the names of others in it. */
+  'Mutation.importDeployment': administer('TARGET'),
   'Mutation.createApiKey': administer('NONE'),
   'Mutation.revokeApiKey': administer('NONE'),
 

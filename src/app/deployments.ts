@@ -174,6 +174,9 @@ export async function commandDeployment(
     }
     const outcome = await carryOut(tx, view, command, actor);
     if (!outcome.accepted) return refused(outcome.refusal, view);
+    if (outcome.events.some(({ type }) => type === 'PROMOTION_REQUESTED')) {
+      return done(asked(outcome.view), outcome.view, 'CONTINUE');
+    }
     return done(describe(command, outcome.view), outcome.view, DECIDES[command.type] ?? 'CONTINUE');
   });
 }
@@ -190,7 +193,7 @@ export async function carryOut(
   actor: Actor,
 ): Promise<Outcome> {
   const { state, metrics, breaches, strategyStableVersionId: stableVersionId, now } = view;
-  const verdict = decide(state, command, { now, metrics, breaches, stableVersionId });
+  const verdict = decide(state, command, { now, metrics, breaches, stableVersionId, actor: actor.name });
   if (!verdict.accepted) return verdict;
   const after = await append(tx, view, verdict.events, actor, verdict.breaches);
   return { accepted: true, ...after };
@@ -258,6 +261,10 @@ export function entriesOf(before: DeploymentState | null, events: readonly Canar
       previous && previous.status !== status ? { previousStatus: previous.status, status } : null;
     return { deploymentId: id, strategyId, timeline: config.emitEvents, change, event };
   });
+}
+
+function asked({ state }: DeploymentView): string {
+  return `Promotion of ${state.canaryVersionId} asked for: it happens when somebody else approves it with promoteCanary`;
 }
 
 function describe(command: Command, { state }: DeploymentView): string {

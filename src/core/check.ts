@@ -153,7 +153,7 @@ function conclude(
     return [decided, ...awaitPerson(state, decision, [...reasons, held])];
   }
   const acts =
-    (decision === 'PROMOTE' && config.autoPromote && step?.gate === 'AUTO') ||
+    (decision === 'PROMOTE' && config.autoPromote && !config.requireApproval && step?.gate === 'AUTO') ||
     (decision === 'ROLLBACK' && config.autoRollback);
   const over: EventBody = { type: 'CANARY_OBSERVATION_COMPLETE', decision, reasons, waits: !acts };
   if (!acts) return [over, decided];

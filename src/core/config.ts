@@ -88,6 +88,8 @@ export interface CanaryConfig {
   readonly onInconclusive: InconclusiveAction;
   readonly maxExtensions: number;
   readonly earlyPromote: boolean;
+  /** A promotion needs two people, and is never automatic. */
+  readonly requireApproval: boolean;
   /** A provider of the server's configuration file, or `null` when bots report. */
   readonly metricsProvider: string | null;
 }
@@ -209,6 +211,7 @@ export function parseConfig(
     onInconclusive: input.onInconclusive ?? 'WAIT',
     maxExtensions: read.integer(at('maxExtensions'), input.maxExtensions ?? DEFAULTS.maxExtensions, 0, 100),
     earlyPromote: input.earlyPromote ?? false,
+    requireApproval: input.requireApproval ?? false,
     metricsProvider: input.metricsProvider ?? null,
   };
   return read.violations.length > 0

@@ -43,5 +43,6 @@ export const configCodec = z.strictObject({
   onInconclusive: z.enum(INCONCLUSIVE_ACTIONS),
   maxExtensions: countCodec,
   earlyPromote: z.boolean(),
+  requireApproval: z.boolean(),
   metricsProvider: z.string().nullable(),
 }) satisfies z.ZodType<CanaryConfig>;

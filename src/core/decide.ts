@@ -2,6 +2,8 @@
  * A command meets a state: what happens, as events, or why it is refused. Pure: the clock, the metrics and the
  * strategy's stable version come in as facts. The lifecycle of the specification is this file and nothing else.
  */
+
+import { seekApproval } from './approval.ts';
 import type { Side } from './capital.ts';
 import { ALL_TO_STABLE, type AllocationCause, splitCapital } from './capital.ts';
 import { check } from './check.ts';
@@ -47,6 +49,8 @@ export interface Facts {
   readonly breaches: BreachCounts;
   /** The strategy's stable version today; another deployment may have moved it. */
   readonly stableVersionId: string;
+  /** Who asks, where it matters that it is somebody else. */
+  readonly actor?: string | undefined;
 }
 
 /** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */
@@ -137,6 +141,9 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     case 'PROMOTE': {
       const stale = staleStable(state, facts);
       if (stale) return { accepted: false, refusal: stale };
+      const approval = seekApproval(state, facts);
+      if (approval === 'ASK') return accept([{ type: 'PROMOTION_REQUESTED', reason }]);
+      if (approval !== 'PROMOTE') return { accepted: false, refusal: approval };
       const record = byCommand(state, facts, 'PROMOTE', reason);
       return accept([record, ...promotion(state, reason)]);
     }

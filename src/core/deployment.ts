@@ -2,6 +2,7 @@
  * The state of a deployment as a union over its status, and what can be read off it.
  * `evolve` is the only writer of these values; everything here is a pure reading.
  */
+import type { PromotionRequest } from './approval.ts';
 import { type Allocation, type BySide, SIDES, type Side } from './capital.ts';
 import type { CanaryDecision } from './comparison.ts';
 import { type Comparison, compare } from './comparison.ts';
@@ -75,6 +76,8 @@ export interface Observation {
   readonly basis: BySide<ReturnBasis>;
   /** A guardrail has tripped and the capital is held for a person. */
   readonly tripped: boolean;
+  /** Somebody has asked for a promotion that another must approve. */
+  readonly promotionRequest: PromotionRequest | null;
 }
 
 /** A deployment whose canary holds capital, or held it. */
@@ -195,6 +198,7 @@ export function freshObservation(at: number, minutes: number, capitalUsd: BySide
     sampled: { CANARY: ZERO, STABLE: ZERO },
     basis: forSides(basis),
     tripped: false,
+    promotionRequest: null,
   };
 }
 

@@ -126,6 +126,8 @@ const bodies = {
     /** Whether the deployment now waits for a person (or a bot) to decide. */
     waits: z.boolean(),
   },
+  /** With `requireApproval`: another person must approve. */
+  PROMOTION_REQUESTED: { reason },
   CANARY_PROMOTED: { stableVersionId: z.string(), previousStableVersionId: z.string(), reason },
   CANARY_ROLLED_BACK: { stableVersionId: z.string(), rolledBackVersionId: z.string(), reason },
   CANARY_CANCELLED: { reason },
@@ -179,6 +181,7 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('GUARDRAIL_TRIPPED'),
   member('DECISION_MADE'),
   member('CANARY_OBSERVATION_COMPLETE'),
+  member('PROMOTION_REQUESTED'),
   member('CANARY_PROMOTED'),
   member('CANARY_ROLLED_BACK'),
   member('CANARY_CANCELLED'),

@@ -146,7 +146,9 @@ function applyWatched(
     case 'STEP_STARTED':
       return stepStarted(state, event);
     case 'GUARDRAIL_TRIPPED':
-      return withObservation(state, { tripped: true });
+      return withObservation(state, { tripped: true, promotionRequest: null });
+    case 'PROMOTION_REQUESTED':
+      return withObservation(state, { promotionRequest: { by: event.actor, at: event.at } });
     case 'DECISION_MADE':
       // Where a person is awaited, the latest decision is what they are asked to act on.
       return state.status === 'OBSERVATION_COMPLETE' ? { ...state, decision: event.record.decision } : state;
@@ -310,6 +312,7 @@ function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Runni
       silentMs: { CANARY: 0, STABLE: 0 },
       lastCheckAt: at,
       tripped: false,
+      promotionRequest: null,
     },
   };
 }
@@ -326,6 +329,7 @@ function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
       basis: forSides((side) => closed(basis[side], netPnlUsd[side])),
       lastCheckAt: at,
       tripped: false,
+      promotionRequest: null,
     },
   };
 }

@@ -37,6 +37,8 @@ export function narrate(event: EventBody): string {
       return `Decision ${event.record.decision}: ${event.record.reasons.join('; ')}`;
     case 'CANARY_OBSERVATION_COMPLETE':
       return `Observation complete: ${event.decision}${event.waits ? ', waiting for a person' : ''}`;
+    case 'PROMOTION_REQUESTED':
+      return `Promotion asked for; another person must approve it${because(event.reason)}`;
     case 'CANARY_PROMOTED':
       return `${event.stableVersionId} promoted; it is the stable version now${because(event.reason)}`;
     case 'CANARY_ROLLED_BACK':

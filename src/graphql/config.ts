@@ -225,6 +225,8 @@ const config = {
   onInconclusive: 'What the end of the observation does with CONTINUE or MANUAL_REVIEW.',
   maxExtensions: 'How often EXTEND may extend.',
   earlyPromote: 'Whether proof that the canary is not worse ends the observation early.',
+  requireApproval:
+    'Whether a promotion needs two people: one asks, another approves, both with `promoteCanary`.',
   metricsProvider: 'The provider on the server that metrics are asked from; without it bots report.',
 };
 
@@ -252,6 +254,7 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
     }),
     maxExtensions: t.exposeInt('maxExtensions', { description: config.maxExtensions }),
     earlyPromote: t.exposeBoolean('earlyPromote', { description: config.earlyPromote }),
+    requireApproval: t.exposeBoolean('requireApproval', { description: config.requireApproval }),
     metricsProvider: t.exposeString('metricsProvider', {
       nullable: true,
       description: config.metricsProvider,
@@ -282,6 +285,7 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
     }),
     maxExtensions: t.int({ description: `${config.maxExtensions} 3 unless given.` }),
     earlyPromote: t.boolean({ description: `${config.earlyPromote} false unless given.` }),
+    requireApproval: t.boolean({ description: `${config.requireApproval} false unless given.` }),
     metricsProvider: t.string({ description: config.metricsProvider }),
   }),
 });

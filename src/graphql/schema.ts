@@ -3,6 +3,7 @@ import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { guarded } from './guard.ts';
 import './apiKeys.ts';
+import './approval.ts';
 import './audit.ts';
 import './deployment.ts';
 import './lifecycle.ts';

@@ -37,6 +37,7 @@ const observation = z.strictObject({
     }),
   ),
   tripped: z.boolean(),
+  promotionRequest: z.strictObject({ by: z.string(), at: instantCodec }).nullable(),
 });
 
 const allocation = z.strictObject({

@@ -125,7 +125,7 @@ test('nothing is made in a strategy outside, nor brought in by a document', asyn
   expect(made.errors?.[0]?.extensions.code).toBe('FORBIDDEN');
   const { exportDeployment: document } = await root.ask(`{ exportDeployment(id: "${hidden}") }`);
   const moved = { ...document, deployment: { ...document.deployment, id: 'dep_moved' } };
-  const brought = await door('OPERATOR').post(
+  const brought = await door('ADMIN').post(
     'mutation($document: JSON!) { importDeployment(input: { document: $document }) { success } }',
     { document: JSON.parse(JSON.stringify(moved).replaceAll(hidden, 'dep_moved')) },
   );

@@ -1,0 +1,97 @@
+/** A second person for promotions, through the door: who asks does not approve. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CALM, command, report, running, statusOf } from '../harness/deployment.ts';
+import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let ada: Door;
+let grace: Door;
+beforeAll(async () => {
+  serin = await startTestSerin({ access: WITH_KEYS });
+  const root = await administrator(serin);
+  ada = serin.as(await makeKey(root, 'OPERATOR', { name: 'ada' }));
+  grace = serin.as(await makeKey(root, 'OPERATOR', { name: 'grace' }));
+});
+afterAll(() => serin.stop());
+
+const TWO = { config: { ...CALM, requireApproval: true } };
+
+async function look(id: string): Promise<Data> {
+  const { deployment } = await ada.ask(
+    `query($id: ID!) { deployment(id: $id) { status strategy { stableVersionId } promotionRequest { by at endsAt }
+      config { requireApproval } events(first: 200) { edges { node { type actor } } } } }`,
+    { id },
+  );
+  return deployment;
+}
+
+test('one asks, and nothing moves; another approves, and both are in the log', async () => {
+  const id = await running(ada, TWO);
+  const asked = await command(ada, 'promoteCanary', id, { reason: 'it is better' });
+  expect(asked).toMatchObject({
+    success: true,
+    deployment: { status: 'RUNNING', canaryCapitalUsd: '10000' },
+  });
+  expect(asked.message).toContain('somebody else approves');
+  expect(await look(id)).toMatchObject({
+    status: 'RUNNING',
+    strategy: { stableVersionId: 'v1' },
+    promotionRequest: { by: 'ada' },
+    config: { requireApproval: true },
+  });
+  const again = await command(ada, 'promoteCanary', id);
+  expect(again.error).toMatchObject({ code: 'INVALID_TRANSITION' });
+  expect(again.message).toContain('somebody else must approve');
+  expect((await command(grace, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
+  const after = await look(id);
+  expect(after).toMatchObject({ strategy: { stableVersionId: 'v2' }, promotionRequest: null });
+  const acts = after.events.edges.map(({ node }: Data) => `${node.type} ${node.actor}`);
+  expect(acts).toContain('PROMOTION_REQUESTED ada');
+  expect(acts).toContain('CANARY_PROMOTED grace');
+});
+
+test('without it one person is enough', async () => {
+  const id = await running(ada);
+  expect((await command(ada, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
+});
+
+test('a request is good for a day, and survives a restart', async () => {
+  const id = await running(ada, { config: { ...TWO.config, observationPeriodMinutes: 10_000 } });
+  await command(ada, 'promoteCanary', id);
+  await serin.restart();
+  expect((await look(id)).promotionRequest).toMatchObject({ by: 'ada' });
+  await serin.advance(25 * 3600);
+  expect((await look(id)).promotionRequest).toBeNull();
+  expect((await command(grace, 'promoteCanary', id)).deployment.status).toBe('RUNNING');
+  expect((await look(id)).promotionRequest).toMatchObject({ by: 'grace' });
+  expect((await command(ada, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
+});
+
+test('a new step of the ramp forgets what was asked about the one before', async () => {
+  const steps = [
+    { canaryPercent: '5', minutes: 600 },
+    { canaryPercent: '10', minutes: 600 },
+  ];
+  const id = await running(ada, { config: { ...CALM, requireApproval: true, steps } });
+  await command(ada, 'promoteCanary', id);
+  await command(ada, 'advanceStep', id);
+  expect((await look(id)).promotionRequest).toBeNull();
+});
+
+test('Serin does not promote by itself: it waits for two people', async () => {
+  const id = await running(ada, TWO);
+  await report(ada, 'Canary', id, { pnlUsd: '15', trades: 10 });
+  await report(ada, 'Stable', id, { pnlUsd: '100', trades: 90 });
+  await serin.advance(3700);
+  await until(async () => (await statusOf(ada, id)) === 'OBSERVATION_COMPLETE');
+  await command(ada, 'promoteCanary', id);
+  expect(await statusOf(ada, id)).toBe('OBSERVATION_COMPLETE');
+  expect((await command(grace, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
+});
+
+test('what reduces risk needs no second person', async () => {
+  const id = await running(ada, TWO);
+  await command(ada, 'promoteCanary', id);
+  expect((await command(ada, 'rollbackCanary', id)).deployment.status).toBe('ROLLED_BACK');
+});
