@@ -6,13 +6,21 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { startThread } from '../src/simulation/thread.ts';
 import { PAIRS, readCloses, windowStarts } from './decision/prices.ts';
-import { HORIZONS } from './decision/rules.ts';
+import { type Endings, HORIZONS, SERIN, VARIATIONS } from './decision/rules.ts';
 import { type Measured, page } from './decision/table.ts';
-import type { Endings, Task } from './decisionWorker.ts';
+import type { Task } from './decisionWorker.ts';
 
 const RUNS = Number(process.argv[2] ?? 5000);
 const SEED = Number(process.argv[3] ?? 1);
+const VARIED_RUNS = 2000;
 const CHUNK = 250;
+
+const SHIFTS = [
+  { name: 'identical', shift: 0 },
+  { name: 'worse', shift: -0.5 },
+];
+
+type SimulatedTask = Extract<Task, { seed: number }>;
 
 interface Group {
   readonly checks: number;
@@ -22,15 +30,31 @@ interface Group {
 
 const horizons = Object.keys(HORIZONS).map(Number);
 
+function tasksOf(
+  checks: number,
+  shift: number,
+  runs: number,
+  more: Pick<SimulatedTask, 'assume' | 'rules'> = {},
+) {
+  return Array.from({ length: Math.ceil(runs / CHUNK) }, (_, index): Task => {
+    const from = index * CHUNK;
+    return { checks, shift, seed: SEED, from, to: Math.min(runs, from + CHUNK), ...more };
+  });
+}
+
 /** Identical and clearly worse canaries in simulated markets, the same markets for both. */
 const simulated = horizons.flatMap((checks) =>
-  [0, -0.5].map((shift): Group => {
-    const tasks = Array.from({ length: Math.ceil(RUNS / CHUNK) }, (_, index): Task => {
-      const from = index * CHUNK;
-      return { checks, shift, seed: SEED, from, to: Math.min(RUNS, from + CHUNK) };
-    });
-    return { checks, name: shift === 0 ? 'identical' : 'worse', tasks };
-  }),
+  SHIFTS.map(({ name, shift }): Group => ({ checks, name, tasks: tasksOf(checks, shift, RUNS) })),
+);
+
+/** The same under other assumptions, for Serin's default alone. */
+const varied = Object.entries(VARIATIONS).flatMap(([variation, assume]) =>
+  horizons.flatMap((checks) =>
+    SHIFTS.map(({ name, shift }): Group => {
+      const tasks = tasksOf(checks, shift, Math.min(RUNS, VARIED_RUNS), { assume, rules: [SERIN] });
+      return { checks, name: `${variation}: ${name}`, tasks };
+    }),
+  ),
 );
 
 const closes = readCloses();
@@ -44,7 +68,7 @@ const real = PAIRS.flatMap(({ name }, pair) =>
 /** Runs all tasks on all cores and gathers what came of each group. */
 async function runAll(groups: readonly Group[]): Promise<Measured[]> {
   const todo = groups.flatMap((group) => group.tasks.map((task) => ({ group, task })));
-  const found = new Map<Group, Map<Task, Endings>>(groups.map((group) => [group, new Map()]));
+  const found = new Map<Group, Map<Task, Endings[]>>(groups.map((group) => [group, new Map()]));
   const total = todo.length;
   await Promise.all(Array.from({ length: availableParallelism() }, oneThread));
   return groups.map((group) => {
@@ -56,7 +80,7 @@ async function runAll(groups: readonly Group[]): Promise<Measured[]> {
     const thread = startThread('./decisionWorker', import.meta.url);
     for (let next = todo.shift(); next; next = todo.shift()) {
       const { group, task } = next;
-      const answer = new Promise<Endings>((done, failed) => {
+      const answer = new Promise<Endings[]>((done, failed) => {
         thread.once('message', done);
         thread.once('error', failed);
       });
@@ -70,9 +94,14 @@ async function runAll(groups: readonly Group[]): Promise<Measured[]> {
 }
 
 const startedAt = performance.now();
-const measured = await runAll([...simulated, ...real]);
+const measured = await runAll([...simulated, ...real, ...varied]);
 process.stderr.write(`\r${Math.round((performance.now() - startedAt) / 1000)} s                \n`);
-const groups = { simulated: measured.slice(0, simulated.length), real: measured.slice(simulated.length) };
+const at = { real: simulated.length, varied: simulated.length + real.length };
+const groups = {
+  simulated: measured.slice(0, at.real),
+  real: measured.slice(at.real, at.varied),
+  varied: measured.slice(at.varied),
+};
 const { text, met } = page(groups, { runs: RUNS, seed: SEED });
 process.stdout.write(text);
 writeFileSync('docs/decision-table.md', text);

@@ -11,6 +11,17 @@ import { simulateTrial } from '../../src/core/simulatedTrial.ts';
 
 export const RULES = ['reference', 'gates alone', 'repeated t-test', "Serin's default"] as const;
 export type Rule = (typeof RULES)[number];
+export const SERIN: Rule = "Serin's default";
+
+/** Assumptions other than the defaults, to see what the figures hang on. */
+export const VARIATIONS: Readonly<Record<string, Partial<Assumptions>>> = {
+  'sides without a common market (correlation 0)': { correlation: 0 },
+  'sides in step (correlation 0.95)': { correlation: 0.95 },
+  'a trade every five checks': { tradesPerCheck: 0.2 },
+  'five trades a check': { tradesPerCheck: 5 },
+  'a stable version that earns 0.2 sigma a check': { edge: 0.2 },
+  'a stable version that loses 0.1 sigma a check': { edge: -0.1 },
+};
 
 /** How a trial ended under a rule. Losses are fractions of the canary's capital. */
 export interface Ending {
@@ -33,14 +44,19 @@ export function policyOf(checks: number, mode: 'AUTO' | 'OFF'): CanaryConfig {
   return parsed.value;
 }
 
-/** Runs one trial under every rule. `market` opens the same market anew each time. */
-export function endingsOf(checks: number, market: () => Market): Readonly<Record<Rule, Ending>> {
-  return {
-    reference: observed(checks, market(), () => null, reference),
-    'gates alone': byEngine(policyOf(checks, 'OFF'), market()),
-    'repeated t-test': observed(checks, market(), repeatedTest(), () => 'PROMOTE'),
-    "Serin's default": byEngine(policyOf(checks, 'AUTO'), market()),
-  };
+/** What one trial came to, under the rules that were asked about. */
+export type Endings = Readonly<Partial<Record<Rule, Ending>>>;
+
+const RUN: Readonly<Record<Rule, (checks: number, market: Market) => Ending>> = {
+  reference: (checks, market) => observed(checks, market, () => null, reference),
+  'gates alone': (checks, market) => byEngine(policyOf(checks, 'OFF'), market),
+  'repeated t-test': (checks, market) => observed(checks, market, repeatedTest(), () => 'PROMOTE'),
+  "Serin's default": (checks, market) => byEngine(policyOf(checks, 'AUTO'), market),
+};
+
+/** Runs one trial under some rules. `market` opens the same market anew each time. */
+export function endingsOf(checks: number, market: () => Market, rules: readonly Rule[] = RULES): Endings {
+  return Object.fromEntries(rules.map((rule) => [rule, RUN[rule](checks, market())]));
 }
 
 function byEngine(config: CanaryConfig, market: Market): Ending {
