@@ -1,19 +1,21 @@
 /** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
-import { pino } from 'pino';
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import type { App } from './app/app.ts';
 import { createReports } from './app/reports.ts';
-import type { CanaryEvent } from './core/events.ts';
 import { describeViolations } from './core/violation.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail } from './feed/tail.ts';
-import { startLoop } from './monitor/loop.ts';
+import { type LoopWatchers, startLoop } from './monitor/loop.ts';
 import { loadProviders } from './providers/providers.ts';
+import { createAddresses } from './server/addresses.ts';
 import { BadEnvironment, type Environment } from './server/environment.ts';
 import { refuseToBeExposed } from './server/exposure.ts';
+import { createGate } from './server/gate.ts';
 import { createGraphQLServer } from './server/graphqlServer.ts';
 import { startHttpServer } from './server/httpServer.ts';
+import { createLog } from './server/log.ts';
+import { createMetrics, type Metrics } from './server/metrics.ts';
+import type { Tracing } from './server/tracing.ts';
 import { createSimulator } from './simulation/simulator.ts';
 import { createPolicyWarnings } from './simulation/warnings.ts';
 import { hasApiKeys } from './store/apiKeys.ts';
@@ -32,7 +34,7 @@ export interface Serin {
 
 /** Starts Serin. What was started is stopped again when a later part fails. */
 export async function startSerin(environment: Environment): Promise<Serin> {
-  const log = pino({ level: environment.logLevel }, pino.destination({ dest: 2, sync: false }));
+  const log = createLog(environment);
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const part of stops.splice(0).reverse()) {
@@ -67,10 +69,12 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const tail = await startTail(db, doorbell, log);
     stops.push(() => tail.stop());
     const feed = createFeed(db, tail, log);
-    const registry = createRegistry({ lagMs: tail.lagMs, consumers: feed.consumers });
-    const loop = startLoop({ app, providers: providers.value, log, timeScale, onCheck: registry.countCheck });
+    const metrics = createMetrics({ db, feed: { lagMs: tail.lagMs, consumers: feed.consumers } });
+    const tracing = await startTraces();
+    const watchers = watchLoop(metrics, tracing);
+    const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
     stops.push(() => loop.stop());
-    const production = environment.production;
+    const { door, host, production } = environment;
     const access = createAccess(db, log, environment.access);
     stops.push(async () => access.stop());
     if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
@@ -81,16 +85,20 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       reports: createReports(app),
       log,
       timeScale,
-      production,
+      door,
+      metrics,
+      tracing,
     });
+    const addresses = createAddresses(door);
+    const gate = createGate({ settings: door, addresses, host, production, onRefusal: metrics.countRefused });
     const readiness = () =>
       readClock(db).then(
         () => null,
         () => 'the database does not answer',
       );
     const http = await startHttpServer(
-      { access, feed, log, yoga, registry: registry.metrics, readiness },
-      environment.host,
+      { access, feed, yoga, gate, addresses, limits: door.limits, log, metrics, readiness },
+      host,
       environment.port,
     );
     stops.push(() => http.stop());
@@ -99,6 +107,15 @@ export async function startSerin(environment: Environment): Promise<Serin> {
   } catch (error) {
     await stop();
     throw error;
+  }
+
+  /** OpenTelemetry is loaded where someone listens. */
+  async function startTraces(): Promise<Tracing | null> {
+    if (environment.tracesEndpoint === null) return null;
+    const { startTracing } = await import('./server/tracing.ts');
+    const tracing = startTracing(environment.tracesEndpoint, 'serin');
+    stops.push(() => tracing.stop());
+    return tracing;
   }
 
   async function startOwnDatabase(): Promise<string> {
@@ -111,41 +128,15 @@ export async function startSerin(environment: Environment): Promise<Serin> {
   }
 }
 
-/** What Prometheus is told. */
-function createRegistry(feed: { readonly lagMs: () => number; readonly consumers: () => number }) {
-  const metrics = new Registry();
-  collectDefaultMetrics({ register: metrics });
-  const registers = [metrics];
-  const checks = new Counter({ name: 'serin_checks_total', help: 'Checks applied by this node.', registers });
-  const decisions = new Counter({
-    name: 'serin_decisions_total',
-    help: 'Automatic decisions made by this node.',
-    labelNames: ['decision'],
-    registers,
-  });
-  new Gauge({
-    name: 'serin_feed_consumers',
-    help: 'Streams open on this node; those that are shared by several subscribers count once.',
-    registers,
-    collect() {
-      this.set(feed.consumers());
-    },
-  });
-  new Gauge({
-    name: 'serin_feed_lag_seconds',
-    help: 'Seconds since this node last saw the end of the log.',
-    registers,
-    collect() {
-      this.set(feed.lagMs() / 1000);
-    },
-  });
+/** What the loop does, counted and traced. */
+function watchLoop(metrics: Metrics, tracing: Tracing | null): LoopWatchers {
   return {
-    metrics,
-    countCheck(events: readonly CanaryEvent[]) {
-      checks.inc();
-      for (const event of events) {
-        if (event.type === 'DECISION_MADE') decisions.inc({ decision: event.record.decision });
-      }
+    onFetch: metrics.countFetch,
+    onCheck(deploymentId, events, ms) {
+      if (events) metrics.countCheck(events);
+      else metrics.countFailedCheck();
+      const types = events?.map(({ type }) => type) ?? [];
+      tracing?.check({ deploymentId, events: types, failed: events === null, ms });
     },
   };
 }

@@ -54,7 +54,7 @@ for (const { language, run, there } of LANGUAGES) {
       await until(async () => {
         const { canaryMetrics, stableMetrics } = await look();
         return canaryMetrics.tradeCount >= 2 && stableMetrics.metrics.sharpeRatio !== null;
-      }, 25_000);
+      }, 50_000);
       expect((await look()).allocation.sides).toEqual([
         { side: 'CANARY', heldUsd: '100000', acknowledgedNumber: 1, unansweredSeconds: 0 },
         { side: 'STABLE', heldUsd: '900000', acknowledgedNumber: 1, unansweredSeconds: 0 },
@@ -69,7 +69,7 @@ for (const { language, run, there } of LANGUAGES) {
         { side: 'STABLE', heldUsd: '1000000', acknowledgedNumber: 2 },
       ]);
       expect(canary.said.join('')).toContain('ma-20 traded as CANARY');
-    }, 60_000);
+    }, 120_000);
 
     test('goes on where it was when Serin was away', async () => {
       const created = await create(serin, { config: CALM });
@@ -78,11 +78,11 @@ for (const { language, run, there } of LANGUAGES) {
       const bot = start(run, '--deployment', id, '--every', '0.05', '--side', 'CANARY');
       const acknowledged = async () =>
         (await serin.ask(LOOK, { id })).deployment.allocation.sides[0].acknowledgedNumber;
-      await until(async () => (await acknowledged()) === 1, 25_000);
+      await until(async () => (await acknowledged()) === 1, 50_000);
       await serin.restart();
       await command(serin, 'cancelDeployment', id);
       expect(await bot.ended, bot.said.join('')).toBe(0);
       expect(await acknowledged()).toBe(2);
-    }, 60_000);
+    }, 120_000);
   });
 }

@@ -1,9 +1,12 @@
 /** Serin without the batching of concurrent reports: each is written by a statement and a commit of its own. */
 
-import { Registry } from 'prom-client';
 import type { Reports } from '../../src/app/reports.ts';
+import { createAddresses } from '../../src/server/addresses.ts';
+import { readEnvironment } from '../../src/server/environment.ts';
+import { createGate } from '../../src/server/gate.ts';
 import { createGraphQLServer } from '../../src/server/graphqlServer.ts';
 import { startHttpServer } from '../../src/server/httpServer.ts';
+import { createMetrics } from '../../src/server/metrics.ts';
 import { upsertReports } from '../../src/store/metrics.ts';
 import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
@@ -17,7 +20,30 @@ const reports: Reports = {
     return null;
   },
 };
-const yoga = createGraphQLServer({ access, app, feed, reports, log, timeScale: 1, production: true });
-const parts = { access, feed, log, yoga, registry: new Registry(), readiness: async () => null };
-const { url } = await startHttpServer(parts, '127.0.0.1', 0);
+const metrics = createMetrics({ db: app.db, feed: { lagMs: () => 0, consumers: feed.consumers } });
+const { door, host } = readEnvironment({ NODE_ENV: 'production' });
+const yoga = createGraphQLServer({
+  access,
+  app,
+  feed,
+  reports,
+  log,
+  timeScale: 1,
+  door,
+  metrics,
+  tracing: null,
+});
+const addresses = createAddresses(door);
+const parts = {
+  access,
+  feed,
+  log,
+  yoga,
+  addresses,
+  gate: createGate({ settings: door, addresses, host, production: true, onRefusal: metrics.countRefused }),
+  limits: door.limits,
+  metrics,
+  readiness: async () => null,
+};
+const { url } = await startHttpServer(parts, host, 0);
 sayReady(url);

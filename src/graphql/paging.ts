@@ -14,7 +14,7 @@ export interface Page {
   readonly fromEnd: boolean;
 }
 
-const DEFAULT_PAGE = 20;
+export const DEFAULT_PAGE = 20;
 export const MAX_PAGE = 200;
 
 export function badInput(message: string, path: readonly string[]): GraphQLError {

@@ -36,11 +36,20 @@ export interface LoopParts {
   readonly log: Logger;
   /** Seconds of Serin's time in a real one. */
   readonly timeScale: number;
-  /** Told of every check that was applied. */
-  readonly onCheck?: (events: readonly CanaryEvent[]) => void;
+  readonly watchers?: LoopWatchers;
 }
 
-export function startLoop({ app, providers, log, timeScale, onCheck = () => {} }: LoopParts): Loop {
+/** Told of what the loop does, for those who count it. */
+export interface LoopWatchers {
+  /** A check was applied with these events, or could not be made (null). */
+  onCheck(deploymentId: string, events: readonly CanaryEvent[] | null, ms: number): void;
+  /** A provider was asked for one side. */
+  onFetch(provider: string, ok: boolean): void;
+}
+
+const NOBODY: LoopWatchers = { onCheck: () => {}, onFetch: () => {} };
+
+export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
   const stopping = new AbortController();
   const token = randomUUID();
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
@@ -72,11 +81,13 @@ export function startLoop({ app, providers, log, timeScale, onCheck = () => {} }
 
   /** What goes wrong with one deployment stays with it: its claim runs out and it is tried again. */
   async function checkSafely(claim: Claim): Promise<void> {
+    const begun = performance.now();
     try {
       const fetched = await fetchMetrics(claim.deploymentId);
       const events = await applyCheck(app, claim, fetched);
-      if (events) onCheck(events);
+      if (events) watchers.onCheck(claim.deploymentId, events, performance.now() - begun);
     } catch (error) {
+      watchers.onCheck(claim.deploymentId, null, performance.now() - begun);
       log.error({ error, deploymentId: claim.deploymentId }, 'a check failed');
     }
   }
@@ -99,6 +110,7 @@ export function startLoop({ app, providers, log, timeScale, onCheck = () => {} }
       ask('CANARY', canaryVersionId),
       ask('STABLE', stableVersionId),
     ]);
+    for (const side of [canary, stable]) watchers.onFetch(name, side.ok);
     return { CANARY: canary, STABLE: stable };
   }
 

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import type { AccessSettings } from '../access/access.ts';
 import { readAccess } from './accessEnvironment.ts';
 import { BadEnvironment } from './badEnvironment.ts';
+import { readDoor } from './doorEnvironment.ts';
+import type { DoorSettings } from './limits.ts';
 
 export { BadEnvironment } from './badEnvironment.ts';
 
@@ -20,6 +22,9 @@ export interface Environment {
   readonly providersFile: string | null;
   readonly production: boolean;
   readonly access: AccessSettings;
+  readonly door: DoorSettings;
+  /** The OpenTelemetry collector that gets the traces; null for none. */
+  readonly tracesEndpoint: string | null;
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -52,6 +57,10 @@ const VARIABLES = {
     rule: 'must be a number from 1 to 100000: how many seconds pass in a real one',
   },
   LOG_LEVEL: { schema: z.enum(LOG_LEVELS), rule: `must be one of ${LOG_LEVELS.join(', ')}` },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    schema: z.string().refine((text) => /^https?:/.test(text) && URL.canParse(text)),
+    rule: 'must be the address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318',
+  },
   SERIN_PROVIDERS: { schema: z.string().min(1), rule: 'must name a JSON file of metrics providers' },
 } as const;
 
@@ -83,6 +92,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     providersFile: nullable(read('SERIN_PROVIDERS')),
     production,
     access: readAccess(variables),
+    tracesEndpoint: nullable(read('OTEL_EXPORTER_OTLP_ENDPOINT')),
+    door: readDoor(variables, production),
   };
 }
 

@@ -1,8 +1,6 @@
 /** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import { GraphQLError } from 'graphql';
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
-import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import type { Logger } from 'pino';
 import type { Access } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
@@ -13,9 +11,14 @@ import type { Context } from '../graphql/builder.ts';
 import { createLoaders } from '../graphql/loaders.ts';
 import { schema } from '../graphql/schema.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
+import { readBodies } from './body.ts';
+import { boundOperations } from './bounds.ts';
+import { ENDPOINT } from './endpoint.ts';
 import { presentError } from './errors.ts';
-
-export const ENDPOINT = '/graphql';
+import type { DoorSettings } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { observeOperations } from './observe.ts';
+import type { Tracing } from './tracing.ts';
 
 export interface GraphQLParts {
   readonly access: Access;
@@ -25,7 +28,9 @@ export interface GraphQLParts {
   readonly log: Logger;
   /** Seconds of Serin's time in a real one; shown on every answer when it is not 1. */
   readonly timeScale: number;
-  readonly production: boolean;
+  readonly door: DoorSettings;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing | null;
 }
 
 /** What a WebSocket operation brings along. */
@@ -47,7 +52,7 @@ query Deployments {
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;
 
 export function createGraphQLServer(parts: GraphQLParts) {
-  const { access, app, feed, reports, log, timeScale, production } = parts;
+  const { access, app, feed, reports, log, timeScale, door, metrics, tracing } = parts;
   const callers = identifyCallers(access, log);
   return createYoga<SocketContext, Context>({
     schema,
@@ -55,7 +60,9 @@ export function createGraphQLServer(parts: GraphQLParts) {
     landingPage: false,
     multipart: false,
     batching: false,
-    graphiql: production ? false : { title: 'Serin', subscriptionsProtocol: 'WS' },
+    // Which pages of other origins may ask is the gate's business.
+    cors: false,
+    graphiql: door.introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
     renderGraphiQL(options) {
       // The page that is served offline takes its first query from `query`, not from `defaultQuery`.
       const page = { ...options, query: WELCOME };
@@ -83,43 +90,13 @@ export function createGraphQLServer(parts: GraphQLParts) {
     plugins: [
       callers.plugin,
       endWithRights(access),
-      exactNumbers,
+      readBodies(door.limits.bodyBytes),
+      boundOperations(door.limits, door.introspection),
       explainValidation(log),
+      observeOperations({ log, metrics, tracing }),
       ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),
     ],
   });
-}
-
-/** More digits in one number than a double carries from text to text. */
-const LONG_NUMBER = /[\d.]{16,}/;
-
-/** Reads bodies with long numbers without rounding them: a number in a variable is taken as written. */
-const exactNumbers: Plugin = {
-  onRequestParse({ request, setRequestParser }) {
-    if (!request.headers.get('content-type')?.includes('json') || request.method !== 'POST') return;
-    setRequestParser(async (posted) => {
-      const body = readBody(await posted.text());
-      if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
-      return body;
-    });
-  },
-};
-
-function readBody(text: string): unknown {
-  try {
-    return LONG_NUMBER.test(text) ? parseLossless(text, null, exactNumber) : JSON.parse(text);
-  } catch (error) {
-    throw badBody(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** A plain number where that loses nothing. */
-function exactNumber(text: string): number | LosslessNumber {
-  return isSafeNumber(text) ? Number(text) : new LosslessNumber(text);
-}
-
-function badBody(message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
 }
 
 /** Errors of validation pass by the masking: they are explained here. */

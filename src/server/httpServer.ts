@@ -1,20 +1,27 @@
 /** The one port: GraphQL over HTTP and SSE, WebSocket upgrades, and what operators and load balancers ask. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import type { Registry } from 'prom-client';
 import type { Access } from '../access/access.ts';
 import type { Feed } from '../feed/feed.ts';
+import type { Addresses } from './addresses.ts';
+import { ENDPOINT } from './endpoint.ts';
 import { answerCommon, isCommon } from './fastDoor.ts';
-import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
+import type { Gate } from './gate.ts';
+import type { GraphQLServer } from './graphqlServer.ts';
+import type { Limits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
 import { serveWebSocket } from './webSocket.ts';
 
 export interface HttpParts {
   readonly access: Access;
   readonly feed: Feed;
-  readonly log: Logger;
   readonly yoga: GraphQLServer;
-  readonly registry: Registry;
+  readonly gate: Gate;
+  readonly addresses: Addresses;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly metrics: Metrics;
   /** What is missing for work, in a sentence; null when nothing is. */
   readonly readiness: () => Promise<string | null>;
 }
@@ -28,21 +35,18 @@ export interface HttpServer {
 /** How long requests under way may take once the server stops. */
 const DRAIN_MS = 4000;
 
+const MAX_HEADER_BYTES = 16_384;
+
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
-  const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0];
-    const failed = () => void response.writeHead(500).end();
-    if (path === ENDPOINT) {
-      if (isCommon(request, ENDPOINT)) answerCommon(parts, request, response).catch(failed);
-      else void parts.yoga(request, response);
-      return;
-    }
-    const answer = OPERATIONS[path ?? ''] ?? notFound;
-    answer(parts).then(({ status, type, body }) => {
-      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
-      response.end(body);
-    }, failed);
+  const server = createServer(arrivalWithin(parts.limits.arrivalMs), (request, response) => {
+    parts.gate.admit(request, response).then(
+      (admitted) => {
+        if (admitted) serve(parts, request, response);
+      },
+      () => response.destroy(),
+    );
   });
+  parts.addresses.boundConnections(server);
   server.keepAliveTimeout = 65_000;
   const stopSockets = serveWebSocket(server, parts);
   await listen(server, host, port);
@@ -57,6 +61,35 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
       clearTimeout(impatient);
     },
   };
+}
+
+/** Who sends a byte now and then keeps no connection. */
+function arrivalWithin(headersTimeout: number) {
+  return {
+    headersTimeout,
+    requestTimeout: 3 * headersTimeout,
+    connectionsCheckingInterval: headersTimeout / 4,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+}
+
+function serve(parts: HttpParts, request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url?.split('?')[0];
+  if (path === ENDPOINT) {
+    const answered = isCommon(request, ENDPOINT)
+      ? answerCommon(parts, request, response)
+      : Promise.resolve(parts.yoga(request, response));
+    answered.catch(() => (response.headersSent ? response.destroy() : response.writeHead(500).end()));
+    return;
+  }
+  const answer = OPERATIONS[path ?? ''] ?? notFound;
+  answer(parts).then(
+    ({ status, type, body }) => {
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+      response.end(body);
+    },
+    () => response.writeHead(500).end(),
+  );
 }
 
 interface PlainAnswer {
@@ -77,10 +110,10 @@ const OPERATIONS: Readonly<Record<string, (parts: HttpParts) => Promise<PlainAns
     const missing = await readiness();
     return missing === null ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', missing });
   },
-  '/metrics': async ({ registry }) => ({
+  '/metrics': async ({ metrics }) => ({
     status: 200,
-    type: registry.contentType,
-    body: await registry.metrics(),
+    type: metrics.contentType,
+    body: await metrics.text(),
   }),
 };
 

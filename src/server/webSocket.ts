@@ -1,7 +1,7 @@
 /** Operations over WebSocket, `graphql-transport-ws`, through the same pipeline as HTTP. */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
-import { CloseCode, type SubscribePayload } from 'graphql-ws';
+import { CloseCode, MessageType, type SubscribePayload } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { isAsyncIterable } from 'graphql-yoga';
 import type { Logger } from 'pino';
@@ -10,22 +10,26 @@ import type { Access } from '../access/access.ts';
 import { type Actor, anyoneLike } from '../access/actor.ts';
 import { Unauthenticated } from '../access/unauthenticated.ts';
 import type { Feed } from '../feed/feed.ts';
+import { type Addresses, rateLimited } from './addresses.ts';
 import { introductionOf } from './authentication.ts';
+import { ENDPOINT } from './endpoint.ts';
 import { presentError, UNAUTHENTICATED } from './errors.ts';
-import { ENDPOINT, type GraphQLServer } from './graphqlServer.ts';
+import type { Gate } from './gate.ts';
+import type { GraphQLServer } from './graphqlServer.ts';
+import type { Limits } from './limits.ts';
 import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
 
-/** The largest message a client may send, bytes. */
-const MAX_MESSAGE = 1_000_000;
-
-type Executor = Pick<ReturnType<GraphQLServer['getEnveloped']>, 'execute' | 'subscribe'>;
-
-interface SocketParts {
+export interface SocketParts {
   readonly access: Access;
   readonly feed: Feed;
-  readonly log: Logger;
   readonly yoga: GraphQLServer;
+  readonly gate: Gate;
+  readonly addresses: Addresses;
+  readonly limits: Limits;
+  readonly log: Logger;
 }
+
+type Executor = Pick<ReturnType<GraphQLServer['getEnveloped']>, 'execute' | 'subscribe'>;
 
 /** Tells a socket that nobody knows who it is, or no longer: 4403, as graphql-ws does. */
 function refuse(socket: WebSocket, why: string): void {
@@ -44,11 +48,18 @@ function closeReason(text: string): string {
 }
 
 /** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
-export function serveWebSocket(
-  server: Server,
-  { access, feed, log, yoga }: SocketParts,
-): () => Promise<void> {
-  const sockets = new WebSocketServer({ server, path: ENDPOINT, maxPayload: MAX_MESSAGE });
+export function serveWebSocket(server: Server, parts: SocketParts): () => Promise<void> {
+  const { access, feed, yoga, gate, addresses, limits, log } = parts;
+  const sockets = new WebSocketServer({
+    server,
+    path: ENDPOINT,
+    maxPayload: limits.bodyBytes,
+    verifyClient: ({ req }: { req: IncomingMessage }, decide) => {
+      const status = gate.refuseUpgrade(req);
+      if (status === null) decide(true);
+      else decide(false, status, 'Forbidden');
+    },
+  });
   const actors = new WeakMap<WebSocket, Actor>();
   const shared = createSharedSubscriptions(feed);
 
@@ -89,8 +100,13 @@ export function serveWebSocket(
     return joined;
   }
 
-  const serving = useServer<Record<string, unknown>, { executor?: Executor }>(
+  const serving = useServer<Record<string, unknown>>(
     {
+      isProd: true,
+      connectionInitWaitTimeout: limits.initMs,
+      jsonMessageReviver: refuseAnswers,
+      // The stream itself failed: what it says is for the log.
+      onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log).toJSON()),
       async onConnect({ connectionParams, extra: { socket, request } }) {
         try {
           const actor = await access.identify(introductionOf(connectionParams, request));
@@ -109,9 +125,14 @@ export function serveWebSocket(
       // What runs an operation is what its own `onSubscribe` prepared.
       execute: (args) => executorOf(args.rootValue).execute(args),
       subscribe: (args) => executorOf(args.rootValue).subscribe(args),
-      async onSubscribe({ extra: { socket } }, id, payload) {
+      async onSubscribe({ subscriptions, extra: { socket, request } }, id, payload) {
         const actor = actors.get(socket);
         if (!actor) throw new Error('a socket subscribed before it was identified');
+        if (Object.keys(subscriptions).length > limits.operationsPerSocket) {
+          return [tooManyOperations(limits.operationsPerSocket)];
+        }
+        const wait = await addresses.overRate(addresses.addressOf(request));
+        if (wait !== null) return [rateLimited(wait)];
         const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(actor, payload);
         const document = parsed(() => parse(payload.query));
         if (document instanceof GraphQLError) return [document];
@@ -128,11 +149,30 @@ export function serveWebSocket(
     },
     sockets,
   );
+  // A client that breaks the framing has its connection closed with the code for it, and a line in our log only.
+  sockets.on('connection', (socket) => {
+    socket.removeAllListeners('error').on('error', (error) => log.debug({ error }, 'a socket broke'));
+  });
   return async () => {
     for (const socket of sockets.clients) socket.close(1001, 'Going away: resume elsewhere');
     await serving.dispose();
     for (const socket of sockets.clients) socket.terminate();
   };
+}
+
+function tooManyOperations(limit: number): GraphQLError {
+  const message = `At most ${limit} operations at a time on one connection: complete some, or open another`;
+  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED' } });
+}
+
+const ANSWERS: readonly unknown[] = [MessageType.ConnectionAck, MessageType.Next, MessageType.Error];
+
+/** Messages that only a server says are bad messages (4400), not faults of ours. */
+function refuseAnswers(key: string, value: unknown): unknown {
+  if (key === '' && typeof value === 'object' && value !== null && 'type' in value) {
+    if (ANSWERS.includes(value.type)) throw new Error('only a server says this');
+  }
+  return value;
 }
 
 function parsed<T>(parse: () => T): T | GraphQLError {

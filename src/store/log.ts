@@ -29,8 +29,13 @@ export function parseCursor(cursor: string): LogPosition | null {
   if (cursor === '0') return LOG_START;
   const match = /^([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
   if (!match?.[1] || !match[2]) return null;
-  return { xid: fromBase36(match[1]), id: fromBase36(match[2]) };
+  const [xid, id] = [fromBase36(match[1]), fromBase36(match[2])];
+  return xid <= LAST_XID && id <= LAST_ID ? { xid, id } : null;
 }
+
+/** The bounds of PostgreSQL's `xid8` and `bigint`. */
+const LAST_XID = 2n ** 64n - 1n;
+const LAST_ID = 2n ** 63n - 1n;
 
 function fromBase36(text: string): bigint {
   let value = 0n;

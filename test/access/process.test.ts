@@ -1,4 +1,5 @@
 /** Serin as a process: the command line for keys, and the refusal to be open where others can reach it. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keysCommand } from '../../src/keysCommand.ts';
 import { startSerin } from '../../src/serin.ts';
+import { readEnvironment } from '../../src/server/environment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
 import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -166,14 +168,11 @@ test.each(['localhost', '127.0.0.1', '127.1.2.3'])('an open Serin starts on %s',
 
 function start(host: string) {
   return startSerin({
+    ...readEnvironment({}),
     host,
     port: 0,
     databaseUrl: serin.database.url,
-    dataDir: '/nowhere',
-    timeScale: null,
     logLevel: 'silent',
-    providersFile: null,
-    production: false,
     access: OPEN,
   });
 }

@@ -4,6 +4,7 @@ import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Serin, startSerin } from '../../src/serin.ts';
+import { readEnvironment } from '../../src/server/environment.ts';
 import { command, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -16,14 +17,10 @@ beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
   other = await startSerin({
-    host: '127.0.0.1',
+    ...readEnvironment({}),
     port: 0,
     databaseUrl: serin.database.url,
-    dataDir: '/nowhere',
-    timeScale: null,
     logLevel: 'silent',
-    providersFile: null,
-    production: false,
     access: WITH_KEYS,
   });
 });

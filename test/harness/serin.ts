@@ -7,7 +7,7 @@ import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import type { AccessSettings } from '../../src/access/access.ts';
 import { type Serin, startSerin } from '../../src/serin.ts';
-import type { Environment } from '../../src/server/environment.ts';
+import { type Environment, readEnvironment } from '../../src/server/environment.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 
 /** Nothing is asked of callers. */
@@ -60,14 +60,13 @@ export interface Followed {
 export async function startTestSerin(settings: Partial<Environment> = {}): Promise<TestSerin> {
   const database = await freshDatabase();
   const environment: Environment = {
+    ...readEnvironment({}),
     host: '127.0.0.1',
     port: 0,
     databaseUrl: database.url,
     dataDir: '/nowhere',
     timeScale: TIME_SCALE,
     logLevel: 'silent',
-    providersFile: null,
-    production: false,
     access: OPEN,
     ...settings,
   };

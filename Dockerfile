@@ -1,0 +1,26 @@
+# Serin for production: no embedded database, no compiler, not as root. DATABASE_URL says where PostgreSQL is.
+FROM node:22-bookworm-slim AS build
+WORKDIR /serin
+COPY package.json package-lock.json ./
+RUN npm ci --no-fund --no-audit
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+FROM node:22-bookworm-slim AS dependencies
+WORKDIR /serin
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional --no-fund --no-audit
+
+FROM node:22-bookworm-slim
+WORKDIR /serin
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
+COPY --from=dependencies /serin/node_modules ./node_modules
+COPY --from=build /serin/dist ./dist
+COPY package.json schema.graphql LICENSE ./
+COPY drizzle ./drizzle
+USER node
+EXPOSE 4000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+  CMD node -e "fetch('http://127.0.0.1:' + process.env.PORT + '/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"
+CMD ["node", "dist/main.js"]

@@ -1,0 +1,77 @@
+/** Where a request comes from, and how much of it: addresses, their connections, and their rate. */
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { GraphQLError } from 'graphql';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { DoorSettings } from './limits.ts';
+
+/** Bursts are evened out over so many seconds. */
+const WINDOW_SECONDS = 10;
+
+export interface Addresses {
+  addressOf(request: IncomingMessage): string;
+  /** Counts one operation. Answers how many seconds to wait, or null when it may go on. */
+  overRate(address: string): Promise<number | null>;
+  /** Refuses connections beyond the bounds. */
+  boundConnections(server: Server): void;
+}
+
+export function createAddresses({ limits, boundsLoopback, trustedProxies }: DoorSettings): Addresses {
+  const limiter =
+    limits.rate > 0
+      ? new RateLimiterMemory({ points: limits.rate * WINDOW_SECONDS, duration: WINDOW_SECONDS })
+      : null;
+  const isFree = (address: string) => !boundsLoopback && isLoopback(address);
+
+  return {
+    addressOf(request) {
+      const direct = request.socket.remoteAddress ?? 'unknown';
+      if (trustedProxies === 0) return direct;
+      const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',');
+      return forwarded.at(-trustedProxies)?.trim() || direct;
+    },
+    async overRate(address) {
+      if (!limiter || isFree(address)) return null;
+      try {
+        await limiter.consume(address);
+        return null;
+      } catch (refused) {
+        if (!(refused instanceof RateLimiterRes)) throw refused;
+        return Math.max(1, Math.ceil(refused.msBeforeNext / 1000));
+      }
+    },
+    boundConnections(server) {
+      server.maxConnections = limits.connections;
+      const open = new Map<string, number>();
+      server.on('connection', (socket: Socket) => {
+        const address = socket.remoteAddress ?? 'unknown';
+        // Behind a proxy every connection is the proxy's.
+        if (trustedProxies > 0 || isFree(address)) return;
+        const count = (open.get(address) ?? 0) + 1;
+        if (count > limits.connectionsPerAddress) {
+          socket.destroy();
+          return;
+        }
+        open.set(address, count);
+        socket.once('close', () => {
+          const left = (open.get(address) ?? 1) - 1;
+          if (left === 0) open.delete(address);
+          else open.set(address, left);
+        });
+      });
+    },
+  };
+}
+
+/** The refusal of an operation that comes too soon. */
+export function rateLimited(retryAfterSeconds: number): GraphQLError {
+  const message = `Too many operations from this address: try again in ${retryAfterSeconds} s`;
+  return new GraphQLError(message, {
+    extensions: { code: 'RATE_LIMITED', retryAfterSeconds },
+  });
+}
+
+/** An address that only this machine can come from, or listen on. */
+export function isLoopback(address: string): boolean {
+  return /^(::ffff:)?127\.\d+\.\d+\.\d+$|^\[?::1\]?$|^localhost$|\.localhost$/i.test(address);
+}

@@ -1,0 +1,56 @@
+/** Reading the body of a request: never more than it may be, never a number rounded. */
+import { GraphQLError } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
+import { tooLong } from './gate.ts';
+
+/** More digits in one number than a double carries from text to text. */
+const LONG_NUMBER = /[\d.]{16,}/;
+
+/** Takes JSON only. Long numbers in variables are taken as written. */
+export function readBodies(maxBytes: number): Plugin {
+  return {
+    onRequestParse({ request, setRequestParser }) {
+      if (request.method !== 'POST') return;
+      setRequestParser(async (posted) => {
+        const body = parseBody(await textOf(posted, maxBytes));
+        if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
+        if (Array.isArray(body)) throw badBody('one operation a request: a list of them is not taken');
+        return body;
+      });
+    },
+  };
+}
+
+/** The text of a body that says its length, or does not. Refuses what is too long while it comes in. */
+async function textOf(request: Request, maxBytes: number): Promise<string> {
+  if (request.headers.has('content-length')) return request.text();
+  const chunks: Uint8Array[] = [];
+  const reader = request.body?.getReader();
+  // Not cancelled when it is too long: that would cut the connection before the answer is out.
+  for (let bytes = 0; reader; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    bytes += value.byteLength;
+    if (bytes > maxBytes) throw badBody(tooLong(maxBytes), 413);
+    chunks.push(value);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return LONG_NUMBER.test(text) ? parseLossless(text, null, exactNumber) : JSON.parse(text);
+  } catch (error) {
+    throw badBody(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** A plain number where that loses nothing. */
+function exactNumber(text: string): number | LosslessNumber {
+  return isSafeNumber(text) ? Number(text) : new LosslessNumber(text);
+}
+
+function badBody(message: string, status = 400): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status } } });
+}

@@ -1,0 +1,135 @@
+/** What operators are given (dashboard, alerts, image) names what is really there. */
+import { existsSync, readFileSync } from 'node:fs';
+import { parser } from '@prometheus-io/lezer-promql';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import { command, running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { parseDockerfile } from './dockerfile.ts';
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin();
+});
+afterAll(() => serin.stop());
+
+interface Panel {
+  readonly title: string;
+  readonly targets: readonly { readonly expr: string }[];
+}
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const dashboard: { panels: Panel[] } = JSON.parse(readFileSync('ops/grafana-dashboard.json', 'utf8'));
+const alerts: { groups: { rules: Rule[] }[] } = parseYaml(readFileSync('ops/alerts.yml', 'utf8'));
+const rules = alerts.groups.flatMap((group) => group.rules);
+const expressions: [string, string][] = [
+  ...dashboard.panels.flatMap(({ title, targets }) =>
+    targets.map(({ expr }): [string, string] => [title, expr]),
+  ),
+  ...rules.map(({ alert, expr }): [string, string] => [alert, expr]),
+];
+
+/** The metrics and the labels that a PromQL expression names. */
+function namesIn(expression: string): { metrics: string[]; labels: string[] } {
+  const metrics: string[] = [];
+  const labels: string[] = [];
+  parser.parse(expression).iterate({
+    enter({ type, from, to }) {
+      const text = expression.slice(from, to);
+      if (type.isError) throw new Error(`not PromQL at ${from}: ${expression}`);
+      if (type.name === 'Identifier') metrics.push(text);
+      if (type.name === 'LabelName') labels.push(text);
+    },
+  });
+  return { metrics, labels };
+}
+
+/** Labels and names that Prometheus itself adds. */
+const OF_PROMETHEUS = ['up', 'job', 'instance', 'le'];
+
+test.each(expressions)('%s asks for what /metrics tells', async (_title, expression) => {
+  const { metrics, labels } = namesIn(expression);
+  const told = await (await fetch(`${serin.url}/metrics`)).text();
+  const names = new Set(
+    [...told.matchAll(/^# TYPE (\S+) (\S+)$/gm)].flatMap(([, name, type]) =>
+      type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
+    ),
+  );
+  expect(metrics.length).toBeGreaterThan(0);
+  expect(metrics.filter((name) => !names.has(name) && !OF_PROMETHEUS.includes(name))).toEqual([]);
+  const source = readFileSync('src/server/metrics.ts', 'utf8');
+  for (const label of labels.filter((name) => !OF_PROMETHEUS.includes(name)))
+    expect(source).toContain(`'${label}'`);
+});
+
+test('every alert says what is wrong, what to do, and how bad it is', () => {
+  for (const { alert, labels, annotations } of rules) {
+    expect(labels.severity, alert).toMatch(/^(critical|warning|info)$/);
+    expect(annotations.summary, alert).toMatch(/\w/);
+    expect(annotations.description, alert).toMatch(/\.$/);
+  }
+});
+
+describe('/metrics', () => {
+  test('counts deployments by status, operations by outcome, and refusals', async () => {
+    const id = await running(serin);
+    await command(serin, 'rollbackCanary', id);
+    await running(serin);
+    await serin.post('{ nothing }');
+    await serin.post('{ deployments(first: -1) { nodes { id } } }');
+    await fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      body: 'x',
+      headers: { 'content-type': 'text/plain' },
+    });
+    const told = await (await fetch(`${serin.url}/metrics`)).text();
+    expect(told).toContain('serin_deployments{status="RUNNING"} 1');
+    expect(told).toContain('serin_deployments{status="ROLLED_BACK"} 1');
+    expect(told).toContain('serin_deployments{status="FAILED"} 0');
+    expect(told).toContain('serin_database_up 1');
+    expect(told).toMatch(/serin_operation_seconds_count\{type="mutation",outcome="OK"\} 5/);
+    expect(told).toMatch(/serin_operation_seconds_count\{type="unknown",outcome="INVALID"\} 1/);
+    expect(told).toMatch(/serin_operation_seconds_count\{type="query",outcome="BAD_USER_INPUT"\} 1/);
+    expect(told).toMatch(/serin_requests_refused_total\{status="415"\} 1/);
+    expect(told).toMatch(/serin_database_connections\{state="\w+"\} [1-9]/);
+  });
+});
+
+describe('the image', () => {
+  const steps = parseDockerfile(readFileSync('Dockerfile', 'utf8'));
+  const said = (instruction: string) =>
+    steps.filter((step) => step.instruction === instruction).map(({ value }) => value);
+
+  test('is built of what is there, and of nothing else', () => {
+    const allowed = readFileSync('.dockerignore', 'utf8').split('\n');
+    const sources = said('COPY')
+      .filter((value) => !value.startsWith('--from='))
+      .flatMap((value) => value.split(' ').slice(0, -1));
+    expect(sources.length).toBeGreaterThan(5);
+    for (const source of sources) {
+      expect(existsSync(source), source).toBe(true);
+      expect(allowed).toContain(`!${source}`);
+    }
+    expect(allowed[0]).toBe('*');
+  });
+
+  test('runs as nobody, in production, without the embedded database, and says how it is', () => {
+    expect(said('USER')).toEqual(['node']);
+    expect(said('ENV').join(' ')).toContain('NODE_ENV=production');
+    expect(said('RUN').at(-1)).toMatch(/npm ci --omit=dev --omit=optional/);
+    expect(said('HEALTHCHECK')[0]).toContain('/ready');
+    expect(said('CMD')).toEqual(['["node", "dist/main.js"]']);
+  });
+
+  test('is what two nodes in the compose file run, beside one PostgreSQL', () => {
+    const { services } = parseYaml(readFileSync('ops/docker-compose.yml', 'utf8'), { merge: true });
+    expect(Object.keys(services)).toEqual(['postgres', 'serin-1', 'serin-2']);
+    expect(services['serin-2'].environment).toEqual(services['serin-1'].environment);
+    expect(services['serin-1'].ports).not.toEqual(services['serin-2'].ports);
+  });
+});
