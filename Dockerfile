@@ -10,7 +10,8 @@ RUN npm run build
 FROM node:22-bookworm-slim AS dependencies
 WORKDIR /serin
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --omit=optional --no-fund --no-audit
+RUN npm ci --omit=dev --omit=optional --no-fund --no-audit \
+  && find node_modules -name "*.map" -delete
 
 FROM node:22-bookworm-slim
 WORKDIR /serin

@@ -53,12 +53,17 @@ export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
 
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 
+/** The years that RFC 3339 can write, in UTC: an offset may lead beyond them. */
+const [FIRST_INSTANT, LAST_INSTANT] = [
+  Date.parse('0001-01-01T00:00:00Z'),
+  Date.parse('9999-12-31T23:59:59.999Z'),
+];
+
 function readInstant(text: string, node?: ValueNode): number {
   const instant = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(instant)) {
-    throw badInput(`DateTime ${JSON.stringify(text.slice(0, 80))} is not an RFC 3339 date and time`, node);
-  }
-  return instant;
+  if (instant >= FIRST_INSTANT && instant <= LAST_INSTANT) return instant;
+  const shown = JSON.stringify(text.slice(0, 80));
+  throw badInput(`DateTime ${shown} is not an RFC 3339 date and time of the years 1 to 9999`, node);
 }
 
 /** Inside, an instant is a number of epoch milliseconds. */

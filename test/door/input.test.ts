@@ -173,6 +173,39 @@ describe('values that cannot be read', () => {
     expect(response.status).toBe(400);
   });
 
+  test.each(['9999-12-31T23:59:59.999-23:59', '0000-06-01T00:00:00Z', '2026-02-30', 'now'])(
+    'a DateTime %s is refused with its path',
+    async (startedFrom) => {
+      const { errors } = await serin.post(
+        'query($filter: DeploymentFilter) { deployments(filter: $filter) { nodes { id } } }',
+        { filter: { startedFrom } },
+      );
+      expect(errors?.[0]?.extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        path: ['filter', 'startedFrom'],
+      });
+    },
+  );
+
+  test.each(['a\u0000b', 'half a \ud83d pair'])(
+    'text that no database takes (%j) is refused with its path',
+    async (reason) => {
+      const given = { input: { deploymentId: 'x', reason } };
+      const { errors } = await serin.post(
+        'mutation($input: PauseDeploymentInput!) { pauseDeployment(input: $input) { success } }',
+        given,
+      );
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', path: ['input', 'reason'] });
+      const literal = await serin.post(
+        `mutation { pauseDeployment(input: { deploymentId: "x", reason: "a\\u0000" }) { success } }`,
+      );
+      expect(literal.errors?.[0]?.extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        path: ['input', 'reason'],
+      });
+    },
+  );
+
   test('an address that is nothing says where the API is', async () => {
     const response = await fetch(`${serin.url}/nothing`);
     expect(response.status).toBe(404);
