@@ -1,12 +1,8 @@
 /** Where a request comes from, and how much of it: addresses, their connections, and their rate. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { GraphQLError } from 'graphql';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { DoorSettings } from './limits.ts';
-
-/** Bursts are evened out over so many seconds. */
-const WINDOW_SECONDS = 10;
+import { createRate } from './rate.ts';
 
 export interface Addresses {
   addressOf(request: IncomingMessage): string;
@@ -17,10 +13,7 @@ export interface Addresses {
 }
 
 export function createAddresses({ limits, boundsLoopback, trustedProxies }: DoorSettings): Addresses {
-  const limiter =
-    limits.rate > 0
-      ? new RateLimiterMemory({ points: limits.rate * WINDOW_SECONDS, duration: WINDOW_SECONDS })
-      : null;
+  const rate = createRate(limits.rate);
   const isFree = (address: string) => !boundsLoopback && isLoopback(address);
 
   return {
@@ -30,16 +23,7 @@ export function createAddresses({ limits, boundsLoopback, trustedProxies }: Door
       const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',');
       return forwarded.at(-trustedProxies)?.trim() || direct;
     },
-    async overRate(address) {
-      if (!limiter || isFree(address)) return null;
-      try {
-        await limiter.consume(address);
-        return null;
-      } catch (refused) {
-        if (!(refused instanceof RateLimiterRes)) throw refused;
-        return Math.max(1, Math.ceil(refused.msBeforeNext / 1000));
-      }
-    },
+    overRate: async (address) => (isFree(address) ? null : rate(address)),
     boundConnections(server) {
       server.maxConnections = limits.connections;
       const open = new Map<string, number>();
@@ -61,14 +45,6 @@ export function createAddresses({ limits, boundsLoopback, trustedProxies }: Door
       });
     },
   };
-}
-
-/** The refusal of an operation that comes too soon. */
-export function rateLimited(retryAfterSeconds: number): GraphQLError {
-  const message = `Too many operations from this address: try again in ${retryAfterSeconds} s`;
-  return new GraphQLError(message, {
-    extensions: { code: 'RATE_LIMITED', retryAfterSeconds },
-  });
 }
 
 /** An address that only this machine can come from, or listen on. */

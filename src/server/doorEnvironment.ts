@@ -72,6 +72,7 @@ function readLimits(variables: NodeJS.ProcessEnv): Limits {
     connections: read('connections'),
     connectionsPerAddress: read('connectionsPerAddress'),
     rate: read('rate'),
+    keyRate: read('keyRate'),
     arrivalMs: read('arrivalMs'),
     initMs: read('initMs'),
   };

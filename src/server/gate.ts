@@ -5,9 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
-import { type Addresses, isLoopback, rateLimited } from './addresses.ts';
+import { type Addresses, isLoopback } from './addresses.ts';
 import { ENDPOINT } from './endpoint.ts';
 import type { DoorSettings } from './limits.ts';
+import { rateLimited } from './rate.ts';
 
 export interface Gate {
   /** Lets a request pass, or answers it. */
@@ -118,7 +119,7 @@ export function createGate({ settings, addresses, host, production, onRefusal }:
       if (wait === null) return true;
       onRefusal(429);
       response.setHeader('retry-after', String(wait));
-      answer(response, { status: 429, error: rateLimited(wait) });
+      answer(response, { status: 429, error: rateLimited('from this address', wait) });
       return false;
     },
     refuseUpgrade: (request) => (isStrangeHost(request) || isStrangeOrigin(request) ? 403 : null),

@@ -18,6 +18,7 @@ import { presentError } from './errors.ts';
 import type { DoorSettings } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { observeOperations } from './observe.ts';
+import { boundKeys } from './rate.ts';
 import type { Tracing } from './tracing.ts';
 
 export interface GraphQLParts {
@@ -92,6 +93,7 @@ export function createGraphQLServer(parts: GraphQLParts) {
       endWithRights(access),
       readBodies(door.limits.bodyBytes),
       boundOperations(door.limits, door.introspection),
+      boundKeys(door.limits.keyRate),
       explainValidation(log),
       observeOperations({ log, metrics, tracing }),
       ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),

@@ -96,6 +96,13 @@ export const LIMITS = {
     most: 1_000_000,
     what: 'operations a second from one address, over ten seconds; 0 switches it off',
   },
+  keyRate: {
+    variable: 'SERIN_KEY_RATE_LIMIT',
+    standard: 500,
+    least: 0,
+    most: 1_000_000,
+    what: 'operations a second with one key or token, over ten seconds; 0 switches it off',
+  },
   arrivalMs: {
     variable: 'SERIN_ARRIVAL_TIMEOUT_MS',
     standard: 10_000,

@@ -10,13 +10,14 @@ import type { Access } from '../access/access.ts';
 import { type Actor, anyoneLike } from '../access/actor.ts';
 import { Unauthenticated } from '../access/unauthenticated.ts';
 import type { Feed } from '../feed/feed.ts';
-import { type Addresses, rateLimited } from './addresses.ts';
+import type { Addresses } from './addresses.ts';
 import { introductionOf } from './authentication.ts';
 import { ENDPOINT } from './endpoint.ts';
 import { presentError, UNAUTHENTICATED } from './errors.ts';
 import type { Gate } from './gate.ts';
 import type { GraphQLServer } from './graphqlServer.ts';
 import type { Limits } from './limits.ts';
+import { rateLimited } from './rate.ts';
 import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
 
 export interface SocketParts {
@@ -132,7 +133,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
           return [tooManyOperations(limits.operationsPerSocket)];
         }
         const wait = await addresses.overRate(addresses.addressOf(request));
-        if (wait !== null) return [rateLimited(wait)];
+        if (wait !== null) return [rateLimited('from this address', wait)];
         const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(actor, payload);
         const document = parsed(() => parse(payload.query));
         if (document instanceof GraphQLError) return [document];

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../src/server/environment.ts';
+import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { openInitialised, openRawSocket } from '../harness/rawSocket.ts';
 import { type Answer, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -124,6 +125,33 @@ test('the rate of an address: 429 and when to come again, on a WebSocket the sam
     });
   } finally {
     await slow.stop();
+  }
+});
+
+test('the rate of a key, over every door; other keys go on', async () => {
+  const narrow = await startTestSerin({ access: WITH_KEYS, ...settings({ SERIN_KEY_RATE_LIMIT: '1' }) });
+  try {
+    const root = await administrator(narrow);
+    const busy = await makeKey(root, 'VIEWER');
+    const calm = narrow.as(await makeKey(root, 'VIEWER'));
+    const codes: unknown[] = [];
+    for (let turn = 0; turn < 11; turn += 1) {
+      const { errors } = await narrow.as(busy).post(VIEWER);
+      codes.push(errors?.[0]?.extensions.code ?? 'fine');
+    }
+    expect(codes).toEqual([...Array(10).fill('fine'), 'RATE_LIMITED']);
+    const response = await post(narrow, JSON.stringify({ query: VIEWER }), {
+      authorization: `Bearer ${busy}`,
+    });
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    const socket = await openInitialised(narrow, { authorization: `Bearer ${busy}` });
+    socket.send({ type: 'subscribe', id: '1', payload: { query: VIEWER } });
+    expect(JSON.stringify(await socket.next())).toContain('RATE_LIMITED');
+    socket.close();
+    expect(await calm.ask(VIEWER)).toMatchObject({ viewer: {} });
+  } finally {
+    await narrow.stop();
   }
 });
 
