@@ -2,8 +2,8 @@
 import { type BySide, SIDES } from '../core/capital.ts';
 import { nextCheckAt } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
-import { applyReport, type MetricsBySide } from '../core/metrics.ts';
-import type { Fetched } from '../providers/provider.ts';
+import { type Fetched, fetchFailure, withFetched } from '../core/fetched.ts';
+
 import { type Claim, holdsClaim, releaseClaim } from '../store/claims.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
@@ -29,8 +29,8 @@ export async function applyCheck(
   const events = await transaction(app, async (tx): Promise<CheckResult> => {
     const view = await lockDeployment(tx, claim.deploymentId);
     if (!view || !(await holdsClaim(tx, claim))) return null;
-    const looked = fetched ? await withFetched(tx, view, fetched) : view;
-    const failure = fetched ? failureOf(fetched) : null;
+    const looked = fetched ? await takeFetched(tx, view, fetched) : view;
+    const failure = fetched ? fetchFailure(fetched) : null;
     const outcome = await carryOut(tx, looked, { type: 'CHECK', failure }, SERIN);
     if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
     if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
@@ -41,29 +41,18 @@ export async function applyCheck(
   return events;
 }
 
-async function withFetched(
+/** Writes what was answered and looks at the deployment with it. */
+async function takeFetched(
   tx: Queries,
   view: DeploymentView,
   fetched: BySide<Fetched>,
 ): Promise<DeploymentView> {
-  let metrics: MetricsBySide = view.metrics;
+  const metrics = withFetched(view.metrics, fetched, view.now);
   for (const side of SIDES) {
-    const answer = fetched[side];
-    if (!answer.ok) continue;
-    // What a provider answered is the whole truth: a figure it no longer has is gone.
-    const answered = applyReport(null, answer.report, view.now);
-    await saveMetrics(tx, view.state.id, side, answered);
-    metrics = { ...metrics, [side]: answered };
+    const taken = metrics[side];
+    if (fetched[side].ok && taken) await saveMetrics(tx, view.state.id, side, taken);
   }
   return { ...view, metrics };
-}
-
-function failureOf(fetched: BySide<Fetched>): string | null {
-  const failures = SIDES.flatMap((side) => {
-    const answer = fetched[side];
-    return answer.ok ? [] : [`${side.toLowerCase()} side: ${answer.message}`];
-  });
-  return failures.length > 0 ? failures.join('; ') : null;
 }
 
 async function keepSample(tx: Queries, view: DeploymentView, events: readonly CanaryEvent[]): Promise<void> {

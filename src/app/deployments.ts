@@ -5,16 +5,16 @@
 import { randomBytes } from 'node:crypto';
 import { sees } from '../access/actor.ts';
 import { beyondScope } from '../access/policy.ts';
-import type { CanaryDecision } from '../core/comparison.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config.ts';
-import { type Command, create, decide } from '../core/decide.ts';
-import { type DeploymentState, isWatched, nextCheckAt } from '../core/deployment.ts';
-import type { CanaryEvent, EventBody } from '../core/events.ts';
+import { type Accepted, type Command, create, decide, standsFor } from '../core/decide.ts';
+import { type DeploymentState, reschedule } from '../core/deployment.ts';
+import type { CanaryEvent } from '../core/events.ts';
 import { evolve, record } from '../core/evolve.ts';
-import { type BreachCounts, NO_BREACHES } from '../core/guardrails.ts';
+import { NO_BREACHES } from '../core/guardrails.ts';
 import { NO_METRICS } from '../core/metrics.ts';
+import { nameViolations } from '../core/names.ts';
+import { narrateCommand } from '../core/narration.ts';
 import { refusal } from '../core/refusal.ts';
-import type { Violation } from '../core/violation.ts';
 import { type Queries, readClock } from '../store/database.ts';
 import {
   type DeploymentView,
@@ -37,19 +37,6 @@ export interface NewDeployment {
   readonly canaryVersionId: string;
   readonly chain: string | null;
   readonly config: CanaryConfigInput;
-}
-
-const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._:/@+-]*$/u;
-const NAME_RULE = 'must begin with a letter or digit and have only letters, digits and . _ : / @ + -';
-
-function nameViolations(fields: Readonly<Record<string, string | null>>): Violation[] {
-  return Object.entries(fields).flatMap(([field, value]): Violation[] => {
-    if (value === null) return [];
-    if (value.length === 0 || value.length > 200) {
-      return [{ path: [field], message: `must have between 1 and 200 characters, got ${value.length}` }];
-    }
-    return NAME.test(value) ? [] : [{ path: [field], message: NAME_RULE }];
-  });
 }
 
 /** Creates a deployment in PENDING: nothing trades before `deployCanary`. Throws Forbidden outside the actor's scope. */
@@ -147,13 +134,6 @@ export interface LifecycleRequest {
   readonly input: unknown;
 }
 
-/** The decision that a successful command stands for, where it is one. */
-const DECIDES: Partial<Record<Command['type'], CanaryDecision>> = {
-  PROMOTE: 'PROMOTE',
-  ROLLBACK: 'ROLLBACK',
-  CANCEL: 'ROLLBACK',
-};
-
 /** Carries out a command of a person or a bot. */
 export async function commandDeployment(
   app: App,
@@ -174,10 +154,9 @@ export async function commandDeployment(
     }
     const outcome = await carryOut(tx, view, command, actor);
     if (!outcome.accepted) return refused(outcome.refusal, view);
-    if (outcome.events.some(({ type }) => type === 'PROMOTION_REQUESTED')) {
-      return done(asked(outcome.view), outcome.view, 'CONTINUE');
-    }
-    return done(describe(command, outcome.view), outcome.view, DECIDES[command.type] ?? 'CONTINUE');
+    const { state } = outcome.view;
+    const message = narrateCommand(command, state, outcome.events);
+    return done(message, outcome.view, standsFor(command, outcome.events));
   });
 }
 
@@ -195,16 +174,15 @@ export async function carryOut(
   const { state, metrics, breaches, strategyStableVersionId: stableVersionId, now } = view;
   const verdict = decide(state, command, { now, metrics, breaches, stableVersionId, actor: actor.name });
   if (!verdict.accepted) return verdict;
-  const after = await append(tx, view, verdict.events, actor, verdict.breaches);
+  const after = await append(tx, view, verdict, { actor, looked: command.type === 'CHECK' });
   return { accepted: true, ...after };
 }
 
 async function append(
   tx: Queries,
   view: DeploymentView,
-  bodies: readonly EventBody[],
-  actor: Actor,
-  breaches: BreachCounts,
+  { events: bodies, breaches }: Accepted,
+  { actor, looked }: { readonly actor: Actor; readonly looked: boolean },
 ): Promise<{ view: DeploymentView; events: readonly CanaryEvent[] }> {
   const { state: before, now } = view;
   const { state, events } = record(before, bodies, { at: now, actor: actor.name });
@@ -213,7 +191,7 @@ async function append(
     if (breaches !== view.breaches) await saveBreaches(tx, before.id, breaches);
     return { view: { ...view, breaches }, events };
   }
-  const scheduled = { nextCheckAt: reschedule(view, state), breaches };
+  const scheduled = { nextCheckAt: reschedule(state, { due: view.nextCheckAt, now, looked }), breaches };
   const promoted = events.find((event) => event.type === 'CANARY_PROMOTED');
   if (promoted?.type === 'CANARY_PROMOTED') {
     const { previousStableVersionId, stableVersionId } = promoted;
@@ -234,21 +212,6 @@ async function append(
   return { view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
 }
 
-/** Keeps the beat of the checks: the next one is an interval after the one that was due, or after now. */
-function reschedule({ state: before, nextCheckAt: due, now }: DeploymentView, after: DeploymentState) {
-  if (!isWatched(after)) return null;
-  const looked = isWatched(before) && after.observation.checks > before.observation.checks;
-  const sameRound = before.status === after.status && isWatched(before) && sameStep(before, after);
-  if (!looked && sameRound && due !== null) return due;
-  const beat = due === null ? null : nextCheckAt(after, due);
-  return beat !== null && beat > now ? beat : nextCheckAt(after, now);
-}
-
-function sameStep(before: DeploymentState, after: DeploymentState): boolean {
-  if (!isWatched(before) || !isWatched(after)) return false;
-  return before.observation.step.endsAt === after.observation.step.endsAt;
-}
-
 /** The log entries of one command's events: which belong to the timeline, and which moved the status. */
 export function entriesOf(before: DeploymentState | null, events: readonly CanaryEvent[]): NewEntry[] {
   let state = before;
@@ -261,35 +224,4 @@ export function entriesOf(before: DeploymentState | null, events: readonly Canar
       previous && previous.status !== status ? { previousStatus: previous.status, status } : null;
     return { deploymentId: id, strategyId, timeline: config.emitEvents, change, event };
   });
-}
-
-function asked({ state }: DeploymentView): string {
-  return `Promotion of ${state.canaryVersionId} asked for: it happens when somebody else approves it with promoteCanary`;
-}
-
-function describe(command: Command, { state }: DeploymentView): string {
-  const { id, canaryVersionId, stableVersionId } = state;
-  switch (command.type) {
-    case 'DEPLOY':
-      return `Canary ${canaryVersionId} runs beside ${stableVersionId}`;
-    case 'PROMOTE':
-      return `Canary version ${canaryVersionId} promoted to stable; all capital goes to it`;
-    case 'ROLLBACK':
-      return `Canary version ${canaryVersionId} rolled back; all capital goes back to ${stableVersionId}`;
-    case 'CANCEL':
-      return `Deployment ${id} cancelled`;
-    case 'PAUSE':
-      return `Deployment ${id} paused: both allocations are held and the observation clock stands`;
-    case 'RESUME':
-      return `Deployment ${id} resumed; the deadline moved by the time paused`;
-    case 'EXTEND':
-      return `Observation of ${id} extended`;
-    case 'ADVANCE_STEP':
-      return `Deployment ${id} advanced to the next step`;
-    case 'ACKNOWLEDGE':
-      return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
-    case 'CHECK':
-    case 'LOOK':
-      return `Deployment ${id} looked at`;
-  }
 }

@@ -7,6 +7,7 @@
 import { sees } from '../access/actor.ts';
 import type { Side } from '../core/capital.ts';
 import { GUARDRAILS } from '../core/config.ts';
+import { notWatched } from '../core/decide.ts';
 import { type DeploymentState, isWatched } from '../core/deployment.ts';
 import { lookAtMetrics } from '../core/guardrails.ts';
 import { type MetricsReport, reportViolations } from '../core/metrics.ts';
@@ -201,11 +202,8 @@ function takesNoTotals(state: DeploymentState, side: Side): Refusal {
 
 /** Why bots cannot tell this deployment anything: it is not watched, or a provider is asked. Null when they can. */
 export function takesNoMetrics(state: DeploymentState): Refusal | null {
-  const { id, status, config } = state;
-  if (!isWatched(state)) {
-    const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
-    return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
-  }
+  if (!isWatched(state)) return notWatched(state);
+  const { id, config } = state;
   if (config.metricsProvider === null) return null;
   const message = `Deployment ${id} has its metrics from the provider ${config.metricsProvider}: bots do not report them`;
   return refusal('INVALID_INPUT', message, ['deploymentId']);

@@ -4,8 +4,10 @@
  * Names and defaults are those of the contract (spec: CanaryConfig, PromotionCriteria).
  */
 import { createHash } from 'node:crypto';
-import { Decimal, decimal, formatDecimal } from './decimal.ts';
-import type { Parsed, Violation } from './violation.ts';
+import { type Decimal, decimal, formatDecimal } from './decimal.ts';
+import type { Numeral } from './numerals.ts';
+import { Reader } from './reader.ts';
+import type { Parsed } from './violation.ts';
 
 /** What profit is measured on: PnL over the capital of each side, or dollars for sides of equal capital. */
 export const PNL_BASES = ['RETURN_ON_CAPITAL', 'USD'] as const;
@@ -94,14 +96,13 @@ export interface CanaryConfig {
   readonly metricsProvider: string | null;
 }
 
-type Given<T> = { readonly [K in keyof T]?: T[K] | null | undefined };
+/** Decimals may also be given as numbers or texts. */
+type GivenValue<V> = V extends Decimal ? Numeral : V;
+type Given<T> = { readonly [K in keyof T]?: GivenValue<T[K]> | null | undefined };
 
 /** A configuration as a caller gives it: whatever is left out (or null) takes its default. */
 export interface CanaryConfigInput
-  extends Given<
-    Omit<CanaryConfig, 'canaryPercent' | 'promotionCriteria' | 'evidence' | 'guardrails' | 'steps'>
-  > {
-  readonly canaryPercent?: Decimal | number | null | undefined;
+  extends Given<Omit<CanaryConfig, 'promotionCriteria' | 'evidence' | 'guardrails' | 'steps'>> {
   readonly promotionCriteria?: Given<PromotionCriteria> | null | undefined;
   readonly evidence?: Given<EvidenceConfig> | null | undefined;
   readonly guardrails?: GuardrailsInput | null | undefined;
@@ -109,17 +110,12 @@ export interface CanaryConfigInput
 }
 
 /** Here `null` is a value: it switches that guardrail off. */
-export interface GuardrailsInput {
-  readonly maxLossUsd?: Decimal | null | undefined;
-  readonly maxLossPercent?: Decimal | null | undefined;
-  readonly maxDrawdown?: Decimal | null | undefined;
-  readonly maxErrorRate?: Decimal | null | undefined;
-  readonly maxStaleSeconds?: number | null | undefined;
+export interface GuardrailsInput extends Given<Omit<GuardrailsConfig, 'breaches'>> {
   readonly breaches?: Given<Record<GuardrailName, number>> | null | undefined;
 }
 
 export interface StepInput {
-  readonly canaryPercent: Decimal;
+  readonly canaryPercent: Numeral;
   readonly minutes: number;
   readonly gate?: StepGate | null | undefined;
 }
@@ -150,47 +146,43 @@ const DEFAULTS = {
   maxExtensions: 3,
 } as const;
 
-/** Collects violations while fields are read; each reader answers the value, or the default beside a violation. */
-class Reader {
-  readonly violations: Violation[] = [];
-
-  refuse(path: readonly string[], message: string): void {
-    this.violations.push({ path, message });
-  }
-
-  decimal(path: readonly string[], value: Decimal, min: string, max: string): Decimal {
-    if (!value.isFinite()) this.refuse(path, `must be a finite number, got ${value.toString()}`);
-    else if (value.lt(min) || value.gt(max)) {
-      this.refuse(path, `must be between ${min} and ${max}, got ${formatDecimal(value)}`);
-    }
-    return value;
-  }
-
-  integer(path: readonly string[], value: number, min: number, max: number): number {
-    if (!Number.isInteger(value)) this.refuse(path, `must be a whole number, got ${value}`);
-    else if (value < min || value > max) this.refuse(path, `must be between ${min} and ${max}, got ${value}`);
-    return value;
-  }
-}
+const SETTINGS = [
+  'canaryPercent',
+  'observationPeriodMinutes',
+  'autoPromote',
+  'autoRollback',
+  'promotionCriteria',
+  'checkIntervalSeconds',
+  'emitEvents',
+  'evidence',
+  'guardrails',
+  'steps',
+  'onInconclusive',
+  'maxExtensions',
+  'earlyPromote',
+  'requireApproval',
+  'metricsProvider',
+] as const satisfies readonly (keyof CanaryConfig)[];
 
 /**
  * Reads a configuration, fills in defaults and checks every bound.
  * @param path where the configuration stands in the caller's input, for the paths of violations
  */
 export function parseConfig(
-  input: CanaryConfigInput = {},
+  input: CanaryConfigInput | null | undefined = {},
   path: readonly string[] = ['config'],
 ): Parsed<CanaryConfig> {
   const read = new Reader();
   const at = (...names: string[]) => [...path, ...names];
+  const given = read.fields(path, input, SETTINGS);
 
   const interval = read.integer(
     at('checkIntervalSeconds'),
-    input.checkIntervalSeconds ?? DEFAULTS.checkIntervalSeconds,
+    given.checkIntervalSeconds ?? DEFAULTS.checkIntervalSeconds,
     10,
     86_400,
   );
-  const { steps, canaryPercent, observationPeriodMinutes } = readRamp(read, input, at);
+  const { steps, canaryPercent, observationPeriodMinutes } = readRamp(read, given, at);
   if (interval > observationPeriodMinutes * 60) {
     read.refuse(
       at('checkIntervalSeconds'),
@@ -200,19 +192,19 @@ export function parseConfig(
   const config: CanaryConfig = {
     canaryPercent,
     observationPeriodMinutes,
-    autoPromote: input.autoPromote ?? true,
-    autoRollback: input.autoRollback ?? true,
-    promotionCriteria: readCriteria(read, input.promotionCriteria ?? {}, at),
+    autoPromote: read.flag(at('autoPromote'), given.autoPromote ?? true),
+    autoRollback: read.flag(at('autoRollback'), given.autoRollback ?? true),
+    promotionCriteria: readCriteria(read, given.promotionCriteria, at),
     checkIntervalSeconds: interval,
-    emitEvents: input.emitEvents ?? true,
-    evidence: readEvidence(read, input.evidence ?? {}, at),
-    guardrails: readGuardrails(read, input.guardrails ?? {}, interval, at),
+    emitEvents: read.flag(at('emitEvents'), given.emitEvents ?? true),
+    evidence: readEvidence(read, given.evidence, at),
+    guardrails: readGuardrails(read, given.guardrails, interval, at),
     steps,
-    onInconclusive: input.onInconclusive ?? 'WAIT',
-    maxExtensions: read.integer(at('maxExtensions'), input.maxExtensions ?? DEFAULTS.maxExtensions, 0, 100),
-    earlyPromote: input.earlyPromote ?? false,
-    requireApproval: input.requireApproval ?? false,
-    metricsProvider: input.metricsProvider ?? null,
+    onInconclusive: read.choice(at('onInconclusive'), given.onInconclusive ?? 'WAIT', INCONCLUSIVE_ACTIONS),
+    maxExtensions: read.integer(at('maxExtensions'), given.maxExtensions ?? DEFAULTS.maxExtensions, 0, 100),
+    earlyPromote: read.flag(at('earlyPromote'), given.earlyPromote ?? false),
+    requireApproval: read.flag(at('requireApproval'), given.requireApproval ?? false),
+    metricsProvider: read.name(at('metricsProvider'), given.metricsProvider ?? null),
   };
   return read.violations.length > 0
     ? { ok: false, violations: read.violations }
@@ -221,50 +213,42 @@ export function parseConfig(
 
 type At = (...names: string[]) => string[];
 
-function readRamp(read: Reader, input: CanaryConfigInput, at: At) {
-  const percent =
-    input.canaryPercent === undefined || input.canaryPercent === null
-      ? null
-      : new Decimal(input.canaryPercent);
-  const minutes = input.observationPeriodMinutes ?? null;
-  if (!input.steps) {
-    const canaryPercent = read.decimal(at('canaryPercent'), percent ?? DEFAULTS.canaryPercent, '1', '50');
-    const observationPeriodMinutes = read.integer(
-      at('observationPeriodMinutes'),
-      minutes ?? DEFAULTS.observationPeriodMinutes,
-      5,
-      MAX_OBSERVATION_MINUTES,
-    );
-    const steps: Step[] = [{ canaryPercent, minutes: observationPeriodMinutes, gate: 'AUTO' }];
-    return { steps, canaryPercent, observationPeriodMinutes };
-  }
-  return readSteps(read, input.steps, percent, minutes, at);
+function readRamp(read: Reader, given: CanaryConfigInput, at: At) {
+  if (given.steps) return readSteps(read, given, given.steps, at);
+  const canaryPercent = read.decimal(
+    at('canaryPercent'),
+    given.canaryPercent ?? DEFAULTS.canaryPercent,
+    '1',
+    '50',
+  );
+  const observationPeriodMinutes = read.integer(
+    at('observationPeriodMinutes'),
+    given.observationPeriodMinutes ?? DEFAULTS.observationPeriodMinutes,
+    5,
+    MAX_OBSERVATION_MINUTES,
+  );
+  const steps: Step[] = [{ canaryPercent, minutes: observationPeriodMinutes, gate: 'AUTO' }];
+  return { steps, canaryPercent, observationPeriodMinutes };
 }
 
-function readSteps(
-  read: Reader,
-  given: readonly StepInput[],
-  percent: Decimal | null,
-  minutes: number | null,
-  at: At,
-) {
+function readSteps(read: Reader, input: CanaryConfigInput, listed: readonly StepInput[], at: At) {
+  const given = Array.isArray(listed) ? listed : [];
   if (given.length === 0 || given.length > MAX_STEPS) {
-    read.refuse(at('steps'), `must have between 1 and ${MAX_STEPS} steps, got ${given.length}`);
+    read.refuse(at('steps'), `must be a list of 1 to ${MAX_STEPS} steps, got ${given.length}`);
   }
-  const steps = given.map((step, index): Step => {
-    const here = (name: string) => at('steps', String(index), name);
+  const steps: Step[] = [];
+  for (const [index, each] of given.entries()) {
+    const here = (...names: string[]) => at('steps', String(index), ...names);
+    const step = read.fields<StepInput>(here(), each, ['canaryPercent', 'minutes', 'gate']);
     const max = index === given.length - 1 ? '100' : '50';
     const canaryPercent = read.decimal(here('canaryPercent'), step.canaryPercent, '1', max);
-    const before = given[index - 1];
+    const before = steps.at(-1);
     if (before && canaryPercent.lte(before.canaryPercent)) {
       read.refuse(here('canaryPercent'), `must rise from step to step, got ${formatDecimal(canaryPercent)}`);
     }
-    return {
-      canaryPercent,
-      minutes: read.integer(here('minutes'), step.minutes, 1, MAX_OBSERVATION_MINUTES),
-      gate: step.gate ?? 'AUTO',
-    };
-  });
+    const minutes = read.integer(here('minutes'), step.minutes, 1, MAX_OBSERVATION_MINUTES);
+    steps.push({ canaryPercent, minutes, gate: read.choice(here('gate'), step.gate ?? 'AUTO', STEP_GATES) });
+  }
   const total = steps.reduce((sum, step) => sum + step.minutes, 0);
   const first = steps[0]?.canaryPercent ?? DEFAULTS.canaryPercent;
   if (total < 5 || total > MAX_OBSERVATION_MINUTES) {
@@ -273,74 +257,83 @@ function readSteps(
       `must last between 5 and ${MAX_OBSERVATION_MINUTES} minutes together, got ${total}`,
     );
   }
-  if (percent && !percent.eq(first)) {
+  const { canaryPercent: percent, observationPeriodMinutes: minutes } = input;
+  if (isGiven(percent) && !read.decimal(at('canaryPercent'), percent, '1', '100').eq(first)) {
     read.refuse(at('canaryPercent'), `must be left out or equal the first step's (${formatDecimal(first)})`);
   }
-  if (minutes !== null && minutes !== total) {
+  if (isGiven(minutes) && minutes !== total) {
     read.refuse(at('observationPeriodMinutes'), `must be left out or equal the sum of the steps (${total})`);
   }
   return { steps, canaryPercent: first, observationPeriodMinutes: total };
 }
 
-function readCriteria(read: Reader, given: Given<PromotionCriteria>, at: At): PromotionCriteria {
+function isGiven<T>(value: T | null | undefined): value is T {
+  return value !== null && value !== undefined;
+}
+
+function readCriteria(
+  read: Reader,
+  input: CanaryConfigInput['promotionCriteria'],
+  at: At,
+): PromotionCriteria {
   const d = DEFAULTS.promotionCriteria;
-  const here = (name: string) => at('promotionCriteria', name);
+  const here = (...names: string[]) => at('promotionCriteria', ...names);
+  const given = read.fields(here(), input, Object.keys(d));
+  const limit = (
+    name:
+      | 'minPnlRatio'
+      | 'maxDrawdownRatio'
+      | 'minSharpeRatio'
+      | 'minWinRateRatio'
+      | 'maxErrorRate'
+      | 'drawdownFloor',
+    max: string,
+  ) => read.decimal(here(name), given[name] ?? d[name], '0', max);
   return {
     // Above 2 a threshold would rise as a losing stable side loses more: the rule would turn round.
-    minPnlRatio: read.decimal(here('minPnlRatio'), given.minPnlRatio ?? d.minPnlRatio, '0', '2'),
-    maxDrawdownRatio: read.decimal(
-      here('maxDrawdownRatio'),
-      given.maxDrawdownRatio ?? d.maxDrawdownRatio,
-      '0',
-      '1000',
-    ),
-    minSharpeRatio: read.decimal(here('minSharpeRatio'), given.minSharpeRatio ?? d.minSharpeRatio, '0', '2'),
-    minWinRateRatio: read.decimal(
-      here('minWinRateRatio'),
-      given.minWinRateRatio ?? d.minWinRateRatio,
-      '0',
-      '10',
-    ),
+    minPnlRatio: limit('minPnlRatio', '2'),
+    maxDrawdownRatio: limit('maxDrawdownRatio', '1000'),
+    minSharpeRatio: limit('minSharpeRatio', '2'),
+    minWinRateRatio: limit('minWinRateRatio', '10'),
     minTrades: read.integer(here('minTrades'), given.minTrades ?? d.minTrades, 0, 1_000_000),
-    maxErrorRate: read.decimal(here('maxErrorRate'), given.maxErrorRate ?? d.maxErrorRate, '0', '1000'),
-    requirePositivePnl: given.requirePositivePnl ?? d.requirePositivePnl,
-    pnlBasis: given.pnlBasis ?? d.pnlBasis,
-    drawdownFloor: read.decimal(here('drawdownFloor'), given.drawdownFloor ?? d.drawdownFloor, '0', '1'),
-  };
-}
-
-function readEvidence(read: Reader, given: Given<EvidenceConfig>, at: At): EvidenceConfig {
-  const alpha = given.alpha ?? DEFAULTS.evidence.alpha;
-  if (!(alpha >= 0.0001 && alpha <= 0.2)) {
-    read.refuse(at('evidence', 'alpha'), `must be between 0.0001 and 0.2, got ${alpha}`);
-  }
-  return {
-    mode: given.mode ?? DEFAULTS.evidence.mode,
-    alpha,
-    minSamples: read.integer(
-      at('evidence', 'minSamples'),
-      given.minSamples ?? DEFAULTS.evidence.minSamples,
-      2,
-      1_000_000,
+    maxErrorRate: limit('maxErrorRate', '1000'),
+    requirePositivePnl: read.flag(
+      here('requirePositivePnl'),
+      given.requirePositivePnl ?? d.requirePositivePnl,
     ),
+    pnlBasis: read.choice(here('pnlBasis'), given.pnlBasis ?? d.pnlBasis, PNL_BASES),
+    drawdownFloor: limit('drawdownFloor', '1'),
   };
 }
 
-function readGuardrails(read: Reader, given: GuardrailsInput, interval: number, at: At): GuardrailsConfig {
+function readEvidence(read: Reader, input: CanaryConfigInput['evidence'], at: At): EvidenceConfig {
+  const d = DEFAULTS.evidence;
+  const here = (...names: string[]) => at('evidence', ...names);
+  const given = read.fields(here(), input, Object.keys(d));
+  return {
+    mode: read.choice(here('mode'), given.mode ?? d.mode, EVIDENCE_MODES),
+    // A statistic, not money: it is a double from here on.
+    alpha: read.decimal(here('alpha'), given.alpha ?? d.alpha, '0.0001', '0.2').toNumber(),
+    minSamples: read.integer(here('minSamples'), given.minSamples ?? d.minSamples, 2, 1_000_000),
+  };
+}
+
+function readGuardrails(
+  read: Reader,
+  input: GuardrailsInput | null | undefined,
+  interval: number,
+  at: At,
+): GuardrailsConfig {
   const here = (...names: string[]) => at('guardrails', ...names);
+  const given = read.fields(here(), input, [...GUARDRAILS, 'breaches']);
+  const rows = read.fields(here('breaches'), given.breaches, GUARDRAILS);
   const limit = (name: 'maxLossUsd' | 'maxLossPercent' | 'maxDrawdown' | 'maxErrorRate', max: string) => {
     const fallback = name === 'maxLossPercent' ? DEFAULTS.maxLossPercent : null;
     const value = given[name] === undefined ? fallback : given[name];
-    if (value === null) return null;
-    if (value.isFinite() && value.lte(0)) {
-      read.refuse(here(name), `must be above 0 (null switches it off), got ${formatDecimal(value)}`);
-      return value;
-    }
-    return read.decimal(here(name), value, '0', max);
+    return value === null ? null : read.aboveZero(here(name), value, max);
   };
   const stale = given.maxStaleSeconds === undefined ? DEFAULTS.staleChecks * interval : given.maxStaleSeconds;
-  const breaches = (name: GuardrailName) =>
-    read.integer(here('breaches', name), given.breaches?.[name] ?? 1, 1, 1000);
+  const breaches = (name: GuardrailName) => read.integer(here('breaches', name), rows[name] ?? 1, 1, 1000);
   return {
     maxLossUsd: limit('maxLossUsd', '99999999999999999999'),
     maxLossPercent: limit('maxLossPercent', '1000'),

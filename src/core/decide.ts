@@ -40,6 +40,18 @@ export type Command =
 
 export type CommandType = Command['type'];
 
+/** The decision that a successful command stands for; one that only asked for approval has decided nothing yet. */
+export function standsFor({ type }: Command, events: readonly EventBody[]): CanaryDecision {
+  if (asksForApproval(events)) return 'CONTINUE';
+  if (type === 'PROMOTE') return 'PROMOTE';
+  return type === 'ROLLBACK' || type === 'CANCEL' ? 'ROLLBACK' : 'CONTINUE';
+}
+
+/** Whether a command led to a promotion that waits for somebody else's approval. */
+export function asksForApproval(events: readonly EventBody[]): boolean {
+  return events.some(({ type }) => type === 'PROMOTION_REQUESTED');
+}
+
 /** What is true when a command meets a state. */
 export interface Facts {
   /** Epoch milliseconds of the database's clock. */
@@ -245,6 +257,12 @@ function acknowledge(
   if (before?.number === number && before.heldUsd.eq(heldUsd)) return accept([]);
   const netPnlUsd = metrics[side]?.netPnlUsd ?? ZERO;
   return accept([{ type: 'ALLOCATION_ACKNOWLEDGED', number, side, heldUsd, netPnlUsd }]);
+}
+
+/** The answer to a metrics report where no capital is with the canary. */
+export function notWatched({ id, status }: DeploymentState): Refusal {
+  const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
+  return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
 }
 
 function giveBack(state: DeploymentState, cause: AllocationCause): EventBody[] {

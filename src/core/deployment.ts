@@ -179,6 +179,21 @@ export function nextCheckAt(state: DeploymentState, from: number): number | null
   return Math.max(from, Math.min(next, step.endsAt));
 }
 
+/**
+ * When to look next after a command. Checks keep their beat: after a look the next one is an interval after the one that
+ * was due, or after now where that has passed. What is still to come stands, or comes sooner.
+ */
+export function reschedule(
+  after: DeploymentState,
+  { due, now, looked }: { readonly due: number | null; readonly now: number; readonly looked: boolean },
+): number | null {
+  const next = nextCheckAt(after, now);
+  if (next === null || due === null) return next;
+  if (due > now || !looked) return Math.min(due, next);
+  const beat = nextCheckAt(after, due);
+  return beat !== null && beat > now ? beat : next;
+}
+
 /** An observation at its very start. */
 export function freshObservation(at: number, minutes: number, capitalUsd: BySide<Decimal>): Observation {
   const basis = (side: Side): ReturnBasis => ({

@@ -1,5 +1,7 @@
-/** Events in plain words: one sentence each, for timelines, webhooks and terminals. */
+/** Events and commands in plain words: one sentence each, for timelines, answers, webhooks and terminals. */
+import { asksForApproval, type Command } from './decide.ts';
 import { formatDecimal } from './decimal.ts';
+import type { DeploymentState } from './deployment.ts';
 import type { EventBody } from './events.ts';
 
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
@@ -47,5 +49,39 @@ export function narrate(event: EventBody): string {
       return `Cancelled${because(event.reason)}`;
     case 'CANARY_FAILED':
       return `Failed: ${event.reason}`;
+  }
+}
+
+/** What a command did, for the one who gave it. */
+export function narrateCommand(
+  command: Command,
+  { id, canaryVersionId, stableVersionId }: DeploymentState,
+  events: readonly EventBody[],
+): string {
+  if (asksForApproval(events)) {
+    return `Promotion of ${canaryVersionId} asked for: it happens when somebody else approves it with promoteCanary`;
+  }
+  switch (command.type) {
+    case 'DEPLOY':
+      return `Canary ${canaryVersionId} runs beside ${stableVersionId}`;
+    case 'PROMOTE':
+      return `Canary version ${canaryVersionId} promoted to stable; all capital goes to it`;
+    case 'ROLLBACK':
+      return `Canary version ${canaryVersionId} rolled back; all capital goes back to ${stableVersionId}`;
+    case 'CANCEL':
+      return `Deployment ${id} cancelled`;
+    case 'PAUSE':
+      return `Deployment ${id} paused: both allocations are held and the observation clock stands`;
+    case 'RESUME':
+      return `Deployment ${id} resumed; the deadline moved by the time paused`;
+    case 'EXTEND':
+      return `Observation of ${id} extended`;
+    case 'ADVANCE_STEP':
+      return `Deployment ${id} advanced to the next step`;
+    case 'ACKNOWLEDGE':
+      return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
+    case 'CHECK':
+    case 'LOOK':
+      return `Deployment ${id} looked at`;
   }
 }

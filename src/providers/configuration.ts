@@ -3,6 +3,7 @@
  * deployment depends on it. Secrets come from the environment, so that the file itself can be kept in a repository.
  */
 import { z } from 'zod';
+import { METRICS, type Metric } from '../core/report.ts';
 import type { Parsed, Violation } from '../core/violation.ts';
 import {
   type BareUrl,
@@ -12,7 +13,6 @@ import {
   readHeader,
   splitCredentials,
 } from './credentials.ts';
-import { METRICS, type Metric } from './figures.ts';
 import type { HttpSettings } from './http.ts';
 import type { PrometheusSettings } from './prometheus.ts';
 import { parseQuery } from './promql.ts';

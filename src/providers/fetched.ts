@@ -1,11 +1,11 @@
 /** The last step of every fetch: the texts that were answered become a report, or words about the bad ones. */
+import type { Fetched } from '../core/fetched.ts';
 import { describeViolations } from '../core/violation.ts';
-import { type FigureTexts, readReport } from './figures.ts';
-import type { Fetched } from './provider.ts';
+import { type FigureTexts, readFigures } from './figures.ts';
 
 /** Reads the figures; one bad figure fails the whole fetch, since half a report would be compared as if it were whole. */
 export function fetchedFrom(texts: FigureTexts): Fetched {
-  const read = readReport(texts);
+  const read = readFigures(texts);
   return read.ok ? { ok: true, report: read.value } : failedFetch(describeViolations(read.violations));
 }
 

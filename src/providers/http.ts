@@ -3,8 +3,9 @@
  * floats; each metric is found by its own name, or by a path of names and list positions: `pnl.net`, `sides.0.trades`.
  */
 import { isLosslessNumber, parse } from 'lossless-json';
+import { METRICS, type Metric } from '../core/report.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
-import { METRICS, type Metric, type PerMetric } from './figures.ts';
+import type { PerMetric } from './figures.ts';
 import type { FetchMetrics } from './provider.ts';
 import { type Endpoint, get, isSuccess, shownUrl } from './request.ts';
 import { renderUrl } from './urlTemplate.ts';

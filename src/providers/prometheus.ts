@@ -3,11 +3,13 @@
  * https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
 import { z } from 'zod';
+import type { Fetched } from '../core/fetched.ts';
+import { METRICS, type Metric } from '../core/report.ts';
 import { withDeadline } from './deadline.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
-import { METRICS, type Metric, type PerMetric, UNDEFINED_AT_FIRST } from './figures.ts';
+import { type PerMetric, UNDEFINED_AT_FIRST } from './figures.ts';
 import { type QueryTemplate, renderQuery } from './promql.ts';
-import type { Fetched, FetchMetrics, MetricsTarget } from './provider.ts';
+import type { FetchMetrics, MetricsTarget } from './provider.ts';
 import { type Endpoint, get, type HttpAnswer, isSuccess, longestMs, shownUrl } from './request.ts';
 import { renderUrl } from './urlTemplate.ts';
 import { valuesOf } from './variables.ts';

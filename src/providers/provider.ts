@@ -3,7 +3,7 @@
  * otherwise report. A provider keeps nothing between two fetches; what it cannot have is an answer in words.
  */
 import type { Side } from '../core/capital.ts';
-import type { MetricsReport } from '../core/metrics.ts';
+import type { Fetched } from '../core/fetched.ts';
 
 /** The side of a deployment whose metrics are wanted. */
 export interface MetricsTarget {
@@ -14,12 +14,6 @@ export interface MetricsTarget {
   /** When the deployment started, epoch milliseconds. */
   readonly since: number;
 }
-
-/** The metrics of a side, checked against the bounds of a report, or why they could not be had. */
-export type Fetched =
-  | { readonly ok: true; readonly report: MetricsReport }
-  /** Words for an operator, without secrets: they name the provider, the metric if it is one, and what was wrong. */
-  | { readonly ok: false; readonly message: string };
 
 /**
  * Asks for the metrics of a side. It never rejects, and it ends within the provider's timeout and retries, or as soon as

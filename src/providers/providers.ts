@@ -12,7 +12,7 @@ import { fromPrometheus } from './prometheus.ts';
 import type { MetricsProvider } from './provider.ts';
 import { createRedactor } from './secrets.ts';
 
-export type { Fetched, MetricsProvider, MetricsTarget } from './provider.ts';
+export type { MetricsProvider, MetricsTarget } from './provider.ts';
 
 /** By name. */
 export type Providers = ReadonlyMap<string, MetricsProvider>;

@@ -152,7 +152,8 @@ describe('feeds with a cursor', () => {
     const feed = serin.follow(EVENTS, { after });
     const ids = await Promise.all(
       Array.from({ length: 12 }, async () => {
-        const id = await running(serin);
+        // No check comes in between, however busy the machine is.
+        const id = await running(serin, { config: { ...CALM, checkIntervalSeconds: 3600 } });
         await command(serin, 'pauseDeployment', id);
         await command(serin, 'resumeDeployment', id);
         await command(serin, 'rollbackCanary', id);

@@ -4,12 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import {
-  type Fetched,
-  loadProviders,
-  type MetricsProvider,
-  type MetricsTarget,
-} from '../../src/providers/providers.ts';
+import type { Fetched } from '../../src/core/fetched.ts';
+import { loadProviders, type MetricsProvider, type MetricsTarget } from '../../src/providers/providers.ts';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
 
