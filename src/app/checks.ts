@@ -3,7 +3,6 @@ import { type BySide, SIDES } from '../core/capital.ts';
 import { nextCheckAt } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
 import { type Fetched, fetchFailure, withFetched } from '../core/fetched.ts';
-
 import { type Claim, holdsClaim, releaseClaim } from '../store/claims.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
