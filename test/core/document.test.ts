@@ -1,0 +1,120 @@
+/** A deployment as a document: a round trip loses nothing, in any life, and every decision in it can be made again. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decimal } from '../../src/core/decimal.ts';
+import { fromDocument, type Sample, toDocument } from '../../src/core/document.ts';
+import { replay } from '../../src/core/evolve.ts';
+import { recompute } from '../../src/core/settle.ts';
+import { born, lives } from '../harness/life.ts';
+import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
+
+/** The deployment and what is known of it, with a sample for every check that took one. */
+function archiveOf(trial: Trial) {
+  const { state, metrics, breaches, log: events } = trial;
+  const samples = events.flatMap((event): Sample[] =>
+    event.type === 'CANARY_METRICS_UPDATED'
+      ? [{ check: event.check, at: event.at, decision: event.decision, metrics }]
+      : [],
+  );
+  return { state, metrics, breaches, samples, events };
+}
+
+const trip = (trial: Trial) => fromDocument(JSON.parse(JSON.stringify(toDocument(archiveOf(trial)))));
+
+/** A random life, led to wherever its commands lead. */
+const led = lives({ maxCommands: 30 }).map(({ setup, commands }) => {
+  const { model, real } = born(setup);
+  fc.modelRun(() => ({ model, real }), commands);
+  return real;
+});
+
+test('a round trip through JSON loses nothing, whatever the deployment has been through', () => {
+  fc.assert(
+    fc.property(led, (trial) => {
+      const read = trip(trial);
+      expect(read).toEqual({ ok: true, value: archiveOf(trial) });
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('every decision of a random life is made again from its own record', () => {
+  let decisions = 0;
+  fc.assert(
+    fc.property(led, (trial) => {
+      // As it stands in the document, not as it stood in memory.
+      const read = trip(trial);
+      if (!read.ok) throw new Error('the document cannot be read');
+      for (const event of read.value.events) {
+        if (event.type !== 'DECISION_MADE') continue;
+        const { record } = event;
+        const again = recompute(record, trial.state);
+        expect(again.decision).toBe(record.decision);
+        expect(again.comparison).toEqual(record.comparison);
+        decisions += 1;
+      }
+    }),
+    { numRuns: 60 },
+  );
+  expect(decisions).toBeGreaterThan(20);
+});
+
+describe('a decision', () => {
+  const decided = () => {
+    const trial = new Trial({ guardrails: NO_GUARDRAILS, onInconclusive: 'ROLLBACK' });
+    trial.earn(100, 900);
+    return trial;
+  };
+
+  test('carries the capital its returns are on', () => {
+    const trial = decided();
+    trial.checkToEnd();
+    const { returns, capitalUsd, metrics } = trial.decision;
+    expect(metrics.CANARY?.netPnlUsd.div(capitalUsd.CANARY).eq(returns.CANARY)).toBe(true);
+    expect(metrics.STABLE?.netPnlUsd.div(capitalUsd.STABLE).eq(returns.STABLE)).toBe(true);
+  });
+
+  test('that is not what the comparison says is made again as what it was', () => {
+    const undecided = decided();
+    undecided.report('CANARY', { trades: 1 });
+    undecided.checkToEnd();
+    const moved = decided();
+    moved.stableVersionId = 'v1.1';
+    moved.checkToEnd();
+    for (const [trial, compared, decision] of [
+      [undecided, 'CONTINUE', 'ROLLBACK'],
+      [moved, 'PROMOTE', 'MANUAL_REVIEW'],
+    ] as const) {
+      const again = recompute(trial.decision, trial.state);
+      expect([again.comparison.decision, again.decision]).toEqual([compared, decision]);
+    }
+  });
+
+  test('does not come out the same from a record that was changed', () => {
+    const trial = decided();
+    trial.checkToEnd();
+    const { decision } = trial;
+    const worse = { ...decision, returns: { ...decision.returns, CANARY: decimal('-0.5') } };
+    expect(recompute(worse, trial.state).decision).toBe('ROLLBACK');
+    expect(recompute(decision, trial.state).decision).toBe('PROMOTE');
+  });
+});
+
+test('a document of nothing, or of something else, is refused', () => {
+  for (const document of [undefined, null, 5, 'text', [], {}, { format: 'serin/deployment' }]) {
+    const read = fromDocument(document);
+    expect(read.ok).toBe(false);
+    if (!read.ok) expect(read.violations.every(({ path }) => path[0] === 'document')).toBe(true);
+  }
+});
+
+test('the events of a document are what its deployment is', () => {
+  const trial = new Trial();
+  trial.order('PROMOTE');
+  const document = toDocument(archiveOf(trial));
+  const read = fromDocument({ ...document, deployment: { ...document.deployment, status: 'ROLLED_BACK' } });
+  expect(read).toMatchObject({ ok: false, violations: [{ path: ['document', 'deployment', 'status'] }] });
+  const whole = fromDocument(document);
+  if (!whole.ok) throw new Error('the document cannot be read');
+  expect(replay(whole.value.events)).toEqual(trial.state);
+});
