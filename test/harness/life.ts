@@ -67,7 +67,7 @@ export interface Model {
   stableMoved: boolean;
 }
 
-const TERMINAL = ['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED'];
+export const TERMINAL = ['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED'];
 
 /** What holds after every command, whatever it was. */
 export function expectSound(trial: Trial): void {
