@@ -8,6 +8,7 @@ import { bySide, countCodec, instantCodec, sideMetricsCodec } from './codec.ts';
 import { DECISIONS } from './comparison.ts';
 import { configHash, GUARDRAILS, parseConfig } from './config.ts';
 import { type DeploymentState, observationOf, STATUSES } from './deployment.ts';
+import { boundViolations } from './documentBounds.ts';
 import { type CanaryEvent, eventCodec } from './events.ts';
 import { replay } from './evolve.ts';
 import type { BreachCounts } from './guardrails.ts';
@@ -115,7 +116,10 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
     }
   }
   const archive = { state, metrics, breaches, samples, trades, events };
-  const violations = SIDES.flatMap((side) => brokenTrades(archive, side, path));
+  const violations = [
+    ...boundViolations(archive, path),
+    ...SIDES.flatMap((side) => brokenTrades(archive, side, path)),
+  ];
   return violations.length > 0 ? { ok: false, violations } : { ok: true, value: archive };
 }
 

@@ -118,3 +118,39 @@ test('the events of a document are what its deployment is', () => {
   if (!whole.ok) throw new Error('the document cannot be read');
   expect(replay(whole.value.events)).toEqual(trial.state);
 });
+
+describe('what could not have come through the API', () => {
+  /** A document of a running deployment, changed. */
+  const changed = (change: (document: Changeable) => void) => {
+    const trial = new Trial();
+    trial.earn(5, 5);
+    const document: Changeable = JSON.parse(JSON.stringify(toDocument(archiveOf(trial))));
+    change(document);
+    const read = fromDocument(document);
+    return read.ok ? [] : read.violations.map(({ path }) => path.join('.'));
+  };
+  interface Changeable {
+    deployment: Record<string, string>;
+    metrics: Record<string, Record<string, string | number>>;
+    events: Record<string, string | number>[];
+  }
+
+  test('is named where it stands', () => {
+    const rename = ({ deployment, events: [first] }: Changeable) => {
+      deployment.id = 'no such name';
+      if (first) first.id = 'no such name';
+    };
+    expect(changed(() => {})).toEqual([]);
+    expect(changed(rename)).toEqual(['document.deployment.id']);
+    expect(
+      changed(({ metrics }) => {
+        metrics.CANARY = { ...metrics.CANARY, netPnlUsd: `1${'0'.repeat(40)}`, maxDrawdown: '-1' };
+      }),
+    ).toContain('document.metrics.CANARY.netPnlUsd');
+    expect(
+      changed(({ metrics }) => {
+        metrics.STABLE = { ...metrics.STABLE, maxDrawdown: '-1' };
+      }),
+    ).toEqual(['document.metrics.STABLE.maxDrawdown']);
+  });
+});
