@@ -2,9 +2,10 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
@@ -22,13 +23,21 @@ beforeAll(async () => {
     cwd: root,
   });
   await cp(join(root, 'package.json'), join(installed, 'package.json'));
-  await mkdir(join(consumer, 'node_modules/@types'));
-  for (const name of ['decimal.js', 'zod', '@types/node', 'undici-types']) {
-    await symlink(join(root, 'node_modules', name), join(consumer, 'node_modules', name));
+  for (const name of [...(await dependencies()), '@types/node', 'undici-types']) {
+    const link = join(consumer, 'node_modules', name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(root, 'node_modules', name), link);
   }
   await writeFile(join(consumer, 'package.json'), '{ "type": "module" }');
 }, PATIENCE_MS);
 afterAll(() => rm(consumer, { recursive: true, force: true }));
+
+/** What an installation would bring along. */
+async function dependencies(): Promise<string[]> {
+  const manifest = z.object({ dependencies: z.record(z.string(), z.string()) });
+  const text = await readFile(join(root, 'package.json'), 'utf8');
+  return Object.keys(manifest.parse(JSON.parse(text)).dependencies);
+}
 
 async function blocks(language: string): Promise<string[]> {
   const page = await readFile(join(root, 'docs/embedding.md'), 'utf8');
