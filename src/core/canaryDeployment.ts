@@ -49,6 +49,8 @@ export class CanaryDeployment {
   #metrics: MetricsBySide = NO_METRICS;
   #breaches: BreachCounts = NO_BREACHES;
   readonly #samples: Sample[] = [];
+  /** Of sides that came in a document and are measured by their trades. */
+  readonly #trades: Archive['trades'] = { CANARY: null, STABLE: null };
   readonly #log: CanaryEvent[] = [];
 
   readonly #embedding: Embedding;
@@ -71,11 +73,12 @@ export class CanaryDeployment {
     this.#announcer = new Announcer(embedding);
     this.#monitoring = embedding.monitor ?? true;
     if ('events' in deployment) {
-      const { state, metrics, breaches, samples, events } = deployment;
+      const { state, metrics, breaches, samples, trades, events } = deployment;
       this.#state = state;
       this.#metrics = metrics;
       this.#breaches = breaches;
       this.#samples.push(...samples);
+      this.#trades = trades;
       this.#log.push(...events);
       this.#latest = events.at(-1)?.at ?? 0;
       this.#nextCheckAt = nextCheckAt(state, this.#now());
@@ -110,6 +113,7 @@ export class CanaryDeployment {
       metrics: this.#metrics,
       breaches: this.#breaches,
       samples: this.#samples,
+      trades: this.#trades,
       events: this.#log,
     });
   }
@@ -270,6 +274,10 @@ export class CanaryDeployment {
 
   #report(side: Side, given: GivenReport): CanaryResult {
     if (!isWatched(this.#state)) return this.#refused(notWatched(this.#state));
+    if (this.#trades[side]) {
+      const message = `The ${side.toLowerCase()} side is measured by its trades, which only the server takes`;
+      return this.#refused(refusal('INVALID_INPUT', message));
+    }
     const read = readReport(given);
     if (!read.ok) {
       const path = read.violations[0]?.path ?? [];

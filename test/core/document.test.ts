@@ -16,7 +16,7 @@ function archiveOf(trial: Trial) {
       ? [{ check: event.check, at: event.at, decision: event.decision, metrics }]
       : [],
   );
-  return { state, metrics, breaches, samples, events };
+  return { state, metrics, breaches, samples, trades: { CANARY: null, STABLE: null }, events };
 }
 
 const trip = (trial: Trial) => fromDocument(JSON.parse(JSON.stringify(toDocument(archiveOf(trial)))));
