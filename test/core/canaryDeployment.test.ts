@@ -152,6 +152,18 @@ describe('the contract', () => {
     expect(act(deployed().canary.rollbackCanary())).toBe('true ROLLED_BACK');
   });
 
+  test('waits for a second person where the configuration asks for one', () => {
+    const { canary } = deployed({ requireApproval: true });
+    const asked = canary.promoteCanary({ actor: 'ada' });
+    expect(asked).toMatchObject({ success: true, decision: 'CONTINUE', deployment: { status: 'RUNNING' } });
+    expect(asked.message).toContain('somebody else approves');
+    expect(canary.promoteCanary({ actor: 'ada' }).success).toBe(false);
+    expect(canary.promoteCanary({ actor: 'bob' })).toMatchObject({
+      decision: 'PROMOTE',
+      deployment: { status: 'PROMOTED' },
+    });
+  });
+
   test('refuses what it cannot do, and nothing changes', () => {
     const { canary } = deployed();
     const { revision } = canary.getStatus();
