@@ -5,6 +5,7 @@ import { fanout } from './parts/fanout.ts';
 import { mutation } from './parts/mutation.ts';
 import { reports } from './parts/reports.ts';
 import { status } from './parts/status.ts';
+import { trades } from './parts/trades.ts';
 import { typename } from './parts/typename.ts';
 
 export interface Options {
@@ -21,4 +22,5 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   mutation,
   reports,
   fanout,
+  trades,
 };

@@ -206,7 +206,8 @@ export const trades = pgTable(
       columns: [table.deploymentId, table.side],
       foreignColumns: [tradeBooks.deploymentId, tradeBooks.side],
     }).onDelete('cascade'),
-    index('trades_time').on(table.deploymentId, table.side, table.at, table.id),
+    // Without the id: before the first statistics PostgreSQL would take it for lookups by id, and read a whole side.
+    index('trades_time').on(table.deploymentId, table.side, table.at),
     check('trades_kind', sql`(${table.error} is null) = (${table.pnlUsd} is not null)`),
     check('trades_capital', sql`${table.capitalUsd} > 0`),
   ],
