@@ -94,19 +94,38 @@ export function createGraphQLServer(parts: GraphQLParts) {
       readBodies(door.limits.bodyBytes),
       boundOperations(door.limits, door.introspection),
       boundKeys(door.limits.keyRate),
-      explainValidation(log),
+      presentErrors(log),
       observeOperations({ log, metrics, tracing }),
       ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),
     ],
   });
 }
 
-/** Errors of validation pass by the masking: they are explained here. */
-function explainValidation(log: Logger): Plugin {
+/**
+ * Errors as the caller sees them, for the plugins that follow. Yoga masks only after its plugins, and errors of
+ * validation pass by its masking.
+ */
+function presentErrors(log: Logger): Plugin {
+  const present = (errors: readonly unknown[]) => errors.map((error) => presentError(error, log));
   return {
     onValidate() {
       return ({ result, setResult }) => {
-        if (result.length > 0) setResult(result.map((error: unknown) => presentError(error, log)));
+        if (result.length > 0) setResult(present(result));
+      };
+    },
+    onExecute() {
+      return {
+        onExecuteDone: (payload) =>
+          handleStreamOrSingleExecutionResult(payload, ({ result, setResult }) => {
+            if (result.errors) setResult({ ...result, errors: present(result.errors) });
+          }),
+      };
+    },
+    onSubscribe() {
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if ('errors' in result && result.errors) setResult({ ...result, errors: present(result.errors) });
+        },
       };
     },
   };
