@@ -1,7 +1,10 @@
 /** The parts of the benchmark by name; each answers its rows. */
 import type { Row } from './harness/measure.ts';
-
+import { checks } from './parts/checks.ts';
 import { fanout } from './parts/fanout.ts';
+import { growth } from './parts/growth.ts';
+import { idle } from './parts/idle.ts';
+import { latency } from './parts/latency.ts';
 import { mutation } from './parts/mutation.ts';
 import { reports } from './parts/reports.ts';
 import { status } from './parts/status.ts';
@@ -23,4 +26,8 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   reports,
   fanout,
   trades,
+  latency,
+  checks,
+  growth,
+  idle,
 };

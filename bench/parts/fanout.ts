@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, startChild } from '../harness/child.ts';
-import { judge, type Round, type Row } from '../harness/measure.ts';
+import { judge, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { ask, openStage } from '../harness/stage.ts';
 import type { Connect } from '../harness/subscribers.ts';
@@ -32,82 +32,100 @@ async function fanoutTo(subscribers: number, rounds: number): Promise<Row[]> {
   const stage = await openStage();
   const raw = await startChild('peers/rawBroadcast.ts', MESSAGE);
   const each = await startChild('peers/graphqlWs.ts', stage.databaseUrl);
+  const audiences: Audience[] = [];
+  const gather = async (url: string, id: string | null, trigger: () => Promise<void>) => {
+    const audience = await gatherAudience(followers(url, id, subscribers), trigger);
+    audiences.push(audience);
+    return audience;
+  };
   try {
     const { url } = await stage.node();
-    const [id = ''] = await seedRunning(url, 1);
-    const subscribe = JSON.stringify({
-      id: '1',
-      type: 'subscribe',
-      payload: { query: QUERY, variables: { id } },
-    });
-    let paused = false;
-    const change = async () => {
-      const name = paused ? 'resume' : 'pause';
-      paused = !paused;
-      await ask(url, `mutation($id: ID!) { ${name}Deployment(input: { deploymentId: $id }) { success } }`, {
-        id,
-      });
-    };
-    const broadcast = async () => {
+    // Two deployments, so that the peer has nothing to do while we are measured, and we while it is.
+    const [own = '', peers = ''] = await seedRunning(url, 2);
+    const ours = await gather(url, own, changesOf(url, own));
+    const bare = await gather(raw.ready, null, async () => {
       await (await fetch(raw.ready, { method: 'POST', body: '{}' })).text();
-    };
-    const followers = (address: string, hello: string | null): Connect => ({
-      url: address.replace('http', 'ws') + (hello === null ? '' : '/graphql'),
-      count: subscribers,
-      subscribe: hello,
     });
-    const ours = await measure(followers(url, subscribe), change, rounds);
-    const bare = await measure(followers(raw.ready, null), broadcast, rounds);
-    const peers = await measure(followers(each.ready, subscribe), change, rounds);
-    const pairs = (theirs: readonly number[]): Round[] =>
-      ours.map((rate, round) => ({ ours: rate, theirs: theirs[round] ?? Number.NaN }));
+    const peer = await gather(each.ready, peers, changesOf(url, peers));
+    const measured: { ours: number; bare: number; peer: number }[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      measured.push({ ours: await ours.rate(), bare: await bare.rate(), peer: await peer.rate() });
+    }
     const work = `one event to ${subscribers.toLocaleString('en-US')} WebSocket subscribers`;
     const subject = { part: 'fanout', work, unit: 'deliveries/s' };
+    const against = (theirs: 'bare' | 'peer') =>
+      measured.map((round) => ({ ours: round.ours, theirs: round[theirs] }));
     return [
       judge(
         { ...subject, against: 'raw ws broadcast of as many bytes', bound: { atLeast: 0.6 } },
-        pairs(bare),
+        against('bare'),
       ),
       judge(
         { ...subject, against: 'graphql-ws executing for each subscriber', bound: { atLeast: 5 } },
-        pairs(peers),
+        against('peer'),
       ),
     ];
   } finally {
+    for (const audience of audiences) await audience.leave();
     await each.stop();
     await raw.stop();
     await stage.close();
   }
 }
 
-/** Deliveries a second, from the first trigger to the last delivery, round by round. */
-async function measure(connect: Connect, trigger: () => Promise<void>, rounds: number): Promise<number[]> {
+/** Subscribers of a deployment, or sockets that only listen. */
+function followers(url: string, id: string | null, count: number): Connect {
+  const address = url.replace('http', 'ws');
+  if (id === null) return { url: address, count, subscribe: null };
+  const payload = { query: QUERY, variables: { id } };
+  return {
+    url: `${address}/graphql`,
+    count,
+    subscribe: JSON.stringify({ id: '1', type: 'subscribe', payload }),
+  };
+}
+
+/** Pauses and resumes a deployment in turn. */
+function changesOf(url: string, id: string): () => Promise<void> {
+  let paused = false;
+  return async () => {
+    const name = paused ? 'resume' : 'pause';
+    paused = !paused;
+    const query = `mutation($id: ID!) { ${name}Deployment(input: { deploymentId: $id }) { success } }`;
+    await ask(url, query, { id });
+  };
+}
+
+interface Audience {
+  /** Deliveries a second, from the first trigger to the last delivery. */
+  rate(): Promise<number>;
+  leave(): Promise<void>;
+}
+
+/** Subscriptions are not acknowledged: the audience is there when an event has reached all of it. */
+async function gatherAudience(connect: Connect, trigger: () => Promise<void>): Promise<Audience> {
   const clients = await startChild('harness/subscribers.ts');
-  try {
-    await answerOf(clients, connect);
-    await begun(clients, connect.count, trigger);
-    const rates: number[] = [];
-    let expected = connect.count;
-    for (let round = 0; round < rounds; round += 1) {
-      expected += connect.count * EVENTS;
+  await answerOf(clients, connect);
+  await sleep(3000);
+  let expected = connect.count;
+  const first = answerOf(clients, { deliveries: expected });
+  await trigger();
+  const late = sleep(60_000, 'late', { ref: false });
+  if ((await Promise.race([first, late])) === 'late') {
+    await clients.stop();
+    throw new Error(`an event did not reach all ${connect.count}`);
+  }
+  return {
+    async rate() {
+      const deliveries = connect.count * EVENTS;
+      expected += deliveries;
       const began = performance.timeOrigin + performance.now();
       const all = answerOf(clients, { deliveries: expected });
       for (let event = 0; event < EVENTS; event += 1) await trigger();
-      rates.push((connect.count * EVENTS) / (((await all) - began) / 1000));
-    }
-    return rates;
-  } finally {
-    await clients.stop();
-  }
-}
-
-/** Subscriptions are not acknowledged: all have begun when an event has reached all. */
-async function begun(clients: Child, count: number, trigger: () => Promise<void>): Promise<void> {
-  await sleep(3000);
-  const all = answerOf(clients, { deliveries: count });
-  await trigger();
-  const late = sleep(60_000, 'late', { ref: false });
-  if ((await Promise.race([all, late])) === 'late') throw new Error(`an event did not reach all ${count}`);
+      return deliveries / (((await all) - began) / 1000);
+    },
+    leave: () => clients.stop(),
+  };
 }
 
 async function answerOf(clients: Child, order: object): Promise<number> {

@@ -1,0 +1,92 @@
+/** Observation checks: how fast the loop works off what is due, with one node and with four. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { growDeployments } from '../harness/grow.ts';
+import { judge, type Round, type Row } from '../harness/measure.ts';
+import { seedRunning } from '../harness/seed.ts';
+import { openStage, type Stage } from '../harness/stage.ts';
+import type { Options } from '../parts.ts';
+
+export async function checks({ rounds, seconds, full }: Options): Promise<Row[]> {
+  const deployments = full ? 100_000 : 20_000;
+  const stage = await openStage();
+  try {
+    const first = await stage.node();
+    const [pattern = ''] = await seedRunning(first.url, 1);
+    await first.stop();
+    await growDeployments(stage.sql, pattern, deployments);
+    const bySql: number[] = [];
+    const byOne: number[] = [];
+    const byFour: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      bySql.push(await claimAndUpdate(stage, seconds));
+      byOne.push(await checksBy(1, stage, seconds));
+      byFour.push(await checksBy(4, stage, seconds));
+    }
+    const pairs = (ours: readonly number[], theirs: readonly number[]): Round[] =>
+      ours.map((rate, round) => ({ ours: rate, theirs: theirs[round] ?? Number.NaN }));
+    const live = `${deployments.toLocaleString('en-US')} live deployments`;
+    const subject = { part: 'checks', unit: 'checks/s' };
+    const sql = 'claim and update alone in SQL';
+    return [
+      judge(
+        { ...subject, work: `checks, 1 node, ${live}`, against: sql, bound: { atLeast: 0.5 } },
+        pairs(byOne, bySql),
+      ),
+      judge(
+        { ...subject, work: `checks, 4 nodes, ${live}`, against: '1 node', bound: { atLeast: 1 } },
+        pairs(byFour, byOne),
+      ),
+    ];
+  } finally {
+    await stage.close();
+  }
+}
+
+const makeDue = (stage: Stage) =>
+  stage.sql`update deployments set next_check_at = serin_now() - interval '1 second', lease_until = null, lease_token = null
+    where next_check_at is not null`;
+
+async function checksDone(stage: Stage): Promise<number> {
+  const [row] = await stage.sql<{ count: number }[]>`select count(*)::float8 as count from samples`;
+  return row?.count ?? 0;
+}
+
+/** Checks a second by so many nodes, counted by the samples on disk. */
+async function checksBy(count: number, stage: Stage, seconds: number): Promise<number> {
+  const nodes = await Promise.all(Array.from({ length: count }, () => stage.node()));
+  await sleep(500);
+  await makeDue(stage);
+  const before = await checksDone(stage);
+  const began = performance.now();
+  await sleep(seconds * 1000);
+  const done = (await checksDone(stage)) - before;
+  const rate = done / ((performance.now() - began) / 1000);
+  await Promise.all(nodes.map((node) => node.stop()));
+  return rate;
+}
+
+/** The same claims in batches of 16, and an update of each claimed row, by four connections of a client. */
+async function claimAndUpdate(stage: Stage, seconds: number): Promise<number> {
+  await makeDue(stage);
+  const began = performance.now();
+  let done = 0;
+  const worker = async () => {
+    while (performance.now() - began < seconds * 1000) {
+      const claimed = await stage.sql<{ id: string }[]>`
+        update deployments set lease_until = clock_timestamp() + interval '30 seconds', lease_token = 'peer'
+        where id in (select id from deployments
+          where next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
+          order by next_check_at limit 16 for update skip locked)
+        returning id`;
+      if (claimed.length === 0) await makeDue(stage);
+      for (const { id } of claimed) {
+        await stage.sql`
+          update deployments set lease_until = null, lease_token = null, event_count = event_count + 1,
+            next_check_at = serin_now() + interval '1 day', detail = detail where id = ${id}`;
+        done += 1;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  return done / ((performance.now() - began) / 1000);
+}

@@ -1,0 +1,147 @@
+/**
+ * The hot queries stay on their indexes when the tables are large, and an operation sends as many statements for many
+ * rows as for one.
+ */
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import { graphql } from 'graphql';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { growDeployments, growEvents } from '../../bench/harness/grow.ts';
+import { createAccess } from '../../src/access/access.ts';
+import { trusted } from '../../src/access/actor.ts';
+import type { App } from '../../src/app/app.ts';
+import { createReports } from '../../src/app/reports.ts';
+import { createFeed } from '../../src/feed/feed.ts';
+import { startTail } from '../../src/feed/tail.ts';
+import { createLoaders } from '../../src/graphql/loaders.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { createSimulator } from '../../src/simulation/simulator.ts';
+import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
+import { claimDue } from '../../src/store/claims.ts';
+import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments.ts';
+import { createDoorbell } from '../../src/store/doorbell.ts';
+import { LOG_START, readDeploymentEvents, readLog } from '../../src/store/log.ts';
+import { CALM, report, running } from '../harness/deployment.ts';
+import { OPEN, startTestSerin, type TestSerin } from '../harness/serin.ts';
+
+const GROWN = 5000;
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin({ timeScale: 1 });
+  const pattern = await running(serin, { config: { ...CALM, checkIntervalSeconds: 3600 } });
+  await report(serin, 'Canary', pattern, { pnlUsd: '12.5', trades: 9 });
+  await report(serin, 'Stable', pattern, { pnlUsd: '100', trades: 90 });
+  await growDeployments(serin.database.sql, pattern, GROWN);
+  await growEvents(serin.database.sql, GROWN, 4 * GROWN);
+}, 120_000);
+afterAll(() => serin.stop());
+
+interface Statement {
+  readonly text: string;
+  readonly parameters: unknown[];
+}
+
+/** A database that writes down what it is asked. */
+function listening(): { db: PostgresJsDatabase; statements: Statement[] } {
+  const statements: Statement[] = [];
+  const logger = {
+    logQuery: (text: string, parameters: unknown[]) => void statements.push({ text, parameters }),
+  };
+  return { db: drizzle(serin.database.sql, { logger }), statements };
+}
+
+/** The tables that a piece of work reads from end to end. */
+async function scanned(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
+  const { db, statements } = listening();
+  await work(db);
+  expect(statements.length).toBeGreaterThan(0);
+  const tables: string[] = [];
+  for (const { text, parameters } of statements) {
+    const plain = parameters.map((value) => (value instanceof Date ? value.toISOString() : value));
+    const plan = await serin.database.sql.unsafe(
+      `explain ${text}`,
+      plain.map((value) => (Array.isArray(value) ? value.map(String) : String(value))),
+    );
+    for (const row of plan) {
+      const table = /Seq Scan on (\w+)/.exec(String(row['QUERY PLAN']))?.[1];
+      // The clock is one row.
+      if (table && table !== 'clock') tables.push(table);
+    }
+  }
+  return tables;
+}
+
+const order = { by: 'CREATED_AT', descending: true } as const;
+const page = { order, limit: 21, fromEnd: false };
+const beyond = { at: Date.now(), id: 'grown-7' };
+
+describe('no table is read from end to end for', () => {
+  test.each<[string, (db: PostgresJsDatabase) => Promise<unknown>]>([
+    ['a deployment by id', (db) => findDeployment(db, 'grown-7')],
+    ['several by id', (db) => findDeployments(db, ['grown-7', 'grown-8'])],
+    ['the newest deployments', (db) => pageDeployments(db, { ...page, filter: {} })],
+    ['the next page', (db) => pageDeployments(db, { ...page, filter: {}, after: beyond })],
+    ['a page of one status', (db) => pageDeployments(db, { ...page, filter: { statuses: ['RUNNING'] } })],
+    ['a page of a strategy', (db) => pageDeployments(db, { ...page, filter: { strategyId: 'grown-7' } })],
+    ['the claim of what is due', (db) => claimDue(db, { limit: 16, leaseSeconds: 30, token: 'test' })],
+    ['the events of a deployment', (db) => readDeploymentEvents(db, 'grown-7', { limit: 20 })],
+    ['the log from a cursor', (db) => readLog(db, LOG_START, 100)],
+    ['the log of a strategy', (db) => readLog(db, LOG_START, 100, { strategyId: 'grown-7' })],
+    ['the log of a deployment', (db) => readLog(db, LOG_START, 100, { deploymentId: 'grown-7' })],
+  ])('%s', async (_name, work) => {
+    expect(await scanned(work)).toEqual([]);
+  });
+});
+
+describe('the number of statements does not grow with the number of rows:', () => {
+  /** Statements that a document sends, asked through the schema. */
+  async function statementsOf(source: string): Promise<number> {
+    const { db, statements } = listening();
+    const log = pino({ level: 'silent' });
+    const doorbell = createDoorbell(serin.database.sql);
+    const simulator = createSimulator(log);
+    const policyWarnings = createPolicyWarnings(simulator, log);
+    const app: App = { db, doorbell, providerNames: new Set(), simulator, policyWarnings, log };
+    const access = createAccess(db, log, OPEN);
+    const tail = await startTail(db, doorbell, log);
+    const feed = createFeed(db, tail, log);
+    const actor = trusted('test');
+    await tail.stop();
+    statements.length = 0;
+    const contextValue = {
+      access,
+      app,
+      feed,
+      reports: createReports(app),
+      actor,
+      loaders: createLoaders(db, actor),
+      place: { at: null },
+    };
+    const { errors } = await graphql({ schema, source, contextValue });
+    expect(errors).toBeUndefined();
+    feed.stop();
+    access.stop();
+    return statements.length;
+  }
+
+  const list = (first: number) => `{ deployments(first: ${first}) { nodes {
+    id status comparison { decision } canaryMetrics { errorRate } strategy { stableVersionId } } } }`;
+  const log = (first: number) => `{ events(first: ${first}) { edges { node {
+    type deployment { id status strategy { id } } } } } }`;
+
+  test.each([
+    ['a list with strategies', list],
+    ['events with their deployments', log],
+  ])('%s', async (_name, document) => {
+    const one = await statementsOf(document(1));
+    expect(await statementsOf(document(100))).toBe(one);
+    expect(one).toBeLessThanOrEqual(4);
+  });
+
+  test('a status is one statement', async () => {
+    const status =
+      '{ deployment(id: "grown-7") { id status comparison { decision } canaryMetrics { errorRate } } }';
+    expect(await statementsOf(status)).toBe(1);
+  });
+});
