@@ -50,7 +50,7 @@ const TRIALS: readonly Trial[] = [
     deploymentId: 'dep_churning',
     stable: FAST,
     canary: { id: 'ma-20-reentering', window: 20, reentersDaily: true },
-    config: { ...CALM, observationPeriodMinutes: 50 },
+    config: { ...CALM, observationPeriodMinutes: 40, onInconclusive: 'ROLLBACK' },
   },
 ];
 

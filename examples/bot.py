@@ -19,7 +19,7 @@ import urllib.request
 
 URL = os.environ.get("SERIN_URL", "http://127.0.0.1:4000/graphql")
 PRICES = pathlib.Path(__file__).parent.parent / "data" / "sp500-2000.csv"
-COST = 0.0003  # of what is bought or sold: three basis points
+COST = 0.0005  # of what is bought or sold: five basis points
 LAST_CAUSES = {"PROMOTE", "ROLLBACK", "CANCEL", "FAIL"}  # an allocation for one of these ends the trial
 
 

@@ -24,8 +24,8 @@ export interface Figures {
   readonly avgTradeSizeUsd: string;
 }
 
-/** What a trade costs: three basis points of what is bought or sold. */
-const COST = 0.0003;
+/** What a trade costs: five basis points of what is bought or sold. */
+const COST = 0.0005;
 const TRADING_DAYS = 252;
 
 export class MovingAverageTrader {
