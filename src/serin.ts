@@ -22,6 +22,8 @@ import { hasApiKeys } from './store/apiKeys.ts';
 import { migrateDatabase, openDatabase, readClock, setClockRate } from './store/database.ts';
 import { createDoorbell } from './store/doorbell.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
+import { startDeliverer } from './webhooks/deliverer.ts';
+import { createTargets } from './webhooks/targets.ts';
 
 export interface Serin {
   /** Where it listens: `http://HOST:PORT`. */
@@ -65,7 +67,9 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const simulator = createSimulator(log);
     stops.push(() => simulator.stop());
     const policyWarnings = createPolicyWarnings(simulator, log);
-    const app: App = { db, doorbell, providerNames, log, simulator, policyWarnings };
+    const targets = createTargets(environment.webhookNetworks);
+    const refuseTarget = targets.refuse;
+    const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
     const tail = await startTail(db, doorbell, log);
     stops.push(() => tail.stop());
     const feed = createFeed(db, tail, log);
@@ -74,6 +78,8 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
     stops.push(() => loop.stop());
+    const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
+    stops.push(() => deliverer.stop());
     const { door, host, production } = environment;
     const access = createAccess(db, log, environment.access);
     stops.push(async () => access.stop());

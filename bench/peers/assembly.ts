@@ -15,7 +15,9 @@ export async function assemble(url: string) {
   const doorbell = createDoorbell(client);
   const simulator = createSimulator(log);
   const policyWarnings = createPolicyWarnings(simulator, log);
-  const app: App = { db, doorbell, providerNames: new Set(), log, simulator, policyWarnings };
+  const refuseTarget = async () => null;
+  const providerNames = new Set<string>();
+  const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });
   return { access, app, feed, log };

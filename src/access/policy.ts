@@ -35,6 +35,8 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Query.viewer': read('NONE'),
   'Query.apiKeys': administer('LIST'),
   'Query.auditRecords': administer('LIST'),
+  'Query.webhookDeliveries': administer('LIST'),
+  'Query.webhooks': administer('LIST'),
 
   'Mutation.acknowledgeAllocation': report,
   'Mutation.recordTrades': report,
@@ -56,6 +58,11 @@ export const POLICY: Readonly<Record<string, Rule>> = {
   'Mutation.importDeployment': administer('TARGET'),
   'Mutation.createApiKey': administer('NONE'),
   'Mutation.revokeApiKey': administer('NONE'),
+
+  'Mutation.createWebhook': administer('TARGET'),
+  'Mutation.deleteWebhook': administer('TARGET'),
+  'Mutation.redeliver': administer('TARGET'),
+  'Mutation.updateWebhook': administer('TARGET'),
 
   'Subscription.deploymentUpdated': read('TARGET'),
   'Subscription.decisionMade': read('LIST'),

@@ -15,5 +15,7 @@ export interface App {
   /** Simulations, in a thread of their own. */
   readonly simulator: Simulator;
   readonly policyWarnings: PolicyWarnings;
+  /** Why a webhook may not be sent to a URL, in words that follow the field's name; null when it may. */
+  readonly refuseTarget: (url: string) => Promise<string | null>;
   readonly log: Logger;
 }

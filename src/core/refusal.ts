@@ -9,6 +9,7 @@ export const REFUSAL_CODES = [
   'REVISION_CONFLICT',
   'IDEMPOTENCY_KEY_REUSED',
   'ALREADY_EXISTS',
+  'LIMIT_REACHED',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

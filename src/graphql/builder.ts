@@ -9,12 +9,14 @@ import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments.ts';
 import type { LogPosition } from '../store/log.ts';
 import type { Strategy } from '../store/strategies.ts';
+import type { DeliveryAttempt } from '../store/webhookDeliveries.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 
 /** Rows asked for in one request are read together, once. */
 export interface Loaders {
   readonly deployment: DataLoader<string, DeploymentView | null>;
   readonly strategy: DataLoader<string, Strategy | null>;
+  readonly attempts: DataLoader<bigint, DeliveryAttempt[]>;
 }
 
 /** Where in the log the delivery under way stands: who shares a feed leaves out what was there before it came. */

@@ -11,7 +11,7 @@ import {
   ImportDeploymentResult,
 } from './results.ts';
 
-const KEY =
+export const KEY =
   'Your name for this request: sent again with the same input it answers as the first time and does nothing twice.';
 const DEPLOYMENT = 'The deployment.';
 const REASON = 'Why, for the record.';

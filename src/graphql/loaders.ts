@@ -4,6 +4,7 @@ import { type Actor, sees } from '../access/actor.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, findDeployments } from '../store/deployments.ts';
 import { findStrategies, type Strategy } from '../store/strategies.ts';
+import { type DeliveryAttempt, findAttempts } from '../store/webhookDeliveries.ts';
 import type { Loaders } from './builder.ts';
 
 /** Loads what this actor sees; the rest is not there. */
@@ -18,6 +19,10 @@ export function createLoaders(db: Queries, actor: Actor): Loaders {
       const strategies = (await findStrategies(db, ids)).filter(({ id }) => sees(actor, id));
       const found = new Map(strategies.map((strategy) => [strategy.id, strategy]));
       return ids.map((id) => found.get(id) ?? null);
+    }),
+    attempts: new DataLoader<bigint, DeliveryAttempt[]>(async (seqs) => {
+      const found = await findAttempts(db, seqs);
+      return seqs.map((seq) => found.filter(({ deliverySeq }) => deliverySeq === seq));
     }),
   };
 }

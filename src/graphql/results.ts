@@ -12,13 +12,14 @@ const ErrorCode = builder.enumType('ErrorCode', {
   description: 'Why a mutation was refused.',
   values: {
     INVALID_INPUT: { description: 'A field breaks a rule; `path` leads to it.' },
-    NOT_FOUND: { description: 'There is no such deployment.' },
+    NOT_FOUND: { description: 'There is no such thing as was asked for.' },
     INVALID_TRANSITION: { description: 'The deployment does not take this command in its status.' },
     STRATEGY_BUSY: { description: 'The strategy has a live deployment on this chain.' },
     STALE_STABLE_VERSION: { description: "The strategy's stable version is another one by now." },
     REVISION_CONFLICT: { description: 'The deployment changed since `expectedRevision`.' },
     IDEMPOTENCY_KEY_REUSED: { description: 'The key was used for another request.' },
     ALREADY_EXISTS: { description: 'The id is taken.' },
+    LIMIT_REACHED: { description: 'There are as many as there may be.' },
   } satisfies Record<(typeof REFUSAL_CODES)[number], { description: string }>,
 });
 

@@ -14,6 +14,8 @@ import './reports.ts';
 import './subscriptions.ts';
 import './trades.ts';
 import './viewer.ts';
+import './webhookMutations.ts';
+import './webhooks.ts';
 
 export const schema = guarded(builder.toSchema());
 

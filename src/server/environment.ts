@@ -1,6 +1,7 @@
 /** The configuration of a process: environment variables, read once, each refused with a sentence that names it. */
 import { z } from 'zod';
 import type { AccessSettings } from '../access/access.ts';
+import { parseNetwork } from '../webhooks/networks.ts';
 import { readAccess } from './accessEnvironment.ts';
 import { BadEnvironment } from './badEnvironment.ts';
 import { readDoor } from './doorEnvironment.ts';
@@ -25,6 +26,8 @@ export interface Environment {
   readonly door: DoorSettings;
   /** The OpenTelemetry collector that gets the traces; null for none. */
   readonly tracesEndpoint: string | null;
+  /** Networks beside the public internet that webhooks may call. */
+  readonly webhookNetworks: readonly string[];
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -36,6 +39,8 @@ const wholeNumber = (max: number) =>
     .regex(/^\d+$/)
     .transform(Number)
     .refine((value) => value <= max);
+
+const listed = (text: string) => text.split(',').map((item) => item.trim());
 
 const VARIABLES = {
   HOST: {
@@ -60,6 +65,10 @@ const VARIABLES = {
   OTEL_EXPORTER_OTLP_ENDPOINT: {
     schema: z.string().refine((text) => /^https?:/.test(text) && URL.canParse(text)),
     rule: 'must be the address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318',
+  },
+  SERIN_WEBHOOKS_ALLOW_PRIVATE: {
+    schema: z.string().refine((text) => listed(text).every((network) => parseNetwork(network) !== null)),
+    rule: 'must be a list of networks or addresses that webhooks may call beside the public internet, such as 10.1.0.0/16,127.0.0.1',
   },
   SERIN_PROVIDERS: { schema: z.string().min(1), rule: 'must name a JSON file of metrics providers' },
 } as const;
@@ -94,6 +103,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     access: readAccess(variables),
     tracesEndpoint: nullable(read('OTEL_EXPORTER_OTLP_ENDPOINT')),
     door: readDoor(variables, production),
+    webhookNetworks: listed(String(read('SERIN_WEBHOOKS_ALLOW_PRIVATE') ?? '')).filter(Boolean),
   };
 }
 

@@ -17,6 +17,8 @@ export interface Metrics {
   countFailedCheck(): void;
   /** A provider was asked for one side. */
   countFetch(provider: string, ok: boolean): void;
+  /** A delivery to a webhook was tried. */
+  countAttempt(outcome: 'delivered' | 'failed'): void;
   /** @param outcome `OK`, or the code of the first error */
   countOperation(type: string, outcome: string, seconds: number): void;
   /** A request that no door saw, by its HTTP status. */
@@ -42,6 +44,9 @@ export function createMetrics({ db, feed }: MetricsParts): Metrics {
   const decisions = count('serin_decisions_total', 'Automatic decisions made by this node.', ['decision']);
   const fetches = count('serin_provider_fetches_total', 'Metrics of one side asked of a provider.', [
     'provider',
+    'outcome',
+  ]);
+  const attempts = count('serin_webhook_attempts_total', 'Tries by this node to deliver to a webhook.', [
     'outcome',
   ]);
   const refused = count('serin_requests_refused_total', 'Requests refused before they reached a door.', [
@@ -85,6 +90,7 @@ export function createMetrics({ db, feed }: MetricsParts): Metrics {
     },
     countFailedCheck: () => failedChecks.inc(),
     countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
+    countAttempt: (outcome) => attempts.inc({ outcome }),
     countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
     countRefused: (status) => refused.inc({ status }),
   };
@@ -123,6 +129,16 @@ function censusGauges(registry: Registry): (census: Census | null) => void {
     labelNames: ['state'],
     registers,
   });
+  const backlog = new Gauge({
+    name: 'serin_webhook_backlog',
+    help: 'Deliveries to webhooks that are not settled: those waiting for their turn or their next try.',
+    registers,
+  });
+  const backlogAge = new Gauge({
+    name: 'serin_webhook_backlog_age_seconds',
+    help: 'How long the oldest delivery that is not settled has waited, in real seconds.',
+    registers,
+  });
   return (census) => {
     up.set(census ? 1 : 0);
     deployments.reset();
@@ -132,5 +148,7 @@ function censusGauges(registry: Registry): (census: Census | null) => void {
     for (const { status, count } of census.deployments) deployments.set({ status }, count);
     for (const { state, count } of census.connections) connections.set({ state }, count);
     lag.set(census.checkLagSeconds);
+    backlog.set(census.webhooks.pending);
+    backlogAge.set(census.webhooks.oldestSeconds);
   };
 }

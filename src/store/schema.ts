@@ -25,10 +25,10 @@ import { LIVE_STATUSES, STATUSES } from '../core/deployment.ts';
 import { METRICS_SOURCES, type MetricsSource } from '../core/metrics.ts';
 
 const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
-const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
 /** The 64-bit id of the transaction that wrote a row; sent as text. */
-const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
+export const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
 
 const list = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '));
 

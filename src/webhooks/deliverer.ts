@@ -1,0 +1,165 @@
+/**
+ * Delivery, as every node does it: takes events over from the log, claims due deliveries webhook by webhook, and tries
+ * them. Nothing is held in memory that the database does not know, so a node may die at any moment: its claims run
+ * out and another tries again, which is why a receiver may see a message twice.
+ */
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import type { Logger } from 'pino';
+import type { Tail } from '../feed/tail.ts';
+import { readDeploymentEvents } from '../store/log.ts';
+import { pruneDeliveries } from '../store/webhookDeliveries.ts';
+import {
+  claimDeliveries,
+  type DeliveryClaim,
+  fanOut,
+  recordAttempt,
+  releaseClaims,
+  webhooksDue,
+} from '../store/webhookQueue.ts';
+import { saveWebhook, signingSecrets } from '../store/webhooks.ts';
+import { backoffMs } from './backoff.ts';
+import { messageOf } from './message.ts';
+import { type Sent, send } from './send.ts';
+import type { Targets } from './targets.ts';
+
+/** Deliveries of one webhook that one node tries at the same time. A dead receiver holds up no more than these. */
+const CONCURRENCY = 8;
+/** Real seconds after which a claim may be taken over; a try takes ten at most. */
+const LEASE_SECONDS = 30;
+/** How long a retry that is due, or a ring that was lost, can go unnoticed. */
+const POLL_MS = 1000;
+/** What comes within so many milliseconds is taken together. */
+const GATHER_MS = 10;
+const HOUSEKEEPING_MS = 600_000;
+/** How long tries under way may take once the node stops; what is cut off is tried by another. */
+const DRAIN_MS = 3000;
+
+export interface Deliverer {
+  /** Lets the tries under way finish and stops. */
+  stop(): Promise<void>;
+}
+
+export interface DelivererParts {
+  readonly db: PostgresJsDatabase;
+  readonly tail: Pick<Tail, 'subscribe'>;
+  readonly targets: Targets;
+  readonly log: Logger;
+  /** Told how each try ended. */
+  readonly onAttempt?: (outcome: 'delivered' | 'failed') => void;
+}
+
+export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }: DelivererParts): Deliverer {
+  const givenUp = new AbortController();
+  setMaxListeners(0, givenUp.signal);
+  let stopped = false;
+  let wake: () => void = () => {};
+  let rung = true;
+  const ring = () => {
+    rung = true;
+    wake();
+  };
+  const unsubscribe = tail.subscribe(ring);
+  /** Tries under way, by webhook. */
+  const underWay = new Map<string, Set<Promise<void>>>();
+  const running = run();
+
+  async function run(): Promise<void> {
+    let housekeptAt = 0;
+    while (!stopped) {
+      rung = false;
+      try {
+        while (await fanOut(db)) if (stopped) return;
+        for (const webhookId of await webhooksDue(db)) await tryDue(webhookId);
+        if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
+          while (await pruneDeliveries(db)) if (stopped) return;
+          housekeptAt = Date.now();
+        }
+        await sleep(POLL_MS);
+        if (!stopped) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      } catch (error) {
+        log.warn({ error }, 'webhooks cannot reach the database; trying again');
+        rung = false;
+        await sleep(POLL_MS);
+      }
+    }
+  }
+
+  function sleep(ms: number): Promise<void> {
+    if (rung || stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Claims what is due of a webhook, as far as its places go, and starts trying. */
+  async function tryDue(webhookId: string): Promise<void> {
+    const tries = underWay.get(webhookId) ?? new Set();
+    const limit = CONCURRENCY - tries.size;
+    if (limit === 0 || stopped) return;
+    const token = randomUUID();
+    const claims = await claimDeliveries(db, webhookId, { limit, leaseSeconds: LEASE_SECONDS, token });
+    if (stopped) return releaseClaims(db, token);
+    for (const claim of claims) {
+      const trying = deliver(claim)
+        .catch((error: unknown) =>
+          log.error({ error, webhookId, deploymentId: claim.deploymentId }, 'a delivery failed'),
+        )
+        .finally(() => {
+          tries.delete(trying);
+          if (tries.size === 0) underWay.delete(webhookId);
+          ring();
+        });
+      underWay.set(webhookId, tries.add(trying));
+    }
+  }
+
+  async function deliver(claim: DeliveryClaim): Promise<void> {
+    const { webhookId, deploymentId, no } = claim;
+    const [entry] = await readDeploymentEvents(db, deploymentId, { afterNo: no - 1, limit: 1 });
+    const secrets = await signingSecrets(db, webhookId);
+    if (secrets.length === 0) return;
+    if (!entry) throw new Error(`there is no event ${no} of ${deploymentId}`);
+    const startedAt = Date.now();
+    const sent = await send(targets.dispatcher, claim.url, messageOf(entry, secrets), givenUp.signal);
+    if (givenUp.signal.aborted && sent.httpStatus === null) return releaseClaims(db, claim.token);
+    await settle(claim, startedAt, sent);
+    onAttempt(sent.error === null ? 'delivered' : 'failed');
+  }
+
+  async function settle(claim: DeliveryClaim, startedAt: number, sent: Sent): Promise<void> {
+    const { httpStatus, error, durationMs, retryAfterSeconds } = sent;
+    const retryAfterMs = backoffMs(claim.tries, retryAfterSeconds);
+    await db.transaction(async (tx) => {
+      const status = await recordAttempt(tx, claim, {
+        startedAt,
+        durationMs,
+        httpStatus,
+        error,
+        retryAfterMs,
+      });
+      if (status !== null && httpStatus === 410) {
+        const disabledReason = 'The receiver answered 410 Gone. Enable the webhook when it is back';
+        await saveWebhook(tx, claim.webhookId, { disabledReason });
+      }
+    });
+  }
+
+  return {
+    async stop() {
+      stopped = true;
+      unsubscribe();
+      ring();
+      await running;
+      const impatient = setTimeout(() => givenUp.abort(), DRAIN_MS);
+      await Promise.all([...underWay.values()].flatMap((tries) => [...tries]));
+      clearTimeout(impatient);
+      await targets.dispatcher.close();
+    },
+  };
+}
