@@ -6,6 +6,7 @@ import { describeViolations } from './core/violation.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail } from './feed/tail.ts';
 import { type LoopWatchers, startLoop } from './monitor/loop.ts';
+import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
 import { createAddresses } from './server/addresses.ts';
 import { BadEnvironment, type Environment } from './server/environment.ts';
@@ -78,6 +79,10 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
     stops.push(() => loop.stop());
+    if (environment.retentionDays !== null) {
+      const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
+      stops.push(() => retention.stop());
+    }
     const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
     stops.push(() => deliverer.stop());
     const { door, host, production } = environment;

@@ -9,7 +9,8 @@ import { beyondScope } from '../access/policy.ts';
 import type { EventType } from '../core/events.ts';
 import { REFUSAL_CODES, type Refusal, refusal } from '../core/refusal.ts';
 import { describeViolations, type Violation } from '../core/violation.ts';
-import type { LogPosition } from '../store/log.ts';
+import { isAfter, LOG_START, type LogPosition } from '../store/log.ts';
+import { holdRetention, isBehindArchive } from '../store/retention.ts';
 import { findDelivery, scheduleAgain } from '../store/webhookDeliveries.ts';
 import {
   deleteWebhook as dropWebhook,
@@ -27,6 +28,12 @@ const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;
 /** How long the old secret signs beside a new one. */
 const ROTATION_HOURS = 24;
+
+const timelineOf = ({ strategyId }: Pick<Webhook, 'strategyId'>) => ({
+  timelineOnly: true,
+  strategyId: strategyId ?? undefined,
+});
+const MISSED = 'Events that it would have to send were archived meanwhile';
 
 export interface WebhookAnswer {
   /** Null when it was done. */
@@ -125,6 +132,10 @@ export async function createWebhook(
   if (violations.length > 0) return invalid(violations);
   const kept = { ...input, after: after && [String(after.xid), String(after.id)] };
   return once(app, { ...request, operation: 'createWebhook', input: kept }, keeping, async (tx) => {
+    await holdRetention(tx);
+    if (after && isAfter(after, LOG_START) && (await isBehindArchive(tx, after, timelineOf(input)))) {
+      return refused(refusal('CURSOR_TOO_OLD', `${MISSED}: begin behind "0", or now`, ['after']));
+    }
     const secret = newSecret();
     const id = `wh_${randomBytes(10).toString('hex')}`;
     const eventTypes = distinct(input.eventTypes);
@@ -160,6 +171,15 @@ export async function updateWebhook(
   return once(app, { ...request, operation: 'updateWebhook', input }, keeping, async (tx) => {
     const before = await lockWebhook(tx, webhookId);
     if (!before || !seesWebhook(request.actor, before)) return notFound(webhookId);
+    await holdRetention(tx);
+    if (
+      enabled &&
+      before.disabledReason !== null &&
+      (await isBehindArchive(tx, before.cursor, timelineOf(before)))
+    ) {
+      const message = `${MISSED}: delete this webhook and create another from a later cursor`;
+      return refused(refusal('CURSOR_TOO_OLD', message, ['enabled']), before);
+    }
     const secret = rotateSecret ? newSecret() : null;
     const byHand = `Disabled by ${request.actor.name}. Enable it to go on where it stopped`;
     const webhook = await saveWebhook(tx, webhookId, {

@@ -10,6 +10,7 @@ export const REFUSAL_CODES = [
   'IDEMPOTENCY_KEY_REUSED',
   'ALREADY_EXISTS',
   'LIMIT_REACHED',
+  'CURSOR_TOO_OLD',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

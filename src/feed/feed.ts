@@ -9,6 +9,7 @@ import {
   currentHorizon,
   type Horizon,
   isAfter,
+  LOG_START,
   type LogEntry,
   type LogFilter,
   type LogPosition,
@@ -16,6 +17,7 @@ import {
   wasCommitted,
 } from '../store/log.ts';
 import { metricsVersions } from '../store/metrics.ts';
+import { isBehindArchive } from '../store/retention.ts';
 import { covers } from '../store/scope.ts';
 import type { Tail } from './tail.ts';
 
@@ -29,6 +31,16 @@ export class FeedLagged extends Error {
   constructor() {
     super(
       'This feed was closed because its consumer is too slow: resume with `after` set to the last cursor',
+    );
+  }
+}
+
+/** Events that the consumer has not seen yet were archived: going on would leave a hole. */
+export class CursorTooOld extends Error {
+  constructor() {
+    super(
+      'Events behind this cursor were archived: read those deployments with `exportDeployment`, and begin anew with ' +
+        '`after: "0"` (what is kept) or without a cursor (from now)',
     );
   }
 }
@@ -102,6 +114,10 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     while (!signal.aborted) {
       const from = position;
       const page = await retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal);
+      // Looked up after the page was read: what was archived before it is known now.
+      if (isAfter(after, LOG_START) && (await retrying(() => isBehindArchive(db, from, filter), signal))) {
+        throw new CursorTooOld();
+      }
       yield* page;
       const last = page.at(-1);
       if (!last || page.length < REPLAY_PAGE) return;

@@ -16,6 +16,8 @@ import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 export interface Loaders {
   readonly deployment: DataLoader<string, DeploymentView | null>;
   readonly strategy: DataLoader<string, Strategy | null>;
+  /** When its history was archived; null where it was not. */
+  readonly archivedAt: DataLoader<string, number | null>;
   readonly attempts: DataLoader<bigint, DeliveryAttempt[]>;
 }
 

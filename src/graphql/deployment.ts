@@ -298,6 +298,14 @@ DeploymentRef.implement({
       description: 'When it ended; null while it is live.',
       resolve: ({ state }) => ('endedAt' in state ? state.endedAt : null),
     }),
+    archivedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When its events and samples were moved out of the log into the archive; null while they are in it. Its own ' +
+        'fields read them there, feeds do not replay them.',
+      resolve: ({ state }, _args, { loaders }) => loaders.archivedAt.load(state.id),
+    }),
     totalCapitalUsd: t.field({
       type: 'Decimal',
       description: 'Both sides together, USD; 0 before it is deployed.',

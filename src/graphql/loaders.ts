@@ -1,6 +1,7 @@
 /** Rows asked for in one request, read together. */
 import DataLoader from 'dataloader';
 import { type Actor, sees } from '../access/actor.ts';
+import { archivedAt } from '../store/archivedRows.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, findDeployments } from '../store/deployments.ts';
 import { findStrategies, type Strategy } from '../store/strategies.ts';
@@ -18,6 +19,10 @@ export function createLoaders(db: Queries, actor: Actor): Loaders {
     strategy: new DataLoader<string, Strategy | null>(async (ids) => {
       const strategies = (await findStrategies(db, ids)).filter(({ id }) => sees(actor, id));
       const found = new Map(strategies.map((strategy) => [strategy.id, strategy]));
+      return ids.map((id) => found.get(id) ?? null);
+    }),
+    archivedAt: new DataLoader<string, number | null>(async (ids) => {
+      const found = await archivedAt(db, ids);
       return ids.map((id) => found.get(id) ?? null);
     }),
     attempts: new DataLoader<bigint, DeliveryAttempt[]>(async (seqs) => {

@@ -1,10 +1,19 @@
 /** Everything that can be read. What is not there is null. */
 
+import { GraphQLError } from 'graphql';
 import { exportDeployment } from '../app/archive.ts';
 import { observationOf } from '../core/deployment.ts';
 import type { DeploymentFilter, DeploymentOrder, DeploymentView, Position } from '../store/deployments.ts';
 import { countDeployments, DEPLOYMENT_ORDERS, pageDeployments } from '../store/deployments.ts';
-import { formatCursor, LOG_START, parseCursor, readLogWhenSettled } from '../store/log.ts';
+import {
+  formatCursor,
+  isAfter,
+  LOG_START,
+  type LogFilter,
+  parseCursor,
+  readLogWhenSettled,
+} from '../store/log.ts';
+import { isBehindArchive } from '../store/retention.ts';
 import { pageStrategies, type Strategy } from '../store/strategies.ts';
 import { builder, type Loaders, Node } from './builder.ts';
 import { StatusType } from './deployment.ts';
@@ -155,6 +164,12 @@ function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
   }
 }
 
+function tooOld(): GraphQLError {
+  const message =
+    'Events behind this cursor were archived: read those deployments with `exportDeployment`, and begin anew without a cursor';
+  return new GraphQLError(message, { extensions: { code: 'CURSOR_TOO_OLD', path: ['after'] } });
+}
+
 builder.queryFields((t) => ({
   deployment: t.field({
     type: DeploymentRef,
@@ -252,7 +267,8 @@ builder.queryFields((t) => ({
   }),
   events: t.field({
     type: EventConnection,
-    description: 'The timeline of all deployments, in the order of the log. Its cursors are good for feeds.',
+    description:
+      'The timeline of all deployments, in the order of the log, without those that are archived. Its cursors are good for feeds.',
     args: {
       filter: t.arg({ type: EventFilter, description: 'Narrows the list.' }),
       first: t.arg.int({ description: FIRST }),
@@ -261,13 +277,15 @@ builder.queryFields((t) => ({
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
       const after = readCursor('after', args.after, parseCursor) ?? LOG_START;
-      const found = await readLogWhenSettled(app.db, after, page.limit + 1, {
+      const filter: LogFilter = {
         deploymentId: args.filter?.deploymentId ?? undefined,
         strategyId: args.filter?.strategyId ?? undefined,
         types: args.filter?.types ?? undefined,
         timelineOnly: true,
         scope: actor.strategies,
-      });
+      };
+      const found = await readLogWhenSettled(app.db, after, page.limit + 1, filter);
+      if (isAfter(after, LOG_START) && (await isBehindArchive(app.db, after, filter))) throw tooOld();
       return toConnection(found, page, args, ({ position }) => formatCursor(position));
     },
   }),

@@ -19,6 +19,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
     REVISION_CONFLICT: { description: 'The deployment changed since `expectedRevision`.' },
     IDEMPOTENCY_KEY_REUSED: { description: 'The key was used for another request.' },
     ALREADY_EXISTS: { description: 'The id is taken.' },
+    CURSOR_TOO_OLD: { description: 'Events behind the cursor were archived: they cannot be sent any more.' },
     LIMIT_REACHED: { description: 'There are as many as there may be.' },
   } satisfies Record<(typeof REFUSAL_CODES)[number], { description: string }>,
 });

@@ -2,7 +2,7 @@
 import { GraphQLError } from 'graphql';
 import type { CanaryStatus } from '../core/deployment.ts';
 import { comparisonOf } from '../core/deployment.ts';
-import { FeedLagged } from '../feed/feed.ts';
+import { CursorTooOld, FeedLagged } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments.ts';
 import { formatCursor, type LogEntry, type LogFilter, parseCursor } from '../store/log.ts';
 import { builder, type Context } from './builder.ts';
@@ -107,6 +107,9 @@ function closing<T>(open: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIter
 }
 
 function explainLag(error: unknown): never {
+  if (error instanceof CursorTooOld) {
+    throw new GraphQLError(error.message, { extensions: { code: 'CURSOR_TOO_OLD' } });
+  }
   if (!(error instanceof FeedLagged)) throw error;
   throw new GraphQLError(error.message, { extensions: { code: 'RESUME_FROM_CURSOR' } });
 }
@@ -163,7 +166,7 @@ function watchDeployment(
 }
 
 const after =
-  'A cursor of an earlier delivery or of `events`: everything later is replayed first, nothing is lost and nothing comes twice. "0" is the beginning; without it the feed starts now.';
+  'A cursor of an earlier delivery or of `events`: everything later is replayed first, nothing is lost and nothing comes twice. "0" is the beginning of what is kept; without it the feed starts now. `CURSOR_TOO_OLD` when events behind it were archived.';
 const ofDeployment = 'Only of this deployment.';
 const ofStrategy = 'Only of this strategy.';
 

@@ -26,6 +26,8 @@ export interface Environment {
   readonly door: DoorSettings;
   /** The OpenTelemetry collector that gets the traces; null for none. */
   readonly tracesEndpoint: string | null;
+  /** Days after its end that a deployment's history stays in the log; null keeps it there. */
+  readonly retentionDays: number | null;
   /** Networks beside the public internet that webhooks may call. */
   readonly webhookNetworks: readonly string[];
 }
@@ -66,6 +68,10 @@ const VARIABLES = {
     schema: z.string().refine((text) => /^https?:/.test(text) && URL.canParse(text)),
     rule: 'must be the address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318',
   },
+  SERIN_RETENTION_DAYS: {
+    schema: wholeNumber(36_500).refine((days) => days >= 1),
+    rule: 'must be a number of days from 1 to 36500 after which the history of an ended deployment is archived',
+  },
   SERIN_WEBHOOKS_ALLOW_PRIVATE: {
     schema: z.string().refine((text) => listed(text).every((network) => parseNetwork(network) !== null)),
     rule: 'must be a list of networks or addresses that webhooks may call beside the public internet, such as 10.1.0.0/16,127.0.0.1',
@@ -103,6 +109,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     access: readAccess(variables),
     tracesEndpoint: nullable(read('OTEL_EXPORTER_OTLP_ENDPOINT')),
     door: readDoor(variables, production),
+    retentionDays: read('SERIN_RETENTION_DAYS') === null ? null : Number(read('SERIN_RETENTION_DAYS')),
     webhookNetworks: listed(String(read('SERIN_WEBHOOKS_ALLOW_PRIVATE') ?? '')).filter(Boolean),
   };
 }

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { and, asc, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
 import type { CanaryStatus } from '../core/deployment.ts';
 import { type CanaryEvent, type EventType, eventCodec } from '../core/events.ts';
+import { findArchivedRows } from './archivedRows.ts';
 import type { Queries } from './database.ts';
 import { events } from './schema.ts';
-import { inScope, type Scope } from './scope.ts';
+import { covers, inScope, type Scope } from './scope.ts';
 
 /** A place in the log: everything up to and including it has been read. */
 export interface LogPosition {
@@ -229,14 +230,15 @@ export interface DeploymentLogPage {
 }
 
 /**
- * A deployment's events by number. The newest may not be settled: their positions are good for going on within this
- * deployment, whose events are written one after the other.
+ * A deployment's events by number, also those that were archived. The newest may not be settled: their positions are
+ * good for going on within this deployment, whose events are written one after the other.
  */
 export async function readDeploymentEvents(
   db: Queries,
   deploymentId: string,
-  { afterNo = 0, after, limit, filter = {} }: DeploymentLogPage = {},
+  page: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
+  const { afterNo = 0, after, limit, filter = {} } = page;
   const query = db
     .select(columns)
     .from(events)
@@ -245,5 +247,28 @@ export async function readDeploymentEvents(
     )
     .orderBy(asc(events.no))
     .$dynamic();
-  return (await (limit === undefined ? query : query.limit(limit))).map(toEntry);
+  const found = (await (limit === undefined ? query : query.limit(limit))).map(toEntry);
+  // What is archived comes before everything in the table. The table is read first, so that nothing slips between.
+  if (found[0]?.event.no === afterNo + 1 || limit === 0) return found;
+  const archived = await readArchivedEvents(db, deploymentId, page);
+  const later = found.filter(({ event }) => event.no > (archived.at(-1)?.event.no ?? 0));
+  return [...archived, ...later].slice(0, limit);
+}
+
+async function readArchivedEvents(
+  db: Queries,
+  deploymentId: string,
+  { afterNo = 0, after, filter = {} }: DeploymentLogPage,
+): Promise<LogEntry[]> {
+  const rows = await findArchivedRows(db, deploymentId);
+  const entries = (rows?.events ?? []).map((row) => toEntry({ ...row, deploymentId, id: BigInt(row.id) }));
+  return entries.filter(
+    ({ event, position, strategyId, timeline }) =>
+      event.no > afterNo &&
+      (!after || isAfter(position, after)) &&
+      (filter.types === undefined || filter.types.includes(event.type)) &&
+      (filter.strategyId === undefined || filter.strategyId === strategyId) &&
+      (!filter.timelineOnly || timeline) &&
+      covers(filter.scope ?? null, strategyId),
+  );
 }

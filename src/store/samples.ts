@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { bySide, sideMetricsCodec } from '../core/codec.ts';
 import { DECISIONS } from '../core/comparison.ts';
 import type { Sample } from '../core/document.ts';
+import { findArchivedRows } from './archivedRows.ts';
 import type { Queries } from './database.ts';
 import { samples } from './schema.ts';
 
@@ -34,7 +35,7 @@ export interface SamplePage {
   readonly fromEnd?: boolean;
 }
 
-/** A page by check number, rising. */
+/** A page by check number, rising; archived samples too. */
 export async function readSamples(
   db: Queries,
   deploymentId: string,
@@ -53,13 +54,22 @@ export async function readSamples(
     .orderBy(fromEnd ? desc(samples.check) : asc(samples.check))
     .$dynamic();
   const rows = limit === undefined ? await query : await query.limit(limit);
-  const found = rows.map(
-    (row): Sample => ({
-      check: row.check,
-      at: row.at.getTime(),
-      decision: z.enum(DECISIONS).parse(row.decision),
-      metrics: metricsCodec.parse(row.metrics),
-    }),
-  );
-  return fromEnd ? found.reverse() : found;
+  const found = rows.map(toSample);
+  if (found.length > 0) return fromEnd ? found.reverse() : found;
+  // An ended deployment takes no more samples: they are all in the table, or all archived.
+  const archived = await findArchivedRows(db, deploymentId);
+  const kept = (archived?.samples ?? [])
+    .map((row) => toSample({ ...row, at: new Date(row.at) }))
+    .filter(({ check }) => check > (after ?? -1) && check < (before ?? Number.POSITIVE_INFINITY));
+  if (limit === undefined) return kept;
+  return fromEnd ? kept.slice(Math.max(0, kept.length - limit)) : kept.slice(0, limit);
+}
+
+function toSample(row: Pick<typeof samples.$inferSelect, 'check' | 'at' | 'decision' | 'metrics'>): Sample {
+  return {
+    check: row.check,
+    at: row.at.getTime(),
+    decision: z.enum(DECISIONS).parse(row.decision),
+    metrics: metricsCodec.parse(row.metrics),
+  };
 }

@@ -69,6 +69,8 @@ export const deployments = pgTable(
     eventCount: integer('event_count').notNull(),
     createdAt: instant('created_at').notNull(),
     createdBy: text('created_by').notNull(),
+    /** When its row came to this database: later than its creation where it was imported. */
+    arrivedAt: instant('arrived_at').notNull().default(sql`serin_now()`),
     startedAt: instant('started_at'),
     endedAt: instant('ended_at'),
     observationDeadline: instant('observation_deadline'),

@@ -1,0 +1,191 @@
+/** Retention: history leaves the log for the archive, and nothing about a deployment is lost by it. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CALM, command, report, running } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { startReceiver } from '../webhooks/receiver.ts';
+import { createWebhook, hurry, updateWebhook } from '../webhooks/webhook.ts';
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin({ retentionDays: 30, webhookNetworks: ['127.0.0.0/8'] });
+});
+afterAll(() => serin.stop());
+
+const DAY = 86_400;
+/** Nothing happens by itself for months. */
+const STILL = { ...CALM, checkIntervalSeconds: 3600, observationPeriodMinutes: 60_000 };
+
+/** A deployment that was checked, and ended. */
+async function ended(strategyId: string): Promise<string> {
+  const id = await running(serin, { strategyId, config: { ...CALM, checkIntervalSeconds: 10 } });
+  await report(serin, 'Canary', id, { pnlUsd: '1.5', trades: 3 });
+  await report(serin, 'Stable', id, { pnlUsd: '2.5', trades: 4 });
+  await until(
+    async () => (await serin.database.sql`select 1 from samples where deployment_id = ${id}`).length >= 3,
+  );
+  await command(serin, 'rollbackCanary', id, { reason: 'seen enough' });
+  return id;
+}
+
+/** Lets the days pass, and Serin look at what is old. */
+async function pass(days: number): Promise<void> {
+  await serin.advance(days * DAY);
+  await serin.restart();
+}
+
+const archivedAt = async (id: string): Promise<string | null> =>
+  (await serin.ask('query($id: ID!) { deployment(id: $id) { archivedAt } }', { id })).deployment.archivedAt;
+
+const rowsOf = async (id: string) => {
+  const { sql } = serin.database;
+  const [row] = await sql`select (select count(*) from events where deployment_id = ${id})::int as events,
+    (select count(*) from samples where deployment_id = ${id})::int as samples`;
+  return row;
+};
+
+async function everything(id: string): Promise<Data> {
+  const { deployment, exportDeployment } = await serin.ask(
+    `query($id: ID!) { exportDeployment(id: $id) deployment(id: $id) {
+      status revision endedAt summary canaryCapitalUsd
+      events(first: 200) { edges { cursor node { id no type at details } } }
+      some: events(first: 2, types: [DECISION_MADE, CANARY_ROLLED_BACK]) { edges { node { no type } } pageInfo { hasNextPage } }
+      samples(first: 200) { edges { cursor node { at decision canaryMetrics { metrics { netPnlUsd } } } } }
+      lastSamples: samples(last: 2) { edges { cursor } pageInfo { hasPreviousPage } }
+      decisionHistory { decision reasons cause configHash record comparison { gates { name outcome reason } } } } }`,
+    { id },
+  );
+  return { deployment, exportDeployment };
+}
+
+test('what ended long ago is archived: it reads, explains and exports as before', async () => {
+  const old = await ended('archive-old');
+  const before = await everything(old);
+  const live = await running(serin, { strategyId: 'archive-live', config: STILL });
+  await pass(20);
+  const young = await ended('archive-young');
+  await pass(11);
+  await until(async () => (await archivedAt(old)) !== null);
+  expect(await archivedAt(young)).toBeNull();
+  expect(await archivedAt(live)).toBeNull();
+  expect(await rowsOf(old)).toEqual({ events: 0, samples: 0 });
+  expect(before.deployment.samples.edges.length).toBeGreaterThanOrEqual(3);
+  expect(before.deployment.decisionHistory).toHaveLength(1);
+  expect(await everything(old)).toEqual(before);
+  const cursor = before.deployment.events.edges[2].cursor;
+  const { deployment } = await serin.ask(
+    'query($id: ID!, $after: String) { deployment(id: $id) { events(first: 2, after: $after) { edges { node { no } } } } }',
+    { id: old, after: cursor },
+  );
+  expect(deployment.events.edges.map(({ node }: Data) => node.no)).toEqual([4, 5]);
+});
+
+test('a fact that comes after the archive goes on with its numbers', async () => {
+  const id = await ended('archive-late');
+  const { number, count } = await latest(id);
+  await pass(31);
+  await until(async () => (await archivedAt(id)) !== null);
+  const answered = await command(serin, 'acknowledgeAllocation', id, {
+    number,
+    side: 'STABLE',
+    heldUsd: '100000',
+  });
+  expect(answered.success).toBe(true);
+  expect(await rowsOf(id)).toEqual({ events: 1, samples: 0 });
+  const { exportDeployment: document } = await serin.ask('query($id: ID!) { exportDeployment(id: $id) }', {
+    id,
+  });
+  expect(document.events.map(({ no }: Data) => no)).toEqual(
+    Array.from({ length: count + 1 }, (_, at) => at + 1),
+  );
+  const other = await startTestSerin({ retentionDays: 30 });
+  try {
+    const { importDeployment } = await other.ask(
+      'mutation($input: ImportDeploymentInput!) { importDeployment(input: $input) { success message } }',
+      { input: { document } },
+    );
+    expect(importDeployment).toMatchObject({ success: true });
+    await other.restart();
+    const again = await other.ask(
+      'query($id: ID!) { exportDeployment(id: $id) deployment(id: $id) { archivedAt } }',
+      { id },
+    );
+    expect(again.exportDeployment).toEqual(document);
+    expect(again.deployment.archivedAt).toBeNull();
+  } finally {
+    await other.stop();
+  }
+});
+
+async function latest(id: string): Promise<{ number: number; count: number }> {
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { allocation { number } events(first: 200) { edges { node { no } } } } }',
+    { id },
+  );
+  return { number: deployment.allocation.number, count: deployment.events.edges.at(-1).node.no };
+}
+
+test('what a webhook has still to be told is not archived; a disabled one holds nothing, and hears of it', async () => {
+  const receiver = await startReceiver();
+  try {
+    receiver.answer = () => 500;
+    const input = { url: receiver.url, strategyId: 'archive-hook' };
+    const { webhook } = await createWebhook(serin, input);
+    const id = await ended('archive-hook');
+    await pass(31);
+    const beside = await ended('archive-beside');
+    await pass(31);
+    await until(async () => (await archivedAt(beside)) !== null);
+    expect(await archivedAt(id)).toBeNull();
+    receiver.answer = () => 200;
+    await until(async () => {
+      await hurry(serin, webhook.id);
+      const { webhooks } = await serin.ask(
+        '{ webhooks(strategyId: "archive-hook") { nodes { pendingCount } } }',
+      );
+      return webhooks.nodes[0].pendingCount === 0;
+    });
+    await pass(1);
+    await until(async () => (await archivedAt(id)) !== null);
+    const { exportDeployment } = await serin.ask('query($id: ID!) { exportDeployment(id: $id) }', { id });
+    expect(receiver.taken.map(({ body }) => body.data.no)).toEqual(
+      exportDeployment.events.map(({ no }: Data) => no),
+    );
+
+    await updateWebhook(serin, { webhookId: webhook.id, enabled: false });
+    const unheard = await ended('archive-hook');
+    await pass(31);
+    await until(async () => (await archivedAt(unheard)) !== null);
+    const enabled = await updateWebhook(serin, { webhookId: webhook.id, enabled: true });
+    expect(enabled).toMatchObject({ success: false, error: { code: 'CURSOR_TOO_OLD', path: ['enabled'] } });
+  } finally {
+    await receiver.close();
+  }
+});
+
+test('a feed whose cursor lies before archived events is told so; one that has seen them goes on', async () => {
+  const id = await ended('archive-feed');
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { events(first: 200) { edges { cursor } } } }',
+    { id },
+  );
+  const cursors: string[] = deployment.events.edges.map(({ cursor }: Data) => cursor);
+  await pass(31);
+  await until(async () => (await archivedAt(id)) !== null);
+  const kept = await running(serin, { strategyId: 'archive-feed', config: STILL });
+  const EVENTS = `subscription($strategy: ID, $after: String) {
+    eventAppended(strategyId: $strategy, after: $after) { no deploymentId } }`;
+  const follow = (after: string | undefined) => serin.follow(EVENTS, { strategy: 'archive-feed', after });
+  const late = follow(cursors[1]);
+  await until(() => late.errors.length > 0);
+  expect(JSON.stringify(late.errors)).toContain('CURSOR_TOO_OLD');
+  expect(late.received).toEqual([]);
+  for (const after of [cursors.at(-1), '0']) {
+    expect((await follow(after).take(2)).map(({ deploymentId }) => deploymentId)).toEqual([kept, kept]);
+  }
+  const QUERY = `query($after: String) { events(first: 2, after: $after, filter: { strategyId: "archive-feed" }) {
+    edges { node { deploymentId } } } }`;
+  const { errors } = await serin.post(QUERY, { after: cursors[0] });
+  expect(errors?.[0]?.extensions.code).toBe('CURSOR_TOO_OLD');
+  const { events } = await serin.ask(QUERY, { after: cursors.at(-1) });
+  expect(events.edges[0].node.deploymentId).toBe(kept);
+});
