@@ -1,11 +1,12 @@
 /**
- * What of a deployment was moved out of the log: its events and samples as they stood in their tables, compressed into
+ * What of a deployment was moved out of its tables: events, samples and trades as they stood there, compressed into
  * one value. Readers of one deployment look here when its tables have nothing to say.
  */
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
+import { SIDES } from '../core/capital.ts';
 import { STATUSES } from '../core/deployment.ts';
 import { archives } from './archiveTables.ts';
 import type { Queries } from './database.ts';
@@ -28,6 +29,20 @@ const contentCodec = z.strictObject({
   ),
   samples: z.array(
     z.strictObject({ check: z.int(), at: z.string(), decision: z.string(), metrics: z.unknown() }),
+  ),
+  trades: z.array(
+    z.strictObject({
+      side: z.enum(SIDES),
+      id: z.string(),
+      at: z.string(),
+      pnlUsd: z.string().nullable(),
+      feesUsd: z.string(),
+      gasUsd: z.string(),
+      notionalUsd: z.string().nullable(),
+      error: z.string().nullable(),
+      capitalUsd: z.string(),
+      recordedAt: z.string(),
+    }),
   ),
 });
 export type ArchivedRows = z.output<typeof contentCodec>;

@@ -1,5 +1,5 @@
 /**
- * Retention: the events and samples of a deployment that ended long ago leave their tables for the archive, one
+ * Retention: the events, samples and trades of a deployment that ended long ago leave their tables for the archive, one
  * deployment a transaction. What a webhook has still to be told stays, and so does everything about the deployment
  * that is not its history.
  */
@@ -8,7 +8,7 @@ import { pack } from './archivedRows.ts';
 import { archives } from './archiveTables.ts';
 import type { Queries } from './database.ts';
 import type { LogFilter, LogPosition } from './log.ts';
-import { events, samples } from './schema.ts';
+import { events, samples, tradeCheckpoints, trades } from './schema.ts';
 import { inScope } from './scope.ts';
 
 /** Any number that no other lock uses. */
@@ -75,9 +75,19 @@ async function move(tx: Queries, deploymentId: string, strategyId: string, count
     .from(samples)
     .where(eq(samples.deploymentId, deploymentId))
     .orderBy(asc(samples.check));
+  const booked = await tx
+    .select()
+    .from(trades)
+    .where(eq(trades.deploymentId, deploymentId))
+    .orderBy(asc(trades.at), asc(trades.id));
   const content = await pack({
     events: log,
     samples: taken.map((sample) => ({ ...sample, at: sample.at.toISOString() })),
+    trades: booked.map(({ deploymentId: _, at, recordedAt, ...trade }) => ({
+      ...trade,
+      at: at.toISOString(),
+      recordedAt: recordedAt.toISOString(),
+    })),
   });
   const { xid: lastXid, id, timeline } = last;
   await tx
@@ -85,6 +95,9 @@ async function move(tx: Queries, deploymentId: string, strategyId: string, count
     .values({ deploymentId, strategyId, timeline, lastXid, lastId: BigInt(id), content });
   await tx.delete(events).where(eq(events.deploymentId, deploymentId));
   await tx.delete(samples).where(eq(samples.deploymentId, deploymentId));
+  await tx.delete(trades).where(eq(trades.deploymentId, deploymentId));
+  // They serve the recording of further trades, and an ended deployment takes none.
+  await tx.delete(tradeCheckpoints).where(eq(tradeCheckpoints.deploymentId, deploymentId));
 }
 
 /** Whether events that a reader at this position has still to see have been archived. */

@@ -6,6 +6,7 @@ import { countCodec, decimalCodec } from '../core/codec.ts';
 import { type Decimal, decimal, formatDecimal } from '../core/decimal.ts';
 import { type Curve, EMPTY_BOOK, type TradeBook } from '../core/tradeBook.ts';
 import type { BookedTrade } from '../core/trades.ts';
+import { findArchivedRows } from './archivedRows.ts';
 import type { Queries } from './database.ts';
 import { tradeBooks, tradeCheckpoints, trades } from './schema.ts';
 
@@ -98,7 +99,7 @@ export async function insertTrades(
 
 type TradeRow = typeof trades.$inferSelect;
 
-function rowToTrade(row: TradeRow): BookedTrade {
+function rowToTrade(row: Omit<TradeRow, 'deploymentId' | 'side'>): BookedTrade {
   return {
     id: row.id,
     at: row.at.getTime(),
@@ -132,17 +133,15 @@ export interface TradePosition {
   readonly id: string;
 }
 
-/** A page of trades, the earliest first. */
-export async function readTrades(
-  db: Queries,
-  key: SideKey,
-  page: {
-    readonly limit: number;
-    readonly after?: TradePosition | undefined;
-    /** Trades of this instant or later, epoch milliseconds. */
-    readonly from?: number | undefined;
-  },
-): Promise<BookedTrade[]> {
+export interface TradePage {
+  readonly limit: number;
+  readonly after?: TradePosition | undefined;
+  /** Trades of this instant or later, epoch milliseconds. */
+  readonly from?: number | undefined;
+}
+
+/** A page of trades, the earliest first; archived ones too. */
+export async function readTrades(db: Queries, key: SideKey, page: TradePage): Promise<BookedTrade[]> {
   const { limit, after, from } = page;
   const rows = await db
     .select()
@@ -157,7 +156,25 @@ export async function readTrades(
     )
     .orderBy(asc(trades.at), asc(trades.id))
     .limit(limit);
-  return rows.map(rowToTrade);
+  return rows.length > 0 ? rows.map(rowToTrade) : readArchivedTrades(db, key, page);
+}
+
+/** An ended deployment takes no more trades: they are all in the table, or all archived. */
+async function readArchivedTrades(
+  db: Queries,
+  { deploymentId, side }: SideKey,
+  { limit, after, from }: TradePage,
+): Promise<BookedTrade[]> {
+  const archived = await findArchivedRows(db, deploymentId);
+  const kept = (archived?.trades ?? [])
+    .filter((row) => row.side === side)
+    .map((row) => rowToTrade({ ...row, at: new Date(row.at), recordedAt: new Date(row.recordedAt) }));
+  // They were archived in the order of pages.
+  const behind = after ? kept.findIndex(({ at, id }) => at === after.at && id === after.id) + 1 : 0;
+  return kept
+    .slice(behind)
+    .filter(({ at }) => at >= (from ?? at))
+    .slice(0, limit);
 }
 
 /** All trades from an instant on, in the order of time, a page at a time. */

@@ -79,6 +79,39 @@ test('what ended long ago is archived: it reads, explains and exports as before'
   expect(deployment.events.edges.map(({ node }: Data) => node.no)).toEqual([4, 5]);
 });
 
+test('trades are archived too: they page and export as before', async () => {
+  const id = await running(serin, { strategyId: 'archive-trades', config: STILL });
+  const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });
+  const trades = ['one', 'two', 'three'].map((name, at) => ({
+    id: name,
+    at: deployment.startedAt,
+    pnlUsd: `${at}.5`,
+  }));
+  const { recordTrades } = await serin.ask(
+    'mutation($input: RecordTradesInput!) { recordTrades(input: $input) { taken message } }',
+    { input: { deploymentId: id, side: 'CANARY', trades } },
+  );
+  expect(recordTrades).toMatchObject({ taken: 3 });
+  await command(serin, 'rollbackCanary', id);
+  const look = () =>
+    serin.ask(
+      `query($id: ID!) { exportDeployment(id: $id) deployment(id: $id) {
+        trades(side: CANARY, first: 2) { edges { cursor node { id pnlUsd } } pageInfo { hasNextPage endCursor } } } }`,
+      { id },
+    );
+  const before = await look();
+  expect(before.exportDeployment.trades.CANARY).toHaveLength(3);
+  await pass(31);
+  await until(async () => (await archivedAt(id)) !== null);
+  expect(await serin.database.sql`select 1 from trades where deployment_id = ${id}`).toHaveLength(0);
+  expect(await look()).toEqual(before);
+  const rest = await serin.ask(
+    'query($id: ID!, $after: String) { deployment(id: $id) { trades(side: CANARY, first: 2, after: $after) { edges { node { id } } } } }',
+    { id, after: before.deployment.trades.pageInfo.endCursor },
+  );
+  expect(rest.deployment.trades.edges).toHaveLength(1);
+});
+
 test('a fact that comes after the archive goes on with its numbers', async () => {
   const id = await ended('archive-late');
   const { number, count } = await latest(id);
