@@ -102,7 +102,9 @@ describe('the number of statements does not grow with the number of rows:', () =
     const doorbell = createDoorbell(serin.database.sql);
     const simulator = createSimulator(log);
     const policyWarnings = createPolicyWarnings(simulator, log);
-    const app: App = { db, doorbell, providerNames: new Set(), simulator, policyWarnings, log };
+    const providerNames = new Set<string>();
+    const refuseTarget = async () => null;
+    const app: App = { db, doorbell, providerNames, refuseTarget, simulator, policyWarnings, log };
     const access = createAccess(db, log, OPEN);
     const tail = await startTail(db, doorbell, log);
     const feed = createFeed(db, tail, log);
