@@ -16,6 +16,7 @@ import { createGraphQLServer } from './server/graphqlServer.ts';
 import { startHttpServer } from './server/httpServer.ts';
 import { createLog } from './server/log.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
+import { createSubscriptionPlaces } from './server/subscriptionPlaces.ts';
 import type { Tracing } from './server/tracing.ts';
 import { createSimulator } from './simulation/simulator.ts';
 import { createPolicyWarnings } from './simulation/warnings.ts';
@@ -89,8 +90,10 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const access = createAccess(db, log, environment.access);
     stops.push(async () => access.stop());
     if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
+    const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
     const yoga = createGraphQLServer({
       access,
+      places,
       app,
       feed,
       reports: createReports(app),
@@ -108,7 +111,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
         () => 'the database does not answer',
       );
     const http = await startHttpServer(
-      { access, feed, yoga, gate, addresses, limits: door.limits, log, metrics, readiness },
+      { access, feed, yoga, gate, addresses, places, limits: door.limits, log, metrics, readiness },
       host,
       environment.port,
     );

@@ -7,6 +7,7 @@ import { createGate } from '../../src/server/gate.ts';
 import { createGraphQLServer } from '../../src/server/graphqlServer.ts';
 import { startHttpServer } from '../../src/server/httpServer.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
+import { createSubscriptionPlaces } from '../../src/server/subscriptionPlaces.ts';
 import { upsertReports } from '../../src/store/metrics.ts';
 import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
@@ -22,8 +23,10 @@ const reports: Reports = {
 };
 const metrics = createMetrics({ db: app.db, feed: { lagMs: () => 0, consumers: feed.consumers } });
 const { door, host } = readEnvironment({ NODE_ENV: 'production' });
+const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
 const yoga = createGraphQLServer({
   access,
+  places,
   app,
   feed,
   reports,
@@ -40,6 +43,7 @@ const parts = {
   log,
   yoga,
   addresses,
+  places,
   gate: createGate({ settings: door, addresses, host, production: true, onRefusal: metrics.countRefused }),
   limits: door.limits,
   metrics,

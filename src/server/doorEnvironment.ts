@@ -73,6 +73,7 @@ function readLimits(variables: NodeJS.ProcessEnv): Limits {
     connectionsPerAddress: read('connectionsPerAddress'),
     rate: read('rate'),
     keyRate: read('keyRate'),
+    subscriptionsPerKey: read('subscriptionsPerKey'),
     arrivalMs: read('arrivalMs'),
     initMs: read('initMs'),
   };

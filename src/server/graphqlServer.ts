@@ -19,6 +19,7 @@ import type { DoorSettings } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { observeOperations } from './observe.ts';
 import { boundKeys } from './rate.ts';
+import { boundSubscriptions, type SubscriptionPlaces } from './subscriptionPlaces.ts';
 import type { Tracing } from './tracing.ts';
 
 export interface GraphQLParts {
@@ -26,6 +27,7 @@ export interface GraphQLParts {
   readonly app: App;
   readonly feed: Feed;
   readonly reports: Reports;
+  readonly places: SubscriptionPlaces;
   readonly log: Logger;
   /** Seconds of Serin's time in a real one; shown on every answer when it is not 1. */
   readonly timeScale: number;
@@ -53,7 +55,7 @@ query Deployments {
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;
 
 export function createGraphQLServer(parts: GraphQLParts) {
-  const { access, app, feed, reports, log, timeScale, door, metrics, tracing } = parts;
+  const { access, app, feed, reports, places, log, timeScale, door, metrics, tracing } = parts;
   const callers = identifyCallers(access, log);
   return createYoga<SocketContext, Context>({
     schema,
@@ -94,6 +96,7 @@ export function createGraphQLServer(parts: GraphQLParts) {
       readBodies(door.limits.bodyBytes),
       boundOperations(door.limits, door.introspection),
       boundKeys(door.limits.keyRate),
+      boundSubscriptions(places),
       presentErrors(log),
       observeOperations({ log, metrics, tracing }),
       ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),

@@ -11,6 +11,7 @@ import type { Gate } from './gate.ts';
 import type { GraphQLServer } from './graphqlServer.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import type { SubscriptionPlaces } from './subscriptionPlaces.ts';
 import { serveWebSocket } from './webSocket.ts';
 
 export interface HttpParts {
@@ -19,6 +20,7 @@ export interface HttpParts {
   readonly yoga: GraphQLServer;
   readonly gate: Gate;
   readonly addresses: Addresses;
+  readonly places: SubscriptionPlaces;
   readonly limits: Limits;
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -103,6 +103,13 @@ export const LIMITS = {
     most: 1_000_000,
     what: 'operations a second with one key or token, over ten seconds; 0 switches it off',
   },
+  subscriptionsPerKey: {
+    variable: 'SERIN_MAX_SUBSCRIPTIONS_PER_KEY',
+    standard: 10_000,
+    least: 1,
+    most: 1_000_000,
+    what: 'subscriptions at a time with one key or token',
+  },
   arrivalMs: {
     variable: 'SERIN_ARRIVAL_TIMEOUT_MS',
     standard: 10_000,

@@ -2,7 +2,7 @@
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Credential } from '../access/actor.ts';
+import type { Actor } from '../access/actor.ts';
 import type { Context } from '../graphql/builder.ts';
 
 const WINDOW_SECONDS = 10;
@@ -43,7 +43,7 @@ export function boundKeys(perSecond: number): Plugin<MaybeHttp> {
     { actor, request }: MaybeHttp,
     stop: (result: ExecutionResult) => void,
   ): Promise<void> | undefined => {
-    const caller = callerOf(actor.credential, actor.name);
+    const caller = callerOf(actor);
     if (caller === null) return undefined;
     return rate(caller).then((wait) => {
       if (wait !== null) stop({ errors: [keyRefusal(wait, request !== undefined)] });
@@ -63,7 +63,8 @@ function keyRefusal(wait: number, overHttp: boolean): GraphQLError {
   return overHttp ? new GraphQLError(error.message, { extensions: { ...error.extensions, http } }) : error;
 }
 
-function callerOf(credential: Credential, name: string): string | null {
+/** What bounds are counted by: the key, or the subject of the token; null where Serin runs open. */
+export function callerOf({ credential, name }: Actor): string | null {
   if (credential.type === 'NONE') return null;
   return credential.type === 'KEY' ? `key ${credential.id}` : `token ${name}`;
 }

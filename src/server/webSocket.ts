@@ -19,6 +19,7 @@ import type { GraphQLServer } from './graphqlServer.ts';
 import type { Limits } from './limits.ts';
 import { rateLimited } from './rate.ts';
 import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
+import type { SubscriptionPlaces } from './subscriptionPlaces.ts';
 
 export interface SocketParts {
   readonly access: Access;
@@ -26,6 +27,7 @@ export interface SocketParts {
   readonly yoga: GraphQLServer;
   readonly gate: Gate;
   readonly addresses: Addresses;
+  readonly places: SubscriptionPlaces;
   readonly limits: Limits;
   readonly log: Logger;
 }
@@ -50,7 +52,7 @@ function closeReason(text: string): string {
 
 /** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
 export function serveWebSocket(server: Server, parts: SocketParts): () => Promise<void> {
-  const { access, feed, yoga, gate, addresses, limits, log } = parts;
+  const { access, feed, yoga, gate, addresses, places, limits, log } = parts;
   const sockets = new WebSocketServer({
     server,
     path: ENDPOINT,
@@ -75,6 +77,8 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     payload: SubscribePayload,
     args: Omit<ExecutionArgs, 'contextValue'>,
   ) {
+    const leave = places.take(actor);
+    if (!leave) return { errors: [places.refusal()] };
     const { query, operationName, variables } = payload;
     const key = JSON.stringify([actor.rightsKey, query, operationName ?? null, variables ?? null]);
     const open = async (): Promise<Opened | ExecutionResult> => {
@@ -88,12 +92,22 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     };
     const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
     let unwatch = () => {};
-    const joined = await shared.join(key, open, {
-      send: (result) => socket.send(`${head}${result}}`),
+    const sink = {
+      send: (result: string) => socket.send(`${head}${result}}`),
       backlog: () => socket.bufferedAmount,
-      ended: () => unwatch(),
+      ended() {
+        unwatch();
+        leave();
+      },
+    };
+    const joined = await shared.join(key, open, sink).catch((error: unknown) => {
+      leave();
+      throw error;
     });
-    if (!isAsyncIterable(joined)) return joined;
+    if (!isAsyncIterable(joined)) {
+      leave();
+      return joined;
+    }
     unwatch = access.watch(actor, (why) => {
       const error = new GraphQLError(why, { extensions: { code: UNAUTHENTICATED } });
       joined.finish({ errors: [error] });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../src/server/environment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { openInitialised, openRawSocket } from '../harness/rawSocket.ts';
-import { type Answer, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Answer, type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 const settings = (variables: Record<string, string>) => ({ door: readEnvironment(variables).door });
 const DESK = 'https://desk.example';
@@ -150,6 +150,57 @@ test('the rate of a key, over every door; other keys go on', async () => {
     expect(JSON.stringify(await socket.next())).toContain('RATE_LIMITED');
     socket.close();
     expect(await calm.ask(VIEWER)).toMatchObject({ viewer: {} });
+  } finally {
+    await narrow.stop();
+  }
+});
+
+test('subscriptions of a key, shared ones and others, over every door, until they end', async () => {
+  const narrow = await startTestSerin({
+    access: WITH_KEYS,
+    ...settings({ SERIN_MAX_SUBSCRIPTIONS_PER_KEY: '2' }),
+  });
+  try {
+    const root = await administrator(narrow);
+    const authorization = `Bearer ${await makeKey(root, 'VIEWER')}`;
+    const other = await openInitialised(narrow, { authorization: `Bearer ${await makeKey(root, 'VIEWER')}` });
+    const socket = await openInitialised(narrow, { authorization });
+    const shared = 'subscription { stateChanged { at } }';
+    const alone = 'subscription { stateChanged(after: "0") { at } }';
+    const subscribe = (at: typeof socket, id: string, query: string) =>
+      at.send({ type: 'subscribe', id, payload: { query } });
+    const answer = async (at: typeof socket, id: string, query: string): Promise<Data> => {
+      subscribe(at, id, query);
+      for (;;) {
+        const message: Data = await at.next();
+        if (message.id === id && message.type === 'next') return message.payload;
+      }
+    };
+    const full = { errors: [{ extensions: { code: 'RATE_LIMITED' } }] };
+    for (const [id, query] of Object.entries({ a: alone, b: shared })) {
+      subscribe(socket, id, query);
+      expect(await answer(socket, `after ${id}`, VIEWER)).toMatchObject({ data: {} });
+    }
+    for (const query of [shared, alone]) expect(await answer(socket, 'c', query)).toMatchObject(full);
+    const sse = () =>
+      fetch(`${narrow.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization },
+        body: JSON.stringify({ query: alone }),
+      });
+    expect(await (await sse()).text()).toContain('RATE_LIMITED');
+    subscribe(other, 'a', shared);
+    expect(await answer(other, 'b', VIEWER)).toMatchObject({ data: {} });
+
+    socket.send({ type: 'complete', id: 'b' });
+    await until(async () => {
+      const open = await sse();
+      const first = await open.body?.getReader().read();
+      return !new TextDecoder().decode(first?.value).includes('RATE_LIMITED');
+    });
+    expect(await answer(socket, 'd', shared)).toMatchObject(full);
+    socket.close();
+    other.close();
   } finally {
     await narrow.stop();
   }
