@@ -2,6 +2,7 @@
 FROM node:22-bookworm-slim AS build
 WORKDIR /serin
 COPY package.json package-lock.json ./
+COPY patches ./patches
 RUN npm ci --no-fund --no-audit
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
@@ -10,6 +11,7 @@ RUN npm run build
 FROM node:22-bookworm-slim AS dependencies
 WORKDIR /serin
 COPY package.json package-lock.json ./
+COPY patches ./patches
 RUN npm ci --omit=dev --omit=optional --no-fund --no-audit \
   && find node_modules -name "*.map" -delete
 

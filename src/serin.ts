@@ -1,10 +1,11 @@
 /** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import type { App } from './app/app.ts';
 import { createReports } from './app/reports.ts';
 import { describeViolations } from './core/violation.ts';
 import { createFeed } from './feed/feed.ts';
-import { startTail } from './feed/tail.ts';
+import { startTail, type Tail } from './feed/tail.ts';
 import { type LoopWatchers, startLoop } from './monitor/loop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
@@ -13,7 +14,7 @@ import { BadEnvironment, type Environment } from './server/environment.ts';
 import { refuseToBeExposed } from './server/exposure.ts';
 import { createGate } from './server/gate.ts';
 import { createGraphQLServer } from './server/graphqlServer.ts';
-import { startHttpServer } from './server/httpServer.ts';
+import { type Readiness, startHttpServer } from './server/httpServer.ts';
 import { createLog } from './server/log.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
 import { createSubscriptionPlaces } from './server/subscriptionPlaces.ts';
@@ -21,7 +22,7 @@ import type { Tracing } from './server/tracing.ts';
 import { createSimulator } from './simulation/simulator.ts';
 import { createPolicyWarnings } from './simulation/warnings.ts';
 import { hasApiKeys } from './store/apiKeys.ts';
-import { migrateDatabase, openDatabase, readClock, setClockRate } from './store/database.ts';
+import { migrateDatabase, openDatabase, type Queries, readClock, setClockRate } from './store/database.ts';
 import { createDoorbell } from './store/doorbell.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
@@ -35,6 +36,16 @@ export interface Serin {
   /** Drains and stops everything, the database last. */
   stop(): Promise<void>;
 }
+
+/** How long a part may take to stop: a database that is away keeps nobody. What it did not finish is taken over. */
+const STOP_PART_MS = 2000;
+/** How long the database may take before this node is not ready. */
+const READY_WITHIN_MS = 2000;
+/** From when on a feed that is held back is worth a warning. */
+const HELD_WARNING_MS = 5000;
+
+const soon = (stop: () => Promise<void>) => () =>
+  Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
 
 /** Starts Serin. What was started is stopped again when a later part fails. */
 export async function startSerin(environment: Environment): Promise<Serin> {
@@ -54,7 +65,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const url = environment.databaseUrl ?? (await startOwnDatabase());
     await migrateDatabase({ url });
     const database = openDatabase({ url });
-    stops.push(() => database.close());
+    stops.push(soon(() => database.close()));
     const { db, client } = database;
     if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
     const { rate: timeScale } = await readClock(db);
@@ -73,19 +84,23 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const refuseTarget = targets.refuse;
     const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
     const tail = await startTail(db, doorbell, log);
-    stops.push(() => tail.stop());
+    stops.push(soon(() => tail.stop()));
     const feed = createFeed(db, tail, log);
-    const metrics = createMetrics({ db, feed: { lagMs: tail.lagMs, consumers: feed.consumers } });
+    stops.push(async () => feed.stop());
+    const metrics = createMetrics({
+      db,
+      feed: { lagMs: tail.lagMs, held: tail.held, consumers: feed.consumers },
+    });
     const tracing = await startTraces();
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
-    stops.push(() => loop.stop());
+    stops.push(soon(() => loop.stop()));
     if (environment.retentionDays !== null) {
       const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
-      stops.push(() => retention.stop());
+      stops.push(soon(() => retention.stop()));
     }
     const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
-    stops.push(() => deliverer.stop());
+    stops.push(soon(() => deliverer.stop()));
     const { door, host, production } = environment;
     const access = createAccess(db, log, environment.access);
     stops.push(async () => access.stop());
@@ -105,18 +120,13 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     });
     const addresses = createAddresses(door);
     const gate = createGate({ settings: door, addresses, host, production, onRefusal: metrics.countRefused });
-    const readiness = () =>
-      readClock(db).then(
-        () => null,
-        () => 'the database does not answer',
-      );
+    const readiness = () => readReadiness(db, tail);
     const http = await startHttpServer(
       { access, feed, yoga, gate, addresses, places, limits: door.limits, log, metrics, readiness },
       host,
       environment.port,
     );
     stops.push(() => http.stop());
-    stops.push(async () => feed.stop());
     return { url: http.url, open: access.open, stop };
   } catch (error) {
     await stop();
@@ -128,7 +138,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     if (environment.tracesEndpoint === null) return null;
     const { startTracing } = await import('./server/tracing.ts');
     const tracing = startTracing(environment.tracesEndpoint, 'serin');
-    stops.push(() => tracing.stop());
+    stops.push(soon(() => tracing.stop()));
     return tracing;
   }
 
@@ -140,6 +150,22 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     stops.push(() => own.stop());
     return own.url;
   }
+}
+
+/** What keeps this node from working, and what an operator should look at. */
+async function readReadiness(db: Queries, tail: Tail): Promise<Readiness> {
+  const answered = await Promise.race([
+    readClock(db).catch(() => null),
+    sleep(READY_WITHIN_MS, null, { ref: false }),
+  ]);
+  const held = tail.held();
+  return {
+    missing: answered ? null : 'the database does not answer',
+    warnings:
+      held && held.ms >= HELD_WARNING_MS
+        ? [`the feeds are held back for ${Math.round(held.ms / 1000)} s by ${held.by}`]
+        : [],
+  };
 }
 
 /** What the loop does, counted and traced. */

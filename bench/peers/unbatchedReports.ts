@@ -21,7 +21,10 @@ const reports: Reports = {
     return null;
   },
 };
-const metrics = createMetrics({ db: app.db, feed: { lagMs: () => 0, consumers: feed.consumers } });
+const metrics = createMetrics({
+  db: app.db,
+  feed: { lagMs: () => 0, held: () => null, consumers: feed.consumers },
+});
 const { door, host } = readEnvironment({ NODE_ENV: 'production' });
 const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
 const yoga = createGraphQLServer({
@@ -47,7 +50,7 @@ const parts = {
   gate: createGate({ settings: door, addresses, host, production: true, onRefusal: metrics.countRefused }),
   limits: door.limits,
   metrics,
-  readiness: async () => null,
+  readiness: async () => ({ missing: null, warnings: [] }),
 };
 const { url } = await startHttpServer(parts, host, 0);
 sayReady(url);

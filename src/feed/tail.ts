@@ -3,6 +3,7 @@
  * settled entry on, once and in the order of the log.
  */
 import type { Logger } from 'pino';
+import { oldestWriter } from '../store/activity.ts';
 import type { Queries } from '../store/database.ts';
 import type { Doorbell } from '../store/doorbell.ts';
 import { hasUnsettled, type LogEntry, type LogPosition, lastSettledPosition, readLog } from '../store/log.ts';
@@ -12,13 +13,26 @@ const PAGE = 1000;
 const POLL_MS = 1000;
 /** How soon to look again at entries that a running transaction still holds back, rising to the poll. */
 const UNSETTLED_MS = 3;
+/** How long a transaction may hold the log back before somebody is told. */
+const HELD_MS = 5000;
+/** How often that is logged while it lasts. */
+const HELD_AGAIN_MS = 60_000;
 
 export interface Tail {
   /** Calls back with every batch of new entries. Answers how to stop. */
   subscribe(onEntries: (entries: readonly LogEntry[]) => void): () => void;
   /** Milliseconds since this reader last saw the end of the log. */
   lagMs(): number;
+  /** Who keeps this reader from going on, while somebody does. */
+  held(): Held | null;
   stop(): Promise<void>;
+}
+
+/** The log has entries that may not be read yet: a transaction from before them is still open. */
+export interface Held {
+  readonly ms: number;
+  /** In a sentence, for an operator. */
+  readonly by: string;
 }
 
 export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): Promise<Tail> {
@@ -28,6 +42,7 @@ export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): P
   let wake: () => void = () => {};
   let stopped = false;
   let atEnd = Date.now();
+  let held: { since: number; by: string; logAt: number } | null = null;
   const ring = () => {
     rung = true;
     wake();
@@ -41,6 +56,7 @@ export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): P
       return () => listeners.delete(onEntries);
     },
     lagMs: () => Date.now() - atEnd,
+    held: () => held && { ms: Date.now() - held.since, by: held.by },
     async stop() {
       stopped = true;
       ring();
@@ -70,15 +86,30 @@ export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): P
       const last = entries.at(-1);
       if (last) {
         position = last.position;
+        held = null;
         for (const listener of listeners) listener(entries);
       }
       if (entries.length < PAGE) break;
     }
     if (await hasUnsettled(db, position)) {
+      await findHolder();
       return Math.min(before >= POLL_MS ? UNSETTLED_MS : before * 2, POLL_MS);
     }
+    held = null;
     atEnd = Date.now();
     return POLL_MS;
+  }
+
+  /** Nothing can be done about it here, but it never goes unnoticed. */
+  async function findHolder(): Promise<void> {
+    const now = Date.now();
+    held ??= { since: now, by: 'a transaction that is still open', logAt: now + HELD_MS };
+    if (now < held.logAt) return;
+    const writer = await oldestWriter(db);
+    const age = writer?.seconds ? `, open for ${Math.round(writer.seconds)} s` : '';
+    if (writer) held.by = `${writer.who}${age}`;
+    held.logAt = now + HELD_AGAIN_MS;
+    log.warn({ heldMs: now - held.since, by: held.by }, 'an open transaction holds the feeds back: end it');
   }
 
   function sleep(ms: number): Promise<void> {

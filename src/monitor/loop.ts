@@ -2,7 +2,6 @@
  * The observation loop: claims due deployments, has their metrics fetched outside of any transaction, and applies the
  * check. Any number of nodes run it over one database; a claim that outlives its lease is another node's to take.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { App } from '../app/app.ts';
@@ -12,14 +11,20 @@ import { observationOf } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
 import type { Fetched } from '../core/fetched.ts';
 import type { MetricsProvider } from '../providers/providers.ts';
-import { type Claim, claimDue, untilNextDue } from '../store/claims.ts';
+import { type Claim, claimDue, returnClaim, untilNextDue } from '../store/claims.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { forgetOldAnswers } from '../store/idempotency.ts';
 
 /** Deployments checked at the same time by one node. */
-const CONCURRENCY = 16;
+const CONCURRENCY = 128;
+/** Deployments claimed in one statement. */
+const BATCH = 16;
+/** A provider with so many checks under way gets no more: a slow one holds up its own deployments and no others. */
+const PER_PROVIDER = 16;
 /** Real seconds after which a claim may be taken over. */
 const LEASE_SECONDS = 30;
+/** Real milliseconds that a provider may take; the rest of the lease is for the check itself. */
+const FETCH_MS = 15_000;
 /** The longest sleep, in Serin's milliseconds: half the shortest check interval. What others schedule is seen by then. */
 const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
@@ -52,22 +57,28 @@ const NOBODY: LoopWatchers = { onCheck: () => {}, onFetch: () => {} };
 
 export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
   const stopping = new AbortController();
-  const token = randomUUID();
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
+  const underWay = new Map<Claim, Promise<void>>();
   const running = run();
 
   async function run(): Promise<void> {
     let housekeptAt = 0;
     while (!stopping.signal.aborted) {
       try {
-        const claims = await claimDue(app.db, { limit: CONCURRENCY, leaseSeconds: LEASE_SECONDS, token });
-        await Promise.all(claims.map(checkSafely));
-        if (claims.length === CONCURRENCY) continue;
+        const limit = Math.min(BATCH, CONCURRENCY - underWay.size);
+        const claims = await claimDue(app.db, {
+          limit,
+          leaseSeconds: LEASE_SECONDS,
+          busyProviders: busyProviders(),
+        });
+        for (const claim of claims) begin(claim);
+        if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
+        if (claims.length === limit) continue;
         if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
           await forgetOldAnswers(app.db);
           housekeptAt = Date.now();
         }
-        const due = await untilNextDue(app.db);
+        const due = await untilNextDue(app.db, busyProviders());
         await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
       } catch (error) {
         log.warn({ error }, 'the loop cannot reach the database; trying again');
@@ -80,11 +91,27 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
   }
 
+  function busyProviders(): string[] {
+    const asked = new Map<string, number>();
+    for (const { provider } of underWay.keys()) {
+      if (provider !== null) asked.set(provider, (asked.get(provider) ?? 0) + 1);
+    }
+    return [...asked].filter(([, checks]) => checks >= PER_PROVIDER).map(([name]) => name);
+  }
+
+  function begin(claim: Claim): void {
+    underWay.set(
+      claim,
+      checkSafely(claim).finally(() => underWay.delete(claim)),
+    );
+  }
+
   /** What goes wrong with one deployment stays with it: its claim runs out and it is tried again. */
   async function checkSafely(claim: Claim): Promise<void> {
     const begun = performance.now();
     try {
-      const fetched = await fetchMetrics(claim.deploymentId);
+      const fetched = claim.provider === null ? null : await fetchMetrics(claim, claim.provider);
+      if (stopping.signal.aborted && fetched) return await returnClaim(app.db, claim);
       const events = await applyCheck(app, claim, fetched);
       if (events) watchers.onCheck(claim.deploymentId, events, performance.now() - begun);
     } catch (error) {
@@ -93,10 +120,9 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     }
   }
 
-  async function fetchMetrics(deploymentId: string): Promise<BySide<Fetched> | null> {
+  async function fetchMetrics({ deploymentId }: Claim, name: string): Promise<BySide<Fetched> | null> {
     const view = await findDeployment(app.db, deploymentId);
-    const name = view?.state.config.metricsProvider;
-    if (!view || !name) return null;
+    if (!view) return null;
     const provider = providers.get(name);
     if (!provider) {
       const message = `the provider ${name} is not configured on this server`;
@@ -104,7 +130,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     }
     const { strategyId, chain, canaryVersionId, stableVersionId } = view.state;
     const since = observationOf(view.state)?.startedAt ?? view.state.createdAt;
-    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout((LEASE_SECONDS / 2) * 1000)]);
+    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FETCH_MS)]);
     const ask = (side: 'CANARY' | 'STABLE', versionId: string) =>
       provider.fetch({ strategyId, chain, versionId, side, since }, limit);
     const [canary, stable] = await Promise.all([
@@ -119,6 +145,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     async stop() {
       stopping.abort();
       await running;
+      await Promise.all(underWay.values());
     },
   };
 }

@@ -17,13 +17,19 @@ const AWAY = new Set([
   'EPIPE',
   'ETIMEDOUT',
   'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',
   'CONNECTION_ENDED',
   'CONNECT_TIMEOUT',
+  'WAITED_TOO_LONG',
+  // A statement that ran out of time, and a transaction that was idle for too long.
+  '57014',
+  '25P03',
 ]);
 
-/** Whether an error says that the database cannot be reached: PostgreSQL's classes 08, 53 and 57P too. */
+/** Whether an error says that the database cannot be reached or does not answer in time: classes 08, 53, 57P too. */
 export function isDatabaseAway(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const code = 'code' in cause ? String(cause.code) : '';

@@ -18,6 +18,7 @@ import { presentError } from './errors.ts';
 import type { DoorSettings } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { observeOperations } from './observe.ts';
+import { answerInTime } from './patience.ts';
 import { boundKeys } from './rate.ts';
 import { boundSubscriptions, type SubscriptionPlaces } from './subscriptionPlaces.ts';
 import type { Tracing } from './tracing.ts';
@@ -93,6 +94,7 @@ export function createGraphQLServer(parts: GraphQLParts) {
     plugins: [
       callers.plugin,
       endWithRights(access),
+      answerInTime(),
       readBodies(door.limits.bodyBytes),
       boundOperations(door.limits, door.introspection),
       boundKeys(door.limits.keyRate),

@@ -11,6 +11,7 @@ import type { Gate } from './gate.ts';
 import type { GraphQLServer } from './graphqlServer.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import { dropSlowClients } from './slowClients.ts';
 import type { SubscriptionPlaces } from './subscriptionPlaces.ts';
 import { serveWebSocket } from './webSocket.ts';
 
@@ -24,8 +25,14 @@ export interface HttpParts {
   readonly limits: Limits;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly readiness: () => Promise<Readiness>;
+}
+
+export interface Readiness {
   /** What is missing for work, in a sentence; null when nothing is. */
-  readonly readiness: () => Promise<string | null>;
+  readonly missing: string | null;
+  /** What works, but needs an operator. */
+  readonly warnings: readonly string[];
 }
 
 export interface HttpServer {
@@ -35,15 +42,21 @@ export interface HttpServer {
 }
 
 /** How long requests under way may take once the server stops. */
-const DRAIN_MS = 4000;
+const DRAIN_MS = 3000;
 
 const MAX_HEADER_BYTES = 16_384;
 
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
+  const streams = new Set<ServerResponse>();
   const server = createServer(arrivalWithin(parts.limits.arrivalMs), (request, response) => {
     parts.gate.admit(request, response).then(
       (admitted) => {
-        if (admitted) serve(parts, request, response);
+        if (!admitted) return;
+        if (wantsStream(request)) {
+          streams.add(response);
+          response.once('close', () => streams.delete(response));
+        }
+        serve(parts, request, response);
       },
       () => response.destroy(),
     );
@@ -51,16 +64,20 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   parts.addresses.boundConnections(server);
   server.keepAliveTimeout = 65_000;
   const stopSockets = serveWebSocket(server, parts);
+  const stopWatching = dropSlowClients(server);
   await listen(server, host, port);
   return {
     url: urlOf(server, host),
     async stop() {
       const closed = new Promise<void>((done) => server.close(() => done()));
       const impatient = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      // A stream that is cut is resumed elsewhere; one that ends in order would be taken for complete.
+      for (const stream of streams) stream.destroy();
       await stopSockets();
       server.closeIdleConnections();
       await closed;
       clearTimeout(impatient);
+      stopWatching();
     },
   };
 }
@@ -73,6 +90,10 @@ function arrivalWithin(headersTimeout: number) {
     connectionsCheckingInterval: headersTimeout / 4,
     maxHeaderSize: MAX_HEADER_BYTES,
   };
+}
+
+function wantsStream({ headers }: IncomingMessage): boolean {
+  return headers.accept?.includes('text/event-stream') ?? false;
 }
 
 function serve(parts: HttpParts, request: IncomingMessage, response: ServerResponse): void {
@@ -109,8 +130,10 @@ const json = (status: number, value: unknown): PlainAnswer => ({
 const OPERATIONS: Readonly<Record<string, (parts: HttpParts) => Promise<PlainAnswer>>> = {
   '/health': async () => json(200, { status: 'ok' }),
   '/ready': async ({ readiness }) => {
-    const missing = await readiness();
-    return missing === null ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', missing });
+    const { missing, warnings } = await readiness();
+    return missing === null
+      ? json(200, { status: 'ready', ...(warnings.length > 0 ? { warnings } : {}) })
+      : json(503, { status: 'not ready', missing });
   },
   '/metrics': async ({ metrics }) => ({
     status: 200,

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { STATUSES } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
+import type { Held } from '../feed/tail.ts';
 import { type Census, takeCensus } from '../store/census.ts';
 import type { Queries } from '../store/database.ts';
 
@@ -27,7 +28,11 @@ export interface Metrics {
 
 export interface MetricsParts {
   readonly db: Queries;
-  readonly feed: { readonly lagMs: () => number; readonly consumers: () => number };
+  readonly feed: {
+    readonly lagMs: () => number;
+    readonly held: () => Held | null;
+    readonly consumers: () => number;
+  };
 }
 
 export function createMetrics({ db, feed }: MetricsParts): Metrics {
@@ -73,6 +78,11 @@ export function createMetrics({ db, feed }: MetricsParts): Metrics {
     'serin_feed_lag_seconds',
     'Seconds since this node last saw the end of the log.',
     () => feed.lagMs() / 1000,
+  );
+  measure(
+    'serin_feed_held_seconds',
+    'Seconds for which an open transaction, anywhere in this PostgreSQL, has held the feeds back.',
+    () => (feed.held()?.ms ?? 0) / 1000,
   );
   const tellCensus = censusGauges(registry);
 

@@ -21,6 +21,16 @@ import { rateLimited } from './rate.ts';
 import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
 import type { SubscriptionPlaces } from './subscriptionPlaces.ts';
 
+/** Bytes that wait for a client: above these no more is read from it, … */
+const PAUSE_ABOVE = 1_000_000;
+/** … and above these it is closed. */
+const CLOSE_ABOVE = 8_000_000;
+const PACE_MS = 250;
+/** "Try again later": a `graphql-ws` client does so by itself. */
+const TRY_AGAIN = 1013;
+/** How long a client may take to say goodbye. */
+const GOODBYE_MS = 1500;
+
 export interface SocketParts {
   readonly access: Access;
   readonly feed: Feed;
@@ -133,7 +143,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
           return true;
         } catch (error) {
           if (error instanceof Unauthenticated) refuse(socket, error.message);
-          else socket.close(CloseCode.InternalServerError, closeReason(presentError(error, log).message));
+          else socket.close(TRY_AGAIN, closeReason(presentError(error, log).message));
           return false;
         }
       },
@@ -168,10 +178,16 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
   sockets.on('connection', (socket) => {
     socket.removeAllListeners('error').on('error', (error) => log.debug({ error }, 'a socket broke'));
   });
+  const stopPacing = pace(sockets);
   return async () => {
+    stopPacing();
     for (const socket of sockets.clients) socket.close(1001, 'Going away: resume elsewhere');
+    // A client that does not answer is not waited for.
+    const impatient = setTimeout(() => {
+      for (const socket of sockets.clients) socket.terminate();
+    }, GOODBYE_MS);
     await serving.dispose();
-    for (const socket of sockets.clients) socket.terminate();
+    clearTimeout(impatient);
   };
 }
 
@@ -188,6 +204,28 @@ function refuseAnswers(key: string, value: unknown): unknown {
     if (ANSWERS.includes(value.type)) throw new Error('only a server says this');
   }
   return value;
+}
+
+/**
+ * Keeps what a client does not take small: while much waits for it nothing more is read from it, and one for which
+ * too much has gathered is closed and may come again.
+ */
+function pace(sockets: WebSocketServer): () => void {
+  sockets.on('connection', (socket) => {
+    socket.on('message', () => {
+      if (socket.bufferedAmount > PAUSE_ABOVE) socket.pause();
+    });
+  });
+  const look = setInterval(() => {
+    for (const socket of sockets.clients) {
+      if (socket.isPaused && socket.bufferedAmount <= PAUSE_ABOVE) socket.resume();
+      if (socket.bufferedAmount <= CLOSE_ABOVE || socket.readyState !== socket.OPEN) continue;
+      socket.close(TRY_AGAIN, 'Too slow: come again and resume from the last cursor');
+      setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
+    }
+  }, PACE_MS);
+  look.unref();
+  return () => clearInterval(look);
 }
 
 function parsed<T>(parse: () => T): T | GraphQLError {

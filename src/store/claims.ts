@@ -7,39 +7,61 @@ import type { Queries } from './database.ts';
 
 export interface Claim {
   readonly deploymentId: string;
-  /** Fences what the claimer writes: it must still stand on the row. */
+  /** Fences what the claimer writes: it must still stand on the row. Every claim has its own. */
   readonly token: string;
+  /** The provider to ask; null when the bots report. */
+  readonly provider: string | null;
+}
+
+/** What may be claimed: not leased to anyone, and not of a provider that is busy. */
+const claimable = (busyProviders: readonly string[]) => sql`
+  (lease_until is null or lease_until < clock_timestamp())
+  and not coalesce(config ->> 'metricsProvider' = any(${`{${busyProviders.map((name) => JSON.stringify(name)).join(',')}}`}::text[]), false)`;
+
+export interface ClaimRequest {
+  readonly limit: number;
+  readonly leaseSeconds: number;
+  /** Providers that have enough to do: their deployments are passed over for now. */
+  readonly busyProviders: readonly string[];
 }
 
 /** Claims due deployments, the longest overdue first, passing over those that others hold. */
 export async function claimDue(
   db: Queries,
-  { limit, leaseSeconds, token }: { limit: number; leaseSeconds: number; token: string },
+  { limit, leaseSeconds, busyProviders }: ClaimRequest,
 ): Promise<Claim[]> {
-  const rows = await db.execute<{ id: string }>(sql`
-    update deployments set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = ${token}
+  const rows = await db.execute<{ id: string; token: string; provider: string | null }>(sql`
+    update deployments
+    set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = gen_random_uuid()
     where id in (
       select id from deployments
-      where next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
+      where next_check_at <= (select serin_now()) and ${claimable(busyProviders)}
       order by next_check_at limit ${limit} for update skip locked)
-    returning id`);
-  return rows.map(({ id }) => ({ deploymentId: id, token }));
+    returning id, lease_token as token, config ->> 'metricsProvider' as provider`);
+  return rows.map(({ id, token, provider }) => ({ deploymentId: id, token, provider }));
 }
 
 /** Real milliseconds until the next deployment is due; null when none is scheduled. */
-export async function untilNextDue(db: Queries): Promise<number | null> {
+export async function untilNextDue(db: Queries, busyProviders: readonly string[]): Promise<number | null> {
   const [row] = await db.execute<{ ms: number | null }>(sql`
     select (extract(epoch from min(next_check_at) - (select serin_now())) * 1000 / (select rate from clock))::float8 as ms
-    from deployments where next_check_at is not null and (lease_until is null or lease_until < clock_timestamp())`);
+    from deployments where next_check_at is not null and ${claimable(busyProviders)}`);
   return row?.ms ?? null;
 }
 
-/** Whether a claim still stands; asked under the row's lock. */
+/** Whether a claim still stands; asked under the row's lock. One that has run out does not, even if nobody took it. */
 export async function holdsClaim(tx: Queries, { deploymentId, token }: Claim): Promise<boolean> {
-  const rows = await tx.execute(
-    sql`select 1 from deployments where id = ${deploymentId} and lease_token = ${token}`,
-  );
+  const rows = await tx.execute(sql`
+    select 1 from deployments
+    where id = ${deploymentId} and lease_token = ${token} and lease_until > clock_timestamp()`);
   return rows.length === 1;
+}
+
+/** Gives a claim back as it was: another node looks instead. */
+export async function returnClaim(db: Queries, { deploymentId, token }: Claim): Promise<void> {
+  await db.execute(sql`
+    update deployments set lease_until = null, lease_token = null
+    where id = ${deploymentId} and lease_token = ${token}`);
 }
 
 /** Gives a claim back, with the time of the next look. */

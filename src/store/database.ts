@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
+import { lineOpener } from './line.ts';
 import { preparing } from './prepared.ts';
 
 /** Runs statements: the pool, or one transaction. */
@@ -29,21 +30,38 @@ const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url));
 /** Any number, as long as every version of Serin uses the same. */
 const MIGRATION_LOCK = 5_371_001;
 
+/**
+ * How long anything may take. A statement that waits longer (for a lock, usually) is better tried again; a transaction
+ * that its node has forgotten, because it is paused or its network is gone, must not hold a row or the log for ever.
+ */
+const LIMITS = {
+  statement_timeout: 10_000,
+  idle_in_transaction_session_timeout: 10_000,
+  tcp_keepalives_idle: 15,
+  tcp_keepalives_interval: 5,
+  tcp_keepalives_count: 3,
+};
+/** Seconds after which an idle connection is closed; see `line.ts`. */
+const IDLE_SECONDS = 10;
+/** How long to wait before connecting again: an outage that ends is noticed soon, however long it was. */
+const RECONNECT_SECONDS = 0.2;
+
 /** Connects lazily: nothing is tried before the first statement. */
 export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
-  const client = preparing(
-    postgres(url, {
-      max: poolSize,
-      onnotice: () => {},
-      connect_timeout: 5,
-      idle_timeout: 0,
-      connection: { application_name: 'serin', TimeZone: 'UTC' },
-    }),
-  );
+  const options = {
+    max: poolSize,
+    onnotice: () => {},
+    connect_timeout: 3,
+    idle_timeout: IDLE_SECONDS,
+    backoff: () => RECONNECT_SECONDS,
+    socket: lineOpener(),
+    connection: { application_name: 'serin', TimeZone: 'UTC', ...LIMITS },
+  };
+  const client = preparing(postgres(url, options));
   return {
     db: drizzle(client),
     client,
-    close: () => client.end({ timeout: 5 }),
+    close: () => client.end({ timeout: 2 }),
   };
 }
 

@@ -6,6 +6,8 @@ import type postgres from 'postgres';
 
 const CHANNEL = 'serin_log';
 const QUIET_MS = 4;
+/** How often a listener rings itself: a line on which not even that is heard is dead, and is opened again. */
+const TEST_MS = 5000;
 
 export interface Doorbell {
   /** Says that something was committed. Never waits, never fails. */
@@ -27,7 +29,27 @@ export function createDoorbell(client: postgres.Sql): Doorbell {
     },
     async listen(onRing) {
       const { unlisten } = await client.listen(CHANNEL, onRing, onRing);
-      return unlisten;
+      const stopTesting = keepTesting(client);
+      return async () => {
+        stopTesting();
+        await unlisten();
+      };
     },
   };
+}
+
+function keepTesting(client: postgres.Sql): () => void {
+  let testing = false;
+  const timer = setInterval(() => {
+    if (testing) return;
+    testing = true;
+    client
+      .notify(CHANNEL, '')
+      .catch(() => {})
+      .finally(() => {
+        testing = false;
+      });
+  }, TEST_MS);
+  timer.unref();
+  return () => clearInterval(timer);
 }

@@ -1,0 +1,2 @@
+/** What a client of Serin may import: `serin/client`. */
+export { type Delivery, FeedRefused, type FollowOptions, followFeed } from './followFeed.ts';

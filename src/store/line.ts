@@ -1,0 +1,52 @@
+/**
+ * The socket of a connection to PostgreSQL. A server that freezes, or a network that swallows what is sent, closes
+ * nothing: a line on which nothing has come for longer than a statement may take is given up, so that whoever waits
+ * on it hears of it.
+ */
+import { Socket } from 'node:net';
+
+/** Longer than a statement may run, and longer than the pool keeps an idle connection. */
+const SILENT_MS = 15_000;
+const LOOK_MS = 2500;
+
+/** Where to connect, as the driver has parsed it; several hosts are tried one after the other. */
+export interface Address {
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+  /** A Unix socket instead. */
+  readonly path: string | false;
+}
+
+/** What the driver reads off its socket: the name that a certificate is checked against. */
+type Line = Socket & { host?: string };
+
+/** Answers a factory of sockets, each of them connecting. */
+export function lineOpener(): (address: Address) => Socket {
+  let opened = 0;
+  return ({ host, port, path }) => {
+    const line: Line = new Socket();
+    giveUpWhenSilent(line);
+    if (path) return line.connect(path);
+    const turn = opened % host.length;
+    opened += 1;
+    line.host = host[turn] ?? 'localhost';
+    return line.connect(port[turn] ?? 5432, line.host);
+  };
+}
+
+function giveUpWhenSilent(line: Socket): void {
+  let read = 0;
+  let silentMs = 0;
+  const look = setInterval(() => {
+    silentMs = line.bytesRead === read ? silentMs + LOOK_MS : 0;
+    read = line.bytesRead;
+    if (silentMs < SILENT_MS) return;
+    line.destroy(
+      Object.assign(new Error(`PostgreSQL said nothing for ${SILENT_MS / 1000} seconds`), {
+        code: 'ETIMEDOUT',
+      }),
+    );
+  }, LOOK_MS);
+  look.unref();
+  line.once('close', () => clearInterval(look));
+}

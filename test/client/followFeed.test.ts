@@ -1,0 +1,96 @@
+/** The helper that follows a feed for ever: through cuts, restarts and refusals, every event once. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { FeedRefused, followFeed } from '../../src/client/index.ts';
+import { startProxy, type TcpProxy } from '../faults/proxy.ts';
+import { command, running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let proxy: TcpProxy;
+beforeAll(async () => {
+  serin = await startTestSerin();
+  proxy = await startProxy(() => Number(new URL(serin.url).port));
+});
+afterAll(async () => {
+  await proxy.close();
+  await serin.stop();
+});
+
+const QUERY = `subscription($id: ID, $after: String) {
+  eventAppended(deploymentId: $id, after: $after) { cursor no } }`;
+interface Numbered {
+  readonly cursor: string;
+  readonly no: number;
+}
+const place = () => ({ url: `ws://127.0.0.1:${proxy.port}/graphql`, webSocketImpl: WebSocket });
+
+test('follows through cuts, refused connections and a restart, every event once and in order', async () => {
+  const id = await running(serin);
+  const leave = new AbortController();
+  const seen: number[] = [];
+  const lost: unknown[] = [];
+  const following = (async () => {
+    const feed = followFeed<Numbered>({
+      ...place(),
+      query: QUERY,
+      variables: { id },
+      after: '0',
+      signal: leave.signal,
+      onDisconnect: (reason) => lost.push(reason),
+    });
+    for await (const { no } of feed) seen.push(no);
+  })();
+  for (let round = 0; round < 6; round += 1) {
+    await command(serin, round % 2 === 0 ? 'pauseDeployment' : 'resumeDeployment', id);
+    await until(() => seen.length > round);
+    if (round === 2) {
+      proxy.refuse();
+      await command(serin, 'pauseDeployment', id).catch(() => {});
+      await until(() => lost.length > 2);
+      proxy.pass();
+    } else if (round === 4) {
+      await serin.restart();
+    } else {
+      proxy.cut();
+    }
+  }
+  await command(serin, 'cancelDeployment', id);
+  const log = await serin.database.sql`select no from events where deployment_id = ${id} order by no`;
+  await until(() => seen.length >= log.length);
+  expect(seen).toEqual(log.map(({ no }) => no));
+  expect(lost.length).toBeGreaterThan(4);
+  leave.abort();
+  await following;
+});
+
+test('goes on from a cursor, in a new process as well', async () => {
+  const id = await running(serin);
+  const first: Numbered[] = [];
+  for await (const delivery of followFeed<Numbered>({
+    ...place(),
+    query: QUERY,
+    variables: { id },
+    after: '0',
+  })) {
+    first.push(delivery);
+    if (first.length === 2) break;
+  }
+  await command(serin, 'cancelDeployment', id);
+  const rest: number[] = [];
+  const after = first.at(-1)?.cursor ?? null;
+  for await (const { no } of followFeed<Numbered>({ ...place(), query: QUERY, variables: { id }, after })) {
+    rest.push(no);
+    if (rest.length === 2) break;
+  }
+  expect([...first.map(({ no }) => no), ...rest]).toEqual([1, 2, 3, 4]);
+});
+
+test('a subscription that is refused ends the feed with the reason', async () => {
+  const refused = (query: string, after: string) =>
+    followFeed<Numbered>({ ...place(), query, variables: {}, after }).next();
+  await expect(refused(QUERY, 'no cursor')).rejects.toThrow(FeedRefused);
+  await expect(
+    refused('subscription($after: String) { nothing(after: $after) { cursor } }', '0'),
+  ).rejects.toThrow(/nothing/);
+});

@@ -1,0 +1,159 @@
+/**
+ * Proves on a history and the database it left that what must stay true was true (docs/architecture.md). A violation
+ * is a sentence; an empty list is the proof.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { Decimal } from 'decimal.js';
+import type postgres from 'postgres';
+import { replay } from '../../src/core/evolve.ts';
+import type { Database } from '../../src/store/database.ts';
+import { type DeploymentView, findDeployments } from '../../src/store/deployments.ts';
+import { formatCursor, LOG_START, type LogEntry, readLog } from '../../src/store/log.ts';
+import type { History, Operation, Subscriber } from './history.ts';
+
+const TERMINAL = new Set(['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED']);
+const DECISIONS = new Set(['promoteCanary', 'rollbackCanary', 'cancelDeployment']);
+
+export async function check(history: History, { db, client }: Database): Promise<string[]> {
+  const log = await wholeLog(db);
+  const ids = [...new Set(log.map(({ deploymentId }) => deploymentId))];
+  const deployments = await findDeployments(db, ids);
+  const byDeployment = groupBy(log, ({ deploymentId }) => deploymentId);
+  const byActor = groupBy(log, ({ event }) => event.actor);
+  return [
+    ...history.crashes.map((why) => `nothing crashes: ${why}`),
+    ...deployments.flatMap((view) => logIsTheState(view, byDeployment.get(view.state.id) ?? [])),
+    ...history.operations.flatMap((operation) => actedOnce(operation, byActor.get(operation.actor) ?? [])),
+    ...oneWins(history, byDeployment),
+    ...(await reportsAreThere(history, client)),
+    ...(await capitalAddsUp(history, client)),
+    ...history.subscribers.flatMap((subscriber) => sawTheLog(subscriber, log)),
+  ];
+}
+
+async function wholeLog(db: Database['db']): Promise<LogEntry[]> {
+  const log: LogEntry[] = [];
+  for (;;) {
+    const page = await readLog(db, log.at(-1)?.position ?? LOG_START, 1000);
+    if (page.length === 0) return log;
+    log.push(...page);
+  }
+}
+
+function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  return groups;
+}
+
+/** Events are numbered without gap, so are revisions; replaying gives the row; the end comes once. */
+function logIsTheState({ state }: DeploymentView, entries: readonly LogEntry[]): string[] {
+  const { id } = state;
+  const violations: string[] = [];
+  const events = entries.map(({ event }) => event);
+  const gap = events.findIndex(({ no }, index) => no !== index + 1);
+  if (gap >= 0) violations.push(`events without gap: ${id} has ${events[gap]?.no} where ${gap + 1} belongs`);
+  let revision = 0;
+  for (const event of events) {
+    if (event.revision !== revision && event.revision !== revision + 1) {
+      violations.push(`revisions without gap: ${id} goes from ${revision} to ${event.revision}`);
+    }
+    revision = event.revision;
+  }
+  const ends = events.filter(({ type }) => TERMINAL.has(type));
+  if (ends.length > 1) violations.push(`one end: ${id} has ${ends.map(({ type }) => type).join(', ')}`);
+  if (gap < 0) {
+    const replayed = replay(events);
+    if (!isDeepStrictEqual(replayed, state)) {
+      violations.push(
+        `replay = row: ${id} replays to ${JSON.stringify(replayed)}, its row is ${JSON.stringify(state)}`,
+      );
+    }
+  }
+  return violations;
+}
+
+/** A key acts once: what was answered is in the log, and nothing else is. */
+function actedOnce(operation: Operation, entries: readonly LogEntry[]): string[] {
+  const { actor, mutation, deploymentId, answers } = operation;
+  const name = `${mutation} of ${actor} on ${deploymentId}`;
+  const acts = new Set(entries.map(({ deploymentId: id, event }) => `${id} ${event.revision}`));
+  if (acts.size > 1) return [`keys act once: ${name} acted ${acts.size} times`];
+  const [first] = answers;
+  if (!first) return [];
+  const violations: string[] = [];
+  for (const answer of answers) {
+    if (answer.success !== first.success || answer.error?.code !== first.error?.code) {
+      violations.push(
+        `keys act once: ${name} was answered ${JSON.stringify(first)} and ${JSON.stringify(answer)}`,
+      );
+    }
+  }
+  const { success, error, deployment } = first;
+  if (success && !acts.has(`${deploymentId} ${deployment?.revision}`)) {
+    violations.push(`acknowledged is on disk: ${name} is not in the log at revision ${deployment?.revision}`);
+  }
+  if (!success && acts.size > 0) violations.push(`a refusal changes nothing: ${name} is in the log`);
+  if (error?.code === 'INVALID_INPUT' && error.path.length === 0) {
+    violations.push(`bad input names its field: ${name} got none`);
+  }
+  return violations;
+}
+
+/** Of promote, rollback and cancel one wins, whoever asked; who came after it was told. */
+function oneWins(history: History, log: ReadonlyMap<string, readonly LogEntry[]>): string[] {
+  const violations: string[] = [];
+  for (const { actor, mutation, deploymentId, answers } of history.operations) {
+    const [answer] = answers;
+    if (!answer || !DECISIONS.has(mutation)) continue;
+    const end = log.get(deploymentId)?.find(({ event }) => TERMINAL.has(event.type))?.event;
+    if (answer.success && end?.actor !== actor) {
+      violations.push(`one decision wins: ${actor} was told that its ${mutation} of ${deploymentId} did`);
+    }
+    if (!answer.success && answer.error?.code !== 'INVALID_TRANSITION') {
+      violations.push(
+        `losers are told: ${mutation} of ${actor} was answered ${JSON.stringify(answer.error)}`,
+      );
+    }
+  }
+  return violations;
+}
+
+async function reportsAreThere({ reported }: History, client: postgres.Sql): Promise<string[]> {
+  const rows = await client<{ id: string; side: string; trades: string }[]>`
+    select deployment_id as id, side, trades::text from side_metrics`;
+  const trades = new Map(rows.map((row) => [`${row.id} ${row.side}`, Number(row.trades)]));
+  return [...reported].flatMap(([key, known]) => {
+    const found = trades.get(key) ?? 0;
+    return found >= known.trades
+      ? []
+      : [`acknowledged is on disk: ${key} was told of ${known.trades} trades, there are ${found}`];
+  });
+}
+
+async function capitalAddsUp({ operations }: History, client: postgres.Sql): Promise<string[]> {
+  const rows = await client<{ id: string }[]>`
+    select id from deployments where canary_capital_usd + stable_capital_usd is distinct from total_capital_usd`;
+  const told = operations.flatMap(({ actor, answers }) =>
+    answers.flatMap(({ deployment }) => {
+      const { totalCapitalUsd: total, canaryCapitalUsd: canary, stableCapitalUsd: stable } = deployment ?? {};
+      if (!total || !canary || !stable || new Decimal(canary).plus(stable).eq(total)) return [];
+      return [`capital adds up: ${actor} was told ${canary} + ${stable} = ${total}`];
+    }),
+  );
+  return [...rows.map(({ id }) => `capital adds up: not in the row of ${id}`), ...told];
+}
+
+/** Every event once and in the order of the log, over all connections. */
+function sawTheLog({ name, feed, deliveries }: Subscriber, log: readonly LogEntry[]): string[] {
+  const expected = log
+    .filter(({ timeline, change }) => (feed === 'eventAppended' ? timeline : change !== null))
+    .map(({ position }) => formatCursor(position));
+  const place = expected.findIndex((cursor, index) => deliveries[index]?.cursor !== cursor);
+  if (place < 0 && deliveries.length === expected.length) return [];
+  const at = place < 0 ? expected.length : place;
+  return [
+    `a feed is the log: ${name} has ${deliveries[at]?.id ?? 'nothing'} at ${at} of ${expected.length} ` +
+      `(${deliveries.length} deliveries)`,
+  ];
+}

@@ -1,0 +1,218 @@
+/** Operators, bots and subscribers: ordinary API clients that go on through every fault and write down what they saw. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import { followFeed } from '../../src/client/index.ts';
+import type { History, Operation, Reported, Result, Subscriber } from './history.ts';
+import type { SerinNode } from './nodes.ts';
+import { createRandom, type Random } from './random.ts';
+
+export interface World {
+  readonly history: History;
+  readonly nodes: readonly [SerinNode, ...SerinNode[]];
+  /** Deployments that operators know of, oldest first. */
+  readonly known: string[];
+  /** When operators and bots stop. */
+  readonly ending: AbortSignal;
+}
+
+const STRATEGIES = ['momentum', 'carry', 'basis', 'grid'] as const;
+/** Longer than a node may take to answer UNAVAILABLE. */
+const ANSWER_MS = 10_000;
+const TRIES = 12;
+
+const FIELDS = `success replayed error { code path }
+  deployment { id status revision totalCapitalUsd canaryCapitalUsd stableCapitalUsd }`;
+const REPORT = `mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { results { success } } }`;
+
+interface Answered {
+  readonly data?: Record<string, unknown>;
+  readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[];
+}
+
+async function post(node: SerinNode, actor: string, query: string, input: unknown): Promise<Answered> {
+  const response = await fetch(`${node.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-serin-actor': actor },
+    body: JSON.stringify({ query, variables: { input } }),
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const answer: Answered = await response.json();
+  return answer;
+}
+
+/** Sends a command, to another node after each failure, until it is answered. The same key every time. */
+async function perform(
+  world: World,
+  random: Random,
+  mutation: string,
+  input: Readonly<Record<string, unknown>>,
+  deploymentId: string,
+): Promise<Result | null> {
+  const no = world.history.operations.length;
+  const operation: Operation = { actor: `op-${no}`, mutation, deploymentId, answers: [], tries: 0 };
+  world.history.operations.push(operation);
+  const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+  const query = `mutation($input: ${type}!) { ${mutation}(input: $input) { ${FIELDS} } }`;
+  const keyed = { ...input, idempotencyKey: `key-${no}` };
+  // Now and then an answered command is sent again, as after an answer that was lost.
+  let again = random.chance(0.15) ? 1 : 0;
+  while (operation.tries < TRIES) {
+    operation.tries += 1;
+    try {
+      const { data, errors } = await post(random.pick(world.nodes), operation.actor, query, keyed);
+      const result = data?.[mutation] as Result | undefined;
+      if (result) {
+        operation.answers.push(result);
+        if (again === 0) return result;
+        again -= 1;
+      } else if (errors?.[0]?.extensions?.code !== 'UNAVAILABLE') {
+        world.history.crashes.push(`${mutation} of ${operation.actor} failed: ${JSON.stringify(errors)}`);
+        return null;
+      }
+    } catch {
+      await sleep(50 + random.below(200));
+    }
+  }
+  return operation.answers.at(-1) ?? null;
+}
+
+export async function operate(world: World, random: Random): Promise<void> {
+  while (!world.ending.aborted) {
+    await sleep(random.below(60));
+    const id = world.known.at(-1 - random.below(Math.min(world.known.length, 6)));
+    if (!id || random.chance(0.2)) await launch(world, random);
+    else await command(world, random, id);
+  }
+}
+
+async function launch(world: World, random: Random): Promise<void> {
+  const id = `dep-${world.history.operations.length}`;
+  const created = await perform(
+    world,
+    random,
+    'createDeployment',
+    {
+      id,
+      strategyId: random.pick(STRATEGIES),
+      ...(random.chance(0.5) ? { stableVersionId: 'v0' } : {}),
+      canaryVersionId: `v${world.history.operations.length + 1}`,
+      config: {
+        // Some are decided by the loop while others are decided by people.
+        observationPeriodMinutes: random.pick([5, 10, 60]),
+        checkIntervalSeconds: 10,
+        canaryPercent: random.pick(['10', '33.3', '7.123456789']),
+        promotionCriteria: { minTrades: 1 },
+        guardrails: { maxStaleSeconds: null },
+      },
+    },
+    id,
+  );
+  if (created && !created.success) return;
+  const capitalUsd = random.chance(0.1)
+    ? '-5'
+    : random.pick(['100000', '0.000000000000000007', '98765.4321']);
+  await perform(world, random, 'deployCanary', { deploymentId: id, capitalUsd }, id);
+  world.known.push(id);
+}
+
+async function command(world: World, random: Random, deploymentId: string): Promise<void> {
+  const mutation = random.pick([
+    'pauseDeployment',
+    'pauseDeployment',
+    'resumeDeployment',
+    'resumeDeployment',
+    'promoteCanary',
+    'rollbackCanary',
+    'cancelDeployment',
+    'extendObservation',
+  ]);
+  const more = mutation === 'extendObservation' ? { minutes: 5 } : {};
+  // Two people with the same thought: decisions race on different nodes.
+  const people = random.chance(0.5) ? 2 : 1;
+  await Promise.all(
+    Array.from({ length: people }, () =>
+      perform(world, random.fork(), mutation, { deploymentId, ...more }, deploymentId),
+    ),
+  );
+}
+
+/** Reports more and more trades of the youngest deployments. */
+export async function report(world: World, random: Random, side: 'CANARY' | 'STABLE'): Promise<void> {
+  for (let trades = 1; !world.ending.aborted; trades += 1) {
+    await sleep(20 + random.below(80));
+    const ids = world.known.slice(-4);
+    if (ids.length === 0) continue;
+    const pnlUsd = String(random.below(2000) / 100);
+    const reports = ids.map((deploymentId) => ({ deploymentId, side, pnlUsd, trades }));
+    try {
+      const { data } = await post(random.pick(world.nodes), 'bot', REPORT, { reports });
+      const answer = data?.reportMetrics as { results: { success: boolean }[] } | undefined;
+      world.history.reports += ids.length;
+      ids.forEach((deploymentId, index) => {
+        if (answer?.results[index]?.success) note(world.history, deploymentId, side, trades);
+      });
+    } catch {
+      // Not answered: nothing is promised.
+    }
+  }
+}
+
+function note({ reported }: History, deploymentId: string, side: Reported['side'], trades: number): void {
+  const key = `${deploymentId} ${side}`;
+  const known = reported.get(key) ?? { deploymentId, side, trades: 0 };
+  known.trades = Math.max(known.trades, trades);
+  reported.set(key, known);
+}
+
+const FEEDS = {
+  eventAppended: 'subscription($after: String) { eventAppended(after: $after) { cursor id } }',
+  stateChanged: 'subscription($after: String) { stateChanged(after: $after) { cursor id: deploymentId } }',
+} as const;
+
+/** Follows a feed from the beginning, through all nodes, until the signal. */
+export async function follow(
+  { history, nodes }: Pick<World, 'history' | 'nodes'>,
+  feed: Subscriber['feed'],
+  first: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const subscriber: Subscriber = { name: `${feed} ${first}`, feed, deliveries: [], reconnects: 0 };
+  history.subscribers.push(subscriber);
+  const urls = nodes.map(({ url }) => `${url.replace('http', 'ws')}/graphql`);
+  const deliveries = followFeed<{ cursor: string; id: string }>({
+    url: [...urls.slice(first % urls.length), ...urls.slice(0, first % urls.length)],
+    query: FEEDS[feed],
+    after: '0',
+    webSocketImpl: WebSocket,
+    keepAliveMs: 1500,
+    signal,
+    onDisconnect: () => {
+      subscriber.reconnects += 1;
+    },
+  });
+  for await (const { cursor, id } of deliveries) subscriber.deliveries.push({ cursor, id });
+}
+
+/** Ends every deployment that is still live, so that the log comes to rest. */
+export async function endAll(world: World): Promise<void> {
+  for (let round = 0; round < 20; round += 1) {
+    const live = await liveDeployments(world.nodes[0]);
+    if (live?.length === 0) return;
+    for (const id of live ?? []) {
+      await perform(world, createRandom(round), 'cancelDeployment', { deploymentId: id }, id);
+    }
+    await sleep(200);
+  }
+}
+
+async function liveDeployments(node: SerinNode): Promise<string[] | null> {
+  const query = `{ deployments(first: 100, filter: { statuses: [PENDING, RUNNING, PAUSED, OBSERVATION_COMPLETE] }) {
+    nodes { id } } }`;
+  try {
+    const { data } = await post(node, 'operator', query, null);
+    const found = data?.deployments as { nodes: { id: string }[] } | undefined;
+    return found?.nodes.map(({ id }) => id) ?? null;
+  } catch {
+    return null;
+  }
+}

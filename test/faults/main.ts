@@ -1,0 +1,76 @@
+/**
+ * `npm run test:faults`: seeded histories, one after the other.
+ *   --minutes N            for how long (1)
+ *   --seed N               the first seed; the next histories take the next ones
+ *   --check-the-checker    runs programs with a bug each and fails unless every bug is found
+ */
+import { parseArgs } from 'node:util';
+import { MUTATIONS, mutate } from './mutations.ts';
+import { buildSerin, copyProgram } from './nodes.ts';
+import { runHistory, type Verdict } from './run.ts';
+
+/** Every kind twice. */
+const FAULTS_EACH = 16;
+/** Histories that a bug may hide through. */
+const ATTEMPTS = 5;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1_000_000) },
+    'check-the-checker': { type: 'boolean', default: false },
+  },
+});
+const seed = Number(values.seed);
+process.exitCode = (await (values['check-the-checker'] ? checkTheChecker() : runHistories())) ? 0 : 1;
+
+async function runHistories(): Promise<boolean> {
+  const program = await buildSerin('whole');
+  const until = Date.now() + Number(values.minutes) * 60_000;
+  const total = { histories: 0, operations: 0, reports: 0, deliveries: 0, faults: 0, violations: 0 };
+  const kinds = new Map<string, number>();
+  do {
+    const verdict = await runHistory({ program, seed: seed + total.histories, faults: FAULTS_EACH });
+    const { history, violations } = verdict;
+    total.histories += 1;
+    total.operations += history.operations.length;
+    total.reports += history.reports;
+    total.deliveries += history.subscribers.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+    total.faults += history.faults.length;
+    total.violations += violations.length;
+    for (const fault of history.faults) kinds.set(fault, (kinds.get(fault) ?? 0) + 1);
+    print(verdict);
+  } while (Date.now() < until);
+  for (const [kind, times] of kinds) console.log(`  ${times} × ${kind}`);
+  console.log(
+    Object.entries(total)
+      .map(([what, count]) => `${what} ${count}`)
+      .join(', '),
+  );
+  return total.violations === 0;
+}
+
+async function checkTheChecker(): Promise<boolean> {
+  const whole = await buildSerin('whole');
+  let missed = 0;
+  for (const mutation of MUTATIONS) {
+    const program = await copyProgram(whole, 'mutated');
+    await mutate(program, mutation);
+    let found: string | undefined;
+    for (let attempt = 0; attempt < ATTEMPTS && !found; attempt += 1) {
+      const { violations } = await runHistory({ program, seed: seed + attempt, faults: 8 });
+      found = violations.find((violation) => mutation.foundAs.some((start) => violation.startsWith(start)));
+    }
+    console.log(`${found ? 'found ' : 'MISSED'} ${mutation.name}${found ? `: ${found.slice(0, 200)}` : ''}`);
+    if (!found) missed += 1;
+  }
+  return missed === 0;
+}
+
+function print({ history, violations }: Verdict): void {
+  const { seed: of, operations, faults } = history;
+  console.log(
+    `seed ${of}: ${operations.length} operations, ${faults.length} faults, ${violations.length} violations`,
+  );
+  for (const violation of violations.slice(0, 20)) console.log(`  VIOLATION ${violation.slice(0, 2000)}`);
+}

@@ -1,0 +1,58 @@
+/**
+ * Bugs on purpose, to check the checker: each is one line of the built program changed, in a copy that is run instead.
+ * A line that no longer stands as it is written here fails, so that these stay true to the program.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly line: string;
+  readonly becomes: string;
+  /** How a violation that it causes begins. */
+  readonly foundAs: readonly string[];
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'a feed that reads by plain id',
+    file: 'store/log.js',
+    line: 'const settled = sql `${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;',
+    becomes: 'const settled = sql `true`;',
+    foundAs: ['a feed is the log'],
+  },
+  {
+    name: 'a decision without the lock',
+    file: 'store/deployments.js',
+    line: 'const locked = tx.execute(sql `select 1 from deployments where id = ${id} for update`).then(() => { });',
+    becomes: 'const locked = Promise.resolve();',
+    foundAs: [
+      'nothing crashes',
+      'replay = row',
+      'one decision wins',
+      'revisions without gap',
+      'losers are told',
+    ],
+  },
+  {
+    name: 'a notification instead of the log',
+    file: 'feed/tail.js',
+    line: 'await sleep(pause);',
+    becomes: 'await sleep(pause); if (!rung) position = await lastSettledPosition(db).catch(() => position);',
+    foundAs: ['a feed is the log'],
+  },
+];
+
+/** Changes the program. Throws when the line is not there exactly once. */
+export async function mutate(program: string, { name, file, line, becomes }: Mutation): Promise<void> {
+  const path = join(dirname(program), file);
+  const text = await readFile(path, 'utf8');
+  const found = text.split(line).length - 1;
+  if (found !== 1)
+    throw new Error(`${name}: the line to change is ${found} times in ${file}, not once: ${line}`);
+  await writeFile(
+    path,
+    text.replace(line, () => becomes),
+  );
+}

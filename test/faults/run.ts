@@ -1,0 +1,132 @@
+/** One history: nodes, clients and faults for a while, then calm, then the proof. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import postgres from 'postgres';
+import { openDatabase } from '../../src/store/database.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded.ts';
+import { check } from './checker.ts';
+import { endAll, follow, operate, report, type World } from './clients.ts';
+import { emptyHistory, type History } from './history.ts';
+import { injectFaults } from './injection.ts';
+import { createNode, type SerinNode } from './nodes.ts';
+import { createRandom } from './random.ts';
+
+export interface RunOptions {
+  readonly program: string;
+  readonly seed: number;
+  /** How many faults to inject; operators and bots go on until then. */
+  readonly faults: number;
+  readonly nodes?: number;
+}
+
+export interface Verdict {
+  readonly history: History;
+  readonly violations: readonly string[];
+}
+
+const TIME_SCALE = 60;
+const OPERATORS = 5;
+/** How long the calm may go without anything arriving: longer than a connection takes to be given up and made anew. */
+const STILL_MS = 20_000;
+
+/** A history on a PostgreSQL of its own, durable as in production. */
+export async function runHistory(options: RunOptions): Promise<Verdict> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'serin-faults-'));
+  const server = await startEmbeddedPostgres({ dataDir, settings: ['shared_buffers=64MB'] });
+  try {
+    return await runOn(server, options);
+  } finally {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function runOn(
+  server: Awaited<ReturnType<typeof startEmbeddedPostgres>>,
+  { program, seed, faults, nodes: count = 3 }: RunOptions,
+): Promise<Verdict> {
+  const history = emptyHistory(seed);
+  const random = createRandom(seed);
+  const make = (name: string) =>
+    createNode({
+      name,
+      program,
+      databaseUrl: () => server.url,
+      timeScale: TIME_SCALE,
+      onCrash: (why) => history.crashes.push(why),
+    });
+  const first = await make('node 1');
+  const nodes: [SerinNode, ...SerinNode[]] = [first];
+  for (let no = 2; no <= count; no += 1) nodes.push(await make(`node ${no}`));
+  const left = new AbortController();
+  try {
+    await Promise.all(nodes.map((node) => node.start()));
+    const enough = new AbortController();
+    const world: World = { history, nodes, known: [], ending: enough.signal };
+    const following = [
+      ...nodes.map((_, no) => follow(world, 'eventAppended', no, left.signal)),
+      ...nodes.map((_, no) => follow(world, 'stateChanged', no, left.signal)),
+    ];
+    await Promise.all([
+      ...Array.from({ length: OPERATORS }, () => operate(world, random.fork())),
+      report(world, random.fork(), 'CANARY'),
+      report(world, random.fork(), 'STABLE'),
+      injectFaults(world, server, random.fork(), faults).finally(() => enough.abort()),
+      leaveTransactionsOpen(server.url, world.ending),
+    ]);
+    await calmDown(world, server.url);
+    left.abort();
+    await Promise.all(following);
+    const database = openDatabase({ url: server.url });
+    const violations = await check(history, database);
+    await database.close();
+    return { history, violations };
+  } finally {
+    left.abort();
+    await Promise.all(nodes.map((node) => node.close()));
+  }
+}
+
+/** Others write to the same PostgreSQL, slowly: events commit out of the order of their ids. */
+async function leaveTransactionsOpen(url: string, ending: AbortSignal): Promise<void> {
+  const client = postgres(url, { max: 2, onnotice: () => {}, fetch_types: false, backoff: () => 0.2 });
+  while (!ending.aborted) {
+    await client
+      .begin(async (tx) => {
+        await tx`select pg_current_xact_id()`;
+        await tx`select pg_sleep(0.3)`;
+      })
+      .catch(() => sleep(100));
+  }
+  await client.end({ timeout: 1 });
+}
+
+/** No more faults: every deployment is ended, and every subscriber sees the end of the log. */
+async function calmDown(world: World, url: string): Promise<void> {
+  const { history, nodes } = world;
+  for (const node of nodes) {
+    node.thaw();
+    node.toDatabase.pass();
+    if (!node.running()) await node.start();
+  }
+  await endAll(world);
+  const client = postgres(url, { max: 1, onnotice: () => {} });
+  const received = () => history.subscribers.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+  const behind = async () => {
+    const [row] = await client<{ events: number; changes: number; live: number }[]>`
+      select count(*) filter (where timeline)::int as events, count(status)::int as changes,
+        (select count(*)::int from deployments where ended_at is null) as live from events`;
+    if (!row || row.live > 0) return true;
+    return history.subscribers.some(
+      ({ feed, deliveries }) => deliveries.length < (feed === 'eventAppended' ? row.events : row.changes),
+    );
+  };
+  let last = { count: received(), at: Date.now() };
+  while ((await behind()) && Date.now() - last.at < STILL_MS) {
+    if (received() > last.count) last = { count: received(), at: Date.now() };
+    await sleep(100);
+  }
+  await client.end();
+}

@@ -1,0 +1,175 @@
+/** Work shared by claims: who holds one may write, and only for as long as the lease runs. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { applyCheck } from '../../src/app/checks.ts';
+import { createSimulator } from '../../src/simulation/simulator.ts';
+import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
+import { type Claim, claimDue, returnClaim } from '../../src/store/claims.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { createDoorbell } from '../../src/store/doorbell.ts';
+import { freshDatabase, type TestDatabase } from '../harness/database.ts';
+import { CALM, command, running, statusOf } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+/** Long enough between checks that the loop of the server leaves the claims to the test. */
+const RARELY = { ...CALM, observationPeriodMinutes: 100_000, checkIntervalSeconds: 86_400 };
+
+describe('a claim', () => {
+  let serin: TestSerin;
+  let database: Database;
+  let simulator: ReturnType<typeof createSimulator>;
+  let app: App;
+  beforeAll(async () => {
+    serin = await startTestSerin();
+    database = openDatabase({ url: serin.database.url });
+    const { db, client } = database;
+    const log = pino({ level: 'silent' });
+    simulator = createSimulator(log);
+    const policyWarnings = createPolicyWarnings(simulator, log);
+    const doorbell = createDoorbell(client);
+    app = { db, doorbell, providerNames: new Set(), log, simulator, policyWarnings };
+  });
+  afterAll(async () => {
+    await simulator.stop();
+    await database.close();
+    await serin.stop();
+  });
+
+  /** A deployment that is due and held by us, as if our node had claimed it. */
+  async function claimed(): Promise<Claim> {
+    const id = await running(serin, { config: RARELY });
+    const { sql } = serin.database;
+    const [row] = await sql`
+      update deployments set next_check_at = serin_now(), lease_until = clock_timestamp() + interval '1 hour',
+        lease_token = 'mine' where id = ${id} returning id`;
+    expect(row?.id).toBe(id);
+    return { deploymentId: id, token: 'mine', provider: null };
+  }
+  const events = async (id: string) =>
+    Number((await serin.database.sql`select count(*) from events where deployment_id = ${id}`)[0]?.count);
+
+  test('lets its holder write once', async () => {
+    const claim = await claimed();
+    expect((await applyCheck(app, claim, null))?.map(({ type }) => type)).toContain('CANARY_METRICS_UPDATED');
+    expect(await applyCheck(app, claim, null)).toBeNull();
+  });
+
+  test('that has run out lets nobody write, even when nobody else took it', async () => {
+    const claim = await claimed();
+    const before = await events(claim.deploymentId);
+    await serin.database.sql`
+      update deployments set lease_until = clock_timestamp() - interval '1 second', next_check_at = next_check_at + interval '1 day'
+      where id = ${claim.deploymentId}`;
+    expect(await applyCheck(app, claim, null)).toBeNull();
+    expect(await events(claim.deploymentId)).toBe(before);
+  });
+
+  test('that was taken again by the same node fences its older one', async () => {
+    const { deploymentId } = await claimed();
+    const take = async () => {
+      await serin.database
+        .sql`update deployments set lease_until = clock_timestamp() - interval '1 second' where id = ${deploymentId}`;
+      let mine: Claim | undefined;
+      await until(async () => {
+        const claims = await claimDue(app.db, { limit: 16, leaseSeconds: 3600, busyProviders: [] });
+        mine = claims.find((claim) => claim.deploymentId === deploymentId);
+        if (mine) return true;
+        // The server's own loop was faster: make it due again.
+        await serin.database.sql`
+          update deployments set next_check_at = serin_now(), lease_until = clock_timestamp() - interval '1 second' where id = ${deploymentId}`;
+        return false;
+      });
+      return mine as Claim;
+    };
+    const older = await take();
+    const newer = await take();
+    expect(newer.token).not.toBe(older.token);
+    const before = await events(deploymentId);
+    expect(await applyCheck(app, older, null)).toBeNull();
+    expect(await events(deploymentId)).toBe(before);
+    expect(await applyCheck(app, newer, null)).not.toBeNull();
+  });
+
+  test('that is given back is free at once', async () => {
+    const claim = await claimed();
+    await returnClaim(app.db, claim);
+    await until(async () => {
+      const [row] = await serin.database.sql`
+        select next_check_at > serin_now() as looked from deployments where id = ${claim.deploymentId}`;
+      return row?.looked === true;
+    });
+  });
+
+  test('on a decided deployment writes nothing', async () => {
+    const claim = await claimed();
+    await command(serin, 'rollbackCanary', claim.deploymentId);
+    expect(await applyCheck(app, claim, null)).toBeNull();
+    expect(await statusOf(serin, claim.deploymentId)).toBe('ROLLED_BACK');
+  });
+});
+
+describe('a provider that does not answer', () => {
+  let folder: string;
+  let silent: Server;
+  let database: TestDatabase;
+  const waiting = new Set<ServerResponse>();
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'serin-claims-'));
+    silent = createServer((_request, response) => waiting.add(response));
+    await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
+    database = await freshDatabase();
+    const { port } = silent.address() as AddressInfo;
+    await writeFile(
+      join(folder, 'providers.json'),
+      JSON.stringify({
+        providers: {
+          silent: {
+            type: 'http',
+            url: `http://127.0.0.1:${port}/{{version}}`,
+            timeoutMs: 60_000,
+            fields: { pnlUsd: 'pnl', trades: 'trades' },
+          },
+        },
+      }),
+    );
+  });
+  afterAll(async () => {
+    silent.closeAllConnections();
+    await new Promise((closed) => silent.close(closed));
+    await database.drop();
+    await rm(folder, { recursive: true });
+  });
+
+  test('holds up its own deployments and no others, and a stopping node gives them back', async () => {
+    const serin = await startTestSerin({
+      databaseUrl: database.url,
+      providersFile: join(folder, 'providers.json'),
+    });
+    const advance = (seconds: number) =>
+      database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
+    const config = { ...CALM, checkIntervalSeconds: 10, observationPeriodMinutes: 5 };
+    const slow = await Promise.all(
+      Array.from({ length: 40 }, () => running(serin, { config: { ...config, metricsProvider: 'silent' } })),
+    );
+    await advance(600);
+    await until(() => waiting.size > 0);
+    const quick = await running(serin, { config });
+    await advance(600);
+    await until(async () => (await statusOf(serin, quick)) === 'OBSERVATION_COMPLETE');
+    const { sql } = database;
+    const events = async () => Number((await sql`select count(*) from events`)[0]?.count);
+    const held = async () =>
+      Number((await sql`select count(*) from deployments where lease_token is not null`)[0]?.count);
+    await until(async () => (await held()) > 0 && (await held()) < slow.length);
+    const before = await events();
+    await serin.stop();
+    expect(await held()).toBe(0);
+    expect(await events()).toBe(before);
+  });
+});
