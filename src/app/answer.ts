@@ -101,7 +101,7 @@ export async function answerOnce(
     if (error instanceof KeyTaken) return (await recalled()) ?? raise(error);
     if (!(error instanceof RolledBack)) throw error;
     const answer = asSeen(request, error.answer);
-    if (!keyed || answer.refusal?.code === 'INVALID_INPUT') return answer;
+    if (!keyed) return answer;
     if (await keepAnswer(app.db, keyed, encode(answer))) return answer;
     return (await recalled()) ?? answer;
   }

@@ -54,7 +54,7 @@ export async function once<A extends Answered>(
     if (first) return first;
     if (!(error instanceof RolledBack)) throw error;
     const answer: A = error.answer;
-    if (!keyed || answer.refusal?.code === 'INVALID_INPUT') return answer;
+    if (!keyed) return answer;
     if (await keepAnswer(app.db, keyed, keeping.encode(answer))) return answer;
     return (await recalled()) ?? answer;
   }

@@ -463,6 +463,14 @@ describe('idempotency keys', () => {
     expect(another.error.code).toBe('IDEMPOTENCY_KEY_REUSED');
   });
 
+  test('a refusal that hung on what was true then is answered the same when it is no longer true', async () => {
+    const input = { strategyId: 'late', stableVersionId: null, idempotencyKey: 'late-1' };
+    const first = await create(serin, input);
+    expect(first).toMatchObject({ error: { code: 'INVALID_INPUT', path: ['stableVersionId'] } });
+    expect((await create(serin, { strategyId: 'late', chain: 'elsewhere' })).success).toBe(true);
+    expect(await create(serin, input)).toEqual({ ...first, replayed: true });
+  });
+
   test('a refusal is remembered too, and creating twice makes one', async () => {
     const input = { strategyId: 'once', idempotencyKey: 'k3' };
     const [first, second] = await Promise.all([create(serin, input), create(serin, input)]);

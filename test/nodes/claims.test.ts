@@ -33,7 +33,8 @@ describe('a claim', () => {
     simulator = createSimulator(log);
     const policyWarnings = createPolicyWarnings(simulator, log);
     const doorbell = createDoorbell(client);
-    app = { db, doorbell, providerNames: new Set(), log, simulator, policyWarnings };
+    const refuseTarget = async () => null;
+    app = { db, doorbell, providerNames: new Set(), refuseTarget, log, simulator, policyWarnings };
   });
   afterAll(async () => {
     await simulator.stop();
