@@ -97,7 +97,6 @@ describe('a server that does not end ends in a failure', () => {
   test('when someone gives up between two tries', async () => {
     const server = await serve(status(500));
     const signal = AbortSignal.timeout(60);
-    const begun = performance.now();
     const fetched = await ask({ ...QUICK, retries: 5, url: server.url }, { signal });
     expect(plain(fetched)).toMatch(/answered HTTP 500|was given up/);
     expect(server.requests.length).toBeLessThan(6);
