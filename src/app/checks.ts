@@ -8,9 +8,9 @@ import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
 import { saveMetrics } from '../store/metrics.ts';
 import { insertSamples } from '../store/samples.ts';
-import { transaction } from './answer.ts';
 import { type App, SERIN } from './app.ts';
 import { carryOut } from './deployments.ts';
+import { transaction } from './transaction.ts';
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;

@@ -3,11 +3,20 @@
  * the work, so that a retry hears the same and does nothing twice.
  */
 import { createHash } from 'node:crypto';
-import { type Refusal, refusal } from '../core/refusal.ts';
+import { z } from 'zod';
+import { REFUSAL_CODES, type Refusal, refusal } from '../core/refusal.ts';
 import type { Queries } from '../store/database.ts';
 import { findAnswer, type KeyedRequest, keepAnswer } from '../store/idempotency.ts';
-import { type Request, transaction } from './answer.ts';
-import type { App } from './app.ts';
+import type { Actor, App } from './app.ts';
+import { transaction } from './transaction.ts';
+
+/** What identifies a request for idempotency: who, which mutation, which input. */
+export interface Request {
+  readonly actor: Actor;
+  readonly operation: string;
+  readonly input: unknown;
+  readonly idempotencyKey: string | null;
+}
 
 interface Answered {
   readonly refusal: Refusal | null;
@@ -20,6 +29,13 @@ export interface Keeping<A extends Answered> {
   decode(db: Queries, kept: unknown): Promise<A>;
   refused(refusal: Refusal): A;
 }
+
+/** How a refusal is kept. */
+export const refusalCodec = z.strictObject({
+  code: z.enum(REFUSAL_CODES),
+  message: z.string(),
+  path: z.array(z.string()).readonly(),
+});
 
 /** Rolls a transaction back and carries the answer out of it. */
 class RolledBack<A> extends Error {

@@ -15,9 +15,10 @@ import { type Refusal, refusal } from '../core/refusal.ts';
 import { describeViolations } from '../core/violation.ts';
 import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments.ts';
 import { type SideReport, type TakenReport, upsertReports } from '../store/metrics.ts';
-import { notFound, transaction } from './answer.ts';
+import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './app.ts';
 import { carryOut } from './deployments.ts';
+import { transaction } from './transaction.ts';
 
 /** Null: it is on disk. */
 export type ReportAnswer = Refusal | null;

@@ -34,10 +34,11 @@ import {
   saveBook,
   streamTrades,
 } from '../store/trades.ts';
-import { notFound, transaction } from './answer.ts';
+import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './app.ts';
 import { carryOut } from './deployments.ts';
 import { takesNoMetrics } from './reports.ts';
+import { transaction } from './transaction.ts';
 
 /** At most this many trades in one batch. */
 export const MAX_TRADES = 1000;

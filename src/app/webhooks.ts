@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { sees } from '../access/actor.ts';
 import { beyondScope } from '../access/policy.ts';
 import type { EventType } from '../core/events.ts';
-import { REFUSAL_CODES, type Refusal, refusal } from '../core/refusal.ts';
+import { type Refusal, refusal } from '../core/refusal.ts';
 import { describeViolations, type Violation } from '../core/violation.ts';
 import { isAfter, LOG_START, type LogPosition } from '../store/log.ts';
 import { holdRetention, isBehindArchive } from '../store/retention.ts';
@@ -22,7 +22,7 @@ import {
   type Webhook,
 } from '../store/webhooks.ts';
 import type { Actor, App } from './app.ts';
-import { type Keeping, once } from './once.ts';
+import { type Keeping, once, refusalCodec } from './once.ts';
 
 const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;
@@ -72,9 +72,7 @@ const invalid = (violations: readonly Violation[]): WebhookAnswer =>
 const notFound = (id: string) => refused(refusal('NOT_FOUND', `There is no webhook ${id}`, ['webhookId']));
 
 const keptCodec = z.strictObject({
-  refusal: z
-    .strictObject({ code: z.enum(REFUSAL_CODES), message: z.string(), path: z.array(z.string()) })
-    .nullable(),
+  refusal: refusalCodec.nullable(),
   message: z.string(),
   webhookId: z.string().nullable(),
   /** The secret itself is not kept twice: a retry is shown it while it signs. */
@@ -85,7 +83,7 @@ const keptCodec = z.strictObject({
 const keeping: Keeping<WebhookAnswer> = {
   encode: ({ refusal, message, webhook, secret, scheduled }) =>
     keptCodec.encode({
-      refusal: refusal && { ...refusal, path: [...refusal.path] },
+      refusal,
       message,
       webhookId: webhook?.id ?? null,
       secretMade: secret !== null,

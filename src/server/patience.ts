@@ -4,7 +4,7 @@
  */
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { PATIENCE_MS } from '../app/answer.ts';
+import { PATIENCE_MS } from '../app/transaction.ts';
 
 /** Operations under way at once; beyond, callers are sent away at once. */
 const MAX_UNDER_WAY = 4096;

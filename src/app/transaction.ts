@@ -1,0 +1,37 @@
+/** The transaction of a use case: tried again where the database asks for it, and given up when nobody waits for it. */
+import type { Queries } from '../store/database.ts';
+import type { App } from './app.ts';
+
+/** How long an answer may take, milliseconds. Who has waited so long is told to try again. */
+export const PATIENCE_MS = 8000;
+
+/** A transaction got its turn only when nobody waited for it any more; it did nothing. */
+export class WaitedTooLong extends Error {
+  readonly code = 'WAITED_TOO_LONG';
+  constructor() {
+    super('the database was away, or busy, for too long');
+  }
+}
+
+const TRANSIENT = new Set(['40001', '40P01']);
+
+/**
+ * A transaction that is tried again when the database ended it for the sake of another. One that had to queue through
+ * an outage does nothing when it is over: its caller has been told to try again, and may have changed its mind.
+ */
+export async function transaction<T>(app: App, work: (tx: Queries) => Promise<T>): Promise<T> {
+  const askedAt = performance.now();
+  const inTime = (tx: Queries) => {
+    if (performance.now() - askedAt > PATIENCE_MS) throw new WaitedTooLong();
+    return work(tx);
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await app.db.transaction(inTime);
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+      if (attempt >= 4 || !TRANSIENT.has(code)) throw error;
+    }
+  }
+}
