@@ -22,7 +22,14 @@ import type { Tracing } from './server/tracing.ts';
 import { createSimulator } from './simulation/simulator.ts';
 import { createPolicyWarnings } from './simulation/warnings.ts';
 import { hasApiKeys } from './store/apiKeys.ts';
-import { migrateDatabase, openDatabase, type Queries, readClock, setClockRate } from './store/database.ts';
+import {
+  isMigrated,
+  migrateDatabase,
+  openDatabase,
+  type Queries,
+  readClock,
+  setClockRate,
+} from './store/database.ts';
 import { createDoorbell } from './store/doorbell.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
@@ -43,6 +50,9 @@ const STOP_PART_MS = 2000;
 const READY_WITHIN_MS = 2000;
 /** From when on a feed that is held back is worth a warning. */
 const HELD_WARNING_MS = 5000;
+
+const NOT_MIGRATED =
+  'the database is not the one of this version: its tables are missing or older. A node that starts brings them up to date';
 
 const soon = (stop: () => Promise<void>) => () =>
   Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
@@ -89,6 +99,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     stops.push(async () => feed.stop());
     const metrics = createMetrics({
       db,
+      pool: database.pool,
       feed: { lagMs: tail.lagMs, held: tail.held, consumers: feed.consumers },
     });
     const tracing = await startTraces();
@@ -101,7 +112,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     }
     const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
     stops.push(soon(() => deliverer.stop()));
-    const { door, host, production } = environment;
+    const { door, host } = environment;
     const access = createAccess(db, log, environment.access);
     stops.push(async () => access.stop());
     if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
@@ -119,10 +130,15 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       tracing,
     });
     const addresses = createAddresses(door);
-    const gate = createGate({ settings: door, addresses, host, production, onRefusal: metrics.countRefused });
+    const gate = createGate({
+      settings: door,
+      addresses,
+      open: access.open,
+      onRefusal: metrics.countRefused,
+    });
     const readiness = () => readReadiness(db, tail);
     const http = await startHttpServer(
-      { access, feed, yoga, gate, addresses, places, limits: door.limits, log, metrics, readiness },
+      { access, feed, yoga, gate, addresses, places, settings: door, log, metrics, readiness },
       host,
       environment.port,
     );
@@ -154,13 +170,13 @@ export async function startSerin(environment: Environment): Promise<Serin> {
 
 /** What keeps this node from working, and what an operator should look at. */
 async function readReadiness(db: Queries, tail: Tail): Promise<Readiness> {
-  const answered = await Promise.race([
-    readClock(db).catch(() => null),
+  const migrated = await Promise.race([
+    isMigrated(db).catch(() => null),
     sleep(READY_WITHIN_MS, null, { ref: false }),
   ]);
   const held = tail.held();
   return {
-    missing: answered ? null : 'the database does not answer',
+    missing: migrated === null ? 'the database does not answer' : migrated ? null : NOT_MIGRATED,
     warnings:
       held && held.ms >= HELD_WARNING_MS
         ? [`the feeds are held back for ${Math.round(held.ms / 1000)} s by ${held.by}`]

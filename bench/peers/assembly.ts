@@ -11,7 +11,7 @@ import { createDoorbell } from '../../src/store/doorbell.ts';
 
 export async function assemble(url: string) {
   const log = pino({ level: 'error' });
-  const { db, client } = openDatabase({ url });
+  const { db, client, pool } = openDatabase({ url });
   const doorbell = createDoorbell(client);
   const simulator = createSimulator(log);
   const policyWarnings = createPolicyWarnings(simulator, log);
@@ -20,5 +20,5 @@ export async function assemble(url: string) {
   const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });
-  return { access, app, feed, log };
+  return { access, app, feed, log, pool };
 }

@@ -13,7 +13,7 @@ import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
 
 const [databaseUrl = ''] = process.argv.slice(2);
-const { access, app, feed, log } = await assemble(databaseUrl);
+const { access, app, feed, log, pool } = await assemble(databaseUrl);
 const reports: Reports = {
   async take(_actor, report) {
     const [taken] = await upsertReports(app.db, [report]);
@@ -23,6 +23,7 @@ const reports: Reports = {
 };
 const metrics = createMetrics({
   db: app.db,
+  pool,
   feed: { lagMs: () => 0, held: () => null, consumers: feed.consumers },
 });
 const { door, host } = readEnvironment({ NODE_ENV: 'production' });
@@ -47,8 +48,8 @@ const parts = {
   yoga,
   addresses,
   places,
-  gate: createGate({ settings: door, addresses, host, production: true, onRefusal: metrics.countRefused }),
-  limits: door.limits,
+  gate: createGate({ settings: door, addresses, open: access.open, onRefusal: metrics.countRefused }),
+  settings: door,
   metrics,
   readiness: async () => ({ missing: null, warnings: [] }),
 };

@@ -65,6 +65,11 @@ function explain(error: unknown): never {
   if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey) {
     throw new Unauthenticated('This token is not signed by a key of the issuer');
   }
+  if (error instanceof errors.JWKSMultipleMatchingKeys) {
+    throw new Unauthenticated(
+      'This token does not say which of the keys of the issuer signed it: it needs a kid',
+    );
+  }
   if (
     error instanceof errors.JWSInvalid ||
     error instanceof errors.JWTInvalid ||

@@ -7,6 +7,9 @@ import { tooLong } from './gate.ts';
 /** More digits in one number than a double carries from text to text. */
 const LONG_NUMBER = /[\d.]{16,}/;
 
+/** Text that is none is refused: decoded anyway, it would be kept as something that nobody sent. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Takes JSON only. Long numbers in variables are taken as written. */
 export function readBodies(maxBytes: number): Plugin {
   return {
@@ -24,7 +27,17 @@ export function readBodies(maxBytes: number): Plugin {
 
 /** The text of a body that says its length, or does not. Refuses what is too long while it comes in. */
 async function textOf(request: Request, maxBytes: number): Promise<string> {
-  if (request.headers.has('content-length')) return request.text();
+  const bytes = request.headers.has('content-length')
+    ? await request.arrayBuffer()
+    : await bytesWithin(request, maxBytes);
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    throw badBody('the body is not UTF-8, as JSON must be');
+  }
+}
+
+async function bytesWithin(request: Request, maxBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   const reader = request.body?.getReader();
   // Not cancelled when it is too long: that would cut the connection before the answer is out.
@@ -35,7 +48,7 @@ async function textOf(request: Request, maxBytes: number): Promise<string> {
     if (bytes > maxBytes) throw badBody(tooLong(maxBytes), 413);
     chunks.push(value);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return Buffer.concat(chunks);
 }
 
 function parseBody(text: string): unknown {

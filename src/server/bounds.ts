@@ -48,9 +48,6 @@ export function boundOperations(limits: Limits, introspection: boolean): Plugin 
       const error = look(params.documentAST);
       if (error) setResult([error]);
       if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
-      return ({ result, setResult: replaceResult }) => {
-        if (!introspection && Array.isArray(result)) replaceResult(result.map(withoutSuggestion));
-      };
     },
     onExecute({ args, setResultAndStopExecution }) {
       const error = tooMuch(args, limits);
@@ -72,19 +69,6 @@ function over(name: LimitName, limits: Limits): GraphQLError {
   return refusal(
     `Too much at once: at most ${limits[name]} ${what} (${variable}). Ask for less, or in parts`,
   );
-}
-
-/** Where the schema is not shown, mistakes do not show it either. */
-function withoutSuggestion(error: unknown): unknown {
-  if (!(error instanceof GraphQLError) || !error.message.includes('Did you mean')) return error;
-  const { nodes, source, positions, extensions } = error;
-  const message = error.message.replace(/ Did you mean .*$/s, '');
-  return new GraphQLError(message, {
-    nodes: nodes ?? null,
-    source: source ?? null,
-    positions: positions ?? null,
-    extensions,
-  });
 }
 
 /** The size of the document itself; nothing here depends on the schema. */

@@ -15,6 +15,10 @@ const RULES = {
     reads: (text: string) => text === 'on' || text === 'off',
     rule: 'must be on or off: whether the schema can be asked for, and GraphiQL is there',
   },
+  SERIN_METRICS_TOKEN: {
+    reads: (text: string) => /^[\w.~+/=-]{16,500}$/.test(text),
+    rule: 'must be a secret of 16 to 500 letters, digits and . _ ~ + / = - that Prometheus brings for /metrics',
+  },
 } as const;
 
 /** Throws {@link BadEnvironment}. */
@@ -23,7 +27,8 @@ export function readDoor(variables: NodeJS.ProcessEnv, production: boolean): Doo
     const text = given(variables, name);
     if (text === null) return null;
     const { reads, rule } = RULES[name];
-    if (!reads(text)) throw new BadEnvironment(`${name} ${rule}, got ${JSON.stringify(text)}`);
+    const shown = name === 'SERIN_METRICS_TOKEN' ? '' : `, got ${JSON.stringify(text)}`;
+    if (!reads(text)) throw new BadEnvironment(`${name} ${rule}${shown}`);
     return text;
   };
   const introspection = read('SERIN_INTROSPECTION') ?? (production ? 'off' : 'on');
@@ -35,6 +40,7 @@ export function readDoor(variables: NodeJS.ProcessEnv, production: boolean): Doo
     origins: read('SERIN_ORIGINS')?.split(',') ?? [],
     trustedProxies: Number(read('SERIN_TRUSTED_PROXIES') ?? 0),
     introspection: introspection === 'on',
+    metricsToken: read('SERIN_METRICS_TOKEN'),
   };
 }
 

@@ -71,6 +71,19 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
   });
 }
 
+/** Where the schema is not shown, mistakes do not show it either, neither those of documents nor those of variables. */
+export function withoutSuggestion(error: GraphQLError): GraphQLError {
+  if (!error.message.includes('Did you mean')) return error;
+  const { nodes, source, positions, path, extensions } = error;
+  return new GraphQLError(error.message.replace(/ Did you mean [^?]*\?$/, ''), {
+    nodes: nodes ?? null,
+    source: source ?? null,
+    positions: positions ?? null,
+    path: path ?? null,
+    extensions,
+  });
+}
+
 /** A value that cannot be read is the caller's mistake: the error says which field it stands in. */
 function explainInput(error: GraphQLError): GraphQLError {
   const given = error.extensions.code;

@@ -98,11 +98,11 @@ function mayStream(query: string | undefined): boolean {
   return query?.includes('subscription') ?? true;
 }
 
-function bodyOf(request: IncomingMessage): Promise<string | null> {
+function bodyOf(request: IncomingMessage): Promise<Buffer<ArrayBuffer> | null> {
   return new Promise((done) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => done(Buffer.concat(chunks).toString('utf8')));
+    request.on('end', () => done(Buffer.concat(chunks)));
     request.on('error', () => done(null));
     request.on('close', () => done(null));
   });

@@ -20,9 +20,8 @@ export interface Gate {
 export interface GateParts {
   readonly settings: DoorSettings;
   readonly addresses: Addresses;
-  /** The address that Serin listens on. */
-  readonly host: string;
-  readonly production: boolean;
+  /** Whether nothing is asked of callers; then Serin listens on this machine only. */
+  readonly open: boolean;
   readonly onRefusal: (status: number) => void;
 }
 
@@ -46,13 +45,15 @@ const PAGE_POLICY =
 /** An id that a proxy or client gave, if it may stand in a log. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
 
-export function createGate({ settings, addresses, host, production, onRefusal }: GateParts): Gate {
-  const { limits, origins, introspection } = settings;
-  const onLoopback = isLoopback(host);
+export function createGate({ settings, addresses, open, onRefusal }: GateParts): Gate {
+  const { limits, origins, introspection, trustedProxies } = settings;
 
-  /** A name that leads to this machine only by a trick of DNS is a web page's, not a client's. */
+  /**
+   * A name that leads to this machine only by a trick of DNS is a web page's, not a client's. Such a page has no key:
+   * it is to be feared where none is asked for.
+   */
   function isStrangeHost({ headers }: IncomingMessage): boolean {
-    if (!onLoopback || production || headers.host === undefined) return false;
+    if (!open || trustedProxies > 0 || headers.host === undefined) return false;
     return !isLoopback(headers.host.replace(/:\d+$/, ''));
   }
 
@@ -110,8 +111,7 @@ export function createGate({ settings, addresses, host, production, onRefusal }:
         answer(response, refused);
         return false;
       }
-      if (pathOf(request) !== ENDPOINT) return true;
-      if (request.method === 'OPTIONS') {
+      if (request.method === 'OPTIONS' && pathOf(request) === ENDPOINT) {
         answerPreflight(request, response);
         return false;
       }
@@ -122,7 +122,11 @@ export function createGate({ settings, addresses, host, production, onRefusal }:
       answer(response, { status: 429, error: rateLimited('from this address', wait) });
       return false;
     },
-    refuseUpgrade: (request) => (isStrangeHost(request) || isStrangeOrigin(request) ? 403 : null),
+    refuseUpgrade(request) {
+      if (!isStrangeHost(request) && !isStrangeOrigin(request)) return null;
+      onRefusal(403);
+      return 403;
+    },
   };
 }
 

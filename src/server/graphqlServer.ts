@@ -14,7 +14,7 @@ import { endWithRights, identifyCallers } from './authentication.ts';
 import { readBodies } from './body.ts';
 import { boundOperations } from './bounds.ts';
 import { ENDPOINT } from './endpoint.ts';
-import { presentError } from './errors.ts';
+import { presentError, withoutSuggestion } from './errors.ts';
 import type { DoorSettings } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { observeOperations } from './observe.ts';
@@ -73,12 +73,8 @@ export function createGraphQLServer(parts: GraphQLParts) {
       return renderGraphiQL(page);
     },
     maskedErrors: { maskError: (error) => presentError(error, log) },
-    logging: {
-      debug: (...args) => log.trace({ args }),
-      info: (...args) => log.debug({ args }),
-      warn: (...args) => log.warn({ args }),
-      error: (...args) => log.error({ args }),
-    },
+    // What is to be said of an error, `presentError` says. Yoga would say again, for the log, what callers sent.
+    logging: false,
     context: ({ request, actor: known }) => {
       const actor = known ?? callers.actorOf(request);
       return {
@@ -99,7 +95,7 @@ export function createGraphQLServer(parts: GraphQLParts) {
       boundOperations(door.limits, door.introspection),
       boundKeys(door.limits.keyRate),
       boundSubscriptions(places),
-      presentErrors(log),
+      presentErrors(log, door.introspection),
       observeOperations({ log, metrics, tracing }),
       ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),
     ],
@@ -110,8 +106,12 @@ export function createGraphQLServer(parts: GraphQLParts) {
  * Errors as the caller sees them, for the plugins that follow. Yoga masks only after its plugins, and errors of
  * validation pass by its masking.
  */
-function presentErrors(log: Logger): Plugin {
-  const present = (errors: readonly unknown[]) => errors.map((error) => presentError(error, log));
+function presentErrors(log: Logger, introspection: boolean): Plugin {
+  const present = (errors: readonly unknown[]) =>
+    errors.map((error) => {
+      const shown = presentError(error, log);
+      return introspection ? shown : withoutSuggestion(shown);
+    });
   return {
     onValidate() {
       return ({ result, setResult }) => {

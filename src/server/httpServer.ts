@@ -1,4 +1,5 @@
 /** The one port: GraphQL over HTTP and SSE, WebSocket upgrades, and what operators and load balancers ask. */
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
@@ -9,7 +10,7 @@ import { ENDPOINT } from './endpoint.ts';
 import { answerCommon, isCommon } from './fastDoor.ts';
 import type { Gate } from './gate.ts';
 import type { GraphQLServer } from './graphqlServer.ts';
-import type { Limits } from './limits.ts';
+import type { DoorSettings } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { dropSlowClients } from './slowClients.ts';
 import type { SubscriptionPlaces } from './subscriptionPlaces.ts';
@@ -22,7 +23,7 @@ export interface HttpParts {
   readonly gate: Gate;
   readonly addresses: Addresses;
   readonly places: SubscriptionPlaces;
-  readonly limits: Limits;
+  readonly settings: DoorSettings;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
@@ -48,7 +49,7 @@ const MAX_HEADER_BYTES = 16_384;
 
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
   const streams = new Set<ServerResponse>();
-  const server = createServer(arrivalWithin(parts.limits.arrivalMs), (request, response) => {
+  const server = createServer(arrivalWithin(parts.settings.limits.arrivalMs), (request, response) => {
     parts.gate.admit(request, response).then(
       (admitted) => {
         if (!admitted) return;
@@ -63,7 +64,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   });
   parts.addresses.boundConnections(server);
   server.keepAliveTimeout = 65_000;
-  const stopSockets = serveWebSocket(server, parts);
+  const stopSockets = serveWebSocket(server, { ...parts, limits: parts.settings.limits });
   const stopWatching = dropSlowClients(server);
   await listen(server, host, port);
   return {
@@ -106,7 +107,7 @@ function serve(parts: HttpParts, request: IncomingMessage, response: ServerRespo
     return;
   }
   const answer = OPERATIONS[path ?? ''] ?? notFound;
-  answer(parts).then(
+  answer(parts, request).then(
     ({ status, type, body }) => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
       response.end(body);
@@ -127,7 +128,9 @@ const json = (status: number, value: unknown): PlainAnswer => ({
   body: `${JSON.stringify(value)}\n`,
 });
 
-const OPERATIONS: Readonly<Record<string, (parts: HttpParts) => Promise<PlainAnswer>>> = {
+type Answering = (parts: HttpParts, request: IncomingMessage) => Promise<PlainAnswer>;
+
+const OPERATIONS: Readonly<Record<string, Answering>> = {
   '/health': async () => json(200, { status: 'ok' }),
   '/ready': async ({ readiness }) => {
     const { missing, warnings } = await readiness();
@@ -135,12 +138,22 @@ const OPERATIONS: Readonly<Record<string, (parts: HttpParts) => Promise<PlainAns
       ? json(200, { status: 'ready', ...(warnings.length > 0 ? { warnings } : {}) })
       : json(503, { status: 'not ready', missing });
   },
-  '/metrics': async ({ metrics }) => ({
-    status: 200,
-    type: metrics.contentType,
-    body: await metrics.text(),
-  }),
+  '/metrics': async ({ access, metrics, settings: { metricsToken } }, { headers }) => {
+    if (!access.open && !brings(headers.authorization, metricsToken)) return json(401, { error: NO_FIGURES });
+    return { status: 200, type: metrics.contentType, body: await metrics.text() };
+  },
 };
+
+/** Figures are of all strategies, and told while the database is away: no key of a caller can open them. */
+const NO_FIGURES =
+  'Figures are for whoever brings "Authorization: Bearer …" with the SERIN_METRICS_TOKEN of this node';
+
+/** Takes the same time wherever the two differ. */
+function brings(authorization: string | undefined, token: string | null): boolean {
+  if (token === null || authorization === undefined) return false;
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(authorization), digest(`Bearer ${token}`));
+}
 
 const notFound = async () =>
   json(404, {

@@ -140,4 +140,6 @@ export interface DoorSettings {
   readonly trustedProxies: number;
   /** Whether the schema can be asked for, and GraphiQL is there. */
   readonly introspection: boolean;
+  /** What whoever reads /metrics has to bring where callers are asked who they are; null lets nobody read there. */
+  readonly metricsToken: string | null;
 }

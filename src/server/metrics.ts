@@ -5,6 +5,7 @@ import type { CanaryEvent } from '../core/events.ts';
 import type { Held } from '../feed/tail.ts';
 import { type Census, takeCensus } from '../store/census.ts';
 import type { Queries } from '../store/database.ts';
+import type { Pool } from '../store/pool.ts';
 
 /** How long a scrape waits for the database before it goes on without. */
 const CENSUS_WITHIN_MS = 2000;
@@ -28,6 +29,7 @@ export interface Metrics {
 
 export interface MetricsParts {
   readonly db: Queries;
+  readonly pool: Pool;
   readonly feed: {
     readonly lagMs: () => number;
     readonly held: () => Held | null;
@@ -35,7 +37,7 @@ export interface MetricsParts {
   };
 }
 
-export function createMetrics({ db, feed }: MetricsParts): Metrics {
+export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -73,6 +75,17 @@ export function createMetrics({ db, feed }: MetricsParts): Metrics {
         this.set(value());
       },
     });
+  measure('serin_pool_connections', "This node's connections to the database.", () => pool.connections);
+  measure(
+    'serin_pool_transactions_running',
+    'Transactions of this node that hold a connection.',
+    () => pool.running,
+  );
+  measure(
+    'serin_pool_transactions_waiting',
+    'Transactions of this node that wait for a connection.',
+    () => pool.waiting,
+  );
   measure('serin_feed_consumers', 'Streams open on this node.', feed.consumers);
   measure(
     'serin_feed_lag_seconds',
@@ -85,11 +98,16 @@ export function createMetrics({ db, feed }: MetricsParts): Metrics {
     () => (feed.held()?.ms ?? 0) / 1000,
   );
   const tellCensus = censusGauges(registry);
+  let counting: Promise<Census | null> | null = null;
 
   return {
     contentType: registry.contentType,
     async text() {
-      tellCensus(await censusInTime(db));
+      // However many ask at once, the database is asked once.
+      counting ??= censusInTime(db).finally(() => {
+        counting = null;
+      });
+      tellCensus(await counting);
       return registry.metrics();
     },
     countCheck(events) {

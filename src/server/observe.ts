@@ -1,5 +1,13 @@
 /** Every operation, seen from outside: how long it took and how it ended, as a metric, a line of the log, and a trace. */
-import { type ExecutionArgs, type ExecutionResult, getOperationAST, Kind } from 'graphql';
+import {
+  type ExecutionArgs,
+  type ExecutionResult,
+  getOperationAST,
+  Kind,
+  type SelectionNode,
+  type ValueNode,
+  valueFromASTUntyped,
+} from 'graphql';
 import { handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Context } from '../graphql/builder.ts';
@@ -71,20 +79,47 @@ function lookAt(
   return {
     type: operation?.operation ?? 'unknown',
     fields: selections.flatMap((node) => (node.kind === Kind.FIELD ? [node.name.value] : [])).slice(0, 5),
-    deploymentId: deploymentIn(variableValues),
+    deploymentId: deploymentIn(selections, variableValues ?? {}),
     actor: context.actor.name,
     requestId: headers?.get('x-request-id') ?? undefined,
     parent: headers?.get('traceparent') ?? undefined,
   };
 }
 
-/** The deployment that an operation names in its variables, wherever clients put it. */
-function deploymentIn(variables: unknown): string | undefined {
-  if (typeof variables !== 'object' || variables === null) return undefined;
-  const given: Record<string, unknown> = { ...variables };
-  const input: Record<string, unknown> = typeof given.input === 'object' ? { ...given.input } : {};
-  const id = input.deploymentId ?? given.deploymentId ?? given.id;
-  return typeof id === 'string' ? id.slice(0, 200) : undefined;
+/** Root fields that call a deployment's id `id`. */
+const BY_ID = new Set(['createDeployment', 'deployment', 'exportDeployment']);
+
+/** The deployment that an operation names first, in its variables or in the document itself. */
+function deploymentIn(
+  selections: readonly SelectionNode[],
+  variables: Readonly<Record<string, unknown>>,
+): string | undefined {
+  for (const node of selections) {
+    if (node.kind !== Kind.FIELD) continue;
+    const names = BY_ID.has(node.name.value) ? ['deploymentId', 'id'] : ['deploymentId'];
+    for (const { name, value } of node.arguments ?? []) {
+      const isId = names.includes(name.value);
+      const within = name.value === 'input' ? idWithin(value, names, variables) : undefined;
+      const found = isId ? valueFromASTUntyped(value, variables) : within;
+      if (typeof found === 'string') return found.slice(0, 200);
+    }
+  }
+  return undefined;
+}
+
+/** Looks at no more of an input than the id: it may be long. */
+function idWithin(
+  input: ValueNode,
+  names: readonly string[],
+  variables: Readonly<Record<string, unknown>>,
+): unknown {
+  if (input.kind === Kind.OBJECT) {
+    const field = input.fields.find(({ name }) => names.includes(name.value));
+    return field && valueFromASTUntyped(field.value, variables);
+  }
+  const given = input.kind === Kind.VARIABLE ? variables[input.name.value] : undefined;
+  if (typeof given !== 'object' || given === null) return undefined;
+  return Object.entries(given).find(([name]) => names.includes(name))?.[1];
 }
 
 function tell(

@@ -133,6 +133,12 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
       // The stream itself failed: what it says is for the log.
       onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log).toJSON()),
       async onConnect({ connectionParams, extra: { socket, request } }) {
+        // An introduction costs a look at the database, whoever it is from.
+        const wait = await addresses.overRate(addresses.addressOf(request));
+        if (wait !== null) {
+          socket.close(TRY_AGAIN, closeReason(rateLimited('from this address', wait).message));
+          return false;
+        }
         try {
           const actor = await access.identify(introductionOf(connectionParams, request));
           actors.set(socket, actor);

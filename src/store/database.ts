@@ -4,10 +4,12 @@
  */
 import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
-import { lineOpener } from './line.ts';
+import { type Address, lineOpener } from './line.ts';
+import { countPool, type Pool } from './pool.ts';
 import { preparing } from './prepared.ts';
 
 /** Runs statements: the pool, or one transaction. */
@@ -17,6 +19,7 @@ export interface Database {
   readonly db: PostgresJsDatabase;
   /** The driver itself, for LISTEN. */
   readonly client: postgres.Sql;
+  readonly pool: Pool;
   close(): Promise<void>;
 }
 
@@ -48,19 +51,22 @@ const RECONNECT_SECONDS = 0.2;
 
 /** Connects lazily: nothing is tried before the first statement. */
 export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
+  const pool = countPool();
+  const openLine = lineOpener();
   const options = {
     max: poolSize,
     onnotice: () => {},
     connect_timeout: 3,
     idle_timeout: IDLE_SECONDS,
     backoff: () => RECONNECT_SECONDS,
-    socket: lineOpener(),
+    socket: (address: Address) => pool.hold(openLine(address)),
     connection: { application_name: 'serin', TimeZone: 'UTC', ...LIMITS },
   };
-  const client = preparing(postgres(url, options));
+  const client = preparing(postgres(url, options), pool);
   return {
     db: drizzle(client),
     client,
+    pool,
     close: () => client.end({ timeout: 2 }),
   };
 }
@@ -74,6 +80,26 @@ export async function migrateDatabase({ url }: DatabaseOptions): Promise<void> {
     await migrate(db, { migrationsFolder: MIGRATIONS });
   } finally {
     await client.end({ timeout: 5 });
+  }
+}
+
+/** When the last migration of this version was written, epoch milliseconds; read when first needed. */
+let latest: number | null = null;
+/** No such schema, or no such table. */
+const MISSING = new Set(['3F000', '42P01']);
+
+/** Whether the tables are those of this version, or of a later one. */
+export async function isMigrated(db: Queries): Promise<boolean> {
+  latest ??= readMigrationFiles({ migrationsFolder: MIGRATIONS }).at(-1)?.folderMillis ?? 0;
+  try {
+    const [row] = await db.execute<{ migrated: boolean }>(
+      sql`select coalesce(max(created_at) >= ${latest}, false) as migrated from drizzle.__drizzle_migrations`,
+    );
+    return row?.migrated ?? false;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    if (cause instanceof Error && 'code' in cause && MISSING.has(String(cause.code))) return false;
+    throw error;
   }
 }
 

@@ -4,15 +4,21 @@
  * own first. Prepared, a statement known to the connection is one round trip and no planning.
  */
 import type postgres from 'postgres';
+import type { CountedPool } from './pool.ts';
 
 type Begin = postgres.Sql['begin'];
 
-/** The same client, preparing what it sends, in transactions too. */
-export function preparing(client: postgres.Sql): postgres.Sql {
+/** The same client, preparing what it sends, in transactions too, which are counted. */
+export function preparing(client: postgres.Sql, pool: CountedPool): postgres.Sql {
   prepareUnsafe(client);
   const begin: Begin = client.begin.bind(client);
   const prepared = <T>(options: string, work: (tx: postgres.TransactionSql) => T | Promise<T>) =>
-    begin(options, (tx) => work(prepareUnsafe(tx)));
+    pool.transaction((begun) =>
+      begin(options, (tx) => {
+        begun();
+        return work(prepareUnsafe(tx));
+      }),
+    );
   return Object.assign(client, {
     begin<T>(
       first: string | ((tx: postgres.TransactionSql) => T | Promise<T>),

@@ -1,9 +1,10 @@
 /** Serin as a process: the command line for keys, and the refusal to be open where others can reach it. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keysCommand } from '../../src/keysCommand.ts';
 import { startSerin } from '../../src/serin.ts';
@@ -82,6 +83,26 @@ test('the command line makes a key that works, lists it, and revokes it', { time
   const records = await serin.database.sql`select actor, action from audit_records order by id`;
   expect(records.map(({ action }) => action)).toEqual(['API_KEY_CREATED', 'API_KEY_REVOKED']);
   for (const { actor } of records) expect(actor).toMatch(/^cli:/);
+});
+
+test('`npx serin` makes a key in a fresh clone, before anything was built', {
+  timeout: 180_000,
+}, async () => {
+  const clone = await mkdtemp(join(tmpdir(), 'serin-clone-'));
+  try {
+    for (const part of ['package.json', 'bin', 'src', 'drizzle', 'tsconfig.json', 'tsconfig.build.json']) {
+      await cp(part, join(clone, part), { recursive: true });
+    }
+    await symlink(resolve('node_modules'), join(clone, 'node_modules'));
+    const npm = { npm_config_cache: join(clone, 'npm'), npm_config_offline: 'true' };
+    const env = { ...ENVIRONMENT, ...npm, DATABASE_URL: serin.database.url };
+    const words = ['--no', 'serin', 'keys', 'create', '--role', 'viewer', '--name', 'by-npx'];
+    const { stdout } = await promisify(execFile)('npx', words, { cwd: clone, env });
+    expect(stdout).toMatch(/^serin_[0-9a-f]{12}_[\w-]{43}\n$/);
+    expect((await serin.as(stdout.trim()).ask('{ viewer { actor } }')).viewer.actor).toBe('by-npx');
+  } finally {
+    await rm(clone, { recursive: true, force: true });
+  }
 });
 
 test.each([

@@ -144,6 +144,32 @@ describe('a token is refused', () => {
   });
 });
 
+test('a token that does not say which of several keys signed it is refused; one of a new key is taken', async () => {
+  const second = await newKey('second');
+  published.push(second.jwk);
+  // The key ring of this one begins empty: it knows both keys from its first look.
+  const { access } = readEnvironment({
+    SERIN_AUTH: 'jwt',
+    SERIN_JWT_ISSUER: ISSUER,
+    SERIN_JWT_AUDIENCE: 'serin',
+    SERIN_JWT_JWKS: keysUrl,
+  });
+  const other = await startTestSerin({ access });
+  try {
+    expect((await other.as(await sign({}, { by: second })).ask(VIEWER)).viewer.role).toBe('OPERATOR');
+    const nameless = await new SignJWT(CLAIMS)
+      .setProtectedHeader({ alg: 'ES256' })
+      .setExpirationTime('5m')
+      .sign(second.key);
+    const { errors } = await other.as(nameless).post(VIEWER);
+    expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    expect(errors?.[0]?.message).toContain('needs a kid');
+  } finally {
+    published.pop();
+    await other.stop();
+  }
+});
+
 test('API keys are taken beside tokens', async () => {
   const admin = serin.as(await sign({ serin_role: 'ADMIN', serin_strategies: ['*'] }));
   const key = await makeKey(admin, 'VIEWER', { name: 'beside' });

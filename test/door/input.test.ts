@@ -1,6 +1,6 @@
 /** Bad input: each is refused with its code and its field, and changes nothing. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { create, report, running } from '../harness/deployment.ts';
+import { create, report, running, statusOf } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -163,6 +163,27 @@ describe('values that cannot be read', () => {
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
     },
   );
+
+  test.each([
+    ['that says its length', (bytes: Blob) => bytes],
+    ['in chunks', (bytes: Blob) => bytes.stream()],
+  ])('a body %s that is no UTF-8 is refused, not mended', async (_how, send) => {
+    const { deployment } = await create(serin);
+    const query = 'mutation($i: CancelDeploymentInput!) { cancelDeployment(input: $i) { success } }';
+    const variables = { i: { deploymentId: deployment.id, reason: 'REASON' } };
+    const [before = '', after = ''] = JSON.stringify({ query, variables }).split('REASON');
+    const body = send(new Blob([before, Uint8Array.of(0xc0, 0xff), after]));
+    const streamed = { duplex: 'half' };
+    const response = await fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      ...streamed,
+    });
+    expect(response.status).toBe(400);
+    expect((await response.json()).errors[0].message).toContain('not UTF-8');
+    expect(await statusOf(serin, deployment.id)).toBe('PENDING');
+  });
 
   test('a body that is no JSON is a clear 400', async () => {
     const response = await fetch(`${serin.url}/graphql`, {

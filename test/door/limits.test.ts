@@ -98,7 +98,23 @@ test('the schema can be asked for, unless it is production', async () => {
       expect(await ask(serin, query)).toBeUndefined();
       expect(await ask(asked, query)).toBeUndefined();
       expect((await ask(production, query))?.[0]?.message).toContain('introspection');
-      expect((await ask(production, '{ deploymen(id: "x") { id } }'))?.[0]?.message).not.toContain('Did you');
+      const slips: [string, Record<string, unknown>?][] = [
+        ['{ deploymen(id: "x") { id } }'],
+        [
+          'query($s: [CanaryStatus!]) { deployments(filter: { status: $s }) { nodes { id } } }',
+          { s: ['RUNNIN'] },
+        ],
+        [
+          'mutation($i: PauseDeploymentInput!) { pauseDeployment(input: $i) { success } }',
+          { i: { deploymentIdd: 'x' } },
+        ],
+      ];
+      for (const [slip, variables] of slips) {
+        expect((await ask(serin, slip, variables))?.at(-1)?.message).toContain('Did you mean');
+        const errors = (await ask(production, slip, variables)) ?? [];
+        expect(errors.length).toBeGreaterThan(0);
+        for (const { message } of errors) expect(message).not.toContain('Did you mean');
+      }
     }
     const page = await fetch(`${production.url}/graphql`, { headers: { accept: 'text/html' } });
     expect(await page.text()).not.toContain('<html');
@@ -111,18 +127,26 @@ test('the schema can be asked for, unless it is production', async () => {
 test('the rate of an address: 429 and when to come again, on a WebSocket the same code', async () => {
   const slow = await startTestSerin(settings({ SERIN_RATE_LIMIT: '1' }));
   try {
+    const open = await openInitialised(slow);
     const codes: unknown[] = [];
-    for (let turn = 0; turn < 12; turn += 1) {
+    for (let turn = 0; turn < 11; turn += 1) {
       codes.push((await overHttp(slow, VIEWER))?.[0]?.extensions.code ?? 'fine');
     }
-    expect(codes).toEqual([...Array(10).fill('fine'), 'RATE_LIMITED', 'RATE_LIMITED']);
+    expect(codes).toEqual([...Array(9).fill('fine'), 'RATE_LIMITED', 'RATE_LIMITED']);
     const response = await post(slow, JSON.stringify({ query: VIEWER }));
     expect(response.status).toBe(429);
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect((await overWebSocket(slow, VIEWER))?.[0]?.extensions).toMatchObject({
+    open.send({ type: 'subscribe', id: '1', payload: { query: VIEWER } });
+    expect((await open.next()).payload[0].extensions).toMatchObject({
       code: 'RATE_LIMITED',
       retryAfterSeconds: expect.any(Number),
     });
+    open.close();
+    // Whoever opens socket after socket is bounded as well, and so is who asks beside the door.
+    const another = await openRawSocket(slow);
+    another.send({ type: 'connection_init' });
+    expect(await another.closeCode()).toBe(1013);
+    for (const path of ['/metrics', '/ready']) expect((await fetch(slow.url + path)).status).toBe(429);
   } finally {
     await slow.stop();
   }
@@ -267,6 +291,19 @@ describe('requests that a web page sends in a visitor’s name', () => {
     expect(await speak(`GET /health HTTP/1.1\r\nHost: LOCALHOST:80\r\nConnection: close\r\n\r\n`)).toContain(
       '200',
     );
+  });
+
+  test('also in production, where Serin runs open; behind a proxy it is known by other names', async () => {
+    const asked = 'GET /health HTTP/1.1\r\nHost: desk.example\r\nConnection: close\r\n\r\n';
+    const production = await startTestSerin({ timeScale: 1, ...readProduction({}) });
+    const behind = await startTestSerin({ timeScale: 1, ...readProduction({ SERIN_TRUSTED_PROXIES: '1' }) });
+    try {
+      expect(await speak(asked, production)).toContain('403');
+      expect(await speak(asked, behind)).toContain('200');
+    } finally {
+      await production.stop();
+      await behind.stop();
+    }
   });
 
   test('none of them has written anything', async () => {

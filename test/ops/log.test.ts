@@ -60,6 +60,16 @@ test('a command is a line with its request, deployment, actor and outcome; a mas
       outcome: 'OK',
       ms: expect.any(Number),
     });
+    const inline = 'mutation { pauseDeployment(input: { deploymentId: "dep_2" }) { success } }';
+    await post(inline, {}, 'desk-3');
+    await until(() => lines().some(({ requestId }) => requestId === 'desk-3'));
+    expect(lines().find(({ requestId }) => requestId === 'desk-3')).toMatchObject({ deploymentId: 'dep_2' });
+    // What a caller got wrong is no error of Serin's, and what it sent is not for the log.
+    const wrong = 'mutation($i: UpdateWebhookInput!) { updateWebhook(input: $i) { success } }';
+    await post(wrong, { i: { id: 'wh_1', secretly: 'whsec_hidden' } }, 'desk-4');
+    await until(() => lines().some(({ requestId }) => requestId === 'desk-4'));
+    expect(log).not.toContain('whsec_hidden');
+    expect(lines().filter(({ level }) => level >= 50)).toEqual([]);
     await database.sql`alter table deployments rename to gone`;
     const { errors } = await post('{ deployment(id: "x") { id } }', {}, 'desk-2');
     const { id } = errors[0].extensions;

@@ -3,8 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
+import { readEnvironment } from '../../src/server/environment.ts';
 import { command, running } from '../harness/deployment.ts';
-import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { WITH_KEYS } from '../harness/keys.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { parseDockerfile } from './dockerfile.ts';
 
 let serin: TestSerin;
@@ -98,6 +100,88 @@ describe('/metrics', () => {
     expect(told).toMatch(/serin_requests_refused_total\{status="415"\} 1/);
     expect(told).toMatch(/serin_database_connections\{state="\w+"\} [1-9]/);
   });
+});
+
+test('every metric of Serin is in the docs, and every one in the docs is told', async () => {
+  const told = await (await fetch(`${serin.url}/metrics`)).text();
+  const docs = readFileSync('docs/observability.md', 'utf8');
+  const rows = docs.split('\n').filter((line) => line.startsWith('| `serin_'));
+  const documented = rows.flatMap((row) => row.split('|')[1]?.match(/serin_\w+/g) ?? []);
+  const real = [...told.matchAll(/^# TYPE (serin_\w+) /gm)].map(([, name]) => name);
+  expect(documented.sort()).toEqual(real.sort());
+});
+
+test('/metrics tells of the pool: who has a connection, and who waits for one', async () => {
+  const id = await running(serin);
+  const figure = async (name: string) => {
+    const told = await (await fetch(`${serin.url}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(told)?.[1]);
+  };
+  expect(await figure('serin_pool_connections')).toBeGreaterThan(0);
+  const holder = await serin.database.sql.reserve();
+  await holder`begin`;
+  await holder`select 1 from deployments where id = ${id} for update`;
+  const commands = Array.from({ length: 24 }, () => command(serin, 'pauseDeployment', id).catch(() => null));
+  try {
+    // The figures come from the process, but the deployments beside them from the pool, which is taken: 2 s at most.
+    await until(async () => (await figure('serin_pool_transactions_waiting')) > 0);
+    expect(await figure('serin_pool_transactions_running')).toBe(16);
+  } finally {
+    await holder`rollback`;
+    holder.release();
+  }
+  await Promise.all(commands);
+  await until(async () => (await figure('serin_pool_transactions_running')) === 0);
+  expect(await figure('serin_pool_transactions_waiting')).toBe(0);
+});
+
+describe('/metrics where callers are asked who they are', () => {
+  const token = 'a-secret-of-prometheus';
+
+  test.each([
+    ['nothing', {}, {}],
+    ['another token', { SERIN_METRICS_TOKEN: token }, { authorization: 'Bearer a-secret-of-others' }],
+    ['a token where none is set', {}, { authorization: `Bearer ${token}` }],
+    ['"null" where none is set', {}, { authorization: 'Bearer null' }],
+  ])('tells nothing to who brings %s', async (_what, variables, headers) => {
+    const keyed = await startTestSerin({ access: WITH_KEYS, door: readEnvironment(variables).door });
+    try {
+      const response = await fetch(`${keyed.url}/metrics`, { headers });
+      expect(response.status).toBe(401);
+      expect(await response.text()).not.toContain('serin_deployments');
+    } finally {
+      await keyed.stop();
+    }
+  });
+
+  test('tells Prometheus, which brings the token, and a bad one stops the start unseen', async () => {
+    const door = readEnvironment({ SERIN_METRICS_TOKEN: token }).door;
+    const keyed = await startTestSerin({ access: WITH_KEYS, door });
+    try {
+      const headers = { authorization: `Bearer ${token}` };
+      expect(await (await fetch(`${keyed.url}/metrics`, { headers })).text()).toContain('serin_deployments');
+      expect((await fetch(`${keyed.url}/ready`)).status).toBe(200);
+    } finally {
+      await keyed.stop();
+    }
+    expect(() => readEnvironment({ SERIN_METRICS_TOKEN: 'short' })).toThrow(
+      /^SERIN_METRICS_TOKEN .*(?<!short)$/,
+    );
+  });
+});
+
+test('/ready says what is missing: the tables of this version', async () => {
+  const ready = async () => (await fetch(`${serin.url}/ready`)).json();
+  expect(await ready()).toMatchObject({ status: 'ready' });
+  const { sql } = serin.database;
+  const [last] = await sql`select * from drizzle.__drizzle_migrations order by created_at desc limit 1`;
+  await sql`delete from drizzle.__drizzle_migrations where id = ${last?.id}`;
+  expect((await ready()).missing).toContain('tables are missing or older');
+  await sql`alter schema drizzle rename to gone`;
+  expect((await ready()).missing).toContain('tables are missing or older');
+  await sql`alter schema gone rename to drizzle`;
+  await sql`insert into drizzle.__drizzle_migrations ${sql(last ?? {})}`;
+  expect(await ready()).toMatchObject({ status: 'ready' });
 });
 
 describe('the image', () => {
