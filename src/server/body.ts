@@ -16,7 +16,7 @@ export function readBodies(maxBytes: number): Plugin {
     onRequestParse({ request, setRequestParser }) {
       if (request.method !== 'POST') return;
       setRequestParser(async (posted) => {
-        const body = parseBody(await textOf(posted, maxBytes));
+        const body = parseBody(await textOf(posted, maxBytes).catch(neverArrived));
         if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
         if (Array.isArray(body)) throw badBody('one operation a request: a list of them is not taken');
         return body;
@@ -49,6 +49,11 @@ async function bytesWithin(request: Request, maxBytes: number): Promise<Buffer> 
     chunks.push(value);
   }
   return Buffer.concat(chunks);
+}
+
+/** A caller that is gone half way is no fault of ours, and none of the database. */
+function neverArrived(error: unknown): never {
+  throw error instanceof GraphQLError ? error : badBody('the body did not arrive');
 }
 
 function parseBody(text: string): unknown {

@@ -29,7 +29,13 @@ interface Answered {
   readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[];
 }
 
-async function post(node: SerinNode, actor: string, query: string, input: unknown): Promise<Answered> {
+/** One operation over HTTP, as somebody. */
+export async function post(
+  node: SerinNode,
+  actor: string,
+  query: string,
+  input: unknown = null,
+): Promise<Answered> {
   const response = await fetch(`${node.url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-serin-actor': actor },
@@ -209,7 +215,7 @@ async function liveDeployments(node: SerinNode): Promise<string[] | null> {
   const query = `{ deployments(first: 100, filter: { statuses: [PENDING, RUNNING, PAUSED, OBSERVATION_COMPLETE] }) {
     nodes { id } } }`;
   try {
-    const { data } = await post(node, 'operator', query, null);
+    const { data } = await post(node, 'operator', query);
     const found = data?.deployments as { nodes: { id: string }[] } | undefined;
     return found?.nodes.map(({ id }) => id) ?? null;
   } catch {

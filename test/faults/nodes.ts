@@ -41,6 +41,9 @@ export interface NodeOptions {
   readonly databaseUrl: () => string;
   readonly timeScale: number;
   readonly onCrash: (why: string) => void;
+  /** More of the environment, and flags for Node itself. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly flags?: readonly string[];
 }
 
 export interface SerinNode {
@@ -50,6 +53,8 @@ export interface SerinNode {
   readonly toDatabase: TcpProxy;
   readonly toClients: TcpProxy;
   running(): boolean;
+  /** The last of what the process wrote on stderr. */
+  said(): string;
   start(): Promise<void>;
   /** `kill -9`. */
   kill(): Promise<void>;
@@ -61,27 +66,29 @@ export interface SerinNode {
 }
 
 export async function createNode(options: NodeOptions): Promise<SerinNode> {
-  const { name, program, databaseUrl, timeScale, onCrash } = options;
+  const { name, program, databaseUrl, timeScale, onCrash, environment = {}, flags = [] } = options;
   const toDatabase = await startProxy(() => Number(new URL(databaseUrl()).port));
   let port = 0;
   const toClients = await startProxy(() => port);
   let child: ChildProcess | null = null;
+  let said = '';
 
   async function start(): Promise<void> {
     const url = new URL(databaseUrl());
     url.port = String(toDatabase.port);
-    const started = spawn(process.execPath, [program], {
+    const started = spawn(process.execPath, [...flags, program], {
       env: {
         PATH: process.env.PATH ?? '',
         DATABASE_URL: url.href,
         PORT: '0',
         SERIN_TIME_SCALE: String(timeScale),
         LOG_LEVEL: 'error',
+        ...environment,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child = started;
-    let said = '';
+    said = '';
     started.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-2000);
     });
@@ -109,6 +116,7 @@ export async function createNode(options: NodeOptions): Promise<SerinNode> {
     toDatabase,
     toClients,
     running: () => child !== null,
+    said: () => said,
     start,
     async kill() {
       await end('SIGKILL');

@@ -104,7 +104,7 @@ async function leaveTransactionsOpen(url: string, ending: AbortSignal): Promise<
 }
 
 /** No more faults: every deployment is ended, and every subscriber sees the end of the log. */
-async function calmDown(world: World, url: string): Promise<void> {
+export async function calmDown(world: World, url: string): Promise<void> {
   const { history, nodes } = world;
   for (const node of nodes) {
     node.thaw();

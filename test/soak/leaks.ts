@@ -1,0 +1,19 @@
+/** Leaks on purpose, to check the soak: each is one line of the built program changed. */
+import type { Mutation } from '../faults/mutations.ts';
+
+export const LEAKS: readonly Mutation[] = [
+  {
+    name: 'a subscription that is not forgotten',
+    file: 'feed/feed.js',
+    line: 'const leave = topics.join({ filter, take: queue.push });',
+    becomes: 'topics.join({ filter, take: queue.push }); const leave = () => {};',
+    foundAs: ['streams'],
+  },
+  {
+    name: 'a socket that is remembered',
+    file: 'server/webSocket.js',
+    line: 'const actors = new WeakMap();',
+    becomes: 'const actors = new Map();',
+    foundAs: ['heap over visits'],
+  },
+];
