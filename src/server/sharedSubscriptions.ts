@@ -49,7 +49,16 @@ export interface Sink {
 }
 
 interface Group {
+  /** The execution, or the answer that refuses it. */
+  readonly opening: Promise<Execution | ExecutionResult>;
   readonly members: Set<Member>;
+  /** Those who came and have not left; who still waits for the execution to begin is one of them. */
+  followers: number;
+  /** Set when no more results will come. */
+  over: { readonly fault: unknown } | null;
+}
+
+interface Execution {
   readonly results: AsyncIterator<ExecutionResult>;
   readonly place: Place;
 }
@@ -67,54 +76,57 @@ export interface SharedSubscriptions {
 }
 
 export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscriptions {
-  const groups = new Map<string, Promise<Group | ExecutionResult>>();
+  const groups = new Map<string, Group>();
 
-  async function begin(
-    key: string,
-    open: () => Promise<Opened | ExecutionResult>,
-  ): Promise<Group | ExecutionResult> {
-    const opened = await open();
-    if (!('results' in opened)) return opened;
-    const { results, place } = opened;
-    const group = { members: new Set<Member>(), results: results[Symbol.asyncIterator](), place };
-    void broadcast(key, group);
+  function begin(key: string, open: () => Promise<Opened | ExecutionResult>): Group {
+    const opening = open().then((opened) =>
+      'results' in opened ? { ...opened, results: opened.results[Symbol.asyncIterator]() } : opened,
+    );
+    const group: Group = { opening, members: new Set(), followers: 0, over: null };
+    groups.set(key, group);
+    opening.then(
+      (opened) => ('results' in opened ? broadcast(key, group, opened) : forget(key, group)),
+      () => forget(key, group),
+    );
     return group;
   }
 
-  async function broadcast(key: string, { members, results, place }: Group): Promise<void> {
+  /** Who comes later begins anew; who came meanwhile may have done so already. */
+  function forget(key: string, group: Group): void {
+    if (groups.get(key) === group) groups.delete(key);
+  }
+
+  async function broadcast(key: string, group: Group, { results, place }: Execution): Promise<void> {
     let fault: unknown = null;
     try {
       for (let next = await results.next(); !next.done; next = await results.next()) {
         const payload = JSON.stringify(next.value);
-        for (const member of members) member.take(payload, place.at);
+        for (const member of group.members) member.take(payload, place.at);
       }
     } catch (error) {
       fault = error;
     }
-    groups.delete(key);
-    for (const member of members) member.end(fault);
+    forget(key, group);
+    group.over = { fault };
+    for (const member of group.members) member.end(fault);
   }
 
   return {
     async join(key, open, sink) {
-      const known = groups.get(key) ?? begin(key, open);
-      groups.set(key, known);
-      const group = await known.catch((error: unknown) => {
-        groups.delete(key);
-        throw error;
-      });
-      if (!('members' in group)) {
-        groups.delete(key);
-        return group;
-      }
+      const group = groups.get(key) ?? begin(key, open);
+      group.followers += 1;
+      const opened = await group.opening;
+      if (!('results' in opened)) return opened;
       const leave = () => {
         group.members.delete(member);
-        if (group.members.size > 0 || groups.get(key) !== known) return;
-        groups.delete(key);
-        void group.results.return?.();
+        group.followers -= 1;
+        if (group.followers > 0) return;
+        forget(key, group);
+        void opened.results.return?.();
       };
       const member = createMember(sink, feed.now(), leave);
       group.members.add(member);
+      if (group.over) member.end(group.over.fault);
       return member.membership;
     },
   };

@@ -1,5 +1,7 @@
 /** Subscriptions that are the same are executed once for all; nobody can tell, but for the speed. */
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { command, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -81,6 +83,30 @@ describe('many followers of one document', () => {
     expect((await live.take(1)).map(({ status }) => status)).toEqual(['PAUSED']);
     live.end();
     resumed.end();
+  });
+
+  test('who comes while the last one leaves is neither sent away nor forgotten', async () => {
+    const id = await running(serin);
+    const socket = new WebSocket(`${serin.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    await once(socket, 'open');
+    const say = (message: object) => socket.send(JSON.stringify(message));
+    say({ type: 'connection_init' });
+    await once(socket, 'message');
+    const heard: { type: string; id?: string }[] = [];
+    socket.on('message', (text) => heard.push(JSON.parse(text.toString())));
+    const rounds = 500;
+    for (let round = 0; round < rounds; round += 1) {
+      say({ type: 'subscribe', id: String(round), payload: { query: CHANGES, variables: { id } } });
+      // Sooner and later: before the execution has begun, while it begins, and after.
+      if (round % 3 > 0) await new Promise((next) => setTimeout(next, round % 5));
+      if (round > 0) say({ type: 'complete', id: String(round - 1) });
+    }
+    await settled();
+    await command(serin, 'pauseDeployment', id);
+    await until(async () => heard.some(({ type }) => type === 'next'));
+    expect(heard).toMatchObject([{ type: 'next', id: String(rounds - 1) }]);
+    socket.terminate();
+    await until(async () => (await streams()) === 0);
   });
 });
 
