@@ -148,7 +148,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       }
     },
     now: horizonNow,
-    consumers: topics.size,
+    consumers: () => topics.size() + metrics.size(),
     stop() {
       stopTail();
       ended.abort();
@@ -295,13 +295,17 @@ function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
     running = false;
   }
 
+  let size = 0;
   return {
+    size: () => size,
     join(deploymentId: string, ring: () => void): () => void {
       const rings = watched.get(deploymentId) ?? new Set();
       watched.set(deploymentId, rings.add(ring));
+      size += 1;
       if (!running) void poll();
       return () => {
-        rings.delete(ring);
+        if (!rings.delete(ring)) return;
+        size -= 1;
         if (rings.size > 0) return;
         watched.delete(deploymentId);
         seen.delete(deploymentId);

@@ -84,14 +84,18 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
 });
 
 /**
- * A stream that ends when its consumer leaves, even while it waits: a generator alone would sit in its `await` until
- * the next event and hold its place for ever.
+ * A stream that ends when its consumer leaves, or when it fails, even while something in it waits: a generator alone
+ * would sit in its `await` until the next event and hold its place for ever.
  */
 function closing<T>(open: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIterableIterator<T> {
   const leaving = new AbortController();
   const stream = open(leaving.signal);
   return {
-    next: () => stream.next().catch(explainLag),
+    next: () =>
+      stream.next().catch((error) => {
+        leaving.abort();
+        return explainLag(error);
+      }),
     return: () => {
       leaving.abort();
       return stream.return(undefined);
@@ -154,13 +158,18 @@ function watchDeployment(
   const read = () => loaders.deployment.clear(deploymentId).load(deploymentId);
   return closing(async function* (signal) {
     const changes = rings(signal);
+    // Listens before it looks, so that no change falls between the two.
     let change = changes.next();
-    for (;;) {
-      const view = await read();
-      if (!view) throw badInput(`There is no deployment ${deploymentId}`, ['deploymentId']);
-      yield view;
-      if ((await change).done) return;
-      change = changes.next();
+    try {
+      for (;;) {
+        const view = await read();
+        if (!view) throw badInput(`There is no deployment ${deploymentId}`, ['deploymentId']);
+        yield view;
+        if ((await change).done) return;
+        change = changes.next();
+      }
+    } finally {
+      void changes.return(undefined);
     }
   });
 }

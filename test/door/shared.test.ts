@@ -1,5 +1,7 @@
 /** Subscriptions that are the same are executed once for all; nobody can tell, but for the speed. */
 import { once } from 'node:events';
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { command, running } from '../harness/deployment.ts';
@@ -87,18 +89,12 @@ describe('many followers of one document', () => {
 
   test('who comes while the last one leaves is neither sent away nor forgotten', async () => {
     const id = await running(serin);
-    const socket = new WebSocket(`${serin.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
-    await once(socket, 'open');
-    const say = (message: object) => socket.send(JSON.stringify(message));
-    say({ type: 'connection_init' });
-    await once(socket, 'message');
-    const heard: { type: string; id?: string }[] = [];
-    socket.on('message', (text) => heard.push(JSON.parse(text.toString())));
+    const { socket, say, heard } = await connected();
     const rounds = 500;
     for (let round = 0; round < rounds; round += 1) {
       say({ type: 'subscribe', id: String(round), payload: { query: CHANGES, variables: { id } } });
       // Sooner and later: before the execution has begun, while it begins, and after.
-      if (round % 3 > 0) await new Promise((next) => setTimeout(next, round % 5));
+      if (round % 3 > 0) await sleep(round % 5);
       if (round > 0) say({ type: 'complete', id: String(round - 1) });
     }
     await settled();
@@ -110,10 +106,63 @@ describe('many followers of one document', () => {
   });
 });
 
+describe('nothing is left of a stream', () => {
+  const UPDATES = 'subscription($id: ID!) { deploymentUpdated(deploymentId: $id) { id revision } }';
+
+  test('whose consumer leaves just as something happens', async () => {
+    const id = await running(serin);
+    const { socket, say } = await connected();
+    for (let round = 0; round < 100; round += 1) {
+      say({ type: 'subscribe', id: String(round), payload: { query: UPDATES, variables: { id } } });
+      const changed = command(serin, round % 2 === 0 ? 'pauseDeployment' : 'resumeDeployment', id);
+      await sleep(round % 7);
+      say({ type: 'complete', id: String(round) });
+      await changed;
+    }
+    await until(async () => (await streams()) === 0);
+    socket.terminate();
+  });
+
+  test('of a deployment that is not there', async () => {
+    const followed = serin.follow(UPDATES, { id: 'nobody' });
+    await until(async () => followed.errors.length > 0);
+    await until(async () => (await streams()) === 0);
+  });
+
+  test('whose caller leaves before it is answered', async () => {
+    const id = await running(serin);
+    for (let round = 0; round < 100; round += 1) {
+      const asked = request(`${serin.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+        agent: false,
+      });
+      asked.on('error', () => {});
+      asked.end(JSON.stringify({ query: UPDATES, variables: { id } }));
+      await once(asked, 'finish');
+      await sleep(round % 7);
+      asked.destroy();
+    }
+    await until(async () => (await streams()) === 0);
+  });
+});
+
+/** A WebSocket that speaks the protocol by hand: what it says, and what it hears. */
+async function connected() {
+  const socket = new WebSocket(`${serin.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  await once(socket, 'open');
+  const say = (message: object) => socket.send(JSON.stringify(message));
+  say({ type: 'connection_init' });
+  await once(socket, 'message');
+  const heard: { type: string; id?: string }[] = [];
+  socket.on('message', (text) => heard.push(JSON.parse(text.toString())));
+  return { socket, say, heard };
+}
+
 /** Subscriptions are not acknowledged: this is time for those on their way to have begun. */
 async function settled(): Promise<void> {
   for (let asked = 0; asked < 10; asked += 1) {
-    await new Promise((next) => setTimeout(next, 30));
+    await sleep(30);
     await serin.ask('{ __typename }');
   }
 }

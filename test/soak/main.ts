@@ -51,7 +51,7 @@ async function findLeak(whole: string, leak: Mutation): Promise<string | undefin
   const program = await copyProgram(whole, 'soak-mutated');
   await mutate(program, leak);
   const say = () => {};
-  const { faults } = await soak({ program, seed, warmUpSeconds: 5, loadSeconds: 5, visits: 2000, say });
+  const { faults } = await soak({ program, seed, warmUpSeconds: 5, loadSeconds: 5, visits: 5000, say });
   return faults.find((fault) => leak.foundAs.some((start) => fault.startsWith(start)));
 }
 
