@@ -1,5 +1,4 @@
 /** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
-import type { ServerResponse } from 'node:http';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
@@ -41,8 +40,6 @@ export interface GraphQLParts {
 /** What a WebSocket operation brings along. */
 export interface SocketContext {
   readonly actor?: Actor | undefined;
-  /** Where the answer goes, for Yoga's own way over HTTP. */
-  readonly res?: ServerResponse | undefined;
 }
 
 const WELCOME = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
@@ -93,7 +90,6 @@ export function createGraphQLServer(parts: GraphQLParts) {
     plugins: [
       callers.plugin,
       endWithRights(access),
-      endUnheard(),
       answerInTime(),
       readBodies(door.limits.bodyBytes),
       boundOperations(door.limits, door.introspection),
@@ -136,15 +132,6 @@ function presentErrors(log: Logger, introspection: boolean): Plugin {
           if ('errors' in result && result.errors) setResult({ ...result, errors: present(result.errors) });
         },
       };
-    },
-  };
-}
-
-/** Ends a stream whose caller left before it began: nothing would ever be written to it, nor read from it. */
-function endUnheard(): Plugin<Context, SocketContext> {
-  return {
-    onResponse({ response, serverContext }) {
-      if (serverContext?.res?.destroyed) void response?.body?.cancel();
     },
   };
 }

@@ -1,4 +1,5 @@
 /** How many subscriptions one key or token may hold open on a node, from whatever addresses and over every door. */
+import type { ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Actor } from '../access/actor.ts';
@@ -37,11 +38,20 @@ export function createSubscriptionPlaces(perKey: number): SubscriptionPlaces {
   };
 }
 
-/** A place for every subscription that the pipeline runs, until it ends or its consumer leaves. */
-export function boundSubscriptions(places: SubscriptionPlaces): Plugin<Context> {
+interface Heard extends Context {
+  /** Where a stream over HTTP goes. */
+  readonly res?: ServerResponse;
+}
+
+/**
+ * A place for every subscription that the pipeline runs, until it ends or its consumer leaves. A caller that is gone
+ * before its SSE stream begins is looked for: that stream nobody would ever read, nor end.
+ */
+export function boundSubscriptions(places: SubscriptionPlaces): Plugin<Heard> {
   return {
     onSubscribe({ args, setResultAndStopExecution }) {
-      const leave = places.take(args.contextValue.actor);
+      const { actor, res } = args.contextValue;
+      const leave = places.take(actor);
       if (!leave) {
         setResultAndStopExecution({ errors: [places.refusal()] });
         return undefined;
@@ -49,11 +59,23 @@ export function boundSubscriptions(places: SubscriptionPlaces): Plugin<Context> 
       return {
         onSubscribeError: leave,
         onSubscribeResult({ result }) {
-          if (isAsyncIterable(result)) return { onEnd: leave };
-          leave();
-          return undefined;
+          if (!isAsyncIterable(result)) {
+            leave();
+            return undefined;
+          }
+          whenClosed(res, () => {
+            leave();
+            void result[Symbol.asyncIterator]().return?.();
+          });
+          return { onEnd: leave };
         },
       };
     },
   };
+}
+
+/** Calls when an answer reaches nobody any more: later, or now. */
+function whenClosed(answer: ServerResponse | undefined, call: () => void): void {
+  if (answer?.destroyed) call();
+  else answer?.once('close', call);
 }
