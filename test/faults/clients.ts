@@ -202,7 +202,7 @@ export async function follow(
 /** Ends every deployment that is still live, so that the log comes to rest. */
 export async function endAll(world: World): Promise<void> {
   for (let round = 0; round < 20; round += 1) {
-    const live = await liveDeployments(world.nodes[0]);
+    const live = await liveDeployments(world);
     if (live?.length === 0) return;
     for (const id of live ?? []) {
       await perform(world, createRandom(round), 'cancelDeployment', { deploymentId: id }, id);
@@ -211,11 +211,14 @@ export async function endAll(world: World): Promise<void> {
   }
 }
 
-async function liveDeployments(node: SerinNode): Promise<string[] | null> {
-  const query = `{ deployments(first: 100, filter: { statuses: [PENDING, RUNNING, PAUSED, OBSERVATION_COMPLETE] }) {
+async function liveDeployments({ nodes, history }: World): Promise<string[] | null> {
+  const query = `{ deployments(first: 100, filter: { status: [PENDING, RUNNING, PAUSED, OBSERVATION_COMPLETE] }) {
     nodes { id } } }`;
   try {
-    const { data } = await post(node, 'operator', query);
+    const { data, errors } = await post(nodes[0], 'operator', query);
+    if (errors && errors[0]?.extensions?.code !== 'UNAVAILABLE') {
+      history.crashes.push(`the list of live deployments failed: ${JSON.stringify(errors)}`);
+    }
     const found = data?.deployments as { nodes: { id: string }[] } | undefined;
     return found?.nodes.map(({ id }) => id) ?? null;
   } catch {
