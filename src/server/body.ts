@@ -16,7 +16,7 @@ export function readBodies(maxBytes: number): Plugin {
     onRequestParse({ request, setRequestParser }) {
       if (request.method !== 'POST') return;
       setRequestParser(async (posted) => {
-        const body = parseBody(await textOf(posted, maxBytes).catch(neverArrived));
+        const body = readJson(await bytesOf(posted, maxBytes).catch(neverArrived));
         if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
         if (Array.isArray(body)) throw badBody('one operation a request: a list of them is not taken');
         return body;
@@ -25,16 +25,27 @@ export function readBodies(maxBytes: number): Plugin {
   };
 }
 
-/** The text of a body that says its length, or does not. Refuses what is too long while it comes in. */
-async function textOf(request: Request, maxBytes: number): Promise<string> {
-  const bytes = request.headers.has('content-length')
-    ? await request.arrayBuffer()
-    : await bytesWithin(request, maxBytes);
+/** The JSON of a body. Throws what to answer where there is none. */
+export function readJson(bytes: ArrayBuffer | Uint8Array): unknown {
+  const text = textOf(bytes);
+  try {
+    return LONG_NUMBER.test(text) ? parseLossless(text, null, exactNumber) : JSON.parse(text);
+  } catch (error) {
+    throw badBody(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function textOf(bytes: ArrayBuffer | Uint8Array): string {
   try {
     return UTF8.decode(bytes);
   } catch {
     throw badBody('the body is not UTF-8, as JSON must be');
   }
+}
+
+/** A body that says its length, or does not. Refuses what is too long while it comes in. */
+async function bytesOf(request: Request, maxBytes: number): Promise<ArrayBuffer | Uint8Array> {
+  return request.headers.has('content-length') ? request.arrayBuffer() : bytesWithin(request, maxBytes);
 }
 
 async function bytesWithin(request: Request, maxBytes: number): Promise<Buffer> {
@@ -54,14 +65,6 @@ async function bytesWithin(request: Request, maxBytes: number): Promise<Buffer> 
 /** A caller that is gone half way is no fault of ours, and none of the database. */
 function neverArrived(error: unknown): never {
   throw error instanceof GraphQLError ? error : badBody('the body did not arrive');
-}
-
-function parseBody(text: string): unknown {
-  try {
-    return LONG_NUMBER.test(text) ? parseLossless(text, null, exactNumber) : JSON.parse(text);
-  } catch (error) {
-    throw badBody(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 /** A plain number where that loses nothing. */

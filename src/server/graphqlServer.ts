@@ -3,13 +3,13 @@ import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Access } from '../access/access.ts';
-import type { Actor } from '../access/actor.ts';
 import type { App } from '../app/app.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Context } from '../graphql/builder.ts';
 import { createLoaders } from '../graphql/loaders.ts';
 import { schema } from '../graphql/schema.ts';
+import type { Arrival } from './arrival.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
 import { readBodies } from './body.ts';
 import { boundOperations } from './bounds.ts';
@@ -37,11 +37,6 @@ export interface GraphQLParts {
   readonly tracing: Tracing | null;
 }
 
-/** What a WebSocket operation brings along. */
-export interface SocketContext {
-  readonly actor?: Actor | undefined;
-}
-
 const WELCOME = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
 query Deployments {
   deployments(first: 10) {
@@ -58,7 +53,7 @@ export type GraphQLServer = ReturnType<typeof createGraphQLServer>;
 export function createGraphQLServer(parts: GraphQLParts) {
   const { access, app, feed, reports, places, log, timeScale, door, metrics, tracing } = parts;
   const callers = identifyCallers(access, log);
-  return createYoga<SocketContext, Context>({
+  return createYoga<Arrival, Context>({
     schema,
     graphqlEndpoint: ENDPOINT,
     landingPage: false,

@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 import { handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Context } from '../graphql/builder.ts';
+import type { Arrived } from './arrival.ts';
 import type { Metrics } from './metrics.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -34,11 +34,7 @@ interface Observed {
   readonly parent: string | undefined;
 }
 
-interface ObservedContext extends Context {
-  readonly request?: Request;
-}
-
-export function observeOperations(observers: Observers): Plugin<ObservedContext> {
+export function observeOperations(observers: Observers): Plugin<Arrived> {
   const { metrics } = observers;
   return {
     onValidate() {
@@ -69,21 +65,23 @@ export function observeOperations(observers: Observers): Plugin<ObservedContext>
   };
 }
 
-function lookAt(
-  { document, operationName, variableValues }: ExecutionArgs,
-  context: ObservedContext,
-): Observed {
+function lookAt({ document, operationName, variableValues }: ExecutionArgs, context: Arrived): Observed {
   const operation = getOperationAST(document, operationName);
   const selections = operation?.selectionSet.selections ?? [];
-  const headers = context.request?.headers;
+  const headers = context.req?.headers ?? {};
   return {
     type: operation?.operation ?? 'unknown',
     fields: selections.flatMap((node) => (node.kind === Kind.FIELD ? [node.name.value] : [])).slice(0, 5),
     deploymentId: deploymentIn(selections, variableValues ?? {}),
     actor: context.actor.name,
-    requestId: headers?.get('x-request-id') ?? undefined,
-    parent: headers?.get('traceparent') ?? undefined,
+    requestId: single(headers['x-request-id']),
+    parent: single(headers.traceparent),
   };
+}
+
+/** Headers that are there once are no lists. */
+function single(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
 }
 
 /** Root fields that call a deployment's id `id`. */

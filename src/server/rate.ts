@@ -3,7 +3,7 @@ import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Actor } from '../access/actor.ts';
-import type { Context } from '../graphql/builder.ts';
+import type { Arrived } from './arrival.ts';
 
 const WINDOW_SECONDS = 10;
 
@@ -31,22 +31,18 @@ export function rateLimited(whose: string, retryAfterSeconds: number): GraphQLEr
   return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds } });
 }
 
-interface MaybeHttp extends Context {
-  readonly request?: Request | undefined;
-}
-
 /** Bounds how often a key or token is used, from whatever addresses: the same over every door. */
-export function boundKeys(perSecond: number): Plugin<MaybeHttp> {
+export function boundKeys(perSecond: number): Plugin<Arrived> {
   const rate = createRate(perSecond);
   /** Nothing is waited for where there is no key: that is the common case of a Serin that runs open. */
   const refuse = (
-    { actor, request }: MaybeHttp,
+    { actor, req }: Arrived,
     stop: (result: ExecutionResult) => void,
   ): Promise<void> | undefined => {
     const caller = callerOf(actor);
     if (caller === null) return undefined;
     return rate(caller).then((wait) => {
-      if (wait !== null) stop({ errors: [keyRefusal(wait, request !== undefined)] });
+      if (wait !== null) stop({ errors: [keyRefusal(wait, req !== undefined)] });
     });
   };
   return {

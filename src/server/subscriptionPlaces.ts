@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Actor } from '../access/actor.ts';
-import type { Context } from '../graphql/builder.ts';
+import type { Arrived } from './arrival.ts';
 import { callerOf } from './rate.ts';
 
 export interface SubscriptionPlaces {
@@ -38,16 +38,11 @@ export function createSubscriptionPlaces(perKey: number): SubscriptionPlaces {
   };
 }
 
-interface Heard extends Context {
-  /** Where a stream over HTTP goes. */
-  readonly res?: ServerResponse;
-}
-
 /**
  * A place for every subscription that the pipeline runs, until it ends or its consumer leaves. A caller that is gone
  * before its SSE stream begins is looked for: that stream nobody would ever read, nor end.
  */
-export function boundSubscriptions(places: SubscriptionPlaces): Plugin<Heard> {
+export function boundSubscriptions(places: SubscriptionPlaces): Plugin<Arrived> {
   return {
     onSubscribe({ args, setResultAndStopExecution }) {
       const { actor, res } = args.contextValue;
