@@ -1,5 +1,6 @@
 /** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { GraphQLError } from 'graphql';
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Access } from '../access/access.ts';
@@ -108,6 +109,14 @@ function presentErrors(log: Logger, introspection: boolean): Plugin {
       return introspection ? shown : withoutSuggestion(shown);
     });
   return {
+    // Yoga says this of requests only; but the error is kept with the document, and the next may come another way.
+    onParse() {
+      return ({ result }) => {
+        if (!(result instanceof GraphQLError)) return;
+        const http = { spec: true, status: 400 };
+        Object.assign(result.extensions, { code: 'GRAPHQL_PARSE_FAILED', http, ...result.extensions });
+      };
+    },
     onValidate() {
       return ({ result, setResult }) => {
         if (result.length > 0) setResult(present(result));

@@ -1,6 +1,6 @@
 /** Operations over WebSocket, `graphql-transport-ws`, through the same pipeline as HTTP. */
 import type { IncomingMessage, Server } from 'node:http';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { CloseCode, MessageType, type SubscribePayload } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { isAsyncIterable } from 'graphql-yoga';
@@ -130,8 +130,8 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
       isProd: true,
       connectionInitWaitTimeout: limits.initMs,
       jsonMessageReviver: refuseAnswers,
-      // The stream itself failed: what it says is for the log.
-      onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log).toJSON()),
+      // Where a stream itself failed, what it says is for the log.
+      onError: (_context, _id, _payload, errors) => errors.map((error) => spoken(presentError(error, log))),
       async onConnect({ connectionParams, extra: { socket, request } }) {
         // An introduction costs a look at the database, whoever it is from.
         const wait = await addresses.overRate(addresses.addressOf(request));
@@ -232,6 +232,12 @@ function pace(sockets: WebSocketServer): () => void {
   }, PACE_MS);
   look.unref();
   return () => clearInterval(look);
+}
+
+/** What HTTP makes of an error is no business of a socket. */
+function spoken(error: GraphQLError): GraphQLFormattedError {
+  const { extensions: { http: _, ...extensions } = {}, ...said } = error.toJSON();
+  return { ...said, ...(Object.keys(extensions).length > 0 ? { extensions } : {}) };
 }
 
 function parsed<T>(parse: () => T): T | GraphQLError {

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { running } from '../harness/deployment.ts';
-import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
 let id: string;
@@ -60,6 +60,7 @@ const CASES: Readonly<Record<string, () => Sent>> = {
   'a mutation that is refused': () =>
     json({ query: PROMOTE, variables: { input: { deploymentId: id, expectedRevision: 999 } } }),
   'a syntax error': () => json({ query: '{ __typename' }),
+  'a syntax error, for the newer type': () => json({ query: '{ __typename }}' }, GQL),
   'a field that does not exist': () => json({ query: '{ nothing }' }),
   'a field that does not exist, for the newer type': () => json({ query: '{ nothing }' }, GQL),
   'a variable that is missing': () => json({ query: STATUS, variables: {} }),
@@ -107,6 +108,20 @@ describe('both ways answer the same', () => {
     const long = await post('/graphql?way=long', sent());
     expect(quick).toEqual(long);
   });
+});
+
+test.each([
+  ['cannot be read', '{ __typename'],
+  ['asks for what is not there', '{ nothingOfTheKind }'],
+])('a document that %s is a bad request, also when it came over a socket first', async (_what, query) => {
+  const { errors } = serin.follow(query);
+  await until(() => errors.length > 0);
+  expect(errors).toMatchObject([[{ message: expect.any(String), extensions: { code: expect.any(String) } }]]);
+  expect(JSON.stringify(errors)).not.toContain('http');
+  for (const path of ['/graphql', '/graphql?way=long']) {
+    expect(await post(path, json({ query }, GQL))).toMatchObject({ status: 400 });
+    expect(await post(path, json({ query }))).toMatchObject({ status: 200 });
+  }
 });
 
 test('a plain answer has its data, its type and status 200', async () => {
