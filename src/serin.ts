@@ -117,7 +117,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     stops.push(async () => access.stop());
     if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
     const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
-    const yoga = createGraphQLServer({
+    const graphql = createGraphQLServer({
       access,
       places,
       app,
@@ -138,7 +138,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     });
     const readiness = () => readReadiness(db, tail);
     const http = await startHttpServer(
-      { access, feed, yoga, gate, addresses, places, settings: door, log, metrics, readiness },
+      { access, feed, graphql, gate, addresses, places, settings: door, log, metrics, readiness },
       host,
       environment.port,
     );

@@ -30,6 +30,7 @@ export async function status({ rounds, seconds }: Options): Promise<Row[]> {
   const stage = await openStage();
   const load = await startChild('harness/load.ts');
   const yoga = await startChild('peers/stockYoga.ts', stage.databaseUrl);
+  const door = await startChild('peers/stockYoga.ts', stage.databaseUrl, 'shared');
   const postgraphile = await startChild('peers/postgraphile/server.js', stage.databaseUrl);
   try {
     const { url } = await stage.node();
@@ -47,16 +48,22 @@ export async function status({ rounds, seconds }: Options): Promise<Row[]> {
     const subject = { part: 'status', work, unit: 'requests/s' };
     const peer = await alternate(rounds, ours, () => rate(postgraphile.ready, PEER_STATUS));
     const stock = await alternate(rounds, ours, () => rate(yoga.ready, STATUS));
+    const stockDoor = await alternate(rounds, ours, () => rate(door.ready, STATUS));
     return [
       judge({ ...subject, against: 'PostGraphile 5, the same row', bound: { atLeast: 1.5 } }, peer),
       judge(
         { ...subject, against: 'the schema behind stock createServer(yoga)', bound: { atLeast: 2 } },
         stock,
       ),
+      judge(
+        { ...subject, against: 'the same with our loaders: the door alone', bound: { atLeast: 1 } },
+        stockDoor,
+      ),
     ];
   } finally {
     await postgraphile.stop();
     await yoga.stop();
+    await door.stop();
     await load.stop();
     await stage.close();
   }

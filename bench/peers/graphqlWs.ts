@@ -14,6 +14,7 @@ const [databaseUrl = ''] = process.argv.slice(2);
 const { access, app, feed } = await assemble(databaseUrl);
 const reports = createReports(app);
 const actor = trusted('anonymous');
+const loadersFor = createLoaders(app.db);
 const server = createServer();
 const sockets = new WebSocketServer({ server, path: '/graphql' });
 const context = () => ({
@@ -22,7 +23,7 @@ const context = () => ({
   feed,
   reports,
   actor,
-  loaders: createLoaders(app.db, actor),
+  loaders: loadersFor(actor),
   place: { at: null },
 });
 useServer({ schema, context }, sockets);

@@ -28,7 +28,7 @@ const metrics = createMetrics({
 });
 const { door, host } = readEnvironment({ NODE_ENV: 'production' });
 const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
-const yoga = createGraphQLServer({
+const graphql = createGraphQLServer({
   access,
   places,
   app,
@@ -45,7 +45,7 @@ const parts = {
   access,
   feed,
   log,
-  yoga,
+  graphql,
   addresses,
   places,
   gate: createGate({ settings: door, addresses, open: access.open, onRefusal: metrics.countRefused }),

@@ -155,16 +155,26 @@ export function returnsOf(observation: Observation, metrics: MetricsBySide): ByS
   });
 }
 
+interface Compared extends MetricsBySide {
+  readonly config: CanaryConfig;
+  readonly comparison: Comparison;
+}
+
+/** The latest comparison of an observation: a check asks for it twice, and many ask for it who all see the same. */
+const compared = new WeakMap<Observation, Compared>();
+
 /** The comparison as of these metrics; null for a deployment that was never deployed. */
 export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Comparison | null {
   const observation = observationOf(state);
   if (!observation) return null;
-  return compare({
-    metrics,
-    returns: returnsOf(observation, metrics),
-    evidence: observation.evidence,
-    config: state.config,
-  });
+  const { config } = state;
+  const { CANARY, STABLE } = metrics;
+  const known = compared.get(observation);
+  if (known?.config === config && known.CANARY === CANARY && known.STABLE === STABLE) return known.comparison;
+  const { evidence } = observation;
+  const comparison = compare({ metrics, returns: returnsOf(observation, metrics), evidence, config });
+  compared.set(observation, { config, CANARY, STABLE, comparison });
+  return comparison;
 }
 
 /**

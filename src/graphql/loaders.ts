@@ -1,25 +1,41 @@
-/** Rows asked for in one request, read together. */
+/**
+ * Rows asked for in one request are read together and once; and what many requests ask for in the same turn of the
+ * event loop is one statement for all of them.
+ */
 import DataLoader from 'dataloader';
 import { type Actor, sees } from '../access/actor.ts';
 import { archivedAt } from '../store/archivedRows.ts';
 import type { Queries } from '../store/database.ts';
-import { type DeploymentView, findDeployments } from '../store/deployments.ts';
+import { type DeploymentView, readViewsById } from '../store/deployments.ts';
 import { findStrategies, type Strategy } from '../store/strategies.ts';
 import { type DeliveryAttempt, findAttempts } from '../store/webhookDeliveries.ts';
 import type { Loaders } from './builder.ts';
 
-/** Loads what this actor sees; the rest is not there. */
-export function createLoaders(db: Queries, actor: Actor): Loaders {
-  return {
+/** Rows in one statement, so that none is slow. */
+const TOGETHER = 100;
+
+/** Makes the loaders of a request; they find what its actor sees, and the rest is not there. */
+export function createLoaders(db: Queries): (actor: Actor) => Loaders {
+  const deployments = acrossRequests<string, DeploymentView>(async (ids) => {
+    const found = await readViewsById(db, ids);
+    return ids.map((id) => found.get(id) ?? null);
+  });
+  const strategies = acrossRequests<string, Strategy>(async (ids) => {
+    const found = new Map((await findStrategies(db, ids)).map((strategy) => [strategy.id, strategy]));
+    return ids.map((id) => found.get(id) ?? null);
+  });
+  return (actor) => ({
     deployment: new DataLoader<string, DeploymentView | null>(async (ids) => {
-      const views = (await findDeployments(db, ids)).filter(({ state }) => sees(actor, state.strategyId));
-      const found = new Map(views.map((view) => [view.state.id, view]));
-      return ids.map((id) => found.get(id) ?? null);
+      const found = await deployments.loadMany(ids);
+      return found.map((view) =>
+        view === null || view instanceof Error || sees(actor, view.state.strategyId) ? view : null,
+      );
     }),
     strategy: new DataLoader<string, Strategy | null>(async (ids) => {
-      const strategies = (await findStrategies(db, ids)).filter(({ id }) => sees(actor, id));
-      const found = new Map(strategies.map((strategy) => [strategy.id, strategy]));
-      return ids.map((id) => found.get(id) ?? null);
+      const found = await strategies.loadMany(ids);
+      return found.map((strategy) =>
+        strategy === null || strategy instanceof Error || sees(actor, strategy.id) ? strategy : null,
+      );
     }),
     archivedAt: new DataLoader<string, number | null>(async (ids) => {
       const found = await archivedAt(db, ids);
@@ -29,5 +45,16 @@ export function createLoaders(db: Queries, actor: Actor): Loaders {
       const found = await findAttempts(db, seqs);
       return seqs.map((seq) => found.filter(({ deliverySeq }) => deliverySeq === seq));
     }),
-  };
+  });
+}
+
+/** Nothing is kept: what a request is answered was read after it came. */
+function acrossRequests<K, V>(
+  read: (keys: readonly K[]) => Promise<(V | Error | null)[]>,
+): DataLoader<K, V | null> {
+  return new DataLoader<K, V | null>(read, {
+    cache: false,
+    maxBatchSize: TOGETHER,
+    batchScheduleFn: (send) => void setImmediate(send),
+  });
 }

@@ -6,8 +6,8 @@ import { createRate } from './rate.ts';
 
 export interface Addresses {
   addressOf(request: IncomingMessage): string;
-  /** Counts one operation. Answers how many seconds to wait, or null when it may go on. */
-  overRate(address: string): Promise<number | null>;
+  /** Counts one operation. Answers how many seconds to wait, or null when it may go on: at once where none are counted. */
+  overRate(address: string): Promise<number | null> | null;
   /** Refuses connections beyond the bounds. */
   boundConnections(server: Server): void;
 }
@@ -23,7 +23,7 @@ export function createAddresses({ limits, boundsLoopback, trustedProxies }: Door
       const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',');
       return forwarded.at(-trustedProxies)?.trim() || direct;
     },
-    overRate: async (address) => (isFree(address) ? null : rate(address)),
+    overRate: (address) => (isFree(address) ? null : rate(address)),
     boundConnections(server) {
       server.maxConnections = limits.connections;
       const open = new Map<string, number>();

@@ -1,5 +1,6 @@
 /** What an operation brings along from its door into the pipeline. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ExecutionArgs } from 'graphql';
 import type { Actor } from '../access/actor.ts';
 import type { Context } from '../graphql/builder.ts';
 
@@ -14,3 +15,8 @@ export interface Arrival {
 
 /** The context of an operation, for the plugins that ask how it came. */
 export type Arrived = Context & Pick<Arrival, 'req' | 'res'>;
+
+/** An operation as it is executed. */
+export interface Operation extends ExecutionArgs {
+  readonly contextValue: Arrived;
+}

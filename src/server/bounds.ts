@@ -1,6 +1,6 @@
 /**
  * What an operation may look like: bounded words, fields, aliases and depth before it is validated, bounded variables and
- * cost before it runs. One plugin for every door, since all of them parse, validate and execute here.
+ * cost before it runs.
  */
 import {
   type DocumentNode,
@@ -20,7 +20,8 @@ import { LosslessNumber } from 'lossless-json';
 import { costOf } from './cost.ts';
 import { LIMITS, type LimitName, type Limits } from './limits.ts';
 
-export function boundOperations(limits: Limits, introspection: boolean): Plugin {
+/** Bounds the documents of every door, since all of them parse and validate with Yoga. */
+export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
   const looked = new WeakMap<DocumentNode, GraphQLError | null>();
   const look = (document: DocumentNode): GraphQLError | null => {
     const before = looked.get(document);
@@ -48,14 +49,6 @@ export function boundOperations(limits: Limits, introspection: boolean): Plugin 
       const error = look(params.documentAST);
       if (error) setResult([error]);
       if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
-    },
-    onExecute({ args, setResultAndStopExecution }) {
-      const error = tooMuch(args, limits);
-      if (error) setResultAndStopExecution({ errors: [error] });
-    },
-    onSubscribe({ args, setResultAndStopExecution }) {
-      const error = tooMuch(args, limits);
-      if (error) setResultAndStopExecution({ errors: [error] });
     },
   };
 }
@@ -124,7 +117,8 @@ function depthWithin({ definitions }: DocumentNode, limit: number): boolean {
   );
 }
 
-function tooMuch(args: ExecutionArgs, limits: Limits): GraphQLError | null {
+/** Why an operation is not run with these variables. */
+export function tooMuch(args: ExecutionArgs, limits: Limits): GraphQLError | null {
   const variables = args.variableValues ?? {};
   const name = variablesOver(variables, limits);
   if (name) return over(name, limits);

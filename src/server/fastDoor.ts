@@ -4,14 +4,13 @@
  * plain (other methods and types, streams, other origins, bodies and documents that cannot be read) is Yoga's to answer.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql';
-import { type GraphQLParams, isAsyncIterable, processRegularResult } from 'graphql-yoga';
-import type { Logger } from 'pino';
+import { type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql';
+import { type GraphQLParams, processRegularResult } from 'graphql-yoga';
 import type { Access } from '../access/access.ts';
-import type { Arrival } from './arrival.ts';
+import type { Actor } from '../access/actor.ts';
+import { schema } from '../graphql/schema.ts';
 import { introductionOf } from './authentication.ts';
 import { readJson } from './body.ts';
-import { presentError } from './errors.ts';
 import type { GraphQLServer } from './graphqlServer.ts';
 
 /** Larger bodies take the long way; bytes. */
@@ -43,23 +42,22 @@ export function isCommon({ method, headers, url }: IncomingMessage, endpoint: st
 
 interface DoorParts {
   readonly access: Access;
-  readonly yoga: GraphQLServer;
-  readonly log: Logger;
+  readonly graphql: GraphQLServer;
 }
 
 /** Answers a common request. Who is not known is told so by Yoga, before the body is read. */
 export async function answerCommon(
-  { access, yoga, log }: DoorParts,
+  { access, graphql }: DoorParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const { yoga } = graphql;
   const actor = await access.identify(introductionOf(undefined, request)).catch(() => null);
   if (!actor) return yoga(request, response);
   const body = await bodyOf(request);
   if (body === null) return;
   const params = commonParams(body);
-  const result =
-    params && (await run(yoga, { actor, req: request }, params).catch((error) => failed(error, log)));
+  const result = params && (await answerTo(graphql, params, actor, request));
   if (!result) return send(await yoga.fetch(asFetched(yoga, request, body), { req: request }), response);
   const type = ACCEPTED.get(request.headers.accept) ?? 'application/json';
   if (result.errors || result.extensions?.http) {
@@ -109,36 +107,19 @@ function isCommonParams(params: unknown): params is Params {
   );
 }
 
-/** The result of a query or mutation; null where the document is another, and Yoga has to say what becomes of it. */
-async function run(yoga: GraphQLServer, arrival: Arrival, params: Params): Promise<ExecutionResult | null> {
-  const pipeline = yoga.getEnveloped({ ...arrival, request: undefined, params });
-  const document = documentOf(pipeline, params.query);
-  const operation = document && getOperationAST(document, params.operationName);
+/** The result of a query or mutation; null where another is asked for, and Yoga has to say what becomes of it. */
+function answerTo(
+  { read, contextOf, run }: GraphQLServer,
+  { query, operationName, variables: variableValues }: Params,
+  actor: Actor,
+  req: IncomingMessage,
+): Promise<ExecutionResult> | ExecutionResult | null {
+  const document = read(query);
+  if (!('definitions' in document)) return { errors: document };
+  const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return null;
-  const { schema, validate, contextFactory, execute } = pipeline;
-  const errors = validate(schema, document);
-  if (errors.length > 0) return { errors };
-  const { variables: variableValues, operationName } = params;
-  const contextValue = await contextFactory();
-  const result = await execute({ schema, document, contextValue, variableValues, operationName });
-  if (isAsyncIterable(result)) throw new Error('a query answered with a stream');
-  return result;
-}
-
-function documentOf(
-  { parse }: ReturnType<GraphQLServer['getEnveloped']>,
-  query: string,
-): DocumentNode | null {
-  try {
-    return parse(query);
-  } catch {
-    return null;
-  }
-}
-
-/** Nothing is tried again: the operation may have been done. */
-function failed(error: unknown, log: Logger): ExecutionResult {
-  return { errors: [presentError(error, log)] };
+  const contextValue = { ...contextOf(actor), req };
+  return run({ schema, document, contextValue, variableValues, operationName });
 }
 
 function bodyOf(request: IncomingMessage): Promise<Buffer<ArrayBuffer> | null> {
@@ -153,7 +134,7 @@ function bodyOf(request: IncomingMessage): Promise<Buffer<ArrayBuffer> | null> {
 
 /** The same request for Yoga. */
 function asFetched(
-  { fetchAPI }: GraphQLServer,
+  { fetchAPI }: GraphQLServer['yoga'],
   { headers, url }: IncomingMessage,
   body: Buffer<ArrayBuffer>,
 ): Request {

@@ -1,26 +1,27 @@
 /** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import { GraphQLError } from 'graphql';
-import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
+import { type DocumentNode, type ExecutionResult, GraphQLError } from 'graphql';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Access } from '../access/access.ts';
+import type { Actor } from '../access/actor.ts';
 import type { App } from '../app/app.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Context } from '../graphql/builder.ts';
 import { createLoaders } from '../graphql/loaders.ts';
 import { schema } from '../graphql/schema.ts';
-import type { Arrival } from './arrival.ts';
+import type { Arrival, Operation } from './arrival.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
 import { readBodies } from './body.ts';
-import { boundOperations } from './bounds.ts';
+import { boundDocuments } from './bounds.ts';
 import { ENDPOINT } from './endpoint.ts';
 import { presentError, withoutSuggestion } from './errors.ts';
 import type { DoorSettings } from './limits.ts';
 import type { Metrics } from './metrics.ts';
-import { observeOperations } from './observe.ts';
-import { answerInTime } from './patience.ts';
-import { boundKeys } from './rate.ts';
+import { createObserver, observeRest } from './observe.ts';
+import { createOperations, type Present } from './operations.ts';
 import { boundSubscriptions, type SubscriptionPlaces } from './subscriptionPlaces.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -49,12 +50,34 @@ query Deployments {
 }
 `;
 
-export type GraphQLServer = ReturnType<typeof createGraphQLServer>;
+/** Parses, validates and executes the operations of all doors. */
+export interface GraphQLServer {
+  readonly yoga: YogaServerInstance<Arrival, Context>;
+  /** The document of a text, or what is wrong with it. */
+  read(text: string): DocumentNode | readonly GraphQLError[];
+  /** The context of an operation of this caller. */
+  contextOf(actor: Actor): Context;
+  /** Runs a valid query or mutation, as Yoga does. */
+  run(operation: Operation): Promise<ExecutionResult>;
+}
 
-export function createGraphQLServer(parts: GraphQLParts) {
+export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
   const { access, app, feed, reports, places, log, timeScale, door, metrics, tracing } = parts;
   const callers = identifyCallers(access, log);
-  return createYoga<Arrival, Context>({
+  const loadersFor = createLoaders(app.db);
+  const present = presenter(log, door.introspection);
+  const observe = createObserver({ log, metrics, tracing });
+  const operations = createOperations({ limits: door.limits, timeScale, observe, present });
+  const contextOf = (actor: Actor): Context => ({
+    access,
+    app,
+    feed,
+    reports,
+    actor,
+    loaders: loadersFor(actor),
+    place: { at: null },
+  });
+  const yoga = createYoga<Arrival, Context>({
     schema,
     graphqlEndpoint: ENDPOINT,
     landingPage: false,
@@ -71,43 +94,56 @@ export function createGraphQLServer(parts: GraphQLParts) {
     maskedErrors: { maskError: (error) => presentError(error, log) },
     // What is to be said of an error, `presentError` says. Yoga would say again, for the log, what callers sent.
     logging: false,
-    context: ({ request, actor: known }) => {
-      const actor = known ?? callers.actorOf(request);
-      return {
-        access,
-        app,
-        feed,
-        reports,
-        actor,
-        loaders: createLoaders(app.db, actor),
-        place: { at: null },
-      };
-    },
+    context: ({ request, actor }) => contextOf(actor ?? callers.actorOf(request)),
     plugins: [
       callers.plugin,
       endWithRights(access),
-      answerInTime(),
       readBodies(door.limits.bodyBytes),
-      boundOperations(door.limits, door.introspection),
-      boundKeys(door.limits.keyRate),
+      boundDocuments(door.limits, door.introspection),
+      operations.plugin,
       boundSubscriptions(places),
-      presentErrors(log, door.introspection),
-      observeOperations({ log, metrics, tracing }),
-      ...(timeScale === 1 ? [] : [showTimeScale(timeScale)]),
+      presentErrors(present),
+      observeRest(observe, metrics),
     ],
   });
+  return { yoga, read: createReader(yoga, present), contextOf, run: operations.run };
 }
 
-/**
- * Errors as the caller sees them, for the plugins that follow. Yoga masks only after its plugins, and errors of
- * validation pass by its masking.
- */
-function presentErrors(log: Logger, introspection: boolean): Plugin {
-  const present = (errors: readonly unknown[]) =>
+/** Characters of the documents that are remembered to be valid. */
+const REMEMBERED = 1_000_000;
+
+function createReader({ getEnveloped }: GraphQLServer['yoga'], present: Present): GraphQLServer['read'] {
+  const valid = new LRUCache<string, DocumentNode>({
+    maxSize: REMEMBERED,
+    sizeCalculation: (_document, text) => text.length,
+  });
+  return (text) => {
+    const known = valid.get(text);
+    if (known) return known;
+    try {
+      const { parse, validate } = getEnveloped({ request: undefined, params: { query: text } });
+      const document: DocumentNode = parse(text);
+      const errors = validate(schema, document);
+      if (errors.length > 0) return errors;
+      valid.set(text, document);
+      return document;
+    } catch (error) {
+      return present([error]);
+    }
+  };
+}
+
+/** Makes errors fit to be shown. */
+function presenter(log: Logger, introspection: boolean): Present {
+  return (errors) =>
     errors.map((error) => {
       const shown = presentError(error, log);
       return introspection ? shown : withoutSuggestion(shown);
     });
+}
+
+/** Errors of what is not executed. Yoga masks only after its plugins, and errors of validation pass by its masking. */
+function presentErrors(present: Present): Plugin {
   return {
     // Yoga says this of requests only; but the error is kept with the document, and the next may come another way.
     onParse() {
@@ -122,33 +158,11 @@ function presentErrors(log: Logger, introspection: boolean): Plugin {
         if (result.length > 0) setResult(present(result));
       };
     },
-    onExecute() {
-      return {
-        onExecuteDone: (payload) =>
-          handleStreamOrSingleExecutionResult(payload, ({ result, setResult }) => {
-            if (result.errors) setResult({ ...result, errors: present(result.errors) });
-          }),
-      };
-    },
     onSubscribe() {
       return {
         onSubscribeResult({ result, setResult }) {
           if ('errors' in result && result.errors) setResult({ ...result, errors: present(result.errors) });
         },
-      };
-    },
-  };
-}
-
-/** Simulated time is never mistaken for real time. */
-function showTimeScale(timeScale: number): Plugin {
-  return {
-    onExecute() {
-      return {
-        onExecuteDone: (payload) =>
-          handleStreamOrSingleExecutionResult(payload, ({ result, setResult }) =>
-            setResult({ ...result, extensions: { ...result.extensions, timeScale } }),
-          ),
       };
     },
   };

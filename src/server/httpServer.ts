@@ -19,7 +19,7 @@ import { serveWebSocket } from './webSocket.ts';
 export interface HttpParts {
   readonly access: Access;
   readonly feed: Feed;
-  readonly yoga: GraphQLServer;
+  readonly graphql: GraphQLServer;
   readonly gate: Gate;
   readonly addresses: Addresses;
   readonly places: SubscriptionPlaces;
@@ -102,7 +102,7 @@ function serve(parts: HttpParts, request: IncomingMessage, response: ServerRespo
   if (path === ENDPOINT) {
     const answered = isCommon(request, ENDPOINT)
       ? answerCommon(parts, request, response)
-      : Promise.resolve(parts.yoga(request, response));
+      : Promise.resolve(parts.graphql.yoga(request, response));
     answered.catch(() => (response.headersSent ? response.destroy() : response.writeHead(500).end()));
     return;
   }

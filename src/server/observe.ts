@@ -1,6 +1,5 @@
 /** Every operation, seen from outside: how long it took and how it ended, as a metric, a line of the log, and a trace. */
 import {
-  type ExecutionArgs,
   type ExecutionResult,
   getOperationAST,
   Kind,
@@ -8,9 +7,9 @@ import {
   type ValueNode,
   valueFromASTUntyped,
 } from 'graphql';
-import { handleStreamOrSingleExecutionResult, type Plugin } from 'graphql-yoga';
+import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Arrived } from './arrival.ts';
+import type { Arrived, Operation } from './arrival.ts';
 import type { Metrics } from './metrics.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -25,7 +24,6 @@ export interface Observers {
 const REPORTS = new Set(['updateCanaryMetrics', 'updateStableMetrics', 'reportMetrics', 'recordTrades']);
 
 interface Observed {
-  readonly type: string;
   /** The root fields: what was asked for, whatever the client calls its operation. */
   readonly fields: readonly string[];
   readonly deploymentId: string | undefined;
@@ -34,8 +32,18 @@ interface Observed {
   readonly parent: string | undefined;
 }
 
-export function observeOperations(observers: Observers): Plugin<Arrived> {
-  const { metrics } = observers;
+/** Sees an operation begin. What it answers is to be told how it ended. */
+export type Observer = (operation: Operation) => (result: ExecutionResult) => void;
+
+export function createObserver(observers: Observers): Observer {
+  return (operation) => {
+    const begun = performance.now();
+    return (result) => tell(observers, operation, result, begun);
+  };
+}
+
+/** Observes what does not come to be executed: documents that are not valid, and subscriptions until they begin. */
+export function observeRest(observe: Observer, metrics: Metrics): Plugin<Arrived> {
   return {
     onValidate() {
       const begun = performance.now();
@@ -43,34 +51,22 @@ export function observeOperations(observers: Observers): Plugin<Arrived> {
         if (!valid) metrics.countOperation('unknown', 'INVALID', (performance.now() - begun) / 1000);
       };
     },
-    onExecute({ args }) {
-      const begun = performance.now();
-      const operation = lookAt(args, args.contextValue);
-      return {
-        onExecuteDone: (payload) =>
-          handleStreamOrSingleExecutionResult(payload, ({ result }) =>
-            tell(observers, operation, result, begun),
-          ),
-      };
-    },
     onSubscribe({ args }) {
-      const begun = performance.now();
-      const operation = lookAt(args, args.contextValue);
+      const end = observe(args);
       return {
         onSubscribeResult({ result }) {
-          tell(observers, operation, 'errors' in result ? result : {}, begun);
+          end('errors' in result ? result : {});
         },
       };
     },
   };
 }
 
-function lookAt({ document, operationName, variableValues }: ExecutionArgs, context: Arrived): Observed {
+function lookAt({ document, operationName, variableValues, contextValue: context }: Operation): Observed {
   const operation = getOperationAST(document, operationName);
   const selections = operation?.selectionSet.selections ?? [];
   const headers = context.req?.headers ?? {};
   return {
-    type: operation?.operation ?? 'unknown',
     fields: selections.flatMap((node) => (node.kind === Kind.FIELD ? [node.name.value] : [])).slice(0, 5),
     deploymentId: deploymentIn(selections, variableValues ?? {}),
     actor: context.actor.name,
@@ -122,24 +118,26 @@ function idWithin(
 
 function tell(
   { log, metrics, tracing }: Observers,
-  observed: Observed,
+  operation: Operation,
   { errors }: ExecutionResult,
   begun: number,
 ): void {
   const ms = performance.now() - begun;
   const error = errors?.[0];
   const outcome = error ? String(error.extensions?.code ?? 'ERROR') : 'OK';
-  metrics.countOperation(observed.type, outcome, ms / 1000);
-  const { parent, ...line } = observed;
-  tracing?.operation({ ...observed, outcome, ms, parent });
-  const matters =
-    outcome !== 'OK' || (observed.type === 'mutation' && !observed.fields.every((f) => REPORTS.has(f)));
-  const level = matters ? 'info' : 'debug';
+  const type = getOperationAST(operation.document, operation.operationName)?.operation ?? 'unknown';
+  metrics.countOperation(type, outcome, ms / 1000);
+  const routine = type !== 'mutation' && outcome === 'OK';
+  // What goes well all day is looked at no closer, unless somebody wants to know.
+  if (routine && !tracing && !log.isLevelEnabled('debug')) return;
+  const { parent, ...line } = lookAt(operation);
+  tracing?.operation({ type, ...line, outcome, ms, parent });
+  const level = routine || (outcome === 'OK' && line.fields.every((f) => REPORTS.has(f))) ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   // The id of a masked error leads from the client's answer to the line that has its details.
   const errorId = error?.extensions?.id;
   log[level](
-    { ...line, outcome, ms: Math.round(ms * 10) / 10, ...(errorId ? { errorId } : {}) },
+    { type, ...line, outcome, ms: Math.round(ms * 10) / 10, ...(errorId ? { errorId } : {}) },
     'operation',
   );
 }

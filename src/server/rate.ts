@@ -1,6 +1,5 @@
 /** How often someone may come: counted in the node's memory, evened out over ten seconds. */
-import { type ExecutionResult, GraphQLError } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
+import { GraphQLError } from 'graphql';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Actor } from '../access/actor.ts';
 import type { Arrived } from './arrival.ts';
@@ -31,24 +30,20 @@ export function rateLimited(whose: string, retryAfterSeconds: number): GraphQLEr
   return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds } });
 }
 
-/** Bounds how often a key or token is used, from whatever addresses: the same over every door. */
-export function boundKeys(perSecond: number): Plugin<Arrived> {
+/** How often a key or token is used, from whatever addresses: the same over every door. */
+export interface KeyRate {
+  /** Counts one operation. Answers why it is refused, or null; at once where there is no key, as in a Serin that runs open. */
+  refuse(arrived: Arrived): Promise<GraphQLError | null> | null;
+}
+
+export function createKeyRate(perSecond: number): KeyRate {
   const rate = createRate(perSecond);
-  /** Nothing is waited for where there is no key: that is the common case of a Serin that runs open. */
-  const refuse = (
-    { actor, req }: Arrived,
-    stop: (result: ExecutionResult) => void,
-  ): Promise<void> | undefined => {
-    const caller = callerOf(actor);
-    if (caller === null) return undefined;
-    return rate(caller).then((wait) => {
-      if (wait !== null) stop({ errors: [keyRefusal(wait, req !== undefined)] });
-    });
-  };
   return {
-    onExecute: ({ args, setResultAndStopExecution }) => refuse(args.contextValue, setResultAndStopExecution),
-    onSubscribe: ({ args, setResultAndStopExecution }) =>
-      refuse(args.contextValue, setResultAndStopExecution),
+    refuse({ actor, req }) {
+      const caller = callerOf(actor);
+      if (caller === null) return null;
+      return rate(caller).then((wait) => (wait === null ? null : keyRefusal(wait, req !== undefined)));
+    },
   };
 }
 

@@ -34,7 +34,7 @@ const GOODBYE_MS = 1500;
 export interface SocketParts {
   readonly access: Access;
   readonly feed: Feed;
-  readonly yoga: GraphQLServer;
+  readonly graphql: GraphQLServer;
   readonly gate: Gate;
   readonly addresses: Addresses;
   readonly places: SubscriptionPlaces;
@@ -42,7 +42,7 @@ export interface SocketParts {
   readonly log: Logger;
 }
 
-type Executor = Pick<ReturnType<GraphQLServer['getEnveloped']>, 'execute' | 'subscribe'>;
+type Executor = Pick<ReturnType<GraphQLServer['yoga']['getEnveloped']>, 'execute' | 'subscribe'>;
 
 /** Tells a socket that nobody knows who it is, or no longer: 4403, as graphql-ws does. */
 function refuse(socket: WebSocket, why: string): void {
@@ -62,7 +62,7 @@ function closeReason(text: string): string {
 
 /** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
 export function serveWebSocket(server: Server, parts: SocketParts): () => Promise<void> {
-  const { access, feed, yoga, gate, addresses, places, limits, log } = parts;
+  const { access, feed, graphql, gate, addresses, places, limits, log } = parts;
   const sockets = new WebSocketServer({
     server,
     path: ENDPOINT,
@@ -77,7 +77,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
   const shared = createSharedSubscriptions(feed);
 
   const envelopedFor = (actor: Actor, params: SubscribePayload) =>
-    yoga.getEnveloped({ actor, request: undefined, params });
+    graphql.yoga.getEnveloped({ actor, request: undefined, params });
 
   /** Follows together with all who sent the same and have the same rights; what is this socket's own stays so. */
   async function joinShared(

@@ -6,9 +6,9 @@ import type { Queries } from './database.ts';
 import { movingColumns, stateToColumns } from './rows.ts';
 import { deployments } from './schema.ts';
 import { inScope, type Scope } from './scope.ts';
-import { type DeploymentView, readViews } from './views.ts';
+import { type DeploymentView, readViews, readViewsById } from './views.ts';
 
-export type { DeploymentView } from './views.ts';
+export { type DeploymentView, readViewsById } from './views.ts';
 
 export async function findDeployment(db: Queries, id: string): Promise<DeploymentView | null> {
   const [found] = await readViews(db, sql`where deployments.id = ${id}`);
@@ -26,7 +26,11 @@ export async function findStrategyOf(db: Queries, id: string): Promise<string | 
 
 /** Several at once; the answer has those that exist, in no order. */
 export async function findDeployments(db: Queries, ids: readonly string[]): Promise<DeploymentView[]> {
-  return readViews(db, sql`where deployments.id = any(${sql.param([...ids])}::text[])`);
+  const found = await readViewsById(db, ids);
+  return [...found.values()].map((view) => {
+    if (view instanceof Error) throw view;
+    return view;
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Rows to engine values and back. Amounts cross as text, instants as Date; nothing is rounded on the way. */
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { ALLOCATION_CAUSES } from '../core/capital.ts';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../core/codec.ts';
@@ -149,9 +150,9 @@ export interface StateRow {
   readonly createdBy: string;
   readonly revision: number;
   readonly eventCount: number;
-  /** The JSON text: see {@link configOf}. */
+  /** JSON texts, for {@link configOf} and {@link readDetail}. */
   readonly config: string;
-  readonly detail: unknown;
+  readonly detail: string;
 }
 
 /** The state of a row. A row that cannot be read was not written by Serin: that is an exception. */
@@ -169,63 +170,71 @@ export function rowToState(row: StateRow): DeploymentState {
     createdBy,
     revision,
     eventCount,
-    ...detailCodec.parse(row.detail),
+    ...readDetail(row.detail),
   };
 }
 
-/** Texts that come again and again are read once: most deployments share a few configurations. */
-const REMEMBERED = 1000;
+/** How much text is remembered of each kind, characters; what is made of it takes a few times as much. */
+const REMEMBERED = 4_000_000;
 
-function remembering<T>(read: (value: unknown) => T): (text: string) => T {
-  const known = new Map<string, T>();
-  return (text) => {
-    const found = known.get(text);
-    if (found !== undefined) return found;
-    const value = read(JSON.parse(text));
-    const [oldest] = known.keys();
-    if (known.size >= REMEMBERED && oldest !== undefined) known.delete(oldest);
-    known.set(text, value);
-    return value;
-  };
+/**
+ * Texts that come again and again are read once, and give the same value: most deployments share a few
+ * configurations, and what stands of one is looked at far more often than it changes.
+ */
+function remembering<T extends object>(read: (value: unknown) => T): (text: string) => T {
+  const known = new LRUCache<string, T>({
+    maxSize: REMEMBERED,
+    sizeCalculation: (_value, text) => text.length,
+    memoMethod: (text) => read(JSON.parse(text)),
+  });
+  return (text) => known.memo(text);
 }
 
 /** The configuration in a column's JSON text. */
 export const configOf = remembering((value): CanaryConfig => configCodec.parse(value));
+/** What a state has beyond the columns, in a column's JSON text. */
+const readDetail = remembering((value) => detailCodec.parse(value));
 /** The guardrails' counts in a column's JSON text. */
 export const breachesOf = remembering((value): BreachCounts => breachesCodec.parse(value));
 
+const amount = z.string().nullable();
+const metricsRow = z.strictObject({
+  netPnlUsd: amount,
+  totalPnlUsd: amount,
+  maxDrawdown: amount,
+  sharpeRatio: amount,
+  winRate: amount,
+  trades: countCodec.nullable(),
+  errors: countCodec.nullable(),
+  totalGasUsd: amount,
+  avgTradeSizeUsd: amount,
+  uptimeSeconds: countCodec.nullable(),
+  reportedAt: z.number(),
+});
+
 /** A side's figures as they are read: numbers as text, `reportedAt` in epoch milliseconds. */
-export interface MetricsRow {
-  readonly netPnlUsd: string | null;
-  readonly totalPnlUsd: string | null;
-  readonly maxDrawdown: string | null;
-  readonly sharpeRatio: string | null;
-  readonly winRate: string | null;
-  readonly trades: number | null;
-  readonly errors: number | null;
-  readonly totalGasUsd: string | null;
-  readonly avgTradeSizeUsd: string | null;
-  readonly uptimeSeconds: number | null;
-  readonly reportedAt: number;
-}
+export type MetricsRow = Readonly<z.output<typeof metricsRow>>;
 
 export function rowToMetrics(row: MetricsRow): SideMetrics {
-  const amount = (value: string | null) => (value === null ? ZERO : decimal(value));
+  const number = (value: string | null) => (value === null ? ZERO : decimal(value));
   const optional = (value: string | null) => (value === null ? null : decimal(value));
   return {
-    netPnlUsd: amount(row.netPnlUsd),
-    totalPnlUsd: amount(row.totalPnlUsd),
-    maxDrawdown: amount(row.maxDrawdown),
+    netPnlUsd: number(row.netPnlUsd),
+    totalPnlUsd: number(row.totalPnlUsd),
+    maxDrawdown: number(row.maxDrawdown),
     sharpeRatio: optional(row.sharpeRatio),
     winRate: optional(row.winRate),
     trades: row.trades ?? 0,
     errors: row.errors ?? 0,
-    totalGasUsd: amount(row.totalGasUsd),
-    avgTradeSizeUsd: amount(row.avgTradeSizeUsd),
+    totalGasUsd: number(row.totalGasUsd),
+    avgTradeSizeUsd: number(row.avgTradeSizeUsd),
     uptimeSeconds: row.uptimeSeconds ?? 0,
     reportedAt: Math.round(row.reportedAt),
   };
 }
+
+/** The figures in a column's JSON text. */
+export const metricsOf = remembering((value) => rowToMetrics(metricsRow.parse(value)));
 
 /** The columns of a side's metrics. */
 export function metricsToColumns(metrics: SideMetrics) {

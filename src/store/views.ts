@@ -5,9 +5,9 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
-import type { MetricsBySide, SideMetrics } from '../core/metrics.ts';
+import type { MetricsBySide } from '../core/metrics.ts';
 import type { Queries } from './database.ts';
-import { breachesOf, type MetricsRow, rowToMetrics, rowToState, type StateRow } from './rows.ts';
+import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
 
 /** One consistent look at a deployment's row, both sides' metrics and the clock. */
 export interface DeploymentView {
@@ -21,24 +21,25 @@ export interface DeploymentView {
   readonly now: number;
 }
 
-type Prefix = 'canary_' | 'stable_';
-/** A side's figures, all null where it has not reported. */
-type Prefixed<P extends Prefix> = { readonly [K in keyof MetricsRow as `${P}${K}`]: MetricsRow[K] | null };
-
-interface ViewRow extends StateRow, Prefixed<'canary_'>, Prefixed<'stable_'>, Record<string, unknown> {
+interface ViewRow extends StateRow, Record<string, unknown> {
+  /** A side's figures as JSON text, null where it has not reported. */
+  readonly canary: string | null;
+  readonly stable: string | null;
   readonly breaches: string;
   readonly strategyStableVersionId: string;
   readonly nextCheckAt: number | null;
   readonly now: number;
 }
 
-const sideColumns = (side: 'canary' | 'stable') => `
-  ${side}.net_pnl_usd as "${side}_netPnlUsd", ${side}.total_pnl_usd as "${side}_totalPnlUsd",
-  ${side}.max_drawdown as "${side}_maxDrawdown", ${side}.sharpe_ratio as "${side}_sharpeRatio",
-  ${side}.win_rate as "${side}_winRate", ${side}.trades::float8 as "${side}_trades",
-  ${side}.errors::float8 as "${side}_errors", ${side}.total_gas_usd as "${side}_totalGasUsd",
-  ${side}.avg_trade_size_usd as "${side}_avgTradeSizeUsd", ${side}.uptime_seconds::float8 as "${side}_uptimeSeconds",
-  date_part('epoch', ${side}.reported_at) * 1000 as "${side}_reportedAt"`;
+/** Figures as text, which loses nothing and is read once. */
+const figuresOf = (side: 'canary' | 'stable') => `
+  case when ${side}.side is not null then json_build_object(
+    'netPnlUsd', ${side}.net_pnl_usd::text, 'totalPnlUsd', ${side}.total_pnl_usd::text,
+    'maxDrawdown', ${side}.max_drawdown::text, 'sharpeRatio', ${side}.sharpe_ratio::text,
+    'winRate', ${side}.win_rate::text, 'trades', ${side}.trades, 'errors', ${side}.errors,
+    'totalGasUsd', ${side}.total_gas_usd::text, 'avgTradeSizeUsd', ${side}.avg_trade_size_usd::text,
+    'uptimeSeconds', ${side}.uptime_seconds,
+    'reportedAt', date_part('epoch', ${side}.reported_at) * 1000)::text end as ${side}`;
 
 /** The statement without its conditions: `deployments`, `strategies` and the sides `canary` and `stable`. */
 export const VIEW_TEXT = `
@@ -46,10 +47,10 @@ select deployments.id, deployments.strategy_id as "strategyId", deployments.chai
   deployments.stable_version_id as "stableVersionId", deployments.canary_version_id as "canaryVersionId",
   date_part('epoch', deployments.created_at) * 1000 as "createdAt", deployments.created_by as "createdBy",
   deployments.revision, deployments.event_count as "eventCount", deployments.config::text as config,
-  deployments.detail, deployments.breaches::text as breaches,
+  deployments.detail::text as detail, deployments.breaches::text as breaches,
   date_part('epoch', deployments.next_check_at) * 1000 as "nextCheckAt",
   strategies.stable_version_id as "strategyStableVersionId", date_part('epoch', serin_now()) * 1000 as now,
-  ${sideColumns('canary')}, ${sideColumns('stable')}
+  ${figuresOf('canary')}, ${figuresOf('stable')}
 from deployments
 join strategies on strategies.id = deployments.strategy_id
 left join side_metrics canary on canary.deployment_id = deployments.id and canary.side = 'CANARY'
@@ -62,11 +63,30 @@ export async function readViews(db: Queries, rest: SQL): Promise<DeploymentView[
   return rows.map(toView);
 }
 
+/** Reads views by id. A row that cannot be read is an error in its own place, and no other's. */
+export async function readViewsById(
+  db: Queries,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, DeploymentView | Error>> {
+  const rows = await db.execute<ViewRow>(
+    sql`${VIEW} where deployments.id = any(${sql.param([...ids])}::text[])`,
+  );
+  return new Map(rows.map((row) => [row.id, readable(row)]));
+}
+
+function readable(row: ViewRow): DeploymentView | Error {
+  try {
+    return toView(row);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
 function toView(row: ViewRow): DeploymentView {
   const { strategyStableVersionId, nextCheckAt } = row;
   return {
     state: rowToState(row),
-    metrics: { CANARY: sideOf(row, 'canary_'), STABLE: sideOf(row, 'stable_') },
+    metrics: { CANARY: metricsIn(row.canary), STABLE: metricsIn(row.stable) },
     breaches: breachesOf(row.breaches),
     strategyStableVersionId,
     nextCheckAt: nextCheckAt === null ? null : Math.round(nextCheckAt),
@@ -74,20 +94,4 @@ function toView(row: ViewRow): DeploymentView {
   };
 }
 
-function sideOf(row: ViewRow, side: Prefix): SideMetrics | null {
-  const reportedAt = row[`${side}reportedAt` as const];
-  if (reportedAt === null) return null;
-  return rowToMetrics({
-    netPnlUsd: row[`${side}netPnlUsd` as const],
-    totalPnlUsd: row[`${side}totalPnlUsd` as const],
-    maxDrawdown: row[`${side}maxDrawdown` as const],
-    sharpeRatio: row[`${side}sharpeRatio` as const],
-    winRate: row[`${side}winRate` as const],
-    trades: row[`${side}trades` as const],
-    errors: row[`${side}errors` as const],
-    totalGasUsd: row[`${side}totalGasUsd` as const],
-    avgTradeSizeUsd: row[`${side}avgTradeSizeUsd` as const],
-    uptimeSeconds: row[`${side}uptimeSeconds` as const],
-    reportedAt,
-  });
-}
+const metricsIn = (text: string | null) => (text === null ? null : metricsOf(text));

@@ -95,8 +95,8 @@ describe('no table is read from end to end for', () => {
 });
 
 describe('the number of statements does not grow with the number of rows:', () => {
-  /** Statements that a document sends, asked through the schema. */
-  async function statementsOf(source: string): Promise<number> {
+  /** Statements that requests send which come at once, asked through the schema. */
+  async function statementsOf(...sources: readonly string[]): Promise<number> {
     const { db, statements } = listening();
     const log = pino({ level: 'silent' });
     const doorbell = createDoorbell(serin.database.sql);
@@ -111,17 +111,16 @@ describe('the number of statements does not grow with the number of rows:', () =
     const actor = trusted('test');
     await tail.stop();
     statements.length = 0;
-    const contextValue = {
-      access,
-      app,
-      feed,
-      reports: createReports(app),
-      actor,
-      loaders: createLoaders(db, actor),
-      place: { at: null },
-    };
-    const { errors } = await graphql({ schema, source, contextValue });
-    expect(errors).toBeUndefined();
+    const reports = createReports(app);
+    const loadersFor = createLoaders(db);
+    await Promise.all(
+      sources.map(async (source) => {
+        const loaders = loadersFor(actor);
+        const contextValue = { access, app, feed, reports, actor, loaders, place: { at: null } };
+        const { errors } = await graphql({ schema, source, contextValue });
+        expect(errors).toBeUndefined();
+      }),
+    );
     feed.stop();
     access.stop();
     return statements.length;
@@ -145,5 +144,10 @@ describe('the number of statements does not grow with the number of rows:', () =
     const status =
       '{ deployment(id: "grown-7") { id status comparison { decision } canaryMetrics { errorRate } } }';
     expect(await statementsOf(status)).toBe(1);
+  });
+
+  test('nor with the number of requests that ask for a status at the same moment', async () => {
+    const status = (n: number) => `{ deployment(id: "grown-${n}") { id status comparison { decision } } }`;
+    expect(await statementsOf(...Array.from({ length: 50 }, (_, n) => status(n % 40)))).toBe(1);
   });
 });
