@@ -46,6 +46,8 @@ export interface Serin {
 
 /** How long a part may take to stop: a database that is away keeps nobody. What it did not finish is taken over. */
 const STOP_PART_MS = 2000;
+/** The stages of a stop: what takes up work, what that needs, the connections to the database, Serin's own database. */
+const STAGES = ['work', 'needs', 'connections', 'database'] as const;
 /** How long the database may take before this node is not ready. */
 const READY_WITHIN_MS = 2000;
 /** From when on a feed that is held back is worth a warning. */
@@ -54,17 +56,23 @@ const HELD_WARNING_MS = 5000;
 const NOT_MIGRATED =
   'the database is not the one of this version: its tables are missing or older. A node that starts brings them up to date';
 
-const soon = (stop: () => Promise<void>) => () =>
-  Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
+type Part = () => Promise<void>;
+type Parts = Record<(typeof STAGES)[number], Part[]>;
+
+const soon =
+  (stop: Part): Part =>
+  () =>
+    Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
 
 /** Starts Serin. What was started is stopped again when a later part fails. */
 export async function startSerin(environment: Environment): Promise<Serin> {
   const log = createLog(environment);
-  const stops: (() => Promise<void>)[] = [];
+  const parts: Parts = { work: [], needs: [], connections: [], database: [] };
+  /** The parts of a stage stop together, so that the stages' patience adds up and not the parts'. */
   const stop = async () => {
-    for (const part of stops.splice(0).reverse()) {
-      await part().catch((error: unknown) => log.error({ error }, 'a part did not stop cleanly'));
-    }
+    const cleanly = (part: Part) =>
+      part().catch((error: unknown) => log.error({ error }, 'a part did not stop cleanly'));
+    for (const stage of STAGES) await Promise.all(parts[stage].splice(0).map(cleanly));
   };
   try {
     if (isOpen(environment.access)) await refuseToBeExposed(environment.host);
@@ -75,7 +83,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const url = environment.databaseUrl ?? (await startOwnDatabase());
     await migrateDatabase({ url });
     const database = openDatabase({ url });
-    stops.push(soon(() => database.close()));
+    parts.connections.push(soon(() => database.close()));
     const { db, client } = database;
     if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
     const { rate: timeScale } = await readClock(db);
@@ -88,15 +96,15 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const doorbell = createDoorbell(client);
     const providerNames = new Set(providers.value.keys());
     const simulator = createSimulator(log);
-    stops.push(() => simulator.stop());
+    parts.needs.push(() => simulator.stop());
     const policyWarnings = createPolicyWarnings(simulator, log);
     const targets = createTargets(environment.webhookNetworks);
     const refuseTarget = targets.refuse;
     const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
     const tail = await startTail(db, doorbell, log);
-    stops.push(soon(() => tail.stop()));
+    parts.needs.push(soon(() => tail.stop()));
     const feed = createFeed(db, tail, log);
-    stops.push(async () => feed.stop());
+    parts.needs.push(async () => feed.stop());
     const metrics = createMetrics({
       db,
       pool: database.pool,
@@ -105,16 +113,16 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const tracing = await startTraces();
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
-    stops.push(soon(() => loop.stop()));
+    parts.work.push(soon(() => loop.stop()));
     if (environment.retentionDays !== null) {
       const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
-      stops.push(soon(() => retention.stop()));
+      parts.work.push(soon(() => retention.stop()));
     }
     const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
-    stops.push(soon(() => deliverer.stop()));
+    parts.work.push(soon(() => deliverer.stop()));
     const { door, host } = environment;
     const access = createAccess(db, log, environment.access);
-    stops.push(async () => access.stop());
+    parts.needs.push(async () => access.stop());
     if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
     const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
     const graphql = createGraphQLServer({
@@ -142,7 +150,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       host,
       environment.port,
     );
-    stops.push(() => http.stop());
+    parts.work.push(() => http.stop());
     return { url: http.url, open: access.open, stop };
   } catch (error) {
     await stop();
@@ -154,7 +162,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     if (environment.tracesEndpoint === null) return null;
     const { startTracing } = await import('./server/tracing.ts');
     const tracing = startTracing(environment.tracesEndpoint, 'serin');
-    stops.push(soon(() => tracing.stop()));
+    parts.needs.push(soon(() => tracing.stop()));
     return tracing;
   }
 
@@ -163,7 +171,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       dataDir: environment.dataDir,
       onLog: (line) => log.debug({ postgres: line }),
     });
-    stops.push(() => own.stop());
+    parts.database.push(() => own.stop());
     return own.url;
   }
 }

@@ -33,8 +33,8 @@ const POLL_MS = 1000;
 /** What comes within so many milliseconds is taken together. */
 const GATHER_MS = 10;
 const HOUSEKEEPING_MS = 600_000;
-/** How long tries under way may take once the node stops; what is cut off is tried by another. */
-const DRAIN_MS = 3000;
+/** How long tries under way may take once the node stops; what is cut off is given back, and tried by another. */
+const DRAIN_MS = 1000;
 
 export interface Deliverer {
   /** Lets the tries under way finish and stops. */
