@@ -180,9 +180,14 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     },
     sockets,
   );
-  // A client that breaks the framing has its connection closed with the code for it, and a line in our log only.
+  // A client that breaks the framing has its connection closed with the code for it, and a line in our log only. One that
+  // is gone gets no more; graphql-ws would take what cannot be sent for a fault of ours.
   sockets.on('connection', (socket) => {
     socket.removeAllListeners('error').on('error', (error) => log.debug({ error }, 'a socket broke'));
+    const send: (data: string, sent: (error?: Error) => void) => void = socket.send.bind(socket);
+    Object.assign(socket, {
+      send: (data: string, sent: () => void = () => {}) => send(data, () => sent()),
+    });
   });
   const stopPacing = pace(sockets);
   return async () => {
