@@ -6,14 +6,15 @@ import { seedRunning } from '../harness/seed.ts';
 import { openStage, type Stage } from '../harness/stage.ts';
 import type { Options } from '../parts.ts';
 
-export async function checks({ rounds, seconds, full }: Options): Promise<Row[]> {
-  const deployments = full ? 100_000 : 20_000;
+const DEPLOYMENTS = 100_000;
+
+export async function checks({ rounds, seconds }: Options): Promise<Row[]> {
   const stage = await openStage();
   try {
     const first = await stage.node();
     const [pattern = ''] = await seedRunning(first.url, 1);
     await first.stop();
-    await growDeployments(stage.sql, pattern, deployments);
+    await growDeployments(stage.sql, pattern, DEPLOYMENTS);
     const bySql: number[] = [];
     const byOne: number[] = [];
     const byFour: number[] = [];
@@ -24,7 +25,7 @@ export async function checks({ rounds, seconds, full }: Options): Promise<Row[]>
     }
     const pairs = (ours: readonly number[], theirs: readonly number[]): Round[] =>
       ours.map((rate, round) => ({ ours: rate, theirs: theirs[round] ?? Number.NaN }));
-    const live = `${deployments.toLocaleString('en-US')} live deployments`;
+    const live = `${DEPLOYMENTS.toLocaleString('en-US')} live deployments`;
     const subject = { part: 'checks', unit: 'checks/s' };
     const sql = 'claim and update alone in SQL';
     return [
@@ -46,16 +47,27 @@ const makeDue = (stage: Stage) =>
   stage.sql`update deployments set next_check_at = serin_now() - interval '1 second', lease_until = null, lease_token = null
     where next_check_at is not null`;
 
+/** Nothing is due, and no dead rows are left: where every measurement starts. */
+async function rest(stage: Stage): Promise<void> {
+  await stage.sql`update deployments set next_check_at = serin_now() + interval '1 day' where next_check_at is not null`;
+  await stage.sql`vacuum analyze deployments`;
+  await stage.sql`checkpoint`;
+}
+
 async function checksDone(stage: Stage): Promise<number> {
   const [row] = await stage.sql<{ count: number }[]>`select count(*)::float8 as count from samples`;
   return row?.count ?? 0;
 }
 
+/** Seconds in which the code of a node that has just started becomes fast. */
+const WARM_UP = 20;
+
 /** Checks a second by so many nodes, counted by the samples on disk. */
 async function checksBy(count: number, stage: Stage, seconds: number): Promise<number> {
+  await rest(stage);
   const nodes = await Promise.all(Array.from({ length: count }, () => stage.node()));
-  await sleep(500);
   await makeDue(stage);
+  await sleep(WARM_UP * 1000);
   const before = await checksDone(stage);
   const began = performance.now();
   await sleep(seconds * 1000);
@@ -67,6 +79,7 @@ async function checksBy(count: number, stage: Stage, seconds: number): Promise<n
 
 /** The same claims in batches of 16, and an update of each claimed row, by four connections of a client. */
 async function claimAndUpdate(stage: Stage, seconds: number): Promise<number> {
+  await rest(stage);
   await makeDue(stage);
   const began = performance.now();
   let done = 0;

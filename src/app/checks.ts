@@ -1,11 +1,11 @@
-/** One check of a claimed deployment: what a provider answered is applied, and the engine looks and decides. */
+/** Checks of claimed deployments: what a provider answered is applied, and the engine looks and decides. */
 import { type BySide, SIDES } from '../core/capital.ts';
 import { nextCheckAt } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
 import { type Fetched, fetchFailure, withFetched } from '../core/fetched.ts';
-import { type Claim, holdsClaim, releaseClaim } from '../store/claims.ts';
+import { type Claim, releaseClaim, standingClaims } from '../store/claims.ts';
 import type { Queries } from '../store/database.ts';
-import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
+import { type DeploymentView, lockDeployments } from '../store/deployments.ts';
 import { saveMetrics } from '../store/metrics.ts';
 import { insertSamples } from '../store/samples.ts';
 import { type App, SERIN } from './app.ts';
@@ -14,6 +14,55 @@ import { transaction } from './transaction.ts';
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;
+
+/** What one check goes on. */
+interface Look {
+  readonly claim: Claim;
+  /** What the provider answered, or null when the bots report. */
+  readonly fetched: BySide<Fetched> | null;
+}
+
+/** Checks that are ready at the same moment share a transaction, and so its round trips and its flush to the disk. */
+export interface Checks {
+  /** The same as {@link applyCheck}, perhaps together with others. */
+  apply(claim: Claim, fetched: BySide<Fetched> | null): Promise<CheckResult>;
+}
+
+interface Waiting extends Look {
+  resolve(result: CheckResult | Promise<CheckResult>): void;
+}
+
+/** As many as the loop claims at once. */
+const TOGETHER = 16;
+
+export function createChecks(app: App): Checks {
+  let waiting: Waiting[] = [];
+
+  function flush(): void {
+    const ready = waiting;
+    waiting = [];
+    for (let from = 0; from < ready.length; from += TOGETHER) {
+      void settle(ready.slice(from, from + TOGETHER));
+    }
+  }
+
+  /** Where a transaction of several fails, each is tried alone: what is wrong with one deployment stays with it. */
+  async function settle(looks: readonly Waiting[]): Promise<void> {
+    const results = looks.length > 1 ? await applyTogether(app, looks).catch(() => null) : null;
+    looks.forEach(({ claim, fetched, resolve }, index) => {
+      resolve(results ? (results[index] ?? null) : applyCheck(app, claim, fetched));
+    });
+  }
+
+  return {
+    apply(claim, fetched) {
+      return new Promise((resolve) => {
+        if (waiting.length === 0) setImmediate(flush);
+        waiting.push({ claim, fetched, resolve });
+      });
+    },
+  };
+}
 
 /**
  * Applies a check. The claim is the fence: a node that slept past its lease finds another token, or none, and leaves
@@ -25,19 +74,54 @@ export async function applyCheck(
   claim: Claim,
   fetched: BySide<Fetched> | null,
 ): Promise<CheckResult> {
-  const events = await transaction(app, async (tx): Promise<CheckResult> => {
-    const view = await lockDeployment(tx, claim.deploymentId);
-    if (!view || !(await holdsClaim(tx, claim))) return null;
-    const looked = fetched ? await takeFetched(tx, view, fetched) : view;
-    const failure = fetched ? fetchFailure(fetched) : null;
-    const outcome = await carryOut(tx, looked, { type: 'CHECK', failure }, SERIN);
-    if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
-    if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
-    await keepSample(tx, looked, outcome.events);
-    return outcome.events;
+  const [result = null] = await applyTogether(app, [{ claim, fetched }]);
+  return result;
+}
+
+/**
+ * Applies checks of several deployments in one transaction. Its id is older than the lock of all but the first, and
+ * yet it follows the order of each one's events: whoever writes an event takes the claim off the row, so where a claim
+ * still stands under the lock, nobody has written since it was made.
+ */
+async function applyTogether(app: App, looks: readonly Look[]): Promise<CheckResult[]> {
+  const results = await transaction(app, async (tx) => {
+    const claims = looks.map(({ claim }) => claim);
+    const [views, standing] = await Promise.all([
+      lockDeployments(
+        tx,
+        claims.map(({ deploymentId }) => deploymentId),
+      ),
+      standingClaims(tx, claims),
+    ]);
+    const written = await Promise.allSettled(
+      looks.map(async ({ claim, fetched }) => {
+        const view = views.get(claim.deploymentId);
+        return view && standing.has(claim.deploymentId) ? look(tx, view, { claim, fetched }) : null;
+      }),
+    );
+    // All have sent what they send before the transaction ends, whichever way it does.
+    return written.map((each) => {
+      if (each.status === 'rejected') throw each.reason;
+      return each.value;
+    });
   });
-  if (events && events.length > 0) app.doorbell.ring();
-  return events;
+  if (results.some((events) => events && events.length > 0)) app.doorbell.ring();
+  return results;
+}
+
+/** One check, on a locked deployment whose claim stands. */
+async function look(
+  tx: Queries,
+  view: DeploymentView,
+  { claim, fetched }: Look,
+): Promise<readonly CanaryEvent[]> {
+  const looked = fetched ? await takeFetched(tx, view, fetched) : view;
+  const failure = fetched ? fetchFailure(fetched) : null;
+  const outcome = await carryOut(tx, looked, { type: 'CHECK', failure }, SERIN);
+  if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
+  if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
+  await keepSample(tx, looked, outcome.events);
+  return outcome.events;
 }
 
 /** Writes what was answered and looks at the deployment with it. */

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { App } from '../app/app.ts';
-import { applyCheck } from '../app/checks.ts';
+import { createChecks } from '../app/checks.ts';
 import type { BySide } from '../core/capital.ts';
 import { observationOf } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
@@ -58,6 +58,7 @@ const NOBODY: LoopWatchers = { onCheck: () => {}, onFetch: () => {} };
 export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
   const stopping = new AbortController();
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
+  const checks = createChecks(app);
   const underWay = new Map<Claim, Promise<void>>();
   const running = run();
 
@@ -112,7 +113,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     try {
       const fetched = claim.provider === null ? null : await fetchMetrics(claim, claim.provider);
       if (stopping.signal.aborted && fetched) return await returnClaim(app.db, claim);
-      const events = await applyCheck(app, claim, fetched);
+      const events = await checks.apply(claim, fetched);
       if (events) watchers.onCheck(claim.deploymentId, events, performance.now() - begun);
     } catch (error) {
       watchers.onCheck(claim.deploymentId, null, performance.now() - begun);

@@ -49,12 +49,19 @@ export async function untilNextDue(db: Queries, busyProviders: readonly string[]
   return row?.ms ?? null;
 }
 
-/** Whether a claim still stands; asked under the row's lock. One that has run out does not, even if nobody took it. */
-export async function holdsClaim(tx: Queries, { deploymentId, token }: Claim): Promise<boolean> {
-  const rows = await tx.execute(sql`
-    select 1 from deployments
-    where id = ${deploymentId} and lease_token = ${token} and lease_until > clock_timestamp()`);
-  return rows.length === 1;
+/**
+ * The deployments whose claims still stand; asked under the rows' locks. A claim that has run out does not, even if
+ * nobody took it.
+ */
+export async function standingClaims(tx: Queries, claims: readonly Claim[]): Promise<Set<string>> {
+  const ids = claims.map(({ deploymentId }) => deploymentId);
+  const tokens = claims.map(({ token }) => token);
+  const rows = await tx.execute<{ id: string }>(sql`
+    select id from deployments
+    join unnest(${sql.param(ids)}::text[], ${sql.param(tokens)}::text[]) as claim (deployment_id, token)
+      on claim.deployment_id = deployments.id and claim.token = deployments.lease_token
+    where lease_until > clock_timestamp()`);
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** Gives a claim back as it was: another node looks instead. */

@@ -44,6 +44,20 @@ export async function lockDeployment(tx: Queries, id: string): Promise<Deploymen
   return view;
 }
 
+/** The same for several, locked in the order of their ids so that no two callers wait for each other. */
+export async function lockDeployments(
+  tx: Queries,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, DeploymentView>> {
+  const locked = tx
+    .execute(
+      sql`select 1 from deployments where id = any(${sql.param([...ids])}::text[]) order by id for update`,
+    )
+    .then(() => {});
+  const [views] = await Promise.all([findDeployments(tx, ids), locked]);
+  return new Map(views.map((view) => [view.state.id, view]));
+}
+
 export interface Schedule {
   readonly nextCheckAt: number | null;
   readonly breaches: BreachCounts;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import { applyCheck } from '../../src/app/checks.ts';
+import { applyCheck, createChecks } from '../../src/app/checks.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { type Claim, claimDue, returnClaim } from '../../src/store/claims.ts';
@@ -95,6 +95,35 @@ describe('a claim', () => {
     expect(await applyCheck(app, older, null)).toBeNull();
     expect(await events(deploymentId)).toBe(before);
     expect(await applyCheck(app, newer, null)).not.toBeNull();
+  });
+
+  test('lets a check be written together with others, and is undone by none of them', async () => {
+    const checks = createChecks(app);
+    const [good, lost, broken, other] = [await claimed(), await claimed(), await claimed(), await claimed()];
+    const { sql } = serin.database;
+    await sql`update deployments set lease_token = 'theirs' where id = ${lost.deploymentId}`;
+    await sql`update deployments set detail = '{}' where id = ${broken.deploymentId}`;
+    const outcomes = await Promise.allSettled(
+      [good, lost, broken, other].map((claim) => checks.apply(claim, null)),
+    );
+    const said = outcomes.map((each) =>
+      each.status === 'rejected' ? 'failed' : (each.value?.length ?? 0) > 0,
+    );
+    expect(said).toEqual([true, false, 'failed', true]);
+    expect(await events(good.deploymentId)).toBe(await events(other.deploymentId));
+    expect(await events(lost.deploymentId)).toBe(await events(broken.deploymentId));
+    expect(await events(good.deploymentId)).toBeGreaterThan(await events(lost.deploymentId));
+  });
+
+  test('of several, all are written in one transaction', async () => {
+    const checks = createChecks(app);
+    const claims = [await claimed(), await claimed(), await claimed()];
+    const results = await Promise.all(claims.map((claim) => checks.apply(claim, null)));
+    for (const result of results) expect(result?.map(({ type }) => type)).toContain('CANARY_METRICS_UPDATED');
+    const writers = await serin.database.sql`
+      select distinct xid from events where type = 'CANARY_METRICS_UPDATED'
+      and deployment_id in ${serin.database.sql(claims.map(({ deploymentId }) => deploymentId))}`;
+    expect(writers).toHaveLength(1);
   });
 
   test('that is given back is free at once', async () => {
