@@ -82,7 +82,10 @@ export async function importDeployment(
       return refused(refusal('STRATEGY_BUSY', message), live && (await findDeployment(tx, live.id)));
     }
     await appendEvents(tx, entriesOf(null, events));
-    await insertSamples(tx, state.id, samples);
+    await insertSamples(
+      tx,
+      samples.map((sample) => ({ deploymentId: state.id, ...sample })),
+    );
     for (const side of SIDES) {
       const known = metrics[side];
       const traded = trades[side];

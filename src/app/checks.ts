@@ -7,9 +7,10 @@ import { type Claim, releaseClaim, standingClaims } from '../store/claims.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployments } from '../store/deployments.ts';
 import { saveMetrics } from '../store/metrics.ts';
-import { insertSamples } from '../store/samples.ts';
+import type { TakenSample } from '../store/samples.ts';
+import { nothingYet, type Writes, write } from '../store/writes.ts';
 import { type App, SERIN } from './app.ts';
-import { carryOut } from './deployments.ts';
+import { carryOutInto } from './deployments.ts';
 import { transaction } from './transaction.ts';
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
@@ -93,34 +94,38 @@ async function applyTogether(app: App, looks: readonly Look[]): Promise<CheckRes
       ),
       standingClaims(tx, claims),
     ]);
-    const written = await Promise.allSettled(
+    const writes = nothingYet();
+    const looked = await Promise.allSettled(
       looks.map(async ({ claim, fetched }) => {
         const view = views.get(claim.deploymentId);
-        return view && standing.has(claim.deploymentId) ? look(tx, view, { claim, fetched }) : null;
+        return view && standing.has(claim.deploymentId) ? look(tx, writes, view, { claim, fetched }) : null;
       }),
     );
     // All have sent what they send before the transaction ends, whichever way it does.
-    return written.map((each) => {
+    const checked = looked.map((each) => {
       if (each.status === 'rejected') throw each.reason;
       return each.value;
     });
+    await write(tx, writes);
+    return checked;
   });
   if (results.some((events) => events && events.length > 0)) app.doorbell.ring();
   return results;
 }
 
-/** One check, on a locked deployment whose claim stands. */
+/** One check, on a locked deployment whose claim stands. What follows is left to be written. */
 async function look(
   tx: Queries,
+  writes: Writes,
   view: DeploymentView,
   { claim, fetched }: Look,
 ): Promise<readonly CanaryEvent[]> {
   const looked = fetched ? await takeFetched(tx, view, fetched) : view;
   const failure = fetched ? fetchFailure(fetched) : null;
-  const outcome = await carryOut(tx, looked, { type: 'CHECK', failure }, SERIN);
+  const outcome = await carryOutInto(writes, tx, looked, { type: 'CHECK', failure }, SERIN);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
-  await keepSample(tx, looked, outcome.events);
+  writes.samples.push(...samplesOf(looked, outcome.events));
   return outcome.events;
 }
 
@@ -138,9 +143,10 @@ async function takeFetched(
   return { ...view, metrics };
 }
 
-async function keepSample(tx: Queries, view: DeploymentView, events: readonly CanaryEvent[]): Promise<void> {
-  const sampled = events.find((event) => event.type === 'CANARY_METRICS_UPDATED');
-  if (sampled?.type !== 'CANARY_METRICS_UPDATED') return;
-  const { check, at, decision } = sampled;
-  await insertSamples(tx, view.state.id, [{ check, at, decision, metrics: view.metrics }]);
+function samplesOf({ state, metrics }: DeploymentView, events: readonly CanaryEvent[]): TakenSample[] {
+  return events.flatMap((event) => {
+    if (event.type !== 'CANARY_METRICS_UPDATED') return [];
+    const { check, at, decision } = event;
+    return [{ deploymentId: state.id, check, at, decision, metrics }];
+  });
 }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { sees } from '../access/actor.ts';
 import { beyondScope } from '../access/policy.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config.ts';
-import { type Accepted, type Command, create, decide, standsFor } from '../core/decide.ts';
+import { type Command, create, decide, standsFor } from '../core/decide.ts';
 import { type DeploymentState, reschedule } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
 import { evolve, record } from '../core/evolve.ts';
@@ -23,10 +23,10 @@ import {
   insertDeployment,
   lockDeployment,
   saveBreaches,
-  saveDeployment,
 } from '../store/deployments.ts';
 import { appendEvents, type NewEntry } from '../store/log.ts';
 import { ensureStrategy, moveStableVersion } from '../store/strategies.ts';
+import { nothingYet, type Writes, write } from '../store/writes.ts';
 import { type Answer, answerOnce, done, invalid, notFound, refused } from './answer.ts';
 import type { Actor, App } from './app.ts';
 
@@ -171,45 +171,52 @@ export async function carryOut(
   command: Command,
   actor: Actor,
 ): Promise<Outcome> {
-  const { state, metrics, breaches, strategyStableVersionId: stableVersionId, now } = view;
-  const verdict = decide(state, command, { now, metrics, breaches, stableVersionId, actor: actor.name });
-  if (!verdict.accepted) return verdict;
-  const after = await append(tx, view, verdict, { actor, looked: command.type === 'CHECK' });
-  return { accepted: true, ...after };
+  const writes = nothingYet();
+  const outcome = await carryOutInto(writes, tx, view, command, actor);
+  await write(tx, writes);
+  return outcome;
 }
 
-async function append(
+/** The same, but what follows is left to be written, together with what else there is. */
+export async function carryOutInto(
+  writes: Writes,
   tx: Queries,
   view: DeploymentView,
-  { events: bodies, breaches }: Accepted,
-  { actor, looked }: { readonly actor: Actor; readonly looked: boolean },
-): Promise<{ view: DeploymentView; events: readonly CanaryEvent[] }> {
-  const { state: before, now } = view;
-  const { state, events } = record(before, bodies, { at: now, actor: actor.name });
+  command: Command,
+  actor: Actor,
+): Promise<Outcome> {
+  const { state: before, metrics, breaches: counted, strategyStableVersionId: stableVersionId, now } = view;
+  const facts = { now, metrics, breaches: counted, stableVersionId, actor: actor.name };
+  const verdict = decide(before, command, facts);
+  if (!verdict.accepted) return verdict;
+  const { breaches } = verdict;
+  const { state, events } = record(before, verdict.events, { at: now, actor: actor.name });
   if (!state) throw new Error(`${before.id} lost its state`);
   if (events.length === 0) {
-    if (breaches !== view.breaches) await saveBreaches(tx, before.id, breaches);
-    return { view: { ...view, breaches }, events };
+    if (breaches !== counted) await saveBreaches(tx, before.id, breaches);
+    return { accepted: true, view: { ...view, breaches }, events };
   }
+  const strategyStableVersionId = (await followPromotion(tx, state, events)) ?? stableVersionId;
+  const looked = command.type === 'CHECK';
   const scheduled = { nextCheckAt: reschedule(state, { due: view.nextCheckAt, now, looked }), breaches };
+  writes.saved.push({ state, ...scheduled });
+  writes.entries.push(...entriesOf(before, events));
+  return { accepted: true, view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
+}
+
+/** Moves the strategy's stable version where a canary was promoted. Answers it, or null where none was. */
+async function followPromotion(
+  tx: Queries,
+  { strategyId }: DeploymentState,
+  events: readonly CanaryEvent[],
+): Promise<string | null> {
   const promoted = events.find((event) => event.type === 'CANARY_PROMOTED');
-  if (promoted?.type === 'CANARY_PROMOTED') {
-    const { previousStableVersionId, stableVersionId } = promoted;
-    const moved = await moveStableVersion(
-      tx,
-      state.strategyId,
-      previousStableVersionId,
-      stableVersionId,
-      now,
-    );
-    // The strategy moved between our look and our write: the whole command is decided anew on what it is now.
-    if (!moved) throw Object.assign(new Error('the stable version moved'), { code: '40001' });
-  }
-  // Sent together: the second does not wait for the answer to the first.
-  await Promise.all([saveDeployment(tx, state, scheduled), appendEvents(tx, entriesOf(before, events))]);
-  const strategyStableVersionId =
-    promoted?.type === 'CANARY_PROMOTED' ? promoted.stableVersionId : view.strategyStableVersionId;
-  return { view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
+  if (promoted?.type !== 'CANARY_PROMOTED') return null;
+  const { previousStableVersionId, stableVersionId, at } = promoted;
+  const moved = await moveStableVersion(tx, strategyId, previousStableVersionId, stableVersionId, at);
+  // The strategy moved between our look and our write: the whole command is decided anew on what it is now.
+  if (!moved) throw Object.assign(new Error('the stable version moved'), { code: '40001' });
+  return stableVersionId;
 }
 
 /** The log entries of one command's events: which belong to the timeline, and which moved the status. */

@@ -82,25 +82,32 @@ export async function insertDeployment(
   return rows.length === 1;
 }
 
-/** Writes a state over the row that the transaction has locked, and gives back any claim on it. */
-export async function saveDeployment(
-  tx: Queries,
-  state: DeploymentState,
-  scheduled: Schedule,
-): Promise<void> {
-  const row = movingColumns(state);
-  const instant = (date: Date | null) => date?.toISOString() ?? null;
-  const { nextCheckAt, breaches } = schedule(scheduled);
+/** A state to be written over its row. */
+export interface Saved extends Schedule {
+  readonly state: DeploymentState;
+}
+
+/** Writes states over the rows that the transaction has locked, in one statement, and gives back any claims on them. */
+export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Promise<void> {
+  if (saved.length === 0) return;
+  const rows = saved.map(({ state, ...scheduled }) => ({
+    id: state.id,
+    ...movingColumns(state),
+    ...schedule(scheduled),
+  }));
   // Written out, as this and the events are most of what a command costs.
   await tx.execute(sql`
-    update deployments set status = ${row.status}, revision = ${row.revision}, event_count = ${row.eventCount},
-      started_at = ${instant(row.startedAt)}::timestamptz, ended_at = ${instant(row.endedAt)}::timestamptz,
-      observation_deadline = ${instant(row.observationDeadline)}::timestamptz,
-      canary_percent = ${row.canaryPercent}::numeric, total_capital_usd = ${row.totalCapitalUsd}::numeric,
-      canary_capital_usd = ${row.canaryCapitalUsd}::numeric, stable_capital_usd = ${row.stableCapitalUsd}::numeric,
-      detail = ${JSON.stringify(row.detail)}::text::jsonb, breaches = ${JSON.stringify(breaches)}::text::jsonb,
-      next_check_at = ${instant(nextCheckAt)}::timestamptz, lease_until = null, lease_token = null
-    where id = ${state.id}`);
+    update deployments set status = r.status, revision = r.revision, event_count = r."eventCount",
+      started_at = r."startedAt", ended_at = r."endedAt", observation_deadline = r."observationDeadline",
+      canary_percent = r."canaryPercent", total_capital_usd = r."totalCapitalUsd",
+      canary_capital_usd = r."canaryCapitalUsd", stable_capital_usd = r."stableCapitalUsd",
+      detail = r.detail, breaches = r.breaches, next_check_at = r."nextCheckAt",
+      lease_until = null, lease_token = null
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (id text, status text, revision integer,
+      "eventCount" integer, "startedAt" timestamptz, "endedAt" timestamptz, "observationDeadline" timestamptz,
+      "canaryPercent" numeric, "totalCapitalUsd" numeric, "canaryCapitalUsd" numeric, "stableCapitalUsd" numeric,
+      detail jsonb, breaches jsonb, "nextCheckAt" timestamptz)
+    where deployments.id = r.id`);
 }
 
 /** Writes only the guardrails' counts. */

@@ -1,5 +1,5 @@
 /** What checks saw: the history of a deployment's metrics. */
-import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, lt, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { bySide, sideMetricsCodec } from '../core/codec.ts';
 import { DECISIONS } from '../core/comparison.ts';
@@ -10,21 +10,26 @@ import { samples } from './schema.ts';
 
 const metricsCodec = bySide(sideMetricsCodec.nullable());
 
-export async function insertSamples(
-  tx: Queries,
-  deploymentId: string,
-  taken: readonly Sample[],
-): Promise<void> {
+/** A sample of a deployment. */
+export interface TakenSample extends Sample {
+  readonly deploymentId: string;
+}
+
+/** Writes any number of samples in one statement. */
+export async function insertSamples(tx: Queries, taken: readonly TakenSample[]): Promise<void> {
   if (taken.length === 0) return;
-  await tx.insert(samples).values(
-    taken.map(({ check, at, decision, metrics }) => ({
-      deploymentId,
-      check,
-      at: new Date(at),
-      decision,
-      metrics: metricsCodec.encode(metrics),
-    })),
-  );
+  const rows = taken.map(({ deploymentId, check, at, decision, metrics }) => ({
+    deploymentId,
+    check,
+    at: new Date(at),
+    decision,
+    metrics: metricsCodec.encode(metrics),
+  }));
+  await tx.execute(sql`
+    insert into samples (deployment_id, "check", at, decision, metrics)
+    select r."deploymentId", r."check", r.at, r.decision, r.metrics
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r ("deploymentId" text, "check" integer,
+      at timestamptz, decision text, metrics jsonb)`);
 }
 
 export interface SamplePage {

@@ -1,0 +1,19 @@
+/** What decisions change, gathered and written together: one statement of each kind, for however many deployments. */
+import type { Queries } from './database.ts';
+import { type Saved, saveDeployments } from './deployments.ts';
+import { appendEvents, type NewEntry } from './log.ts';
+import { insertSamples, type TakenSample } from './samples.ts';
+
+export interface Writes {
+  readonly saved: Saved[];
+  readonly entries: NewEntry[];
+  readonly samples: TakenSample[];
+}
+
+export const nothingYet = (): Writes => ({ saved: [], entries: [], samples: [] });
+
+/** Writes all of it. The rows are locked by the transaction. */
+export async function write(tx: Queries, { saved, entries, samples }: Writes): Promise<void> {
+  // Sent together: none waits for the answer to the one before.
+  await Promise.all([saveDeployments(tx, saved), appendEvents(tx, entries), insertSamples(tx, samples)]);
+}
