@@ -174,8 +174,8 @@ export function rowToState(row: StateRow): DeploymentState {
   };
 }
 
-/** How much text is remembered of each kind, characters; what is made of it takes a few times as much. */
-const REMEMBERED = 4_000_000;
+/** Texts that are remembered of each kind: what is made of them is some megabytes. */
+const REMEMBERED = 2000;
 
 /**
  * Texts that come again and again are read once, and give the same value: most deployments share a few
@@ -183,8 +183,7 @@ const REMEMBERED = 4_000_000;
  */
 function remembering<T extends object>(read: (value: unknown) => T): (text: string) => T {
   const known = new LRUCache<string, T>({
-    maxSize: REMEMBERED,
-    sizeCalculation: (_value, text) => text.length,
+    max: REMEMBERED,
     memoMethod: (text) => read(JSON.parse(text)),
   });
   return (text) => known.memo(text);
