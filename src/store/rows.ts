@@ -170,23 +170,27 @@ export function rowToState(row: StateRow): DeploymentState {
     createdBy,
     revision,
     eventCount,
-    ...readDetail(row.detail),
+    ...readDetail(row.detail, id),
   };
 }
 
-/** Texts that are remembered of each kind: what is made of them is some megabytes. */
+/** How many texts are remembered of each kind; what is made of them takes some kilobytes each. */
 const REMEMBERED = 2000;
 
 /**
- * Texts that come again and again are read once, and give the same value: most deployments share a few
- * configurations, and what stands of one is looked at far more often than it changes.
+ * A text that comes again and again is read once, and gives the same value: most deployments share a few configurations,
+ * and what stands of one is looked at far more often than it changes. Of what changes only the latest is remembered.
+ * @returns reads a text; `of` is whose it is, where it changes
  */
-function remembering<T extends object>(read: (value: unknown) => T): (text: string) => T {
-  const known = new LRUCache<string, T>({
-    max: REMEMBERED,
-    memoMethod: (text) => read(JSON.parse(text)),
-  });
-  return (text) => known.memo(text);
+function remembering<T extends object>(read: (value: unknown) => T): (text: string, of?: string) => T {
+  const known = new LRUCache<string, { readonly text: string; readonly value: T }>({ max: REMEMBERED });
+  return (text, of = text) => {
+    const latest = known.get(of);
+    if (latest?.text === text) return latest.value;
+    const value = read(JSON.parse(text));
+    known.set(of, { text, value });
+    return value;
+  };
 }
 
 /** The configuration in a column's JSON text. */

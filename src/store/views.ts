@@ -5,7 +5,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../core/deployment.ts';
 import type { BreachCounts } from '../core/guardrails.ts';
-import type { MetricsBySide } from '../core/metrics.ts';
+import type { MetricsBySide, SideMetrics } from '../core/metrics.ts';
 import type { Queries } from './database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
 
@@ -86,7 +86,7 @@ function toView(row: ViewRow): DeploymentView {
   const { strategyStableVersionId, nextCheckAt } = row;
   return {
     state: rowToState(row),
-    metrics: { CANARY: metricsIn(row.canary), STABLE: metricsIn(row.stable) },
+    metrics: { CANARY: metricsIn(row, 'canary'), STABLE: metricsIn(row, 'stable') },
     breaches: breachesOf(row.breaches),
     strategyStableVersionId,
     nextCheckAt: nextCheckAt === null ? null : Math.round(nextCheckAt),
@@ -94,4 +94,7 @@ function toView(row: ViewRow): DeploymentView {
   };
 }
 
-const metricsIn = (text: string | null) => (text === null ? null : metricsOf(text));
+function metricsIn(row: ViewRow, side: 'canary' | 'stable'): SideMetrics | null {
+  const text = row[side];
+  return text === null ? null : metricsOf(text, `${row.id} ${side}`);
+}

@@ -34,8 +34,11 @@ const MB = 1_000_000;
 const CONNECTIONS = 17;
 /** Those, and what the load's own HTTP client keeps open for its next request. */
 const SOCKETS = CONNECTIONS + 33;
-/** Compiled code and caches still grow a little; what is kept of every request, event or visit grows far beyond. */
-const HEAP_MAY_GROW = 6 * MB;
+/**
+ * Compiled code still grows a little, and so does what is remembered of the latest deployments, until it is full; what is
+ * kept of every request, event or visit grows far beyond.
+ */
+const HEAP_MAY_GROW = 10 * MB;
 const RSS_MAY_GROW = 80 * MB;
 /** Of 10,000 visitors that leave 400 bytes each, one would know. */
 const HEAP_OF_VISITS = 4 * MB;
