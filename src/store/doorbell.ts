@@ -17,16 +17,21 @@ export interface Doorbell {
 }
 
 export function createDoorbell(client: postgres.Sql): Doorbell {
-  let ringing = false;
+  let quiet = false;
+  let again = false;
+  /** At once when there was no ring for a while; what comes soon after is one more ring. */
+  function ring(): void {
+    again = quiet;
+    if (quiet) return;
+    quiet = true;
+    client.notify(CHANNEL, '').catch(() => {});
+    setTimeout(() => {
+      quiet = false;
+      if (again) ring();
+    }, QUIET_MS).unref();
+  }
   return {
-    ring() {
-      if (ringing) return;
-      ringing = true;
-      setTimeout(() => {
-        ringing = false;
-        client.notify(CHANNEL, '').catch(() => {});
-      }, QUIET_MS).unref();
-    },
+    ring,
     async listen(onRing) {
       const { unlisten } = await client.listen(CHANNEL, onRing, onRing);
       const stopTesting = keepTesting(client);
