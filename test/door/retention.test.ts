@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, report, running } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { startReceiver } from '../webhooks/receiver.ts';
+import { numbersOf, startReceiver } from '../webhooks/receiver.ts';
 import { createWebhook, hurry, updateWebhook } from '../webhooks/webhook.ts';
 
 let serin: TestSerin;
@@ -170,19 +170,18 @@ test('what a webhook has still to be told is not archived; a disabled one holds 
     await until(async () => (await archivedAt(beside)) !== null);
     expect(await archivedAt(id)).toBeNull();
     receiver.answer = () => 200;
+    const { count } = await latest(id);
+    // None pending is not enough: a transaction elsewhere in the server may keep the last ones in the log for a while.
     await until(async () => {
       await hurry(serin, webhook.id);
       const { webhooks } = await serin.ask(
         '{ webhooks(strategyId: "archive-hook") { nodes { pendingCount } } }',
       );
-      return webhooks.nodes[0].pendingCount === 0;
+      return receiver.taken.length === count && webhooks.nodes[0].pendingCount === 0;
     });
     await pass(1);
     await until(async () => (await archivedAt(id)) !== null);
-    const { exportDeployment } = await serin.ask('query($id: ID!) { exportDeployment(id: $id) }', { id });
-    expect(receiver.taken.map(({ body }) => body.data.no)).toEqual(
-      exportDeployment.events.map(({ no }: Data) => no),
-    );
+    expect(numbersOf(receiver.taken, id)).toEqual(Array.from({ length: count }, (_, at) => at + 1));
 
     await updateWebhook(serin, { webhookId: webhook.id, enabled: false });
     const unheard = await ended('archive-hook');
