@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import type { App } from './app/app.ts';
+import { createCommands } from './app/commands.ts';
 import { createReports } from './app/reports.ts';
 import { describeViolations } from './core/violation.ts';
 import { createFeed } from './feed/feed.ts';
@@ -130,6 +131,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       places,
       app,
       feed,
+      commands: createCommands(app),
       reports: createReports(app),
       log,
       timeScale,

@@ -5,9 +5,6 @@
 import { createServer } from 'node:http';
 import DataLoader from 'dataloader';
 import { createYoga } from 'graphql-yoga';
-import { trusted } from '../../src/access/actor.ts';
-import { createReports } from '../../src/app/reports.ts';
-import { createLoaders } from '../../src/graphql/loaders.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { type DeploymentView, findDeployments } from '../../src/store/deployments.ts';
 import { sayReady } from '../harness/child.ts';
@@ -15,10 +12,7 @@ import { assemble } from './assembly.ts';
 import { listenAnywhere } from './listen.ts';
 
 const [url = '', loading] = process.argv.slice(2);
-const { access, app, feed } = await assemble(url);
-const reports = createReports(app);
-const actor = trusted('anonymous');
-const loadersFor = createLoaders(app.db);
+const { app, contextOf } = await assemble(url);
 const loaderOfRequest = () =>
   new DataLoader<string, DeploymentView | null>(async (ids) => {
     const found = new Map((await findDeployments(app.db, ids)).map((view) => [view.state.id, view]));
@@ -27,15 +21,10 @@ const loaderOfRequest = () =>
 const yoga = createYoga({
   schema,
   logging: false,
-  context: () => ({
-    access,
-    app,
-    feed,
-    reports,
-    actor,
-    loaders:
-      loading === 'shared' ? loadersFor(actor) : { ...loadersFor(actor), deployment: loaderOfRequest() },
-    place: { at: null },
-  }),
+  context() {
+    const context = contextOf();
+    if (loading === 'shared') return context;
+    return { ...context, loaders: { ...context.loaders, deployment: loaderOfRequest() } };
+  },
 });
 sayReady(await listenAnywhere(createServer(yoga)));

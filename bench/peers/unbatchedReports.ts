@@ -13,7 +13,7 @@ import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
 
 const [databaseUrl = ''] = process.argv.slice(2);
-const { access, app, feed, log, pool } = await assemble(databaseUrl);
+const { access, app, feed, commands, log, pool } = await assemble(databaseUrl);
 const reports: Reports = {
   async take(_actor, report) {
     const [taken] = await upsertReports(app.db, [report]);
@@ -33,6 +33,7 @@ const graphql = createGraphQLServer({
   places,
   app,
   feed,
+  commands,
   reports,
   log,
   timeScale: 1,

@@ -13,7 +13,7 @@ import type { Queries } from '../store/database.ts';
 import { type DeploymentView, findDeployment } from '../store/deployments.ts';
 import { readDeploymentEvents } from '../store/log.ts';
 import type { App } from './app.ts';
-import { type Keeping, once, type Request, refusalCodec } from './once.ts';
+import { type Attempt, attemptOnce, type Keeping, once, type Request, refusalCodec } from './once.ts';
 
 export interface Answer {
   /** Null when it was done. */
@@ -82,12 +82,21 @@ const keeping: Keeping<Answer> = {
 };
 
 /** A use case on deployments, once (see {@link once}): commits ring the doorbell, and nobody is shown too much. */
-export async function answerOnce(
+export function answerOnce(
   app: App,
   request: Request,
   work: (tx: Queries) => Promise<Answer>,
 ): Promise<Answer> {
-  const answer = await once(app, request, keeping, work);
+  return answered(app, request, once(app, request, keeping, work));
+}
+
+/** The same for a use case that sees to its transaction itself. */
+export function answerAttempt(app: App, request: Request, attempt: Attempt<Answer>): Promise<Answer> {
+  return answered(app, request, attemptOnce(app, request, keeping, attempt));
+}
+
+async function answered(app: App, request: Request, answering: Promise<Answer>): Promise<Answer> {
+  const answer = await answering;
   if (!answer.refusal && !answer.replayed) app.doorbell.ring();
   return asSeen(request, answer);
 }

@@ -25,7 +25,7 @@ import {
 } from '../store/trades.ts';
 import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './app.ts';
-import { entriesOf } from './deployments.ts';
+import { entriesOf } from './carryOut.ts';
 
 /** The document of a deployment, read in one consistent look; null when there is none for this actor. */
 export async function exportDeployment(

@@ -10,8 +10,9 @@ import { saveMetrics } from '../store/metrics.ts';
 import type { TakenSample } from '../store/samples.ts';
 import { nothingYet, type Writes, write } from '../store/writes.ts';
 import { type App, SERIN } from './app.ts';
-import { carryOutInto } from './deployments.ts';
-import { transaction } from './transaction.ts';
+import { carryOutInto } from './carryOut.ts';
+import { together } from './together.ts';
+import { allDone, transaction } from './transaction.ts';
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;
@@ -23,46 +24,25 @@ interface Look {
   readonly fetched: BySide<Fetched> | null;
 }
 
-/** Checks that are ready at the same moment share a transaction, and so its round trips and its flush to the disk. */
+/** As many as the loop claims at once. */
+const TOGETHER = 16;
+
 export interface Checks {
   /** The same as {@link applyCheck}, perhaps together with others. */
   apply(claim: Claim, fetched: BySide<Fetched> | null): Promise<CheckResult>;
 }
 
-interface Waiting extends Look {
-  resolve(result: CheckResult | Promise<CheckResult>): void;
-}
-
-/** As many as the loop claims at once. */
-const TOGETHER = 16;
-
+/** Checks that are ready together share a transaction; where it fails, each is tried alone. */
 export function createChecks(app: App): Checks {
-  let waiting: Waiting[] = [];
-
-  function flush(): void {
-    const ready = waiting;
-    waiting = [];
-    for (let from = 0; from < ready.length; from += TOGETHER) {
-      void settle(ready.slice(from, from + TOGETHER));
-    }
-  }
-
-  /** Where a transaction of several fails, each is tried alone: what is wrong with one deployment stays with it. */
-  async function settle(looks: readonly Waiting[]): Promise<void> {
-    const results = looks.length > 1 ? await applyTogether(app, looks).catch(() => null) : null;
-    looks.forEach(({ claim, fetched, resolve }, index) => {
-      resolve(results ? (results[index] ?? null) : applyCheck(app, claim, fetched));
-    });
-  }
-
-  return {
-    apply(claim, fetched) {
-      return new Promise((resolve) => {
-        if (waiting.length === 0) setImmediate(flush);
-        waiting.push({ claim, fetched, resolve });
-      });
+  const apply = together({
+    most: TOGETHER,
+    groups: Number.POSITIVE_INFINITY,
+    async run(looks: readonly Look[]) {
+      const results = looks.length > 1 ? await applyTogether(app, looks).catch(() => null) : null;
+      return (look) => (results ? (results.get(look) ?? null) : applyCheck(app, look.claim, look.fetched));
     },
-  };
+  });
+  return { apply: (claim, fetched) => apply({ claim, fetched }) };
 }
 
 /**
@@ -75,8 +55,8 @@ export async function applyCheck(
   claim: Claim,
   fetched: BySide<Fetched> | null,
 ): Promise<CheckResult> {
-  const [result = null] = await applyTogether(app, [{ claim, fetched }]);
-  return result;
+  const look = { claim, fetched };
+  return (await applyTogether(app, [look])).get(look) ?? null;
 }
 
 /**
@@ -84,7 +64,7 @@ export async function applyCheck(
  * yet it follows the order of each one's events: whoever writes an event takes the claim off the row, so where a claim
  * still stands under the lock, nobody has written since it was made.
  */
-async function applyTogether(app: App, looks: readonly Look[]): Promise<CheckResult[]> {
+async function applyTogether(app: App, looks: readonly Look[]): Promise<ReadonlyMap<Look, CheckResult>> {
   const results = await transaction(app, async (tx) => {
     const claims = looks.map(({ claim }) => claim);
     const [views, standing] = await Promise.all([
@@ -95,21 +75,17 @@ async function applyTogether(app: App, looks: readonly Look[]): Promise<CheckRes
       standingClaims(tx, claims),
     ]);
     const writes = nothingYet();
-    const looked = await Promise.allSettled(
-      looks.map(async ({ claim, fetched }) => {
-        const view = views.get(claim.deploymentId);
-        return view && standing.has(claim.deploymentId) ? look(tx, writes, view, { claim, fetched }) : null;
+    const results = await allDone(
+      looks.map(async (each): Promise<[Look, CheckResult]> => {
+        const { deploymentId } = each.claim;
+        const view = views.get(deploymentId);
+        return [each, view && standing.has(deploymentId) ? await look(tx, writes, view, each) : null];
       }),
     );
-    // All have sent what they send before the transaction ends, whichever way it does.
-    const checked = looked.map((each) => {
-      if (each.status === 'rejected') throw each.reason;
-      return each.value;
-    });
     await write(tx, writes);
-    return checked;
+    return new Map(results);
   });
-  if (results.some((events) => events && events.length > 0)) app.doorbell.ring();
+  if ([...results.values()].some((events) => events && events.length > 0)) app.doorbell.ring();
   return results;
 }
 

@@ -37,6 +37,15 @@ export const refusalCodec = z.strictObject({
   path: z.array(z.string()).readonly(),
 });
 
+/** Another request with the same key committed first. */
+class KeyTaken extends Error {}
+
+/** Keeps the answer of what was done, in the transaction that did it; throws where the key is taken meanwhile. */
+export type Keep<A> = (tx: Queries, answer: A) => Promise<void>;
+
+/** Does what is asked and keeps the answer, in one transaction; or is refused, and has written nothing. */
+export type Attempt<A> = (keep: Keep<A>) => Promise<A>;
+
 /** Rolls a transaction back and carries the answer out of it. */
 class RolledBack<A> extends Error {
   constructor(readonly answer: A) {
@@ -44,35 +53,52 @@ class RolledBack<A> extends Error {
   }
 }
 
-/** Another request with the same key committed first. */
-class KeyTaken extends Error {}
-
 /** Runs a use case in one transaction. A refusal writes nothing but its own answer. */
-export async function once<A extends Answered>(
+export function once<A extends Answered>(
   app: App,
   request: Request,
   keeping: Keeping<A>,
   work: (tx: Queries) => Promise<A>,
 ): Promise<A> {
+  return attemptOnce(app, request, keeping, async (keep) => {
+    try {
+      return await transaction(app, async (tx) => {
+        const made = await work(tx);
+        if (made.refusal) throw new RolledBack(made);
+        await keep(tx, made);
+        return made;
+      });
+    } catch (error) {
+      if (!(error instanceof RolledBack)) throw error;
+      const answer: A = error.answer;
+      return answer;
+    }
+  });
+}
+
+/** The same for a use case that sees to its transaction itself. */
+export async function attemptOnce<A extends Answered>(
+  app: App,
+  request: Request,
+  keeping: Keeping<A>,
+  attempt: Attempt<A>,
+): Promise<A> {
   const keyed = keyOf(request);
   const recalled = async () => keyed && recall(app.db, keyed, keeping);
+  const kept = async (db: Queries, answer: A) =>
+    keyed === null || keepAnswer(db, keyed, keeping.encode(answer));
   const earlier = await recalled();
   if (earlier) return earlier;
   try {
-    return await transaction(app, async (tx) => {
-      const made = await work(tx);
-      if (made.refusal) throw new RolledBack(made);
-      if (keyed && !(await keepAnswer(tx, keyed, keeping.encode(made)))) throw new KeyTaken();
-      return made;
+    const answer = await attempt(async (tx, made) => {
+      if (!(await kept(tx, made))) throw new KeyTaken();
     });
+    if (answer.refusal === null || (await kept(app.db, answer))) return answer;
+    return (await recalled()) ?? answer;
   } catch (error) {
     const first = error instanceof KeyTaken ? await recalled() : null;
     if (first) return first;
-    if (!(error instanceof RolledBack)) throw error;
-    const answer: A = error.answer;
-    if (!keyed) return answer;
-    if (await keepAnswer(app.db, keyed, keeping.encode(answer))) return answer;
-    return (await recalled()) ?? answer;
+    throw error;
   }
 }
 

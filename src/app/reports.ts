@@ -17,7 +17,8 @@ import { findDeployments, findStrategyOf, lockDeployment } from '../store/deploy
 import { type SideReport, type TakenReport, upsertReports } from '../store/metrics.ts';
 import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './app.ts';
-import { carryOut } from './deployments.ts';
+import { carryOut } from './carryOut.ts';
+import { together } from './together.ts';
 import { transaction } from './transaction.ts';
 
 /** Null: it is on disk. */
@@ -27,12 +28,6 @@ export type ReportAnswer = Refusal | null;
 const BATCH = 500;
 const MAX_REMEMBERED = 10_000;
 
-interface Waiting {
-  readonly report: SideReport;
-  readonly answer: (answer: ReportAnswer) => void;
-  readonly fail: (error: unknown) => void;
-}
-
 export interface Reports {
   /** Takes a report of an actor; the answer comes after its commit. */
   take(actor: Actor, report: SideReport): Promise<ReportAnswer>;
@@ -40,22 +35,14 @@ export interface Reports {
 
 /** The one writer of reports in this process: while a statement runs, the next ones gather. */
 export function createReports(app: App): Reports {
-  let waiting: Waiting[] = [];
-  let writing = false;
-
-  async function drain(): Promise<void> {
-    if (writing) return;
-    writing = true;
-    // Let the reports of this turn of the event loop come together.
-    await new Promise((next) => setImmediate(next));
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, BATCH);
-      waiting = waiting.slice(BATCH);
-      await write(app, batch);
-    }
-    writing = false;
-  }
-
+  const write = together({
+    most: BATCH,
+    groups: 1,
+    async run(reports: readonly SideReport[]): Promise<(report: SideReport) => ReportAnswer> {
+      const answers = await applyReports(app, mergeBySide(reports));
+      return (report) => answers.get(keyOf(report)) ?? null;
+    },
+  });
   const strategyOf = rememberStrategies(app);
 
   /** Whether the actor sees the deployment; who sees everything learns from the write whether there is one. */
@@ -73,10 +60,7 @@ export function createReports(app: App): Reports {
       if (first) {
         return refusal('INVALID_INPUT', describeViolations(violations), first.path);
       }
-      return new Promise((answer, fail) => {
-        waiting.push({ report, answer, fail });
-        void drain();
-      });
+      return write(report);
     },
   };
 }
@@ -93,15 +77,6 @@ function rememberStrategies({ db }: App): (deploymentId: string) => Promise<stri
     known.set(deploymentId, strategyId);
     return strategyId;
   };
-}
-
-async function write(app: App, batch: readonly Waiting[]): Promise<void> {
-  try {
-    const answers = await applyReports(app, mergeBySide(batch.map(({ report }) => report)));
-    for (const { report, answer } of batch) answer(answers.get(keyOf(report)) ?? null);
-  } catch (error) {
-    for (const { fail } of batch) fail(error);
-  }
 }
 
 const keyOf = ({ deploymentId, side }: { deploymentId: string; side: Side }) => `${side} ${deploymentId}`;

@@ -36,7 +36,7 @@ import {
 } from '../store/trades.ts';
 import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './app.ts';
-import { carryOut } from './deployments.ts';
+import { carryOut } from './carryOut.ts';
 import { takesNoMetrics } from './reports.ts';
 import { transaction } from './transaction.ts';
 

@@ -18,9 +18,13 @@ const TRANSIENT = new Set(['40001', '40P01']);
 /**
  * A transaction that is tried again when the database ended it for the sake of another. One that had to queue through
  * an outage does nothing when it is over: its caller has been told to try again, and may have changed its mind.
+ * @param askedAt when somebody began to wait for it, by `performance.now()`
  */
-export async function transaction<T>(app: App, work: (tx: Queries) => Promise<T>): Promise<T> {
-  const askedAt = performance.now();
+export async function transaction<T>(
+  app: App,
+  work: (tx: Queries) => Promise<T>,
+  askedAt = performance.now(),
+): Promise<T> {
   const inTime = (tx: Queries) => {
     if (performance.now() - askedAt > PATIENCE_MS) throw new WaitedTooLong();
     return work(tx);
@@ -34,4 +38,12 @@ export async function transaction<T>(app: App, work: (tx: Queries) => Promise<T>
       if (attempt >= 4 || !TRANSIENT.has(code)) throw error;
     }
   }
+}
+
+/** Waits for all parts of a transaction's work, so that none is still sending when it ends; throws if one failed. */
+export async function allDone<T>(parts: readonly Promise<T>[]): Promise<T[]> {
+  return (await Promise.allSettled(parts)).map((part) => {
+    if (part.status === 'rejected') throw part.reason;
+    return part.value;
+  });
 }

@@ -3,6 +3,7 @@ import SchemaBuilder from '@pothos/core';
 import type DataLoader from 'dataloader';
 import type { Access } from '../access/access.ts';
 import type { Actor, App } from '../app/app.ts';
+import type { Commands } from '../app/commands.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Decimal } from '../core/decimal.ts';
 import type { Feed } from '../feed/feed.ts';
@@ -29,6 +30,7 @@ export interface Place {
 export interface Context {
   readonly app: App;
   readonly feed: Feed;
+  readonly commands: Commands;
   readonly reports: Reports;
   readonly access: Access;
   readonly actor: Actor;

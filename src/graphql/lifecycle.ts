@@ -1,6 +1,7 @@
 /** The mutations that move a deployment through its life. They translate; the engine decides. */
 import { importDeployment } from '../app/archive.ts';
-import { commandDeployment, createDeployment, type LifecycleRequest } from '../app/deployments.ts';
+import type { LifecycleRequest } from '../app/commands.ts';
+import { createDeployment } from '../app/deployments.ts';
 import { builder } from './builder.ts';
 import { CanaryConfigInputType } from './config.ts';
 import { SideType } from './metrics.ts';
@@ -132,8 +133,8 @@ builder.mutationFields((t) => ({
     type: DeployCanaryResult,
     description: 'Splits the capital between the sides and starts the observation: PENDING to RUNNING.',
     args: { input: t.arg({ type: DeployCanaryInput, required: true, description: 'What to deploy.' }) },
-    resolve: (_root, { input }, { app, actor }) =>
-      commandDeployment(app, actor, requestOf('deployCanary', input), {
+    resolve: (_root, { input }, { commands, actor }) =>
+      commands.give(actor, requestOf('deployCanary', input), {
         type: 'DEPLOY',
         capitalUsd: input.capitalUsd,
         reason: input.reason ?? null,
@@ -143,8 +144,8 @@ builder.mutationFields((t) => ({
     type: CanaryResult,
     description: 'Goes on observing: OBSERVATION_COMPLETE to RUNNING.',
     args: { input: t.arg({ type: ExtendObservationInput, required: true, description: 'What to extend.' }) },
-    resolve: (_root, { input }, { app, actor }) =>
-      commandDeployment(app, actor, requestOf('extendObservation', input), {
+    resolve: (_root, { input }, { commands, actor }) =>
+      commands.give(actor, requestOf('extendObservation', input), {
         type: 'EXTEND',
         minutes: input.minutes ?? null,
         reason: input.reason ?? null,
@@ -159,8 +160,8 @@ builder.mutationFields((t) => ({
     args: {
       input: t.arg({ type: AcknowledgeAllocationInput, required: true, description: 'What is held.' }),
     },
-    resolve: (_root, { input }, { app, actor }) =>
-      commandDeployment(app, actor, requestOf('acknowledgeAllocation', input), {
+    resolve: (_root, { input }, { commands, actor }) =>
+      commands.give(actor, requestOf('acknowledgeAllocation', input), {
         type: 'ACKNOWLEDGE',
         number: input.number,
         side: input.side,
@@ -225,8 +226,8 @@ for (const { name, type, input: inputType, description } of PLAIN) {
       type: CanaryResult,
       description,
       args: { input: t.arg({ type: inputType, required: true, description: 'Which deployment, and why.' }) },
-      resolve: (_root, { input }, { app, actor }) =>
-        commandDeployment(app, actor, requestOf(name, input), { type, reason: input.reason ?? null }),
+      resolve: (_root, { input }, { commands, actor }) =>
+        commands.give(actor, requestOf(name, input), { type, reason: input.reason ?? null }),
     }),
   );
 }

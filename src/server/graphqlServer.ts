@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Access } from '../access/access.ts';
 import type { Actor } from '../access/actor.ts';
 import type { App } from '../app/app.ts';
+import type { Commands } from '../app/commands.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Context } from '../graphql/builder.ts';
@@ -29,6 +30,7 @@ export interface GraphQLParts {
   readonly access: Access;
   readonly app: App;
   readonly feed: Feed;
+  readonly commands: Commands;
   readonly reports: Reports;
   readonly places: SubscriptionPlaces;
   readonly log: Logger;
@@ -62,7 +64,7 @@ export interface GraphQLServer {
 }
 
 export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
-  const { access, app, feed, reports, places, log, timeScale, door, metrics, tracing } = parts;
+  const { access, app, feed, commands, reports, places, log, timeScale, door, metrics, tracing } = parts;
   const callers = identifyCallers(access, log);
   const loadersFor = createLoaders(app.db);
   const present = presenter(log, door.introspection);
@@ -72,6 +74,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     access,
     app,
     feed,
+    commands,
     reports,
     actor,
     loaders: loadersFor(actor),

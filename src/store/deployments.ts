@@ -58,6 +58,43 @@ export async function lockDeployments(
   return new Map(views.map((view) => [view.state.id, view]));
 }
 
+/** Of several deployments. */
+export interface FreeDeployments {
+  /** Locked now, as they stand. */
+  readonly free: ReadonlyMap<string, DeploymentView>;
+  /** Somebody else is at them, or was a moment ago: to be locked by a transaction that begins with that. */
+  readonly taken: ReadonlySet<string>;
+}
+
+/**
+ * Locks those of several deployments that nobody else has, without waiting, and looks at them; what is in neither set
+ * does not exist. The first row's lock gives the transaction its id. Who wrote an event of a later row after that, and
+ * was done before its lock, has a younger id: an event written now would come before that one in the log, so the row
+ * counts as taken.
+ */
+export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): Promise<FreeDeployments> {
+  const list = sql`${sql.param([...ids])}::text[]`;
+  const locking = tx
+    .execute<{ id: string }>(
+      sql`select id from deployments where id = any(${list}) order by id for update skip locked`,
+    )
+    .then((rows) => new Set(rows.map(({ id }) => id)));
+  const overtaking = tx
+    .execute<{ id: string }>(sql`
+      select d.id from deployments d join events e on e.deployment_id = d.id and e.no = d.event_count
+      where d.id = any(${list}) and e.xid > pg_current_xact_id()`)
+    .then((rows) => new Set(rows.map(({ id }) => id)));
+  const [views, locked, overtaken] = await Promise.all([findDeployments(tx, ids), locking, overtaking]);
+  const free = new Map<string, DeploymentView>();
+  const taken = new Set<string>();
+  for (const view of views) {
+    const { id } = view.state;
+    if (locked.has(id) && !overtaken.has(id)) free.set(id, view);
+    else taken.add(id);
+  }
+  return { free, taken };
+}
+
 export interface Schedule {
   readonly nextCheckAt: number | null;
   readonly breaches: BreachCounts;

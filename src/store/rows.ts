@@ -174,8 +174,8 @@ export function rowToState(row: StateRow): DeploymentState {
   };
 }
 
-/** How many texts are remembered of each kind; what is made of them takes some kilobytes each. */
-const REMEMBERED = 2000;
+/** How many texts are remembered of each kind; what is made of one takes up to five kilobytes. */
+const REMEMBERED = 1000;
 
 /**
  * A text that comes again and again is read once, and gives the same value: most deployments share a few configurations,

@@ -5,15 +5,20 @@ import { appendEvents, type NewEntry } from './log.ts';
 import { insertSamples, type TakenSample } from './samples.ts';
 
 export interface Writes {
-  readonly saved: Saved[];
+  /** By deployment: what was decided last. */
+  readonly saved: Map<string, Saved>;
   readonly entries: NewEntry[];
   readonly samples: TakenSample[];
 }
 
-export const nothingYet = (): Writes => ({ saved: [], entries: [], samples: [] });
+export const nothingYet = (): Writes => ({ saved: new Map(), entries: [], samples: [] });
 
 /** Writes all of it. The rows are locked by the transaction. */
 export async function write(tx: Queries, { saved, entries, samples }: Writes): Promise<void> {
   // Sent together: none waits for the answer to the one before.
-  await Promise.all([saveDeployments(tx, saved), appendEvents(tx, entries), insertSamples(tx, samples)]);
+  await Promise.all([
+    saveDeployments(tx, [...saved.values()]),
+    appendEvents(tx, entries),
+    insertSamples(tx, samples),
+  ]);
 }

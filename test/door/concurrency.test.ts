@@ -47,6 +47,76 @@ test('of promote, rollback and cancel at the same time exactly one wins, and the
   }
 });
 
+test('commands of the same moment share transactions, and each is answered for itself', async () => {
+  const ids = await Promise.all(Array.from({ length: 40 }, () => running(serin)));
+  const [paused = '', broken = '', keyed = '', stale = '', ...plain] = ids;
+  await command(serin, 'pauseDeployment', paused);
+  await serin.database.sql`update deployments set detail = '{}' where id = ${broken}`;
+  const PAUSE = `mutation($input: PauseDeploymentInput!) { pauseDeployment(input: $input) {
+    success replayed error { code } deployment { id status } } }`;
+  const pause = async (deploymentId: string, more: Record<string, unknown> = {}) => {
+    const { data, errors } = await serin.post(PAUSE, { input: { deploymentId, ...more } });
+    return errors?.[0]?.extensions.code ?? data.pauseDeployment;
+  };
+  const [rest, refused, missing, old, failed, once] = await Promise.all([
+    Promise.all(plain.map((id) => pause(id))),
+    pause(paused),
+    pause('nowhere'),
+    pause(stale, { expectedRevision: 1 }),
+    pause(broken),
+    Promise.all(Array.from({ length: 6 }, () => pause(keyed, { idempotencyKey: 'the same' }))),
+  ]);
+  expect(rest.map(({ success, deployment }: Data) => [success, deployment.id, deployment.status])).toEqual(
+    plain.map((id) => [true, id, 'PAUSED']),
+  );
+  expect([refused.error.code, refused.deployment.id]).toEqual(['INVALID_TRANSITION', paused]);
+  expect([missing.error.code, missing.deployment]).toEqual(['NOT_FOUND', null]);
+  expect([old.error.code, old.deployment.id]).toEqual(['REVISION_CONFLICT', stale]);
+  expect(failed).toBe('INTERNAL_SERVER_ERROR');
+  expect(once.map(({ success }: Data) => success)).toEqual(once.map(() => true));
+  expect(once.filter(({ replayed }: Data) => !replayed)).toHaveLength(1);
+  const [row] = await serin.database.sql`
+    select count(*)::int as events, count(distinct xid)::int as transactions from events
+    where type = 'CANARY_PAUSED' and deployment_id = any(${[...plain, keyed]})`;
+  expect(row?.events).toBe(plain.length + 1);
+  // The broken one's transaction fell apart, and so did one with the same key twice; the others did not.
+  expect(row?.transactions).toBeLessThan(plain.length);
+});
+
+test('a deployment that somebody is at keeps its own commands waiting, and no others', async () => {
+  const ids = await Promise.all(Array.from({ length: 12 }, () => running(serin)));
+  const [held = '', ...free] = ids;
+  let late: Promise<Data> = Promise.resolve();
+  await serin.database.sql.begin(async (tx) => {
+    await tx`select 1 from deployments where id = ${held} for update`;
+    let answered = false;
+    late = command(serin, 'pauseDeployment', held).finally(() => {
+      answered = true;
+    });
+    for (const name of ['pauseDeployment', 'resumeDeployment']) {
+      const answers = await Promise.all(free.map((id) => command(serin, name, id)));
+      expect(answers.map(({ success }) => success)).toEqual(free.map(() => true));
+    }
+    expect(answered).toBe(false);
+  });
+  expect(await late).toMatchObject({ success: true, deployment: { status: 'PAUSED' } });
+});
+
+test('of two canaries of a strategy promoted at the same moment one is, and the other is told', async () => {
+  const strategyId = 'on-two-chains';
+  const a = await running(serin, { strategyId, chain: 'a', canaryVersionId: 'v2' });
+  const b = await running(serin, { strategyId, chain: 'b', canaryVersionId: 'v3' });
+  const beside = await running(serin);
+  const answers = await Promise.all([a, b, beside].map((id) => command(serin, 'promoteCanary', id)));
+  const codes = answers.map(({ error }) => error?.code ?? null);
+  expect(codes.at(2)).toBeNull();
+  expect(codes.slice(0, 2).toSorted()).toEqual(['STALE_STABLE_VERSION', null]);
+  const { strategy } = await serin.ask('query($id: ID!) { strategy(id: $id) { stableVersionId } }', {
+    id: strategyId,
+  });
+  expect(strategy.stableVersionId).toBe(codes[0] === null ? 'v2' : 'v3');
+});
+
 test('of reads that come at the same moment, one that fails is one, and each caller gets what it sees', async () => {
   const keyed = await startTestSerin({ access: WITH_KEYS });
   try {
