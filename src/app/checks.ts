@@ -59,11 +59,7 @@ export async function applyCheck(
   return (await applyTogether(app, [look])).get(look) ?? null;
 }
 
-/**
- * Applies checks of several deployments in one transaction. Its id is older than the lock of all but the first, and
- * yet it follows the order of each one's events: whoever writes an event takes the claim off the row, so where a claim
- * still stands under the lock, nobody has written since it was made.
- */
+/** Applies checks of several deployments in one transaction. */
 async function applyTogether(app: App, looks: readonly Look[]): Promise<ReadonlyMap<Look, CheckResult>> {
   const results = await transaction(app, async (tx) => {
     const claims = looks.map(({ claim }) => claim);

@@ -34,62 +34,66 @@ export async function findDeployments(db: Queries, ids: readonly string[]): Prom
 }
 
 /**
- * Locks a deployment and then looks at it: what is read afterwards is what the lock protects. The lock comes before
- * any write of the transaction, so that transaction ids follow the order of a deployment's events.
+ * Any number that no other lock uses. Whoever writes events of a deployment takes this lock on its name before the row's:
+ * one that waits for a row may get its transaction id while it waits, and be overtaken by who comes later; one that waits
+ * here has none yet. So ids follow the order of a deployment's events, as long as the lock comes before any write.
  */
+const EVENTS_LOCK = 5_371_004;
+
+const textArray = (values: readonly string[]) => sql`${sql.param([...values])}::text[]`;
+
+/** Sends a locking statement now (Drizzle's start when they are awaited), before what looks. Answers the ids it found. */
+const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
+  tx.execute<{ id: string }>(statement).then((rows) => new Set(rows.map(({ id }) => id)));
+
+/** Locks a deployment and then looks at it: what is read is what the lock protects. */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
-  // A query of Drizzle's starts when it is awaited: this one must be on its way before the look is.
-  const locked = tx.execute(sql`select 1 from deployments where id = ${id} for update`).then(() => {});
-  const [view] = await Promise.all([findDeployment(tx, id), locked]);
-  return view;
+  return (await lockDeployments(tx, [id])).get(id) ?? null;
 }
 
-/** The same for several, locked in the order of their ids so that no two callers wait for each other. */
+/** The same for several, in one order for all so that no two callers wait for each other. */
 export async function lockDeployments(
   tx: Queries,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, DeploymentView>> {
-  const locked = tx
-    .execute(
-      sql`select 1 from deployments where id = any(${sql.param([...ids])}::text[]) order by id for update`,
-    )
-    .then(() => {});
-  const [views] = await Promise.all([findDeployments(tx, ids), locked]);
+  const named = locking(
+    tx,
+    sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, name) from (
+      select distinct hashtext(id) as name from unnest(${textArray(ids)}) as given (id) order by name) names`,
+  );
+  const locked = locking(
+    tx,
+    sql`select 1 from deployments where id = any(${textArray(ids)}) order by id for update`,
+  );
+  const [views] = await Promise.all([findDeployments(tx, ids), named, locked]);
   return new Map(views.map((view) => [view.state.id, view]));
 }
 
-/** Of several deployments. */
+/** Of several deployments; what is in neither set does not exist. */
 export interface FreeDeployments {
   /** Locked now, as they stand. */
   readonly free: ReadonlyMap<string, DeploymentView>;
-  /** Somebody else is at them, or was a moment ago: to be locked by a transaction that begins with that. */
+  /** Somebody else is at them. */
   readonly taken: ReadonlySet<string>;
 }
 
-/**
- * Locks those of several deployments that nobody else has, without waiting, and looks at them; what is in neither set
- * does not exist. The first row's lock gives the transaction its id. Who wrote an event of a later row after that, and
- * was done before its lock, has a younger id: an event written now would come before that one in the log, so the row
- * counts as taken.
- */
+/** Locks those of several deployments that nobody else has, without waiting, and looks at them. */
 export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): Promise<FreeDeployments> {
-  const list = sql`${sql.param([...ids])}::text[]`;
-  const locking = tx
-    .execute<{ id: string }>(
-      sql`select id from deployments where id = any(${list}) order by id for update skip locked`,
-    )
-    .then((rows) => new Set(rows.map(({ id }) => id)));
-  const overtaking = tx
-    .execute<{ id: string }>(sql`
-      select d.id from deployments d join events e on e.deployment_id = d.id and e.no = d.event_count
-      where d.id = any(${list}) and e.xid > pg_current_xact_id()`)
-    .then((rows) => new Set(rows.map(({ id }) => id)));
-  const [views, locked, overtaken] = await Promise.all([findDeployments(tx, ids), locking, overtaking]);
+  const named = locking(
+    tx,
+    sql`select id from unnest(${textArray(ids)}) as given (id)
+      where pg_try_advisory_xact_lock(${EVENTS_LOCK}, hashtext(id))`,
+  );
+  const locked = locking(
+    tx,
+    sql`select id from deployments where id = any(${textArray(ids)}) order by id for update skip locked`,
+  );
+  const [views, names, rows] = await Promise.all([findDeployments(tx, ids), named, locked]);
   const free = new Map<string, DeploymentView>();
   const taken = new Set<string>();
   for (const view of views) {
     const { id } = view.state;
-    if (locked.has(id) && !overtaken.has(id)) free.set(id, view);
+    if (names.has(id) && rows.has(id)) free.set(id, view);
     else taken.add(id);
   }
   return { free, taken };

@@ -122,7 +122,11 @@ async function launch(world: World, random: Random): Promise<void> {
   world.known.push(id);
 }
 
+/** As many want the same row at once that some wait behind others who wait. */
+const CROWD = 8;
+
 async function command(world: World, random: Random, deploymentId: string): Promise<void> {
+  if (random.chance(0.1)) return acknowledge(world, random, deploymentId);
   const mutation = random.pick([
     'pauseDeployment',
     'pauseDeployment',
@@ -140,6 +144,17 @@ async function command(world: World, random: Random, deploymentId: string): Prom
     Array.from({ length: people }, () =>
       perform(world, random.fork(), mutation, { deploymentId, ...more }, deploymentId),
     ),
+  );
+}
+
+/** A crowd says what a side holds, everyone another amount: all are taken, one after the other. */
+async function acknowledge(world: World, random: Random, deploymentId: string): Promise<void> {
+  const first = world.history.operations.length;
+  await Promise.all(
+    Array.from({ length: CROWD }, (_, person) => {
+      const input = { deploymentId, number: 1, side: 'STABLE', heldUsd: String(first + person) };
+      return perform(world, random.fork(), 'acknowledgeAllocation', input, deploymentId);
+    }),
   );
 }
 

@@ -25,8 +25,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a decision without the lock',
     file: 'store/deployments.js',
-    line: 'const locked = tx.execute(sql `select 1 from deployments where id = ${id} for update`).then(() => { });',
-    becomes: 'const locked = Promise.resolve();',
+    line: 'const locking = (tx, statement) => tx.execute(statement).then((rows) => new Set(rows.map(({ id }) => id)));',
+    becomes: 'const locking = async () => ({ has: () => true });',
     foundAs: [
       'nothing crashes',
       'replay = row',
@@ -34,6 +34,13 @@ export const MUTATIONS: readonly Mutation[] = [
       'revisions without gap',
       'losers are told',
     ],
+  },
+  {
+    name: 'a transaction that has its id before it waits',
+    file: 'store/deployments.js',
+    line: 'const EVENTS_LOCK = 5_371_004;',
+    becomes: 'const EVENTS_LOCK = sql `pg_backend_pid()`;',
+    foundAs: ['events without gap', 'revisions without gap'],
   },
   {
     name: 'a notification instead of the log',

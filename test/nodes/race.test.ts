@@ -44,3 +44,22 @@ test('commands on one deployment queue up and lose nothing', async () => {
   const revisions = done.map(({ deployment }) => deployment.revision).sort((a, b) => a - b);
   expect(revisions).toEqual(revisions.map((_, index) => 3 + index));
 });
+
+test('the log has the events of a contended deployment in their order', async () => {
+  const acknowledge =
+    'mutation($input: AcknowledgeAllocationInput!) { acknowledgeAllocation(input: $input) { success message } }';
+  for (let round = 0; round < 5; round += 1) {
+    const id = await running(one);
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, turn) => {
+        const input = { deploymentId: id, number: 1, side: 'CANARY', heldUsd: turn + 1 };
+        return (turn % 2 === 0 ? one : other).ask(acknowledge, { input });
+      }),
+    );
+    expect(answers.map(({ acknowledgeAllocation }) => acknowledgeAllocation.success)).toEqual(
+      answers.map(() => true),
+    );
+    const log = await one.database.sql`select no from events where deployment_id = ${id} order by xid, id`;
+    expect(log.map(({ no }) => no)).toEqual(log.map((_, index) => index + 1));
+  }
+});

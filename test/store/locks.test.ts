@@ -1,0 +1,72 @@
+/** The order of the log: a transaction that locks several deployments writes behind all that was written before. */
+
+import { sql as sqlText } from 'drizzle-orm';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openDatabase } from '../../src/store/database.ts';
+import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments.ts';
+import { running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let database: ReturnType<typeof openDatabase>;
+beforeAll(async () => {
+  serin = await startTestSerin();
+  database = openDatabase({ url: serin.database.url });
+});
+afterAll(async () => {
+  await database.close();
+  await serin.stop();
+});
+
+test('what somebody else is at counts as taken: its row is locked, or its name, by who waits for the row', async () => {
+  const [free, row, name] = [await running(serin), await running(serin), await running(serin)];
+  await database.db.transaction(async (tx) => {
+    await serin.database.sql.begin(async (other) => {
+      await other`select 1 from deployments where id = ${row} for update`;
+      await other`select pg_advisory_xact_lock(5371004, hashtext(${name}))`;
+      const found = await lockFreeDeployments(tx, [row, name, free, 'nowhere']);
+      expect([...found.free.keys()]).toEqual([free]);
+      expect(found.free.get(free)?.state.status).toBe('RUNNING');
+      expect(found.taken).toEqual(new Set([row, name]));
+    });
+  });
+  await database.db.transaction(async (tx) => {
+    const found = await lockFreeDeployments(tx, [row, name, free]);
+    expect([...found.free.keys()].toSorted()).toEqual([free, row, name].toSorted());
+    expect(found.taken.size).toBe(0);
+  });
+});
+
+test('who waits for a deployment has no transaction id yet: nobody can come between the two', async () => {
+  const id = await running(serin);
+  const { sql } = serin.database;
+  const waiters = Array.from({ length: 5 }, () => openDatabase({ url: serin.database.url, poolSize: 1 }));
+  const waiting: Promise<void>[] = [];
+  const seen: Record<string, number>[] = [];
+  await sql.begin(async (holder) => {
+    await holder`select pg_advisory_xact_lock(5371004, hashtext(${id}))`;
+    await holder`update deployments set revision = revision where id = ${id}`;
+    for (const { db } of waiters) {
+      waiting.push(
+        db.transaction(async (tx) => {
+          await lockDeployment(tx, id);
+          await tx.execute(sqlText`update deployments set revision = revision where id = ${id}`);
+          const [others] = await sql`
+            select count(*)::int as waiting, count(backend_xid)::int as named from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`;
+          seen.push(others ?? {});
+        }),
+      );
+    }
+    await until(async () => {
+      const [row] = await sql`
+        select count(*)::int as waiting from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`;
+      return row?.waiting === waiters.length;
+    });
+  });
+  await Promise.all(waiting);
+  expect(seen.map(({ waiting }) => waiting)).toEqual([4, 3, 2, 1, 0]);
+  expect(seen.map(({ named }) => named)).toEqual([0, 0, 0, 0, 0]);
+  for (const waiter of waiters) await waiter.close();
+});
