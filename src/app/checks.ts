@@ -5,7 +5,7 @@ import type { CanaryEvent } from '../core/events.ts';
 import { type Fetched, fetchFailure, withFetched } from '../core/fetched.ts';
 import { type Claim, releaseClaim, standingClaims } from '../store/claims.ts';
 import type { Queries } from '../store/database.ts';
-import { type DeploymentView, lockDeployments } from '../store/deployments.ts';
+import { type DeploymentView, lockDeployment, lockFreeDeployments } from '../store/deployments.ts';
 import { saveMetrics } from '../store/metrics.ts';
 import type { TakenSample } from '../store/samples.ts';
 import { nothingYet, type Writes, write } from '../store/writes.ts';
@@ -25,21 +25,29 @@ interface Look {
 }
 
 /** As many as the loop claims at once. */
-const TOGETHER = 16;
+const TOGETHER = 64;
+/** One decides while the other is flushed to the disk. */
+const GROUPS = 2;
 
 export interface Checks {
   /** The same as {@link applyCheck}, perhaps together with others. */
   apply(claim: Claim, fetched: BySide<Fetched> | null): Promise<CheckResult>;
 }
 
-/** Checks that are ready together share a transaction; where it fails, each is tried alone. */
+/**
+ * Checks that are ready at the same time share a transaction; one whose deployment somebody is at, and any of a
+ * transaction that fails, has one of its own, so that no deployment waits for another.
+ */
 export function createChecks(app: App): Checks {
   const apply = together({
     most: TOGETHER,
-    groups: Number.POSITIVE_INFINITY,
+    groups: GROUPS,
     async run(looks: readonly Look[]) {
-      const results = looks.length > 1 ? await applyTogether(app, looks).catch(() => null) : null;
-      return (look) => (results ? (results.get(look) ?? null) : applyCheck(app, look.claim, look.fetched));
+      const results = await applyTogether(app, looks).catch(() => null);
+      return (look) => {
+        const result = results?.get(look);
+        return result === undefined ? applyCheck(app, look.claim, look.fetched) : result;
+      };
     },
   });
   return { apply: (claim, fetched) => apply({ claim, fetched }) };
@@ -56,26 +64,37 @@ export async function applyCheck(
   fetched: BySide<Fetched> | null,
 ): Promise<CheckResult> {
   const look = { claim, fetched };
-  return (await applyTogether(app, [look])).get(look) ?? null;
+  const results = await applyLocked(app, [look], async (tx) => {
+    const view = await lockDeployment(tx, claim.deploymentId);
+    return new Map(view && [[claim.deploymentId, view]]);
+  });
+  return results.get(look) ?? null;
 }
 
-/** Applies checks of several deployments in one transaction. */
-async function applyTogether(app: App, looks: readonly Look[]): Promise<ReadonlyMap<Look, CheckResult>> {
+/** Applies checks in one transaction, except on deployments that somebody else is at: those have no result. */
+function applyTogether(app: App, looks: readonly Look[]): Promise<ReadonlyMap<Look, CheckResult>> {
+  const ids = looks.map(({ claim }) => claim.deploymentId);
+  return applyLocked(app, looks, async (tx) => (await lockFreeDeployments(tx, ids)).free);
+}
+
+/** @param lock locks deployments and answers them as they stand */
+async function applyLocked(
+  app: App,
+  looks: readonly Look[],
+  lock: (tx: Queries) => Promise<ReadonlyMap<string, DeploymentView>>,
+): Promise<ReadonlyMap<Look, CheckResult>> {
   const results = await transaction(app, async (tx) => {
     const claims = looks.map(({ claim }) => claim);
-    const [views, standing] = await Promise.all([
-      lockDeployments(
-        tx,
-        claims.map(({ deploymentId }) => deploymentId),
-      ),
-      standingClaims(tx, claims),
-    ]);
+    const [views, standing] = await Promise.all([lock(tx), standingClaims(tx, claims)]);
     const writes = nothingYet();
+    const applied = looks.flatMap((each) => {
+      const view = views.get(each.claim.deploymentId);
+      return view ? [{ each, view }] : [];
+    });
     const results = await allDone(
-      looks.map(async (each): Promise<[Look, CheckResult]> => {
-        const { deploymentId } = each.claim;
-        const view = views.get(deploymentId);
-        return [each, view && standing.has(deploymentId) ? await look(tx, writes, view, each) : null];
+      applied.map(async ({ each, view }): Promise<[Look, CheckResult]> => {
+        const stands = standing.has(each.claim.deploymentId);
+        return [each, stands ? await look(tx, writes, view, each) : null];
       }),
     );
     await write(tx, writes);

@@ -18,7 +18,7 @@ import { forgetOldAnswers } from '../store/idempotency.ts';
 /** Deployments checked at the same time by one node. */
 const CONCURRENCY = 128;
 /** Deployments claimed in one statement. */
-const BATCH = 16;
+const BATCH = 64;
 /** A provider with so many checks under way gets no more: a slow one holds up its own deployments and no others. */
 const PER_PROVIDER = 16;
 /** Real seconds after which a claim may be taken over. */

@@ -46,27 +46,12 @@ const textArray = (values: readonly string[]) => sql`${sql.param([...values])}::
 const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
   tx.execute<{ id: string }>(statement).then((rows) => new Set(rows.map(({ id }) => id)));
 
-/** Locks a deployment and then looks at it: what is read is what the lock protects. */
+/** Locks a deployment and then looks at it: what is read is what the lock protects. Waits for who is at it. */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
-  return (await lockDeployments(tx, [id])).get(id) ?? null;
-}
-
-/** The same for several, in one order for all so that no two callers wait for each other. */
-export async function lockDeployments(
-  tx: Queries,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, DeploymentView>> {
-  const named = locking(
-    tx,
-    sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, name) from (
-      select distinct hashtext(id) as name from unnest(${textArray(ids)}) as given (id) order by name) names`,
-  );
-  const locked = locking(
-    tx,
-    sql`select 1 from deployments where id = any(${textArray(ids)}) order by id for update`,
-  );
-  const [views] = await Promise.all([findDeployments(tx, ids), named, locked]);
-  return new Map(views.map((view) => [view.state.id, view]));
+  const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
+  const locked = locking(tx, sql`select id from deployments where id = ${id} for update`);
+  const [view] = await Promise.all([findDeployment(tx, id), named, locked]);
+  return view;
 }
 
 /** Of several deployments; what is in neither set does not exist. */

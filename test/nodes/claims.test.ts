@@ -126,6 +126,22 @@ describe('a claim', () => {
     expect(writers).toHaveLength(1);
   });
 
+  test('on a deployment that somebody is at waits for them, and keeps no other check waiting', async () => {
+    const checks = createChecks(app);
+    const held = await claimed();
+    let late: Promise<unknown> = Promise.resolve();
+    await serin.database.sql.begin(async (tx) => {
+      await tx`select 1 from deployments where id = ${held.deploymentId} for update`;
+      late = checks.apply(held, null);
+      for (let turn = 0; turn < 4; turn += 1) {
+        const others = [await claimed(), await claimed()];
+        const results = await Promise.all(others.map((claim) => checks.apply(claim, null)));
+        expect(results.map((events) => events?.length)).toEqual([1, 1]);
+      }
+    });
+    expect(await late).toHaveLength(1);
+  });
+
   test('that is given back is free at once', async () => {
     const claim = await claimed();
     await returnClaim(app.db, claim);
