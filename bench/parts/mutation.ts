@@ -1,4 +1,7 @@
-/** A lifecycle mutation: the row locked and read, the engine's decision, row and event written, and the commit. */
+/**
+ * A lifecycle mutation: the row locked and read, the engine's decision, row and event written, and the commit. Held
+ * against a transaction for each, as whoever writes straight to the database would have it.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +26,7 @@ const pauseOrResume = (name: 'pause' | 'resume', deploymentId: string) =>
     variables: { input: { deploymentId } },
   });
 
-/** What a pause or a resume sends, statement by statement; each of pgbench's clients has a deployment of its own. */
+/** What a pause or a resume is, statement by statement; each of pgbench's clients has a deployment of its own. */
 const SAME_STATEMENTS = `
 begin;
 select 1 from deployments where id = 'peer-' || :client_id for update;
