@@ -11,7 +11,7 @@ import { observationOf } from '../core/deployment.ts';
 import type { CanaryEvent } from '../core/events.ts';
 import type { Fetched } from '../core/fetched.ts';
 import type { MetricsProvider } from '../providers/providers.ts';
-import { type Claim, claimDue, returnClaim, untilNextDue } from '../store/claims.ts';
+import { type Claim, claimDue, type ProviderPlaces, returnClaim, untilNextDue } from '../store/claims.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { forgetOldAnswers } from '../store/idempotency.ts';
 
@@ -70,7 +70,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
         const claims = await claimDue(app.db, {
           limit,
           leaseSeconds: LEASE_SECONDS,
-          busyProviders: busyProviders(),
+          places: providerPlaces(),
         });
         for (const claim of claims) begin(claim);
         if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
@@ -79,7 +79,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
           await forgetOldAnswers(app.db);
           housekeptAt = Date.now();
         }
-        const due = await untilNextDue(app.db, busyProviders());
+        const due = await untilNextDue(app.db, providerPlaces());
         await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
       } catch (error) {
         log.warn({ error }, 'the loop cannot reach the database; trying again');
@@ -92,12 +92,12 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
   }
 
-  function busyProviders(): string[] {
-    const asked = new Map<string, number>();
+  function providerPlaces(): ProviderPlaces {
+    const left = new Map<string, number>();
     for (const { provider } of underWay.keys()) {
-      if (provider !== null) asked.set(provider, (asked.get(provider) ?? 0) + 1);
+      if (provider !== null) left.set(provider, (left.get(provider) ?? PER_PROVIDER) - 1);
     }
-    return [...asked].filter(([, checks]) => checks >= PER_PROVIDER).map(([name]) => name);
+    return { each: PER_PROVIDER, left };
   }
 
   function begin(claim: Claim): void {

@@ -13,39 +13,52 @@ export interface Claim {
   readonly provider: string | null;
 }
 
+/** The checks of each provider that may begin now. */
+export interface ProviderPlaces {
+  /** Of a provider that {@link left} does not name. */
+  readonly each: number;
+  /** Of those with checks under way; a provider without any is busy. */
+  readonly left: ReadonlyMap<string, number>;
+}
+
 /** What may be claimed: not leased to anyone, and not of a provider that is busy. */
-const claimable = (busyProviders: readonly string[]) => sql`
+function claimable({ left }: ProviderPlaces) {
+  const busy = [...left].filter(([, places]) => places <= 0).map(([name]) => name);
+  return sql`
   (lease_until is null or lease_until < clock_timestamp())
-  and not coalesce(config ->> 'metricsProvider' = any(${`{${busyProviders.map((name) => JSON.stringify(name)).join(',')}}`}::text[]), false)`;
+  and not coalesce(config ->> 'metricsProvider' = any(${sql.param(busy)}::text[]), false)`;
+}
 
 export interface ClaimRequest {
   readonly limit: number;
   readonly leaseSeconds: number;
-  /** Providers that have enough to do: their deployments are passed over for now. */
-  readonly busyProviders: readonly string[];
+  /** What is due beyond a provider's places is left for later, and for other nodes. */
+  readonly places: ProviderPlaces;
 }
 
 /** Claims due deployments, the longest overdue first, passing over those that others hold. */
-export async function claimDue(
-  db: Queries,
-  { limit, leaseSeconds, busyProviders }: ClaimRequest,
-): Promise<Claim[]> {
+export async function claimDue(db: Queries, { limit, leaseSeconds, places }: ClaimRequest): Promise<Claim[]> {
+  const left = JSON.stringify(Object.fromEntries(places.left));
   const rows = await db.execute<{ id: string; token: string; provider: string | null }>(sql`
+    with due as materialized (
+      select id, next_check_at, config ->> 'metricsProvider' as provider from deployments
+      where next_check_at <= (select serin_now()) and ${claimable(places)}
+      order by next_check_at limit ${limit} for update skip locked),
+    queued as (select id, provider, row_number() over (partition by provider order by next_check_at) as place from due)
     update deployments
     set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = gen_random_uuid()
     where id in (
-      select id from deployments
-      where next_check_at <= (select serin_now()) and ${claimable(busyProviders)}
-      order by next_check_at limit ${limit} for update skip locked)
+      select id from queued
+      where provider is null or place <= coalesce((${left}::jsonb ->> provider)::int, ${places.each}))
     returning id, lease_token as token, config ->> 'metricsProvider' as provider`);
   return rows.map(({ id, token, provider }) => ({ deploymentId: id, token, provider }));
 }
 
 /** Real milliseconds until the next deployment is due; null when none is scheduled. */
-export async function untilNextDue(db: Queries, busyProviders: readonly string[]): Promise<number | null> {
+export async function untilNextDue(db: Queries, places: ProviderPlaces): Promise<number | null> {
   const [row] = await db.execute<{ ms: number | null }>(sql`
     select (extract(epoch from min(next_check_at) - (select serin_now())) * 1000 / (select rate from clock))::float8 as ms
-    from deployments where next_check_at is not null and ${claimable(busyProviders)}`);
+    from deployments where next_check_at is not null and ${claimable(places)}`);
   return row?.ms ?? null;
 }
 

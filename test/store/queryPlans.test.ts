@@ -84,7 +84,10 @@ describe('no table is read from end to end for', () => {
     ['the next page', (db) => pageDeployments(db, { ...page, filter: {}, after: beyond })],
     ['a page of one status', (db) => pageDeployments(db, { ...page, filter: { statuses: ['RUNNING'] } })],
     ['a page of a strategy', (db) => pageDeployments(db, { ...page, filter: { strategyId: 'grown-7' } })],
-    ['the claim of what is due', (db) => claimDue(db, { limit: 16, leaseSeconds: 30, busyProviders: [] })],
+    [
+      'the claim of what is due',
+      (db) => claimDue(db, { limit: 16, leaseSeconds: 30, places: { each: 16, left: new Map() } }),
+    ],
     ['the events of a deployment', (db) => readDeploymentEvents(db, 'grown-7', { limit: 20 })],
     ['the log from a cursor', (db) => readLog(db, LOG_START, 100)],
     ['the log of a strategy', (db) => readLog(db, LOG_START, 100, { strategyId: 'grown-7' })],
