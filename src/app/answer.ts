@@ -11,6 +11,7 @@ import { type Refusal, refusal } from '../core/refusal.ts';
 import { describeViolations, type Violation } from '../core/violation.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, findDeployment } from '../store/deployments.ts';
+import type { Appending } from '../store/doorbell.ts';
 import { readDeploymentEvents } from '../store/log.ts';
 import type { App } from './app.ts';
 import { type Attempt, attemptOnce, type Keeping, once, type Request, refusalCodec } from './once.ts';
@@ -81,24 +82,18 @@ const keeping: Keeping<Answer> = {
   refused,
 };
 
-/** A use case on deployments, once (see {@link once}): commits ring the doorbell, and nobody is shown too much. */
+/** A use case on deployments, once (see {@link once}); nobody is shown too much. */
 export function answerOnce(
   app: App,
   request: Request,
-  work: (tx: Queries) => Promise<Answer>,
+  work: (tx: Appending) => Promise<Answer>,
 ): Promise<Answer> {
-  return answered(app, request, once(app, request, keeping, work));
+  return once(app, request, keeping, work).then((answer) => asSeen(request, answer));
 }
 
 /** The same for a use case that sees to its transaction itself. */
 export function answerAttempt(app: App, request: Request, attempt: Attempt<Answer>): Promise<Answer> {
-  return answered(app, request, attemptOnce(app, request, keeping, attempt));
-}
-
-async function answered(app: App, request: Request, answering: Promise<Answer>): Promise<Answer> {
-  const answer = await answering;
-  if (!answer.refusal && !answer.replayed) app.doorbell.ring();
-  return asSeen(request, answer);
+  return attemptOnce(app, request, keeping, attempt).then((answer) => asSeen(request, answer));
 }
 
 /** Nobody is shown a deployment that they do not see, not even in a refusal or in an answer from earlier. */

@@ -9,6 +9,7 @@ import { evolve, record } from '../core/evolve.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, saveBreaches } from '../store/deployments.ts';
+import type { Appending } from '../store/doorbell.ts';
 import type { NewEntry } from '../store/log.ts';
 import { moveStableVersion } from '../store/strategies.ts';
 import { nothingYet, type Writes, write } from '../store/writes.ts';
@@ -20,7 +21,7 @@ export type Outcome =
 
 /** Decides a command on a locked deployment and writes what follows. The transaction is the caller's. */
 export async function carryOut(
-  tx: Queries,
+  tx: Appending,
   view: DeploymentView,
   command: Command,
   actor: Actor,

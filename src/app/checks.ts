@@ -83,7 +83,7 @@ async function applyLocked(
   looks: readonly Look[],
   lock: (tx: Queries) => Promise<ReadonlyMap<string, DeploymentView>>,
 ): Promise<ReadonlyMap<Look, CheckResult>> {
-  const results = await transaction(app, async (tx) => {
+  return transaction(app, async (tx) => {
     const claims = looks.map(({ claim }) => claim);
     const [views, standing] = await Promise.all([lock(tx), standingClaims(tx, claims)]);
     const writes = nothingYet();
@@ -100,8 +100,6 @@ async function applyLocked(
     await write(tx, writes);
     return new Map(results);
   });
-  if ([...results.values()].some((events) => events && events.length > 0)) app.doorbell.ring();
-  return results;
 }
 
 /** One check, on a locked deployment whose claim stands. What follows is left to be written. */

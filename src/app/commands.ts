@@ -8,6 +8,7 @@ import { narrateCommand } from '../core/narration.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployment, lockFreeDeployments } from '../store/deployments.ts';
+import type { Appending } from '../store/doorbell.ts';
 import { nothingYet, type Writes, write } from '../store/writes.ts';
 import { type Answer, answerAttempt, done, notFound, refused } from './answer.ts';
 import type { Actor, App } from './app.ts';
@@ -128,7 +129,7 @@ async function obey(
 }
 
 /** Writes what follows, and the answers that say so. */
-async function finish(tx: Queries, writes: Writes, answers: ReadonlyMap<Order, Answer>): Promise<void> {
+async function finish(tx: Appending, writes: Writes, answers: ReadonlyMap<Order, Answer>): Promise<void> {
   const accepted = [...answers].filter(([, { refusal }]) => refusal === null);
   await allDone([write(tx, writes), ...accepted.map(([{ keep }, answer]) => keep(tx, answer))]);
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { REFUSAL_CODES, type Refusal, refusal } from '../core/refusal.ts';
 import type { Queries } from '../store/database.ts';
+import type { Appending } from '../store/doorbell.ts';
 import { findAnswer, type KeyedRequest, keepAnswer } from '../store/idempotency.ts';
 import type { Actor, App } from './app.ts';
 import { transaction } from './transaction.ts';
@@ -58,7 +59,7 @@ export function once<A extends Answered>(
   app: App,
   request: Request,
   keeping: Keeping<A>,
-  work: (tx: Queries) => Promise<A>,
+  work: (tx: Appending) => Promise<A>,
 ): Promise<A> {
   return attemptOnce(app, request, keeping, async (keep) => {
     try {

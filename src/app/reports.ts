@@ -135,7 +135,7 @@ function movesGuardrail({ side, metrics, config, canaryCapitalUsd, breaches }: T
 
 /** Writes one report under the deployment's lock and lets the guardrails decide in the same transaction. */
 async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswer> {
-  const answer = await transaction(app, async (tx): Promise<ReportAnswer> => {
+  return transaction(app, async (tx): Promise<ReportAnswer> => {
     const view = await lockDeployment(tx, report.deploymentId);
     if (!view) return notFound(report.deploymentId);
     const [taken] = await upsertReports(tx, [report]);
@@ -145,8 +145,6 @@ async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswe
     await carryOut(tx, { ...view, metrics, now }, { type: 'LOOK' }, SERIN);
     return null;
   });
-  app.doorbell.ring();
-  return answer;
 }
 
 async function answersFor(

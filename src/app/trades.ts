@@ -21,6 +21,7 @@ import { type BookedTrade, firstDifference, type Trade, tradeViolations } from '
 import { describeViolations } from '../core/violation.ts';
 import type { Queries } from '../store/database.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
+import type { Appending } from '../store/doorbell.ts';
 import { readDeploymentEvents } from '../store/log.ts';
 import { saveMetrics } from '../store/metrics.ts';
 import {
@@ -83,9 +84,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
   try {
-    const answer = await transaction(app, (tx) => takeBatch(tx, actor, batch));
-    app.doorbell.ring();
-    return answer;
+    return await transaction(app, (tx) => takeBatch(tx, actor, batch));
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error;
     return nothingTaken(error.refusal, error.view);
@@ -96,7 +95,7 @@ function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
   return { refusal: no, refused: [], taken: 0, known: 0, view };
 }
 
-async function takeBatch(tx: Queries, actor: Actor, { trades, ...key }: TradeBatch): Promise<TradesAnswer> {
+async function takeBatch(tx: Appending, actor: Actor, { trades, ...key }: TradeBatch): Promise<TradesAnswer> {
   const { deploymentId, side } = key;
   const view = await lockDeployment(tx, deploymentId);
   if (!view || !sees(actor, view.state.strategyId)) throw new BatchRefused(notFound(deploymentId), null);
@@ -239,7 +238,7 @@ async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> 
 
 /** Writes what the book says, and lets the guardrails look at it where there is something new of the canary. */
 async function publish(
-  tx: Queries,
+  tx: Appending,
   view: DeploymentView,
   { deploymentId, side }: SideKey,
   metrics: SideMetrics,

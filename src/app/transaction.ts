@@ -1,5 +1,8 @@
-/** The transaction of a use case: tried again where the database asks for it, and given up when nobody waits for it. */
-import type { Queries } from '../store/database.ts';
+/**
+ * The transaction of a use case: tried again where the database asks for it, given up when nobody waits for it, and rung
+ * for when it has appended to the log.
+ */
+import type { Appending } from '../store/doorbell.ts';
 import type { App } from './app.ts';
 
 /** How long an answer may take, milliseconds. Who has waited so long is told to try again. */
@@ -22,16 +25,18 @@ const TRANSIENT = new Set(['40001', '40P01']);
  */
 export async function transaction<T>(
   app: App,
-  work: (tx: Queries) => Promise<T>,
+  work: (tx: Appending) => Promise<T>,
   askedAt = performance.now(),
 ): Promise<T> {
-  const inTime = (tx: Queries) => {
-    if (performance.now() - askedAt > PATIENCE_MS) throw new WaitedTooLong();
-    return work(tx);
-  };
   for (let attempt = 1; ; attempt += 1) {
+    const ring = app.doorbell.ring();
     try {
-      return await app.db.transaction(inTime);
+      const result = await app.db.transaction((tx) => {
+        if (performance.now() - askedAt > PATIENCE_MS) throw new WaitedTooLong();
+        return work(Object.assign(tx, { ring }));
+      });
+      ring.committed();
+      return result;
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';

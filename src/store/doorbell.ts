@@ -1,8 +1,12 @@
 /**
- * NOTIFY as a doorbell: it says only that the log has grown. Writers ring after their commit, at most every few
- * milliseconds and outside any transaction; a ring that is lost costs a reader no more than its slow poll.
+ * NOTIFY as a doorbell: it says only that the log has grown; a ring that is lost costs a reader no more than its slow
+ * poll. A node rings at most every few milliseconds. The first ring after a silence goes out with the commit itself, so
+ * that readers hear of it without a round trip more; the others follow theirs, as commits that notify wait for one
+ * another and many at once are better off without.
  */
+import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
+import type { Queries } from './database.ts';
 
 const CHANNEL = 'serin_log';
 const QUIET_MS = 4;
@@ -10,28 +14,63 @@ const QUIET_MS = 4;
 const TEST_MS = 5000;
 
 export interface Doorbell {
-  /** Says that something was committed. Never waits, never fails. */
-  ring(): void;
+  /** The ring of one transaction. */
+  ring(): Ring;
   /** Calls back on every ring of any node. Answers how to stop; reconnects by itself. */
   listen(onRing: () => void): Promise<() => Promise<void>>;
+}
+
+/** Says that a transaction has appended to the log. */
+export interface Ring {
+  /** To be called where it appends: rings with the commit, when there was no ring for a while. */
+  appended(tx: Queries): Promise<void>;
+  /** To be called after the commit: rings for what it appended, unless the commit did. Never waits, never fails. */
+  committed(): void;
+}
+
+/** A transaction that may append to the log. */
+export interface Appending extends Queries {
+  readonly ring: Ring;
 }
 
 export function createDoorbell(client: postgres.Sql): Doorbell {
   let quiet = false;
   let again = false;
-  /** At once when there was no ring for a while; what comes soon after is one more ring. */
-  function ring(): void {
-    again = quiet;
-    if (quiet) return;
+
+  function keepQuiet(): void {
     quiet = true;
-    client.notify(CHANNEL, '').catch(() => {});
+    again = false;
     setTimeout(() => {
       quiet = false;
-      if (again) ring();
+      if (again) ringNow();
     }, QUIET_MS).unref();
   }
+  /** At once when there was no ring for a while; what comes soon after is one more ring. */
+  function ringNow(): void {
+    again = quiet;
+    if (quiet) return;
+    keepQuiet();
+    client.notify(CHANNEL, '').catch(() => {});
+  }
+
   return {
-    ring,
+    ring() {
+      let rung = false;
+      let due = false;
+      return {
+        async appended(tx) {
+          if (rung) return;
+          due = quiet;
+          if (due) return;
+          rung = true;
+          keepQuiet();
+          await tx.execute(sql`select pg_notify(${CHANNEL}, '')`);
+        },
+        committed() {
+          if (due) ringNow();
+        },
+      };
+    },
     async listen(onRing) {
       const { unlisten } = await client.listen(CHANNEL, onRing, onRing);
       const stopTesting = keepTesting(client);

@@ -25,6 +25,8 @@ export function lineOpener(): (address: Address) => Socket {
   let opened = 0;
   return ({ host, port, path }) => {
     const line: Line = new Socket();
+    // A statement that follows another goes out at once, and not when the first is acknowledged.
+    line.setNoDelay(true);
     giveUpWhenSilent(line);
     if (path) return line.connect(path);
     const turn = opened % host.length;

@@ -4,11 +4,12 @@
  * would let it step over an event that commits late.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { and, asc, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
 import type { CanaryStatus } from '../core/deployment.ts';
 import { type CanaryEvent, type EventType, eventCodec } from '../core/events.ts';
 import { findArchivedRows } from './archivedRows.ts';
 import type { Queries } from './database.ts';
+import type { Appending } from './doorbell.ts';
 import { events } from './schema.ts';
 import { covers, inScope, type Scope } from './scope.ts';
 
@@ -62,7 +63,7 @@ export interface LogEntry {
 /** What is written with an event beside the event itself. */
 export interface NewEntry extends Omit<LogEntry, 'position'> {}
 
-export async function appendEvents(tx: Queries, entries: readonly NewEntry[]): Promise<void> {
+export async function appendEvents(tx: Appending, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
     deployment: deploymentId,
@@ -73,7 +74,7 @@ export async function appendEvents(tx: Queries, entries: readonly NewEntry[]): P
     payload: eventCodec.encode(event),
   }));
   // One statement for any number of events; what has a column is in the payload too.
-  await tx.execute(sql`
+  const appended = tx.execute(sql`
     insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload)
     select r.deployment, r.strategy, (r.payload ->> 'no')::integer, r.payload ->> 'type',
       (r.payload ->> 'at')::timestamptz, r.payload ->> 'actor', (r.payload ->> 'revision')::integer, r.timeline,
@@ -81,22 +82,20 @@ export async function appendEvents(tx: Queries, entries: readonly NewEntry[]): P
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (deployment text, strategy text,
       timeline boolean, previous text, status text, payload jsonb)
     order by r.deployment, (r.payload ->> 'no')::integer`);
+  await Promise.all([appended, tx.ring.appended(tx)]);
 }
 
-const columns = {
-  xid: sql<string>`${events.xid}::text`,
-  id: events.id,
-  deploymentId: events.deploymentId,
-  strategyId: events.strategyId,
-  timeline: events.timeline,
-  previousStatus: events.previousStatus,
-  status: events.status,
-  payload: events.payload,
-};
+/**
+ * Written out, as every event is read so by every node, and its subscribers wait for it. The order is by the columns: the
+ * outputs of the same names are text.
+ */
+const ENTRIES =
+  sql.raw(`select xid::text, id::text, deployment_id as "deploymentId", strategy_id as "strategyId",
+  timeline, previous_status as "previousStatus", status, payload from events`);
 
-interface EntryRow {
+interface EntryRow extends Record<string, unknown> {
   readonly xid: string;
-  readonly id: bigint;
+  readonly id: string;
   readonly deploymentId: string;
   readonly strategyId: string;
   readonly timeline: boolean;
@@ -108,7 +107,7 @@ interface EntryRow {
 function toEntry(row: EntryRow): LogEntry {
   const { previousStatus, status } = row;
   return {
-    position: { xid: BigInt(row.xid), id: row.id },
+    position: { xid: BigInt(row.xid), id: BigInt(row.id) },
     deploymentId: row.deploymentId,
     strategyId: row.strategyId,
     timeline: row.timeline,
@@ -152,12 +151,9 @@ export async function readLog(
   limit: number,
   filter: LogFilter = {},
 ): Promise<LogEntry[]> {
-  const rows = await db
-    .select(columns)
-    .from(events)
-    .where(and(afterPosition(after), settled, ...matches(filter)))
-    .orderBy(asc(events.xid), asc(events.id))
-    .limit(limit);
+  const rows = await db.execute<EntryRow>(
+    sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.xid, events.id limit ${limit}`,
+  );
   return rows.map(toEntry);
 }
 
@@ -239,15 +235,15 @@ export async function readDeploymentEvents(
   page: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
   const { afterNo = 0, after, limit, filter = {} } = page;
-  const query = db
-    .select(columns)
-    .from(events)
-    .where(
-      and(...matches({ ...filter, deploymentId }), gt(events.no, afterNo), after && afterPosition(after)),
-    )
-    .orderBy(asc(events.no))
-    .$dynamic();
-  const found = (await (limit === undefined ? query : query.limit(limit))).map(toEntry);
+  const wanted = [
+    ...matches({ ...filter, deploymentId }),
+    gt(events.no, afterNo),
+    after && afterPosition(after),
+  ];
+  const rows = await db.execute<EntryRow>(
+    sql`${ENTRIES} where ${and(...wanted)} order by events.no limit ${limit ?? null}`,
+  );
+  const found = rows.map(toEntry);
   // What is archived comes before everything in the table. The table is read first, so that nothing slips between.
   if (found[0]?.event.no === afterNo + 1 || limit === 0) return found;
   const archived = await readArchivedEvents(db, deploymentId, page);
@@ -261,7 +257,7 @@ async function readArchivedEvents(
   { afterNo = 0, after, filter = {} }: DeploymentLogPage,
 ): Promise<LogEntry[]> {
   const rows = await findArchivedRows(db, deploymentId);
-  const entries = (rows?.events ?? []).map((row) => toEntry({ ...row, deploymentId, id: BigInt(row.id) }));
+  const entries = (rows?.events ?? []).map((row) => toEntry({ ...row, deploymentId }));
   return entries.filter(
     ({ event, position, strategyId, timeline }) =>
       event.no > afterNo &&

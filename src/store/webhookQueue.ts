@@ -15,6 +15,12 @@ const BATCH = 20;
 const MAX_PENDING = 20_000;
 const LAST_ID = '9223372036854775807';
 
+/** Whether there is any work: most events come where nobody has a webhook. */
+export async function anyEnabled(db: Queries): Promise<boolean> {
+  const rows = await db.execute(sql`select from webhooks where status = 'ENABLED' limit 1`);
+  return rows.length > 0;
+}
+
 /**
  * Makes deliveries of the events that enabled webhooks have not taken over yet. Answers whether there is more.
  * Webhooks that another node serves at the moment are passed over.

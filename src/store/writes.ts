@@ -1,6 +1,7 @@
 /** What decisions change, gathered and written together: one statement of each kind, for however many deployments. */
-import type { Queries } from './database.ts';
+
 import { type Saved, saveDeployments } from './deployments.ts';
+import type { Appending } from './doorbell.ts';
 import { appendEvents, type NewEntry } from './log.ts';
 import { insertSamples, type TakenSample } from './samples.ts';
 
@@ -14,7 +15,7 @@ export interface Writes {
 export const nothingYet = (): Writes => ({ saved: new Map(), entries: [], samples: [] });
 
 /** Writes all of it. The rows are locked by the transaction. */
-export async function write(tx: Queries, { saved, entries, samples }: Writes): Promise<void> {
+export async function write(tx: Appending, { saved, entries, samples }: Writes): Promise<void> {
   // Sent together: none waits for the answer to the one before.
   await Promise.all([
     saveDeployments(tx, [...saved.values()]),

@@ -11,6 +11,7 @@ import type { Tail } from '../feed/tail.ts';
 import { readDeploymentEvents } from '../store/log.ts';
 import { pruneDeliveries } from '../store/webhookDeliveries.ts';
 import {
+  anyEnabled,
   claimDeliveries,
   type DeliveryClaim,
   fanOut,
@@ -70,8 +71,10 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
     while (!stopped) {
       rung = false;
       try {
-        while (await fanOut(db)) if (stopped) return;
-        for (const webhookId of await webhooksDue(db)) await tryDue(webhookId);
+        if (await anyEnabled(db)) {
+          while (await fanOut(db)) if (stopped) return;
+          for (const webhookId of await webhooksDue(db)) await tryDue(webhookId);
+        }
         if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
           while (await pruneDeliveries(db)) if (stopped) return;
           housekeptAt = Date.now();

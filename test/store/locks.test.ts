@@ -4,7 +4,8 @@ import { sql as sqlText } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
 import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments.ts';
-import { running } from '../harness/deployment.ts';
+import { LOG_START, readLog } from '../../src/store/log.ts';
+import { command, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -69,4 +70,16 @@ test('who waits for a deployment has no transaction id yet: nobody can come betw
   expect(seen.map(({ waiting }) => waiting)).toEqual([4, 3, 2, 1, 0]);
   expect(seen.map(({ named }) => named)).toEqual([0, 0, 0, 0, 0]);
   for (const waiter of waiters) await waiter.close();
+});
+
+test('transaction ids of more digits come later', async () => {
+  const deploymentId = await running(serin);
+  for (const name of ['pauseDeployment', 'resumeDeployment']) await command(serin, name, deploymentId);
+  await serin.database.sql`
+    update events set xid = (7 + no)::text::xid8 where deployment_id = ${deploymentId}`;
+  const entries = await readLog(database.db, LOG_START, 10, { deploymentId });
+  expect(entries.map(({ position }) => position.xid)).toEqual(
+    Array.from({ length: entries.length }, (_, index) => BigInt(8 + index)),
+  );
+  expect(entries.length).toBeGreaterThan(3);
 });
