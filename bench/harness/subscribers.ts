@@ -1,6 +1,12 @@
-/** Many WebSocket clients in a process of their own: they follow, count what comes, and say when all of it has come. */
+/**
+ * Many WebSocket clients in a process of their own: they follow, count what comes, and say when all of it has come. From the
+ * second delivery on a client only counts frames: `ws` takes longer to receive a message than it takes to send one, and the
+ * clients would be what is measured.
+ */
+import { connect as connectTo, type Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { sayReady } from './child.ts';
+import { countFrames } from './frames.ts';
 
 /** Connects so many clients. `subscribe` is what each sends once it is acknowledged; without it, the socket is bare. */
 export interface Connect {
@@ -26,7 +32,10 @@ function count(): void {
 
 function connect({ url, subscribe }: Connect): Promise<void> {
   return new Promise((done, failed) => {
-    const socket = new WebSocket(url, subscribe === null ? [] : ['graphql-transport-ws']);
+    const { hostname: host, port } = new URL(url);
+    const line: Socket = connectTo(Number(port), host);
+    const protocols = subscribe === null ? [] : ['graphql-transport-ws'];
+    const socket = new WebSocket(url, protocols, { createConnection: () => line });
     sockets.push(socket);
     socket.on('error', failed);
     socket.on('open', () => {
@@ -34,8 +43,11 @@ function connect({ url, subscribe }: Connect): Promise<void> {
       else socket.send('{"type":"connection_init"}');
     });
     socket.on('message', (data: Buffer) => {
-      if (subscribe === null || data.includes('"type":"next"')) return count();
-      if (data.includes('connection_ack')) return socket.send(subscribe, () => done());
+      if (data.includes('"type":"next"')) {
+        countFrames(line, count);
+        return count();
+      }
+      if (subscribe !== null && data.includes('connection_ack')) return socket.send(subscribe, () => done());
       if (data.includes('"type":"ping"')) return socket.send('{"type":"pong"}');
       // An error after the subscription began has nobody else to tell.
       process.stderr.write(`${data.toString()}\n`);

@@ -10,6 +10,8 @@ import type { Options } from '../parts.ts';
 
 /** Events in a row, so that what one costs beside its delivery does not hide the delivery. */
 const EVENTS = 6;
+/** Changes that nobody follows before anything is measured: a node that just began takes several times as long for one. */
+const WARM_UP = 500;
 
 const QUERY = `subscription($id: ID!) { stateChanged(deploymentId: $id) {
   cursor previousStatus status at actor reason deploymentId
@@ -40,8 +42,10 @@ async function fanoutTo(subscribers: number, rounds: number): Promise<Row[]> {
   };
   try {
     const { url } = await stage.node();
-    // Two deployments, so that the peer has nothing to do while we are measured, and we while it is.
-    const [own = '', peers = ''] = await seedRunning(url, 2);
+    // Two deployments, so that the peer has nothing to do while we are measured, and we while it is; and one to warm up.
+    const [own = '', peers = '', nobodys = ''] = await seedRunning(url, 3);
+    const change = changesOf(url, nobodys);
+    for (let event = 0; event < WARM_UP; event += 1) await change();
     const ours = await gather(url, own, changesOf(url, own));
     const bare = await gather(raw.ready, null, async () => {
       await (await fetch(raw.ready, { method: 'POST', body: '{}' })).text();

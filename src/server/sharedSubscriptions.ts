@@ -40,8 +40,8 @@ export interface Opened {
 
 /** Where a member's results go. */
 export interface Sink {
-  /** Takes a result that is JSON already. */
-  send(payload: string): void;
+  /** Takes a result that is JSON already, in bytes, as everybody gets the same. */
+  send(payload: Buffer): void;
   /** Bytes that lie unsent. */
   backlog(): number;
   /** Told once that nothing more will come. */
@@ -100,7 +100,7 @@ export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscr
     let fault: unknown = null;
     try {
       for (let next = await results.next(); !next.done; next = await results.next()) {
-        const payload = JSON.stringify(next.value);
+        const payload = Buffer.from(JSON.stringify(next.value));
         for (const member of group.members) member.take(payload, place.at);
       }
     } catch (error) {
@@ -139,7 +139,7 @@ export type Membership = AsyncIterableIterator<ExecutionResult> & {
 };
 
 interface Member {
-  take(payload: string, at: LogPosition | null): void;
+  take(payload: Buffer, at: LogPosition | null): void;
   end(fault: unknown): void;
   readonly membership: Membership;
 }
@@ -147,7 +147,7 @@ interface Member {
 /** What was committed before the member came is not for it; until that is known, results wait. */
 function createMember(sink: Sink, now: Promise<Horizon>, leave: () => void): Member {
   let horizon: Horizon | null = null;
-  let waiting: { readonly payload: string; readonly at: LogPosition | null }[] = [];
+  let waiting: { readonly payload: Buffer; readonly at: LogPosition | null }[] = [];
   let over = false;
   let settle: { done: (last: ExecutionResult | null) => void; failed: (fault: unknown) => void };
   const ended = new Promise<ExecutionResult | null>((done, failed) => {

@@ -25,6 +25,10 @@ import type { SubscriptionPlaces } from './subscriptionPlaces.ts';
 const PAUSE_ABOVE = 1_000_000;
 /** … and above these it is closed. */
 const CLOSE_ABOVE = 8_000_000;
+/** The end of a message whose payload comes last. */
+const TAIL = Buffer.from('}');
+/** Bytes that are text. */
+const TEXT = { binary: false };
 const PACE_MS = 250;
 /** "Try again later": a `graphql-ws` client does so by itself. */
 const TRY_AGAIN = 1013;
@@ -100,10 +104,10 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
       });
       return isAsyncIterable(results) ? { results, place: contextValue.place } : results;
     };
-    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+    const head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     let unwatch = () => {};
     const sink = {
-      send: (result: string) => socket.send(`${head}${result}}`),
+      send: (result: Buffer) => socket.send(Buffer.concat([head, result, TAIL]), TEXT),
       backlog: () => socket.bufferedAmount,
       ended() {
         unwatch();
@@ -184,9 +188,10 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
   // is gone gets no more; graphql-ws would take what cannot be sent for a fault of ours.
   sockets.on('connection', (socket) => {
     socket.removeAllListeners('error').on('error', (error) => log.debug({ error }, 'a socket broke'));
-    const send: (data: string, sent: (error?: Error) => void) => void = socket.send.bind(socket);
+    const send: (data: string | Buffer, how: object) => void = socket.send.bind(socket);
     Object.assign(socket, {
-      send: (data: string, sent: () => void = () => {}) => send(data, () => sent()),
+      send: (data: string | Buffer, how: object | (() => void)) =>
+        send(data, typeof how === 'function' ? () => how() : how),
     });
   });
   const stopPacing = pace(sockets);
