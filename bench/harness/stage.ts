@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
+import { request } from 'undici';
 import { migrateDatabase } from '../../src/store/database.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded.ts';
 
@@ -95,18 +96,19 @@ async function startNode(databaseUrl: string, variables: Readonly<Record<string,
   };
 }
 
-/** One operation over HTTP, for setting up; throws when it has errors. */
+/** One operation over HTTP; throws when it has errors. */
 export async function ask<T>(
   url: string,
   query: string,
   variables: Record<string, unknown> = {},
 ): Promise<T> {
-  const response = await fetch(`${url}/graphql`, {
+  const { body } = await request(`${url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ query, variables }),
   });
-  const answer: { data?: T; errors?: { message: string }[] } = await response.json();
+  const text = await body.text();
+  const answer: { data?: T; errors?: { message: string }[] } = JSON.parse(text);
   if (!answer.data || answer.errors) throw new Error(JSON.stringify(answer.errors ?? answer));
   return answer.data;
 }
