@@ -4,6 +4,7 @@ import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import type { App } from './app/app.ts';
 import { createCommands } from './app/commands.ts';
 import { createReports } from './app/reports.ts';
+import { createTurns } from './app/turns.ts';
 import { describeViolations } from './core/violation.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
@@ -101,7 +102,8 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const policyWarnings = createPolicyWarnings(simulator, log);
     const targets = createTargets(environment.webhookNetworks);
     const refuseTarget = targets.refuse;
-    const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
+    const turns = createTurns();
+    const app: App = { db, doorbell, turns, providerNames, refuseTarget, log, simulator, policyWarnings };
     const tail = await startTail(db, doorbell, log);
     parts.needs.push(soon(() => tail.stop()));
     const feed = createFeed(db, tail, log);

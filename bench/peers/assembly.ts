@@ -5,6 +5,7 @@ import { trusted } from '../../src/access/actor.ts';
 import type { App } from '../../src/app/app.ts';
 import { createCommands } from '../../src/app/commands.ts';
 import { createReports } from '../../src/app/reports.ts';
+import { createTurns } from '../../src/app/turns.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import type { Context } from '../../src/graphql/builder.ts';
@@ -24,7 +25,8 @@ export async function assemble(url: string) {
   const policyWarnings = createPolicyWarnings(simulator, log);
   const refuseTarget = async () => null;
   const providerNames = new Set<string>();
-  const app: App = { db, doorbell, providerNames, refuseTarget, log, simulator, policyWarnings };
+  const turns = createTurns();
+  const app: App = { db, doorbell, turns, providerNames, refuseTarget, log, simulator, policyWarnings };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });
   const commands = createCommands(app);

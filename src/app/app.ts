@@ -4,12 +4,15 @@ import type { Logger } from 'pino';
 import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
 import type { Doorbell } from '../store/doorbell.ts';
+import type { Turns } from './turns.ts';
 
 export { type Actor, SERIN } from '../access/actor.ts';
 
 export interface App {
   readonly db: PostgresJsDatabase;
   readonly doorbell: Doorbell;
+  /** For those who wait for a deployment. */
+  readonly turns: Turns;
   /** Names of the metrics providers that this server has. */
   readonly providerNames: ReadonlySet<string>;
   /** Simulations, in a thread of their own. */

@@ -64,10 +64,13 @@ export async function applyCheck(
   fetched: BySide<Fetched> | null,
 ): Promise<CheckResult> {
   const look = { claim, fetched };
-  const results = await applyLocked(app, [look], async (tx) => {
-    const view = await lockDeployment(tx, claim.deploymentId);
-    return new Map(view && [[claim.deploymentId, view]]);
-  });
+  const { deploymentId } = claim;
+  const results = await app.turns(deploymentId, () =>
+    applyLocked(app, [look], async (tx) => {
+      const view = await lockDeployment(tx, deploymentId);
+      return new Map(view && [[deploymentId, view]]);
+    }),
+  );
   return results.get(look) ?? null;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Commands of people and bots. Those that come at the same time share a transaction; one whose deployment somebody else
- * is at, and any of a transaction that fails, has one of its own, so that no deployment waits for another.
+ * is at, and any of a transaction that fails, has one of its own, so that no deployment waits for another; one at a time
+ * of each deployment, so that a crowd at one leaves connections to the others.
  */
 import { sees } from '../access/actor.ts';
 import { type Command, standsFor } from '../core/decide.ts';
@@ -15,7 +16,7 @@ import type { Actor, App } from './app.ts';
 import { carryOutInto } from './carryOut.ts';
 import type { Keep } from './once.ts';
 import { together } from './together.ts';
-import { allDone, transaction } from './transaction.ts';
+import { allDone, transaction, transactionAt } from './transaction.ts';
 
 /** What all lifecycle inputs have. */
 export interface LifecycleRequest {
@@ -93,10 +94,12 @@ async function obeyTogether(app: App, orders: readonly Order[]): Promise<Readonl
 
 /** Obeys one order, waiting for whoever is at its deployment. */
 async function obeyAlone(app: App, order: Order): Promise<Answer> {
-  return transaction(
+  const { deploymentId } = order.request;
+  return transactionAt(
     app,
+    deploymentId,
     async (tx) => {
-      const view = await lockDeployment(tx, order.request.deploymentId);
+      const view = await lockDeployment(tx, deploymentId);
       const writes = nothingYet();
       const answer = await obey(writes, tx, view, order);
       await finish(tx, writes, new Map([[order, answer]]));

@@ -19,7 +19,7 @@ import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './app.ts';
 import { carryOut } from './carryOut.ts';
 import { together } from './together.ts';
-import { transaction } from './transaction.ts';
+import { transaction, transactionAt } from './transaction.ts';
 
 /** Null: it is on disk. */
 export type ReportAnswer = Refusal | null;
@@ -38,7 +38,7 @@ export function createReports(app: App): Reports {
   const write = together({
     most: BATCH,
     groups: 1,
-    async run(reports: readonly SideReport[]): Promise<(report: SideReport) => ReportAnswer> {
+    async run(reports: readonly SideReport[]) {
       const answers = await applyReports(app, mergeBySide(reports));
       return (report) => answers.get(keyOf(report)) ?? null;
     },
@@ -106,7 +106,7 @@ class NeedsCare extends Error {
 async function applyReports(
   app: App,
   reports: readonly SideReport[],
-): Promise<ReadonlyMap<string, ReportAnswer>> {
+): Promise<ReadonlyMap<string, ReportAnswer | Promise<ReportAnswer>>> {
   try {
     const taken = await transaction(app, async (tx) => {
       const rows = await upsertReports(tx, reports);
@@ -119,8 +119,9 @@ async function applyReports(
     if (!(error instanceof NeedsCare)) throw error;
     const plain = reports.filter((report) => !error.keys.has(keyOf(report)));
     const answers = new Map(plain.length > 0 ? await applyReports(app, plain) : []);
+    // Under way, so that a deployment that somebody holds keeps no other's reports waiting.
     for (const report of reports) {
-      if (error.keys.has(keyOf(report))) answers.set(keyOf(report), await applyCarefully(app, report));
+      if (error.keys.has(keyOf(report))) answers.set(keyOf(report), applyCarefully(app, report));
     }
     return answers;
   }
@@ -135,9 +136,10 @@ function movesGuardrail({ side, metrics, config, canaryCapitalUsd, breaches }: T
 
 /** Writes one report under the deployment's lock and lets the guardrails decide in the same transaction. */
 async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswer> {
-  return transaction(app, async (tx): Promise<ReportAnswer> => {
-    const view = await lockDeployment(tx, report.deploymentId);
-    if (!view) return notFound(report.deploymentId);
+  const { deploymentId } = report;
+  return transactionAt(app, deploymentId, async (tx): Promise<ReportAnswer> => {
+    const view = await lockDeployment(tx, deploymentId);
+    if (!view) return notFound(deploymentId);
     const [taken] = await upsertReports(tx, [report]);
     if (!taken) return takesNoTotals(view.state, report.side);
     const metrics = { ...view.metrics, [taken.side]: taken.metrics };

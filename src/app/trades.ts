@@ -39,7 +39,7 @@ import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './app.ts';
 import { carryOut } from './carryOut.ts';
 import { takesNoMetrics } from './reports.ts';
-import { transaction } from './transaction.ts';
+import { transactionAt } from './transaction.ts';
 
 /** At most this many trades in one batch. */
 export const MAX_TRADES = 1000;
@@ -84,7 +84,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
   try {
-    return await transaction(app, (tx) => takeBatch(tx, actor, batch));
+    return await transactionAt(app, batch.deploymentId, (tx) => takeBatch(tx, actor, batch));
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error;
     return nothingTaken(error.refusal, error.view);

@@ -45,6 +45,19 @@ export async function transaction<T>(
   }
 }
 
+/**
+ * A transaction that waits for a deployment, whoever holds it: when its turn has come (see {@link App.turns}). It is to
+ * lock that deployment first.
+ */
+export function transactionAt<T>(
+  app: App,
+  deploymentId: string,
+  work: (tx: Appending) => Promise<T>,
+  askedAt = performance.now(),
+): Promise<T> {
+  return app.turns(deploymentId, () => transaction(app, work, askedAt));
+}
+
 /** Waits for all parts of a transaction's work, so that none is still sending when it ends; throws if one failed. */
 export async function allDone<T>(parts: readonly Promise<T>[]): Promise<T[]> {
   return (await Promise.allSettled(parts)).map((part) => {

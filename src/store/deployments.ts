@@ -49,7 +49,7 @@ const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
 /** Locks a deployment and then looks at it: what is read is what the lock protects. Waits for who is at it. */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
   const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
-  const locked = locking(tx, sql`select id from deployments where id = ${id} for update`);
+  const locked = locking(tx, sql`select id from deployments where id = ${id} for no key update`);
   const [view] = await Promise.all([findDeployment(tx, id), named, locked]);
   return view;
 }
@@ -71,7 +71,7 @@ export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): 
   );
   const locked = locking(
     tx,
-    sql`select id from deployments where id = any(${textArray(ids)}) order by id for update skip locked`,
+    sql`select id from deployments where id = any(${textArray(ids)}) order by id for no key update skip locked`,
   );
   const [views, names, rows] = await Promise.all([findDeployments(tx, ids), named, locked]);
   const free = new Map<string, DeploymentView>();

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { applyCheck, createChecks } from '../../src/app/checks.ts';
+import { createTurns } from '../../src/app/turns.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { type Claim, claimDue, returnClaim } from '../../src/store/claims.ts';
@@ -34,7 +35,8 @@ describe('a claim', () => {
     const policyWarnings = createPolicyWarnings(simulator, log);
     const doorbell = createDoorbell(client);
     const refuseTarget = async () => null;
-    app = { db, doorbell, providerNames: new Set(), refuseTarget, log, simulator, policyWarnings };
+    const turns = createTurns();
+    app = { db, doorbell, turns, providerNames: new Set(), refuseTarget, log, simulator, policyWarnings };
   });
   afterAll(async () => {
     await simulator.stop();

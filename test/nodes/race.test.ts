@@ -1,7 +1,10 @@
 /** Two nodes, many operators, one deployment: one decision wins, and the others are told which. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { command, running } from '../harness/deployment.ts';
-import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { command, report, running } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+const ACKNOWLEDGE =
+  'mutation($input: AcknowledgeAllocationInput!) { acknowledgeAllocation(input: $input) { success message } }';
 
 let one: TestSerin;
 let other: TestSerin;
@@ -13,6 +16,12 @@ afterAll(async () => {
   await other.stop();
   await one.stop();
 });
+
+async function waitingForLocks(): Promise<number> {
+  const [row] = await one.database.sql`
+    select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  return Number(row?.count);
+}
 
 test('of twelve decisions at once, one is taken', async () => {
   for (let round = 0; round < 5; round += 1) {
@@ -45,15 +54,55 @@ test('commands on one deployment queue up and lose nothing', async () => {
   expect(revisions).toEqual(revisions.map((_, index) => 3 + index));
 });
 
+test('a crowd at a deployment that somebody holds takes one connection and keeps nobody waiting elsewhere', async () => {
+  const [held, free] = [await running(one), await running(one)];
+  const { sql } = one.database;
+  let crowd: Promise<unknown[]> = Promise.resolve([]);
+  await sql.begin(async (holder) => {
+    await holder`select 1 from deployments where id = ${held} for update`;
+    crowd = Promise.all(
+      Array.from({ length: 40 }, (_, turn) =>
+        one.ask(ACKNOWLEDGE, { input: { deploymentId: held, number: 1, side: 'CANARY', heldUsd: turn + 1 } }),
+      ),
+    );
+    await until(async () => (await waitingForLocks()) === 1);
+    for (let turn = 0; turn < 10; turn += 1) {
+      const name = turn % 2 === 0 ? 'pauseDeployment' : 'resumeDeployment';
+      expect((await command(one, name, free)).success).toBe(true);
+    }
+    expect(await waitingForLocks()).toBe(1);
+  });
+  expect(await crowd).toEqual(
+    Array.from({ length: 40 }, () => ({
+      acknowledgeAllocation: { success: true, message: expect.any(String) },
+    })),
+  );
+});
+
+test('a report that a guardrail must look at waits for its deployment, and no other report waits for it', async () => {
+  const strict = { config: { guardrails: { maxStaleSeconds: null, maxDrawdown: '0.1' } } };
+  const [held, free] = [await running(one, strict), await running(one, strict)];
+  const { sql } = one.database;
+  let careful: Promise<Data> = Promise.resolve({});
+  await sql.begin(async (holder) => {
+    await holder`select 1 from deployments where id = ${held} for no key update`;
+    careful = report(one, 'Canary', held, { drawdown: '0.99', trades: 10 });
+    await until(async () => (await waitingForLocks()) === 1);
+    for (let turn = 1; turn <= 10; turn += 1) {
+      expect((await report(one, 'Canary', free, { trades: turn })).success).toBe(true);
+    }
+    expect(await waitingForLocks()).toBe(1);
+  });
+  expect((await careful).deployment.status).toBe('ROLLED_BACK');
+});
+
 test('the log has the events of a contended deployment in their order', async () => {
-  const acknowledge =
-    'mutation($input: AcknowledgeAllocationInput!) { acknowledgeAllocation(input: $input) { success message } }';
   for (let round = 0; round < 5; round += 1) {
     const id = await running(one);
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, turn) => {
         const input = { deploymentId: id, number: 1, side: 'CANARY', heldUsd: turn + 1 };
-        return (turn % 2 === 0 ? one : other).ask(acknowledge, { input });
+        return (turn % 2 === 0 ? one : other).ask(ACKNOWLEDGE, { input });
       }),
     );
     expect(answers.map(({ acknowledgeAllocation }) => acknowledgeAllocation.success)).toEqual(

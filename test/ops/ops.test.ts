@@ -4,7 +4,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { readEnvironment } from '../../src/server/environment.ts';
-import { command, running } from '../harness/deployment.ts';
+import { command, create, running } from '../harness/deployment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { parseDockerfile } from './dockerfile.ts';
@@ -112,7 +112,8 @@ test('every metric of Serin is in the docs, and every one in the docs is told', 
 });
 
 test('/metrics tells of the pool: who has a connection, and who waits for one', async () => {
-  const id = await running(serin);
+  const strategyId = 'held';
+  await create(serin, { strategyId });
   const figure = async (name: string) => {
     const told = await (await fetch(`${serin.url}/metrics`)).text();
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(told)?.[1]);
@@ -120,8 +121,8 @@ test('/metrics tells of the pool: who has a connection, and who waits for one', 
   expect(await figure('serin_pool_connections')).toBeGreaterThan(0);
   const holder = await serin.database.sql.reserve();
   await holder`begin`;
-  await holder`select 1 from deployments where id = ${id} for update`;
-  const commands = Array.from({ length: 24 }, () => command(serin, 'pauseDeployment', id).catch(() => null));
+  await holder`select 1 from strategies where id = ${strategyId} for update`;
+  const creations = Array.from({ length: 24 }, () => create(serin, { strategyId }).catch(() => null));
   try {
     // The figures come from the process, but the deployments beside them from the pool, which is taken: 2 s at most.
     // One that has just begun waits for a moment too: all have connections first.
@@ -131,7 +132,7 @@ test('/metrics tells of the pool: who has a connection, and who waits for one', 
     await holder`rollback`;
     holder.release();
   }
-  await Promise.all(commands);
+  await Promise.all(creations);
   // The loop has transactions of its own, each of which waits for a moment: it is the level that goes down.
   await until(async () => (await figure('serin_pool_transactions_running')) === 0);
   await until(async () => (await figure('serin_pool_transactions_waiting')) === 0);

@@ -11,6 +11,7 @@ import { createAccess } from '../../src/access/access.ts';
 import { trusted } from '../../src/access/actor.ts';
 import type { App } from '../../src/app/app.ts';
 import { createReports } from '../../src/app/reports.ts';
+import { createTurns } from '../../src/app/turns.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import { createLoaders } from '../../src/graphql/loaders.ts';
@@ -107,7 +108,8 @@ describe('the number of statements does not grow with the number of rows:', () =
     const policyWarnings = createPolicyWarnings(simulator, log);
     const providerNames = new Set<string>();
     const refuseTarget = async () => null;
-    const app: App = { db, doorbell, providerNames, refuseTarget, simulator, policyWarnings, log };
+    const turns = createTurns();
+    const app: App = { db, doorbell, turns, providerNames, refuseTarget, simulator, policyWarnings, log };
     const access = createAccess(db, log, OPEN);
     const tail = await startTail(db, doorbell, log);
     const feed = createFeed(db, tail, log);
