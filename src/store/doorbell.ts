@@ -1,8 +1,8 @@
 /**
  * NOTIFY as a doorbell: it says only that the log has grown; a ring that is lost costs a reader no more than its slow
- * poll. A node rings at most every few milliseconds. The first ring after a silence goes out with the commit itself, so
- * that readers hear of it without a round trip more; the others follow theirs, as commits that notify wait for one
- * another and many at once are better off without.
+ * poll. A node rings at most every few milliseconds. The first ring after a silence of all nodes goes out with the commit
+ * itself, so that readers hear of it without a round trip more; the others follow theirs, as commits that notify wait for
+ * one another, and many at once are better off without.
  */
 import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
@@ -10,6 +10,8 @@ import type { Queries } from './database.ts';
 
 const CHANNEL = 'serin_log';
 const QUIET_MS = 4;
+/** Others rang so short a time ago: many commit. */
+const BUSY_MS = 2;
 /** How often a listener rings itself: a line on which not even that is heard is dead, and is opened again. */
 const TEST_MS = 5000;
 
@@ -36,6 +38,7 @@ export interface Appending extends Queries {
 export function createDoorbell(client: postgres.Sql): Doorbell {
   let quiet = false;
   let again = false;
+  let heardAt = Number.NEGATIVE_INFINITY;
 
   function keepQuiet(): void {
     quiet = true;
@@ -60,7 +63,7 @@ export function createDoorbell(client: postgres.Sql): Doorbell {
       return {
         async appended(tx) {
           if (rung) return;
-          due = quiet;
+          due = quiet || performance.now() - heardAt < BUSY_MS;
           if (due) return;
           rung = true;
           keepQuiet();
@@ -72,7 +75,11 @@ export function createDoorbell(client: postgres.Sql): Doorbell {
       };
     },
     async listen(onRing) {
-      const { unlisten } = await client.listen(CHANNEL, onRing, onRing);
+      const hear = () => {
+        heardAt = performance.now();
+        onRing();
+      };
+      const { unlisten } = await client.listen(CHANNEL, hear, onRing);
       const stopTesting = keepTesting(client);
       return async () => {
         stopTesting();
