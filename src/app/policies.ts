@@ -7,10 +7,12 @@ import type { CanaryEvent } from '../core/events.ts';
 import { createReplay, type PolicyReplay } from '../core/policyReplay.ts';
 import { CANARY_KINDS, type PolicySimulation } from '../core/policySimulation.ts';
 import type { Parsed } from '../core/violation.ts';
+import { finished } from '../simulation/simulator.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { readDeploymentEvents } from '../store/log.ts';
 import { readSamples } from '../store/samples.ts';
 import type { Actor, App } from './app.ts';
+import { PATIENCE_MS } from './transaction.ts';
 
 /** A policy and what is to be assumed about the strategy. */
 export interface PolicyQuestion {
@@ -37,6 +39,14 @@ export function simulatePolicy(
   signal?: AbortSignal,
 ): AsyncGenerator<PolicySimulation> {
   return simulator.run({ config, assumptions, kinds: CANARY_KINDS }, signal);
+}
+
+/** A simulation whose caller waits for it: there is time to say so when it is not done in time. */
+const ANSWER_MS = PATIENCE_MS - 1000;
+
+/** Simulates a policy while its caller waits. Throws SimulationTooLong. */
+export function simulatePolicyNow(app: App, question: PolicyQuestion): Promise<PolicySimulation> {
+  return finished(simulatePolicy(app, question, AbortSignal.timeout(ANSWER_MS)));
 }
 
 /** Events of the longest record that is replayed: two weeks of checks a minute apart. */

@@ -1,6 +1,6 @@
 /** Policies tried before they are trusted: what a configuration would decide on canaries whose worth is known. */
 import { GraphQLError } from 'graphql';
-import { askPolicy, type PolicyQuestion, simulatePolicy } from '../app/policies.ts';
+import { askPolicy, type PolicyQuestion, simulatePolicy, simulatePolicyNow } from '../app/policies.ts';
 import { ASSUMPTION_BOUNDS, type Assumptions, type AssumptionsInput } from '../core/assumptions.ts';
 import { type CanaryConfigInput, plannedChecks } from '../core/config.ts';
 import type {
@@ -11,7 +11,7 @@ import type {
   SimulatedCanary,
 } from '../core/policySimulation.ts';
 import { describeViolations, type Violation } from '../core/violation.ts';
-import { finished, SimulationTooLong, SimulatorBusy, SimulatorGone } from '../simulation/simulator.ts';
+import { SimulationTooLong, SimulatorBusy, SimulatorGone } from '../simulation/simulator.ts';
 import { builder, type Context } from './builder.ts';
 import { CanaryConfigInputType, CanaryConfigType } from './config.ts';
 import { DecisionType } from './metrics.ts';
@@ -230,7 +230,8 @@ builder.queryFields((t) => ({
     type: PolicySimulationType,
     description:
       'Tries a policy on simulated canaries that are identical to the stable version, better, and worse: error rates, ' +
-      'time to decide and losses, each with its Monte Carlo error. `policySimulation` shows the same with progress.',
+      'time to decide and losses, each with its Monte Carlo error. `TOO_COMPLEX` when it takes more than 7 seconds; ' +
+      '`policySimulation` shows the same with progress, and may take longer.',
     args: {
       config: t.arg({ type: CanaryConfigInputType, description: CONFIG }),
       assumptions: t.arg({ type: AssumptionsInputType, description: ASSUMPTIONS }),
@@ -238,7 +239,7 @@ builder.queryFields((t) => ({
     resolve: async (_root, args, { app }): Promise<SimulationView> => {
       const question = readQuestion(args);
       try {
-        return { ...(await finished(simulatePolicy(app, question))), question };
+        return { ...(await simulatePolicyNow(app, question)), question };
       } catch (error) {
         throw explain(error);
       }

@@ -124,10 +124,15 @@ function failure({ reason, message }: Extract<FromThread, { type: 'FAILED' }>): 
   return reason === 'ENDED' ? new SimulatorGone(message) : new Error(`the simulation failed: ${message}`);
 }
 
-/** The complete report of a job. */
+/** The complete report of a job. Throws {@link SimulationTooLong} when the job was given up before it was complete. */
 export async function finished(reports: AsyncGenerator<PolicySimulation>): Promise<PolicySimulation> {
   let last: PolicySimulation | null = null;
   for await (const report of reports) last = report;
-  if (!last) throw new Error('the simulation was given up');
+  if (!last || last.completedRuns < last.assumptions.runs) {
+    throw new SimulationTooLong(
+      `The simulation took too long: only ${last?.completedRuns ?? 0} runs were done in time. ` +
+        'Ask for fewer, or follow it with the subscription `policySimulation`',
+    );
+  }
   return last;
 }

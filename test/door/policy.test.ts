@@ -1,6 +1,9 @@
 /** Policies tried through the door: simulated with progress, bounded, and warned of at creation. */
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-
+import { askPolicy } from '../../src/app/policies.ts';
+import { CANARY_KINDS } from '../../src/core/policySimulation.ts';
+import { createSimulator, finished, SimulationTooLong } from '../../src/simulation/simulator.ts';
 import { CALM, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -62,7 +65,7 @@ test('what is out of bounds is refused with the field, before any work is done',
 });
 
 test('a subscription shows the progress, ends with the answer of the query, and gives up when it is left', async () => {
-  const question = { assumptions: { runs: 150, seed: 2 } };
+  const question = { assumptions: { runs: 60, seed: 2 } };
   const feed = `subscription($assumptions: PolicyAssumptionsInput) {
     policySimulation(assumptions: $assumptions) { ${SIMULATION} } }`;
   const followed = serin.follow(feed, question);
@@ -81,6 +84,19 @@ test('a subscription shows the progress, ends with the answer of the query, and 
   expect(busy.errors?.[0]?.extensions.code).toBe('RATE_LIMITED');
   for (const { end } of left) end();
   await until(async () => !(await serin.post(ASK, { assumptions: { runs: 1 } })).errors, 60_000);
+});
+
+test('what is not done in time says how far it came and what to do, and is given up', async () => {
+  const log = pino({ level: 'silent' });
+  const simulator = createSimulator(log);
+  const asked = askPolicy({}, { runs: 100_000 });
+  if (!asked.ok) throw new Error('the question is refused');
+  const job = { ...asked.value, kinds: CANARY_KINDS };
+  const reports = simulator.run(job, AbortSignal.timeout(1500));
+  const late = await finished(reports).catch((error: unknown) => error);
+  expect(late).toBeInstanceOf(SimulationTooLong);
+  expect(String(late)).toMatch(/only \d+ runs were done in time\. Ask for fewer, or follow it/);
+  await simulator.stop();
 });
 
 test('creating a deployment warns of a policy that rolls back identical versions, and not of the default', async () => {
