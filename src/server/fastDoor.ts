@@ -64,11 +64,29 @@ export async function answerCommon(
     return send(processRegularResult(result, yoga.fetchAPI, type), response);
   }
   const text = JSON.stringify(result);
+  await endOfTurn();
   response.writeHead(200, {
     'content-type': `${type}; charset=utf-8`,
     'content-length': Buffer.byteLength(text),
   });
   response.end(text);
+}
+
+let ending: Promise<void> | null = null;
+
+/**
+ * When this turn of the event loop has read what there is to read. Answers are written then, one right after the other: the
+ * first wakes whoever waits for them (another process, a proxy), and the others find it awake. Waking costs more than
+ * answering.
+ */
+function endOfTurn(): Promise<void> {
+  ending ??= new Promise((over) => {
+    setImmediate(() => {
+      ending = null;
+      over();
+    });
+  });
+  return ending;
 }
 
 interface Params extends GraphQLParams {
