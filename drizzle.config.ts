@@ -2,6 +2,10 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['./src/store/schema.ts', './src/store/webhookTables.ts', './src/store/archiveTables.ts'],
+  schema: [
+    './src/store/tables/tables.ts',
+    './src/store/tables/webhookTables.ts',
+    './src/store/tables/archiveTables.ts',
+  ],
   out: './drizzle',
 });

@@ -1,7 +1,7 @@
 /** A thread of the decision table: runs the trials it is given under every rule. */
 import { parentPort } from 'node:worker_threads';
-import { type Assumptions, defaultAssumptions } from '../src/core/assumptions.ts';
-import { createMarket, streams } from '../src/core/market.ts';
+import { type Assumptions, defaultAssumptions } from '../src/core/policy/assumptions.ts';
+import { createMarket, streams } from '../src/core/policy/market.ts';
 import { marketOf, PAIRS, readCloses } from './decision/prices.ts';
 import { type Endings, endingsOf, policyOf, type Rule } from './decision/rules.ts';
 

@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { type Row, tableOf } from './harness/measure.ts';
-import { type Options, PARTS } from './parts.ts';
+import { type Options, PARTS } from './registry.ts';
 
 const given = process.argv.slice(2);
 const setting = (name: string, standard: number) => {

@@ -8,7 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startEmbeddedPostgres } from '../src/store/embedded.ts';
+import { startEmbeddedPostgres } from '../src/store/embedded/embeddedPostgres.ts';
 import { type Instruction, parseDockerfile } from '../test/ops/dockerfile.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'serin-image-'));

@@ -3,9 +3,9 @@
  * The process. `serin` starts the server: reads the environment, says where it listens, and stops cleanly on a signal.
  * `serin keys …` manages API keys and is over.
  */
-import { KEYS_USAGE, keysCommand } from './keysCommand.ts';
+import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
+import { BadEnvironment, readEnvironment } from './environment/environment.ts';
 import { startSerin } from './serin.ts';
-import { BadEnvironment, readEnvironment } from './server/environment.ts';
 
 /** SIGTERM promises to be over within ten seconds. */
 const STOP_WITHIN_MS = 9000;

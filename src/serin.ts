@@ -1,29 +1,30 @@
 /** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
-import type { App } from './app/app.ts';
 import { createCommands } from './app/commands.ts';
+import type { App } from './app/context.ts';
+import { createTurns } from './app/execution/deploymentQueue.ts';
 import { createReports } from './app/reports.ts';
-import { createTurns } from './app/turns.ts';
-import { describeViolations } from './core/violation.ts';
+import { describeViolations } from './core/values/violation.ts';
+import { BadEnvironment, type Environment } from './environment/environment.ts';
+import { refuseToBeExposed } from './environment/exposure.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
-import { type LoopWatchers, startLoop } from './monitor/loop.ts';
+import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
-import { createAddresses } from './server/addresses.ts';
-import { BadEnvironment, type Environment } from './server/environment.ts';
-import { refuseToBeExposed } from './server/exposure.ts';
-import { createGate } from './server/gate.ts';
-import { createGraphQLServer } from './server/graphqlServer.ts';
-import { type Readiness, startHttpServer } from './server/httpServer.ts';
-import { createLog } from './server/log.ts';
-import { createMetrics, type Metrics } from './server/metrics.ts';
-import { createSubscriptionPlaces } from './server/subscriptionPlaces.ts';
-import type { Tracing } from './server/tracing.ts';
+import { createGate } from './server/http/admission.ts';
+import { createAddresses } from './server/http/clientAddresses.ts';
+import { type Readiness, startHttpServer } from './server/http/httpServer.ts';
+import { createGraphQLServer } from './server/pipeline/pipeline.ts';
+import { createSubscriptionPlaces } from './server/pipeline/subscriptionQuota.ts';
+import { createLog } from './server/telemetry/logger.ts';
+import { createMetrics, type Metrics } from './server/telemetry/prometheus.ts';
+import type { Tracing } from './server/telemetry/tracing.ts';
 import { createSimulator } from './simulation/simulator.ts';
 import { createPolicyWarnings } from './simulation/warnings.ts';
-import { hasApiKeys } from './store/apiKeys.ts';
+import { hasApiKeys } from './store/access/apiKeys.ts';
+import { startEmbeddedPostgres } from './store/embedded/embeddedPostgres.ts';
 import {
   isMigrated,
   migrateDatabase,
@@ -31,9 +32,8 @@ import {
   type Queries,
   readClock,
   setClockRate,
-} from './store/database.ts';
-import { createDoorbell } from './store/doorbell.ts';
-import { startEmbeddedPostgres } from './store/embedded.ts';
+} from './store/postgres/database.ts';
+import { createDoorbell } from './store/postgres/notifier.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createTargets } from './webhooks/targets.ts';
 
@@ -164,7 +164,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
   /** OpenTelemetry is loaded where someone listens. */
   async function startTraces(): Promise<Tracing | null> {
     if (environment.tracesEndpoint === null) return null;
-    const { startTracing } = await import('./server/tracing.ts');
+    const { startTracing } = await import('./server/telemetry/tracing.ts');
     const tracing = startTracing(environment.tracesEndpoint, 'serin');
     parts.needs.push(soon(() => tracing.stop()));
     return tracing;

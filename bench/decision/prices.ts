@@ -1,6 +1,6 @@
 /** Moving-average strategies on the S&P 500, 2000 to 2020: real returns for both sides, a trading day a check. */
 import { readFileSync } from 'node:fs';
-import type { Market } from '../../src/core/market.ts';
+import type { Market } from '../../src/core/policy/market.ts';
 
 /** Hold the index while its fast average was above the slow one at yesterday's close; else hold cash. */
 export interface Averages {

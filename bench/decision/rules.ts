@@ -2,12 +2,20 @@
  * The rules that the table compares: Serin's own engine, with evidence and without, and two that it is measured
  * against. Each rule sees the same market, trade by trade.
  */
-import { type Assumptions, defaultAssumptions } from '../../src/core/assumptions.ts';
-import { type Book, bookCheck, bookTrade, openBook, sharpeOf, winRateOf } from '../../src/core/book.ts';
-import type { CanaryDecision } from '../../src/core/comparison.ts';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config.ts';
-import type { Market } from '../../src/core/market.ts';
-import { simulateTrial } from '../../src/core/simulatedTrial.ts';
+
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import { type Assumptions, defaultAssumptions } from '../../src/core/policy/assumptions.ts';
+import type { Market } from '../../src/core/policy/market.ts';
+import {
+  type Book,
+  bookCheck,
+  bookTrade,
+  openBook,
+  sharpeOf,
+  winRateOf,
+} from '../../src/core/policy/simulatedSide.ts';
+import { simulateTrial } from '../../src/core/policy/simulatedTrial.ts';
+import type { CanaryDecision } from '../../src/core/rule/comparison.ts';
 
 export const RULES = ['reference', 'gates alone', 'repeated t-test', "Serin's default"] as const;
 export type Rule = (typeof RULES)[number];

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { request } from 'undici';
-import { migrateDatabase } from '../../src/store/database.ts';
-import { startEmbeddedPostgres } from '../../src/store/embedded.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
+import { migrateDatabase } from '../../src/store/postgres/database.ts';
 
 export interface Stage {
   readonly databaseUrl: string;

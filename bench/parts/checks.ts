@@ -4,7 +4,7 @@ import { growDeployments } from '../harness/grow.ts';
 import { judge, type Round, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { openStage, type Stage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const DEPLOYMENTS = 100_000;
 

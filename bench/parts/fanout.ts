@@ -6,7 +6,7 @@ import { judge, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { ask, openStage } from '../harness/stage.ts';
 import type { Connect } from '../harness/subscribers.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 /** Events in a row, so that what one costs beside its delivery does not hide the delivery. */
 const EVENTS = 6;

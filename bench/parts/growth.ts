@@ -1,12 +1,12 @@
 /** The same work while the tables grow: each size is held against the smallest. */
 
-import { claimDue } from '../../src/store/claims.ts';
-import { openDatabase } from '../../src/store/database.ts';
+import { claimDue } from '../../src/store/deployments/leases.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import { growDeployments, growEvents } from '../harness/grow.ts';
 import { judge, median, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { ask, openStage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const ASKED = 300;
 

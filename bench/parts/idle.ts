@@ -7,7 +7,7 @@ import { growDeployments } from '../harness/grow.ts';
 import { judge, median, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { openStage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const SUBSCRIBERS = 5000;
 

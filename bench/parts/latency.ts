@@ -7,7 +7,7 @@ import { judge, type Row } from '../harness/measure.ts';
 import { putLoad } from '../harness/order.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { ask, openStage, type Stage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const EVENTS = 500;
 /** Before anything is measured: a node that just began takes several times as long for a mutation. */

@@ -7,13 +7,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { VIEW_TEXT } from '../../src/store/views.ts';
+import { VIEW_TEXT } from '../../src/store/deployments/views.ts';
 import { startChild } from '../harness/child.ts';
 import { alternate, judge, type Row } from '../harness/measure.ts';
 import { putLoad } from '../harness/order.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { openStage, type Stage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const CONNECTIONS = 64;
 /** Connections of a node to its database. */

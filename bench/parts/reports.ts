@@ -5,7 +5,7 @@ import { alternate, judge, type Row } from '../harness/measure.ts';
 import { putLoad } from '../harness/order.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { openStage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const CONNECTIONS = 64;
 const BATCH = 100;

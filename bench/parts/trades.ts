@@ -1,7 +1,7 @@
 /** Recording trades: a batch on a long history against the same on a short one, in the order of time and a little late. */
 import { alternate, judge, type Row } from '../harness/measure.ts';
 import { ask, openStage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const BATCH = 100;
 /** Batches of one figure. */

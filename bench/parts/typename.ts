@@ -3,7 +3,7 @@ import { startChild } from '../harness/child.ts';
 import { alternate, judge, type Row } from '../harness/measure.ts';
 import { putLoad } from '../harness/order.ts';
 import { openStage } from '../harness/stage.ts';
-import type { Options } from '../parts.ts';
+import type { Options } from '../registry.ts';
 
 const CONNECTIONS = 64;
 

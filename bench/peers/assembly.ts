@@ -2,18 +2,18 @@
 import { pino } from 'pino';
 import { createAccess } from '../../src/access/access.ts';
 import { trusted } from '../../src/access/actor.ts';
-import type { App } from '../../src/app/app.ts';
 import { createCommands } from '../../src/app/commands.ts';
+import type { App } from '../../src/app/context.ts';
+import { createTurns } from '../../src/app/execution/deploymentQueue.ts';
 import { createReports } from '../../src/app/reports.ts';
-import { createTurns } from '../../src/app/turns.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import type { Context } from '../../src/graphql/builder.ts';
 import { createLoaders } from '../../src/graphql/loaders.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
-import { openDatabase } from '../../src/store/database.ts';
-import { createDoorbell } from '../../src/store/doorbell.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
+import { createDoorbell } from '../../src/store/postgres/notifier.ts';
 
 const anonymous = trusted('anonymous');
 

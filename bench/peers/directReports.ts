@@ -1,7 +1,7 @@
 /** The statement that writes a batch of reports, straight through the driver: how fast the database takes them. */
-import { decimal } from '../../src/core/decimal.ts';
-import { openDatabase } from '../../src/store/database.ts';
-import { upsertReports } from '../../src/store/metrics.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
+import { upsertReports } from '../../src/store/deployments/sideMetrics.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import { sayReady } from '../harness/child.ts';
 
 const [databaseUrl = '', connections = '8', size = '100'] = process.argv.slice(2);

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import DataLoader from 'dataloader';
 import { createYoga } from 'graphql-yoga';
 import { schema } from '../../src/graphql/schema.ts';
-import { type DeploymentView, findDeployments } from '../../src/store/deployments.ts';
+import { type DeploymentView, findDeployments } from '../../src/store/deployments/deployments.ts';
 import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
 import { listenAnywhere } from './listen.ts';

@@ -1,14 +1,14 @@
 /** Serin without the batching of concurrent reports: each is written by a statement and a commit of its own. */
 
 import type { Reports } from '../../src/app/reports.ts';
-import { createAddresses } from '../../src/server/addresses.ts';
-import { readEnvironment } from '../../src/server/environment.ts';
-import { createGate } from '../../src/server/gate.ts';
-import { createGraphQLServer } from '../../src/server/graphqlServer.ts';
-import { startHttpServer } from '../../src/server/httpServer.ts';
-import { createMetrics } from '../../src/server/metrics.ts';
-import { createSubscriptionPlaces } from '../../src/server/subscriptionPlaces.ts';
-import { upsertReports } from '../../src/store/metrics.ts';
+import { readEnvironment } from '../../src/environment/environment.ts';
+import { createGate } from '../../src/server/http/admission.ts';
+import { createAddresses } from '../../src/server/http/clientAddresses.ts';
+import { startHttpServer } from '../../src/server/http/httpServer.ts';
+import { createGraphQLServer } from '../../src/server/pipeline/pipeline.ts';
+import { createSubscriptionPlaces } from '../../src/server/pipeline/subscriptionQuota.ts';
+import { createMetrics } from '../../src/server/telemetry/prometheus.ts';
+import { upsertReports } from '../../src/store/deployments/sideMetrics.ts';
 import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
 

@@ -1,5 +1,5 @@
 /** Who asks, and with which rights: the answer of every way to authenticate, and all that the rules look at. */
-import { covers, type Scope } from '../store/scope.ts';
+import { covers, type Scope } from '../store/access/strategyScope.ts';
 
 /** From least to most: each may do all that the ones before it may. */
 export const ROLES = ['VIEWER', 'BOT', 'OPERATOR', 'ADMIN'] as const;

@@ -3,8 +3,8 @@
  * key that is revoked on another node is good here for that second at most; on this node it ends at once.
  */
 import type { Logger } from 'pino';
-import { findApiKey, markKeyUsed, type StoredKey } from '../store/apiKeys.ts';
-import type { Queries } from '../store/database.ts';
+import { findApiKey, markKeyUsed, type StoredKey } from '../store/access/apiKeys.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import { claimedId, isKey } from './apiKey.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 

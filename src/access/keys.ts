@@ -1,10 +1,10 @@
 /** Making, revoking and listing API keys. Whatever is done leaves an audit record in the same transaction. */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
-import { type Refusal, refusal } from '../core/refusal.ts';
-import type { ApiKey } from '../store/apiKeys.ts';
-import { findApiKeysNamed, insertApiKey, markKeyRevoked } from '../store/apiKeys.ts';
-import { appendAuditRecord } from '../store/audit.ts';
-import { contains, type Scope } from '../store/scope.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
+import type { ApiKey } from '../store/access/apiKeys.ts';
+import { findApiKeysNamed, insertApiKey, markKeyRevoked } from '../store/access/apiKeys.ts';
+import { appendAuditRecord } from '../store/access/audit.ts';
+import { contains, type Scope } from '../store/access/strategyScope.ts';
 import type { Actor, Role } from './actor.ts';
 import { SERIN } from './actor.ts';
 import { freshKey } from './apiKey.ts';

@@ -3,8 +3,8 @@
  * One look at the database a second serves all of a node; while the database is away nothing new is delivered anyway.
  */
 import type { Logger } from 'pino';
-import { findEndedKeys } from '../store/apiKeys.ts';
-import type { Queries } from '../store/database.ts';
+import { findEndedKeys } from '../store/access/apiKeys.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import type { Actor } from './actor.ts';
 import { ended } from './keyRing.ts';
 

@@ -4,17 +4,24 @@
  */
 import { z } from 'zod';
 import { sees } from '../access/actor.ts';
-import { bySide, countCodec, instantCodec, sideMetricsCodec } from '../core/codec.ts';
-import { type CanaryDecision, DECISIONS } from '../core/comparison.ts';
-import { replay } from '../core/evolve.ts';
-import { type Refusal, refusal } from '../core/refusal.ts';
-import { describeViolations, type Violation } from '../core/violation.ts';
-import type { Queries } from '../store/database.ts';
-import { type DeploymentView, findDeployment } from '../store/deployments.ts';
-import type { Appending } from '../store/doorbell.ts';
-import { readDeploymentEvents } from '../store/log.ts';
-import type { App } from './app.ts';
-import { type Attempt, attemptOnce, type Keeping, once, type Request, refusalCodec } from './once.ts';
+import { replay } from '../core/lifecycle/evolve.ts';
+import { type CanaryDecision, DECISIONS } from '../core/rule/comparison.ts';
+import { bySide, countCodec, instantCodec, sideMetricsCodec } from '../core/values/codecs.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { describeViolations, type Violation } from '../core/values/violation.ts';
+import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
+import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import type { Appending } from '../store/postgres/notifier.ts';
+import type { App } from './context.ts';
+import {
+  type Attempt,
+  attemptOnce,
+  type Keeping,
+  once,
+  type Request,
+  refusalCodec,
+} from './execution/idempotent.ts';
 
 export interface Answer {
   /** Null when it was done. */

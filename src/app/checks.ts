@@ -1,18 +1,22 @@
 /** Checks of claimed deployments: what a provider answered is applied, and the engine looks and decides. */
-import { type BySide, SIDES } from '../core/capital.ts';
-import { nextCheckAt } from '../core/deployment.ts';
-import type { CanaryEvent } from '../core/events.ts';
-import { type Fetched, fetchFailure, withFetched } from '../core/fetched.ts';
-import { type Claim, releaseClaim, standingClaims } from '../store/claims.ts';
-import type { Queries } from '../store/database.ts';
-import { type DeploymentView, lockDeployment, lockFreeDeployments } from '../store/deployments.ts';
-import { saveMetrics } from '../store/metrics.ts';
-import type { TakenSample } from '../store/samples.ts';
-import { nothingYet, type Writes, write } from '../store/writes.ts';
-import { type App, SERIN } from './app.ts';
-import { carryOutInto } from './carryOut.ts';
-import { together } from './together.ts';
-import { allDone, transaction } from './transaction.ts';
+import { type BySide, SIDES } from '../core/lifecycle/allocation.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
+import { nextCheckAt } from '../core/lifecycle/state.ts';
+import { type Fetched, fetchFailure, withFetched } from '../core/metrics/fetched.ts';
+import {
+  type DeploymentView,
+  lockDeployment,
+  lockFreeDeployments,
+} from '../store/deployments/deployments.ts';
+import { type Claim, releaseClaim, standingClaims } from '../store/deployments/leases.ts';
+import { saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { nothingYet, type Writes, write } from '../store/deployments/unitOfWork.ts';
+import type { TakenSample } from '../store/log/samples.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import { carryOutInto } from './applyCommand.ts';
+import { type App, SERIN } from './context.ts';
+import { together } from './execution/batcher.ts';
+import { allDone, transaction } from './execution/transaction.ts';
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;

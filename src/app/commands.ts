@@ -4,19 +4,23 @@
  * of each deployment, so that a crowd at one leaves connections to the others.
  */
 import { sees } from '../access/actor.ts';
-import { type Command, standsFor } from '../core/decide.ts';
-import { narrateCommand } from '../core/narration.ts';
-import { refusal } from '../core/refusal.ts';
-import type { Queries } from '../store/database.ts';
-import { type DeploymentView, lockDeployment, lockFreeDeployments } from '../store/deployments.ts';
-import type { Appending } from '../store/doorbell.ts';
-import { nothingYet, type Writes, write } from '../store/writes.ts';
+import { type Command, standsFor } from '../core/lifecycle/decide.ts';
+import { narrateCommand } from '../core/lifecycle/describe.ts';
+import { refusal } from '../core/values/refusal.ts';
+import {
+  type DeploymentView,
+  lockDeployment,
+  lockFreeDeployments,
+} from '../store/deployments/deployments.ts';
+import { nothingYet, type Writes, write } from '../store/deployments/unitOfWork.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import type { Appending } from '../store/postgres/notifier.ts';
 import { type Answer, answerAttempt, done, notFound, refused } from './answer.ts';
-import type { Actor, App } from './app.ts';
-import { carryOutInto } from './carryOut.ts';
-import type { Keep } from './once.ts';
-import { together } from './together.ts';
-import { allDone, transaction, transactionAt } from './transaction.ts';
+import { carryOutInto } from './applyCommand.ts';
+import type { Actor, App } from './context.ts';
+import { together } from './execution/batcher.ts';
+import type { Keep } from './execution/idempotent.ts';
+import { allDone, transaction, transactionAt } from './execution/transaction.ts';
 
 /** What all lifecycle inputs have. */
 export interface LifecycleRequest {

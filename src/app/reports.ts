@@ -5,21 +5,21 @@
  */
 
 import { sees } from '../access/actor.ts';
-import type { Side } from '../core/capital.ts';
-import { GUARDRAILS } from '../core/config.ts';
-import { notWatched } from '../core/decide.ts';
-import { type DeploymentState, isWatched } from '../core/deployment.ts';
-import { lookAtMetrics } from '../core/guardrails.ts';
-import { type MetricsReport, reportViolations } from '../core/metrics.ts';
-import { type Refusal, refusal } from '../core/refusal.ts';
-import { describeViolations } from '../core/violation.ts';
-import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments.ts';
-import { type SideReport, type TakenReport, upsertReports } from '../store/metrics.ts';
+import { GUARDRAILS } from '../core/config/config.ts';
+import type { Side } from '../core/lifecycle/allocation.ts';
+import { notWatched } from '../core/lifecycle/decide.ts';
+import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
+import { type MetricsReport, reportViolations } from '../core/metrics/sideMetrics.ts';
+import { lookAtMetrics } from '../core/rule/guardrails.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { describeViolations } from '../core/values/violation.ts';
+import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments/deployments.ts';
+import { type SideReport, type TakenReport, upsertReports } from '../store/deployments/sideMetrics.ts';
 import { notFound } from './answer.ts';
-import { type Actor, type App, SERIN } from './app.ts';
-import { carryOut } from './carryOut.ts';
-import { together } from './together.ts';
-import { transaction, transactionAt } from './transaction.ts';
+import { carryOut } from './applyCommand.ts';
+import { type Actor, type App, SERIN } from './context.ts';
+import { together } from './execution/batcher.ts';
+import { transaction, transactionAt } from './execution/transaction.ts';
 
 /** Null: it is on disk. */
 export type ReportAnswer = Refusal | null;

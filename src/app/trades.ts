@@ -4,10 +4,10 @@
  * a bad one must not keep the loss of another from the guardrails. The owner's ids make a retry harmless.
  */
 import { sees } from '../access/actor.ts';
-import { isWatched, type ReturnBasis, type Watched } from '../core/deployment.ts';
-import { capitalHistory } from '../core/evolve.ts';
-import type { SideMetrics } from '../core/metrics.ts';
-import { type Refusal, refusal } from '../core/refusal.ts';
+import { capitalHistory } from '../core/lifecycle/evolve.ts';
+import { isWatched, type ReturnBasis, type Watched } from '../core/lifecycle/state.ts';
+import type { SideMetrics } from '../core/metrics/sideMetrics.ts';
+import { type BookedTrade, firstDifference, type Trade, tradeViolations } from '../core/metrics/trade.ts';
 import {
   addTotals,
   CURVE_START,
@@ -16,14 +16,11 @@ import {
   metricsOf,
   oversizedFigure,
   type TradeBook,
-} from '../core/tradeBook.ts';
-import { type BookedTrade, firstDifference, type Trade, tradeViolations } from '../core/trades.ts';
-import { describeViolations } from '../core/violation.ts';
-import type { Queries } from '../store/database.ts';
-import { type DeploymentView, lockDeployment } from '../store/deployments.ts';
-import type { Appending } from '../store/doorbell.ts';
-import { readDeploymentEvents } from '../store/log.ts';
-import { saveMetrics } from '../store/metrics.ts';
+} from '../core/metrics/tradeStatistics.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { describeViolations } from '../core/values/violation.ts';
+import { type DeploymentView, lockDeployment } from '../store/deployments/deployments.ts';
+import { saveMetrics } from '../store/deployments/sideMetrics.ts';
 import {
   findBook,
   findTrades,
@@ -34,12 +31,15 @@ import {
   type SideKey,
   saveBook,
   streamTrades,
-} from '../store/trades.ts';
+} from '../store/deployments/trades.ts';
+import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import type { Appending } from '../store/postgres/notifier.ts';
 import { notFound } from './answer.ts';
-import { type Actor, type App, SERIN } from './app.ts';
-import { carryOut } from './carryOut.ts';
+import { carryOut } from './applyCommand.ts';
+import { type Actor, type App, SERIN } from './context.ts';
+import { transactionAt } from './execution/transaction.ts';
 import { takesNoMetrics } from './reports.ts';
-import { transactionAt } from './transaction.ts';
 
 /** At most this many trades in one batch. */
 export const MAX_TRADES = 1000;

@@ -6,12 +6,12 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { sees } from '../access/actor.ts';
 import { beyondScope } from '../access/policy.ts';
-import type { EventType } from '../core/events.ts';
-import { type Refusal, refusal } from '../core/refusal.ts';
-import { describeViolations, type Violation } from '../core/violation.ts';
-import { isAfter, LOG_START, type LogPosition } from '../store/log.ts';
-import { holdRetention, isBehindArchive } from '../store/retention.ts';
-import { findDelivery, scheduleAgain } from '../store/webhookDeliveries.ts';
+import type { EventType } from '../core/lifecycle/events.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { describeViolations, type Violation } from '../core/values/violation.ts';
+import { isAfter, LOG_START, type LogPosition } from '../store/log/eventLog.ts';
+import { holdRetention, isBehindArchive } from '../store/log/retention.ts';
+import { findDelivery, scheduleAgain } from '../store/webhooks/deliveries.ts';
 import {
   deleteWebhook as dropWebhook,
   findWebhook,
@@ -20,9 +20,9 @@ import {
   saveWebhook,
   signingSecrets,
   type Webhook,
-} from '../store/webhooks.ts';
-import type { Actor, App } from './app.ts';
-import { type Keeping, once, refusalCodec } from './once.ts';
+} from '../store/webhooks/webhooks.ts';
+import type { Actor, App } from './context.ts';
+import { type Keeping, once, refusalCodec } from './execution/idempotent.ts';
 
 const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;

@@ -2,7 +2,7 @@
  * Numbers as programs write them, read exactly: from texts, from JavaScript's numbers by their shortest text, and from
  * Decimals. Nothing is computed in floating point on the way.
  */
-import { Decimal, formatDecimal, MAX_INTEGER_DIGITS, toStoredPrecision, ZERO } from './decimal.ts';
+import { Decimal, formatDecimal, MAX_INTEGER_DIGITS, toStoredPrecision, ZERO } from './values/decimal.ts';
 
 /** A number as a caller may give it. Write an amount that must be exact as text: `'0.1'`. */
 export type Numeral = Decimal | number | string;

@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Queries } from '../store/database.ts';
+import { covers } from '../store/access/strategyScope.ts';
+import { metricsVersions } from '../store/deployments/sideMetrics.ts';
 import {
   currentHorizon,
   type Horizon,
@@ -15,10 +16,9 @@ import {
   type LogPosition,
   readLog,
   wasCommitted,
-} from '../store/log.ts';
-import { metricsVersions } from '../store/metrics.ts';
-import { isBehindArchive } from '../store/retention.ts';
-import { covers } from '../store/scope.ts';
+} from '../store/log/eventLog.ts';
+import { isBehindArchive } from '../store/log/retention.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import type { Tail } from './tail.ts';
 
 /** Entries a slow consumer may leave lying before its feed is closed. */

@@ -3,10 +3,16 @@
  * settled entry on, once and in the order of the log.
  */
 import type { Logger } from 'pino';
-import { oldestWriter } from '../store/activity.ts';
-import type { Queries } from '../store/database.ts';
-import type { Doorbell } from '../store/doorbell.ts';
-import { hasUnsettled, type LogEntry, type LogPosition, lastSettledPosition, readLog } from '../store/log.ts';
+import {
+  hasUnsettled,
+  type LogEntry,
+  type LogPosition,
+  lastSettledPosition,
+  readLog,
+} from '../store/log/eventLog.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import type { Doorbell } from '../store/postgres/notifier.ts';
+import { oldestWriter } from '../store/postgres/openTransactions.ts';
 
 const PAGE = 1000;
 /** How long a lost ring can go unnoticed. */

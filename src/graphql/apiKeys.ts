@@ -1,6 +1,6 @@
 /** API keys: making, revoking and listing them. */
 import type { KeyAnswer } from '../access/keys.ts';
-import { type ApiKey, pageApiKeys } from '../store/apiKeys.ts';
+import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { builder } from './builder.ts';
 import {
   AFTER,

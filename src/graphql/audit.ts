@@ -1,5 +1,5 @@
 /** What administrators did, for administrators. */
-import { AUDIT_ACTIONS, type AuditRecord, pageAuditRecords } from '../store/audit.ts';
+import { AUDIT_ACTIONS, type AuditRecord, pageAuditRecords } from '../store/access/audit.ts';
 import { builder } from './builder.ts';
 import {
   AFTER,

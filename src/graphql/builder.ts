@@ -2,15 +2,15 @@
 import SchemaBuilder from '@pothos/core';
 import type DataLoader from 'dataloader';
 import type { Access } from '../access/access.ts';
-import type { Actor, App } from '../app/app.ts';
 import type { Commands } from '../app/commands.ts';
+import type { Actor, App } from '../app/context.ts';
 import type { Reports } from '../app/reports.ts';
-import type { Decimal } from '../core/decimal.ts';
+import type { Decimal } from '../core/values/decimal.ts';
 import type { Feed } from '../feed/feed.ts';
-import type { DeploymentView } from '../store/deployments.ts';
-import type { LogPosition } from '../store/log.ts';
-import type { Strategy } from '../store/strategies.ts';
-import type { DeliveryAttempt } from '../store/webhookDeliveries.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
+import type { Strategy } from '../store/deployments/strategies.ts';
+import type { LogPosition } from '../store/log/eventLog.ts';
+import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 
 /** Rows asked for in one request are read together, once. */

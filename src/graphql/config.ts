@@ -11,7 +11,7 @@ import {
   type PromotionCriteria,
   STEP_GATES,
   type Step,
-} from '../core/config.ts';
+} from '../core/config/config.ts';
 import { builder } from './builder.ts';
 
 const PnlBasis = builder.enumType('PnlBasis', {

@@ -1,8 +1,15 @@
 /** The deployment type: its own fields, and the lists that belong to it. */
 import { may } from '../access/policy.ts';
-import { ALLOCATION_CAUSES, type Allocation, requestedUsd, SIDES, type Side } from '../core/capital.ts';
-import { ACTIONS, type Action, availableActions } from '../core/decide.ts';
-import { ZERO } from '../core/decimal.ts';
+import type { Sample } from '../core/document/document.ts';
+import {
+  ALLOCATION_CAUSES,
+  type Allocation,
+  requestedUsd,
+  SIDES,
+  type Side,
+} from '../core/lifecycle/allocation.ts';
+import { ACTIONS, type Action, availableActions } from '../core/lifecycle/decide.ts';
+import { narrate } from '../core/lifecycle/describe.ts';
 import {
   allocationOf,
   comparisonOf,
@@ -11,12 +18,11 @@ import {
   observationRemainingMs,
   type STATUSES,
   stepAt,
-} from '../core/deployment.ts';
-import type { Sample } from '../core/document.ts';
-import { narrate } from '../core/narration.ts';
-import type { DeploymentView } from '../store/deployments.ts';
-import { formatCursor, parseCursor, readDeploymentEvents } from '../store/log.ts';
-import { readSamples } from '../store/samples.ts';
+} from '../core/lifecycle/state.ts';
+import { ZERO } from '../core/values/decimal.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
+import { formatCursor, parseCursor, readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readSamples } from '../store/log/samples.ts';
 import { builder, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
 import { DeploymentRef } from './deploymentRef.ts';

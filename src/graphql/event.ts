@@ -1,12 +1,12 @@
 /** Events and decisions: the log of a deployment as clients read it. */
 import { z } from 'zod';
-import type { CanaryDecision } from '../core/comparison.ts';
-import type { DeploymentState } from '../core/deployment.ts';
-import { forSides, observationOf } from '../core/deployment.ts';
-import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES, eventCodec } from '../core/events.ts';
-import { narrate } from '../core/narration.ts';
-import type { DeploymentView } from '../store/deployments.ts';
-import { formatCursor, type LogEntry } from '../store/log.ts';
+import { narrate } from '../core/lifecycle/describe.ts';
+import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES, eventCodec } from '../core/lifecycle/events.ts';
+import type { DeploymentState } from '../core/lifecycle/state.ts';
+import { forSides, observationOf } from '../core/lifecycle/state.ts';
+import type { CanaryDecision } from '../core/rule/comparison.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
+import { formatCursor, type LogEntry } from '../store/log/eventLog.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.ts';

@@ -1,7 +1,8 @@
 /** The mutations that move a deployment through its life. They translate; the engine decides. */
-import { importDeployment } from '../app/archive.ts';
+
 import type { LifecycleRequest } from '../app/commands.ts';
-import { createDeployment } from '../app/deployments.ts';
+import { createDeployment } from '../app/createDeployment.ts';
+import { importDeployment } from '../app/exportImport.ts';
 import { builder } from './builder.ts';
 import { CanaryConfigInputType } from './config.ts';
 import { SideType } from './metrics.ts';

@@ -4,11 +4,11 @@
  */
 import DataLoader from 'dataloader';
 import { type Actor, sees } from '../access/actor.ts';
-import { archivedAt } from '../store/archivedRows.ts';
-import type { Queries } from '../store/database.ts';
-import { type DeploymentView, readViewsById } from '../store/deployments.ts';
-import { findStrategies, type Strategy } from '../store/strategies.ts';
-import { type DeliveryAttempt, findAttempts } from '../store/webhookDeliveries.ts';
+import { type DeploymentView, readViewsById } from '../store/deployments/deployments.ts';
+import { findStrategies, type Strategy } from '../store/deployments/strategies.ts';
+import { archivedAt } from '../store/log/archive.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import { type DeliveryAttempt, findAttempts } from '../store/webhooks/deliveries.ts';
 import type { Loaders } from './builder.ts';
 
 /** Rows in one statement, so that none is slow. */

@@ -1,16 +1,22 @@
 /** What the sides have done, and how they compare. */
-import { type BySide, SIDES, type Side } from '../core/capital.ts';
-import { type Comparison, DECISIONS, GATE_OUTCOMES, GATES, type GateResult } from '../core/comparison.ts';
-import { type Decimal, toStoredPrecision, ZERO } from '../core/decimal.ts';
-import { type DeploymentState, forSides, observationOf } from '../core/deployment.ts';
+import { type BySide, SIDES, type Side } from '../core/lifecycle/allocation.ts';
+import { type DeploymentState, forSides, observationOf } from '../core/lifecycle/state.ts';
+import { errorRate, type MetricsBySide, type SideMetrics } from '../core/metrics/sideMetrics.ts';
+import {
+  type Comparison,
+  DECISIONS,
+  GATE_OUTCOMES,
+  GATES,
+  type GateResult,
+} from '../core/rule/comparison.ts';
 import {
   describeEvidence,
   EVIDENCE_VERDICTS,
   type Evidence,
   type Interval,
   speakingInterval,
-} from '../core/evidence.ts';
-import { errorRate, type MetricsBySide, type SideMetrics } from '../core/metrics.ts';
+} from '../core/rule/evidence.ts';
+import { type Decimal, toStoredPrecision, ZERO } from '../core/values/decimal.ts';
 import { builder } from './builder.ts';
 
 export const SideType = builder.enumType('Side', {

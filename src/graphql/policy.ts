@@ -1,16 +1,16 @@
 /** Policies tried before they are trusted: what a configuration would decide on canaries whose worth is known. */
 import { GraphQLError } from 'graphql';
-import { askPolicy, type PolicyQuestion, simulatePolicy, simulatePolicyNow } from '../app/policies.ts';
-import { ASSUMPTION_BOUNDS, type Assumptions, type AssumptionsInput } from '../core/assumptions.ts';
-import { type CanaryConfigInput, plannedChecks } from '../core/config.ts';
+import { askPolicy, type PolicyQuestion, simulatePolicy, simulatePolicyNow } from '../app/policyTrials.ts';
+import { type CanaryConfigInput, plannedChecks } from '../core/config/config.ts';
+import { ASSUMPTION_BOUNDS, type Assumptions, type AssumptionsInput } from '../core/policy/assumptions.ts';
 import type {
   CANARY_KINDS,
   Estimate,
   Outcome,
   PolicySimulation,
   SimulatedCanary,
-} from '../core/policySimulation.ts';
-import { describeViolations, type Violation } from '../core/violation.ts';
+} from '../core/policy/simulation.ts';
+import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { SimulationTooLong, SimulatorBusy, SimulatorGone } from '../simulation/simulator.ts';
 import { builder, type Context } from './builder.ts';
 import { CanaryConfigInputType, CanaryConfigType } from './config.ts';

@@ -1,8 +1,8 @@
 /** What another policy would have decided on what a deployment recorded. */
-import { type ReplayedPolicy, replayPolicy } from '../app/policies.ts';
-import type { REPLAY_OUTCOMES } from '../core/policyReplay.ts';
-import type { TrialDecision } from '../core/trial.ts';
-import { describeViolations } from '../core/violation.ts';
+import { type ReplayedPolicy, replayPolicy } from '../app/policyTrials.ts';
+import type { TrialDecision } from '../core/policy/engineTrial.ts';
+import type { REPLAY_OUTCOMES } from '../core/policy/replay.ts';
+import { describeViolations } from '../core/values/violation.ts';
 import { builder } from './builder.ts';
 import { CanaryConfigInputType, CanaryConfigType } from './config.ts';
 import { DecisionCause } from './event.ts';

@@ -1,10 +1,16 @@
 /** Everything that can be read. What is not there is null. */
 
 import { GraphQLError } from 'graphql';
-import { exportDeployment } from '../app/archive.ts';
-import { observationOf } from '../core/deployment.ts';
-import type { DeploymentFilter, DeploymentOrder, DeploymentView, Position } from '../store/deployments.ts';
-import { countDeployments, DEPLOYMENT_ORDERS, pageDeployments } from '../store/deployments.ts';
+import { exportDeployment } from '../app/exportImport.ts';
+import { observationOf } from '../core/lifecycle/state.ts';
+import type {
+  DeploymentFilter,
+  DeploymentOrder,
+  DeploymentView,
+  Position,
+} from '../store/deployments/deployments.ts';
+import { countDeployments, DEPLOYMENT_ORDERS, pageDeployments } from '../store/deployments/deployments.ts';
+import { pageStrategies, type Strategy } from '../store/deployments/strategies.ts';
 import {
   formatCursor,
   isAfter,
@@ -12,9 +18,8 @@ import {
   type LogFilter,
   parseCursor,
   readLogWhenSettled,
-} from '../store/log.ts';
-import { isBehindArchive } from '../store/retention.ts';
-import { pageStrategies, type Strategy } from '../store/strategies.ts';
+} from '../store/log/eventLog.ts';
+import { isBehindArchive } from '../store/log/retention.ts';
 import { builder, type Loaders, Node } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';

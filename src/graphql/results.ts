@@ -1,8 +1,8 @@
 /** What mutations answer: the fields every result has, and refusals as data. */
 import type { Answer } from '../app/answer.ts';
-import { ZERO } from '../core/decimal.ts';
-import { allocationOf, comparisonOf } from '../core/deployment.ts';
-import type { REFUSAL_CODES, Refusal } from '../core/refusal.ts';
+import { allocationOf, comparisonOf } from '../core/lifecycle/state.ts';
+import { ZERO } from '../core/values/decimal.ts';
+import type { REFUSAL_CODES, Refusal } from '../core/values/refusal.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, DecisionType, sideViews } from './metrics.ts';

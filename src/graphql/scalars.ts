@@ -1,7 +1,7 @@
 /** The scalars of the API: how values cross the wire. What cannot be read is refused before anything runs. */
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { LosslessNumber } from 'lossless-json';
-import { Decimal, formatDecimal, parseDecimal } from '../core/decimal.ts';
+import { Decimal, formatDecimal, parseDecimal } from '../core/values/decimal.ts';
 
 /** @param node where the value stands in the document, when it is a literal */
 function badInput(message: string, node?: ValueNode): GraphQLError {

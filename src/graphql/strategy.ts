@@ -1,5 +1,5 @@
 /** The strategy type. */
-import type { Strategy } from '../store/strategies.ts';
+import type { Strategy } from '../store/deployments/strategies.ts';
 import { builder, Node } from './builder.ts';
 
 export const StrategyRef = builder.objectRef<Strategy>('Strategy');

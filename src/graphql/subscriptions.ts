@@ -1,10 +1,10 @@
 /** The live feeds. Feeds of facts have cursors and lose nothing; feeds of state skip to the newest. */
 import { GraphQLError } from 'graphql';
-import type { CanaryStatus } from '../core/deployment.ts';
-import { comparisonOf } from '../core/deployment.ts';
+import type { CanaryStatus } from '../core/lifecycle/state.ts';
+import { comparisonOf } from '../core/lifecycle/state.ts';
 import { CursorTooOld, FeedLagged } from '../feed/feed.ts';
-import type { DeploymentView } from '../store/deployments.ts';
-import { formatCursor, type LogEntry, type LogFilter, parseCursor } from '../store/log.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
+import { formatCursor, type LogEntry, type LogFilter, parseCursor } from '../store/log/eventLog.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';

@@ -1,15 +1,15 @@
 /** Webhooks and their deliveries as they are read. */
 import { formatDeliveryId, seesWebhook } from '../app/webhooks.ts';
-import { formatCursor } from '../store/log.ts';
-import { type Delivery, type DeliveryAttempt, pageDeliveries } from '../store/webhookDeliveries.ts';
+import { formatCursor } from '../store/log/eventLog.ts';
+import type { DELIVERY_STATUSES, WEBHOOK_STATUSES } from '../store/tables/webhookTables.ts';
+import { type Delivery, type DeliveryAttempt, pageDeliveries } from '../store/webhooks/deliveries.ts';
 import {
   countPending,
   findWebhook,
   pageWebhooks,
   type Webhook,
   type WebhookPosition,
-} from '../store/webhooks.ts';
-import type { DELIVERY_STATUSES, WEBHOOK_STATUSES } from '../store/webhookTables.ts';
+} from '../store/webhooks/webhooks.ts';
 import { builder } from './builder.ts';
 import { EventTypeEnum } from './event.ts';
 import {

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
-import { archiveOne } from '../store/retention.ts';
+import { archiveOne } from '../store/log/retention.ts';
 
 /** How often it is looked, in Serin's milliseconds. */
 const EVERY = 3_600_000;

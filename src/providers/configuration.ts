@@ -3,8 +3,8 @@
  * deployment depends on it. Secrets come from the environment, so that the file itself can be kept in a repository.
  */
 import { z } from 'zod';
-import { METRICS, type Metric } from '../core/report.ts';
-import type { Parsed, Violation } from '../core/violation.ts';
+import { METRICS, type Metric } from '../core/metrics/report.ts';
+import type { Parsed, Violation } from '../core/values/violation.ts';
 import {
   type BareUrl,
   type Environment,

@@ -1,6 +1,6 @@
 /** The last step of every fetch: the texts that were answered become a report, or words about the bad ones. */
-import type { Fetched } from '../core/fetched.ts';
-import { describeViolations } from '../core/violation.ts';
+import type { Fetched } from '../core/metrics/fetched.ts';
+import { describeViolations } from '../core/values/violation.ts';
 import { type FigureTexts, readFigures } from './figures.ts';
 
 /** Reads the figures; one bad figure fails the whole fetch, since half a report would be compared as if it were whole. */

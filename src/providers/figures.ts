@@ -1,7 +1,8 @@
 /** From the texts that a provider answered to a report: what it must have, beside what every report is read by. */
-import type { MetricsReport } from '../core/metrics.ts';
-import { type Metric, readReport } from '../core/report.ts';
-import type { Parsed, Violation } from '../core/violation.ts';
+
+import { type Metric, readReport } from '../core/metrics/report.ts';
+import type { MetricsReport } from '../core/metrics/sideMetrics.ts';
+import type { Parsed, Violation } from '../core/values/violation.ts';
 
 /** A comparison needs these, so a provider without them is refused when it is configured. */
 const REQUIRED_METRICS = ['pnlUsd', 'trades'] as const satisfies readonly Metric[];

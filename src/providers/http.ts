@@ -3,7 +3,7 @@
  * floats; each metric is found by its own name, or by a path of names and list positions: `pnl.net`, `sides.0.trades`.
  */
 import { isLosslessNumber, parse } from 'lossless-json';
-import { METRICS, type Metric } from '../core/report.ts';
+import { METRICS, type Metric } from '../core/metrics/report.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
 import type { PerMetric } from './figures.ts';
 import type { FetchMetrics } from './provider.ts';

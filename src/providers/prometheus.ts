@@ -3,8 +3,8 @@
  * https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
 import { z } from 'zod';
-import type { Fetched } from '../core/fetched.ts';
-import { METRICS, type Metric } from '../core/report.ts';
+import type { Fetched } from '../core/metrics/fetched.ts';
+import { METRICS, type Metric } from '../core/metrics/report.ts';
 import { withDeadline } from './deadline.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
 import { type PerMetric, UNDEFINED_AT_FIRST } from './figures.ts';

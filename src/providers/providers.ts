@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { parse } from 'lossless-json';
-import type { Parsed } from '../core/violation.ts';
+import type { Parsed } from '../core/values/violation.ts';
 import { type ProviderSettings, readConfiguration } from './configuration.ts';
 import type { Environment } from './credentials.ts';
 import { fromHttp } from './http.ts';

@@ -4,12 +4,12 @@
  */
 import { type ExecutionResult, execute, type GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { Arrived, Operation } from './arrival.ts';
-import { tooMuch } from './bounds.ts';
-import type { Limits } from './limits.ts';
-import type { Observer } from './observe.ts';
-import { createPatience } from './patience.ts';
-import { createKeyRate } from './rate.ts';
+import type { Limits } from '../environment/limits.ts';
+import { tooMuch } from './pipeline/documentLimits.ts';
+import type { Arrived, Operation } from './pipeline/operation.ts';
+import { createKeyRate } from './pipeline/rateLimits.ts';
+import { createPatience } from './pipeline/timeout.ts';
+import type { Observer } from './telemetry/operationObserver.ts';
 
 /** Errors as callers may see them. */
 export type Present = (errors: readonly unknown[]) => GraphQLError[];

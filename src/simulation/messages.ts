@@ -1,8 +1,8 @@
 /** What the server and its simulation thread say to each other. Configurations cross in their JSON form. */
 import type { z } from 'zod';
-import type { Assumptions } from '../core/assumptions.ts';
-import type { configCodec } from '../core/configCodec.ts';
-import type { CanaryKind, PolicySimulation } from '../core/policySimulation.ts';
+import type { configCodec } from '../core/config/codec.ts';
+import type { Assumptions } from '../core/policy/assumptions.ts';
+import type { CanaryKind, PolicySimulation } from '../core/policy/simulation.ts';
 
 export interface StartJob {
   readonly type: 'START';

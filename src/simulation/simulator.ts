@@ -5,10 +5,10 @@
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { Assumptions } from '../core/assumptions.ts';
-import type { CanaryConfig } from '../core/config.ts';
-import { configCodec } from '../core/configCodec.ts';
-import type { CanaryKind, PolicySimulation } from '../core/policySimulation.ts';
+import { configCodec } from '../core/config/codec.ts';
+import type { CanaryConfig } from '../core/config/config.ts';
+import type { Assumptions } from '../core/policy/assumptions.ts';
+import type { CanaryKind, PolicySimulation } from '../core/policy/simulation.ts';
 import type { FromThread, ToThread } from './messages.ts';
 import { startThread } from './thread.ts';
 

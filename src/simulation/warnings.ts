@@ -3,9 +3,9 @@
  * waits. They follow from the configuration alone, so each distinct policy is tried once in this process.
  */
 import type { Logger } from 'pino';
-import { type CanaryConfig, configHash } from '../core/config.ts';
-import { screeningOf, warningOf } from '../core/policyWarning.ts';
-import type { Violation } from '../core/violation.ts';
+import { type CanaryConfig, configHash } from '../core/config/config.ts';
+import { screeningOf, warningOf } from '../core/policy/warning.ts';
+import type { Violation } from '../core/values/violation.ts';
 import { finished, type Simulator } from './simulator.ts';
 
 /** Policies remembered. */

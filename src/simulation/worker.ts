@@ -4,8 +4,8 @@
  */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
-import { configCodec } from '../core/configCodec.ts';
-import { createSimulation, type Simulation } from '../core/policySimulation.ts';
+import { configCodec } from '../core/config/codec.ts';
+import { createSimulation, type Simulation } from '../core/policy/simulation.ts';
 import type { FromThread, StartJob, ToThread } from './messages.ts';
 
 const SLICE_MS = 20;

@@ -8,8 +8,8 @@ import { setMaxListeners } from 'node:events';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import type { Tail } from '../feed/tail.ts';
-import { readDeploymentEvents } from '../store/log.ts';
-import { pruneDeliveries } from '../store/webhookDeliveries.ts';
+import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { pruneDeliveries } from '../store/webhooks/deliveries.ts';
 import {
   anyEnabled,
   claimDeliveries,
@@ -18,8 +18,8 @@ import {
   recordAttempt,
   releaseClaims,
   webhooksDue,
-} from '../store/webhookQueue.ts';
-import { saveWebhook, signingSecrets } from '../store/webhooks.ts';
+} from '../store/webhooks/queue.ts';
+import { saveWebhook, signingSecrets } from '../store/webhooks/webhooks.ts';
 import { backoffMs } from './backoff.ts';
 import { messageOf } from './message.ts';
 import { type Sent, send } from './send.ts';

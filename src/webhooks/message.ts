@@ -1,9 +1,9 @@
 /** The message of an event: its body, and its headers by the Standard Webhooks specification. */
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
-import { eventCodec } from '../core/events.ts';
-import { narrate } from '../core/narration.ts';
-import { formatCursor, type LogEntry } from '../store/log.ts';
+import { narrate } from '../core/lifecycle/describe.ts';
+import { eventCodec } from '../core/lifecycle/events.ts';
+import { formatCursor, type LogEntry } from '../store/log/eventLog.ts';
 import type { Message } from './send.ts';
 
 /**

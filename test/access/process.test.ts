@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { keysCommand } from '../../src/keysCommand.ts';
+import { keysCommand } from '../../src/cli/keys.ts';
+import { readEnvironment } from '../../src/environment/environment.ts';
 import { startSerin } from '../../src/serin.ts';
-import { readEnvironment } from '../../src/server/environment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
 import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 

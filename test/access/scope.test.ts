@@ -2,9 +2,9 @@
 import { sql } from 'drizzle-orm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/store/database.ts';
-import { strategies } from '../../src/store/schema.ts';
-import { contains, covers, inScope, type Scope } from '../../src/store/scope.ts';
+import { contains, covers, inScope, type Scope } from '../../src/store/access/strategyScope.ts';
+import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
+import { strategies } from '../../src/store/tables/tables.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 
 let fresh: TestDatabase;

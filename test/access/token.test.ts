@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { readEnvironment } from '../../src/server/environment.ts';
+import { readEnvironment } from '../../src/environment/environment.ts';
 import { command, running } from '../harness/deployment.ts';
 import { administrator, makeKey } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin } from '../harness/serin.ts';

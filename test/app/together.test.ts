@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { together } from '../../src/app/together.ts';
+import { together } from '../../src/app/execution/batcher.ts';
 
 test('every item gets its own outcome, in groups no larger and no more than allowed, in the order they came', async () => {
   await fc.assert(

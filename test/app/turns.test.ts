@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createTurns } from '../../src/app/turns.ts';
+import { createTurns } from '../../src/app/execution/deploymentQueue.ts';
 
 test('work at one deployment is done in the order it came, one at a time; of all, at most eight', async () => {
   await fc.assert(

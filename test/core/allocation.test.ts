@@ -1,20 +1,20 @@
 /** Capital is a request until it is acknowledged, and returns are computed on what was held while they were earned. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Side } from '../../src/core/capital.ts';
-import { parseConfig } from '../../src/core/config.ts';
-import { type Command, create, decide } from '../../src/core/decide.ts';
-import { type Decimal, decimal, formatDecimal, ZERO } from '../../src/core/decimal.ts';
+import { parseConfig } from '../../src/core/config/config.ts';
+import type { Side } from '../../src/core/lifecycle/allocation.ts';
+import { type Command, create, decide } from '../../src/core/lifecycle/decide.ts';
+import { capitalHistory, record, replay } from '../../src/core/lifecycle/evolve.ts';
 import {
   type DeploymentState,
   isWatched,
   type Observation,
   observationOf,
   returnsOf,
-} from '../../src/core/deployment.ts';
-import { capitalHistory, record, replay } from '../../src/core/evolve.ts';
-import { NO_BREACHES } from '../../src/core/guardrails.ts';
-import { applyReport, type MetricsBySide, NO_METRICS } from '../../src/core/metrics.ts';
+} from '../../src/core/lifecycle/state.ts';
+import { applyReport, type MetricsBySide, NO_METRICS } from '../../src/core/metrics/sideMetrics.ts';
+import { NO_BREACHES } from '../../src/core/rule/guardrails.ts';
+import { type Decimal, decimal, formatDecimal, ZERO } from '../../src/core/values/decimal.ts';
 
 const RAMP = [
   { canaryPercent: decimal(10), minutes: 60 },

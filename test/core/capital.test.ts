@@ -1,8 +1,8 @@
 /** The split of capital: exact to the last decimal, whatever the amounts. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { splitCapital } from '../../src/core/capital.ts';
-import { decimal, formatDecimal, MAX_DECIMALS, parseDecimal } from '../../src/core/decimal.ts';
+import { splitCapital } from '../../src/core/lifecycle/allocation.ts';
+import { decimal, formatDecimal, MAX_DECIMALS, parseDecimal } from '../../src/core/values/decimal.ts';
 
 /** An amount of up to twenty digits before the point and eighteen behind it. */
 const amounts = fc

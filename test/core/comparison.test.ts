@@ -1,17 +1,17 @@
 /** The comparison: the faults of the first implementation, every gate, what people read, and the laws of the rule. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import { applyReport, type SideMetrics } from '../../src/core/metrics/sideMetrics.ts';
 import {
   type CanaryDecision,
   type Comparison,
   compare,
   GATES,
   type GateName,
-} from '../../src/core/comparison.ts';
-import type { CanaryConfigInput } from '../../src/core/config.ts';
-import { type Decimal, decimal } from '../../src/core/decimal.ts';
-import { addPair, type EvidenceSums, NO_EVIDENCE } from '../../src/core/evidence.ts';
-import { applyReport, type SideMetrics } from '../../src/core/metrics.ts';
+} from '../../src/core/rule/comparison.ts';
+import { addPair, type EvidenceSums, NO_EVIDENCE } from '../../src/core/rule/evidence.ts';
+import { type Decimal, decimal } from '../../src/core/values/decimal.ts';
 import { configOf, type Figures, figures } from '../harness/trial.ts';
 
 const side = (given: Figures): SideMetrics => applyReport(null, figures({ trades: 50, ...given }), 0);

@@ -1,9 +1,14 @@
 /** The configuration: defaults, every bound with the field it names, and input that no compiler has checked. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CanaryConfigInput, configHash, parseConfig, plannedChecks } from '../../src/core/config.ts';
-import { configCodec } from '../../src/core/configCodec.ts';
-import { decimal } from '../../src/core/decimal.ts';
+import { configCodec } from '../../src/core/config/codec.ts';
+import {
+  type CanaryConfigInput,
+  configHash,
+  parseConfig,
+  plannedChecks,
+} from '../../src/core/config/config.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { configOf } from '../harness/trial.ts';
 
 /** As a program without types may call it. */

@@ -1,10 +1,10 @@
 /** A deployment as a document: a round trip loses nothing, in any life, and every decision in it can be made again. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decimal } from '../../src/core/decimal.ts';
-import { fromDocument, type Sample, toDocument } from '../../src/core/document.ts';
-import { replay } from '../../src/core/evolve.ts';
-import { recompute } from '../../src/core/settle.ts';
+import { fromDocument, type Sample, toDocument } from '../../src/core/document/document.ts';
+import { replay } from '../../src/core/lifecycle/evolve.ts';
+import { recompute } from '../../src/core/rule/inconclusive.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { born, lives } from '../harness/life.ts';
 import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 

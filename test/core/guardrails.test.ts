@@ -1,7 +1,7 @@
 /** Absolute limits: looked at on every report and every check, in every status in which capital is with the canary. */
 import { describe, expect, test } from 'vitest';
-import type { GuardrailsInput } from '../../src/core/config.ts';
-import { decimal } from '../../src/core/decimal.ts';
+import type { GuardrailsInput } from '../../src/core/config/config.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { type Figures, NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
 /** Each limit with figures just inside and just outside of it; the canary has $10,000 and `minTrades` is 5. */

@@ -1,10 +1,10 @@
 /** The lifecycle: each command in each status, and long random lives held against a small model. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { availableActions, type CommandType } from '../../src/core/decide.ts';
-import { decimal } from '../../src/core/decimal.ts';
-import type { CanaryStatus } from '../../src/core/deployment.ts';
-import { replay } from '../../src/core/evolve.ts';
+import { availableActions, type CommandType } from '../../src/core/lifecycle/decide.ts';
+import { replay } from '../../src/core/lifecycle/evolve.ts';
+import type { CanaryStatus } from '../../src/core/lifecycle/state.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { born, lives, ORDERS, type Order, TAKEN_IN } from '../harness/life.ts';
 import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 

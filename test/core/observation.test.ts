@@ -1,8 +1,8 @@
 /** The end of an observation, and what may end it early: policies for the inconclusive, evidence, failing providers. */
 import { describe, expect, test } from 'vitest';
-import type { InconclusiveAction } from '../../src/core/config.ts';
-import { decimal } from '../../src/core/decimal.ts';
-import { nextCheckAt } from '../../src/core/deployment.ts';
+import type { InconclusiveAction } from '../../src/core/config/config.ts';
+import { nextCheckAt } from '../../src/core/lifecycle/state.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
 const trial = (more: object = {}) => new Trial({ guardrails: NO_GUARDRAILS, ...more });

@@ -1,18 +1,18 @@
 /** A recorded deployment under its own policy decides as it did; under another one, as that one would have. */
 import { describe, expect, test } from 'vitest';
-import { defaultAssumptions } from '../../src/core/assumptions.ts';
-import { bookCheck, bookTrade, metricsOf, openBook, toMicros } from '../../src/core/book.ts';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config.ts';
-import { type Command, create, decide } from '../../src/core/decide.ts';
-import { decimal } from '../../src/core/decimal.ts';
-import { type DeploymentState, isWatched, nextCheckAt } from '../../src/core/deployment.ts';
-import type { Sample } from '../../src/core/document.ts';
-import type { CanaryEvent, EventBody } from '../../src/core/events.ts';
-import { record } from '../../src/core/evolve.ts';
-import { NO_BREACHES } from '../../src/core/guardrails.ts';
-import { createMarket, streams } from '../../src/core/market.ts';
-import { type MetricsBySide, NO_METRICS } from '../../src/core/metrics.ts';
-import { createReplay, type PolicyReplay } from '../../src/core/policyReplay.ts';
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import type { Sample } from '../../src/core/document/document.ts';
+import { type Command, create, decide } from '../../src/core/lifecycle/decide.ts';
+import type { CanaryEvent, EventBody } from '../../src/core/lifecycle/events.ts';
+import { record } from '../../src/core/lifecycle/evolve.ts';
+import { type DeploymentState, isWatched, nextCheckAt } from '../../src/core/lifecycle/state.ts';
+import { type MetricsBySide, NO_METRICS } from '../../src/core/metrics/sideMetrics.ts';
+import { defaultAssumptions } from '../../src/core/policy/assumptions.ts';
+import { createMarket, streams } from '../../src/core/policy/market.ts';
+import { createReplay, type PolicyReplay } from '../../src/core/policy/replay.ts';
+import { bookCheck, bookTrade, metricsOf, openBook, toMicros } from '../../src/core/policy/simulatedSide.ts';
+import { NO_BREACHES } from '../../src/core/rule/guardrails.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 
 function policy(input: CanaryConfigInput = {}): CanaryConfig {
   const parsed = parseConfig(input);

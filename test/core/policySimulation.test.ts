@@ -1,11 +1,11 @@
 /** Simulated trials: repeatable, the engine's own decisions, and in the order of what the canaries are worth. */
 import { describe, expect, test } from 'vitest';
-import { type AssumptionsInput, parseAssumptions } from '../../src/core/assumptions.ts';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config.ts';
-import { decimal } from '../../src/core/decimal.ts';
-import { createMarket, streams } from '../../src/core/market.ts';
-import { simulatePolicy } from '../../src/core/policySimulation.ts';
-import { simulateTrial } from '../../src/core/simulatedTrial.ts';
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import { type AssumptionsInput, parseAssumptions } from '../../src/core/policy/assumptions.ts';
+import { createMarket, streams } from '../../src/core/policy/market.ts';
+import { simulateTrial } from '../../src/core/policy/simulatedTrial.ts';
+import { simulatePolicy } from '../../src/core/policy/simulation.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 
 function policy(input: CanaryConfigInput = {}): CanaryConfig {
   const parsed = parseConfig(input);

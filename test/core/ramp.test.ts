@@ -1,8 +1,8 @@
 /** The ramp: steps, their gates, what people may do in each, and returns on capital that changes. */
 import { describe, expect, test } from 'vitest';
-import type { StepGate } from '../../src/core/config.ts';
-import { decimal } from '../../src/core/decimal.ts';
-import { observationDeadline, returnsOf } from '../../src/core/deployment.ts';
+import type { StepGate } from '../../src/core/config/config.ts';
+import { observationDeadline, returnsOf } from '../../src/core/lifecycle/state.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
 const ramp = (gates: readonly StepGate[] = ['AUTO', 'AUTO', 'AUTO']) =>

@@ -1,8 +1,13 @@
 /** What trades add up to: exact sums, a curve in the order of time, and the same figures however they arrived. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Decimal, decimal, formatDecimal, parseDecimal, ZERO } from '../../src/core/decimal.ts';
-import type { SideMetrics } from '../../src/core/metrics.ts';
+import type { SideMetrics } from '../../src/core/metrics/sideMetrics.ts';
+import {
+  type BookedTrade,
+  firstDifference,
+  type Trade,
+  tradeViolations,
+} from '../../src/core/metrics/trade.ts';
 import {
   addTotals,
   CURVE_START,
@@ -11,8 +16,8 @@ import {
   extendCurve,
   metricsOf,
   oversizedFigure,
-} from '../../src/core/tradeBook.ts';
-import { type BookedTrade, firstDifference, type Trade, tradeViolations } from '../../src/core/trades.ts';
+} from '../../src/core/metrics/tradeStatistics.ts';
+import { Decimal, decimal, formatDecimal, parseDecimal, ZERO } from '../../src/core/values/decimal.ts';
 
 const START = Date.parse('2026-01-05T00:00:00.000Z');
 

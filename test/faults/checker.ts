@@ -5,10 +5,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Decimal } from 'decimal.js';
 import type postgres from 'postgres';
-import { replay } from '../../src/core/evolve.ts';
-import type { Database } from '../../src/store/database.ts';
-import { type DeploymentView, findDeployments } from '../../src/store/deployments.ts';
-import { formatCursor, LOG_START, type LogEntry, readLog } from '../../src/store/log.ts';
+import { replay } from '../../src/core/lifecycle/evolve.ts';
+import { type DeploymentView, findDeployments } from '../../src/store/deployments/deployments.ts';
+import { formatCursor, LOG_START, type LogEntry, readLog } from '../../src/store/log/eventLog.ts';
+import type { Database } from '../../src/store/postgres/database.ts';
 import type { History, Operation, Subscriber } from './history.ts';
 
 const TERMINAL = new Set(['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED']);

@@ -1,6 +1,6 @@
 /** Faults, one after the other and seeded: processes killed, frozen and stopped, connections cut, PostgreSQL killed. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EmbeddedPostgres } from '../../src/store/embedded.ts';
+import type { EmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import type { World } from './clients.ts';
 import type { SerinNode } from './nodes.ts';
 import type { Random } from './random.ts';

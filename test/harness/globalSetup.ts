@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
-import { migrateDatabase } from '../../src/store/database.ts';
-import { startEmbeddedPostgres } from '../../src/store/embedded.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
+import { migrateDatabase } from '../../src/store/postgres/database.ts';
 import { databaseUrl, TEMPLATE } from './database.ts';
 
 declare module 'vitest' {

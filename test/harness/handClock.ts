@@ -1,6 +1,6 @@
 /** A clock that a test moves by hand: what is due on the way happens in order, and what it leads to settles in between. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/embedding/clock.ts';
 
 interface Alarm {
   readonly at: number;

@@ -1,7 +1,7 @@
 /** API keys for tests: the first one as the command line makes it, the others by an administrator through the door. */
 import { trusted } from '../../src/access/actor.ts';
 import { createKey } from '../../src/access/keys.ts';
-import { openDatabase } from '../../src/store/database.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import type { Door, TestSerin } from './serin.ts';
 
 export const WITH_KEYS = { keys: true, tokens: null, botsReduceRisk: false };

@@ -4,12 +4,12 @@
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { CanaryConfigInput } from '../../src/core/config.ts';
-import type { Command } from '../../src/core/decide.ts';
-import { decimal } from '../../src/core/decimal.ts';
-import { allocationOf, type CanaryStatus, observationOf } from '../../src/core/deployment.ts';
-import type { CanaryEvent } from '../../src/core/events.ts';
-import { replay } from '../../src/core/evolve.ts';
+import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import type { Command } from '../../src/core/lifecycle/decide.ts';
+import type { CanaryEvent } from '../../src/core/lifecycle/events.ts';
+import { replay } from '../../src/core/lifecycle/evolve.ts';
+import { allocationOf, type CanaryStatus, observationOf } from '../../src/core/lifecycle/state.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 import { type Figures, Trial } from './trial.ts';
 
 export const ORDERS = [

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import type { AccessSettings } from '../../src/access/access.ts';
+import { type Environment, readEnvironment } from '../../src/environment/environment.ts';
 import { type Serin, startSerin } from '../../src/serin.ts';
-import { type Environment, readEnvironment } from '../../src/server/environment.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 
 /** Nothing is asked of callers. */

@@ -2,10 +2,12 @@
  * A deployment on the engine's functions alone, for tests of the rule: commands, reports and checks on simulated time,
  * with everything they led to. Each deed answers the types of the events that followed.
  */
-import type { Side } from '../../src/core/capital.ts';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config.ts';
-import { type Command, create, decide, type Facts, type Verdict } from '../../src/core/decide.ts';
-import { decimal } from '../../src/core/decimal.ts';
+
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import type { Side } from '../../src/core/lifecycle/allocation.ts';
+import { type Command, create, decide, type Facts, type Verdict } from '../../src/core/lifecycle/decide.ts';
+import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/lifecycle/events.ts';
+import { record } from '../../src/core/lifecycle/evolve.ts';
 import {
   comparisonOf,
   type DeploymentState,
@@ -13,11 +15,15 @@ import {
   nextCheckAt,
   type Observation,
   observationOf,
-} from '../../src/core/deployment.ts';
-import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/events.ts';
-import { record } from '../../src/core/evolve.ts';
-import { type BreachCounts, NO_BREACHES } from '../../src/core/guardrails.ts';
-import { type MetricsBySide, type MetricsReport, NO_METRICS, withReport } from '../../src/core/metrics.ts';
+} from '../../src/core/lifecycle/state.ts';
+import {
+  type MetricsBySide,
+  type MetricsReport,
+  NO_METRICS,
+  withReport,
+} from '../../src/core/metrics/sideMetrics.ts';
+import { type BreachCounts, NO_BREACHES } from '../../src/core/rule/guardrails.ts';
+import { decimal } from '../../src/core/values/decimal.ts';
 
 /** Nobody fails for silence and no loss is too large: what a test of something else wants. */
 export const NO_GUARDRAILS = { maxStaleSeconds: null, maxLossPercent: null };

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDatabase } from '../../src/store/database.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { CALM, command, running, statusOf } from '../harness/deployment.ts';

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { dropSlowClients } from '../../src/server/slowClients.ts';
+import { dropSlowClients } from '../../src/server/http/slowClients.ts';
 import { command, running } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 

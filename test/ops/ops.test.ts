@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { readEnvironment } from '../../src/server/environment.ts';
+import { readEnvironment } from '../../src/environment/environment.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -64,7 +64,7 @@ test.each(expressions)('%s asks for what /metrics tells', async (_title, express
   );
   expect(metrics.length).toBeGreaterThan(0);
   expect(metrics.filter((name) => !names.has(name) && !OF_PROMETHEUS.includes(name))).toEqual([]);
-  const source = readFileSync('src/server/metrics.ts', 'utf8');
+  const source = readFileSync('src/server/telemetry/prometheus.ts', 'utf8');
   for (const label of labels.filter((name) => !OF_PROMETHEUS.includes(name)))
     expect(source).toContain(`'${label}'`);
 });

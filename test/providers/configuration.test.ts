@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeViolations } from '../../src/core/violation.ts';
+import { describeViolations } from '../../src/core/values/violation.ts';
 import { loadProviders } from '../../src/providers/providers.ts';
 import { env, load } from './server.ts';
 

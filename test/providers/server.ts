@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Fetched } from '../../src/core/fetched.ts';
+import type { Fetched } from '../../src/core/metrics/fetched.ts';
 import { loadProviders, type MetricsProvider, type MetricsTarget } from '../../src/providers/providers.ts';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => void;

@@ -1,8 +1,8 @@
 /** The doorbell: who hears of a commit, and when. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/store/database.ts';
-import { createDoorbell, type Doorbell } from '../../src/store/doorbell.ts';
+import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
+import { createDoorbell, type Doorbell } from '../../src/store/postgres/notifier.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { until } from '../harness/serin.ts';
 

@@ -2,9 +2,9 @@
 
 import { sql as sqlText } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openDatabase } from '../../src/store/database.ts';
-import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments.ts';
-import { LOG_START, readLog } from '../../src/store/log.ts';
+import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments/deployments.ts';
+import { LOG_START, readLog } from '../../src/store/log/eventLog.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import { command, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 

@@ -1,8 +1,8 @@
 /** Delivery to a real receiver: signed, in order, again after failures, and never lost. */
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { readEnvironment } from '../../src/environment/environment.ts';
 import { startSerin } from '../../src/serin.ts';
-import { readEnvironment } from '../../src/server/environment.ts';
 import { CALM, command, create, running } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { numbersOf, type Receiver, startReceiver } from './receiver.ts';

@@ -1,6 +1,6 @@
 /** Webhooks as their owner manages them. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BadEnvironment, readEnvironment } from '../../src/server/environment.ts';
+import { BadEnvironment, readEnvironment } from '../../src/environment/environment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
 import { createWebhook, deliveriesOf, redeliver, updateWebhook } from './webhook.ts';

@@ -1,0 +1,89 @@
+/**
+ * A decision on a locked deployment, and what follows from it. Whoever asks (a bot, a person, the loop), everything that
+ * happens to a deployment goes through `carryOut`.
+ */
+import { type Command, decide } from '../core/lifecycle/decide.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
+import { evolve, record } from '../core/lifecycle/evolve.ts';
+import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';
+import type { Refusal } from '../core/values/refusal.ts';
+import { type DeploymentView, saveBreaches } from '../store/deployments/deployments.ts';
+import { moveStableVersion } from '../store/deployments/strategies.ts';
+import { nothingYet, type Writes, write } from '../store/deployments/unitOfWork.ts';
+import type { NewEntry } from '../store/log/eventLog.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import type { Appending } from '../store/postgres/notifier.ts';
+import type { Actor } from './context.ts';
+
+export type Outcome =
+  | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
+  | { readonly accepted: false; readonly refusal: Refusal };
+
+/** Decides a command on a locked deployment and writes what follows. The transaction is the caller's. */
+export async function carryOut(
+  tx: Appending,
+  view: DeploymentView,
+  command: Command,
+  actor: Actor,
+): Promise<Outcome> {
+  const writes = nothingYet();
+  const outcome = await carryOutInto(writes, tx, view, command, actor);
+  await write(tx, writes);
+  return outcome;
+}
+
+/** The same, but what follows is left to be written, together with what else there is. */
+export async function carryOutInto(
+  writes: Writes,
+  tx: Queries,
+  view: DeploymentView,
+  command: Command,
+  actor: Actor,
+): Promise<Outcome> {
+  const { state: before, metrics, breaches: counted, strategyStableVersionId: stableVersionId, now } = view;
+  const facts = { now, metrics, breaches: counted, stableVersionId, actor: actor.name };
+  const verdict = decide(before, command, facts);
+  if (!verdict.accepted) return verdict;
+  const { breaches } = verdict;
+  const { state, events } = record(before, verdict.events, { at: now, actor: actor.name });
+  if (!state) throw new Error(`${before.id} lost its state`);
+  if (events.length === 0) {
+    if (breaches !== counted) await saveBreaches(tx, before.id, breaches);
+    return { accepted: true, view: { ...view, breaches }, events };
+  }
+  const strategyStableVersionId = (await followPromotion(tx, state, events)) ?? stableVersionId;
+  const looked = command.type === 'CHECK';
+  const scheduled = { nextCheckAt: reschedule(state, { due: view.nextCheckAt, now, looked }), breaches };
+  writes.saved.set(state.id, { state, ...scheduled });
+  writes.entries.push(...entriesOf(before, events));
+  return { accepted: true, view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
+}
+
+/** Moves the strategy's stable version where a canary was promoted. Answers it, or null where none was. */
+async function followPromotion(
+  tx: Queries,
+  { strategyId }: DeploymentState,
+  events: readonly CanaryEvent[],
+): Promise<string | null> {
+  const promoted = events.find((event) => event.type === 'CANARY_PROMOTED');
+  if (promoted?.type !== 'CANARY_PROMOTED') return null;
+  const { previousStableVersionId, stableVersionId, at } = promoted;
+  const moved = await moveStableVersion(tx, strategyId, previousStableVersionId, stableVersionId, at);
+  // The strategy moved between our look and our write: the whole command is decided anew on what it is now.
+  if (!moved) throw Object.assign(new Error('the stable version moved'), { code: '40001' });
+  return stableVersionId;
+}
+
+/** The log entries of one command's events: which belong to the timeline, and which moved the status. */
+export function entriesOf(before: DeploymentState | null, events: readonly CanaryEvent[]): NewEntry[] {
+  let state = before;
+  return events.map((event): NewEntry => {
+    const previous: DeploymentState | null = state;
+    const after: DeploymentState = evolve(previous, event);
+    state = after;
+    const { id, strategyId, config, status } = after;
+    const change =
+      previous && previous.status !== status ? { previousStatus: previous.status, status } : null;
+    return { deploymentId: id, strategyId, timeline: config.emitEvents, change, event };
+  });
+}

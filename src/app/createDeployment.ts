@@ -1,0 +1,118 @@
+/** New deployments: checked, and given their strategy's place on a chain. */
+import { randomBytes } from 'node:crypto';
+import { sees } from '../access/actor.ts';
+import { beyondScope } from '../access/policy.ts';
+import { type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
+import { create } from '../core/lifecycle/decide.ts';
+import { record } from '../core/lifecycle/evolve.ts';
+import type { DeploymentState } from '../core/lifecycle/state.ts';
+import { NO_METRICS } from '../core/metrics/sideMetrics.ts';
+import { NO_BREACHES } from '../core/rule/guardrails.ts';
+import { nameViolations } from '../core/values/identifiers.ts';
+import { refusal } from '../core/values/refusal.ts';
+import {
+  type DeploymentView,
+  findDeployment,
+  findLive,
+  insertDeployment,
+} from '../store/deployments/deployments.ts';
+import { ensureStrategy } from '../store/deployments/strategies.ts';
+import { appendEvents } from '../store/log/eventLog.ts';
+import { type Queries, readClock } from '../store/postgres/database.ts';
+import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
+import { entriesOf } from './applyCommand.ts';
+import type { Actor, App } from './context.ts';
+
+export interface NewDeployment {
+  readonly id: string | null;
+  readonly strategyId: string;
+  readonly stableVersionId: string | null;
+  readonly canaryVersionId: string;
+  readonly chain: string | null;
+  readonly config: CanaryConfigInput;
+}
+
+/** Creates a deployment in PENDING: nothing trades before `deployCanary`. Throws Forbidden outside the actor's scope. */
+export async function createDeployment(
+  app: App,
+  actor: Actor,
+  input: NewDeployment,
+  idempotencyKey: string | null,
+): Promise<Answer> {
+  const { strategyId, canaryVersionId, stableVersionId } = input;
+  if (!sees(actor, strategyId)) throw beyondScope(actor, strategyId);
+  const chain = input.chain ?? 'unknown';
+  const parsed = parseConfig(input.config);
+  const violations = [
+    ...nameViolations({ id: input.id, strategyId, stableVersionId, canaryVersionId, chain }),
+    ...(parsed.ok ? [] : parsed.violations),
+  ];
+  const provider = input.config.metricsProvider;
+  if (provider && !app.providerNames.has(provider)) {
+    const known = [...app.providerNames].join(', ') || 'none is configured';
+    const message = `names no provider of this server (${known})`;
+    violations.push({ path: ['config', 'metricsProvider'], message });
+  }
+  if (stableVersionId === canaryVersionId) {
+    violations.push({ path: ['canaryVersionId'], message: 'must differ from the stable version' });
+  }
+  if (!parsed.ok || violations.length > 0) return invalid(violations);
+  const config = parsed.value;
+
+  const request = { actor, operation: 'createDeployment', input, idempotencyKey };
+  return answerOnce(app, request, async (tx) => {
+    const id = input.id ?? newId();
+    const taken = input.id ? await findDeployment(tx, id) : null;
+    if (taken) return refused(alreadyExists(id), taken);
+    const strategy = await ensureStrategy(tx, strategyId, stableVersionId);
+    if (!strategy) {
+      const message = `must be given: ${strategyId} is a new strategy and has no stable version yet`;
+      return invalid([{ path: ['stableVersionId'], message }]);
+    }
+    const stable = strategy.stableVersionId;
+    if (stableVersionId !== null && stableVersionId !== stable) {
+      const message =
+        `The stable version of ${strategyId} is ${stable}, not ${stableVersionId}: ` +
+        'leave stableVersionId out to take the current one';
+      return refused(refusal('STALE_STABLE_VERSION', message, ['stableVersionId']));
+    }
+    if (stable === canaryVersionId) {
+      const message = `must differ from the stable version, which is ${stable} today`;
+      return invalid([{ path: ['canaryVersionId'], message }]);
+    }
+    const { now } = await readClock(tx);
+    const body = create({ id, strategyId, chain, stableVersionId: stable, canaryVersionId, config });
+    const { state, events } = record(null, [body], { at: now, actor: actor.name });
+    if (!state) throw new Error('creation led to no state');
+    if (!(await insertDeployment(tx, state, { nextCheckAt: null, breaches: NO_BREACHES }))) {
+      return placeTaken(tx, state);
+    }
+    await appendEvents(tx, entriesOf(null, events));
+    const view: DeploymentView = {
+      state,
+      metrics: NO_METRICS,
+      breaches: NO_BREACHES,
+      strategyStableVersionId: stable,
+      nextCheckAt: null,
+      now,
+    };
+    return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} beside ${stable}`, view);
+  });
+}
+
+async function placeTaken(tx: Queries, { id, strategyId, chain }: DeploymentState): Promise<Answer> {
+  const live = await findLive(tx, strategyId, chain);
+  if (!live) return refused(alreadyExists(id), await findDeployment(tx, id));
+  const message =
+    `${strategyId} has a live deployment on chain ${chain}: ${live.id} is ${live.status}. ` +
+    'End it, or wait for it to end, before creating another';
+  return refused(refusal('STRATEGY_BUSY', message), await findDeployment(tx, live.id));
+}
+
+function alreadyExists(id: string) {
+  return refusal('ALREADY_EXISTS', `There is a deployment ${id} already: choose another id`, ['id']);
+}
+
+function newId(): string {
+  return `dep_${randomBytes(10).toString('hex')}`;
+}

@@ -1,0 +1,132 @@
+/** A deployment out of Serin as one document, and into another Serin: the log moves, and with it everything. */
+
+import { sees } from '../access/actor.ts';
+import { beyondScope } from '../access/policy.ts';
+import {
+  type Archive,
+  type DeploymentDocument,
+  fromDocument,
+  toDocument,
+} from '../core/document/document.ts';
+import { SIDES } from '../core/lifecycle/allocation.ts';
+import { nextCheckAt } from '../core/lifecycle/state.ts';
+import type { BookedTrade } from '../core/metrics/trade.ts';
+import { bookAll } from '../core/metrics/tradeStatistics.ts';
+import { refusal } from '../core/values/refusal.ts';
+import { findDeployment, findLive, insertDeployment } from '../store/deployments/deployments.ts';
+import { saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { ensureStrategy, moveStableVersion } from '../store/deployments/strategies.ts';
+import {
+  findBook,
+  insertCheckpoints,
+  insertTrades,
+  openBook,
+  type SideKey,
+  saveBook,
+  streamTrades,
+} from '../store/deployments/trades.ts';
+import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
+import { insertSamples, readSamples } from '../store/log/samples.ts';
+import { type Queries, readClock } from '../store/postgres/database.ts';
+import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
+import { entriesOf } from './applyCommand.ts';
+import type { Actor, App } from './context.ts';
+
+/** The document of a deployment, read in one consistent look; null when there is none for this actor. */
+export async function exportDeployment(
+  app: App,
+  actor: Actor,
+  id: string,
+): Promise<DeploymentDocument | null> {
+  const archive = await app.db.transaction(
+    async (tx): Promise<Archive | null> => {
+      const view = await findDeployment(tx, id);
+      if (!view || !sees(actor, view.state.strategyId)) return null;
+      const log = await readDeploymentEvents(tx, id);
+      const samples = await readSamples(tx, id);
+      const trades = {
+        CANARY: await allTrades(tx, { deploymentId: id, side: 'CANARY' }),
+        STABLE: await allTrades(tx, { deploymentId: id, side: 'STABLE' }),
+      };
+      const { state, metrics, breaches } = view;
+      return { state, metrics, breaches, samples, trades, events: log.map(({ event }) => event) };
+    },
+    { isolationLevel: 'repeatable read', accessMode: 'read only' },
+  );
+  return archive && toDocument(archive);
+}
+
+/**
+ * Takes a deployment from a document. A live one goes on: its next check is due an interval from now, or at once when
+ * its deadline has passed. The strategy is created when it is new here.
+ */
+export async function importDeployment(
+  app: App,
+  actor: Actor,
+  input: { readonly document: unknown; readonly idempotencyKey: string | null },
+): Promise<Answer> {
+  const { document, idempotencyKey } = input;
+  const read = fromDocument(document);
+  if (!read.ok) return invalid(read.violations);
+  const archive = read.value;
+  const { state, metrics, breaches, samples, trades, events } = archive;
+  if (!sees(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
+  const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
+  return answerOnce(app, request, async (tx) => {
+    const there = await findDeployment(tx, state.id);
+    if (there) {
+      const message = `There is a deployment ${state.id} already: a document is imported once`;
+      return refused(refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']), there);
+    }
+    const { now } = await readClock(tx);
+    const stable = await settleStrategy(tx, archive, now);
+    const next = nextCheckAt(state, now);
+    if (!(await insertDeployment(tx, state, { nextCheckAt: next, breaches }))) {
+      const live = await findLive(tx, state.strategyId, state.chain);
+      const message = `${state.strategyId} has a live deployment on chain ${state.chain}: ${live?.id ?? 'another'}`;
+      return refused(refusal('STRATEGY_BUSY', message), live && (await findDeployment(tx, live.id)));
+    }
+    await appendEvents(tx, entriesOf(null, events));
+    await insertSamples(
+      tx,
+      samples.map((sample) => ({ deploymentId: state.id, ...sample })),
+    );
+    for (const side of SIDES) {
+      const known = metrics[side];
+      const traded = trades[side];
+      if (known) await saveMetrics(tx, state.id, side, known, traded ? 'TRADES' : 'TOTALS');
+      if (traded) await insertBook(tx, { deploymentId: state.id, side }, traded);
+    }
+    const view = { state, metrics, breaches, strategyStableVersionId: stable, nextCheckAt: next, now };
+    return done(`Deployment ${state.id} imported: ${state.status}, ${events.length} events`, view);
+  });
+}
+
+/** All trades of a side, the earliest first; null where it is not measured by them. */
+async function allTrades(tx: Queries, key: SideKey): Promise<BookedTrade[] | null> {
+  if (!(await findBook(tx, key))) return null;
+  const all: BookedTrade[] = [];
+  for await (const page of streamTrades(tx, key)) all.push(...page);
+  return all;
+}
+
+async function insertBook(tx: Queries, key: SideKey, trades: readonly BookedTrade[]): Promise<void> {
+  const { totals, curve, checkpoints } = bookAll(trades);
+  await openBook(tx, key);
+  await insertTrades(tx, key, trades);
+  await insertCheckpoints(tx, key, checkpoints);
+  await saveBook(tx, key, { totals, curve });
+}
+
+/** The strategy's stable version after an import: a promotion in the document moves it, unless it has moved on. */
+async function settleStrategy(tx: Queries, { state }: Archive, now: number): Promise<string> {
+  const { strategyId, stableVersionId, canaryVersionId } = state;
+  const promoted = state.status === 'PROMOTED';
+  const strategy = await ensureStrategy(tx, strategyId, promoted ? canaryVersionId : stableVersionId);
+  if (!strategy) throw new Error(`strategy ${strategyId} is gone`);
+  if (promoted && strategy.stableVersionId === stableVersionId) {
+    await moveStableVersion(tx, strategyId, stableVersionId, canaryVersionId, now);
+    return canaryVersionId;
+  }
+  return strategy.stableVersionId;
+}

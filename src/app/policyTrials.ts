@@ -1,0 +1,102 @@
+/** Policies tried before they are trusted: simulated on canaries whose worth is known, or replayed on a record. */
+import { sees } from '../access/actor.ts';
+import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
+import type { Sample } from '../core/document/document.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
+import { type Assumptions, type AssumptionsInput, parseAssumptions } from '../core/policy/assumptions.ts';
+import { createReplay, type PolicyReplay } from '../core/policy/replay.ts';
+import { CANARY_KINDS, type PolicySimulation } from '../core/policy/simulation.ts';
+import type { Parsed } from '../core/values/violation.ts';
+import { finished } from '../simulation/simulator.ts';
+import { findDeployment } from '../store/deployments/deployments.ts';
+import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readSamples } from '../store/log/samples.ts';
+import type { Actor, App } from './context.ts';
+import { PATIENCE_MS } from './execution/transaction.ts';
+
+/** A policy and what is to be assumed about the strategy. */
+export interface PolicyQuestion {
+  readonly config: CanaryConfig;
+  readonly assumptions: Assumptions;
+}
+
+/** Reads a question; the work that it asks for is bounded here. */
+export function askPolicy(
+  configInput: CanaryConfigInput,
+  assumptionsInput: AssumptionsInput,
+): Parsed<PolicyQuestion> {
+  const config = parseConfig(configInput);
+  if (!config.ok) return config;
+  const assumptions = parseAssumptions(assumptionsInput, config.value, CANARY_KINDS.length);
+  if (!assumptions.ok) return assumptions;
+  return { ok: true, value: { config: config.value, assumptions: assumptions.value } };
+}
+
+/** Simulates a policy, reporting as it goes: the complete report is the last. */
+export function simulatePolicy(
+  { simulator }: App,
+  { config, assumptions }: PolicyQuestion,
+  signal?: AbortSignal,
+): AsyncGenerator<PolicySimulation> {
+  return simulator.run({ config, assumptions, kinds: CANARY_KINDS }, signal);
+}
+
+/** A simulation whose caller waits for it: there is time to say so when it is not done in time. */
+const ANSWER_MS = PATIENCE_MS - 1000;
+
+/** Simulates a policy while its caller waits. Throws SimulationTooLong. */
+export function simulatePolicyNow(app: App, question: PolicyQuestion): Promise<PolicySimulation> {
+  return finished(simulatePolicy(app, question, AbortSignal.timeout(ANSWER_MS)));
+}
+
+/** Events of the longest record that is replayed: two weeks of checks a minute apart. */
+const MAX_REPLAYED_EVENTS = 20_000;
+/** Events between two breaths: other requests are answered while a replay runs. */
+const REPLAY_PAGE = 40;
+
+export interface ReplayedPolicy extends PolicyReplay {
+  readonly config: CanaryConfig;
+}
+
+/** What a policy would have decided on a deployment's record; null when there is none for this actor. */
+export async function replayPolicy(
+  { db }: App,
+  actor: Actor,
+  deploymentId: string,
+  configInput: CanaryConfigInput,
+): Promise<Parsed<ReplayedPolicy | null>> {
+  const parsed = parseConfig(configInput);
+  if (!parsed.ok) return parsed;
+  const config = parsed.value;
+  const view = await findDeployment(db, deploymentId);
+  if (!view || !sees(actor, view.state.strategyId)) return { ok: true, value: null };
+  const { eventCount } = view.state;
+  if (eventCount > MAX_REPLAYED_EVENTS) {
+    const message = `has a record of ${eventCount} events: at most ${MAX_REPLAYED_EVENTS} are replayed`;
+    return { ok: false, violations: [{ path: ['deploymentId'], message }] };
+  }
+  const replay = createReplay(config);
+  let more = true;
+  for (let afterNo = 0; more && afterNo < eventCount; ) {
+    const page = await readDeploymentEvents(db, deploymentId, { afterNo, limit: REPLAY_PAGE });
+    if (page.length === 0) break;
+    const samples = await samplesOf(db, deploymentId, page);
+    for (const { event } of page) {
+      const check = event.type === 'CANARY_METRICS_UPDATED' ? event.check : null;
+      more = more && replay.take(event, samples.find((sample) => sample.check === check) ?? null);
+      afterNo = event.no;
+    }
+  }
+  return { ok: true, value: { ...replay.result(), config } };
+}
+
+async function samplesOf(
+  db: App['db'],
+  deploymentId: string,
+  page: readonly { readonly event: CanaryEvent }[],
+): Promise<Sample[]> {
+  const checks = page.flatMap(({ event }) => (event.type === 'CANARY_METRICS_UPDATED' ? [event.check] : []));
+  const [first, last] = [checks[0], checks.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  return readSamples(db, deploymentId, { after: first - 1, before: last + 1 });
+}

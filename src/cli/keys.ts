@@ -1,0 +1,146 @@
+/**
+ * `serin keys …`: API keys from the command line of the machine, above all the first one. It speaks to the database
+ * itself: the one of `DATABASE_URL`, or the one in the data folder, whether a Serin runs there or not.
+ */
+import { userInfo } from 'node:os';
+import { parseArgs } from 'node:util';
+import { ROLES, type Role, trusted } from '../access/actor.ts';
+import { createKey, revokeKey } from '../access/keys.ts';
+import { readEnvironment } from '../environment/environment.ts';
+import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
+import { findRunningDatabase } from '../store/embedded/dataDirLock.ts';
+import { startEmbeddedPostgres } from '../store/embedded/embeddedPostgres.ts';
+import { type Database, migrateDatabase, openDatabase } from '../store/postgres/database.ts';
+
+export const KEYS_USAGE = `serin keys create  --role ${ROLES.join('|').toLowerCase()} --name NAME
+                   [--strategies 'eth-*,btc-*'] [--expires 90d]  (or 12h, or a date)
+serin keys list
+serin keys revoke  NAME_OR_ID
+`;
+
+/** Runs one of the commands. Throws a sentence for the person at the terminal. */
+export async function keysCommand(
+  args: readonly string[],
+  variables: NodeJS.ProcessEnv,
+  say: Say = (line) => process.stdout.write(`${line}\n`),
+): Promise<void> {
+  const [verb, ...rest] = args;
+  // Everything is read before a database is opened: a slip costs nothing.
+  const work =
+    verb === 'create'
+      ? create(rest, say)
+      : verb === 'list'
+        ? list(rest, say)
+        : verb === 'revoke'
+          ? revoke(rest, say)
+          : null;
+  if (!work) throw new Error(`say what to do:\n${KEYS_USAGE}`);
+  const { databaseUrl, dataDir } = readEnvironment(variables);
+  await withDatabase(databaseUrl, dataDir, work);
+}
+
+type Work = (database: Database) => Promise<void>;
+type Say = (line: string) => unknown;
+
+const actor = () => trusted(`cli:${userInfo().username}`);
+
+function create(args: readonly string[], say: Say): Work {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      role: { type: 'string' },
+      name: { type: 'string' },
+      strategies: { type: 'string' },
+      expires: { type: 'string' },
+    },
+  });
+  const role = readRole(values.role);
+  if (values.name === undefined) throw new Error('--name must be given: what the key is recorded under');
+  const request = {
+    name: values.name,
+    role,
+    strategies:
+      values.strategies === undefined ? null : values.strategies.split(',').map((pattern) => pattern.trim()),
+    expiresAt: values.expires === undefined ? null : readExpiry(values.expires),
+  };
+  return async ({ db }) => {
+    const { refusal, key } = await createKey(db, actor(), request);
+    if (refusal) throw new Error(refusal.message);
+    say(String(key));
+    process.stderr.write('Keep it now: it is not shown again. Send it as "Authorization: Bearer KEY".\n');
+  };
+}
+
+function readRole(given: string | undefined): Role {
+  const role = ROLES.find((name) => name === given?.toUpperCase());
+  if (!role) throw new Error(`--role must be one of ${ROLES.join(', ').toLowerCase()}`);
+  return role;
+}
+
+const UNITS = { h: 3_600_000, d: 86_400_000 } as const;
+
+function readExpiry(given: string): number {
+  const length = /^(\d{1,5})([hd])$/.exec(given);
+  if (length) return Date.now() + Number(length[1]) * (length[2] === 'h' ? UNITS.h : UNITS.d);
+  const at = /^\d{4}-\d{2}-\d{2}/.test(given) ? Date.parse(given) : Number.NaN;
+  if (Number.isNaN(at))
+    throw new Error(`--expires must be such as 90d, 12h or 2030-01-31, got ${JSON.stringify(given)}`);
+  return at;
+}
+
+function list(args: readonly string[], say: Say): Work {
+  parseArgs({ args: [...args], options: {} });
+  return async ({ db }) => {
+    let last: ApiKey | undefined;
+    do {
+      const page = await pageApiKeys(db, { scope: null, limit: 200, after: last });
+      for (const key of page) say(lineOf(key));
+      last = page.at(-1);
+    } while (last);
+  };
+}
+
+function lineOf({ id, name, role, strategies, expiresAt, expired, revokedAt, lastUsedAt }: ApiKey): string {
+  const day = (at: number | null) => (at === null ? 'never' : new Date(at).toISOString());
+  const state = revokedAt !== null ? 'revoked' : expired ? 'expired' : 'good';
+  const about = strategies?.join(',') ?? '*';
+  return [
+    id,
+    state.padEnd(7),
+    role.padEnd(8),
+    name,
+    about,
+    `expires ${day(expiresAt)}`,
+    `used ${day(lastUsedAt)}`,
+  ].join('  ');
+}
+
+function revoke(args: readonly string[], say: Say): Work {
+  const { positionals } = parseArgs({ args: [...args], options: {}, allowPositionals: true });
+  const [idOrName] = positionals;
+  if (idOrName === undefined || positionals.length > 1)
+    throw new Error('name one key, by its name or its id');
+  return async ({ db }) => {
+    const { refusal, apiKey } = await revokeKey(db, actor(), idOrName);
+    if (refusal) throw new Error(refusal.message);
+    say(`${apiKey.name} (${apiKey.id}) is revoked; what it holds open ends within seconds`);
+  };
+}
+
+/** Opens the database that Serin would use, starting it for the moment where nothing runs. */
+async function withDatabase(databaseUrl: string | null, dataDir: string, work: Work): Promise<void> {
+  const running = databaseUrl ?? (await findRunningDatabase(dataDir));
+  const own = running === null ? await startEmbeddedPostgres({ dataDir }) : null;
+  try {
+    const url = running ?? own?.url ?? '';
+    await migrateDatabase({ url });
+    const database = openDatabase({ url, poolSize: 1 });
+    try {
+      await work(database);
+    } finally {
+      await database.close();
+    }
+  } finally {
+    await own?.stop();
+  }
+}

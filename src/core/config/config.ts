@@ -1,0 +1,362 @@
+/**
+ * The configuration of a deployment: its defaults, its bounds, and the reading of what a caller gave.
+ * Every violated bound names its field; a configuration that exists satisfies all of them.
+ * Names and defaults are those of the contract (spec: CanaryConfig, PromotionCriteria).
+ */
+import { createHash } from 'node:crypto';
+import type { Numeral } from '../numerals.ts';
+import { type Decimal, decimal, formatDecimal } from '../values/decimal.ts';
+import { Reader } from '../values/inputReader.ts';
+import type { Parsed } from '../values/violation.ts';
+
+/** What profit is measured on: PnL over the capital of each side, or dollars for sides of equal capital. */
+export const PNL_BASES = ['RETURN_ON_CAPITAL', 'USD'] as const;
+export type PnlBasis = (typeof PNL_BASES)[number];
+
+/** How much the sequential test weighs in a decision. */
+export const EVIDENCE_MODES = ['AUTO', 'REQUIRED', 'OFF'] as const;
+export type EvidenceMode = (typeof EVIDENCE_MODES)[number];
+
+/** Who opens the way from one step of the ramp to the next. */
+export const STEP_GATES = ['AUTO', 'MANUAL'] as const;
+export type StepGate = (typeof STEP_GATES)[number];
+
+/** What the end of an observation does with `CONTINUE` or `MANUAL_REVIEW`. */
+export const INCONCLUSIVE_ACTIONS = ['WAIT', 'EXTEND', 'ROLLBACK'] as const;
+export type InconclusiveAction = (typeof INCONCLUSIVE_ACTIONS)[number];
+
+export const GUARDRAILS = [
+  'maxLossUsd',
+  'maxLossPercent',
+  'maxDrawdown',
+  'maxErrorRate',
+  'maxStaleSeconds',
+] as const;
+export type GuardrailName = (typeof GUARDRAILS)[number];
+
+/** Thresholds of the gates. Ratios have no unit; `drawdownFloor` is a fraction of capital. */
+export interface PromotionCriteria {
+  readonly minPnlRatio: Decimal;
+  readonly maxDrawdownRatio: Decimal;
+  readonly minSharpeRatio: Decimal;
+  readonly minWinRateRatio: Decimal;
+  readonly minTrades: number;
+  readonly maxErrorRate: Decimal;
+  readonly requirePositivePnl: boolean;
+  readonly pnlBasis: PnlBasis;
+  readonly drawdownFloor: Decimal;
+}
+
+/** Settings of the sequential test: `alpha` is its error rate, `minSamples` the pairs it needs before it speaks. */
+export interface EvidenceConfig {
+  readonly mode: EvidenceMode;
+  readonly alpha: number;
+  readonly minSamples: number;
+}
+
+/** Absolute limits; `null` switches one off. `breaches`: how many looks in a row must see the limit broken. */
+export interface GuardrailsConfig {
+  readonly maxLossUsd: Decimal | null;
+  /** Percent of the canary's capital. */
+  readonly maxLossPercent: Decimal | null;
+  /** Fraction of capital: 0.1 is ten percent. */
+  readonly maxDrawdown: Decimal | null;
+  readonly maxErrorRate: Decimal | null;
+  readonly maxStaleSeconds: number | null;
+  readonly breaches: Readonly<Record<GuardrailName, number>>;
+}
+
+/** One step of the ramp: this share of the capital for so many minutes. */
+export interface Step {
+  readonly canaryPercent: Decimal;
+  readonly minutes: number;
+  readonly gate: StepGate;
+}
+
+export interface CanaryConfig {
+  /** Share of the first step, in percent of the total capital. */
+  readonly canaryPercent: Decimal;
+  /** Length of the whole ramp. */
+  readonly observationPeriodMinutes: number;
+  readonly autoPromote: boolean;
+  readonly autoRollback: boolean;
+  readonly promotionCriteria: PromotionCriteria;
+  readonly checkIntervalSeconds: number;
+  readonly emitEvents: boolean;
+  readonly evidence: EvidenceConfig;
+  readonly guardrails: GuardrailsConfig;
+  /** At least one; `canaryPercent` and `observationPeriodMinutes` alone are the ramp of one step. */
+  readonly steps: readonly Step[];
+  readonly onInconclusive: InconclusiveAction;
+  readonly maxExtensions: number;
+  readonly earlyPromote: boolean;
+  /** A promotion needs two people, and is never automatic. */
+  readonly requireApproval: boolean;
+  /** A provider of the server's configuration file, or `null` when bots report. */
+  readonly metricsProvider: string | null;
+}
+
+/** Decimals may also be given as numbers or texts. */
+type GivenValue<V> = V extends Decimal ? Numeral : V;
+type Given<T> = { readonly [K in keyof T]?: GivenValue<T[K]> | null | undefined };
+
+/** A configuration as a caller gives it: whatever is left out (or null) takes its default. */
+export interface CanaryConfigInput
+  extends Given<Omit<CanaryConfig, 'promotionCriteria' | 'evidence' | 'guardrails' | 'steps'>> {
+  readonly promotionCriteria?: Given<PromotionCriteria> | null | undefined;
+  readonly evidence?: Given<EvidenceConfig> | null | undefined;
+  readonly guardrails?: GuardrailsInput | null | undefined;
+  readonly steps?: readonly StepInput[] | null | undefined;
+}
+
+/** Here `null` is a value: it switches that guardrail off. */
+export interface GuardrailsInput extends Given<Omit<GuardrailsConfig, 'breaches'>> {
+  readonly breaches?: Given<Record<GuardrailName, number>> | null | undefined;
+}
+
+export interface StepInput {
+  readonly canaryPercent: Numeral;
+  readonly minutes: number;
+  readonly gate?: StepGate | null | undefined;
+}
+
+/** The longest observation: a year and a day. */
+const MAX_OBSERVATION_MINUTES = 366 * 24 * 60;
+const MAX_STEPS = 50;
+
+/** The defaults of the contract and of the decision rule. */
+const DEFAULTS = {
+  canaryPercent: decimal(10),
+  observationPeriodMinutes: 60,
+  checkIntervalSeconds: 60,
+  promotionCriteria: {
+    minPnlRatio: decimal('0.9'),
+    maxDrawdownRatio: decimal('1.2'),
+    minSharpeRatio: decimal('0.8'),
+    minWinRateRatio: decimal('0.8'),
+    minTrades: 5,
+    maxErrorRate: decimal('0.1'),
+    requirePositivePnl: false,
+    pnlBasis: 'RETURN_ON_CAPITAL',
+    drawdownFloor: decimal('0.01'),
+  },
+  evidence: { mode: 'AUTO', alpha: 0.05, minSamples: 20 },
+  maxLossPercent: decimal(20),
+  staleChecks: 5,
+  maxExtensions: 3,
+} as const;
+
+const SETTINGS = [
+  'canaryPercent',
+  'observationPeriodMinutes',
+  'autoPromote',
+  'autoRollback',
+  'promotionCriteria',
+  'checkIntervalSeconds',
+  'emitEvents',
+  'evidence',
+  'guardrails',
+  'steps',
+  'onInconclusive',
+  'maxExtensions',
+  'earlyPromote',
+  'requireApproval',
+  'metricsProvider',
+] as const satisfies readonly (keyof CanaryConfig)[];
+
+/**
+ * Reads a configuration, fills in defaults and checks every bound.
+ * @param path where the configuration stands in the caller's input, for the paths of violations
+ */
+export function parseConfig(
+  input: CanaryConfigInput | null | undefined = {},
+  path: readonly string[] = ['config'],
+): Parsed<CanaryConfig> {
+  const read = new Reader();
+  const at = (...names: string[]) => [...path, ...names];
+  const given = read.fields(path, input, SETTINGS);
+
+  const interval = read.integer(
+    at('checkIntervalSeconds'),
+    given.checkIntervalSeconds ?? DEFAULTS.checkIntervalSeconds,
+    10,
+    86_400,
+  );
+  const { steps, canaryPercent, observationPeriodMinutes } = readRamp(read, given, at);
+  if (interval > observationPeriodMinutes * 60) {
+    read.refuse(
+      at('checkIntervalSeconds'),
+      `must not be longer than the observation period (${observationPeriodMinutes * 60} s), got ${interval}`,
+    );
+  }
+  const config: CanaryConfig = {
+    canaryPercent,
+    observationPeriodMinutes,
+    autoPromote: read.flag(at('autoPromote'), given.autoPromote ?? true),
+    autoRollback: read.flag(at('autoRollback'), given.autoRollback ?? true),
+    promotionCriteria: readCriteria(read, given.promotionCriteria, at),
+    checkIntervalSeconds: interval,
+    emitEvents: read.flag(at('emitEvents'), given.emitEvents ?? true),
+    evidence: readEvidence(read, given.evidence, at),
+    guardrails: readGuardrails(read, given.guardrails, interval, at),
+    steps,
+    onInconclusive: read.choice(at('onInconclusive'), given.onInconclusive ?? 'WAIT', INCONCLUSIVE_ACTIONS),
+    maxExtensions: read.integer(at('maxExtensions'), given.maxExtensions ?? DEFAULTS.maxExtensions, 0, 100),
+    earlyPromote: read.flag(at('earlyPromote'), given.earlyPromote ?? false),
+    requireApproval: read.flag(at('requireApproval'), given.requireApproval ?? false),
+    metricsProvider: read.name(at('metricsProvider'), given.metricsProvider ?? null),
+  };
+  return read.violations.length > 0
+    ? { ok: false, violations: read.violations }
+    : { ok: true, value: config };
+}
+
+type At = (...names: string[]) => string[];
+
+function readRamp(read: Reader, given: CanaryConfigInput, at: At) {
+  if (given.steps) return readSteps(read, given, given.steps, at);
+  const canaryPercent = read.decimal(
+    at('canaryPercent'),
+    given.canaryPercent ?? DEFAULTS.canaryPercent,
+    '1',
+    '50',
+  );
+  const observationPeriodMinutes = read.integer(
+    at('observationPeriodMinutes'),
+    given.observationPeriodMinutes ?? DEFAULTS.observationPeriodMinutes,
+    5,
+    MAX_OBSERVATION_MINUTES,
+  );
+  const steps: Step[] = [{ canaryPercent, minutes: observationPeriodMinutes, gate: 'AUTO' }];
+  return { steps, canaryPercent, observationPeriodMinutes };
+}
+
+function readSteps(read: Reader, input: CanaryConfigInput, listed: readonly StepInput[], at: At) {
+  const given = Array.isArray(listed) ? listed : [];
+  if (given.length === 0 || given.length > MAX_STEPS) {
+    read.refuse(at('steps'), `must be a list of 1 to ${MAX_STEPS} steps, got ${given.length}`);
+  }
+  const steps: Step[] = [];
+  for (const [index, each] of given.entries()) {
+    const here = (...names: string[]) => at('steps', String(index), ...names);
+    const step = read.fields<StepInput>(here(), each, ['canaryPercent', 'minutes', 'gate']);
+    const max = index === given.length - 1 ? '100' : '50';
+    const canaryPercent = read.decimal(here('canaryPercent'), step.canaryPercent, '1', max);
+    const before = steps.at(-1);
+    if (before && canaryPercent.lte(before.canaryPercent)) {
+      read.refuse(here('canaryPercent'), `must rise from step to step, got ${formatDecimal(canaryPercent)}`);
+    }
+    const minutes = read.integer(here('minutes'), step.minutes, 1, MAX_OBSERVATION_MINUTES);
+    steps.push({ canaryPercent, minutes, gate: read.choice(here('gate'), step.gate ?? 'AUTO', STEP_GATES) });
+  }
+  const total = steps.reduce((sum, step) => sum + step.minutes, 0);
+  const first = steps[0]?.canaryPercent ?? DEFAULTS.canaryPercent;
+  if (total < 5 || total > MAX_OBSERVATION_MINUTES) {
+    read.refuse(
+      at('steps'),
+      `must last between 5 and ${MAX_OBSERVATION_MINUTES} minutes together, got ${total}`,
+    );
+  }
+  const { canaryPercent: percent, observationPeriodMinutes: minutes } = input;
+  if (isGiven(percent) && !read.decimal(at('canaryPercent'), percent, '1', '100').eq(first)) {
+    read.refuse(at('canaryPercent'), `must be left out or equal the first step's (${formatDecimal(first)})`);
+  }
+  if (isGiven(minutes) && minutes !== total) {
+    read.refuse(at('observationPeriodMinutes'), `must be left out or equal the sum of the steps (${total})`);
+  }
+  return { steps, canaryPercent: first, observationPeriodMinutes: total };
+}
+
+function isGiven<T>(value: T | null | undefined): value is T {
+  return value !== null && value !== undefined;
+}
+
+function readCriteria(
+  read: Reader,
+  input: CanaryConfigInput['promotionCriteria'],
+  at: At,
+): PromotionCriteria {
+  const d = DEFAULTS.promotionCriteria;
+  const here = (...names: string[]) => at('promotionCriteria', ...names);
+  const given = read.fields(here(), input, Object.keys(d));
+  const limit = (
+    name:
+      | 'minPnlRatio'
+      | 'maxDrawdownRatio'
+      | 'minSharpeRatio'
+      | 'minWinRateRatio'
+      | 'maxErrorRate'
+      | 'drawdownFloor',
+    max: string,
+  ) => read.decimal(here(name), given[name] ?? d[name], '0', max);
+  return {
+    // Above 2 a threshold would rise as a losing stable side loses more: the rule would turn round.
+    minPnlRatio: limit('minPnlRatio', '2'),
+    maxDrawdownRatio: limit('maxDrawdownRatio', '1000'),
+    minSharpeRatio: limit('minSharpeRatio', '2'),
+    minWinRateRatio: limit('minWinRateRatio', '10'),
+    minTrades: read.integer(here('minTrades'), given.minTrades ?? d.minTrades, 0, 1_000_000),
+    maxErrorRate: limit('maxErrorRate', '1000'),
+    requirePositivePnl: read.flag(
+      here('requirePositivePnl'),
+      given.requirePositivePnl ?? d.requirePositivePnl,
+    ),
+    pnlBasis: read.choice(here('pnlBasis'), given.pnlBasis ?? d.pnlBasis, PNL_BASES),
+    drawdownFloor: limit('drawdownFloor', '1'),
+  };
+}
+
+function readEvidence(read: Reader, input: CanaryConfigInput['evidence'], at: At): EvidenceConfig {
+  const d = DEFAULTS.evidence;
+  const here = (...names: string[]) => at('evidence', ...names);
+  const given = read.fields(here(), input, Object.keys(d));
+  return {
+    mode: read.choice(here('mode'), given.mode ?? d.mode, EVIDENCE_MODES),
+    // A statistic, not money: it is a double from here on.
+    alpha: read.decimal(here('alpha'), given.alpha ?? d.alpha, '0.0001', '0.2').toNumber(),
+    minSamples: read.integer(here('minSamples'), given.minSamples ?? d.minSamples, 2, 1_000_000),
+  };
+}
+
+function readGuardrails(
+  read: Reader,
+  input: GuardrailsInput | null | undefined,
+  interval: number,
+  at: At,
+): GuardrailsConfig {
+  const here = (...names: string[]) => at('guardrails', ...names);
+  const given = read.fields(here(), input, [...GUARDRAILS, 'breaches']);
+  const rows = read.fields(here('breaches'), given.breaches, GUARDRAILS);
+  const limit = (name: 'maxLossUsd' | 'maxLossPercent' | 'maxDrawdown' | 'maxErrorRate', max: string) => {
+    const fallback = name === 'maxLossPercent' ? DEFAULTS.maxLossPercent : null;
+    const value = given[name] === undefined ? fallback : given[name];
+    return value === null ? null : read.aboveZero(here(name), value, max);
+  };
+  const stale = given.maxStaleSeconds === undefined ? DEFAULTS.staleChecks * interval : given.maxStaleSeconds;
+  const breaches = (name: GuardrailName) => read.integer(here('breaches', name), rows[name] ?? 1, 1, 1000);
+  return {
+    maxLossUsd: limit('maxLossUsd', '99999999999999999999'),
+    maxLossPercent: limit('maxLossPercent', '1000'),
+    maxDrawdown: limit('maxDrawdown', '10'),
+    maxErrorRate: limit('maxErrorRate', '1000'),
+    maxStaleSeconds:
+      stale === null ? null : read.integer(here('maxStaleSeconds'), stale, interval, 366 * 86_400),
+    breaches: {
+      maxLossUsd: breaches('maxLossUsd'),
+      maxLossPercent: breaches('maxLossPercent'),
+      maxDrawdown: breaches('maxDrawdown'),
+      maxErrorRate: breaches('maxErrorRate'),
+      maxStaleSeconds: breaches('maxStaleSeconds'),
+    },
+  };
+}
+
+/** The number of checks the whole ramp plans: `N` of the evidence formula before its floor of 20. */
+export function plannedChecks(config: CanaryConfig): number {
+  return Math.ceil((config.observationPeriodMinutes * 60) / config.checkIntervalSeconds);
+}
+
+/** Sixteen hex digits that change with any setting: which policy made a decision. */
+export function configHash(config: CanaryConfig): string {
+  return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
+}

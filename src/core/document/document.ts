@@ -1,0 +1,150 @@
+/**
+ * A deployment as one JSON document: its log, its latest metrics, its samples and its trades. The log is the deployment,
+ * so a round trip loses nothing; the summary at the top is for people and must agree with the log.
+ */
+import { z } from 'zod';
+import { configHash, GUARDRAILS, parseConfig } from '../config/config.ts';
+import { type BySide, SIDES, type Side } from '../lifecycle/allocation.ts';
+import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
+import { replay } from '../lifecycle/evolve.ts';
+import { type DeploymentState, observationOf, STATUSES } from '../lifecycle/state.ts';
+import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import { type BookedTrade, bookedTradeCodec, tradeViolations } from '../metrics/trade.ts';
+import { bookAll, metricsOf } from '../metrics/tradeStatistics.ts';
+import { DECISIONS } from '../rule/comparison.ts';
+import type { BreachCounts } from '../rule/guardrails.ts';
+import { bySide, countCodec, instantCodec, sideMetricsCodec } from '../values/codecs.ts';
+import type { Parsed, Violation } from '../values/violation.ts';
+import { boundViolations } from './bounds.ts';
+
+export const DOCUMENT_FORMAT = 'serin/deployment';
+export const DOCUMENT_VERSION = 1;
+
+const sampleCodec = z.strictObject({
+  check: countCodec,
+  at: instantCodec,
+  decision: z.enum(DECISIONS),
+  metrics: bySide(sideMetricsCodec.nullable()),
+});
+/** What a check saw of both sides, and what the comparison said then. */
+export type Sample = Readonly<z.output<typeof sampleCodec>>;
+
+const documentCodec = z.strictObject({
+  format: z.literal(DOCUMENT_FORMAT),
+  version: z.literal(DOCUMENT_VERSION),
+  deployment: z.strictObject({
+    id: z.string(),
+    strategyId: z.string(),
+    chain: z.string(),
+    stableVersionId: z.string(),
+    canaryVersionId: z.string(),
+    status: z.enum(STATUSES),
+    revision: countCodec,
+    configHash: z.string(),
+  }),
+  metrics: bySide(sideMetricsCodec.nullable()),
+  breaches: z.record(z.enum(GUARDRAILS), countCodec),
+  samples: z.array(sampleCodec).readonly(),
+  /** Null for a side that is not measured by its trades. */
+  trades: bySide(z.array(bookedTradeCodec).readonly().nullable()),
+  events: z.array(eventCodec).min(1).readonly(),
+});
+
+/** All that Serin knows of a deployment. */
+export interface Archive {
+  readonly state: DeploymentState;
+  readonly metrics: MetricsBySide;
+  readonly breaches: BreachCounts;
+  readonly samples: readonly Sample[];
+  /** Null for a side that is not measured by its trades. */
+  readonly trades: BySide<readonly BookedTrade[] | null>;
+  readonly events: readonly CanaryEvent[];
+}
+
+export type DeploymentDocument = z.input<typeof documentCodec>;
+
+/** Writes the document. */
+export function toDocument(archive: Archive): DeploymentDocument {
+  const { state, metrics, breaches, samples, trades, events } = archive;
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision, config } = state;
+  const summary = { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision };
+  return z.encode(documentCodec, {
+    format: DOCUMENT_FORMAT,
+    version: DOCUMENT_VERSION,
+    deployment: { ...summary, configHash: configHash(config) },
+    metrics,
+    breaches,
+    samples,
+    trades,
+    events,
+  });
+}
+
+/**
+ * Reads a document that may come from anywhere: every field is checked, the configuration's bounds too, and the log
+ * must replay to the state that the summary names.
+ */
+export function fromDocument(document: unknown, path: readonly string[] = ['document']): Parsed<Archive> {
+  const read = z.safeDecode(documentCodec, document as DeploymentDocument);
+  if (!read.success) {
+    const violations = read.error.issues.map(
+      (issue): Violation => ({
+        path: [...path, ...issue.path.map(String)],
+        message: issue.message,
+      }),
+    );
+    return { ok: false, violations };
+  }
+  const { deployment, metrics, breaches, samples, trades, events } = read.data;
+  const refuse = (message: string, ...at: string[]): Parsed<Archive> => ({
+    ok: false,
+    violations: [{ path: [...path, ...at], message }],
+  });
+  let state: DeploymentState;
+  try {
+    state = replay(events);
+  } catch (error) {
+    return refuse(`does not replay: ${error instanceof Error ? error.message : String(error)}`, 'events');
+  }
+  const config = parseConfig(state.config, [...path, 'events', '0', 'config']);
+  if (!config.ok) return config;
+  const derived: DeploymentDocument['deployment'] = toDocument({ ...read.data, state }).deployment;
+  for (const [field, value] of Object.entries(deployment)) {
+    const replayed = Object.entries(derived).find(([name]) => name === field)?.[1];
+    if (replayed !== value) {
+      return refuse(`is ${String(value)}, but the events lead to ${String(replayed)}`, 'deployment', field);
+    }
+  }
+  const archive = { state, metrics, breaches, samples, trades, events };
+  const violations = [
+    ...boundViolations(archive, path),
+    ...SIDES.flatMap((side) => brokenTrades(archive, side, path)),
+  ];
+  return violations.length > 0 ? { ok: false, violations } : { ok: true, value: archive };
+}
+
+/** What is wrong with a side's trades: each by itself, and that its metrics are what they add up to. */
+function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Violation[] {
+  const trades = archive.trades[side];
+  if (!trades) return [];
+  const at = [...path, 'trades', side];
+  const from = observationOf(archive.state)?.startedAt;
+  const metrics = archive.metrics[side];
+  if (from === undefined || !metrics) return [{ path: at, message: 'cannot be: the side has no metrics' }];
+  const ids = new Set<string>();
+  for (const [index, trade] of trades.entries()) {
+    const here = [...at, String(index)];
+    const violations = tradeViolations(trade, { from, to: trade.recordedAt }, here);
+    if (violations.length > 0) return violations;
+    if (!trade.capitalUsd.gt(0)) return [{ path: [...here, 'capitalUsd'], message: 'must be above 0' }];
+    if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} is there twice` }];
+    ids.add(trade.id);
+  }
+  const derived = toStoredMetrics(metricsOf(bookAll(trades), metrics.reportedAt));
+  const differs = Object.entries(derived).find(([name, value]) => toStoredMetrics(metrics)[name] !== value);
+  if (!differs) return [];
+  const [field, value] = differs;
+  return [{ path: [...path, 'metrics', side, field], message: `is not ${value}, which the trades lead to` }];
+}
+
+const toStoredMetrics = (metrics: SideMetrics): Record<string, unknown> => sideMetricsCodec.encode(metrics);

@@ -1,0 +1,102 @@
+/**
+ * Tells an embedder what happened, event by event and in order. A callback that throws or rejects harms nothing but
+ * itself, and one that gives a command has its events told after those that are being told.
+ */
+
+import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
+import { evolve } from '../lifecycle/evolve.ts';
+import type { CanaryStatus, DeploymentState } from '../lifecycle/state.ts';
+
+type EventOf<K extends CanaryEvent['type']> = Extract<CanaryEvent, { type: K }>;
+
+/** A move from one status to the next, and the event that made it. */
+export interface StateChange {
+  readonly previousStatus: CanaryStatus;
+  readonly status: CanaryStatus;
+  readonly event: CanaryEvent;
+}
+
+/** Each is given the deployment as it was right after the event. What they answer is awaited by nobody. */
+export interface Callbacks {
+  readonly onPromote?: (event: EventOf<'CANARY_PROMOTED'>, deployment: DeploymentState) => unknown;
+  readonly onRollback?: (event: EventOf<'CANARY_ROLLED_BACK'>, deployment: DeploymentState) => unknown;
+  readonly onStateChange?: (change: StateChange, deployment: DeploymentState) => unknown;
+  readonly onDecision?: (record: DecisionRecord, deployment: DeploymentState) => unknown;
+  /** Every event of the timeline; none with `emitEvents: false`. */
+  readonly onEvent?: (event: CanaryEvent, deployment: DeploymentState) => unknown;
+  /** What went wrong in a callback or a check, and in which; a warning of the process unless given. */
+  readonly onError?: (error: unknown, where: string) => unknown;
+}
+
+interface Told {
+  readonly before: DeploymentState | null;
+  readonly event: CanaryEvent;
+  readonly after: DeploymentState;
+}
+
+export class Announcer {
+  readonly #callbacks: Callbacks;
+  readonly #waiting: Told[] = [];
+  #telling = false;
+
+  constructor(callbacks: Callbacks) {
+    this.#callbacks = callbacks;
+  }
+
+  /** @param before the deployment before the first of these events */
+  tell(before: DeploymentState | null, events: readonly CanaryEvent[]): void {
+    let state = before;
+    for (const event of events) {
+      const after = evolve(state, event);
+      this.#waiting.push({ before: state, event, after });
+      state = after;
+    }
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) this.#tellOne(next);
+    this.#telling = false;
+  }
+
+  /** Something went wrong that nobody else hears of. */
+  complain(error: unknown, where: string): void {
+    const { onError = warn } = this.#callbacks;
+    // There is nobody left to tell of an error in telling of errors.
+    run(
+      () => onError(error, where),
+      () => {},
+    );
+  }
+
+  #tellOne({ before, event, after }: Told): void {
+    const { onPromote, onRollback, onStateChange, onDecision, onEvent } = this.#callbacks;
+    if (onEvent && after.config.emitEvents) this.#call('onEvent', () => onEvent(event, after));
+    if (onStateChange && before && before.status !== after.status) {
+      const change = { previousStatus: before.status, status: after.status, event };
+      this.#call('onStateChange', () => onStateChange(change, after));
+    }
+    if (onDecision && event.type === 'DECISION_MADE') {
+      this.#call('onDecision', () => onDecision(event.record, after));
+    }
+    if (onPromote && event.type === 'CANARY_PROMOTED') this.#call('onPromote', () => onPromote(event, after));
+    if (onRollback && event.type === 'CANARY_ROLLED_BACK') {
+      this.#call('onRollback', () => onRollback(event, after));
+    }
+  }
+
+  #call(where: string, callback: () => unknown): void {
+    run(callback, (error) => this.complain(error, where));
+  }
+}
+
+/** Runs what may throw, or answer a promise that rejects. */
+function run(callback: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    Promise.resolve(callback()).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function warn(error: unknown, where: string): void {
+  process.emitWarning(`${where}: ${error instanceof Error ? error.message : String(error)}`, 'SerinWarning');
+}

@@ -1,0 +1,362 @@
+/**
+ * A canary deployment inside of a program: the contract as a class, over the same functions that the server runs on. It
+ * keeps its log in memory (`toDict` and `fromDict` take it elsewhere), looks by its own timer, and is the one place
+ * where a clock comes in.
+ */
+
+import {
+  type Archive,
+  type DeploymentDocument,
+  fromDocument,
+  type Sample,
+  toDocument,
+} from '../document/document.ts';
+import { type BySide, SIDES, type Side } from '../lifecycle/allocation.ts';
+import { type Command, decide, notWatched, standsFor, type Verdict } from '../lifecycle/decide.ts';
+import { narrateCommand } from '../lifecycle/describe.ts';
+import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
+import { record } from '../lifecycle/evolve.ts';
+import {
+  comparisonOf,
+  type DeploymentState,
+  isWatched,
+  nextCheckAt,
+  observationOf,
+  reschedule,
+} from '../lifecycle/state.ts';
+import { type DeploymentStatus, statusOf } from '../lifecycle/status.ts';
+import { type Fetched, fetchFailure, withFetched } from '../metrics/fetched.ts';
+import { type GivenReport, readReport } from '../metrics/report.ts';
+import { type MetricsBySide, NO_METRICS, withReport } from '../metrics/sideMetrics.ts';
+import { type Numeral, readCount, readDecimal } from '../numerals.ts';
+import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
+import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
+import { type Refusal, refusal } from '../values/refusal.ts';
+import { describeViolations } from '../values/violation.ts';
+import { Announcer } from './callbacks.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { fetchMetrics } from './metricsProvider.ts';
+import {
+  type By,
+  type CanaryResult,
+  createCanary,
+  type DeployCanaryResult,
+  type Embedding,
+  InvalidDeployment,
+  type NewCanary,
+} from './types.ts';
+
+/** Who acts where nobody is named, and who checks. */
+const OWNER = 'owner';
+const SERIN = 'serin';
+const PROVIDER_TIMEOUT_SECONDS = 10;
+
+export class CanaryDeployment {
+  #state: DeploymentState;
+  #metrics: MetricsBySide = NO_METRICS;
+  #breaches: BreachCounts = NO_BREACHES;
+  readonly #samples: Sample[] = [];
+  /** Of sides that came in a document and are measured by their trades. */
+  readonly #trades: Archive['trades'] = { CANARY: null, STABLE: null };
+  readonly #log: CanaryEvent[] = [];
+
+  readonly #embedding: Embedding;
+  readonly #clock: Clock;
+  readonly #announcer: Announcer;
+  #latest = 0;
+  #nextCheckAt: number | null = null;
+  #monitoring: boolean;
+  #callOff = () => {};
+  #checking: Promise<void> | null = null;
+  #fetching = new AbortController();
+
+  /**
+   * A deployment in PENDING, or one that goes on from an {@link Archive}.
+   * @throws InvalidDeployment naming every field that breaks a rule
+   */
+  constructor(deployment: NewCanary | Archive, embedding: Embedding = {}) {
+    this.#embedding = embedding;
+    this.#clock = embedding.clock ?? systemClock;
+    this.#announcer = new Announcer(embedding);
+    this.#monitoring = embedding.monitor ?? true;
+    if ('events' in deployment) {
+      const { state, metrics, breaches, samples, trades, events } = deployment;
+      this.#state = state;
+      this.#metrics = metrics;
+      this.#breaches = breaches;
+      this.#samples.push(...samples);
+      this.#trades = trades;
+      this.#log.push(...events);
+      this.#latest = events.at(-1)?.at ?? 0;
+      this.#nextCheckAt = nextCheckAt(state, this.#now());
+      this.#schedule();
+      return;
+    }
+    const now = this.#now();
+    const { state, events } = record(null, [createCanary(deployment, now)], {
+      at: now,
+      actor: OWNER,
+    });
+    if (!state) throw new Error('creation led to no state');
+    this.#state = state;
+    this.#log.push(...events);
+    this.#announcer.tell(null, events);
+  }
+
+  /**
+   * A deployment that goes on from its document; a live one is monitored from here on.
+   * @throws InvalidDeployment naming the place in the document that is wrong
+   */
+  static fromDict(document: unknown, embedding: Embedding = {}): CanaryDeployment {
+    const read = fromDocument(document);
+    if (!read.ok) throw new InvalidDeployment(read.violations);
+    return new CanaryDeployment(read.value, embedding);
+  }
+
+  /** The deployment as one JSON document: its log, metrics and samples. Serin's `importDeployment` takes it too. */
+  toDict(): DeploymentDocument {
+    return toDocument({
+      state: this.#state,
+      metrics: this.#metrics,
+      breaches: this.#breaches,
+      samples: this.#samples,
+      trades: this.#trades,
+      events: this.#log,
+    });
+  }
+
+  get id(): string {
+    return this.#state.id;
+  }
+
+  /** Everything that happened, oldest first. */
+  get events(): readonly CanaryEvent[] {
+    return [...this.#log];
+  }
+
+  /** Every decision with what it was made of, oldest first. */
+  get decisionHistory(): readonly DecisionRecord[] {
+    return this.#log.flatMap((event) => (event.type === 'DECISION_MADE' ? [event.record] : []));
+  }
+
+  /** When it is looked at next; null while there is nothing to watch. */
+  get nextCheckAt(): number | null {
+    return this.#nextCheckAt;
+  }
+
+  getStatus(): DeploymentStatus {
+    return statusOf(this.#state, this.#metrics, this.#now());
+  }
+
+  /** Canary against stable as of the latest metrics; null before the canary is deployed. */
+  comparePerformance(): Comparison | null {
+    return comparisonOf(this.#state, this.#metrics);
+  }
+
+  /** Splits the capital between the sides and starts the observation. */
+  deployCanary(capitalUsd: Numeral, by: By = {}): DeployCanaryResult {
+    const capital = readDecimal(capitalUsd);
+    const result =
+      typeof capital === 'string'
+        ? this.#invalid(['capitalUsd'], capital)
+        : this.#command({ type: 'DEPLOY', capitalUsd: capital, reason: by.reason ?? null }, by);
+    const { deploymentId, canaryCapitalUsd, stableCapitalUsd } = result.deployment;
+    return { ...result, deploymentId, canaryCapitalUsd, stableCapitalUsd };
+  }
+
+  /** The canary becomes the stable version and gets all capital. */
+  promoteCanary(by: By = {}): CanaryResult {
+    return this.#plain('PROMOTE', by);
+  }
+
+  /** All capital goes back to the stable version. */
+  rollbackCanary(by: By = {}): CanaryResult {
+    return this.#plain('ROLLBACK', by);
+  }
+
+  /** Ends the trial without a decision. */
+  cancelDeployment(by: By = {}): CanaryResult {
+    return this.#plain('CANCEL', by);
+  }
+
+  /** Holds both allocations and stops the observation clock; guardrails stay awake. */
+  pause(by: By = {}): CanaryResult {
+    return this.#plain('PAUSE', by);
+  }
+
+  resume(by: By = {}): CanaryResult {
+    return this.#plain('RESUME', by);
+  }
+
+  /** Skips the rest of a step, or passes its manual gate. */
+  advanceStep(by: By = {}): CanaryResult {
+    return this.#plain('ADVANCE_STEP', by);
+  }
+
+  /** Goes on observing; for as long as the step unless minutes are given. */
+  extendObservation(minutes: number | null = null, by: By = {}): CanaryResult {
+    return this.#command({ type: 'EXTEND', minutes, reason: by.reason ?? null }, by);
+  }
+
+  /** A side says what it holds for the allocation with this number. */
+  acknowledgeAllocation(number: number, side: Side, heldUsd: Numeral, by: By = {}): CanaryResult {
+    if (!SIDES.includes(side)) return this.#invalid(['side'], `must be ${SIDES.join(' or ')}`);
+    const [counted, held] = [readCount(number), readDecimal(heldUsd)];
+    if (typeof counted === 'string') return this.#invalid(['number'], counted);
+    if (typeof held === 'string') return this.#invalid(['heldUsd'], held);
+    return this.#command({ type: 'ACKNOWLEDGE', number: counted, side, heldUsd: held }, by);
+  }
+
+  /** A report of the canary: running totals; what is left out stays as it was. Guardrails look at it at once. */
+  updateCanaryMetrics(report: GivenReport): CanaryResult {
+    return this.#report('CANARY', report);
+  }
+
+  updateStableMetrics(report: GivenReport): CanaryResult {
+    return this.#report('STABLE', report);
+  }
+
+  /** Checks by the timer from now on. */
+  start(): void {
+    this.#monitoring = true;
+    this.#schedule();
+  }
+
+  /** No more checks until `start`; one that waits for its metrics is called off. */
+  stop(): void {
+    this.#monitoring = false;
+    this.#callOff();
+    this.#fetching.abort();
+  }
+
+  /** Looks now, as the timer does when the time has come. Never rejects; one check runs at a time. */
+  check(): Promise<void> {
+    this.#checking ??= this.#look()
+      .catch((error: unknown) => {
+        this.#announcer.complain(error, 'check');
+        this.#nextCheckAt = nextCheckAt(this.#state, this.#now());
+      })
+      .finally(() => {
+        this.#checking = null;
+        this.#schedule();
+      });
+    return this.#checking;
+  }
+
+  async #look(): Promise<void> {
+    const fetching = new AbortController();
+    this.#fetching = fetching;
+    const fetched = await this.#fetch(fetching.signal);
+    if (fetching.signal.aborted || !isWatched(this.#state)) return;
+    const now = this.#now();
+    if (fetched) this.#metrics = withFetched(this.#metrics, fetched, now);
+    const before = this.#log.length;
+    this.#carryOut({ type: 'CHECK', failure: fetched && fetchFailure(fetched) }, SERIN);
+    this.#keepSample(this.#log.slice(before));
+  }
+
+  async #fetch(signal: AbortSignal): Promise<BySide<Fetched> | null> {
+    const { metricsProvider, providerTimeoutSeconds = PROVIDER_TIMEOUT_SECONDS } = this.#embedding;
+    const observation = observationOf(this.#state);
+    if (!metricsProvider || !observation || !isWatched(this.#state)) return null;
+    const { strategyId, chain, canaryVersionId, stableVersionId } = this.#state;
+    const patience = { clock: this.#clock, milliseconds: providerTimeoutSeconds * 1000, signal };
+    const target = { strategyId, chain, since: observation.startedAt };
+    const ask = (side: Side, versionId: string) =>
+      fetchMetrics(metricsProvider, { ...target, side, versionId }, patience);
+    const [canary, stable] = await Promise.all([
+      ask('CANARY', canaryVersionId),
+      ask('STABLE', stableVersionId),
+    ]);
+    return { CANARY: canary, STABLE: stable };
+  }
+
+  #keepSample(events: readonly CanaryEvent[]): void {
+    for (const event of events) {
+      if (event.type !== 'CANARY_METRICS_UPDATED') continue;
+      const { check, at, decision } = event;
+      this.#samples.push({ check, at, decision, metrics: this.#metrics });
+    }
+  }
+
+  #report(side: Side, given: GivenReport): CanaryResult {
+    if (!isWatched(this.#state)) return this.#refused(notWatched(this.#state));
+    if (this.#trades[side]) {
+      const message = `The ${side.toLowerCase()} side is measured by its trades, which only the server takes`;
+      return this.#refused(refusal('INVALID_INPUT', message));
+    }
+    const read = readReport(given);
+    if (!read.ok) {
+      const path = read.violations[0]?.path ?? [];
+      return this.#refused(refusal('INVALID_INPUT', describeViolations(read.violations), path));
+    }
+    this.#metrics = withReport(this.#metrics, side, read.value, this.#now());
+    if (side === 'CANARY') this.#carryOut({ type: 'LOOK' }, SERIN);
+    return this.#done('CONTINUE', `Metrics of the ${side.toLowerCase()} side taken`);
+  }
+
+  #plain(
+    type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP',
+    by: By,
+  ): CanaryResult {
+    return this.#command({ type, reason: by.reason ?? null }, by);
+  }
+
+  #command(command: Command, { actor = OWNER }: By): CanaryResult {
+    const verdict = this.#carryOut(command, actor);
+    if (!verdict.accepted) return this.#refused(verdict.refusal);
+    const { events } = verdict;
+    return this.#done(standsFor(command, events), narrateCommand(command, this.#state, events));
+  }
+
+  /** Decides and records; callbacks are told when all is done. */
+  #carryOut(command: Command, actor: string): Verdict {
+    const now = this.#now();
+    const before = this.#state;
+    const { stableVersionId } = before;
+    const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, actor };
+    const verdict = decide(before, command, facts);
+    if (!verdict.accepted) return verdict;
+    const { state, events } = record(before, verdict.events, { at: now, actor });
+    if (!state) throw new Error(`${before.id} lost its state`);
+    this.#state = state;
+    this.#breaches = verdict.breaches;
+    this.#log.push(...events);
+    const looked = command.type === 'CHECK';
+    this.#nextCheckAt = reschedule(state, { due: this.#nextCheckAt, now, looked });
+    this.#schedule();
+    this.#announcer.tell(before, events);
+    return verdict;
+  }
+
+  /** Sets the timer for the next look; none while one is under way, which sets it when it is done. */
+  #schedule(): void {
+    this.#callOff();
+    this.#callOff = () => {};
+    if (!this.#monitoring || this.#nextCheckAt === null || this.#checking) return;
+    const wait = Math.max(0, this.#nextCheckAt - this.#now());
+    this.#callOff = this.#clock.wakeIn(wait, () => void this.check());
+  }
+
+  /** The clock's time; never before what has already been recorded, whatever happens to the clock. */
+  #now(): number {
+    this.#latest = Math.max(this.#latest, Math.floor(this.#clock.now()));
+    return this.#latest;
+  }
+
+  #done(decision: CanaryDecision, message: string): CanaryResult {
+    return this.#result({ success: true, decision, message, error: null });
+  }
+
+  #refused(error: Refusal): CanaryResult {
+    return this.#result({ success: false, decision: null, message: error.message, error });
+  }
+
+  #invalid(path: readonly string[], message: string): CanaryResult {
+    return this.#refused(refusal('INVALID_INPUT', `${path.join('.')} ${message}`, path));
+  }
+
+  #result(result: Pick<CanaryResult, 'success' | 'decision' | 'message' | 'error'>): CanaryResult {
+    return { ...result, comparison: this.comparePerformance(), deployment: this.getStatus() };
+  }
+}

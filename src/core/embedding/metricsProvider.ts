@@ -1,0 +1,66 @@
+/** Metrics from an embedder's own function: asked for with a time limit, and read like any other report. */
+import type { Side } from '../lifecycle/allocation.ts';
+import type { Fetched } from '../metrics/fetched.ts';
+import { type GivenReport, readReport } from '../metrics/report.ts';
+import { describeViolations } from '../values/violation.ts';
+import type { Clock } from './clock.ts';
+
+/** The side whose metrics are wanted. */
+export interface MetricsRequest {
+  readonly versionId: string;
+  readonly side: Side;
+  readonly strategyId: string;
+  readonly chain: string;
+  /** When the deployment started, epoch milliseconds: figures are running totals from here on. */
+  readonly since: number;
+  /** Aborts when the answer is no longer waited for. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers what the side's bot would otherwise report. It may throw, reject, hang or answer anything. */
+export type AskMetrics = (request: MetricsRequest) => GivenReport | Promise<GivenReport>;
+
+export interface Patience {
+  readonly clock: Clock;
+  readonly milliseconds: number;
+  /** Aborts when the whole fetch is called off. */
+  readonly signal: AbortSignal;
+}
+
+/** Asks for the metrics of a side. Never rejects; after the time limit the answer is not waited for. */
+export async function fetchMetrics(
+  ask: AskMetrics,
+  target: Omit<MetricsRequest, 'signal'>,
+  { clock, milliseconds, signal: parent }: Patience,
+): Promise<Fetched> {
+  const controller = new AbortController();
+  let callOff = () => {};
+  const gaveUp = new Promise<Fetched>((resolve) => {
+    const giveUp = (message: string) => {
+      resolve({ ok: false, message });
+      controller.abort();
+    };
+    callOff = clock.wakeIn(milliseconds, () =>
+      giveUp(`the metrics provider did not answer within ${milliseconds / 1000} s`),
+    );
+    parent.addEventListener('abort', () => giveUp('the fetch was called off'), { signal: controller.signal });
+  });
+  try {
+    return await Promise.race([answer(ask, { ...target, signal: controller.signal }), gaveUp]);
+  } finally {
+    callOff();
+    controller.abort();
+  }
+}
+
+async function answer(ask: AskMetrics, request: MetricsRequest): Promise<Fetched> {
+  try {
+    const read = readReport(await ask(request));
+    return read.ok
+      ? { ok: true, report: read.value }
+      : { ok: false, message: `the metrics provider: ${describeViolations(read.violations)}` };
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    return { ok: false, message: `the metrics provider failed: ${words}` };
+  }
+}

@@ -1,0 +1,63 @@
+/** How capital is split between the two sides, and what each side has been asked to hold and says it holds. */
+import { Decimal, decimal, MAX_DECIMALS, ZERO } from '../values/decimal.ts';
+
+export const SIDES = ['CANARY', 'STABLE'] as const;
+export type Side = (typeof SIDES)[number];
+
+/** Something kept for each of the two sides. */
+export type BySide<T> = Readonly<Record<Side, T>>;
+
+/** `canaryUsd + stableUsd` is `totalUsd` to the last decimal. */
+export interface CapitalSplit {
+  readonly totalUsd: Decimal;
+  readonly canaryUsd: Decimal;
+  readonly stableUsd: Decimal;
+}
+
+/**
+ * Splits a total: the canary's share is rounded down to 18 decimals, the stable side gets the rest.
+ * @param canaryPercent 0 to 100
+ */
+export function splitCapital(totalUsd: Decimal, canaryPercent: Decimal): CapitalSplit {
+  const canaryUsd = totalUsd.times(canaryPercent).div(100).toDecimalPlaces(MAX_DECIMALS, Decimal.ROUND_DOWN);
+  return { totalUsd, canaryUsd, stableUsd: totalUsd.minus(canaryUsd) };
+}
+
+/** Why an allocation was asked for. */
+export const ALLOCATION_CAUSES = ['DEPLOY', 'STEP', 'PROMOTE', 'ROLLBACK', 'CANCEL', 'FAIL'] as const;
+export type AllocationCause = (typeof ALLOCATION_CAUSES)[number];
+
+/** What a side said it holds, and for which allocation it said so. */
+export interface Acknowledgement {
+  readonly number: number;
+  readonly heldUsd: Decimal;
+  readonly at: number;
+}
+
+/** A request to hold capital. Serin moves no money: bots read it, do it, and acknowledge it. */
+export interface Allocation extends CapitalSplit {
+  /** 1, 2, 3, … within the deployment. */
+  readonly number: number;
+  readonly cause: AllocationCause;
+  readonly canaryPercent: Decimal;
+  readonly requestedAt: number;
+  /** The latest answer of each side, which may still be for an earlier number. */
+  readonly acknowledged: BySide<Acknowledgement | null>;
+}
+
+/** What the allocation asks a side to hold, in USD. */
+export function requestedUsd(allocation: CapitalSplit, side: Side): Decimal {
+  return side === 'CANARY' ? allocation.canaryUsd : allocation.stableUsd;
+}
+
+/**
+ * What a side works with, USD. A request is a request until it is acknowledged: a side that answers allocations holds
+ * what it last said, one that never does is taken to hold what it is asked to.
+ */
+export function workingCapitalUsd(allocation: Allocation, side: Side): Decimal {
+  return allocation.acknowledged[side]?.heldUsd ?? requestedUsd(allocation, side);
+}
+
+/** The share that gives everything to one side. */
+export const ALL_TO_CANARY = decimal(100);
+export const ALL_TO_STABLE = ZERO;

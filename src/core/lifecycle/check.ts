@@ -1,0 +1,163 @@
+/**
+ * One look at a watched deployment: guardrails, staleness, a sample, and at the end of a step (or earlier, when the
+ * evidence is in) the decision. Safety comes before anything that could increase risk.
+ */
+
+import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
+import { type Breach, type BreachCounts, lookAtMetrics, lookAtSilence } from '../rule/guardrails.ts';
+import { isInconclusive, settle } from '../rule/inconclusive.ts';
+import { ALL_TO_STABLE, type BySide } from './allocation.ts';
+import type { Command, Facts } from './decide.ts';
+import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decision.ts';
+import type { EventBody } from './events.ts';
+import { evolve } from './evolve.ts';
+import { comparisonOf, forSides, stepAt, type Watched } from './state.ts';
+
+export interface CheckOutcome {
+  readonly events: readonly EventBody[];
+  readonly breaches: BreachCounts;
+}
+
+/** Looks at a deployment. A `LOOK` after a report sees the guardrails only; a `CHECK` also samples and decides. */
+export function check(
+  state: Watched,
+  command: Extract<Command, { type: 'CHECK' | 'LOOK' }>,
+  facts: Facts,
+): CheckOutcome {
+  const capitalUsd = state.observation.basis.CANARY.capitalUsd;
+  const { counts, tripped } = lookAtMetrics(state.config, facts.metrics.CANARY, capitalUsd, facts.breaches);
+  const held = state.observation.tripped;
+  if (tripped && !held) return { events: trip(state, tripped, facts), breaches: counts };
+  if (command.type === 'LOOK' || state.status !== 'RUNNING') return { events: [], breaches: counts };
+  return sampleAndDecide(state, command.failure, { ...facts, breaches: counts });
+}
+
+function trip(state: Watched, breach: Breach, facts: Facts): EventBody[] {
+  const { guardrail, side, measured, limit, message } = breach;
+  const reason = `Guardrail: ${message}`;
+  const decided = decisionMade(state, facts, { decision: 'ROLLBACK', reasons: [reason], cause: 'GUARDRAIL' });
+  const tripped: EventBody = { type: 'GUARDRAIL_TRIPPED', guardrail, side, measured, limit, message };
+  // Without metrics nobody can watch the canary: its capital goes back whoever else may decide.
+  if (guardrail === 'maxStaleSeconds') {
+    const failed: EventBody = { type: 'CANARY_FAILED', reason: `Metrics cannot be had: ${message}` };
+    return [tripped, decided, failed, requestAllocation(state, ALL_TO_STABLE, 'FAIL')];
+  }
+  if (state.config.autoRollback) return [tripped, decided, ...rollback(state, reason)];
+  return [tripped, decided, ...awaitPerson(state, 'ROLLBACK', [reason])];
+}
+
+/** Nothing to announce where the deployment waits already. */
+function awaitPerson(state: Watched, decision: CanaryDecision, reasons: readonly string[]): EventBody[] {
+  if (state.status === 'OBSERVATION_COMPLETE') return [];
+  return [{ type: 'CANARY_OBSERVATION_COMPLETE', decision, reasons, waits: true }];
+}
+
+function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): CheckOutcome {
+  const sample = takeSample(state, failure, facts);
+  const { counts: breaches, tripped } = lookAtSilence(state.config, sample.silentMs, facts.breaches);
+  const looked = afterSample(state, sample, facts);
+  if (tripped) return { events: [sample, ...trip(looked, tripped, facts)], breaches };
+  // Metrics that could not be had decide nothing: the step goes on until they can, or until they are stale.
+  if (failure !== null) return { events: [sample], breaches };
+  return { events: [sample, ...decideOn(looked, facts)], breaches };
+}
+
+type Sample = Extract<EventBody, { type: 'CANARY_METRICS_UPDATED' | 'METRICS_UNAVAILABLE' }>;
+
+function takeSample(state: Watched, failure: string | null, { now, metrics }: Facts): Sample {
+  const check = state.observation.checks + 1;
+  const silentMs = silence(state, { now, metrics });
+  if (failure !== null) return { type: 'METRICS_UNAVAILABLE', check, silentMs, message: failure };
+  const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);
+  const decision = comparisonOf(state, metrics)?.decision ?? 'CONTINUE';
+  return { type: 'CANARY_METRICS_UPDATED', check, netPnlUsd, silentMs, decision };
+}
+
+/**
+ * Watched time without news of each side. An interval counts for at most one and a half of its planned length, so
+ * that the time in which Serin itself was away is not held against the bots.
+ */
+function silence(state: Watched, { now, metrics }: Pick<Facts, 'now' | 'metrics'>): BySide<number> {
+  const { lastCheckAt, silentMs, startedAt } = state.observation;
+  const looked = Math.min(now - lastCheckAt, state.config.checkIntervalSeconds * 1500);
+  return forSides((side) => {
+    const newsAt = metrics[side]?.reportedAt ?? startedAt;
+    const sinceNews = Math.max(0, Math.min(now - newsAt, looked));
+    return Math.round(newsAt >= lastCheckAt ? sinceNews : silentMs[side] + Math.max(0, looked));
+  });
+}
+
+/** The state with the sample in it: the comparison of this check sees its own pair. */
+function afterSample(state: Watched, sample: Sample, { now }: Facts): Watched {
+  const envelope = { no: state.eventCount + 1, at: now, actor: 'serin', revision: state.revision };
+  const after = evolve(state, { ...sample, ...envelope });
+  if (after.status !== 'RUNNING') throw new Error(`a sample moved ${state.id} to ${after.status}`);
+  return after;
+}
+
+function decideOn(state: Watched, facts: Facts): EventBody[] {
+  const comparison = comparisonOf(state, facts.metrics);
+  if (!comparison) return [];
+  const over = facts.now >= state.observation.step.endsAt;
+  if (over) return endOfStep(state, comparison, facts);
+  return early(state, comparison, facts);
+}
+
+/** The evidence may end the observation before its time. */
+function early(state: Watched, comparison: Comparison, facts: Facts): EventBody[] {
+  const { verdict } = comparison.evidence;
+  const { config } = state;
+  if (config.evidence.mode === 'OFF') return [];
+  if (verdict === 'WORSE' && comparison.decision === 'ROLLBACK') {
+    return conclude(state, comparison, 'EVIDENCE', facts);
+  }
+  if (config.earlyPromote && verdict === 'NOT_WORSE' && comparison.decision === 'PROMOTE') {
+    return conclude(state, comparison, 'EVIDENCE', facts);
+  }
+  return [];
+}
+
+function endOfStep(state: Watched, comparison: Comparison, facts: Facts): EventBody[] {
+  const { decision, decisionReasons } = comparison;
+  const { onInconclusive, maxExtensions } = state.config;
+  const extend = onInconclusive === 'EXTEND' && state.observation.extensions < maxExtensions;
+  if (isInconclusive(decision) && extend) {
+    const minutes = stepAt(state.config, state.observation.step.index)?.minutes ?? 0;
+    const reason = `Inconclusive: extended by itself (${state.observation.extensions + 1} of ${maxExtensions})`;
+    const decided = decisionMade(state, facts, {
+      decision,
+      reasons: decisionReasons,
+      cause: 'OBSERVATION_OVER',
+    });
+    return [decided, { type: 'OBSERVATION_EXTENDED', minutes, automatic: true, reason }];
+  }
+  return conclude(state, comparison, 'OBSERVATION_OVER', facts);
+}
+
+/** Records a decision and does what it says, as far as the configuration lets Serin act by itself. */
+function conclude(
+  state: Watched,
+  comparison: Comparison,
+  cause: 'EVIDENCE' | 'OBSERVATION_OVER',
+  facts: Facts,
+): EventBody[] {
+  const { decision, because } = settle(comparison.decision, cause, state, facts.stableVersionId);
+  const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
+  const decided = decisionMade(state, facts, { decision, reasons, cause });
+  const { config, observation } = state;
+  const next = observation.step.index + 1;
+  const step = stepAt(config, observation.step.index);
+
+  if (decision === 'PROMOTE' && stepAt(config, next)) {
+    if (step?.gate === 'AUTO') return [decided, ...startStep(state, next, facts.metrics, null)];
+    const held = `Step ${next} of ${config.steps.length} is over and waits for advanceStep`;
+    return [decided, ...awaitPerson(state, decision, [...reasons, held])];
+  }
+  const acts =
+    (decision === 'PROMOTE' && config.autoPromote && !config.requireApproval && step?.gate === 'AUTO') ||
+    (decision === 'ROLLBACK' && config.autoRollback);
+  const over: EventBody = { type: 'CANARY_OBSERVATION_COMPLETE', decision, reasons, waits: !acts };
+  if (!acts) return [over, decided];
+  const act = decision === 'PROMOTE' ? promotion : rollback;
+  return [over, decided, ...act(state, reasons[0] ?? null)];
+}

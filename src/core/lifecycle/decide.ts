@@ -1,0 +1,299 @@
+/**
+ * A command meets a state: what happens, as events, or why it is refused. Pure: the clock, the metrics and the
+ * strategy's stable version come in as facts. The lifecycle of the specification is this file and nothing else.
+ */
+
+import type { CanaryConfig } from '../config/config.ts';
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import type { CanaryDecision } from '../rule/comparison.ts';
+import type { BreachCounts } from '../rule/guardrails.ts';
+import { type Decimal, formatDecimal, ZERO } from '../values/decimal.ts';
+import { type Refusal, refusal } from '../values/refusal.ts';
+import type { Side } from './allocation.ts';
+import { ALL_TO_STABLE, type AllocationCause, splitCapital } from './allocation.ts';
+import { seekApproval } from './approval.ts';
+import { check } from './check.ts';
+import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decision.ts';
+import type { EventBody } from './events.ts';
+import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
+
+/** What somebody, or the clock, wants to happen. */
+export type Command =
+  | { readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null }
+  | {
+      readonly type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP';
+      readonly reason: string | null;
+    }
+  | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
+  | { readonly type: 'ACKNOWLEDGE'; readonly number: number; readonly side: Side; readonly heldUsd: Decimal }
+  /** The clock: the time of a look has come. `failure` says why the metrics could not be had. */
+  | { readonly type: 'CHECK'; readonly failure: string | null }
+  /** A report broke a guardrail. */
+  | { readonly type: 'LOOK' };
+
+export type CommandType = Command['type'];
+
+/** The decision that a successful command stands for; one that only asked for approval has decided nothing yet. */
+export function standsFor({ type }: Command, events: readonly EventBody[]): CanaryDecision {
+  if (asksForApproval(events)) return 'CONTINUE';
+  if (type === 'PROMOTE') return 'PROMOTE';
+  return type === 'ROLLBACK' || type === 'CANCEL' ? 'ROLLBACK' : 'CONTINUE';
+}
+
+/** Whether a command led to a promotion that waits for somebody else's approval. */
+export function asksForApproval(events: readonly EventBody[]): boolean {
+  return events.some(({ type }) => type === 'PROMOTION_REQUESTED');
+}
+
+/** What is true when a command meets a state. */
+export interface Facts {
+  /** Epoch milliseconds of the database's clock. */
+  readonly now: number;
+  readonly metrics: MetricsBySide;
+  /** The guardrails' counts before this look. */
+  readonly breaches: BreachCounts;
+  /** The strategy's stable version today; another deployment may have moved it. */
+  readonly stableVersionId: string;
+  /** Who asks, where it matters that it is somebody else. */
+  readonly actor?: string | undefined;
+}
+
+/** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */
+export interface Accepted {
+  readonly accepted: true;
+  readonly events: readonly EventBody[];
+  readonly breaches: BreachCounts;
+}
+export interface Refused {
+  readonly accepted: false;
+  readonly refusal: Refusal;
+}
+export type Verdict = Accepted | Refused;
+
+/** The commands of people and bots, by name, and the statuses that take them. */
+const TAKEN_IN: Record<
+  Exclude<CommandType, 'CHECK' | 'LOOK' | 'ACKNOWLEDGE'>,
+  readonly DeploymentState['status'][]
+> = {
+  DEPLOY: ['PENDING'],
+  PROMOTE: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
+  ROLLBACK: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
+  CANCEL: ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
+  PAUSE: ['RUNNING'],
+  RESUME: ['PAUSED'],
+  EXTEND: ['OBSERVATION_COMPLETE'],
+  ADVANCE_STEP: ['RUNNING', 'OBSERVATION_COMPLETE'],
+};
+
+/** The commands of people and bots that a deployment takes as it stands: what a screen should offer. */
+export type Action = keyof typeof TAKEN_IN;
+
+const NAMES: Record<Action, string> = {
+  DEPLOY: 'deployed',
+  PROMOTE: 'promoted',
+  ROLLBACK: 'rolled back',
+  CANCEL: 'cancelled',
+  PAUSE: 'paused',
+  RESUME: 'resumed',
+  EXTEND: 'extended',
+  ADVANCE_STEP: 'advanced to the next step',
+};
+
+export const ACTIONS: readonly Action[] = [
+  'DEPLOY',
+  'PROMOTE',
+  'ROLLBACK',
+  'CANCEL',
+  'PAUSE',
+  'RESUME',
+  'EXTEND',
+  'ADVANCE_STEP',
+];
+
+export function availableActions(state: DeploymentState): Action[] {
+  return ACTIONS.filter((action) => takes(state, action));
+}
+
+function takes(state: DeploymentState, action: Action): boolean {
+  if (!TAKEN_IN[action].includes(state.status)) return false;
+  return action !== 'ADVANCE_STEP' || (isWatched(state) && nextStep(state) !== null);
+}
+
+/** Decides what a command does to a deployment. */
+export function decide(state: DeploymentState, command: Command, facts: Facts): Verdict {
+  const accept = (events: readonly EventBody[]): Accepted => ({
+    accepted: true,
+    events,
+    breaches: facts.breaches,
+  });
+
+  if (command.type === 'CHECK' || command.type === 'LOOK') {
+    if (!isWatched(state)) return accept([]);
+    return { accepted: true, ...check(state, command, facts) };
+  }
+  if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, facts, accept);
+  if (!takes(state, command.type)) return { accepted: false, refusal: wrongStatus(state, command.type) };
+
+  if (command.type === 'DEPLOY') return deploy(state, command, facts, accept);
+  if (command.type === 'CANCEL') {
+    const { reason } = command;
+    return accept([{ type: 'CANARY_CANCELLED', reason }, ...giveBack(state, 'CANCEL')]);
+  }
+  if (!isWatched(state)) throw new Error(`${command.type} in status ${state.status}`);
+
+  const { reason } = command;
+  switch (command.type) {
+    case 'PROMOTE': {
+      const stale = staleStable(state, facts);
+      if (stale) return { accepted: false, refusal: stale };
+      const approval = seekApproval(state, facts);
+      if (approval === 'ASK') return accept([{ type: 'PROMOTION_REQUESTED', reason }]);
+      if (approval !== 'PROMOTE') return { accepted: false, refusal: approval };
+      const record = byCommand(state, facts, 'PROMOTE', reason);
+      return accept([record, ...promotion(state, reason)]);
+    }
+    case 'ROLLBACK':
+      return accept([byCommand(state, facts, 'ROLLBACK', reason), ...rollback(state, reason)]);
+    case 'PAUSE':
+      return accept([{ type: 'CANARY_PAUSED', reason }]);
+    case 'RESUME': {
+      const pausedMs = state.status === 'PAUSED' ? Math.max(0, facts.now - state.pausedAt) : 0;
+      return accept([{ type: 'CANARY_RESUMED', pausedMs, reason }]);
+    }
+    case 'EXTEND':
+      return extend(state, command.minutes, reason, accept);
+    case 'ADVANCE_STEP': {
+      const stale = staleStable(state, facts);
+      if (stale) return { accepted: false, refusal: stale };
+      const next = nextStep(state);
+      if (next === null) throw new Error('no step to advance to');
+      return accept(startStep(state, next, facts.metrics, reason));
+    }
+  }
+}
+
+/** Creates a deployment: the first event of its log. Whether the strategy is free is the store's constraint. */
+export function create(deployment: {
+  readonly id: string;
+  readonly strategyId: string;
+  readonly chain: string;
+  readonly stableVersionId: string;
+  readonly canaryVersionId: string;
+  readonly config: CanaryConfig;
+}): EventBody {
+  return { type: 'DEPLOYMENT_CREATED', ...deployment };
+}
+
+type Accept = (events: readonly EventBody[]) => Accepted;
+
+function deploy(
+  state: DeploymentState,
+  command: Extract<Command, { type: 'DEPLOY' }>,
+  facts: Facts,
+  accept: Accept,
+): Verdict {
+  const { capitalUsd, reason } = command;
+  if (!capitalUsd.isFinite() || !capitalUsd.gt(0)) {
+    const message = `capitalUsd must be above 0, got ${formatDecimal(capitalUsd)}`;
+    return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['capitalUsd']) };
+  }
+  const stale = staleStable(state, facts);
+  if (stale) return { accepted: false, refusal: stale };
+  const { canaryPercent } = state.config;
+  const split = splitCapital(capitalUsd, canaryPercent);
+  if (split.canaryUsd.isZero()) {
+    const message = `capitalUsd is too small: ${formatDecimal(canaryPercent)} % of it is nothing`;
+    return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['capitalUsd']) };
+  }
+  return accept([
+    { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason },
+    { type: 'ALLOCATION_REQUESTED', number: 1, cause: 'DEPLOY', canaryPercent, ...split },
+  ]);
+}
+
+function extend(state: Watched, given: number | null, reason: string | null, accept: Accept): Verdict {
+  const minutes = given ?? stepAt(state.config, state.observation.step.index)?.minutes ?? 0;
+  if (!Number.isInteger(minutes) || minutes < 1 || minutes > 527_040) {
+    const message = `minutes must be between 1 and 527040, got ${minutes}`;
+    return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['minutes']) };
+  }
+  return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason }]);
+}
+
+/** A late, repeated or premature answer gets a clear one; the same answer twice changes nothing. */
+function acknowledge(
+  state: DeploymentState,
+  { number, side, heldUsd }: Extract<Command, { type: 'ACKNOWLEDGE' }>,
+  { metrics }: Facts,
+  accept: Accept,
+): Verdict {
+  const allocation = allocationOf(state);
+  const refuse = (message: string, path: readonly string[]): Refused => ({
+    accepted: false,
+    refusal: refusal('INVALID_INPUT', message, path),
+  });
+  if (!allocation) {
+    const message = `Deployment ${state.id} is ${state.status}: no capital was allocated`;
+    return { accepted: false, refusal: refusal('INVALID_TRANSITION', message) };
+  }
+  if (heldUsd.isNegative() && !heldUsd.isZero()) {
+    return refuse(`heldUsd must not be negative, got ${formatDecimal(heldUsd)}`, ['heldUsd']);
+  }
+  if (number > allocation.number || number < 1) {
+    return refuse(`there is no allocation ${number}; the latest is ${allocation.number}`, ['number']);
+  }
+  if (number < allocation.number) {
+    const message = `allocation ${number} has been replaced by ${allocation.number}: read it, act on it, acknowledge that`;
+    return refuse(message, ['number']);
+  }
+  const before = allocation.acknowledged[side];
+  if (before?.number === number && before.heldUsd.eq(heldUsd)) return accept([]);
+  const netPnlUsd = metrics[side]?.netPnlUsd ?? ZERO;
+  return accept([{ type: 'ALLOCATION_ACKNOWLEDGED', number, side, heldUsd, netPnlUsd }]);
+}
+
+/** The answer to a metrics report where no capital is with the canary. */
+export function notWatched({ id, status }: DeploymentState): Refusal {
+  const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
+  return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
+}
+
+function giveBack(state: DeploymentState, cause: AllocationCause): EventBody[] {
+  return isWatched(state) ? [requestAllocation(state, ALL_TO_STABLE, cause)] : [];
+}
+
+/** The decision record of a person or bot, with the comparison as it was. */
+function byCommand(state: Watched, facts: Facts, decision: CanaryDecision, reason: string | null): EventBody {
+  const how = decision === 'PROMOTE' ? 'Promoted by command' : 'Rolled back by command';
+  const reasons = [reason ? `${how}: ${reason}` : how];
+  return decisionMade(state, facts, { decision, reasons, cause: 'COMMAND', reason });
+}
+
+function nextStep(state: Watched): number | null {
+  const index = state.observation.step.index + 1;
+  return stepAt(state.config, index) ? index : null;
+}
+
+/** Refuses when another deployment has moved the strategy's stable version since this one was created. */
+function staleStable(state: DeploymentState, { stableVersionId }: Facts): Refusal | null {
+  if (stableVersionId === state.stableVersionId) return null;
+  return refusal(
+    'STALE_STABLE_VERSION',
+    `The stable version of ${state.strategyId} is now ${stableVersionId}, not ${state.stableVersionId}: ` +
+      'cancel or roll back this deployment and create one against the new stable version',
+  );
+}
+
+function wrongStatus(state: DeploymentState, action: Action): Refusal {
+  const { id, status } = state;
+  const offers = availableActions(state);
+  const next = isEnded(state)
+    ? 'it has ended and takes no further command'
+    : `possible now: ${offers.map((offer) => offer.toLowerCase()).join(', ')}`;
+  const last = action === 'ADVANCE_STEP' && isWatched(state) && state.status !== 'PAUSED';
+  const why = last ? 'it is in its last step; promote it instead' : next;
+  return refusal(
+    'INVALID_TRANSITION',
+    `Deployment ${id} is ${status} and cannot be ${NAMES[action]}: ${why}`,
+  );
+}

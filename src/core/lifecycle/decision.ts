@@ -1,0 +1,90 @@
+/** The events that a decision leads to: promotion, rollback, the next step, and the record of the decision itself. */
+
+import { configHash } from '../config/config.ts';
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import { type CanaryDecision, compare } from '../rule/comparison.ts';
+import type { Decimal } from '../values/decimal.ts';
+import { ALL_TO_CANARY, ALL_TO_STABLE, type AllocationCause, splitCapital } from './allocation.ts';
+import type { Facts } from './decide.ts';
+import type { DecisionRecord, EventBody } from './events.ts';
+import { forSides, returnsOf, stepAt, type Watched } from './state.ts';
+
+/** The next request: the whole capital, split anew. */
+export function requestAllocation(state: Watched, canaryPercent: Decimal, cause: AllocationCause): EventBody {
+  const { number, totalUsd } = state.allocation;
+  const split = splitCapital(totalUsd, canaryPercent);
+  return { type: 'ALLOCATION_REQUESTED', number: number + 1, cause, canaryPercent, ...split };
+}
+
+/** The canary becomes the stable version; all capital to it. */
+export function promotion(state: Watched, reason: string | null): EventBody[] {
+  const { canaryVersionId, stableVersionId } = state;
+  return [
+    {
+      type: 'CANARY_PROMOTED',
+      stableVersionId: canaryVersionId,
+      previousStableVersionId: stableVersionId,
+      reason,
+    },
+    requestAllocation(state, ALL_TO_CANARY, 'PROMOTE'),
+  ];
+}
+
+/** All capital back to the stable version. */
+export function rollback(state: Watched, reason: string | null): EventBody[] {
+  const { canaryVersionId, stableVersionId } = state;
+  return [
+    { type: 'CANARY_ROLLED_BACK', stableVersionId, rolledBackVersionId: canaryVersionId, reason },
+    requestAllocation(state, ALL_TO_STABLE, 'ROLLBACK'),
+  ];
+}
+
+/** The ramp's next step: a new allocation, and a new interval of returns. */
+export function startStep(
+  state: Watched,
+  index: number,
+  metrics: MetricsBySide,
+  reason: string | null,
+): EventBody[] {
+  const step = stepAt(state.config, index);
+  if (!step) throw new Error(`${state.id} has no step ${index}`);
+  const { canaryPercent, minutes } = step;
+  const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? state.observation.basis[side].pnlFromUsd);
+  return [
+    { type: 'STEP_STARTED', step: index, canaryPercent, minutes, netPnlUsd, reason },
+    requestAllocation(state, canaryPercent, 'STEP'),
+  ];
+}
+
+/** The record of a decision, with everything it was made of. */
+export function decisionMade(
+  state: Watched,
+  { metrics, stableVersionId }: Pick<Facts, 'metrics' | 'stableVersionId'>,
+  made: {
+    readonly decision: CanaryDecision;
+    readonly reasons: readonly string[];
+    readonly cause: DecisionRecord['cause'];
+    readonly reason?: string | null;
+  },
+): EventBody {
+  const { observation, config } = state;
+  const { decision, reasons, cause, reason = null } = made;
+  const returns = returnsOf(observation, metrics);
+  return {
+    type: 'DECISION_MADE',
+    record: {
+      decision,
+      reasons,
+      automatic: cause !== 'COMMAND',
+      cause,
+      configHash: configHash(config),
+      stableVersionId,
+      comparison: compare({ metrics, returns, evidence: observation.evidence, config }),
+      metrics,
+      returns,
+      capitalUsd: forSides((side) => observation.basis[side].capitalUsd),
+      evidence: observation.evidence,
+    },
+    reason,
+  };
+}

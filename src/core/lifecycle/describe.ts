@@ -1,0 +1,88 @@
+/** Events and commands in plain words: one sentence each, for timelines, answers, webhooks and terminals. */
+
+import { formatDecimal } from '../values/decimal.ts';
+import { asksForApproval, type Command } from './decide.ts';
+import type { EventBody } from './events.ts';
+import type { DeploymentState } from './state.ts';
+
+const because = (reason: string | null) => (reason ? `: ${reason}` : '');
+
+/** What happened, for a person. */
+export function narrate(event: EventBody): string {
+  switch (event.type) {
+    case 'DEPLOYMENT_CREATED':
+      return `${event.canaryVersionId} is to be tried beside ${event.stableVersionId} on ${event.chain}`;
+    case 'CANARY_STARTED':
+      return `Canary started with ${formatDecimal(event.canaryPercent)} % of $${formatDecimal(event.capitalUsd)}${because(event.reason)}`;
+    case 'ALLOCATION_REQUESTED':
+      return `Allocation ${event.number}: canary $${formatDecimal(event.canaryUsd)}, stable $${formatDecimal(event.stableUsd)}`;
+    case 'ALLOCATION_ACKNOWLEDGED':
+      return `The ${event.side.toLowerCase()} side holds $${formatDecimal(event.heldUsd)} (allocation ${event.number})`;
+    case 'CANARY_METRICS_UPDATED': {
+      const pnl = (value: typeof event.netPnlUsd.CANARY) =>
+        value === null ? 'none' : `$${value.toFixed(2)}`;
+      const { CANARY: canary, STABLE: stable } = event.netPnlUsd;
+      return `Check ${event.check}: canary ${pnl(canary)}, stable ${pnl(stable)}; as of now ${event.decision}`;
+    }
+    case 'METRICS_UNAVAILABLE':
+      return `Check ${event.check} could not have the metrics: ${event.message}`;
+    case 'CANARY_PAUSED':
+      return `Paused${because(event.reason)}`;
+    case 'CANARY_RESUMED':
+      return `Resumed after ${Math.round(event.pausedMs / 1000)} s${because(event.reason)}`;
+    case 'OBSERVATION_EXTENDED':
+      return `Observation extended by ${event.minutes} minutes${because(event.reason)}`;
+    case 'STEP_STARTED':
+      return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${event.minutes} minutes${because(event.reason)}`;
+    case 'GUARDRAIL_TRIPPED':
+      return `Guardrail ${event.guardrail} tripped: ${event.message}`;
+    case 'DECISION_MADE':
+      return `Decision ${event.record.decision}: ${event.record.reasons.join('; ')}`;
+    case 'CANARY_OBSERVATION_COMPLETE':
+      return `Observation complete: ${event.decision}${event.waits ? ', waiting for a person' : ''}`;
+    case 'PROMOTION_REQUESTED':
+      return `Promotion asked for; another person must approve it${because(event.reason)}`;
+    case 'CANARY_PROMOTED':
+      return `${event.stableVersionId} promoted; it is the stable version now${because(event.reason)}`;
+    case 'CANARY_ROLLED_BACK':
+      return `${event.rolledBackVersionId} rolled back to ${event.stableVersionId}${because(event.reason)}`;
+    case 'CANARY_CANCELLED':
+      return `Cancelled${because(event.reason)}`;
+    case 'CANARY_FAILED':
+      return `Failed: ${event.reason}`;
+  }
+}
+
+/** What a command did, for the one who gave it. */
+export function narrateCommand(
+  command: Command,
+  { id, canaryVersionId, stableVersionId }: DeploymentState,
+  events: readonly EventBody[],
+): string {
+  if (asksForApproval(events)) {
+    return `Promotion of ${canaryVersionId} asked for: it happens when somebody else approves it with promoteCanary`;
+  }
+  switch (command.type) {
+    case 'DEPLOY':
+      return `Canary ${canaryVersionId} runs beside ${stableVersionId}`;
+    case 'PROMOTE':
+      return `Canary version ${canaryVersionId} promoted to stable; all capital goes to it`;
+    case 'ROLLBACK':
+      return `Canary version ${canaryVersionId} rolled back; all capital goes back to ${stableVersionId}`;
+    case 'CANCEL':
+      return `Deployment ${id} cancelled`;
+    case 'PAUSE':
+      return `Deployment ${id} paused: both allocations are held and the observation clock stands`;
+    case 'RESUME':
+      return `Deployment ${id} resumed; the deadline moved by the time paused`;
+    case 'EXTEND':
+      return `Observation of ${id} extended`;
+    case 'ADVANCE_STEP':
+      return `Deployment ${id} advanced to the next step`;
+    case 'ACKNOWLEDGE':
+      return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
+    case 'CHECK':
+    case 'LOOK':
+      return `Deployment ${id} looked at`;
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The facts of a deployment's log, and how they look in JSON. A state is nothing but its events, replayed.
+ * `no` counts from 1 without a gap; all events of one command share its time, actor and revision.
+ */
+import { z } from 'zod';
+import { configCodec } from '../config/codec.ts';
+import { GUARDRAILS } from '../config/config.ts';
+import { DECISIONS, GATE_OUTCOMES, GATES } from '../rule/comparison.ts';
+import { EVIDENCE_VERDICTS } from '../rule/evidence.ts';
+import { bySide, countCodec, decimalCodec, instantCodec, sideMetricsCodec } from '../values/codecs.ts';
+import { ALLOCATION_CAUSES, SIDES } from './allocation.ts';
+
+const runningSums = z.strictObject({ n: countCodec, mean: z.number(), m2: z.number() });
+const interval = z.strictObject({ mean: z.number(), low: z.number(), high: z.number() });
+
+const comparison = z.strictObject({
+  pnlRatio: decimalCodec.nullable(),
+  drawdownRatio: decimalCodec.nullable(),
+  sharpeRatio: decimalCodec.nullable(),
+  winRateRatio: decimalCodec.nullable(),
+  decision: z.enum(DECISIONS),
+  decisionReasons: z.array(z.string()).readonly(),
+  gates: z
+    .array(
+      z.strictObject({
+        name: z.enum(GATES),
+        severity: z.enum(DECISIONS),
+        outcome: z.enum(GATE_OUTCOMES),
+        measured: decimalCodec.nullable(),
+        threshold: decimalCodec.nullable(),
+        reason: z.string(),
+      }),
+    )
+    .readonly(),
+  evidence: z.strictObject({
+    verdict: z.enum(EVIDENCE_VERDICTS),
+    pairs: countCodec,
+    minSamples: countCodec,
+    plannedChecks: countCodec,
+    alpha: z.number(),
+    y1: interval.nullable(),
+    y2: interval.nullable(),
+  }),
+});
+
+export const DECISION_CAUSES = ['OBSERVATION_OVER', 'EVIDENCE', 'GUARDRAIL', 'COMMAND'] as const;
+
+/** A decision with all it was made of, so that it can be made again from its own record. */
+const decisionRecord = z.strictObject({
+  decision: z.enum(DECISIONS),
+  reasons: z.array(z.string()).readonly(),
+  automatic: z.boolean(),
+  cause: z.enum(DECISION_CAUSES),
+  configHash: z.string(),
+  /** The strategy's stable version then; not the trial's own where another deployment had moved it. */
+  stableVersionId: z.string(),
+  comparison,
+  /** What the comparison was computed from. */
+  metrics: bySide(sideMetricsCodec.nullable()),
+  returns: bySide(decimalCodec),
+  capitalUsd: bySide(decimalCodec),
+  evidence: z.strictObject({ y1: runningSums, y2: runningSums }),
+});
+export type DecisionRecord = z.output<typeof decisionRecord>;
+
+const reason = z.string().nullable();
+
+const bodies = {
+  DEPLOYMENT_CREATED: {
+    id: z.string(),
+    strategyId: z.string(),
+    chain: z.string(),
+    stableVersionId: z.string(),
+    canaryVersionId: z.string(),
+    config: configCodec,
+  },
+  CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason },
+  /** What each side should hold from now on. */
+  ALLOCATION_REQUESTED: {
+    number: countCodec,
+    cause: z.enum(ALLOCATION_CAUSES),
+    canaryPercent: decimalCodec,
+    totalUsd: decimalCodec,
+    canaryUsd: decimalCodec,
+    stableUsd: decimalCodec,
+  },
+  /** `netPnlUsd`: the side's net PnL then. What it earned before counts on the capital before. */
+  ALLOCATION_ACKNOWLEDGED: {
+    number: countCodec,
+    side: z.enum(SIDES),
+    heldUsd: decimalCodec,
+    netPnlUsd: decimalCodec,
+  },
+  /** A check took a sample; null where a side has not reported. `silentMs`: watched time without news of a side. */
+  CANARY_METRICS_UPDATED: {
+    check: countCodec,
+    netPnlUsd: bySide(decimalCodec.nullable()),
+    silentMs: bySide(countCodec),
+    decision: z.enum(DECISIONS),
+  },
+  /** A check could not have the metrics: the provider's failure in words. */
+  METRICS_UNAVAILABLE: { check: countCodec, silentMs: bySide(countCodec), message: z.string() },
+  CANARY_PAUSED: { reason },
+  CANARY_RESUMED: { pausedMs: countCodec, reason },
+  /** `automatic`: extended by itself, as `onInconclusive` asks for. */
+  OBSERVATION_EXTENDED: { minutes: countCodec, automatic: z.boolean(), reason },
+  /** The ramp goes on; the sides' returns so far are kept and the next interval starts at these PnLs. */
+  STEP_STARTED: {
+    step: countCodec,
+    canaryPercent: decimalCodec,
+    minutes: countCodec,
+    netPnlUsd: bySide(decimalCodec),
+    reason,
+  },
+  GUARDRAIL_TRIPPED: {
+    guardrail: z.enum(GUARDRAILS),
+    side: z.enum(SIDES),
+    measured: decimalCodec.nullable(),
+    limit: decimalCodec,
+    message: z.string(),
+  },
+  DECISION_MADE: { record: decisionRecord, reason },
+  CANARY_OBSERVATION_COMPLETE: {
+    decision: z.enum(DECISIONS),
+    reasons: z.array(z.string()).readonly(),
+    /** Whether the deployment now waits for a person (or a bot) to decide. */
+    waits: z.boolean(),
+  },
+  /** With `requireApproval`: another person must approve. */
+  PROMOTION_REQUESTED: { reason },
+  CANARY_PROMOTED: { stableVersionId: z.string(), previousStableVersionId: z.string(), reason },
+  CANARY_ROLLED_BACK: { stableVersionId: z.string(), rolledBackVersionId: z.string(), reason },
+  CANARY_CANCELLED: { reason },
+  CANARY_FAILED: { reason: z.string() },
+};
+
+const envelope = {
+  no: z.int().min(1),
+  at: instantCodec,
+  actor: z.string(),
+  revision: z.int().min(1),
+};
+
+type Bodies = typeof bodies;
+export type EventType = keyof Bodies;
+
+/** What happened, before it is numbered. */
+export type EventBody = {
+  [K in EventType]: { readonly type: K } & Readonly<z.output<z.ZodObject<Bodies[K]>>>;
+}[EventType];
+
+export interface Envelope {
+  readonly no: number;
+  /** Epoch milliseconds of the database's clock. */
+  readonly at: number;
+  /** Who caused it; `serin` when the loop did. */
+  readonly actor: string;
+  /** The deployment's revision after the command that caused it. */
+  readonly revision: number;
+}
+
+export type CanaryEvent = EventBody & Envelope;
+
+const eventTypes = Object.keys(bodies);
+
+const member = <K extends EventType>(type: K) =>
+  z.strictObject({ type: z.literal(type), ...envelope, ...bodies[type] });
+
+/** One event in JSON and back. */
+export const eventCodec = z.discriminatedUnion('type', [
+  member('DEPLOYMENT_CREATED'),
+  member('CANARY_STARTED'),
+  member('ALLOCATION_REQUESTED'),
+  member('ALLOCATION_ACKNOWLEDGED'),
+  member('CANARY_METRICS_UPDATED'),
+  member('METRICS_UNAVAILABLE'),
+  member('CANARY_PAUSED'),
+  member('CANARY_RESUMED'),
+  member('OBSERVATION_EXTENDED'),
+  member('STEP_STARTED'),
+  member('GUARDRAIL_TRIPPED'),
+  member('DECISION_MADE'),
+  member('CANARY_OBSERVATION_COMPLETE'),
+  member('PROMOTION_REQUESTED'),
+  member('CANARY_PROMOTED'),
+  member('CANARY_ROLLED_BACK'),
+  member('CANARY_CANCELLED'),
+  member('CANARY_FAILED'),
+]) satisfies z.ZodType<CanaryEvent>;
+
+export const EVENT_TYPES = eventTypes.filter((type): type is EventType => type in bodies);
+
+/** Facts of looking, not of deciding: they are numbered in the log but leave the revision as it is. */
+const OBSERVATIONS: ReadonlySet<EventType> = new Set(['CANARY_METRICS_UPDATED', 'METRICS_UNAVAILABLE']);
+
+export function isObservation(event: Pick<EventBody, 'type'>): boolean {
+  return OBSERVATIONS.has(event.type);
+}

@@ -1,0 +1,336 @@
+/** How an event changes a deployment: the only way a state comes to be. Replaying the log gives the state row. */
+
+import { addPair } from '../rule/evidence.ts';
+import type { Decimal } from '../values/decimal.ts';
+import {
+  type Allocation,
+  type BySide,
+  requestedUsd,
+  SIDES,
+  splitCapital,
+  workingCapitalUsd,
+} from './allocation.ts';
+import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
+import {
+  type DeploymentState,
+  type Ended,
+  forSides,
+  freshObservation,
+  isEnded,
+  isWatched,
+  type Observation,
+  observationOf,
+  type ReturnBasis,
+  type Running,
+  sideReturn,
+  type Watched,
+} from './state.ts';
+
+type EventOf<K extends CanaryEvent['type']> = Extract<CanaryEvent, { type: K }>;
+
+/** The state after one more event. Throws on an event that cannot follow: a corrupt log, never a user's mistake. */
+export function evolve(before: DeploymentState | null, event: CanaryEvent): DeploymentState {
+  if (!before) {
+    if (event.type !== 'DEPLOYMENT_CREATED') throw new Error(`the log begins with ${event.type}`);
+    if (event.no !== 1) throw new Error(`the log begins with event ${event.no}`);
+    return created(event);
+  }
+  if (event.no !== before.eventCount + 1) {
+    throw new Error(`event ${event.no} of ${before.id} follows event ${before.eventCount}`);
+  }
+  return { ...apply(before, event), revision: event.revision, eventCount: event.no };
+}
+
+/** The state that a log leads to. Throws on an empty or corrupt log. */
+export function replay(events: Iterable<CanaryEvent>): DeploymentState {
+  let state: DeploymentState | null = null;
+  for (const event of events) state = evolve(state, event);
+  if (!state) throw new Error('the log is empty');
+  return state;
+}
+
+/** The capital that a side works with from a moment on. */
+export interface CapitalSince {
+  readonly since: number;
+  readonly capitalUsd: Decimal;
+}
+
+/** What each side worked with, over time: every change, oldest first. */
+export function capitalHistory(events: Iterable<CanaryEvent>): BySide<readonly CapitalSince[]> {
+  const history: BySide<CapitalSince[]> = { CANARY: [], STABLE: [] };
+  let state: DeploymentState | null = null;
+  for (const event of events) {
+    state = evolve(state, event);
+    const basis = observationOf(state)?.basis;
+    for (const side of SIDES) {
+      const now = basis?.[side];
+      const before = history[side].at(-1);
+      if (now && !before?.capitalUsd.eq(now.capitalUsd)) history[side].push(now);
+    }
+  }
+  return history;
+}
+
+/** Numbers what a command decided and applies it: the events to append, and the state they lead to. */
+export function record(
+  before: DeploymentState | null,
+  bodies: readonly EventBody[],
+  by: { readonly at: number; readonly actor: string },
+): { readonly state: DeploymentState | null; readonly events: readonly CanaryEvent[] } {
+  const revision = (before?.revision ?? 0) + (bodies.every(isObservation) ? 0 : 1);
+  const first = (before?.eventCount ?? 0) + 1;
+  const events = bodies.map((body, index): CanaryEvent => ({ ...body, ...by, no: first + index, revision }));
+  return { state: events.reduce<DeploymentState | null>(evolve, before), events };
+}
+
+function created(event: EventOf<'DEPLOYMENT_CREATED'>): DeploymentState {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config, at, actor, revision, no } = event;
+  return {
+    status: 'PENDING',
+    id,
+    strategyId,
+    chain,
+    stableVersionId,
+    canaryVersionId,
+    config,
+    createdAt: at,
+    createdBy: actor,
+    revision,
+    eventCount: no,
+  };
+}
+
+function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
+  switch (event.type) {
+    case 'CANARY_CANCELLED':
+      return isEnded(state) ? impossible(state, event) : ended(state, 'CANCELLED', event.at);
+    case 'ALLOCATION_REQUESTED':
+      return requested(state, event);
+    case 'ALLOCATION_ACKNOWLEDGED':
+      return acknowledged(state, event);
+    case 'CANARY_STARTED':
+      if (state.status !== 'PENDING') return impossible(state, event);
+      return started(state, event);
+    case 'DEPLOYMENT_CREATED':
+      return impossible(state, event);
+  }
+  if (!isWatched(state)) return impossible(state, event);
+  return applyWatched(state, event);
+}
+
+function applyWatched(
+  state: Watched,
+  event: Exclude<
+    CanaryEvent,
+    EventOf<
+      | 'CANARY_CANCELLED'
+      | 'ALLOCATION_REQUESTED'
+      | 'ALLOCATION_ACKNOWLEDGED'
+      | 'CANARY_STARTED'
+      | 'DEPLOYMENT_CREATED'
+    >
+  >,
+): DeploymentState {
+  switch (event.type) {
+    case 'CANARY_METRICS_UPDATED':
+      return withObservation(state, sampled(state, event));
+    case 'METRICS_UNAVAILABLE': {
+      const { check, silentMs, at } = event;
+      return withObservation(state, { checks: check, silentMs, lastCheckAt: at });
+    }
+    case 'CANARY_PAUSED':
+      return { ...running(state), status: 'PAUSED', pausedAt: event.at };
+    case 'CANARY_RESUMED':
+      return resumed(state, event);
+    case 'OBSERVATION_EXTENDED':
+      return extended(state, event);
+    case 'STEP_STARTED':
+      return stepStarted(state, event);
+    case 'GUARDRAIL_TRIPPED':
+      return withObservation(state, { tripped: true, promotionRequest: null });
+    case 'PROMOTION_REQUESTED':
+      return withObservation(state, { promotionRequest: { by: event.actor, at: event.at } });
+    case 'DECISION_MADE':
+      // Where a person is awaited, the latest decision is what they are asked to act on.
+      return state.status === 'OBSERVATION_COMPLETE' ? { ...state, decision: event.record.decision } : state;
+    case 'CANARY_OBSERVATION_COMPLETE':
+      if (!event.waits) return state;
+      return {
+        ...running(state),
+        status: 'OBSERVATION_COMPLETE',
+        completedAt: event.at,
+        decision: event.decision,
+      };
+    case 'CANARY_PROMOTED':
+      return ended(state, 'PROMOTED', event.at);
+    case 'CANARY_ROLLED_BACK':
+      return ended(state, 'ROLLED_BACK', event.at);
+    case 'CANARY_FAILED':
+      return ended(state, 'FAILED', event.at);
+  }
+}
+
+function impossible(state: DeploymentState, event: CanaryEvent): never {
+  throw new Error(`event ${event.no} of ${state.id}: ${event.type} cannot follow in status ${state.status}`);
+}
+
+function withObservation(state: Watched, change: Partial<Observation>): Watched {
+  return { ...state, observation: { ...state.observation, ...change } };
+}
+
+/** The parts of a watched deployment that every status shares, as a running one. */
+function running(state: Watched): Running {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config } = state;
+  const { createdAt, createdBy, revision, eventCount, observation, allocation } = state;
+  return {
+    status: 'RUNNING',
+    id,
+    strategyId,
+    chain,
+    stableVersionId,
+    canaryVersionId,
+    config,
+    createdAt,
+    createdBy,
+    revision,
+    eventCount,
+    observation,
+    allocation,
+  };
+}
+
+function ended(state: DeploymentState, status: Ended['status'], endedAt: number): Ended {
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config } = state;
+  const { createdAt, createdBy, revision, eventCount } = state;
+  const trial = { id, strategyId, chain, stableVersionId, canaryVersionId, config };
+  return {
+    ...trial,
+    createdAt,
+    createdBy,
+    revision,
+    eventCount,
+    status,
+    endedAt,
+    observation: state.status === 'PENDING' ? null : state.observation,
+    allocation: state.status === 'PENDING' ? null : state.allocation,
+  };
+}
+
+function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Running {
+  const [first] = state.config.steps;
+  if (!first) throw new Error(`${state.id} has no step`);
+  const { at, capitalUsd, canaryPercent } = event;
+  const split = splitCapital(capitalUsd, canaryPercent);
+  const allocation: Allocation = {
+    ...split,
+    number: 1,
+    cause: 'DEPLOY',
+    canaryPercent,
+    requestedAt: at,
+    acknowledged: { CANARY: null, STABLE: null },
+  };
+  // A side that is given nothing from the start is measured on the whole.
+  const capital = forSides((side) => {
+    const requested = requestedUsd(allocation, side);
+    return requested.isZero() ? capitalUsd : requested;
+  });
+  const observation = freshObservation(at, first.minutes, capital);
+  return { ...state, status: 'RUNNING', observation, allocation };
+}
+
+/** A new request; while the trial goes on, the sides that never acknowledge work with it from now on. */
+function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
+  if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
+  const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
+  if (!canaryUsd.plus(stableUsd).eq(totalUsd)) {
+    throw new Error(`event ${event.no} of ${state.id}: the sides' capital is not the total`);
+  }
+  const { acknowledged } = state.allocation;
+  const request = { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd };
+  const allocation: Allocation = { ...request, requestedAt: at, acknowledged };
+  if (!isWatched(state)) return { ...state, allocation };
+  const { basis } = state.observation;
+  const rebased = forSides((side) =>
+    onCapital(basis[side], workingCapitalUsd(allocation, side), basis[side].pnlFromUsd, at),
+  );
+  return { ...withObservation(state, { basis: rebased }), allocation };
+}
+
+/** A side says what it holds: its returns are computed on that from now on. */
+function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
+  if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
+  const { side, number, heldUsd, netPnlUsd, at } = event;
+  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at } };
+  const allocation: Allocation = { ...state.allocation, acknowledged: answers };
+  if (!isWatched(state)) return { ...state, allocation };
+  const { basis } = state.observation;
+  const rebased = { ...basis, [side]: onCapital(basis[side], heldUsd, netPnlUsd, at) };
+  return { ...withObservation(state, { basis: rebased }), allocation };
+}
+
+/** The interval of returns ends at this PnL; the next one runs on the same capital. */
+function closed(basis: ReturnBasis, netPnlUsd: Decimal): ReturnBasis {
+  return { ...basis, pnlFromUsd: netPnlUsd, returnBefore: sideReturn(basis, netPnlUsd) };
+}
+
+/** What was earned until now counts on the capital before, what follows on the new one. Nothing held: no change. */
+function onCapital(basis: ReturnBasis, capitalUsd: Decimal, netPnlUsd: Decimal, since: number): ReturnBasis {
+  if (capitalUsd.isZero() || capitalUsd.eq(basis.capitalUsd)) return basis;
+  return { ...closed(basis, netPnlUsd), capitalUsd, since };
+}
+
+/** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
+function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
+  const { check, silentMs, at, netPnlUsd } = event;
+  const looked = { checks: check, silentMs, lastCheckAt: at };
+  const { CANARY: canary, STABLE: stable } = netPnlUsd;
+  if (canary === null || stable === null) return looked;
+  const { sampled: before, basis, evidence } = state.observation;
+  const returns = { CANARY: sideReturn(basis.CANARY, canary), STABLE: sideReturn(basis.STABLE, stable) };
+  const rc = returns.CANARY.minus(before.CANARY).toNumber();
+  const rs = returns.STABLE.minus(before.STABLE).toNumber();
+  const rho = state.config.promotionCriteria.minPnlRatio.toNumber();
+  const finite = Number.isFinite(rc) && Number.isFinite(rs);
+  return { ...looked, sampled: returns, evidence: finite ? addPair(evidence, rc, rs, rho) : evidence };
+}
+
+function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {
+  const { step } = state.observation;
+  const moved = { ...step, endsAt: step.endsAt + pausedMs };
+  const observation = { ...state.observation, step: moved, lastCheckAt: at };
+  return { ...running(state), observation };
+}
+
+function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Running {
+  const { minutes, automatic, at } = event;
+  const { step, extensions } = state.observation;
+  return {
+    ...running(state),
+    observation: {
+      ...state.observation,
+      step: { ...step, endsAt: at + minutes * 60_000 },
+      extensions: automatic ? extensions + 1 : extensions,
+      silentMs: { CANARY: 0, STABLE: 0 },
+      lastCheckAt: at,
+      tripped: false,
+      promotionRequest: null,
+    },
+  };
+}
+
+function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
+  const { step: index, minutes, at, netPnlUsd } = event;
+  const { basis, step } = state.observation;
+  if (index !== step.index + 1) return impossible(state, event);
+  return {
+    ...running(state),
+    observation: {
+      ...state.observation,
+      step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
+      basis: forSides((side) => closed(basis[side], netPnlUsd[side])),
+      lastCheckAt: at,
+      tripped: false,
+      promotionRequest: null,
+    },
+  };
+}

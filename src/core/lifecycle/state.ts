@@ -1,0 +1,235 @@
+/**
+ * The state of a deployment as a union over its status, and what can be read off it.
+ * `evolve` is the only writer of these values; everything here is a pure reading.
+ */
+
+import type { CanaryConfig, Step } from '../config/config.ts';
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import type { CanaryDecision } from '../rule/comparison.ts';
+import { type Comparison, compare } from '../rule/comparison.ts';
+import { type EvidenceSums, NO_EVIDENCE } from '../rule/evidence.ts';
+import type { Decimal } from '../values/decimal.ts';
+import { ZERO } from '../values/decimal.ts';
+import { type Allocation, type BySide, SIDES, type Side } from './allocation.ts';
+import type { PromotionRequest } from './approval.ts';
+
+export const STATUSES = [
+  'PENDING',
+  'RUNNING',
+  'PAUSED',
+  'OBSERVATION_COMPLETE',
+  'PROMOTED',
+  'ROLLED_BACK',
+  'CANCELLED',
+  'FAILED',
+] as const;
+export type CanaryStatus = (typeof STATUSES)[number];
+
+/** Statuses of a deployment that has not ended: a strategy has at most one such deployment a chain. */
+export const LIVE_STATUSES = ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'] as const;
+/** Statuses in which capital is with the canary, so that it is watched. */
+export const WATCHED_STATUSES = ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'] as const;
+
+/** What every deployment has, whatever its status. */
+interface Trial {
+  readonly id: string;
+  readonly strategyId: string;
+  readonly chain: string;
+  readonly stableVersionId: string;
+  readonly canaryVersionId: string;
+  readonly config: CanaryConfig;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  /** Counts the commands that changed the deployment. */
+  readonly revision: number;
+  /** The number of its latest event. */
+  readonly eventCount: number;
+}
+
+/** What a side's return is computed from: an earlier part, and the interval that runs now. */
+export interface ReturnBasis {
+  /**
+   * What the side works with in the running interval, USD; always above 0. What is earned while nothing is held comes
+   * from positions opened before, so it counts on the capital before.
+   */
+  readonly capitalUsd: Decimal;
+  /** Since when it is this capital, epoch milliseconds. */
+  readonly since: number;
+  /** Net PnL when the running interval began, USD. */
+  readonly pnlFromUsd: Decimal;
+  /** The return of the intervals before, a fraction. */
+  readonly returnBefore: Decimal;
+}
+
+export interface Observation {
+  readonly startedAt: number;
+  /** The running step of the ramp, counted from 0, and when it is over. */
+  readonly step: { readonly index: number; readonly startedAt: number; readonly endsAt: number };
+  readonly checks: number;
+  readonly lastCheckAt: number;
+  /** Watched time without news of a side, in milliseconds; time in which nobody looked does not count. */
+  readonly silentMs: BySide<number>;
+  /** How often the observation was extended by itself. */
+  readonly extensions: number;
+  readonly evidence: EvidenceSums;
+  /** Each side's return at the latest sample: where the next pair starts. */
+  readonly sampled: BySide<Decimal>;
+  readonly basis: BySide<ReturnBasis>;
+  /** A guardrail has tripped and the capital is held for a person. */
+  readonly tripped: boolean;
+  /** Somebody has asked for a promotion that another must approve. */
+  readonly promotionRequest: PromotionRequest | null;
+}
+
+/** A deployment whose canary holds capital, or held it. */
+interface Deployed {
+  readonly observation: Observation;
+  readonly allocation: Allocation;
+}
+
+export type Pending = Trial & { readonly status: 'PENDING' };
+export type Running = Trial & Deployed & { readonly status: 'RUNNING' };
+export type Paused = Trial & Deployed & { readonly status: 'PAUSED'; readonly pausedAt: number };
+export type ObservationComplete = Trial &
+  Deployed & {
+    readonly status: 'OBSERVATION_COMPLETE';
+    readonly completedAt: number;
+    readonly decision: CanaryDecision;
+  };
+/** Still watched: capital is with the canary. */
+export type Watched = Running | Paused | ObservationComplete;
+export type Ended = Trial & {
+  readonly status: 'PROMOTED' | 'ROLLED_BACK' | 'CANCELLED' | 'FAILED';
+  readonly endedAt: number;
+  /** Null when it was cancelled before it was deployed. */
+  readonly observation: Observation | null;
+  readonly allocation: Allocation | null;
+};
+
+export type DeploymentState = Pending | Watched | Ended;
+
+export function isWatched(state: DeploymentState): state is Watched {
+  return state.status === 'RUNNING' || state.status === 'PAUSED' || state.status === 'OBSERVATION_COMPLETE';
+}
+
+export function isEnded(state: DeploymentState): state is Ended {
+  return !isWatched(state) && state.status !== 'PENDING';
+}
+
+export function observationOf(state: DeploymentState): Observation | null {
+  return state.status === 'PENDING' ? null : state.observation;
+}
+
+export function allocationOf(state: DeploymentState): Allocation | null {
+  return state.status === 'PENDING' ? null : state.allocation;
+}
+
+/** The ramp's step with this index. */
+export function stepAt(config: CanaryConfig, index: number): Step | null {
+  return config.steps[index] ?? null;
+}
+
+/** When the whole ramp is over, if every step takes its time; epoch milliseconds. */
+export function observationDeadline({ config }: Trial, { step }: Observation): number {
+  const later = config.steps.slice(step.index + 1).reduce((sum, { minutes }) => sum + minutes, 0);
+  return step.endsAt + later * 60_000;
+}
+
+/** Milliseconds of observation left; a pause stops this clock. Zero once the observation is over. */
+export function observationRemainingMs(state: DeploymentState, now: number): number {
+  if (state.status === 'RUNNING') return Math.max(0, observationDeadline(state, state.observation) - now);
+  if (state.status === 'PAUSED')
+    return Math.max(0, observationDeadline(state, state.observation) - state.pausedAt);
+  return state.status === 'PENDING' ? state.config.observationPeriodMinutes * 60_000 : 0;
+}
+
+/** The return of a side since the deployment started: net PnL over capital, each interval on its own capital. */
+export function sideReturn(basis: ReturnBasis, netPnlUsd: Decimal): Decimal {
+  const gained = netPnlUsd.minus(basis.pnlFromUsd);
+  return basis.returnBefore.plus(gained.isZero() ? ZERO : gained.div(basis.capitalUsd));
+}
+
+export function returnsOf(observation: Observation, metrics: MetricsBySide): BySide<Decimal> {
+  return forSides((side) => {
+    const basis = observation.basis[side];
+    return sideReturn(basis, metrics[side]?.netPnlUsd ?? basis.pnlFromUsd);
+  });
+}
+
+interface Compared extends MetricsBySide {
+  readonly config: CanaryConfig;
+  readonly comparison: Comparison;
+}
+
+/** The latest comparison of an observation: a check asks for it twice, and many ask for it who all see the same. */
+const compared = new WeakMap<Observation, Compared>();
+
+/** The comparison as of these metrics; null for a deployment that was never deployed. */
+export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Comparison | null {
+  const observation = observationOf(state);
+  if (!observation) return null;
+  const { config } = state;
+  const { CANARY, STABLE } = metrics;
+  const known = compared.get(observation);
+  if (known?.config === config && known.CANARY === CANARY && known.STABLE === STABLE) return known.comparison;
+  const { evidence } = observation;
+  const comparison = compare({ metrics, returns: returnsOf(observation, metrics), evidence, config });
+  compared.set(observation, { config, CANARY, STABLE, comparison });
+  return comparison;
+}
+
+/**
+ * The moment of the next look: an interval on, or at the end of the step if that comes first. A step that has ended
+ * without its look is looked at at once; one whose look could not decide waits for the next interval.
+ */
+export function nextCheckAt(state: DeploymentState, from: number): number | null {
+  if (!isWatched(state)) return null;
+  const next = from + state.config.checkIntervalSeconds * 1000;
+  const { lastCheckAt, step } = state.observation;
+  if (state.status !== 'RUNNING' || lastCheckAt >= step.endsAt) return next;
+  return Math.max(from, Math.min(next, step.endsAt));
+}
+
+/**
+ * When to look next after a command. Checks keep their beat: after a look the next one is an interval after the one that
+ * was due, or after now where that has passed. What is still to come stands, or comes sooner.
+ */
+export function reschedule(
+  after: DeploymentState,
+  { due, now, looked }: { readonly due: number | null; readonly now: number; readonly looked: boolean },
+): number | null {
+  const next = nextCheckAt(after, now);
+  if (next === null || due === null) return next;
+  if (due > now || !looked) return Math.min(due, next);
+  const beat = nextCheckAt(after, due);
+  return beat !== null && beat > now ? beat : next;
+}
+
+/** An observation at its very start. */
+export function freshObservation(at: number, minutes: number, capitalUsd: BySide<Decimal>): Observation {
+  const basis = (side: Side): ReturnBasis => ({
+    capitalUsd: capitalUsd[side],
+    since: at,
+    pnlFromUsd: ZERO,
+    returnBefore: ZERO,
+  });
+  return {
+    startedAt: at,
+    step: { index: 0, startedAt: at, endsAt: at + minutes * 60_000 },
+    checks: 0,
+    lastCheckAt: at,
+    silentMs: { CANARY: 0, STABLE: 0 },
+    extensions: 0,
+    evidence: NO_EVIDENCE,
+    sampled: { CANARY: ZERO, STABLE: ZERO },
+    basis: forSides(basis),
+    tripped: false,
+    promotionRequest: null,
+  };
+}
+
+/** The same computation for both sides. */
+export function forSides<T>(compute: (side: Side) => T): BySide<T> {
+  const [canary, stable] = SIDES;
+  return { CANARY: compute(canary), STABLE: compute(stable) };
+}

@@ -1,0 +1,96 @@
+/**
+ * A trial of a policy by the engine itself, outside of any database: a deployment is created, deployed and checked by
+ * the same `decide` and `evolve` that a live one goes through. Simulation and replay are made of it.
+ */
+
+import type { CanaryConfig, GuardrailName } from '../config/config.ts';
+import { type Command, create, decide } from '../lifecycle/decide.ts';
+import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
+import { record } from '../lifecycle/evolve.ts';
+import { type DeploymentState, isWatched, stepAt, type Watched } from '../lifecycle/state.ts';
+import { type MetricsBySide, NO_METRICS } from '../metrics/sideMetrics.ts';
+import type { GateName } from '../rule/comparison.ts';
+import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
+import type { Decimal } from '../values/decimal.ts';
+
+/** Where a trial stands: what the store would hold of a deployment, without its metrics. */
+export interface Trial {
+  readonly state: DeploymentState;
+  readonly breaches: BreachCounts;
+}
+
+/** What brought a decision about: a gate, a guardrail, or that nothing spoke until the end; null for a promotion. */
+export type Because = GateName | GuardrailName | 'INCONCLUSIVE' | null;
+
+/** A decision of a trial, with what it was made of. */
+export interface TrialDecision {
+  readonly at: number;
+  readonly check: number;
+  readonly record: DecisionRecord;
+  readonly because: Because;
+}
+
+/** The versions of a trial that are nobody's in particular. */
+const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
+
+/** Begins a trial: the policy's first allocation is made at this moment. */
+export function startTrial(
+  config: CanaryConfig,
+  capitalUsd: Decimal,
+  at: number,
+  { stableVersionId, canaryVersionId }: typeof ANY = ANY,
+): Trial {
+  const named = { id: 'trial', strategyId: 'trial', chain: 'trial', stableVersionId, canaryVersionId };
+  const created = create({ ...named, config });
+  const { state } = record(null, [created], { at, actor: 'serin' });
+  if (!state) throw new Error('a trial was not created');
+  const pending: Trial = { state, breaches: NO_BREACHES };
+  return carryOn(pending, { type: 'DEPLOY', capitalUsd, reason: null }, at, NO_METRICS).trial;
+}
+
+/** Has the engine decide a command at a moment and applies what follows. */
+export function carryOn(
+  trial: Trial,
+  command: Command,
+  now: number,
+  metrics: MetricsBySide,
+): { readonly trial: Trial; readonly events: readonly CanaryEvent[] } {
+  const { state: before, breaches } = trial;
+  const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId };
+  const verdict = decide(before, command, facts);
+  if (!verdict.accepted) throw new Error(`a trial refused ${command.type}: ${verdict.refusal.message}`);
+  const { state, events } = record(before, verdict.events, { at: now, actor: 'serin' });
+  return { trial: { state: state ?? before, breaches: verdict.breaches }, events };
+}
+
+/** A trial that is still watched. */
+export function watched({ state }: Trial): Watched {
+  if (!isWatched(state)) throw new Error(`a trial is ${state.status} and no longer watched`);
+  return state;
+}
+
+/** The decision among the events of a look, if one was made. */
+export function decisionAmong(events: readonly CanaryEvent[], check: number): TrialDecision | null {
+  const made = events.find((event) => event.type === 'DECISION_MADE');
+  if (made?.type !== 'DECISION_MADE') return null;
+  return { at: made.at, check, record: made.record, because: because(made.record, events) };
+}
+
+function because(made: DecisionRecord, events: readonly CanaryEvent[]): Because {
+  const tripped = events.find((event) => event.type === 'GUARDRAIL_TRIPPED');
+  if (tripped?.type === 'GUARDRAIL_TRIPPED') return tripped.guardrail;
+  if (made.decision === 'PROMOTE') return null;
+  if (made.decision !== made.comparison.decision) return 'INCONCLUSIVE';
+  return made.comparison.gates.find(({ outcome }) => outcome === 'FAILED')?.name ?? 'INCONCLUSIVE';
+}
+
+/**
+ * Passes a manual gate, as a person would who agrees with the decision.
+ * @returns the trial in its next step, or null where no step waits
+ */
+export function passManualGate(trial: Trial, now: number, metrics: MetricsBySide): Trial | null {
+  const { state } = trial;
+  if (state.status !== 'OBSERVATION_COMPLETE' || state.decision !== 'PROMOTE') return null;
+  if (!stepAt(state.config, state.observation.step.index + 1)) return null;
+  return carryOn(trial, { type: 'ADVANCE_STEP', reason: null }, now, metrics).trial;
+}

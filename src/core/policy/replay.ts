@@ -1,0 +1,255 @@
+/**
+ * What another policy would have decided on what a deployment recorded. The log and the samples are walked in order,
+ * and the engine looks at each as it would have then. What the record holds are returns: dollars are those returns on
+ * the capital that this policy would have given each side.
+ */
+
+import type { CanaryConfig } from '../config/config.ts';
+import type { Sample } from '../document/document.ts';
+import { type BySide, requestedUsd, type Side } from '../lifecycle/allocation.ts';
+import type { CanaryEvent } from '../lifecycle/events.ts';
+import { evolve } from '../lifecycle/evolve.ts';
+import {
+  allocationOf,
+  type DeploymentState,
+  forSides,
+  isEnded,
+  isWatched,
+  nextCheckAt,
+  observationDeadline,
+  observationOf,
+} from '../lifecycle/state.ts';
+import { applyReport, type MetricsBySide, NO_METRICS, type SideMetrics } from '../metrics/sideMetrics.ts';
+import { type Decimal, ZERO } from '../values/decimal.ts';
+import { carryOn, decisionAmong, startTrial, type Trial, type TrialDecision } from './engineTrial.ts';
+
+export const REPLAY_OUTCOMES = [
+  'PROMOTED',
+  'ROLLED_BACK',
+  'FAILED',
+  'WAITS_FOR_PERSON',
+  'UNDECIDED',
+] as const;
+export type ReplayOutcome = (typeof REPLAY_OUTCOMES)[number];
+
+export interface PolicyReplay {
+  /** `UNDECIDED`: the record ends before this policy would have decided. */
+  readonly outcome: ReplayOutcome;
+  /** When the outcome came about, epoch milliseconds; null while undecided. */
+  readonly decidedAt: number | null;
+  /** Every decision on the way, steps of a ramp included; the last one stands. */
+  readonly decisions: readonly TrialDecision[];
+  /** Checks of the record that the policy looked at. */
+  readonly checks: number;
+  /** The latest look of the record that was replayed; null when there was none. */
+  readonly recordedUntil: number | null;
+  /** What cannot be known from this record. */
+  readonly notes: readonly string[];
+}
+
+/** A replay that is fed the record piece by piece. */
+export interface Replay {
+  /**
+   * Takes the next event of the log.
+   * @param sample what the check saw, for `CANARY_METRICS_UPDATED`; null when it is no longer kept
+   * @returns whether later events can still matter
+   */
+  take(event: CanaryEvent, sample: Sample | null): boolean;
+  result(): PolicyReplay;
+}
+
+export function createReplay(config: CanaryConfig): Replay {
+  let recorded: DeploymentState | null = null;
+  let trial: Trial | null = null;
+  let due = 0;
+  let metrics: MetricsBySide = NO_METRICS;
+  let checks = 0;
+  let recordedUntil: number | null = null;
+  let gap: string | null = null;
+  const decisions: TrialDecision[] = [];
+  const dollars = forSides(() => createConversion());
+
+  return {
+    take(event, sample) {
+      recorded = evolve(recorded, event);
+      if (event.type === 'CANARY_STARTED') trial = startTrial(config, event.capitalUsd, event.at, recorded);
+      if (!trial) return true;
+      follow(event, sample);
+      rebase();
+      return gap === null && !isEnded(trial.state);
+    },
+    result: () => ({ ...outcome(), decisions, checks, recordedUntil, notes: notes() }),
+  };
+
+  function follow(event: CanaryEvent, sample: Sample | null): void {
+    const byPerson = event.actor !== 'serin';
+    switch (event.type) {
+      case 'CANARY_STARTED':
+        due = event.at + config.checkIntervalSeconds * 1000;
+        return;
+      case 'CANARY_METRICS_UPDATED':
+        if (!sample) {
+          gap = `The sample of check ${event.check} is no longer kept: nothing is known from there on`;
+          return;
+        }
+        metrics = convert(sample.metrics);
+        look(event.at, { type: 'CHECK', failure: null });
+        return;
+      case 'METRICS_UNAVAILABLE':
+        look(event.at, { type: 'CHECK', failure: event.message });
+        return;
+      case 'DECISION_MADE': {
+        // A guardrail or a person decided between two checks: what was known then is in the record.
+        const { cause } = event.record;
+        if (cause !== 'GUARDRAIL' && cause !== 'COMMAND') return;
+        metrics = convert(event.record.metrics);
+        act(event.at, { type: 'LOOK' });
+        return;
+      }
+      case 'ALLOCATION_ACKNOWLEDGED':
+        acknowledge(event);
+        return;
+      case 'CANARY_PAUSED':
+        if (trial?.state.status === 'RUNNING') act(event.at, { type: 'PAUSE', reason: null });
+        return;
+      case 'CANARY_RESUMED':
+        if (trial?.state.status === 'PAUSED') act(event.at, { type: 'RESUME', reason: null });
+        return;
+      case 'OBSERVATION_EXTENDED':
+        if (!byPerson || trial?.state.status !== 'OBSERVATION_COMPLETE') return;
+        act(event.at, { type: 'EXTEND', minutes: event.minutes, reason: null });
+        return;
+      case 'STEP_STARTED':
+        if (byPerson && mayAdvanceTo(event.step)) act(event.at, { type: 'ADVANCE_STEP', reason: null });
+        return;
+    }
+  }
+
+  /** A check of the record. A policy that checks less often lets those go by that come before its time. */
+  function look(at: number, command: { readonly type: 'CHECK'; readonly failure: string | null }): void {
+    recordedUntil = at;
+    const slack = (recorded?.config.checkIntervalSeconds ?? 0) * 500;
+    if (config.checkIntervalSeconds > (recorded?.config.checkIntervalSeconds ?? 0) && at + slack < due)
+      return;
+    checks += 1;
+    act(at, command);
+  }
+
+  function act(at: number, command: Parameters<typeof carryOn>[1]): void {
+    if (!trial || isEnded(trial.state)) return;
+    const before = trial.state;
+    const { trial: after, events } = carryOn(trial, command, at, metrics);
+    trial = after;
+    const made = decisionAmong(events, checks);
+    if (made) decisions.push(made);
+    const sameRound = before.status === after.state.status && stepOf(before) === stepOf(after.state);
+    const beat = sameRound ? nextCheckAt(after.state, due) : null;
+    if (command.type !== 'LOOK')
+      due = beat !== null && beat > at ? beat : (nextCheckAt(after.state, at) ?? due);
+  }
+
+  function mayAdvanceTo(step: number): boolean {
+    const state = trial?.state;
+    if (state?.status !== 'RUNNING' && state?.status !== 'OBSERVATION_COMPLETE') return false;
+    return state.observation.step.index + 1 === step && step < config.steps.length;
+  }
+
+  /** A side holds as large a part of what this policy asks for as it held of what it was asked for. */
+  function acknowledge(event: Extract<CanaryEvent, { type: 'ALLOCATION_ACKNOWLEDGED' }>): void {
+    const asked = recorded && allocationOf(recorded);
+    const asks = trial && allocationOf(trial.state);
+    const { side, number, heldUsd, netPnlUsd, at } = event;
+    if (!asked || !asks || number !== asked.number || requestedUsd(asked, side).isZero()) return;
+    const held = requestedUsd(asks, side).times(heldUsd).div(requestedUsd(asked, side));
+    const pnlUsd = dollars[side].to(netPnlUsd);
+    metrics = { ...metrics, [side]: applyReport(metrics[side], { pnlUsd }, metrics[side]?.reportedAt ?? at) };
+    act(at, { type: 'ACKNOWLEDGE', number: asks.number, side, heldUsd: held });
+  }
+
+  function convert(seen: MetricsBySide): MetricsBySide {
+    const of = (side: Side, figures: SideMetrics | null) =>
+      figures && {
+        ...figures,
+        netPnlUsd: dollars[side].to(figures.netPnlUsd),
+        totalPnlUsd: dollars[side].to(figures.totalPnlUsd),
+      };
+    return { CANARY: of('CANARY', seen.CANARY), STABLE: of('STABLE', seen.STABLE) };
+  }
+
+  /** From now on, dollars are converted between the capital of the record and that of the trial. */
+  function rebase(): void {
+    const from = recorded && capitalOf(recorded);
+    const to = trial && capitalOf(trial.state);
+    if (!from || !to) return;
+    for (const side of ['CANARY', 'STABLE'] as const) dollars[side].rebase(from[side], to[side]);
+  }
+
+  function outcome(): Pick<PolicyReplay, 'outcome' | 'decidedAt'> {
+    const state = trial?.state;
+    switch (state?.status) {
+      case 'PROMOTED':
+      case 'ROLLED_BACK':
+      case 'FAILED':
+        return { outcome: state.status, decidedAt: state.endedAt };
+      case 'OBSERVATION_COMPLETE':
+        return { outcome: 'WAITS_FOR_PERSON', decidedAt: state.completedAt };
+      default:
+        return { outcome: 'UNDECIDED', decidedAt: null };
+    }
+  }
+
+  function notes(): string[] {
+    if (!recorded || !trial) return ['The deployment was never deployed: there is nothing to replay'];
+    const found: string[] = gap ? [gap] : [];
+    const interval = recorded.config.checkIntervalSeconds;
+    if (config.checkIntervalSeconds < interval) {
+      found.push(
+        `This policy checks every ${config.checkIntervalSeconds} s, but the record has a sample every ${interval} s`,
+      );
+    }
+    if (isWatched(trial.state) && trial.state.status !== 'OBSERVATION_COMPLETE') {
+      const until = new Date(observationDeadline(trial.state, trial.state.observation)).toISOString();
+      const how = isEnded(recorded) ? `the deployment was ${recorded.status} then` : 'it goes on';
+      found.push(
+        `The record ends after ${checks} checks (${how}): this policy would have observed until ${until}`,
+      );
+    }
+    return found;
+  }
+}
+
+const stepOf = (state: DeploymentState) => observationOf(state)?.step.endsAt;
+
+function capitalOf(state: DeploymentState): BySide<Decimal> | null {
+  const observation = observationOf(state);
+  return observation && forSides((side) => observation.basis[side].capitalUsd);
+}
+
+/** Turns what was earned on one capital into what it would have been on another. */
+interface Conversion {
+  to(recordedUsd: Decimal): Decimal;
+  /** Both capitals as they are from now on: what was earned until now stays as it was converted. */
+  rebase(recordedCapital: Decimal, capital: Decimal): void;
+}
+
+function createConversion(): Conversion {
+  let anchor = { recorded: ZERO, converted: ZERO };
+  let latest = ZERO;
+  let capitals: { readonly recorded: Decimal; readonly own: Decimal } | null = null;
+  const convert = (recordedUsd: Decimal): Decimal => {
+    if (!capitals) return recordedUsd;
+    const earned = recordedUsd.minus(anchor.recorded);
+    return anchor.converted.plus(earned.times(capitals.own).div(capitals.recorded));
+  };
+  return {
+    to(recordedUsd) {
+      latest = recordedUsd;
+      return convert(recordedUsd);
+    },
+    rebase(recordedCapital, capital) {
+      if (capitals?.recorded.eq(recordedCapital) && capitals.own.eq(capital)) return;
+      anchor = { recorded: latest, converted: convert(latest) };
+      capitals = { recorded: recordedCapital, own: capital };
+    },
+  };
+}

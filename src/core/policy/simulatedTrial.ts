@@ -1,0 +1,153 @@
+/**
+ * One simulated trial. Every decision is the engine's own; between decisions, a check that can only take its sample
+ * is booked on doubles instead, with the same result. Whether a check is such a quiet one is judged with a margin:
+ * when in doubt, the engine looks.
+ */
+
+import { type CanaryConfig, plannedChecks } from '../config/config.ts';
+import { type Observation, sideReturn } from '../lifecycle/state.ts';
+import { addPair, type EvidenceSums } from '../rule/evidence.ts';
+import { NO_BREACHES } from '../rule/guardrails.ts';
+import { decimal } from '../values/decimal.ts';
+import type { Assumptions } from './assumptions.ts';
+import {
+  carryOn,
+  decisionAmong,
+  passManualGate,
+  startTrial,
+  type Trial,
+  type TrialDecision,
+  watched,
+} from './engineTrial.ts';
+import type { Market } from './market.ts';
+import { bookCheck, bookTrade, fromMicros, metricsOf, openBook, toMicros } from './simulatedSide.ts';
+import { watchFor } from './skippableChecks.ts';
+
+/** How a simulated trial went. */
+export interface SimulatedTrial {
+  /** The decision that ended it, or left it to a person. */
+  readonly decided: TrialDecision;
+  /** The trial as the engine left it. */
+  readonly end: Trial;
+  /** The canary's return when it was decided, a fraction of its capital. */
+  readonly canaryReturn: number;
+  /** The same at the end of the planned observation, had the canary been left alone. */
+  readonly canaryReturnAtEnd: number;
+}
+
+/** `ENGINE` has the engine look at every check: slower by far, and there to prove that `FAST` loses nothing. */
+export type Pace = 'FAST' | 'ENGINE';
+
+/** What the checks have seen up to the latest one, whether the engine looked at it or not. */
+interface Seen {
+  readonly checks: number;
+  readonly lastCheckAt: number;
+  readonly evidence: EvidenceSums;
+  readonly canaryPnl: number;
+  readonly stablePnl: number;
+}
+
+/** Runs one trial under a policy in a market of its own. */
+export function simulateTrial(
+  config: CanaryConfig,
+  { capitalUsd }: Pick<Assumptions, 'capitalUsd'>,
+  market: Market,
+  pace: Pace = 'FAST',
+): SimulatedTrial {
+  const canary = openBook();
+  const stable = openBook();
+  const mayAct = watchFor(config, canary, stable);
+  const rho = config.promotionCriteria.minPnlRatio.toNumber();
+
+  let trial = startTrial(config, decimal(capitalUsd), 0);
+  let observation = enter();
+  let seen: Seen = { ...observation, canaryPnl: 0, stablePnl: 0 };
+  let now = next(0);
+  for (;;) {
+    const before = seen;
+    tradeUntilCheck();
+    seen = see(before);
+    if (pace === 'ENGINE' || now >= observation.step.endsAt || mayAct(seen.evidence)) {
+      const decided = look(before);
+      if (decided) return conclude(decided);
+    }
+    now = next(now);
+  }
+
+  /** Takes over what the engine has allocated. */
+  function enter(): Observation {
+    const { observation: entered } = watched(trial);
+    canary.capital = toMicros(entered.basis.CANARY.capitalUsd);
+    stable.capital = toMicros(entered.basis.STABLE.capitalUsd);
+    return entered;
+  }
+
+  function next(from: number): number {
+    return Math.min(from + config.checkIntervalSeconds * 1000, observation.step.endsAt);
+  }
+
+  function tradeUntilCheck(): void {
+    const from = { canary: canary.curve, stable: stable.curve };
+    market.nextCheck((canaryReturn, stableReturn) => {
+      bookTrade(canary, canaryReturn);
+      bookTrade(stable, stableReturn);
+    });
+    bookCheck(canary, canary.curve - from.canary);
+    bookCheck(stable, stable.curve - from.stable);
+  }
+
+  /** The sample of a check, as the engine takes it. */
+  function see({ checks, evidence, canaryPnl, stablePnl }: Seen): Seen {
+    const canaryReturn = (canary.pnl - canaryPnl) / canary.capital;
+    const stableReturn = (stable.pnl - stablePnl) / stable.capital;
+    return {
+      checks: checks + 1,
+      lastCheckAt: now,
+      evidence: addPair(evidence, canaryReturn, stableReturn, rho),
+      canaryPnl: canary.pnl,
+      stablePnl: stable.pnl,
+    };
+  }
+
+  /** The engine looks; the decision that ended the trial, or left it to a person, is answered. */
+  function look(before: Seen): TrialDecision | null {
+    const metrics = { CANARY: metricsOf(canary, now), STABLE: metricsOf(stable, now) };
+    const looked = carryOn(caughtUp(trial, before), { type: 'CHECK', failure: null }, now, metrics);
+    trial = passManualGate(looked.trial, now, metrics) ?? looked.trial;
+    if (trial.state.status === 'RUNNING') {
+      observation = enter();
+      return null;
+    }
+    const decided = decisionAmong(looked.events, seen.checks);
+    if (!decided) throw new Error(`a simulated trial ended ${trial.state.status} without a decision`);
+    return decided;
+  }
+
+  function conclude(decided: TrialDecision): SimulatedTrial {
+    const canaryReturn = canary.curve;
+    const planned = plannedChecks(config);
+    for (let check = seen.checks; check < planned; check += 1) tradeUntilCheck();
+    return { decided, end: trial, canaryReturn, canaryReturnAtEnd: canary.curve };
+  }
+}
+
+/** The trial as it would be, had the engine looked at the quiet checks too. */
+function caughtUp(trial: Trial, { checks, lastCheckAt, evidence, canaryPnl, stablePnl }: Seen): Trial {
+  const state = watched(trial);
+  const skipped = checks - state.observation.checks;
+  if (skipped === 0) return trial;
+  const { basis } = state.observation;
+  const observation: Observation = {
+    ...state.observation,
+    checks,
+    lastCheckAt,
+    evidence,
+    sampled: {
+      CANARY: sideReturn(basis.CANARY, fromMicros(canaryPnl)),
+      STABLE: sideReturn(basis.STABLE, fromMicros(stablePnl)),
+    },
+    silentMs: { CANARY: 0, STABLE: 0 },
+  };
+  const eventCount = state.eventCount + skipped;
+  return { state: { ...state, eventCount, observation }, breaches: NO_BREACHES };
+}

@@ -1,0 +1,128 @@
+/**
+ * Absolute limits on the canary, looked at on every report and every check whatever the sample size.
+ * A guardrail trips when its limit was seen broken in as many looks in a row as its `breaches` asks for.
+ */
+
+import { type CanaryConfig, GUARDRAILS, type GuardrailName } from '../config/config.ts';
+import type { Side } from '../lifecycle/allocation.ts';
+import { errorRate, type SideMetrics } from '../metrics/sideMetrics.ts';
+import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
+
+/** Looks in a row that saw each limit broken. */
+export type BreachCounts = Readonly<Record<GuardrailName, number>>;
+
+export const NO_BREACHES: BreachCounts = {
+  maxLossUsd: 0,
+  maxLossPercent: 0,
+  maxDrawdown: 0,
+  maxErrorRate: 0,
+  maxStaleSeconds: 0,
+};
+
+/** A limit that is broken now. */
+export interface Breach {
+  readonly guardrail: GuardrailName;
+  readonly side: Side;
+  /** Null where there is no number: errors without a trade. */
+  readonly measured: Decimal | null;
+  readonly limit: Decimal;
+  readonly message: string;
+}
+
+/** The outcome of one look; `counts` are the ones before where nothing has changed. */
+export interface GuardrailLook {
+  readonly counts: BreachCounts;
+  readonly tripped: Breach | null;
+}
+
+/** Looks at the limits that a report can break. The count of staleness, which only checks see, stays as it is. */
+export function lookAtMetrics(
+  config: CanaryConfig,
+  canary: SideMetrics | null,
+  capitalUsd: Decimal,
+  before: BreachCounts,
+): GuardrailLook {
+  const broken = canary ? brokenLimits(config, canary, capitalUsd) : [];
+  return count(config, before, broken, (name) => name !== 'maxStaleSeconds');
+}
+
+/** Looks at how long each side has been silent, in milliseconds of watched time. */
+export function lookAtSilence(
+  config: CanaryConfig,
+  silentMs: Readonly<Record<Side, number>>,
+  before: BreachCounts,
+): GuardrailLook {
+  const limit = config.guardrails.maxStaleSeconds;
+  const side: Side = silentMs.CANARY >= silentMs.STABLE ? 'CANARY' : 'STABLE';
+  const seconds = silentMs[side] / 1000;
+  const broken: Breach[] = [];
+  if (limit !== null && seconds > limit) {
+    const message = `no news of the ${side.toLowerCase()} side for ${Math.round(seconds)} s, at most ${limit} s allowed`;
+    const measured = toStoredPrecision(decimal(seconds));
+    broken.push({ guardrail: 'maxStaleSeconds', side, measured, limit: decimal(limit), message });
+  }
+  return count(config, before, broken, (name) => name === 'maxStaleSeconds');
+}
+
+function count(
+  config: CanaryConfig,
+  before: BreachCounts,
+  broken: readonly Breach[],
+  looked: (name: GuardrailName) => boolean,
+): GuardrailLook {
+  const inARow = (name: GuardrailName): number => {
+    if (!looked(name)) return before[name];
+    return broken.some((breach) => breach.guardrail === name) ? before[name] + 1 : 0;
+  };
+  const counts: BreachCounts = {
+    maxLossUsd: inARow('maxLossUsd'),
+    maxLossPercent: inARow('maxLossPercent'),
+    maxDrawdown: inARow('maxDrawdown'),
+    maxErrorRate: inARow('maxErrorRate'),
+    maxStaleSeconds: inARow('maxStaleSeconds'),
+  };
+  const same = GUARDRAILS.every((name) => counts[name] === before[name]);
+  const trips = (name: GuardrailName) => counts[name] >= config.guardrails.breaches[name];
+  const tripped = broken.find(({ guardrail }) => looked(guardrail) && trips(guardrail)) ?? null;
+  return { counts: same ? before : counts, tripped };
+}
+
+function brokenLimits(config: CanaryConfig, canary: SideMetrics, capitalUsd: Decimal): Breach[] {
+  const { guardrails, promotionCriteria } = config;
+  const loss = canary.netPnlUsd.isNegative() ? canary.netPnlUsd.abs() : ZERO;
+  const lossPercent = loss.isZero() ? ZERO : loss.times(100).div(capitalUsd);
+  const rate = errorRate(canary);
+  const judgedErrors =
+    Math.max(canary.trades, rate === null ? canary.errors : 0) >= promotionCriteria.minTrades;
+  const measured: Record<GuardrailName, { value: Decimal | null; broken: boolean; words: string }> = {
+    maxLossUsd: above(guardrails.maxLossUsd, loss, `the canary lost $${loss.toFixed(2)}`),
+    maxLossPercent: above(
+      guardrails.maxLossPercent,
+      lossPercent,
+      `the canary lost ${lossPercent.toFixed(2)} % of its capital`,
+    ),
+    maxDrawdown: above(
+      guardrails.maxDrawdown,
+      canary.maxDrawdown,
+      `the canary's drawdown is ${formatDecimal(canary.maxDrawdown)}`,
+    ),
+    maxErrorRate: {
+      value: rate,
+      broken: judgedErrors && (rate === null || rate.gt(guardrails.maxErrorRate ?? rate)),
+      words: `the canary made ${canary.errors} errors in ${canary.trades} trades`,
+    },
+    maxStaleSeconds: { value: null, broken: false, words: '' },
+  };
+  return GUARDRAILS.flatMap((guardrail): Breach[] => {
+    const limit = guardrails[guardrail];
+    const { value, broken, words } = measured[guardrail];
+    if (limit === null || !broken) return [];
+    const message = `${words}, at most ${limit} allowed (${guardrail})`;
+    const stored = value?.isFinite() ? toStoredPrecision(value) : null;
+    return [{ guardrail, side: 'CANARY', measured: stored, limit: decimal(limit), message }];
+  });
+}
+
+function above(limit: Decimal | null, value: Decimal, words: string) {
+  return { value, broken: limit !== null && value.gt(limit), words };
+}

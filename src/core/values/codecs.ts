@@ -1,0 +1,39 @@
+/**
+ * How the engine's values look in JSON and back: the vocabulary that events, states and documents are written in.
+ * A decimal is a string without exponent, an instant an RFC 3339 string in UTC; a round trip loses nothing.
+ */
+import { z } from 'zod';
+import type { SideMetrics } from '../metrics/sideMetrics.ts';
+import { Decimal, formatDecimal } from './decimal.ts';
+
+/** Decimal <-> "12.5". Values computed by the engine may have more digits than a caller may send. */
+export const decimalCodec = z.codec(
+  z.string().regex(/^-?\d+(\.\d+)?$/, 'is not a decimal number'),
+  z.custom<Decimal>((value) => Decimal.isDecimal(value)),
+  { decode: (text) => new Decimal(text), encode: formatDecimal },
+);
+
+/** Epoch milliseconds <-> "2026-01-31T12:00:00.000Z". */
+export const instantCodec = z.codec(z.iso.datetime({ precision: 3 }), z.number(), {
+  decode: (text) => Date.parse(text),
+  encode: (instant) => new Date(instant).toISOString(),
+});
+
+export const countCodec = z.int().min(0);
+
+/** The same codec for each side. */
+export const bySide = <T extends z.ZodType>(codec: T) => z.strictObject({ CANARY: codec, STABLE: codec });
+
+export const sideMetricsCodec = z.strictObject({
+  netPnlUsd: decimalCodec,
+  totalPnlUsd: decimalCodec,
+  maxDrawdown: decimalCodec,
+  sharpeRatio: decimalCodec.nullable(),
+  winRate: decimalCodec.nullable(),
+  trades: countCodec,
+  errors: countCodec,
+  totalGasUsd: decimalCodec,
+  avgTradeSizeUsd: decimalCodec,
+  uptimeSeconds: countCodec,
+  reportedAt: instantCodec,
+}) satisfies z.ZodType<SideMetrics>;

@@ -1,0 +1,78 @@
+/** Reads what a caller gave field by field: every reader answers a value, and what is wrong is collected beside it. */
+
+import { readDecimal, shown } from '../numerals.ts';
+import { type Decimal, formatDecimal, ZERO } from './decimal.ts';
+import type { Violation } from './violation.ts';
+
+/** Values come from callers that no compiler has checked; a value beside a violation is a stand-in. */
+export class Reader {
+  readonly violations: Violation[] = [];
+
+  refuse(path: readonly string[], message: string): void {
+    this.violations.push({ path, message });
+  }
+
+  decimal(path: readonly string[], given: unknown, min: string, max: string): Decimal {
+    const value = readDecimal(given);
+    if (typeof value === 'string') {
+      this.refuse(path, value);
+      return ZERO;
+    }
+    if (value.lt(min) || value.gt(max)) {
+      this.refuse(path, `must be between ${min} and ${max}, got ${formatDecimal(value)}`);
+    }
+    return value;
+  }
+
+  /** A limit that zero would break from the start. */
+  aboveZero(path: readonly string[], given: unknown, max: string): Decimal {
+    const value = readDecimal(given);
+    if (typeof value === 'string' || value.gt(0)) return this.decimal(path, given, '0', max);
+    this.refuse(path, `must be above 0 (null switches it off), got ${formatDecimal(value)}`);
+    return value;
+  }
+
+  integer(path: readonly string[], given: unknown, min: number, max: number): number {
+    if (typeof given === 'number' && Number.isInteger(given)) {
+      if (given < min || given > max) this.refuse(path, `must be between ${min} and ${max}, got ${given}`);
+      return given;
+    }
+    this.refuse(path, `must be a whole number, got ${shown(given)}`);
+    return min;
+  }
+
+  flag(path: readonly string[], given: unknown): boolean {
+    if (typeof given !== 'boolean') this.refuse(path, `must be true or false, got ${shown(given)}`);
+    return given === true;
+  }
+
+  /** A name, or null where there is none. */
+  name(path: readonly string[], given: unknown): string | null {
+    if (given === null || typeof given === 'string') return given;
+    this.refuse(path, `must be a name, got ${shown(given)}`);
+    return null;
+  }
+
+  choice<T extends string>(path: readonly string[], given: unknown, choices: readonly [T, ...T[]]): T {
+    const found = choices.find((choice) => choice === given);
+    if (found === undefined) this.refuse(path, `must be one of ${choices.join(', ')}, got ${shown(given)}`);
+    return found ?? choices[0];
+  }
+
+  /** An object with no other fields than these; what is no object reads as an empty one. */
+  fields<T extends object>(
+    path: readonly string[],
+    given: T | null | undefined,
+    names: readonly string[],
+  ): Partial<T> {
+    if (given === null || given === undefined) return {};
+    if (typeof given !== 'object' || Array.isArray(given)) {
+      this.refuse(path, `must be an object, got ${shown(given)}`);
+      return {};
+    }
+    for (const name of Object.keys(given)) {
+      if (!names.includes(name)) this.refuse([...path, name], `is no setting; there are ${names.join(', ')}`);
+    }
+    return given;
+  }
+}

@@ -1,0 +1,122 @@
+/** The configuration of a process: environment variables, read once, each refused with a sentence that names it. */
+import { z } from 'zod';
+import type { AccessSettings } from '../access/access.ts';
+import { parseNetwork } from '../webhooks/networks.ts';
+import { readAccess } from './access.ts';
+import { BadEnvironment } from './badEnvironment.ts';
+import { readDoor } from './http.ts';
+import type { DoorSettings } from './limits.ts';
+
+export { BadEnvironment } from './badEnvironment.ts';
+
+export interface Environment {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Absent: Serin starts its own PostgreSQL in `dataDir`. */
+  readonly databaseUrl: string | null;
+  readonly dataDir: string;
+  /** Seconds of Serin's time that pass in a real one. Null leaves the database's clock as it is. */
+  readonly timeScale: number | null;
+  readonly logLevel: LogLevel;
+  /** The file that names metrics providers. */
+  readonly providersFile: string | null;
+  readonly production: boolean;
+  readonly access: AccessSettings;
+  readonly door: DoorSettings;
+  /** The OpenTelemetry collector that gets the traces; null for none. */
+  readonly tracesEndpoint: string | null;
+  /** Days after its end that a deployment's history stays in the log; null keeps it there. */
+  readonly retentionDays: number | null;
+  /** Networks beside the public internet that webhooks may call. */
+  readonly webhookNetworks: readonly string[];
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const wholeNumber = (max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/)
+    .transform(Number)
+    .refine((value) => value <= max);
+
+const listed = (text: string) => text.split(',').map((item) => item.trim());
+
+const VARIABLES = {
+  HOST: {
+    schema: z.string().regex(/^[^\s/]+$/),
+    rule: 'must be an address or host name to listen on, such as 127.0.0.1',
+  },
+  PORT: { schema: wholeNumber(65_535), rule: 'must be a port from 0 to 65535 (0 picks a free one)' },
+  DATABASE_URL: {
+    schema: z.string().regex(/^postgres(ql)?:\/\/\S+$/),
+    rule: 'must be a PostgreSQL address, such as postgres://user:password@host:5432/serin',
+  },
+  SERIN_DATA_DIR: { schema: z.string().min(1), rule: 'must name a folder' },
+  SERIN_TIME_SCALE: {
+    schema: z
+      .string()
+      .regex(/^\d+(\.\d+)?$/)
+      .transform(Number)
+      .refine((value) => value >= 1 && value <= 100_000),
+    rule: 'must be a number from 1 to 100000: how many seconds pass in a real one',
+  },
+  LOG_LEVEL: { schema: z.enum(LOG_LEVELS), rule: `must be one of ${LOG_LEVELS.join(', ')}` },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    schema: z.string().refine((text) => /^https?:/.test(text) && URL.canParse(text)),
+    rule: 'must be the address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318',
+  },
+  SERIN_RETENTION_DAYS: {
+    schema: wholeNumber(36_500).refine((days) => days >= 1),
+    rule: 'must be a number of days from 1 to 36500 after which the history of an ended deployment is archived',
+  },
+  SERIN_WEBHOOKS_ALLOW_PRIVATE: {
+    schema: z.string().refine((text) => listed(text).every((network) => parseNetwork(network) !== null)),
+    rule: 'must be a list of networks or addresses that webhooks may call beside the public internet, such as 10.1.0.0/16,127.0.0.1',
+  },
+  SERIN_PROVIDERS: { schema: z.string().min(1), rule: 'must name a JSON file of metrics providers' },
+} as const;
+
+/** Reads the environment. Throws {@link BadEnvironment}. */
+export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
+  const read = <K extends keyof typeof VARIABLES>(name: K) => {
+    const text = variables[name];
+    if (text === undefined || text === '') return null;
+    const { schema, rule } = VARIABLES[name];
+    const parsed = schema.safeParse(text);
+    if (!parsed.success)
+      throw new BadEnvironment(`${name} ${rule}, got ${JSON.stringify(shown(name, text))}`);
+    return parsed.data;
+  };
+  const production = variables.NODE_ENV === 'production';
+  const timeScale = read('SERIN_TIME_SCALE');
+  if (production && timeScale !== null && timeScale !== 1) {
+    throw new BadEnvironment(
+      `SERIN_TIME_SCALE must be 1 in production (NODE_ENV=production), got "${timeScale}": real capital runs on real time`,
+    );
+  }
+  return {
+    host: String(read('HOST') ?? '127.0.0.1'),
+    port: Number(read('PORT') ?? 4000),
+    databaseUrl: nullable(read('DATABASE_URL')),
+    dataDir: String(read('SERIN_DATA_DIR') ?? '.serin'),
+    timeScale: timeScale === null ? null : Number(timeScale),
+    logLevel: LOG_LEVELS.find((level) => level === read('LOG_LEVEL')) ?? 'info',
+    providersFile: nullable(read('SERIN_PROVIDERS')),
+    production,
+    access: readAccess(variables),
+    tracesEndpoint: nullable(read('OTEL_EXPORTER_OTLP_ENDPOINT')),
+    door: readDoor(variables, production),
+    retentionDays: read('SERIN_RETENTION_DAYS') === null ? null : Number(read('SERIN_RETENTION_DAYS')),
+    webhookNetworks: listed(String(read('SERIN_WEBHOOKS_ALLOW_PRIVATE') ?? '')).filter(Boolean),
+  };
+}
+
+const nullable = (value: string | number | null) => (value === null ? null : String(value));
+
+/** A database address may hold a password. */
+function shown(name: string, text: string): string {
+  return name === 'DATABASE_URL' ? text.replace(/:[^:@/]*@/, ':…@') : text;
+}

@@ -1,0 +1,158 @@
+/**
+ * The observation loop: claims due deployments, has their metrics fetched outside of any transaction, and applies the
+ * check. Any number of nodes run it over one database; a claim that outlives its lease is another node's to take.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { createChecks } from '../app/checks.ts';
+import type { App } from '../app/context.ts';
+import type { BySide } from '../core/lifecycle/allocation.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
+import { observationOf } from '../core/lifecycle/state.ts';
+import type { Fetched } from '../core/metrics/fetched.ts';
+import type { MetricsProvider } from '../providers/providers.ts';
+import { forgetOldAnswers } from '../store/access/idempotencyKeys.ts';
+import { findDeployment } from '../store/deployments/deployments.ts';
+import {
+  type Claim,
+  claimDue,
+  type ProviderPlaces,
+  returnClaim,
+  untilNextDue,
+} from '../store/deployments/leases.ts';
+
+/** Deployments checked at the same time by one node. */
+const CONCURRENCY = 128;
+/** Deployments claimed in one statement. */
+const BATCH = 64;
+/** A provider with so many checks under way gets no more: a slow one holds up its own deployments and no others. */
+const PER_PROVIDER = 16;
+/** Real seconds after which a claim may be taken over. */
+const LEASE_SECONDS = 30;
+/** Real milliseconds that a provider may take; the rest of the lease is for the check itself. */
+const FETCH_MS = 15_000;
+/** The longest sleep, in Serin's milliseconds: half the shortest check interval. What others schedule is seen by then. */
+const MAX_SLEEP = 5000;
+/** The same in real milliseconds, for a clock that runs at the normal rate. */
+const MAX_REAL_SLEEP_MS = 500;
+const HOUSEKEEPING_MS = 3_600_000;
+
+export interface Loop {
+  /** Finishes the checks under way and stops. */
+  stop(): Promise<void>;
+}
+
+export interface LoopParts {
+  readonly app: App;
+  readonly providers: ReadonlyMap<string, MetricsProvider>;
+  readonly log: Logger;
+  /** Seconds of Serin's time in a real one. */
+  readonly timeScale: number;
+  readonly watchers?: LoopWatchers;
+}
+
+/** Told of what the loop does, for those who count it. */
+export interface LoopWatchers {
+  /** A check was applied with these events, or could not be made (null). */
+  onCheck(deploymentId: string, events: readonly CanaryEvent[] | null, ms: number): void;
+  /** A provider was asked for one side. */
+  onFetch(provider: string, ok: boolean): void;
+}
+
+const NOBODY: LoopWatchers = { onCheck: () => {}, onFetch: () => {} };
+
+export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
+  const stopping = new AbortController();
+  const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
+  const checks = createChecks(app);
+  const underWay = new Map<Claim, Promise<void>>();
+  const running = run();
+
+  async function run(): Promise<void> {
+    let housekeptAt = 0;
+    while (!stopping.signal.aborted) {
+      try {
+        const limit = Math.min(BATCH, CONCURRENCY - underWay.size);
+        const claims = await claimDue(app.db, {
+          limit,
+          leaseSeconds: LEASE_SECONDS,
+          places: providerPlaces(),
+        });
+        for (const claim of claims) begin(claim);
+        if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
+        if (claims.length === limit) continue;
+        if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
+          await forgetOldAnswers(app.db);
+          housekeptAt = Date.now();
+        }
+        const due = await untilNextDue(app.db, providerPlaces());
+        await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
+      } catch (error) {
+        log.warn({ error }, 'the loop cannot reach the database; trying again');
+        await pause(1000);
+      }
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+
+  function providerPlaces(): ProviderPlaces {
+    const left = new Map<string, number>();
+    for (const { provider } of underWay.keys()) {
+      if (provider !== null) left.set(provider, (left.get(provider) ?? PER_PROVIDER) - 1);
+    }
+    return { each: PER_PROVIDER, left };
+  }
+
+  function begin(claim: Claim): void {
+    underWay.set(
+      claim,
+      checkSafely(claim).finally(() => underWay.delete(claim)),
+    );
+  }
+
+  /** What goes wrong with one deployment stays with it: its claim runs out and it is tried again. */
+  async function checkSafely(claim: Claim): Promise<void> {
+    const begun = performance.now();
+    try {
+      const fetched = claim.provider === null ? null : await fetchMetrics(claim, claim.provider);
+      if (stopping.signal.aborted && fetched) return await returnClaim(app.db, claim);
+      const events = await checks.apply(claim, fetched);
+      if (events) watchers.onCheck(claim.deploymentId, events, performance.now() - begun);
+    } catch (error) {
+      watchers.onCheck(claim.deploymentId, null, performance.now() - begun);
+      log.error({ error, deploymentId: claim.deploymentId }, 'a check failed');
+    }
+  }
+
+  async function fetchMetrics({ deploymentId }: Claim, name: string): Promise<BySide<Fetched> | null> {
+    const view = await findDeployment(app.db, deploymentId);
+    if (!view) return null;
+    const provider = providers.get(name);
+    if (!provider) {
+      const message = `the provider ${name} is not configured on this server`;
+      return { CANARY: { ok: false, message }, STABLE: { ok: false, message } };
+    }
+    const { strategyId, chain, canaryVersionId, stableVersionId } = view.state;
+    const since = observationOf(view.state)?.startedAt ?? view.state.createdAt;
+    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FETCH_MS)]);
+    const ask = (side: 'CANARY' | 'STABLE', versionId: string) =>
+      provider.fetch({ strategyId, chain, versionId, side, since }, limit);
+    const [canary, stable] = await Promise.all([
+      ask('CANARY', canaryVersionId),
+      ask('STABLE', stableVersionId),
+    ]);
+    for (const side of [canary, stable]) watchers.onFetch(name, side.ok);
+    return { CANARY: canary, STABLE: stable };
+  }
+
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+      await Promise.all(underWay.values());
+    },
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * Who asks, found out before anything else is done for them, and what is held open for them ended when their rights
+ * end. HTTP and SSE bring the `Authorization` header; a WebSocket brings it with the upgrade or in `connection_init`.
+ */
+import type { IncomingMessage } from 'node:http';
+import { type ExecutionResult, GraphQLError } from 'graphql';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
+import type { Logger } from 'pino';
+import type { Access, Introduction } from '../../access/access.ts';
+import type { Actor } from '../../access/actor.ts';
+import { Unauthenticated } from '../../access/unauthenticated.ts';
+import type { Context } from '../../graphql/builder.ts';
+import { presentError, UNAUTHENTICATED } from './errors.ts';
+
+/** Who asks, for the requests that this plugin let pass. */
+export interface Callers {
+  actorOf(request: Request): Actor;
+  readonly plugin: Plugin<Context>;
+}
+
+/** Lets nobody pass who is not known: HTTP 401, before the body is read. */
+export function identifyCallers(access: Access, log: Logger): Callers {
+  const actors = new WeakMap<Request, Actor>();
+  return {
+    actorOf(request) {
+      const actor = actors.get(request);
+      if (!actor) throw new Unauthenticated('This request was not identified');
+      return actor;
+    },
+    plugin: {
+      async onRequest({ request, endResponse, fetchAPI }) {
+        try {
+          const { headers } = request;
+          const introduction = {
+            authorization: headers.get('authorization'),
+            name: headers.get('x-serin-actor'),
+          };
+          actors.set(request, await access.identify(introduction));
+        } catch (error) {
+          const shown = presentError(error, log);
+          const unknown = error instanceof Unauthenticated;
+          const init = {
+            status: unknown ? 401 : shown.extensions.code === 'UNAVAILABLE' ? 503 : 500,
+            headers: {
+              'content-type': 'application/json; charset=utf-8',
+              ...(unknown ? { 'www-authenticate': 'Bearer realm="serin"' } : {}),
+            },
+          };
+          endResponse(new fetchAPI.Response(JSON.stringify({ errors: [shown] }), init));
+        }
+      },
+    },
+  };
+}
+
+/** How a WebSocket introduces itself: `connection_init` counts before the headers of its upgrade. */
+export function introductionOf(
+  params: Readonly<Record<string, unknown>> | undefined,
+  { headers }: IncomingMessage,
+): Introduction {
+  const said = (...names: readonly string[]) => {
+    const entries = Object.entries(params ?? {});
+    const found = entries.find(
+      ([name, value]) => names.includes(name.toLowerCase()) && typeof value === 'string',
+    );
+    return found ? String(found[1]) : null;
+  };
+  const header = headers['x-serin-actor'];
+  return {
+    authorization: said('authorization') ?? headers.authorization ?? null,
+    name: said('actor', 'x-serin-actor') ?? (typeof header === 'string' ? header : null),
+  };
+}
+
+/** Ends every subscription with an error that says so when the rights of its actor have ended. */
+export function endWithRights(access: Access): Plugin<Context> {
+  return {
+    onSubscribe({ args }) {
+      const { actor } = args.contextValue;
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if (isAsyncIterable(result)) setResult(untilEnd(access, actor, result));
+        },
+      };
+    },
+  };
+}
+
+/** The same results, and a last one that says why there are no more. */
+function untilEnd(
+  access: Access,
+  actor: Actor,
+  results: AsyncIterable<ExecutionResult>,
+): AsyncIterableIterator<ExecutionResult> {
+  const source = results[Symbol.asyncIterator]();
+  let over = false;
+  let ended: string | null = null;
+  let wake: () => void = () => {};
+  const unwatch = access.watch(actor, (why) => {
+    ended = why;
+    wake();
+  });
+  const close = async (): Promise<IteratorResult<ExecutionResult>> => {
+    over = true;
+    unwatch();
+    await source.return?.();
+    return { done: true, value: undefined };
+  };
+  const last = async (why: string): Promise<IteratorResult<ExecutionResult>> => {
+    await close();
+    const error = new GraphQLError(why, { extensions: { code: UNAUTHENTICATED } });
+    return { done: false, value: { errors: [error] } };
+  };
+  return {
+    next() {
+      if (over) return Promise.resolve({ done: true, value: undefined });
+      if (ended !== null) return last(ended);
+      // One waiter at a time, and nothing that grows with the number of results.
+      return new Promise((resolve, reject) => {
+        wake = () => resolve(last(ended ?? ''));
+        source.next().then((next) => {
+          if (next.done) unwatch();
+          resolve(next);
+        }, reject);
+      });
+    },
+    return: close,
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * What an operation may cost, known before it runs: the objects it can ask for, pages multiplied through. A page counts
+ * its size, any other list an assumed length, and a page of a nested list also the question to the database.
+ */
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLCompositeType,
+  type GraphQLField,
+  type GraphQLSchema,
+  getNamedType,
+  getNullableType,
+  isCompositeType,
+  isListType,
+  isUnionType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  type ValueNode,
+} from 'graphql';
+import { DEFAULT_PAGE, MAX_PAGE } from '../../graphql/paging.ts';
+
+const ASSUMED_LENGTH = 10;
+const COST_OF_PAGE = 10;
+/** A whole document, or the details of an event. */
+const COST_OF_JSON = 20;
+
+/** Fields that compute for a while before they answer. */
+const COST_OF_FIELD: Readonly<Record<string, number>> = {
+  simulatePolicy: 2000,
+  policySimulation: 2000,
+  replayPolicy: 500,
+};
+
+type Variables = Readonly<Record<string, unknown>>;
+
+/** @param variables as the client sent them: wrong ones are refused later, by their type */
+export function costOf(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Variables,
+): number {
+  const fragments = new Map(
+    document.definitions.flatMap((node) =>
+      node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node] as const] : [],
+    ),
+  );
+  const known = new Map<FragmentDefinitionNode, number>();
+  const root = schema.getRootType(operation.operation);
+
+  /** @param page how many items the lists of this object hold, when it is a connection */
+  function selected(
+    { selections }: SelectionSetNode,
+    type: GraphQLCompositeType,
+    page: number | null,
+  ): number {
+    let cost = 0;
+    for (const selection of selections) {
+      if (selection.kind === Kind.FIELD) cost += field(selection, type, page);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) {
+        const narrowed = compositeType(selection.typeCondition?.name.value) ?? type;
+        cost += selected(selection.selectionSet, narrowed, page);
+      } else {
+        const fragment = fragments.get(selection.name.value);
+        if (fragment) cost += spread(fragment, page);
+      }
+    }
+    return cost;
+  }
+
+  function spread(fragment: FragmentDefinitionNode, page: number | null): number {
+    const type = compositeType(fragment.typeCondition.name.value);
+    if (!type) return 0;
+    if (page !== null) return selected(fragment.selectionSet, type, page);
+    const before = known.get(fragment);
+    if (before !== undefined) return before;
+    const cost = selected(fragment.selectionSet, type, page);
+    known.set(fragment, cost);
+    return cost;
+  }
+
+  function field(node: FieldNode, parent: GraphQLCompositeType, page: number | null): number {
+    const definition = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
+    if (!definition) return 0;
+    const type = getNamedType(definition.type);
+    if (!isCompositeType(type)) return type.name === 'JSON' ? COST_OF_JSON : 0;
+    const own = pageSize(node, definition, variables);
+    const inner = node.selectionSet ? selected(node.selectionSet, type, own) : 0;
+    if (own !== null) return COST_OF_PAGE + inner;
+    const computed = parent === root ? (COST_OF_FIELD[node.name.value] ?? 0) : 0;
+    return computed + lengthOf(node, definition, variables, page) * (1 + inner);
+  }
+
+  function compositeType(name: string | undefined): GraphQLCompositeType | null {
+    const type = name === undefined ? undefined : schema.getType(name);
+    return isCompositeType(type) ? type : null;
+  }
+
+  return root ? selected(operation.selectionSet, root, null) : 0;
+}
+
+/** The size of the page that a connection is asked for; null where there is no paging. */
+function pageSize(
+  node: FieldNode,
+  { args }: GraphQLField<unknown, unknown>,
+  variables: Variables,
+): number | null {
+  if (!args.some(({ name }) => name === 'first')) return null;
+  const asked = given(node, 'first', variables) ?? given(node, 'last', variables) ?? DEFAULT_PAGE;
+  return typeof asked === 'number' ? Math.min(Math.max(asked, 0), MAX_PAGE) : MAX_PAGE;
+}
+
+function lengthOf(
+  node: FieldNode,
+  { type, args }: GraphQLField<unknown, unknown>,
+  variables: Variables,
+  page: number | null,
+): number {
+  if (!isListType(getNullableType(type))) return 1;
+  if (page !== null) return page;
+  if (!args.some(({ name }) => name === 'ids')) return ASSUMED_LENGTH;
+  const ids = given(node, 'ids', variables);
+  return Array.isArray(ids) ? ids.length : 1;
+}
+
+/** The value of an argument, as far as it matters: numbers, and lists for their length. */
+function given(node: FieldNode, name: string, variables: Variables): unknown {
+  const value = node.arguments?.find((argument) => argument.name.value === name)?.value;
+  return value && read(value, variables);
+}
+
+function read(value: ValueNode, variables: Variables): unknown {
+  if (value.kind === Kind.VARIABLE) return variables[value.name.value] ?? undefined;
+  if (value.kind === Kind.INT) return Number(value.value);
+  if (value.kind === Kind.LIST) return value.values;
+  return undefined;
+}

@@ -1,0 +1,172 @@
+/** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { type DocumentNode, type ExecutionResult, GraphQLError } from 'graphql';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { Access } from '../../access/access.ts';
+import type { Actor } from '../../access/actor.ts';
+import type { Commands } from '../../app/commands.ts';
+import type { App } from '../../app/context.ts';
+import type { Reports } from '../../app/reports.ts';
+import type { DoorSettings } from '../../environment/limits.ts';
+import type { Feed } from '../../feed/feed.ts';
+import type { Context } from '../../graphql/builder.ts';
+import { createLoaders } from '../../graphql/loaders.ts';
+import { schema } from '../../graphql/schema.ts';
+import { ENDPOINT } from '../endpoint.ts';
+import { readBodies } from '../http/body.ts';
+import { createOperations, type Present } from '../operations.ts';
+import { createObserver, observeRest } from '../telemetry/operationObserver.ts';
+import type { Metrics } from '../telemetry/prometheus.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import { endWithRights, identifyCallers } from './authentication.ts';
+import { boundDocuments } from './documentLimits.ts';
+import { presentError, withoutSuggestion } from './errors.ts';
+import type { Arrival, Operation } from './operation.ts';
+import { boundSubscriptions, type SubscriptionPlaces } from './subscriptionQuota.ts';
+
+export interface GraphQLParts {
+  readonly access: Access;
+  readonly app: App;
+  readonly feed: Feed;
+  readonly commands: Commands;
+  readonly reports: Reports;
+  readonly places: SubscriptionPlaces;
+  readonly log: Logger;
+  /** Seconds of Serin's time in a real one; shown on every answer when it is not 1. */
+  readonly timeScale: number;
+  readonly door: DoorSettings;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing | null;
+}
+
+const WELCOME = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
+query Deployments {
+  deployments(first: 10) {
+    nodes {
+      id strategyId status canaryVersionId stableVersionId observationRemainingSeconds
+      comparison { decision decisionReasons }
+    }
+  }
+}
+`;
+
+/** Parses, validates and executes the operations of all doors. */
+export interface GraphQLServer {
+  readonly yoga: YogaServerInstance<Arrival, Context>;
+  /** The document of a text, or what is wrong with it. */
+  read(text: string): DocumentNode | readonly GraphQLError[];
+  /** The context of an operation of this caller. */
+  contextOf(actor: Actor): Context;
+  /** Runs a valid query or mutation, as Yoga does. */
+  run(operation: Operation): Promise<ExecutionResult>;
+}
+
+export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
+  const { access, app, feed, commands, reports, places, log, timeScale, door, metrics, tracing } = parts;
+  const callers = identifyCallers(access, log);
+  const loadersFor = createLoaders(app.db);
+  const present = presenter(log, door.introspection);
+  const observe = createObserver({ log, metrics, tracing });
+  const operations = createOperations({ limits: door.limits, timeScale, observe, present });
+  const contextOf = (actor: Actor): Context => ({
+    access,
+    app,
+    feed,
+    commands,
+    reports,
+    actor,
+    loaders: loadersFor(actor),
+    place: { at: null },
+  });
+  const yoga = createYoga<Arrival, Context>({
+    schema,
+    graphqlEndpoint: ENDPOINT,
+    landingPage: false,
+    multipart: false,
+    batching: false,
+    // Which pages of other origins may ask is the gate's business.
+    cors: false,
+    graphiql: door.introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
+    renderGraphiQL(options) {
+      // The page that is served offline takes its first query from `query`, not from `defaultQuery`.
+      const page = { ...options, query: WELCOME };
+      return renderGraphiQL(page);
+    },
+    maskedErrors: { maskError: (error) => presentError(error, log) },
+    // What is to be said of an error, `presentError` says. Yoga would say again, for the log, what callers sent.
+    logging: false,
+    context: ({ request, actor }) => contextOf(actor ?? callers.actorOf(request)),
+    plugins: [
+      callers.plugin,
+      endWithRights(access),
+      readBodies(door.limits.bodyBytes),
+      boundDocuments(door.limits, door.introspection),
+      operations.plugin,
+      boundSubscriptions(places),
+      presentErrors(present),
+      observeRest(observe, metrics),
+    ],
+  });
+  return { yoga, read: createReader(yoga, present), contextOf, run: operations.run };
+}
+
+/** Characters of the documents that are remembered to be valid. */
+const REMEMBERED = 1_000_000;
+
+function createReader({ getEnveloped }: GraphQLServer['yoga'], present: Present): GraphQLServer['read'] {
+  const valid = new LRUCache<string, DocumentNode>({
+    maxSize: REMEMBERED,
+    sizeCalculation: (_document, text) => text.length,
+  });
+  return (text) => {
+    const known = valid.get(text);
+    if (known) return known;
+    try {
+      const { parse, validate } = getEnveloped({ request: undefined, params: { query: text } });
+      const document: DocumentNode = parse(text);
+      const errors = validate(schema, document);
+      if (errors.length > 0) return errors;
+      valid.set(text, document);
+      return document;
+    } catch (error) {
+      return present([error]);
+    }
+  };
+}
+
+/** Makes errors fit to be shown. */
+function presenter(log: Logger, introspection: boolean): Present {
+  return (errors) =>
+    errors.map((error) => {
+      const shown = presentError(error, log);
+      return introspection ? shown : withoutSuggestion(shown);
+    });
+}
+
+/** Errors of what is not executed. Yoga masks only after its plugins, and errors of validation pass by its masking. */
+function presentErrors(present: Present): Plugin {
+  return {
+    // Yoga says this of requests only; but the error is kept with the document, and the next may come another way.
+    onParse() {
+      return ({ result }) => {
+        if (!(result instanceof GraphQLError)) return;
+        const http = { spec: true, status: 400 };
+        Object.assign(result.extensions, { code: 'GRAPHQL_PARSE_FAILED', http, ...result.extensions });
+      };
+    },
+    onValidate() {
+      return ({ result, setResult }) => {
+        if (result.length > 0) setResult(present(result));
+      };
+    },
+    onSubscribe() {
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if ('errors' in result && result.errors) setResult({ ...result, errors: present(result.errors) });
+        },
+      };
+    },
+  };
+}

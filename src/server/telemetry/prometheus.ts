@@ -1,0 +1,182 @@
+/** What Prometheus is told: counters of this node, and a census of the database that every node tells alike. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { CanaryEvent } from '../../core/lifecycle/events.ts';
+import { STATUSES } from '../../core/lifecycle/state.ts';
+import type { Held } from '../../feed/tail.ts';
+import { type Census, takeCensus } from '../../store/postgres/counts.ts';
+import type { Queries } from '../../store/postgres/database.ts';
+import type { Pool } from '../../store/postgres/poolStats.ts';
+
+/** How long a scrape waits for the database before it goes on without. */
+const CENSUS_WITHIN_MS = 2000;
+
+export interface Metrics {
+  readonly contentType: string;
+  text(): Promise<string>;
+  /** A check was applied. */
+  countCheck(events: readonly CanaryEvent[]): void;
+  /** A check could not be made. */
+  countFailedCheck(): void;
+  /** A provider was asked for one side. */
+  countFetch(provider: string, ok: boolean): void;
+  /** A delivery to a webhook was tried. */
+  countAttempt(outcome: 'delivered' | 'failed'): void;
+  /** @param outcome `OK`, or the code of the first error */
+  countOperation(type: string, outcome: string, seconds: number): void;
+  /** A request that no door saw, by its HTTP status. */
+  countRefused(status: number): void;
+}
+
+export interface MetricsParts {
+  readonly db: Queries;
+  readonly pool: Pool;
+  readonly feed: {
+    readonly lagMs: () => number;
+    readonly held: () => Held | null;
+    readonly consumers: () => number;
+  };
+}
+
+export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const count = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name, help, labelNames, registers });
+  const checks = count('serin_checks_total', 'Checks applied by this node.');
+  const failedChecks = count(
+    'serin_checks_failed_total',
+    'Checks that this node could not make; they are tried again.',
+  );
+  const decisions = count('serin_decisions_total', 'Automatic decisions made by this node.', ['decision']);
+  const fetches = count('serin_provider_fetches_total', 'Metrics of one side asked of a provider.', [
+    'provider',
+    'outcome',
+  ]);
+  const attempts = count('serin_webhook_attempts_total', 'Tries by this node to deliver to a webhook.', [
+    'outcome',
+  ]);
+  const refused = count('serin_requests_refused_total', 'Requests refused before they reached a door.', [
+    'status',
+  ]);
+  const operations = new Histogram({
+    name: 'serin_operation_seconds',
+    help: 'How long operations took, by type and outcome: OK, or the code of the error. A subscription: until it began.',
+    labelNames: ['type', 'outcome'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const measure = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  measure('serin_pool_connections', "This node's connections to the database.", () => pool.connections);
+  measure(
+    'serin_pool_transactions_running',
+    'Transactions of this node that hold a connection.',
+    () => pool.running,
+  );
+  measure(
+    'serin_pool_transactions_waiting',
+    'Transactions of this node that wait for a connection.',
+    () => pool.waiting,
+  );
+  measure('serin_feed_consumers', 'Streams open on this node.', feed.consumers);
+  measure(
+    'serin_feed_lag_seconds',
+    'Seconds since this node last saw the end of the log.',
+    () => feed.lagMs() / 1000,
+  );
+  measure(
+    'serin_feed_held_seconds',
+    'Seconds for which an open transaction, anywhere in this PostgreSQL, has held the feeds back.',
+    () => (feed.held()?.ms ?? 0) / 1000,
+  );
+  const tellCensus = censusGauges(registry);
+  let counting: Promise<Census | null> | null = null;
+
+  return {
+    contentType: registry.contentType,
+    async text() {
+      // However many ask at once, the database is asked once.
+      counting ??= censusInTime(db).finally(() => {
+        counting = null;
+      });
+      tellCensus(await counting);
+      return registry.metrics();
+    },
+    countCheck(events) {
+      checks.inc();
+      for (const event of events) {
+        if (event.type === 'DECISION_MADE') decisions.inc({ decision: event.record.decision });
+      }
+    },
+    countFailedCheck: () => failedChecks.inc(),
+    countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
+    countAttempt: (outcome) => attempts.inc({ outcome }),
+    countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
+    countRefused: (status) => refused.inc({ status }),
+  };
+}
+
+/** The database away, or slow, is itself a figure: the others are told all the same. */
+async function censusInTime(db: Queries): Promise<Census | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), CENSUS_WITHIN_MS);
+  });
+  return Promise.race([takeCensus(db).catch(() => null), late]).finally(() => clearTimeout(timer));
+}
+
+function censusGauges(registry: Registry): (census: Census | null) => void {
+  const registers = [registry];
+  const up = new Gauge({
+    name: 'serin_database_up',
+    help: 'Whether the database answered this scrape.',
+    registers,
+  });
+  const deployments = new Gauge({
+    name: 'serin_deployments',
+    help: 'Deployments in the database, by status.',
+    labelNames: ['status'],
+    registers,
+  });
+  const lag = new Gauge({
+    name: 'serin_check_lag_seconds',
+    help: "By how much the most overdue check is late, in Serin's seconds.",
+    registers,
+  });
+  const connections = new Gauge({
+    name: 'serin_database_connections',
+    help: "Serin's connections to the database, of all nodes, by state.",
+    labelNames: ['state'],
+    registers,
+  });
+  const backlog = new Gauge({
+    name: 'serin_webhook_backlog',
+    help: 'Deliveries to webhooks that are not settled: those waiting for their turn or their next try.',
+    registers,
+  });
+  const backlogAge = new Gauge({
+    name: 'serin_webhook_backlog_age_seconds',
+    help: 'How long the oldest delivery that is not settled has waited, in real seconds.',
+    registers,
+  });
+  return (census) => {
+    up.set(census ? 1 : 0);
+    deployments.reset();
+    connections.reset();
+    if (!census) return;
+    for (const status of STATUSES) deployments.set({ status }, 0);
+    for (const { status, count } of census.deployments) deployments.set({ status }, count);
+    for (const { state, count } of census.connections) connections.set({ state }, count);
+    lag.set(census.checkLagSeconds);
+    backlog.set(census.webhooks.pending);
+    backlogAge.set(census.webhooks.oldestSeconds);
+  };
+}

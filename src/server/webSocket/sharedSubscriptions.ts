@@ -1,0 +1,209 @@
+/**
+ * One execution for all that follow the same: who sends the same document with the same variables and has the same
+ * rights gets the same answers, so an event is executed and serialised once and sent to everybody. It is for feeds of
+ * the log that start now; a feed with `after` has a past of its own to replay and stays by itself.
+ */
+import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST, Kind } from 'graphql';
+import type { Feed } from '../../feed/feed.ts';
+import { FeedLagged } from '../../feed/feed.ts';
+import type { Place } from '../../graphql/builder.ts';
+import { type Horizon, type LogPosition, wasCommitted } from '../../store/log/eventLog.ts';
+
+const SHARED_FIELDS: ReadonlySet<string> = new Set(['stateChanged', 'decisionMade', 'eventAppended']);
+/** What may lie unsent for one member, bytes: beyond it the member is too slow. */
+const MAX_BACKLOG = 4_000_000;
+
+/** Whether an operation follows the log from now on, and nothing else. */
+export function isShareable(
+  document: DocumentNode,
+  operationName: string | null | undefined,
+  variables: Readonly<Record<string, unknown>> | null | undefined,
+): boolean {
+  const operation = getOperationAST(document, operationName);
+  const [field, ...more] = operation?.selectionSet.selections ?? [];
+  if (operation?.operation !== 'subscription' || more.length > 0 || field?.kind !== Kind.FIELD) return false;
+  if (!SHARED_FIELDS.has(field.name.value) || (field.directives?.length ?? 0) > 0) return false;
+  const after = field.arguments?.find(({ name }) => name.value === 'after')?.value;
+  if (after?.kind === Kind.VARIABLE) {
+    const { value } = after.name;
+    const standard = operation.variableDefinitions?.find(({ variable }) => variable.name.value === value);
+    return (variables?.[value] ?? null) === null && standard?.defaultValue === undefined;
+  }
+  return after === undefined || after.kind === Kind.NULL;
+}
+
+/** The one execution: its results, and where in the log the latest of them stands. */
+export interface Opened {
+  readonly results: AsyncIterable<ExecutionResult>;
+  readonly place: Place;
+}
+
+/** Where a member's results go. */
+export interface Sink {
+  /** Takes a result that is JSON already, in bytes, as everybody gets the same. */
+  send(payload: Buffer): void;
+  /** Bytes that lie unsent. */
+  backlog(): number;
+  /** Told once that nothing more will come. */
+  ended(): void;
+}
+
+interface Group {
+  /** The execution, or the answer that refuses it. */
+  readonly opening: Promise<Execution | ExecutionResult>;
+  readonly members: Set<Member>;
+  /** Those who came and have not left; who still waits for the execution to begin is one of them. */
+  followers: number;
+  /** Set when no more results will come. */
+  over: { readonly fault: unknown } | null;
+}
+
+interface Execution {
+  readonly results: AsyncIterator<ExecutionResult>;
+  readonly place: Place;
+}
+
+export interface SharedSubscriptions {
+  /**
+   * Joins those who follow the same, or begins. The answer yields nothing while all is well: results go to the sink.
+   * @param open executes; its answer is no stream when the operation is refused, and is passed on as it is
+   */
+  join(
+    key: string,
+    open: () => Promise<Opened | ExecutionResult>,
+    sink: Sink,
+  ): Promise<Membership | ExecutionResult>;
+}
+
+export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscriptions {
+  const groups = new Map<string, Group>();
+
+  function begin(key: string, open: () => Promise<Opened | ExecutionResult>): Group {
+    const opening = open().then((opened) =>
+      'results' in opened ? { ...opened, results: opened.results[Symbol.asyncIterator]() } : opened,
+    );
+    const group: Group = { opening, members: new Set(), followers: 0, over: null };
+    groups.set(key, group);
+    opening.then(
+      (opened) => ('results' in opened ? broadcast(key, group, opened) : forget(key, group)),
+      () => forget(key, group),
+    );
+    return group;
+  }
+
+  /** Who comes later begins anew; who came meanwhile may have done so already. */
+  function forget(key: string, group: Group): void {
+    if (groups.get(key) === group) groups.delete(key);
+  }
+
+  async function broadcast(key: string, group: Group, { results, place }: Execution): Promise<void> {
+    let fault: unknown = null;
+    try {
+      for (let next = await results.next(); !next.done; next = await results.next()) {
+        const payload = Buffer.from(JSON.stringify(next.value));
+        for (const member of group.members) member.take(payload, place.at);
+      }
+    } catch (error) {
+      fault = error;
+    }
+    forget(key, group);
+    group.over = { fault };
+    for (const member of group.members) member.end(fault);
+  }
+
+  return {
+    async join(key, open, sink) {
+      const group = groups.get(key) ?? begin(key, open);
+      group.followers += 1;
+      const opened = await group.opening;
+      if (!('results' in opened)) return opened;
+      const leave = () => {
+        group.members.delete(member);
+        group.followers -= 1;
+        if (group.followers > 0) return;
+        forget(key, group);
+        void opened.results.return?.();
+      };
+      const member = createMember(sink, feed.now(), leave);
+      group.members.add(member);
+      if (group.over) member.end(group.over.fault);
+      return member.membership;
+    },
+  };
+}
+
+/** A stream that only ever ends: with an error, with last words, or when its consumer leaves. */
+export type Membership = AsyncIterableIterator<ExecutionResult> & {
+  /** Says a last thing and ends. */
+  finish(last: ExecutionResult): void;
+};
+
+interface Member {
+  take(payload: Buffer, at: LogPosition | null): void;
+  end(fault: unknown): void;
+  readonly membership: Membership;
+}
+
+/** What was committed before the member came is not for it; until that is known, results wait. */
+function createMember(sink: Sink, now: Promise<Horizon>, leave: () => void): Member {
+  let horizon: Horizon | null = null;
+  let waiting: { readonly payload: Buffer; readonly at: LogPosition | null }[] = [];
+  let over = false;
+  let settle: { done: (last: ExecutionResult | null) => void; failed: (fault: unknown) => void };
+  const ended = new Promise<ExecutionResult | null>((done, failed) => {
+    settle = { done, failed };
+  });
+  ended.catch(() => {});
+  const stop = () => {
+    over = true;
+    waiting = [];
+    leave();
+    sink.ended();
+  };
+  const take: Member['take'] = (payload, at) => {
+    if (over) return;
+    if (!horizon) {
+      waiting.push({ payload, at });
+    } else if (at === null || !wasCommitted(horizon, at)) {
+      if (sink.backlog() > MAX_BACKLOG) end(lagged());
+      else sink.send(payload);
+    }
+  };
+  const end: Member['end'] = (fault) => {
+    if (over) return;
+    stop();
+    if (fault === null) settle.done(null);
+    else settle.failed(fault);
+  };
+  now.then((found) => {
+    horizon = found;
+    for (const { payload, at } of waiting.splice(0)) take(payload, at);
+  }, end);
+
+  let said = false;
+  const membership: Membership = {
+    async next() {
+      const last = await ended;
+      if (last === null || said) return { done: true, value: undefined };
+      said = true;
+      return { done: false, value: last };
+    },
+    async return() {
+      end(null);
+      return { done: true, value: undefined };
+    },
+    finish(last) {
+      if (over) return;
+      stop();
+      settle.done(last);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+  return { take, end, membership };
+}
+
+function lagged(): GraphQLError {
+  return new GraphQLError(new FeedLagged().message, { extensions: { code: 'RESUME_FROM_CURSOR' } });
+}

@@ -1,0 +1,174 @@
+/** API keys in the database. Whether a key is good is asked of the database's real clock, never of a node's. */
+import { and, asc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
+import type { Queries } from '../postgres/database.ts';
+import { apiKeys } from '../tables/tables.ts';
+import { type Scope, withinScope } from './strategyScope.ts';
+
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly role: 'VIEWER' | 'BOT' | 'OPERATOR' | 'ADMIN';
+  readonly strategies: Scope;
+  /** Epoch milliseconds of real time, as all its times. */
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+  readonly revokedBy: string | null;
+  readonly lastUsedAt: number | null;
+  readonly expired: boolean;
+}
+
+const isExpired = sql<boolean>`coalesce(${apiKeys.expiresAt} <= clock_timestamp(), false)`;
+
+const columns = {
+  id: apiKeys.id,
+  name: apiKeys.name,
+  role: apiKeys.role,
+  strategies: apiKeys.strategies,
+  createdAt: apiKeys.createdAt,
+  createdBy: apiKeys.createdBy,
+  expiresAt: apiKeys.expiresAt,
+  revokedAt: apiKeys.revokedAt,
+  revokedBy: apiKeys.revokedBy,
+  lastUsedAt: apiKeys.lastUsedAt,
+  expired: isExpired,
+};
+
+type KeyColumns = Omit<typeof apiKeys.$inferSelect, 'hash'> & { readonly expired: boolean };
+
+function toKey(row: KeyColumns): ApiKey {
+  return {
+    ...row,
+    createdAt: row.createdAt.getTime(),
+    expiresAt: row.expiresAt?.getTime() ?? null,
+    revokedAt: row.revokedAt?.getTime() ?? null,
+    lastUsedAt: row.lastUsedAt?.getTime() ?? null,
+  };
+}
+
+export interface NewApiKey {
+  readonly id: string;
+  readonly hash: string;
+  readonly name: string;
+  readonly role: ApiKey['role'];
+  readonly strategies: Scope;
+  readonly createdBy: string;
+  readonly expiresAt: number | null;
+}
+
+/** Keeps a key; null when another key that is not revoked has its name. */
+export async function insertApiKey(tx: Queries, key: NewApiKey): Promise<ApiKey | null> {
+  const { strategies, expiresAt, ...rest } = key;
+  const [row] = await tx
+    .insert(apiKeys)
+    .values({
+      ...rest,
+      strategies: strategies && [...strategies],
+      expiresAt: expiresAt === null ? null : new Date(expiresAt),
+    })
+    .onConflictDoNothing()
+    .returning(columns);
+  return row ? toKey(row) : null;
+}
+
+/** A key with what checks it. */
+export interface StoredKey {
+  readonly key: ApiKey;
+  readonly hash: string;
+  /** Whether its last use was long enough ago to be written anew. */
+  readonly usedLongAgo: boolean;
+}
+
+export async function findApiKey(db: Queries, id: string): Promise<StoredKey | null> {
+  const usedLongAgo = sql<boolean>`coalesce(${apiKeys.lastUsedAt} < clock_timestamp() - interval '1 minute', true)`;
+  const [row] = await db
+    .select({ ...columns, hash: apiKeys.hash, usedLongAgo })
+    .from(apiKeys)
+    .where(eq(apiKeys.id, id));
+  if (!row) return null;
+  const { hash, usedLongAgo: long, ...rest } = row;
+  return { key: toKey(rest), hash, usedLongAgo: long };
+}
+
+/** The keys that go by an id or a name: one that is good has its name alone, revoked ones may share it. */
+export async function findApiKeysNamed(db: Queries, idOrName: string): Promise<ApiKey[]> {
+  const rows = await db
+    .select(columns)
+    .from(apiKeys)
+    .where(or(eq(apiKeys.id, idOrName), and(eq(apiKeys.name, idOrName), isNull(apiKeys.revokedAt))));
+  return rows.map(toKey);
+}
+
+/** Notes that a key was used; several nodes may, and one of them writes. */
+export async function markKeyUsed(db: Queries, id: string): Promise<void> {
+  await db
+    .update(apiKeys)
+    .set({ lastUsedAt: sql`clock_timestamp()` })
+    .where(
+      and(
+        eq(apiKeys.id, id),
+        sql`coalesce(${apiKeys.lastUsedAt} < clock_timestamp() - interval '1 minute', true)`,
+      ),
+    );
+}
+
+/** Revokes a key; null when it was revoked already. */
+export async function markKeyRevoked(tx: Queries, id: string, by: string): Promise<ApiKey | null> {
+  const [row] = await tx
+    .update(apiKeys)
+    .set({ revokedAt: sql`clock_timestamp()`, revokedBy: by })
+    .where(and(eq(apiKeys.id, id), isNull(apiKeys.revokedAt)))
+    .returning(columns);
+  return row ? toKey(row) : null;
+}
+
+/** Those of these keys that are no longer good: revoked, expired or gone. */
+export async function findEndedKeys(
+  db: Queries,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, 'REVOKED' | 'EXPIRED'>> {
+  const rows = await db
+    .select({ id: apiKeys.id, revokedAt: apiKeys.revokedAt, expired: isExpired })
+    .from(apiKeys)
+    .where(inArray(apiKeys.id, [...ids]));
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return new Map(
+    ids.flatMap((id) => {
+      const row = found.get(id);
+      if (row && !row.revokedAt && !row.expired) return [];
+      return [[id, row && !row.revokedAt ? 'EXPIRED' : 'REVOKED'] as const];
+    }),
+  );
+}
+
+/** Whether there is any key that is good. */
+export async function hasApiKeys(db: Queries): Promise<boolean> {
+  const rows = await db
+    .select({ id: apiKeys.id })
+    .from(apiKeys)
+    .where(and(isNull(apiKeys.revokedAt), sql`not ${isExpired}`))
+    .limit(1);
+  return rows.length > 0;
+}
+
+/** A page of keys by name, those of the scope only. */
+export async function pageApiKeys(
+  db: Queries,
+  page: {
+    readonly scope: Scope;
+    readonly limit: number;
+    readonly after?: { readonly name: string; readonly id: string } | undefined;
+  },
+): Promise<ApiKey[]> {
+  const { after } = page;
+  const beyond =
+    after && or(gt(apiKeys.name, after.name), and(eq(apiKeys.name, after.name), gt(apiKeys.id, after.id)));
+  const rows = await db
+    .select(columns)
+    .from(apiKeys)
+    .where(and(withinScope(apiKeys.strategies, page.scope), beyond))
+    .orderBy(asc(apiKeys.name), asc(apiKeys.id))
+    .limit(page.limit);
+  return rows.map(toKey);
+}

@@ -1,0 +1,52 @@
+/** The record of what administrators did. Nothing in it is ever changed. */
+import { and, desc, lt } from 'drizzle-orm';
+import type { Queries } from '../postgres/database.ts';
+import { auditRecords } from '../tables/tables.ts';
+import { type Scope, withinScope } from './strategyScope.ts';
+
+export const AUDIT_ACTIONS = ['API_KEY_CREATED', 'API_KEY_REVOKED'] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+export interface NewAuditRecord {
+  readonly actor: string;
+  readonly action: AuditAction;
+  /** The id of what it was done to. */
+  readonly subject: string;
+  /** The strategies that the subject is about. */
+  readonly strategies: Scope;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export interface AuditRecord extends NewAuditRecord {
+  readonly id: bigint;
+  /** Epoch milliseconds of real time. */
+  readonly at: number;
+}
+
+export async function appendAuditRecord(tx: Queries, record: NewAuditRecord): Promise<void> {
+  const { strategies, ...rest } = record;
+  await tx.insert(auditRecords).values({ ...rest, strategies: strategies && [...strategies] });
+}
+
+/** A page, the newest first, of what concerns the scope. */
+export async function pageAuditRecords(
+  db: Queries,
+  {
+    scope,
+    limit,
+    after,
+  }: { readonly scope: Scope; readonly limit: number; readonly after?: bigint | undefined },
+): Promise<AuditRecord[]> {
+  const rows = await db
+    .select()
+    .from(auditRecords)
+    .where(
+      and(
+        withinScope(auditRecords.strategies, scope),
+        after === undefined ? undefined : lt(auditRecords.id, after),
+      ),
+    )
+    .orderBy(desc(auditRecords.id))
+    .limit(limit);
+  return rows.map((row) => ({ ...row, at: row.at.getTime() }));
+}

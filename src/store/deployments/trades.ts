@@ -1,0 +1,222 @@
+/** The trades of a side, the book of what they add up to, and the checkpoints of its equity curve. */
+import { and, asc, desc, eq, gt, gte, inArray, lte, sql } from 'drizzle-orm';
+import { z } from 'zod';
+import type { Side } from '../../core/lifecycle/allocation.ts';
+import type { BookedTrade } from '../../core/metrics/trade.ts';
+import { type Curve, EMPTY_BOOK, type TradeBook } from '../../core/metrics/tradeStatistics.ts';
+import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
+import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
+import { findArchivedRows } from '../log/archive.ts';
+import type { Queries } from '../postgres/database.ts';
+import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';
+
+/** Whose trades. */
+export interface SideKey {
+  readonly deploymentId: string;
+  readonly side: Side;
+}
+
+const curveCodec = z.strictObject({
+  at: countCodec,
+  moved: decimalCodec,
+  equity: decimalCodec,
+  peak: decimalCodec,
+  maxDrawdown: decimalCodec,
+  sinceCheckpoint: countCodec,
+}) satisfies z.ZodType<Curve>;
+
+const bookCodec = z.strictObject({
+  totals: z.strictObject({
+    trades: countCodec,
+    errors: countCodec,
+    wins: countCodec,
+    pnlUsd: decimalCodec,
+    feesUsd: decimalCodec,
+    gasUsd: decimalCodec,
+    notionalUsd: decimalCodec,
+    sized: countCodec,
+    returns: decimalCodec,
+    squares: decimalCodec,
+  }),
+  curve: curveCodec,
+}) satisfies z.ZodType<TradeBook>;
+
+const bookOf = ({ deploymentId, side }: SideKey) =>
+  and(eq(tradeBooks.deploymentId, deploymentId), eq(tradeBooks.side, side));
+const tradesOf = ({ deploymentId, side }: SideKey) =>
+  and(eq(trades.deploymentId, deploymentId), eq(trades.side, side));
+const checkpointsOf = ({ deploymentId, side }: SideKey) =>
+  and(eq(tradeCheckpoints.deploymentId, deploymentId), eq(tradeCheckpoints.side, side));
+
+/** The book of a side; null where it is not measured by its trades. */
+export async function findBook(db: Queries, key: SideKey): Promise<TradeBook | null> {
+  const [found] = await db.select({ book: tradeBooks.book }).from(tradeBooks).where(bookOf(key));
+  return found ? bookCodec.parse(found.book) : null;
+}
+
+/** An empty book: it must be there before the first trade. */
+export async function openBook(tx: Queries, { deploymentId, side }: SideKey): Promise<TradeBook> {
+  await tx.insert(tradeBooks).values({ deploymentId, side, book: bookCodec.encode(EMPTY_BOOK) });
+  return EMPTY_BOOK;
+}
+
+export async function saveBook(tx: Queries, key: SideKey, book: TradeBook): Promise<void> {
+  await tx
+    .update(tradeBooks)
+    .set({ book: bookCodec.encode(book) })
+    .where(bookOf(key));
+}
+
+const text = (value: Decimal | null) => (value === null ? null : formatDecimal(value));
+
+/** Rows of one statement: PostgreSQL takes 65,535 parameters. */
+const ROWS = 1000;
+
+/** Puts trades on the books, in any order; their ids must be new. */
+export async function insertTrades(
+  tx: Queries,
+  { deploymentId, side }: SideKey,
+  booked: readonly BookedTrade[],
+): Promise<void> {
+  for (let from = 0; from < booked.length; from += ROWS) {
+    await tx.insert(trades).values(
+      booked.slice(from, from + ROWS).map((trade) => ({
+        deploymentId,
+        side,
+        id: trade.id,
+        at: new Date(trade.at),
+        pnlUsd: text(trade.pnlUsd),
+        feesUsd: formatDecimal(trade.feesUsd),
+        gasUsd: formatDecimal(trade.gasUsd),
+        notionalUsd: text(trade.notionalUsd),
+        error: trade.error,
+        capitalUsd: formatDecimal(trade.capitalUsd),
+        recordedAt: new Date(trade.recordedAt),
+      })),
+    );
+  }
+}
+
+type TradeRow = typeof trades.$inferSelect;
+
+function rowToTrade(row: Omit<TradeRow, 'deploymentId' | 'side'>): BookedTrade {
+  return {
+    id: row.id,
+    at: row.at.getTime(),
+    pnlUsd: row.pnlUsd === null ? null : decimal(row.pnlUsd),
+    feesUsd: decimal(row.feesUsd),
+    gasUsd: decimal(row.gasUsd),
+    notionalUsd: row.notionalUsd === null ? null : decimal(row.notionalUsd),
+    error: row.error,
+    capitalUsd: decimal(row.capitalUsd),
+    recordedAt: row.recordedAt.getTime(),
+  };
+}
+
+/** Those of these trades that are on the books, by id. */
+export async function findTrades(
+  db: Queries,
+  key: SideKey,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, BookedTrade>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .select()
+    .from(trades)
+    .where(and(tradesOf(key), inArray(trades.id, [...ids])));
+  return new Map(rows.map((row) => [row.id, rowToTrade(row)]));
+}
+
+/** The place of a trade: by time, then by id. */
+export interface TradePosition {
+  readonly at: number;
+  readonly id: string;
+}
+
+export interface TradePage {
+  readonly limit: number;
+  readonly after?: TradePosition | undefined;
+  /** Trades of this instant or later, epoch milliseconds. */
+  readonly from?: number | undefined;
+}
+
+/** A page of trades, the earliest first; archived ones too. */
+export async function readTrades(db: Queries, key: SideKey, page: TradePage): Promise<BookedTrade[]> {
+  const { limit, after, from } = page;
+  const rows = await db
+    .select()
+    .from(trades)
+    .where(
+      and(
+        tradesOf(key),
+        from === undefined ? undefined : gte(trades.at, new Date(from)),
+        after &&
+          sql`(${trades.at}, ${trades.id}) > (${new Date(after.at).toISOString()}::timestamptz, ${after.id})`,
+      ),
+    )
+    .orderBy(asc(trades.at), asc(trades.id))
+    .limit(limit);
+  return rows.length > 0 ? rows.map(rowToTrade) : readArchivedTrades(db, key, page);
+}
+
+/** An ended deployment takes no more trades: they are all in the table, or all archived. */
+async function readArchivedTrades(
+  db: Queries,
+  { deploymentId, side }: SideKey,
+  { limit, after, from }: TradePage,
+): Promise<BookedTrade[]> {
+  const archived = await findArchivedRows(db, deploymentId);
+  const kept = (archived?.trades ?? [])
+    .filter((row) => row.side === side)
+    .map((row) => rowToTrade({ ...row, at: new Date(row.at), recordedAt: new Date(row.recordedAt) }));
+  // They were archived in the order of pages.
+  const behind = after ? kept.findIndex(({ at, id }) => at === after.at && id === after.id) + 1 : 0;
+  return kept
+    .slice(behind)
+    .filter(({ at }) => at >= (from ?? at))
+    .slice(0, limit);
+}
+
+/** All trades from an instant on, in the order of time, a page at a time. */
+export async function* streamTrades(
+  db: Queries,
+  key: SideKey,
+  from?: number,
+): AsyncGenerator<readonly BookedTrade[]> {
+  let after: TradePosition | undefined;
+  for (;;) {
+    const page = await readTrades(db, key, { limit: ROWS, after, from });
+    yield page;
+    after = page.at(-1);
+    if (page.length < ROWS) return;
+  }
+}
+
+/** Forgets the checkpoints behind an instant and answers the latest that is left. */
+export async function rewindCheckpoints(tx: Queries, key: SideKey, at: number): Promise<Curve | null> {
+  const instant = new Date(at);
+  await tx.delete(tradeCheckpoints).where(and(checkpointsOf(key), gt(tradeCheckpoints.at, instant)));
+  const [latest] = await tx
+    .select({ curve: tradeCheckpoints.curve })
+    .from(tradeCheckpoints)
+    .where(and(checkpointsOf(key), lte(tradeCheckpoints.at, instant)))
+    .orderBy(desc(tradeCheckpoints.at))
+    .limit(1);
+  return latest ? curveCodec.parse(latest.curve) : null;
+}
+
+export async function insertCheckpoints(
+  tx: Queries,
+  { deploymentId, side }: SideKey,
+  checkpoints: readonly Curve[],
+): Promise<void> {
+  if (checkpoints.length === 0) return;
+  await tx.insert(tradeCheckpoints).values(
+    checkpoints.map((curve) => ({
+      deploymentId,
+      side,
+      at: new Date(curve.at),
+      curve: curveCodec.encode(curve),
+    })),
+  );
+}

@@ -1,0 +1,101 @@
+/**
+ * A deployment as it stands, read in one statement. This is the read that everything begins with, so it is written as
+ * SQL: putting it together with the query builder cost more than all the rest of answering a request.
+ */
+import { type SQL, sql } from 'drizzle-orm';
+import type { DeploymentState } from '../../core/lifecycle/state.ts';
+import type { MetricsBySide, SideMetrics } from '../../core/metrics/sideMetrics.ts';
+import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import type { Queries } from '../postgres/database.ts';
+import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
+
+/** One consistent look at a deployment's row, both sides' metrics and the clock. */
+export interface DeploymentView {
+  readonly state: DeploymentState;
+  readonly metrics: MetricsBySide;
+  readonly breaches: BreachCounts;
+  /** The strategy's stable version today. */
+  readonly strategyStableVersionId: string;
+  readonly nextCheckAt: number | null;
+  /** The time of this look, on Serin's clock. */
+  readonly now: number;
+}
+
+interface ViewRow extends StateRow, Record<string, unknown> {
+  /** A side's figures as JSON text, null where it has not reported. */
+  readonly canary: string | null;
+  readonly stable: string | null;
+  readonly breaches: string;
+  readonly strategyStableVersionId: string;
+  readonly nextCheckAt: number | null;
+  readonly now: number;
+}
+
+/** Figures as text, which loses nothing and is read once. */
+const figuresOf = (side: 'canary' | 'stable') => `
+  case when ${side}.side is not null then json_build_object(
+    'netPnlUsd', ${side}.net_pnl_usd::text, 'totalPnlUsd', ${side}.total_pnl_usd::text,
+    'maxDrawdown', ${side}.max_drawdown::text, 'sharpeRatio', ${side}.sharpe_ratio::text,
+    'winRate', ${side}.win_rate::text, 'trades', ${side}.trades, 'errors', ${side}.errors,
+    'totalGasUsd', ${side}.total_gas_usd::text, 'avgTradeSizeUsd', ${side}.avg_trade_size_usd::text,
+    'uptimeSeconds', ${side}.uptime_seconds,
+    'reportedAt', date_part('epoch', ${side}.reported_at) * 1000)::text end as ${side}`;
+
+/** The statement without its conditions: `deployments`, `strategies` and the sides `canary` and `stable`. */
+export const VIEW_TEXT = `
+select deployments.id, deployments.strategy_id as "strategyId", deployments.chain,
+  deployments.stable_version_id as "stableVersionId", deployments.canary_version_id as "canaryVersionId",
+  date_part('epoch', deployments.created_at) * 1000 as "createdAt", deployments.created_by as "createdBy",
+  deployments.revision, deployments.event_count as "eventCount", deployments.config::text as config,
+  deployments.detail::text as detail, deployments.breaches::text as breaches,
+  date_part('epoch', deployments.next_check_at) * 1000 as "nextCheckAt",
+  strategies.stable_version_id as "strategyStableVersionId", date_part('epoch', serin_now()) * 1000 as now,
+  ${figuresOf('canary')}, ${figuresOf('stable')}
+from deployments
+join strategies on strategies.id = deployments.strategy_id
+left join side_metrics canary on canary.deployment_id = deployments.id and canary.side = 'CANARY'
+left join side_metrics stable on stable.deployment_id = deployments.id and stable.side = 'STABLE'`;
+const VIEW = sql.raw(VIEW_TEXT);
+
+/** Reads views. `rest` is what follows the tables: conditions, order and limit. */
+export async function readViews(db: Queries, rest: SQL): Promise<DeploymentView[]> {
+  const rows = await db.execute<ViewRow>(sql`${VIEW} ${rest}`);
+  return rows.map(toView);
+}
+
+/** Reads views by id. A row that cannot be read is an error in its own place, and no other's. */
+export async function readViewsById(
+  db: Queries,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, DeploymentView | Error>> {
+  const [first, ...more] = ids;
+  // Of one by its key PostgreSQL keeps the plan; a list of one is planned again each time, which takes longer than the read.
+  const wanted = more.length === 0 ? sql`= ${first ?? null}` : sql`= any(${sql.param([...ids])}::text[])`;
+  const rows = await db.execute<ViewRow>(sql`${VIEW} where deployments.id ${wanted}`);
+  return new Map(rows.map((row) => [row.id, readable(row)]));
+}
+
+function readable(row: ViewRow): DeploymentView | Error {
+  try {
+    return toView(row);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function toView(row: ViewRow): DeploymentView {
+  const { strategyStableVersionId, nextCheckAt } = row;
+  return {
+    state: rowToState(row),
+    metrics: { CANARY: metricsIn(row, 'canary'), STABLE: metricsIn(row, 'stable') },
+    breaches: breachesOf(row.breaches),
+    strategyStableVersionId,
+    nextCheckAt: nextCheckAt === null ? null : Math.round(nextCheckAt),
+    now: Math.round(row.now),
+  };
+}
+
+function metricsIn(row: ViewRow, side: 'canary' | 'stable'): SideMetrics | null {
+  const text = row[side];
+  return text === null ? null : metricsOf(text, `${row.id} ${side}`);
+}

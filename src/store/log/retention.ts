@@ -1,0 +1,126 @@
+/**
+ * Retention: the events, samples and trades of a deployment that ended long ago leave their tables for the archive, one
+ * deployment a transaction. What a webhook has still to be told stays, and so does everything about the deployment
+ * that is not its history.
+ */
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
+import { inScope } from '../access/strategyScope.ts';
+import type { Queries } from '../postgres/database.ts';
+import { archives } from '../tables/archiveTables.ts';
+import { events, samples, tradeCheckpoints, trades } from '../tables/tables.ts';
+import { pack } from './archive.ts';
+import type { LogFilter, LogPosition } from './eventLog.ts';
+
+/** Any number that no other lock uses. */
+const RETENTION_LOCK = 5_371_003;
+
+/** Keeps what is archived now from changing until the transaction is over: for who decides by it. */
+export async function holdRetention(tx: Queries): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${RETENTION_LOCK})`);
+}
+
+/**
+ * Archives one deployment that has ended, and has not changed, for so many days. Answers its id; null when there is none
+ * to archive, or another node is at it.
+ */
+export async function archiveOne(tx: Queries, days: number): Promise<string | null> {
+  const [lock] = await tx.execute<{ mine: boolean }>(
+    sql`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as mine`,
+  );
+  if (!lock?.mine) return null;
+  const [due] = await tx.execute<{ id: string; strategyId: string; events: number }>(sql`
+    with cutoff as materialized (select serin_now() - make_interval(secs => ${days * 86_400}) as at)
+    select d.id, d.strategy_id as "strategyId", d.event_count as events from deployments d, cutoff
+    where d.ended_at < cutoff.at and d.arrived_at < cutoff.at
+      and not exists (select 1 from archives a where a.deployment_id = d.id)
+      and not exists (select 1 from events e where e.deployment_id = d.id and e.at >= cutoff.at)
+      and not exists (select 1 from webhooks w where w.status = 'ENABLED'
+        and (w.strategy_id is null or w.strategy_id = d.strategy_id)
+        and (exists (select 1 from events e where e.deployment_id = d.id and e.timeline
+            and (e.xid, e.id) > (w.cursor_xid, w.cursor_id))
+          or exists (select 1 from webhook_deliveries p
+            where p.webhook_id = w.id and p.deployment_id = d.id and p.status = 'PENDING')))
+    order by d.ended_at limit 1 for update of d skip locked`);
+  if (!due) return null;
+  await move(tx, due.id, due.strategyId, due.events);
+  return due.id;
+}
+
+async function move(tx: Queries, deploymentId: string, strategyId: string, count: number): Promise<void> {
+  const log = await tx
+    .select({
+      xid: sql<string>`${events.xid}::text`,
+      id: sql<string>`${events.id}::text`,
+      no: events.no,
+      strategyId: events.strategyId,
+      timeline: events.timeline,
+      previousStatus: events.previousStatus,
+      status: events.status,
+      payload: events.payload,
+    })
+    .from(events)
+    .where(eq(events.deploymentId, deploymentId))
+    .orderBy(asc(events.no));
+  const last = log.at(-1);
+  if (!last || log.length !== count) {
+    throw new Error(`${deploymentId} has ${count} events, but its log has ${log.length}: not archived`);
+  }
+  const taken = await tx
+    .select({
+      check: samples.check,
+      at: samples.at,
+      decision: samples.decision,
+      metrics: samples.metrics,
+    })
+    .from(samples)
+    .where(eq(samples.deploymentId, deploymentId))
+    .orderBy(asc(samples.check));
+  const booked = await tx
+    .select()
+    .from(trades)
+    .where(eq(trades.deploymentId, deploymentId))
+    .orderBy(asc(trades.at), asc(trades.id));
+  const content = await pack({
+    events: log,
+    samples: taken.map((sample) => ({ ...sample, at: sample.at.toISOString() })),
+    trades: booked.map(({ deploymentId: _, at, recordedAt, ...trade }) => ({
+      ...trade,
+      at: at.toISOString(),
+      recordedAt: recordedAt.toISOString(),
+    })),
+  });
+  const { xid: lastXid, id, timeline } = last;
+  await tx
+    .insert(archives)
+    .values({ deploymentId, strategyId, timeline, lastXid, lastId: BigInt(id), content });
+  await tx.delete(events).where(eq(events.deploymentId, deploymentId));
+  await tx.delete(samples).where(eq(samples.deploymentId, deploymentId));
+  await tx.delete(trades).where(eq(trades.deploymentId, deploymentId));
+  // They serve the recording of further trades, and an ended deployment takes none.
+  await tx.delete(tradeCheckpoints).where(eq(tradeCheckpoints.deploymentId, deploymentId));
+}
+
+/** Whether events that a reader at this position has still to see have been archived. */
+export async function isBehindArchive(
+  db: Queries,
+  { xid, id }: LogPosition,
+  filter: LogFilter = {},
+): Promise<boolean> {
+  const narrow: (SQL | undefined)[] = [
+    filter.deploymentId === undefined ? undefined : eq(archives.deploymentId, filter.deploymentId),
+    filter.strategyId === undefined ? undefined : eq(archives.strategyId, filter.strategyId),
+    filter.timelineOnly ? eq(archives.timeline, true) : undefined,
+    inScope(archives.strategyId, filter.scope),
+  ];
+  const rows = await db
+    .select({ id: archives.deploymentId })
+    .from(archives)
+    .where(
+      and(
+        sql`(${archives.lastXid}, ${archives.lastId}) > (${xid.toString()}::xid8, ${id.toString()}::bigint)`,
+        ...narrow,
+      ),
+    )
+    .limit(1);
+  return rows.length > 0;
+}

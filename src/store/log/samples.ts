@@ -1,0 +1,80 @@
+/** What checks saw: the history of a deployment's metrics. */
+import { and, asc, desc, eq, gt, lt, sql } from 'drizzle-orm';
+import { z } from 'zod';
+import type { Sample } from '../../core/document/document.ts';
+import { DECISIONS } from '../../core/rule/comparison.ts';
+import { bySide, sideMetricsCodec } from '../../core/values/codecs.ts';
+import type { Queries } from '../postgres/database.ts';
+import { samples } from '../tables/tables.ts';
+import { findArchivedRows } from './archive.ts';
+
+const metricsCodec = bySide(sideMetricsCodec.nullable());
+
+/** A sample of a deployment. */
+export interface TakenSample extends Sample {
+  readonly deploymentId: string;
+}
+
+/** Writes any number of samples in one statement. */
+export async function insertSamples(tx: Queries, taken: readonly TakenSample[]): Promise<void> {
+  if (taken.length === 0) return;
+  const rows = taken.map(({ deploymentId, check, at, decision, metrics }) => ({
+    deploymentId,
+    check,
+    at: new Date(at),
+    decision,
+    metrics: metricsCodec.encode(metrics),
+  }));
+  await tx.execute(sql`
+    insert into samples (deployment_id, "check", at, decision, metrics)
+    select r."deploymentId", r."check", r.at, r.decision, r.metrics
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r ("deploymentId" text, "check" integer,
+      at timestamptz, decision text, metrics jsonb)`);
+}
+
+export interface SamplePage {
+  readonly limit?: number;
+  /** The number of the check before the page. */
+  readonly after?: number | undefined;
+  readonly before?: number | undefined;
+  readonly fromEnd?: boolean;
+}
+
+/** A page by check number, rising; archived samples too. */
+export async function readSamples(
+  db: Queries,
+  deploymentId: string,
+  { limit, after, before, fromEnd = false }: SamplePage = {},
+): Promise<Sample[]> {
+  const query = db
+    .select()
+    .from(samples)
+    .where(
+      and(
+        eq(samples.deploymentId, deploymentId),
+        after === undefined ? undefined : gt(samples.check, after),
+        before === undefined ? undefined : lt(samples.check, before),
+      ),
+    )
+    .orderBy(fromEnd ? desc(samples.check) : asc(samples.check))
+    .$dynamic();
+  const rows = limit === undefined ? await query : await query.limit(limit);
+  const found = rows.map(toSample);
+  if (found.length > 0) return fromEnd ? found.reverse() : found;
+  // An ended deployment takes no more samples: they are all in the table, or all archived.
+  const archived = await findArchivedRows(db, deploymentId);
+  const kept = (archived?.samples ?? [])
+    .map((row) => toSample({ ...row, at: new Date(row.at) }))
+    .filter(({ check }) => check > (after ?? -1) && check < (before ?? Number.POSITIVE_INFINITY));
+  if (limit === undefined) return kept;
+  return fromEnd ? kept.slice(Math.max(0, kept.length - limit)) : kept.slice(0, limit);
+}
+
+function toSample(row: Pick<typeof samples.$inferSelect, 'check' | 'at' | 'decision' | 'metrics'>): Sample {
+  return {
+    check: row.check,
+    at: row.at.getTime(),
+    decision: z.enum(DECISIONS).parse(row.decision),
+    metrics: metricsCodec.parse(row.metrics),
+  };
+}

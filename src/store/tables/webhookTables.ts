@@ -1,0 +1,112 @@
+/**
+ * The tables of webhooks: who is told, what each is to be told, and every try. All their times are real ones, since
+ * receivers live in real time; the schedule of retries is a column like any other.
+ */
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  bigserial,
+  check,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+import type { EventType } from '../../core/lifecycle/events.ts';
+import { instant, xid8 } from './tables.ts';
+
+export const WEBHOOK_STATUSES = ['ENABLED', 'DISABLED'] as const;
+export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+const now = sql`clock_timestamp()`;
+
+export const webhooks = pgTable(
+  'webhooks',
+  {
+    id: text('id').primaryKey(),
+    url: text('url').notNull(),
+    description: text('description'),
+    /** Null: of every strategy. */
+    strategyId: text('strategy_id'),
+    /** Null: of every type. */
+    eventTypes: text('event_types').array().$type<EventType[]>(),
+    status: text('status').$type<(typeof WEBHOOK_STATUSES)[number]>().notNull(),
+    /** Why it is disabled, in words. */
+    disabledReason: text('disabled_reason'),
+    secret: text('secret').notNull(),
+    /** The secret before the last rotation signs beside the new one until then. */
+    previousSecret: text('previous_secret'),
+    previousSecretUntil: instant('previous_secret_until'),
+    /** How far it has taken over the log: every matching event up to here has a delivery. */
+    cursorXid: xid8('cursor_xid').notNull(),
+    cursorId: bigint('cursor_id', { mode: 'bigint' }).notNull(),
+    createdAt: instant('created_at').notNull().default(now),
+    createdBy: text('created_by').notNull(),
+    updatedAt: instant('updated_at').notNull().default(now),
+  },
+  (table) => [
+    check('webhooks_status', sql`(${table.status} = 'DISABLED') = (${table.disabledReason} is not null)`),
+    check(
+      'webhooks_previous_secret',
+      sql`(${table.previousSecret} is null) = (${table.previousSecretUntil} is null)`,
+    ),
+  ],
+);
+
+/** What a webhook is to be told: one event. The earliest pending one of a deployment goes first, the others wait. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    seq: bigserial('seq', { mode: 'bigint' }).primaryKey(),
+    webhookId: text('webhook_id')
+      .notNull()
+      .references(() => webhooks.id, { onDelete: 'cascade' }),
+    /** The event, by deployment and number: it may have been archived meanwhile. */
+    deploymentId: text('deployment_id').notNull(),
+    no: integer('no').notNull(),
+    eventType: text('event_type').$type<EventType>().notNull(),
+    status: text('status').$type<DeliveryStatus>().notNull().default('PENDING'),
+    attempts: integer('attempts').notNull().default(0),
+    /** Attempts since it was last asked for: what the backoff counts. */
+    tries: integer('tries').notNull().default(0),
+    createdAt: instant('created_at').notNull().default(now),
+    nextAttemptAt: instant('next_attempt_at').notNull().default(now),
+    /** The last attempt is made then; a delivery that waited for longer still gets one. */
+    giveUpAt: instant('give_up_at').notNull(),
+    settledAt: instant('settled_at'),
+    leaseUntil: instant('lease_until'),
+    leaseToken: text('lease_token'),
+  },
+  (table) => [
+    uniqueIndex('webhook_deliveries_event').on(table.webhookId, table.deploymentId, table.no),
+    index('webhook_deliveries_page').on(table.webhookId, table.seq),
+    index('webhook_deliveries_heads')
+      .on(table.webhookId, table.deploymentId, table.no)
+      .where(sql`${table.status} = 'PENDING'`),
+    index('webhook_deliveries_due')
+      .on(table.webhookId, table.nextAttemptAt)
+      .where(sql`${table.status} = 'PENDING'`),
+    check('webhook_deliveries_settled', sql`(${table.status} = 'PENDING') = (${table.settledAt} is null)`),
+  ],
+);
+
+export const webhookAttempts = pgTable(
+  'webhook_attempts',
+  {
+    deliverySeq: bigint('delivery_seq', { mode: 'bigint' })
+      .notNull()
+      .references(() => webhookDeliveries.seq, { onDelete: 'cascade' }),
+    number: integer('number').notNull(),
+    startedAt: instant('started_at').notNull(),
+    durationMs: integer('duration_ms').notNull(),
+    /** What the receiver answered; null when it did not. */
+    httpStatus: integer('http_status'),
+    /** Why it counts as failed, in words; null when it is delivered. */
+    error: text('error'),
+    nextAttemptAt: instant('next_attempt_at'),
+  },
+  (table) => [primaryKey({ columns: [table.deliverySeq, table.number] })],
+);

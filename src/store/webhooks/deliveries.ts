@@ -1,0 +1,88 @@
+/** Deliveries as people read them: pages with every try, asking for another, and forgetting the old ones. */
+import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
+import type { Queries } from '../postgres/database.ts';
+import { type DeliveryStatus, webhookAttempts, webhookDeliveries } from '../tables/webhookTables.ts';
+
+export type Delivery = typeof webhookDeliveries.$inferSelect;
+export type DeliveryAttempt = typeof webhookAttempts.$inferSelect;
+
+export interface DeliveryPage {
+  readonly webhookId: string;
+  readonly deploymentId?: string | undefined;
+  readonly statuses?: readonly DeliveryStatus[] | undefined;
+  readonly limit: number;
+  readonly after?: bigint | undefined;
+  readonly before?: bigint | undefined;
+  readonly fromEnd: boolean;
+}
+
+/** One page, the newest first. */
+export async function pageDeliveries(db: Queries, page: DeliveryPage): Promise<Delivery[]> {
+  const { seq, webhookId, deploymentId, status } = webhookDeliveries;
+  const rows = await db
+    .select()
+    .from(webhookDeliveries)
+    .where(
+      and(
+        eq(webhookId, page.webhookId),
+        page.deploymentId === undefined ? undefined : eq(deploymentId, page.deploymentId),
+        page.statuses === undefined ? undefined : inArray(status, [...page.statuses]),
+        page.after === undefined ? undefined : lt(seq, page.after),
+        page.before === undefined ? undefined : gt(seq, page.before),
+      ),
+    )
+    .orderBy(page.fromEnd ? asc(seq) : desc(seq))
+    .limit(page.limit);
+  return page.fromEnd ? rows.reverse() : rows;
+}
+
+export async function findDelivery(db: Queries, seq: bigint): Promise<Delivery | null> {
+  const [row] = await db.select().from(webhookDeliveries).where(eq(webhookDeliveries.seq, seq));
+  return row ?? null;
+}
+
+/** The tries of several deliveries, in order. */
+export async function findAttempts(db: Queries, seqs: readonly bigint[]): Promise<DeliveryAttempt[]> {
+  return db
+    .select()
+    .from(webhookAttempts)
+    .where(inArray(webhookAttempts.deliverySeq, [...seqs]))
+    .orderBy(asc(webhookAttempts.deliverySeq), asc(webhookAttempts.number));
+}
+
+/** Sends one again, or all that failed of a webhook, with a new day of retries. Answers how many. */
+export async function scheduleAgain(
+  tx: Queries,
+  what: { readonly seq: bigint } | { readonly failedOf: string },
+): Promise<number> {
+  const chosen =
+    'seq' in what
+      ? sql`seq = ${what.seq.toString()}::bigint`
+      : sql`webhook_id = ${what.failedOf} and status = 'FAILED'`;
+  const rows = await tx.execute(sql`
+    update webhook_deliveries set status = 'PENDING', settled_at = null, tries = 0, lease_until = null,
+      lease_token = null, next_attempt_at = clock_timestamp(), give_up_at = clock_timestamp() + interval '1 day'
+    where ${chosen} returning seq`);
+  return rows.length;
+}
+
+/** Settled deliveries are kept for so long … */
+const KEPT_DAYS = 7;
+/** … and so many a webhook. */
+const KEPT_DELIVERIES = 10_000;
+const PRUNED_AT_ONCE = 1000;
+
+/** Forgets old settled deliveries with their tries, a batch at a time. Answers whether there may be more. */
+export async function pruneDeliveries(db: Queries): Promise<boolean> {
+  const rows = await db.execute(sql`
+    delete from webhook_deliveries where seq in (
+      select seq from webhook_deliveries
+      where status <> 'PENDING' and settled_at < clock_timestamp() - make_interval(days => ${KEPT_DAYS})
+      union
+      select surplus.seq from webhooks w cross join lateral (
+        select d.seq from webhook_deliveries d where d.webhook_id = w.id and d.status <> 'PENDING'
+        order by d.seq desc offset ${KEPT_DELIVERIES}) surplus
+      limit ${PRUNED_AT_ONCE})
+    returning seq`);
+  return rows.length === PRUNED_AT_ONCE;
+}

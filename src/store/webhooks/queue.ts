@@ -1,0 +1,172 @@
+/**
+ * The queue of deliveries, filled from the log and shared by claims on rows. A webhook's cursor moves in the
+ * transaction that inserts the deliveries, so nothing is lost or doubled between the two; a claim is the earliest
+ * pending delivery of a deployment, so the later ones wait for it.
+ */
+import { sql } from 'drizzle-orm';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import type { Queries } from '../postgres/database.ts';
+
+/** Events that one webhook takes over in one go. */
+const PAGE = 500;
+/** Webhooks served in one transaction. */
+const BATCH = 20;
+/** Deliveries a webhook may have waiting; beyond, the rest stays in the log. */
+const MAX_PENDING = 20_000;
+const LAST_ID = '9223372036854775807';
+
+/** Whether there is any work: most events come where nobody has a webhook. */
+export async function anyEnabled(db: Queries): Promise<boolean> {
+  const rows = await db.execute(sql`select from webhooks where status = 'ENABLED' limit 1`);
+  return rows.length > 0;
+}
+
+/**
+ * Makes deliveries of the events that enabled webhooks have not taken over yet. Answers whether there is more.
+ * Webhooks that another node serves at the moment are passed over.
+ */
+export async function fanOut(db: PostgresJsDatabase): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const behind = await tx.execute<{ id: string }>(sql`
+      select w.id from webhooks w
+      where w.status = 'ENABLED'
+        and exists (select 1 from events e where (e.xid, e.id) > (w.cursor_xid, w.cursor_id)
+          and e.xid < pg_snapshot_xmin(pg_current_snapshot()))
+        and not exists (select 1 from webhook_deliveries d
+          where d.webhook_id = w.id and d.status = 'PENDING' offset ${MAX_PENDING})
+      limit ${BATCH} for update of w skip locked`);
+    if (behind.length === 0) return false;
+    // The lock first, then the look: this statement sees what the last holder of the lock committed.
+    const moved = await tx.execute<{ full: boolean }>(sql`
+      with horizon as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
+      behind as (select * from webhooks where id in ${behind.map(({ id }) => id)}),
+      page as (
+        select b.id as webhook_id, e.* from behind b cross join lateral (
+          select e.xid, e.id, e.deployment_id, e.no, e.type, row_number() over (order by e.xid, e.id) as nth
+          from events e
+          where (e.xid, e.id) > (b.cursor_xid, b.cursor_id) and e.xid < (select xmin from horizon) and e.timeline
+            and (b.strategy_id is null or e.strategy_id = b.strategy_id)
+            and (b.event_types is null or e.type = any(b.event_types))
+          order by e.xid, e.id limit ${PAGE}) e),
+      added as (
+        insert into webhook_deliveries (webhook_id, deployment_id, no, event_type, give_up_at)
+        select webhook_id, deployment_id, no, type, clock_timestamp() + interval '1 day'
+        from page order by webhook_id, nth on conflict do nothing)
+      update webhooks w set
+        cursor_xid = coalesce(last.xid, ((select xmin from horizon)::text::numeric - 1)::text::xid8),
+        cursor_id = coalesce(last.id, ${LAST_ID}::bigint)
+      from behind b left join page last on last.webhook_id = b.id and last.nth = ${PAGE}
+      where w.id = b.id returning last.id is not null as full`);
+    return behind.length === BATCH || moved.some(({ full }) => full);
+  });
+}
+
+/** Enabled webhooks that have a delivery due, each to be claimed from on its own so that none delays another. */
+export async function webhooksDue(db: Queries): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select w.id from webhooks w
+    where w.status = 'ENABLED' and exists (select 1 from webhook_deliveries d
+      where d.webhook_id = w.id and d.status = 'PENDING' and d.next_attempt_at <= clock_timestamp())
+    order by w.id`);
+  return rows.map(({ id }) => id);
+}
+
+/** A delivery that one node may try now. The token fences what it records. */
+export interface DeliveryClaim {
+  readonly seq: bigint;
+  readonly webhookId: string;
+  readonly url: string;
+  readonly deploymentId: string;
+  readonly no: number;
+  /** Tries since it was last asked for, this one not counted. */
+  readonly tries: number;
+  readonly token: string;
+}
+
+/** Claims due deliveries of a webhook, one a deployment: the earliest that is pending. */
+export async function claimDeliveries(
+  db: Queries,
+  webhookId: string,
+  { limit, leaseSeconds, token }: { limit: number; leaseSeconds: number; token: string },
+): Promise<DeliveryClaim[]> {
+  const rows = await db.execute<{
+    seq: string;
+    url: string;
+    deploymentId: string;
+    no: number;
+    tries: number;
+  }>(sql`
+    with recursive heads as (
+      (select seq, deployment_id from webhook_deliveries
+        where webhook_id = ${webhookId} and status = 'PENDING' order by deployment_id, no limit 1)
+      union all
+      select next.seq, next.deployment_id from heads h cross join lateral (
+        select d.seq, d.deployment_id from webhook_deliveries d
+        where d.webhook_id = ${webhookId} and d.status = 'PENDING' and d.deployment_id > h.deployment_id
+        order by d.deployment_id, d.no limit 1) next),
+    free as (
+      select d.seq from webhook_deliveries d
+      where d.seq in (select seq from heads) and d.status = 'PENDING' and d.next_attempt_at <= clock_timestamp()
+        and (d.lease_until is null or d.lease_until < clock_timestamp())
+      order by d.next_attempt_at, d.seq limit ${limit} for update of d skip locked)
+    update webhook_deliveries d
+    set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = ${token}
+    from webhooks w
+    where d.seq in (select seq from free) and w.id = d.webhook_id and w.status = 'ENABLED'
+    returning d.seq::text as seq, w.url, d.deployment_id as "deploymentId", d.no, d.tries`);
+  return rows.map(({ seq, ...claim }) => ({ ...claim, seq: BigInt(seq), webhookId, token }));
+}
+
+/** How a try went. */
+export interface Attempt {
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** What the receiver answered; null when it did not. */
+  readonly httpStatus: number | null;
+  /** Why it counts as failed, in words; null when it is delivered. */
+  readonly error: string | null;
+  /** How long to wait before the next try. */
+  readonly retryAfterMs: number;
+}
+
+/** Tries kept of one delivery: the newest. */
+const KEPT_ATTEMPTS = 50;
+
+/**
+ * Records a try and settles the delivery or schedules the next one; the last comes when its time to give up does.
+ * Null, and nothing is written, when the claim was lost meanwhile.
+ */
+export async function recordAttempt(
+  tx: Queries,
+  { seq, token }: DeliveryClaim,
+  attempt: Attempt,
+): Promise<'PENDING' | 'DELIVERED' | 'FAILED' | null> {
+  const { startedAt, durationMs, httpStatus, error, retryAfterMs } = attempt;
+  const [row] = await tx.execute<{ status: 'PENDING' | 'DELIVERED' | 'FAILED' }>(sql`
+    with tried as (
+      update webhook_deliveries set
+        status = case when ${error}::text is null then 'DELIVERED'
+          when clock_timestamp() >= give_up_at then 'FAILED' else 'PENDING' end,
+        settled_at = case when ${error}::text is null or clock_timestamp() >= give_up_at then clock_timestamp() end,
+        next_attempt_at = least(clock_timestamp() + make_interval(secs => ${retryAfterMs / 1000}), give_up_at),
+        attempts = attempts + 1, tries = tries + 1, lease_until = null, lease_token = null
+      where seq = ${seq.toString()}::bigint and lease_token = ${token}
+      returning seq, attempts, status, next_attempt_at),
+    forgotten as (
+      delete from webhook_attempts a using tried t
+      where a.delivery_seq = t.seq and a.number <= t.attempts - ${KEPT_ATTEMPTS}),
+    kept as (
+      insert into webhook_attempts (delivery_seq, number, started_at, duration_ms, http_status, error, next_attempt_at)
+      select seq, attempts, ${new Date(startedAt).toISOString()}::timestamptz, ${durationMs}::int, ${httpStatus}::int,
+        ${error}::text, case when status = 'PENDING' then next_attempt_at end
+      from tried)
+    select status from tried`);
+  return row?.status ?? null;
+}
+
+/** Gives claims back untried. */
+export async function releaseClaims(db: Queries, token: string): Promise<void> {
+  await db.execute(
+    sql`update webhook_deliveries set lease_until = null, lease_token = null where lease_token = ${token}`,
+  );
+}

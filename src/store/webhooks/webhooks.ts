@@ -1,0 +1,193 @@
+/** Webhooks: who is told of which events. Reading, writing, and pages by creation. */
+import { and, asc, desc, eq, type SQL, sql } from 'drizzle-orm';
+import type { EventType } from '../../core/lifecycle/events.ts';
+import { inScope, type Scope } from '../access/strategyScope.ts';
+import { type LogPosition, lastSettledPosition } from '../log/eventLog.ts';
+import type { Queries } from '../postgres/database.ts';
+import { webhookDeliveries, webhooks } from '../tables/webhookTables.ts';
+
+export interface Webhook {
+  readonly id: string;
+  readonly url: string;
+  readonly description: string | null;
+  /** Null: of every strategy. */
+  readonly strategyId: string | null;
+  /** Null: of every type. */
+  readonly eventTypes: readonly EventType[] | null;
+  /** Why nothing is delivered; null while it is enabled. */
+  readonly disabledReason: string | null;
+  /** How far it has taken over the log. */
+  readonly cursor: LogPosition;
+  /** Until when the secret before the last rotation signs too; null when there is none. */
+  readonly previousSecretUntil: number | null;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly updatedAt: number;
+}
+
+function toWebhook(row: typeof webhooks.$inferSelect): Webhook {
+  const { id, url, description, strategyId, eventTypes, disabledReason, createdBy } = row;
+  return {
+    id,
+    url,
+    description,
+    strategyId,
+    eventTypes,
+    disabledReason,
+    cursor: { xid: BigInt(row.cursorXid), id: row.cursorId },
+    previousSecretUntil: row.previousSecretUntil?.getTime() ?? null,
+    createdAt: row.createdAt.getTime(),
+    createdBy,
+    updatedAt: row.updatedAt.getTime(),
+  };
+}
+
+export async function findWebhook(db: Queries, id: string): Promise<Webhook | null> {
+  const [row] = await db.select().from(webhooks).where(eq(webhooks.id, id));
+  return row ? toWebhook(row) : null;
+}
+
+/** The same, locked against other changes and against fan-out. */
+export async function lockWebhook(tx: Queries, id: string): Promise<Webhook | null> {
+  const [row] = await tx.select().from(webhooks).where(eq(webhooks.id, id)).for('update');
+  return row ? toWebhook(row) : null;
+}
+
+/** The secrets that sign now, the current one first. */
+export async function signingSecrets(db: Queries, id: string): Promise<string[]> {
+  const [row] = await db
+    .select({
+      current: webhooks.secret,
+      previous: sql<string | null>`case when ${webhooks.previousSecretUntil} > clock_timestamp()
+        then ${webhooks.previousSecret} end`,
+    })
+    .from(webhooks)
+    .where(eq(webhooks.id, id));
+  return row ? [row.current, ...(row.previous === null ? [] : [row.previous])] : [];
+}
+
+export interface NewWebhook
+  extends Pick<Webhook, 'id' | 'url' | 'description' | 'strategyId' | 'eventTypes' | 'createdBy'> {
+  readonly secret: string;
+  /** Null: events from now on. */
+  readonly after: LogPosition | null;
+}
+
+/** Serialises creations, so that the bound on their number holds. Any number that no other lock uses. */
+const CREATION_LOCK = 5_371_002;
+
+/** Inserts a webhook; null when there are as many as there may be. */
+export async function insertWebhook(
+  tx: Queries,
+  { after, eventTypes, ...given }: NewWebhook,
+  most: number,
+): Promise<Webhook | null> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${CREATION_LOCK})`);
+  const [counted] = await tx.select({ count: sql<string>`count(*)` }).from(webhooks);
+  if (Number(counted?.count ?? 0) >= most) return null;
+  const { xid, id } = after ?? (await lastSettledPosition(tx));
+  const [row] = await tx
+    .insert(webhooks)
+    .values({
+      ...given,
+      eventTypes: eventTypes && [...eventTypes],
+      status: 'ENABLED',
+      cursorXid: xid.toString(),
+      cursorId: id,
+    })
+    .returning();
+  if (!row) throw new Error(`webhook ${given.id} was not inserted`);
+  return toWebhook(row);
+}
+
+export interface WebhookChange {
+  readonly url?: string | undefined;
+  readonly description?: string | null | undefined;
+  readonly eventTypes?: readonly EventType[] | null | undefined;
+  /** Null enables it. */
+  readonly disabledReason?: string | null | undefined;
+  /** Takes the secret's place; the old one signs beside it for so long. */
+  readonly rotation?: { readonly secret: string; readonly overlapSeconds: number } | undefined;
+}
+
+/** Writes what a change names. */
+export async function saveWebhook(
+  tx: Queries,
+  id: string,
+  { eventTypes, disabledReason, rotation, ...plain }: WebhookChange,
+): Promise<Webhook | null> {
+  const [row] = await tx
+    .update(webhooks)
+    .set({
+      ...plain,
+      ...(eventTypes === undefined ? {} : { eventTypes: eventTypes && [...eventTypes] }),
+      ...(disabledReason === undefined
+        ? {}
+        : { disabledReason, status: disabledReason === null ? 'ENABLED' : 'DISABLED' }),
+      ...(rotation === undefined
+        ? {}
+        : {
+            secret: rotation.secret,
+            previousSecret: sql`${webhooks.secret}`,
+            previousSecretUntil: sql`clock_timestamp() + make_interval(secs => ${rotation.overlapSeconds})`,
+          }),
+      updatedAt: sql`clock_timestamp()`,
+    })
+    .where(eq(webhooks.id, id))
+    .returning();
+  return row ? toWebhook(row) : null;
+}
+
+/** Removes a webhook with its deliveries. */
+export async function deleteWebhook(tx: Queries, id: string): Promise<void> {
+  await tx.delete(webhooks).where(eq(webhooks.id, id));
+}
+
+/** The place of a webhook in the list: when it was created, and its id. */
+export interface WebhookPosition {
+  readonly at: number;
+  readonly id: string;
+}
+
+export interface WebhookPage {
+  readonly strategyId?: string | undefined;
+  /** Only what is told of strategies in this scope. */
+  readonly scope: Scope;
+  readonly limit: number;
+  readonly after?: WebhookPosition | undefined;
+  readonly before?: WebhookPosition | undefined;
+  readonly fromEnd: boolean;
+}
+
+/** One page, the oldest first. */
+export async function pageWebhooks(db: Queries, page: WebhookPage): Promise<Webhook[]> {
+  const direction = page.fromEnd ? desc : asc;
+  const beside = (operator: SQL, place: WebhookPosition | undefined) =>
+    place &&
+    sql`(${webhooks.createdAt}, ${webhooks.id}) ${operator}
+      (${new Date(place.at).toISOString()}::timestamptz, ${place.id})`;
+  const rows = await db
+    .select()
+    .from(webhooks)
+    .where(
+      and(
+        page.strategyId === undefined ? undefined : eq(webhooks.strategyId, page.strategyId),
+        inScope(webhooks.strategyId, page.scope),
+        beside(sql`>`, page.after),
+        beside(sql`<`, page.before),
+      ),
+    )
+    .orderBy(direction(webhooks.createdAt), direction(webhooks.id))
+    .limit(page.limit);
+  const found = rows.map(toWebhook);
+  return page.fromEnd ? found.reverse() : found;
+}
+
+/** How many of a webhook's deliveries are still to be made. */
+export async function countPending(db: Queries, webhookId: string): Promise<number> {
+  const [row] = await db
+    .select({ count: sql<string>`count(*)` })
+    .from(webhookDeliveries)
+    .where(and(eq(webhookDeliveries.webhookId, webhookId), eq(webhookDeliveries.status, 'PENDING')));
+  return Number(row?.count ?? 0);
+}

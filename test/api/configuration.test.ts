@@ -1,0 +1,62 @@
+/** The bounds are configured by the environment, each variable explained, and no secret comes into the log. */
+import { readFileSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import { readEnvironment } from '../../src/environment/environment.ts';
+import { LIMITS } from '../../src/environment/limits.ts';
+import { createLog } from '../../src/server/telemetry/logger.ts';
+
+describe('bounds', () => {
+  test.each(Object.values(LIMITS))('$variable', ({ variable, standard, least, most }) => {
+    const guide = readFileSync('docs/limits.md', 'utf8');
+    expect(guide).toContain(`\`${variable}\``);
+    expect(guide).toContain(standard.toLocaleString('en'));
+    for (const bad of ['many', '-1', '1.5', String(most + 1), ...(least > 0 ? [String(least - 1)] : [])]) {
+      expect(() => readEnvironment({ [variable]: bad })).toThrow(
+        `${variable} must be a whole number from ${least} to ${most}`,
+      );
+    }
+    expect(Object.values(readEnvironment({ [variable]: String(most) }).door.limits)).toContain(most);
+  });
+
+  test.each([
+    ['SERIN_ORIGINS', 'desk.example'],
+    ['SERIN_ORIGINS', 'https://desk.example/path'],
+    ['SERIN_TRUSTED_PROXIES', 'yes'],
+    ['SERIN_INTROSPECTION', 'true'],
+  ])('%s=%s is refused with a sentence', (variable, value) => {
+    expect(() => readEnvironment({ [variable]: value })).toThrow(new RegExp(`^${variable} must be .*got`));
+    expect(readFileSync('docs/limits.md', 'utf8')).toContain(variable);
+  });
+
+  test('introspection is on, except in production', () => {
+    expect(readEnvironment({}).door.introspection).toBe(true);
+    expect(readEnvironment({ SERIN_INTROSPECTION: 'off' }).door.introspection).toBe(false);
+    expect(readEnvironment({ NODE_ENV: 'production' }).door.introspection).toBe(false);
+    expect(readEnvironment({ NODE_ENV: 'production', SERIN_INTROSPECTION: 'on' }).door.introspection).toBe(
+      true,
+    );
+  });
+});
+
+describe('the log', () => {
+  test('has no password, no key and no header that is one, wherever they stand', () => {
+    let said = '';
+    const destination = new Writable({
+      write(chunk, _encoding, done) {
+        said += chunk;
+        done();
+      },
+    });
+    const databaseUrl = 'postgres://serin:hunter%402secret@db:5432/serin';
+    const log = createLog({ logLevel: 'trace', databaseUrl }, destination);
+    log.info({ headers: { authorization: 'Bearer sk_live_12345' }, password: 'pw-in-a-field' }, 'a request');
+    log.warn({ args: [`connecting to ${databaseUrl}`, 'Authorization: Bearer sk_live_67890'] });
+    log.error({ error: new Error('password authentication failed for hunter@2secret') }, 'no database');
+    log.error({ connectionParams: { authorization: 'sk_live_99999' }, one: { two: { token: 'tok-deep' } } });
+    expect(said).toContain('password authentication failed');
+    expect(said).toContain('"stack"');
+    for (const secret of ['sk_live', 'hunter', 'pw-in-a-field', 'tok-deep'])
+      expect(said).not.toContain(secret);
+  });
+});

@@ -1,0 +1,181 @@
+/** Policies tried through the door: simulated with progress, bounded, and warned of at creation. */
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { askPolicy } from '../../src/app/policyTrials.ts';
+import { CANARY_KINDS } from '../../src/core/policy/simulation.ts';
+import { createSimulator, finished, SimulationTooLong } from '../../src/simulation/simulator.ts';
+import { CALM, report, running, statusOf } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+// Simulations share the machine with whatever else runs on it.
+vi.setConfig({ testTimeout: 120_000 });
+
+let serin: TestSerin;
+beforeAll(async () => {
+  serin = await startTestSerin();
+});
+afterAll(() => serin.stop());
+
+const SIMULATION = `complete completedRuns plannedChecks assumptions { runs seed volatility }
+  config { observationPeriodMinutes evidence { mode } }
+  canaries { kind promoted { value standardError } rolledBack { value standardError } review { value }
+    medianSecondsToDecide lossBeforeRollback { value standardError } lossOfWaiting { value }
+    outcomes { decision because share } }`;
+const ASK = `query($config: CanaryConfigInput, $assumptions: PolicyAssumptionsInput) {
+  simulatePolicy(config: $config, assumptions: $assumptions) { ${SIMULATION} } }`;
+
+test('a policy is simulated on canaries of known worth, and the same question has the same answer', async () => {
+  const question = { config: { observationPeriodMinutes: 30 }, assumptions: { runs: 60, seed: 4 } };
+  const { simulatePolicy: answer } = await serin.ask(ASK, question);
+  expect(answer).toMatchObject({
+    complete: true,
+    completedRuns: 60,
+    plannedChecks: 30,
+    assumptions: { runs: 60, seed: 4, volatility: 0.001 },
+    config: { observationPeriodMinutes: 30, evidence: { mode: 'AUTO' } },
+  });
+  const [identical, better, worse] = answer.canaries;
+  expect([identical.kind, better.kind, worse.kind]).toEqual(['IDENTICAL', 'BETTER', 'WORSE']);
+  expect(better.promoted.value).toBeGreaterThan(worse.promoted.value);
+  expect(worse.rolledBack.value).toBeGreaterThan(identical.rolledBack.value);
+  const { value, standardError } = identical.promoted;
+  expect(standardError).toBeCloseTo(Math.sqrt((value * (1 - value)) / 60), 12);
+  expect((await serin.ask(ASK, question)).simulatePolicy).toEqual(answer);
+});
+
+test('what is out of bounds is refused with the field, before any work is done', async () => {
+  const refused = async (variables: Record<string, unknown>) => {
+    const { errors } = await serin.post(ASK, variables);
+    return errors?.[0]?.extensions;
+  };
+  expect(await refused({ assumptions: { correlation: 2 } })).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    path: ['assumptions', 'correlation'],
+  });
+  expect(await refused({ config: { observationPeriodMinutes: 1 } })).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    path: ['config', 'observationPeriodMinutes'],
+  });
+  const { errors } = await serin.post(ASK, {
+    config: { observationPeriodMinutes: 1440 },
+    assumptions: { runs: 50_000 },
+  });
+  expect(errors?.[0]?.extensions.path).toEqual(['assumptions', 'runs']);
+  expect(errors?.[0]?.message).toMatch(/must be at most \d+ for a policy of up to 1441 checks, got 50000/);
+});
+
+test('a subscription shows the progress, ends with the answer of the query, and gives up when it is left', async () => {
+  const question = { assumptions: { runs: 60, seed: 2 } };
+  const feed = `subscription($assumptions: PolicyAssumptionsInput) {
+    policySimulation(assumptions: $assumptions) { ${SIMULATION} } }`;
+  const followed = serin.follow(feed, question);
+  await until(() => followed.received.at(-1)?.complete === true || followed.errors.length > 0, 60_000);
+  expect(followed.errors).toEqual([]);
+  const runs = followed.received.map(({ completedRuns }) => completedRuns);
+  expect(runs).toEqual(runs.toSorted((a, b) => a - b));
+  const { simulatePolicy } = await serin.ask(ASK, question);
+  expect(followed.received.at(-1)).toEqual(simulatePolicy);
+
+  // As many as a node takes, all left at once: there is room again.
+  const long = { assumptions: { runs: 100_000 } };
+  const left = Array.from({ length: 8 }, () => serin.follow(feed, long));
+  await until(() => left.every(({ received }) => received.length > 0), 60_000);
+  const busy = await serin.post(ASK, { assumptions: { runs: 1 } });
+  expect(busy.errors?.[0]?.extensions.code).toBe('RATE_LIMITED');
+  for (const { end } of left) end();
+  await until(async () => !(await serin.post(ASK, { assumptions: { runs: 1 } })).errors, 60_000);
+});
+
+test('what is not done in time says how far it came and what to do, and is given up', async () => {
+  const log = pino({ level: 'silent' });
+  const simulator = createSimulator(log);
+  const asked = askPolicy({}, { runs: 100_000 });
+  if (!asked.ok) throw new Error('the question is refused');
+  const job = { ...asked.value, kinds: CANARY_KINDS };
+  const reports = simulator.run(job, AbortSignal.timeout(1500));
+  const late = await finished(reports).catch((error: unknown) => error);
+  expect(late).toBeInstanceOf(SimulationTooLong);
+  expect(String(late)).toMatch(/only \d+ runs were done in time\. Ask for fewer, or follow it/);
+  await simulator.stop();
+});
+
+test('creating a deployment warns of a policy that rolls back identical versions, and not of the default', async () => {
+  const warned = async (config: unknown, key: string) => {
+    const input = {
+      strategyId: key,
+      stableVersionId: 'v1',
+      canaryVersionId: 'v2',
+      config,
+      idempotencyKey: key,
+    };
+    const { createDeployment } = await serin.ask(
+      `mutation($input: CreateDeploymentInput!) { createDeployment(input: $input) {
+        success replayed warnings { message path } } }`,
+      { input },
+    );
+    return createDeployment;
+  };
+  expect(await warned({}, 'fine')).toEqual({ success: true, replayed: false, warnings: [] });
+  const strict = { evidence: { mode: 'OFF' }, promotionCriteria: { minPnlRatio: '1' } };
+  const first = await warned(strict, 'strict');
+  expect(first.success).toBe(true);
+  expect(first.warnings).toHaveLength(1);
+  expect(first.warnings[0].path).toEqual(['config', 'promotionCriteria', 'minPnlRatio']);
+  expect(first.warnings[0].message).toMatch(/roll back about \d+ % of canaries that are identical/);
+  expect(await warned(strict, 'strict')).toEqual({ ...first, replayed: true });
+  const endless = { observationPeriodMinutes: 500_000, checkIntervalSeconds: 10 };
+  expect((await warned(endless, 'endless')).warnings).toBeNull();
+});
+
+test('a deployment is replayed: under its own policy it decides as it did, under a stricter one earlier', async () => {
+  const config = { ...CALM, evidence: { minSamples: 8 } };
+  const id = await running(serin, { config });
+  const rows = await livesThrough(id);
+  const REPLAY = `query($id: ID!, $config: CanaryConfigInput) { replayPolicy(deploymentId: $id, config: $config) {
+    outcome decidedAt checks recordedUntil notes config { checkIntervalSeconds }
+    decisions { at check decision cause because reasons } } }`;
+  const { replayPolicy: own } = await serin.ask(REPLAY, { id, config });
+  const last = rows.at(-1);
+  expect(own).toMatchObject({ outcome: 'ROLLED_BACK', decidedAt: last.at, notes: [] });
+  expect(own.decisions.map(({ at, decision, reasons }: Data) => ({ at, decision, reasons }))).toEqual(rows);
+  const strict = { ...config, guardrails: { maxStaleSeconds: null, maxLossPercent: '0.3' } };
+  const { replayPolicy: stricter } = await serin.ask(REPLAY, { id, config: strict });
+  expect(stricter).toMatchObject({ outcome: 'ROLLED_BACK', decisions: [{ because: 'maxLossPercent' }] });
+  expect(Date.parse(stricter.decidedAt)).toBeLessThan(Date.parse(own.decidedAt));
+  const longer = { ...config, observationPeriodMinutes: 600, evidence: { mode: 'OFF' } };
+  const { replayPolicy: open } = await serin.ask(REPLAY, { id, config: longer });
+  expect(open).toMatchObject({ outcome: 'UNDECIDED', decidedAt: null, decisions: [] });
+  expect(open.notes[0]).toContain('the deployment was ROLLED_BACK then');
+  expect((await serin.ask(REPLAY, { id: 'dep_nowhere', config })).replayPolicy).toBeNull();
+  const { errors } = await serin.post(REPLAY, { id, config: { checkIntervalSeconds: 1 } });
+  expect(errors?.[0]?.extensions).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    path: ['config', 'checkIntervalSeconds'],
+  });
+});
+
+async function checksOf(id: string): Promise<number> {
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { samples(last: 1) { edges { node { check } } } } }',
+    { id },
+  );
+  return deployment.samples.edges[0]?.node.check ?? 0;
+}
+
+/** A canary that loses a little more each check while the stable side earns; answers the decisions that were made. */
+async function livesThrough(id: string): Promise<Data[]> {
+  for (let check = 1; check <= 40; check += 1) {
+    const wobble = check % 3;
+    await report(serin, 'Canary', id, { pnlUsd: String(-8 * check - wobble), trades: check });
+    await report(serin, 'Stable', id, { pnlUsd: String(90 * check + wobble), trades: check });
+    const seen = await checksOf(id);
+    await serin.advance(60);
+    await until(async () => (await checksOf(id)) > seen || (await statusOf(serin, id)) !== 'RUNNING');
+    if ((await statusOf(serin, id)) !== 'RUNNING') break;
+  }
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { decisionHistory { at decision reasons } } }',
+    { id },
+  );
+  return deployment.decisionHistory;
+}
