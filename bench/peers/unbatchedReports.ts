@@ -2,9 +2,9 @@
 
 import type { Reports } from '../../src/app/reports.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
-import { createGate } from '../../src/server/http/admission.ts';
-import { createAddresses } from '../../src/server/http/clientAddresses.ts';
 import { startHttpServer } from '../../src/server/http/httpServer.ts';
+import { createGate } from '../../src/server/pipeline/admission.ts';
+import { createAddresses } from '../../src/server/pipeline/clientAddresses.ts';
 import { createGraphQLServer } from '../../src/server/pipeline/pipeline.ts';
 import { createSubscriptionPlaces } from '../../src/server/pipeline/subscriptionQuota.ts';
 import { createMetrics } from '../../src/server/telemetry/prometheus.ts';

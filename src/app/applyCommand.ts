@@ -2,7 +2,9 @@
  * A decision on a locked deployment, and what follows from it. Whoever asks (a bot, a person, the loop), everything that
  * happens to a deployment goes through `carryOut`.
  */
-import { type Command, decide } from '../core/lifecycle/decide.ts';
+
+import type { Command } from '../core/lifecycle/command.ts';
+import { decide } from '../core/lifecycle/decide.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve, record } from '../core/lifecycle/evolve.ts';
 import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';

@@ -1,8 +1,7 @@
-/** Checks of claimed deployments: what a provider answered is applied, and the engine looks and decides. */
-import { type BySide, SIDES } from '../core/lifecycle/allocation.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { nextCheckAt } from '../core/lifecycle/state.ts';
 import { type Fetched, fetchFailure, withFetched } from '../core/metrics/fetched.ts';
+import { type BySide, SIDES } from '../core/values/side.ts';
 import {
   type DeploymentView,
   lockDeployment,

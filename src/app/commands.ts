@@ -4,7 +4,8 @@
  * of each deployment, so that a crowd at one leaves connections to the others.
  */
 import { sees } from '../access/actor.ts';
-import { type Command, standsFor } from '../core/lifecycle/decide.ts';
+import type { Command } from '../core/lifecycle/command.ts';
+import { standsFor } from '../core/lifecycle/decide.ts';
 import { narrateCommand } from '../core/lifecycle/describe.ts';
 import { refusal } from '../core/values/refusal.ts';
 import {

@@ -1,18 +1,12 @@
 /** What every use case has at hand. */
-import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
-import type { Doorbell } from '../store/postgres/notifier.ts';
-import type { Turns } from './execution/deploymentQueue.ts';
+import type { ExecutionContext } from './execution/executionContext.ts';
 
 export { type Actor, SERIN } from '../access/actor.ts';
 
-export interface App {
-  readonly db: PostgresJsDatabase;
-  readonly doorbell: Doorbell;
-  /** For those who wait for a deployment. */
-  readonly turns: Turns;
+export interface App extends ExecutionContext {
   /** Names of the metrics providers that this server has. */
   readonly providerNames: ReadonlySet<string>;
   /** Simulations, in a thread of their own. */

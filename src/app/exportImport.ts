@@ -8,11 +8,11 @@ import {
   fromDocument,
   toDocument,
 } from '../core/document/document.ts';
-import { SIDES } from '../core/lifecycle/allocation.ts';
 import { nextCheckAt } from '../core/lifecycle/state.ts';
 import type { BookedTrade } from '../core/metrics/trade.ts';
 import { bookAll } from '../core/metrics/tradeStatistics.ts';
 import { refusal } from '../core/values/refusal.ts';
+import { SIDES } from '../core/values/side.ts';
 import { findDeployment, findLive, insertDeployment } from '../store/deployments/deployments.ts';
 import { saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { ensureStrategy, moveStableVersion } from '../store/deployments/strategies.ts';

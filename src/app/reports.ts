@@ -6,12 +6,12 @@
 
 import { sees } from '../access/actor.ts';
 import { GUARDRAILS } from '../core/config/config.ts';
-import type { Side } from '../core/lifecycle/allocation.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
 import { type MetricsReport, reportViolations } from '../core/metrics/sideMetrics.ts';
 import { lookAtMetrics } from '../core/rule/guardrails.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
+import type { Side } from '../core/values/side.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments/deployments.ts';
 import { type SideReport, type TakenReport, upsertReports } from '../store/deployments/sideMetrics.ts';

@@ -143,3 +143,6 @@ export interface DoorSettings {
   /** What whoever reads /metrics has to bring where callers are asked who they are; null lets nobody read there. */
   readonly metricsToken: string | null;
 }
+
+/** Where the API is. */
+export const ENDPOINT = '/graphql';

@@ -1,6 +1,6 @@
 /** A promotion that was asked for and waits for a second person. */
-import { openRequest, type PromotionRequest, requestEndsAt } from '../core/lifecycle/approval.ts';
-import { isWatched } from '../core/lifecycle/state.ts';
+import { openRequest, requestEndsAt } from '../core/lifecycle/approval.ts';
+import { isWatched, type PromotionRequest } from '../core/lifecycle/state.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 

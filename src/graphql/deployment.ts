@@ -1,14 +1,9 @@
 /** The deployment type: its own fields, and the lists that belong to it. */
 import { may } from '../access/policy.ts';
 import type { Sample } from '../core/document/document.ts';
-import {
-  ALLOCATION_CAUSES,
-  type Allocation,
-  requestedUsd,
-  SIDES,
-  type Side,
-} from '../core/lifecycle/allocation.ts';
-import { ACTIONS, type Action, availableActions } from '../core/lifecycle/decide.ts';
+import { ALLOCATION_CAUSES, type Allocation, requestedUsd } from '../core/lifecycle/allocation.ts';
+import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
+import { availableActions } from '../core/lifecycle/decide.ts';
 import { narrate } from '../core/lifecycle/describe.ts';
 import {
   allocationOf,
@@ -20,6 +15,7 @@ import {
   stepAt,
 } from '../core/lifecycle/state.ts';
 import { ZERO } from '../core/values/decimal.ts';
+import { SIDES, type Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { formatCursor, parseCursor, readDeploymentEvents } from '../store/log/eventLog.ts';
 import { readSamples } from '../store/log/samples.ts';

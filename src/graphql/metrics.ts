@@ -1,5 +1,3 @@
-/** What the sides have done, and how they compare. */
-import { type BySide, SIDES, type Side } from '../core/lifecycle/allocation.ts';
 import { type DeploymentState, forSides, observationOf } from '../core/lifecycle/state.ts';
 import { errorRate, type MetricsBySide, type SideMetrics } from '../core/metrics/sideMetrics.ts';
 import {
@@ -17,6 +15,7 @@ import {
   speakingInterval,
 } from '../core/rule/evidence.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../core/values/decimal.ts';
+import { type BySide, SIDES, type Side } from '../core/values/side.ts';
 import { builder } from './builder.ts';
 
 export const SideType = builder.enumType('Side', {

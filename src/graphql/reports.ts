@@ -1,7 +1,6 @@
-/** The mutations by which bots report metrics. */
-import type { Side } from '../core/lifecycle/allocation.ts';
 import type { MetricsReport } from '../core/metrics/sideMetrics.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
+import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { builder, type Context } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';

@@ -1,8 +1,8 @@
 /** Trades: the mutation by which bots record them, and the list of a deployment. */
 import { MAX_TRADES, type RefusedTrade, recordTrades, type TradesAnswer } from '../app/trades.ts';
-import type { Side } from '../core/lifecycle/allocation.ts';
 import { type BookedTrade, netPnlUsd } from '../core/metrics/trade.ts';
 import { ZERO } from '../core/values/decimal.ts';
+import type { Side } from '../core/values/side.ts';
 import { readTrades, type TradePosition } from '../store/deployments/trades.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';

@@ -1,9 +1,5 @@
-/**
- * What a metrics provider is: something on the server that answers, for one side of a deployment, what its bots would
- * otherwise report. A provider keeps nothing between two fetches; what it cannot have is an answer in words.
- */
-import type { Side } from '../core/lifecycle/allocation.ts';
 import type { Fetched } from '../core/metrics/fetched.ts';
+import type { Side } from '../core/values/side.ts';
 
 /** The side of a deployment whose metrics are wanted. */
 export interface MetricsTarget {

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/core/config/config.ts';
-import type { Side } from '../../src/core/lifecycle/allocation.ts';
-import { type Command, create, decide } from '../../src/core/lifecycle/decide.ts';
+import type { Command } from '../../src/core/lifecycle/command.ts';
+import { create, decide } from '../../src/core/lifecycle/decide.ts';
 import { capitalHistory, record, replay } from '../../src/core/lifecycle/evolve.ts';
 import {
   type DeploymentState,
@@ -15,6 +15,7 @@ import {
 import { applyReport, type MetricsBySide, NO_METRICS } from '../../src/core/metrics/sideMetrics.ts';
 import { NO_BREACHES } from '../../src/core/rule/guardrails.ts';
 import { type Decimal, decimal, formatDecimal, ZERO } from '../../src/core/values/decimal.ts';
+import type { Side } from '../../src/core/values/side.ts';
 
 const RAMP = [
   { canaryPercent: decimal(10), minutes: 60 },

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromDocument, type Sample, toDocument } from '../../src/core/document/document.ts';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
-import { recompute } from '../../src/core/rule/inconclusive.ts';
+import { recompute } from '../../src/core/lifecycle/recompute.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import { born, lives } from '../harness/life.ts';
 import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';

@@ -1,7 +1,8 @@
 /** The lifecycle: each command in each status, and long random lives held against a small model. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { availableActions, type CommandType } from '../../src/core/lifecycle/decide.ts';
+import type { CommandType } from '../../src/core/lifecycle/command.ts';
+import { availableActions } from '../../src/core/lifecycle/decide.ts';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import type { CanaryStatus } from '../../src/core/lifecycle/state.ts';
 import { decimal } from '../../src/core/values/decimal.ts';

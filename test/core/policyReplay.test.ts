@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
 import type { Sample } from '../../src/core/document/document.ts';
-import { type Command, create, decide } from '../../src/core/lifecycle/decide.ts';
+import type { Command } from '../../src/core/lifecycle/command.ts';
+import { create, decide } from '../../src/core/lifecycle/decide.ts';
 import type { CanaryEvent, EventBody } from '../../src/core/lifecycle/events.ts';
 import { record } from '../../src/core/lifecycle/evolve.ts';
 import { type DeploymentState, isWatched, nextCheckAt } from '../../src/core/lifecycle/state.ts';

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { CanaryConfigInput } from '../../src/core/config/config.ts';
-import type { Command } from '../../src/core/lifecycle/decide.ts';
+import type { Command } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent } from '../../src/core/lifecycle/events.ts';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import { allocationOf, type CanaryStatus, observationOf } from '../../src/core/lifecycle/state.ts';

@@ -4,8 +4,8 @@
  */
 
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
-import type { Side } from '../../src/core/lifecycle/allocation.ts';
-import { type Command, create, decide, type Facts, type Verdict } from '../../src/core/lifecycle/decide.ts';
+import type { Command, Facts, Verdict } from '../../src/core/lifecycle/command.ts';
+import { create, decide } from '../../src/core/lifecycle/decide.ts';
 import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/lifecycle/events.ts';
 import { record } from '../../src/core/lifecycle/evolve.ts';
 import {
@@ -24,6 +24,7 @@ import {
 } from '../../src/core/metrics/sideMetrics.ts';
 import { type BreachCounts, NO_BREACHES } from '../../src/core/rule/guardrails.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
+import type { Side } from '../../src/core/values/side.ts';
 
 /** Nobody fails for silence and no loss is too large: what a test of something else wants. */
 export const NO_GUARDRAILS = { maxStaleSeconds: null, maxLossPercent: null };

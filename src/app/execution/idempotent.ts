@@ -4,11 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { Actor } from '../../access/actor.ts';
 import { REFUSAL_CODES, type Refusal, refusal } from '../../core/values/refusal.ts';
 import { findAnswer, type KeyedRequest, keepAnswer } from '../../store/access/idempotencyKeys.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { Appending } from '../../store/postgres/notifier.ts';
-import type { Actor, App } from '../context.ts';
+import type { ExecutionContext } from './executionContext.ts';
 import { transaction } from './transaction.ts';
 
 /** What identifies a request for idempotency: who, which mutation, which input. */
@@ -56,7 +57,7 @@ class RolledBack<A> extends Error {
 
 /** Runs a use case in one transaction. A refusal writes nothing but its own answer. */
 export function once<A extends Answered>(
-  app: App,
+  app: ExecutionContext,
   request: Request,
   keeping: Keeping<A>,
   work: (tx: Appending) => Promise<A>,
@@ -79,7 +80,7 @@ export function once<A extends Answered>(
 
 /** The same for a use case that sees to its transaction itself. */
 export async function attemptOnce<A extends Answered>(
-  app: App,
+  app: ExecutionContext,
   request: Request,
   keeping: Keeping<A>,
   attempt: Attempt<A>,

@@ -3,7 +3,7 @@
  * for when it has appended to the log.
  */
 import type { Appending } from '../../store/postgres/notifier.ts';
-import type { App } from '../context.ts';
+import type { ExecutionContext } from './executionContext.ts';
 
 /** How long an answer may take, milliseconds. Who has waited so long is told to try again. */
 export const PATIENCE_MS = 8000;
@@ -24,7 +24,7 @@ const TRANSIENT = new Set(['40001', '40P01']);
  * @param askedAt when somebody began to wait for it, by `performance.now()`
  */
 export async function transaction<T>(
-  app: App,
+  app: ExecutionContext,
   work: (tx: Appending) => Promise<T>,
   askedAt = performance.now(),
 ): Promise<T> {
@@ -46,11 +46,11 @@ export async function transaction<T>(
 }
 
 /**
- * A transaction that waits for a deployment, whoever holds it: when its turn has come (see {@link App.turns}). It is to
+ * A transaction that waits for a deployment, whoever holds it: when its turn has come (see {@link ExecutionContext.turns}). It is to
  * lock that deployment first.
  */
 export function transactionAt<T>(
-  app: App,
+  app: ExecutionContext,
   deploymentId: string,
   work: (tx: Appending) => Promise<T>,
   askedAt = performance.now(),

@@ -4,8 +4,7 @@
  * Names and defaults are those of the contract (spec: CanaryConfig, PromotionCriteria).
  */
 import { createHash } from 'node:crypto';
-import type { Numeral } from '../numerals.ts';
-import { type Decimal, decimal, formatDecimal } from '../values/decimal.ts';
+import { type Decimal, decimal, formatDecimal, type Numeral } from '../values/decimal.ts';
 import { Reader } from '../values/inputReader.ts';
 import type { Parsed } from '../values/violation.ts';
 

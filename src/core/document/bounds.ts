@@ -1,11 +1,10 @@
-/** What a caller could not have given through the API cannot come in a document either. */
-import { SIDES } from '../lifecycle/allocation.ts';
 import type { CanaryEvent } from '../lifecycle/events.ts';
 import type { DeploymentState } from '../lifecycle/state.ts';
 import { readReport } from '../metrics/report.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
 import { formatDecimal, parseDecimal } from '../values/decimal.ts';
 import { nameViolations } from '../values/identifiers.ts';
+import { SIDES } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
 
 export interface Bounded {

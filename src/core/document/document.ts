@@ -4,16 +4,16 @@
  */
 import { z } from 'zod';
 import { configHash, GUARDRAILS, parseConfig } from '../config/config.ts';
-import { type BySide, SIDES, type Side } from '../lifecycle/allocation.ts';
 import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
 import { replay } from '../lifecycle/evolve.ts';
 import { type DeploymentState, observationOf, STATUSES } from '../lifecycle/state.ts';
-import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import { type MetricsBySide, type SideMetrics, sideMetricsCodec } from '../metrics/sideMetrics.ts';
 import { type BookedTrade, bookedTradeCodec, tradeViolations } from '../metrics/trade.ts';
 import { bookAll, metricsOf } from '../metrics/tradeStatistics.ts';
 import { DECISIONS } from '../rule/comparison.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
-import { bySide, countCodec, instantCodec, sideMetricsCodec } from '../values/codecs.ts';
+import { bySide, countCodec, instantCodec } from '../values/codecs.ts';
+import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { boundViolations } from './bounds.ts';
 

@@ -11,8 +11,8 @@ import {
   type Sample,
   toDocument,
 } from '../document/document.ts';
-import { type BySide, SIDES, type Side } from '../lifecycle/allocation.ts';
-import { type Command, decide, notWatched, standsFor, type Verdict } from '../lifecycle/decide.ts';
+import type { Command, Verdict } from '../lifecycle/command.ts';
+import { decide, notWatched, standsFor } from '../lifecycle/decide.ts';
 import { narrateCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
 import { record } from '../lifecycle/evolve.ts';
@@ -28,10 +28,11 @@ import { type DeploymentStatus, statusOf } from '../lifecycle/status.ts';
 import { type Fetched, fetchFailure, withFetched } from '../metrics/fetched.ts';
 import { type GivenReport, readReport } from '../metrics/report.ts';
 import { type MetricsBySide, NO_METRICS, withReport } from '../metrics/sideMetrics.ts';
-import { type Numeral, readCount, readDecimal } from '../numerals.ts';
 import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
+import { type Numeral, readCount, readDecimal } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
+import { type BySide, SIDES, type Side } from '../values/side.ts';
 import { describeViolations } from '../values/violation.ts';
 import { Announcer } from './callbacks.ts';
 import { type Clock, systemClock } from './clock.ts';

@@ -1,7 +1,6 @@
-/** Metrics from an embedder's own function: asked for with a time limit, and read like any other report. */
-import type { Side } from '../lifecycle/allocation.ts';
 import type { Fetched } from '../metrics/fetched.ts';
 import { type GivenReport, readReport } from '../metrics/report.ts';
+import type { Side } from '../values/side.ts';
 import { describeViolations } from '../values/violation.ts';
 import type { Clock } from './clock.ts';
 

@@ -1,11 +1,6 @@
 /** How capital is split between the two sides, and what each side has been asked to hold and says it holds. */
 import { Decimal, decimal, MAX_DECIMALS, ZERO } from '../values/decimal.ts';
-
-export const SIDES = ['CANARY', 'STABLE'] as const;
-export type Side = (typeof SIDES)[number];
-
-/** Something kept for each of the two sides. */
-export type BySide<T> = Readonly<Record<Side, T>>;
+import type { BySide, Side } from '../values/side.ts';
 
 /** `canaryUsd + stableUsd` is `totalUsd` to the last decimal. */
 export interface CapitalSplit {

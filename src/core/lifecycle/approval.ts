@@ -4,13 +4,7 @@
  */
 
 import { type Refusal, refusal } from '../values/refusal.ts';
-import type { Watched } from './state.ts';
-
-/** A request for promotion that has not been approved. */
-export interface PromotionRequest {
-  readonly by: string;
-  readonly at: number;
-}
+import type { PromotionRequest, Watched } from './state.ts';
 
 const APPROVAL_HOURS = 24;
 

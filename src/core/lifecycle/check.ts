@@ -6,8 +6,9 @@
 import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
 import { type Breach, type BreachCounts, lookAtMetrics, lookAtSilence } from '../rule/guardrails.ts';
 import { isInconclusive, settle } from '../rule/inconclusive.ts';
-import { ALL_TO_STABLE, type BySide } from './allocation.ts';
-import type { Command, Facts } from './decide.ts';
+import type { BySide } from '../values/side.ts';
+import { ALL_TO_STABLE } from './allocation.ts';
+import type { Command, Facts } from './command.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decision.ts';
 import type { EventBody } from './events.ts';
 import { evolve } from './evolve.ts';

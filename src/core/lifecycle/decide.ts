@@ -4,34 +4,26 @@
  */
 
 import type { CanaryConfig } from '../config/config.ts';
-import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import type { CanaryDecision } from '../rule/comparison.ts';
-import type { BreachCounts } from '../rule/guardrails.ts';
-import { type Decimal, formatDecimal, ZERO } from '../values/decimal.ts';
+import { formatDecimal, ZERO } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
-import type { Side } from './allocation.ts';
 import { ALL_TO_STABLE, type AllocationCause, splitCapital } from './allocation.ts';
 import { seekApproval } from './approval.ts';
 import { check } from './check.ts';
+import {
+  ACTIONS,
+  type Accepted,
+  type Action,
+  type Command,
+  type Facts,
+  NAMES,
+  type Refused,
+  TAKEN_IN,
+  type Verdict,
+} from './command.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decision.ts';
 import type { EventBody } from './events.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
-
-/** What somebody, or the clock, wants to happen. */
-export type Command =
-  | { readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null }
-  | {
-      readonly type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP';
-      readonly reason: string | null;
-    }
-  | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
-  | { readonly type: 'ACKNOWLEDGE'; readonly number: number; readonly side: Side; readonly heldUsd: Decimal }
-  /** The clock: the time of a look has come. `failure` says why the metrics could not be had. */
-  | { readonly type: 'CHECK'; readonly failure: string | null }
-  /** A report broke a guardrail. */
-  | { readonly type: 'LOOK' };
-
-export type CommandType = Command['type'];
 
 /** The decision that a successful command stands for; one that only asked for approval has decided nothing yet. */
 export function standsFor({ type }: Command, events: readonly EventBody[]): CanaryDecision {
@@ -45,76 +37,11 @@ export function asksForApproval(events: readonly EventBody[]): boolean {
   return events.some(({ type }) => type === 'PROMOTION_REQUESTED');
 }
 
-/** What is true when a command meets a state. */
-export interface Facts {
-  /** Epoch milliseconds of the database's clock. */
-  readonly now: number;
-  readonly metrics: MetricsBySide;
-  /** The guardrails' counts before this look. */
-  readonly breaches: BreachCounts;
-  /** The strategy's stable version today; another deployment may have moved it. */
-  readonly stableVersionId: string;
-  /** Who asks, where it matters that it is somebody else. */
-  readonly actor?: string | undefined;
-}
-
-/** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */
-export interface Accepted {
-  readonly accepted: true;
-  readonly events: readonly EventBody[];
-  readonly breaches: BreachCounts;
-}
-export interface Refused {
-  readonly accepted: false;
-  readonly refusal: Refusal;
-}
-export type Verdict = Accepted | Refused;
-
-/** The commands of people and bots, by name, and the statuses that take them. */
-const TAKEN_IN: Record<
-  Exclude<CommandType, 'CHECK' | 'LOOK' | 'ACKNOWLEDGE'>,
-  readonly DeploymentState['status'][]
-> = {
-  DEPLOY: ['PENDING'],
-  PROMOTE: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
-  ROLLBACK: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
-  CANCEL: ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
-  PAUSE: ['RUNNING'],
-  RESUME: ['PAUSED'],
-  EXTEND: ['OBSERVATION_COMPLETE'],
-  ADVANCE_STEP: ['RUNNING', 'OBSERVATION_COMPLETE'],
-};
-
-/** The commands of people and bots that a deployment takes as it stands: what a screen should offer. */
-export type Action = keyof typeof TAKEN_IN;
-
-const NAMES: Record<Action, string> = {
-  DEPLOY: 'deployed',
-  PROMOTE: 'promoted',
-  ROLLBACK: 'rolled back',
-  CANCEL: 'cancelled',
-  PAUSE: 'paused',
-  RESUME: 'resumed',
-  EXTEND: 'extended',
-  ADVANCE_STEP: 'advanced to the next step',
-};
-
-export const ACTIONS: readonly Action[] = [
-  'DEPLOY',
-  'PROMOTE',
-  'ROLLBACK',
-  'CANCEL',
-  'PAUSE',
-  'RESUME',
-  'EXTEND',
-  'ADVANCE_STEP',
-];
-
 export function availableActions(state: DeploymentState): Action[] {
   return ACTIONS.filter((action) => takes(state, action));
 }
 
-function takes(state: DeploymentState, action: Action): boolean {
+export function takes(state: DeploymentState, action: Action): boolean {
   if (!TAKEN_IN[action].includes(state.status)) return false;
   return action !== 'ADVANCE_STEP' || (isWatched(state) && nextStep(state) !== null);
 }

@@ -5,7 +5,7 @@ import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { type CanaryDecision, compare } from '../rule/comparison.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { ALL_TO_CANARY, ALL_TO_STABLE, type AllocationCause, splitCapital } from './allocation.ts';
-import type { Facts } from './decide.ts';
+import type { Facts } from './command.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
 import { forSides, returnsOf, stepAt, type Watched } from './state.ts';
 

@@ -1,7 +1,8 @@
 /** Events and commands in plain words: one sentence each, for timelines, answers, webhooks and terminals. */
 
 import { formatDecimal } from '../values/decimal.ts';
-import { asksForApproval, type Command } from './decide.ts';
+import type { Command } from './command.ts';
+import { asksForApproval } from './decide.ts';
 import type { EventBody } from './events.ts';
 import type { DeploymentState } from './state.ts';
 

@@ -5,10 +5,12 @@
 import { z } from 'zod';
 import { configCodec } from '../config/codec.ts';
 import { GUARDRAILS } from '../config/config.ts';
+import { sideMetricsCodec } from '../metrics/sideMetrics.ts';
 import { DECISIONS, GATE_OUTCOMES, GATES } from '../rule/comparison.ts';
 import { EVIDENCE_VERDICTS } from '../rule/evidence.ts';
-import { bySide, countCodec, decimalCodec, instantCodec, sideMetricsCodec } from '../values/codecs.ts';
-import { ALLOCATION_CAUSES, SIDES } from './allocation.ts';
+import { bySide, countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
+import { SIDES } from '../values/side.ts';
+import { ALLOCATION_CAUSES } from './allocation.ts';
 
 const runningSums = z.strictObject({ n: countCodec, mean: z.number(), m2: z.number() });
 const interval = z.strictObject({ mean: z.number(), low: z.number(), high: z.number() });

@@ -2,14 +2,8 @@
 
 import { addPair } from '../rule/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
-import {
-  type Allocation,
-  type BySide,
-  requestedUsd,
-  SIDES,
-  splitCapital,
-  workingCapitalUsd,
-} from './allocation.ts';
+import { type BySide, SIDES } from '../values/side.ts';
+import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './allocation.ts';
 import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
 import {
   type DeploymentState,

@@ -10,8 +10,8 @@ import { type Comparison, compare } from '../rule/comparison.ts';
 import { type EvidenceSums, NO_EVIDENCE } from '../rule/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { ZERO } from '../values/decimal.ts';
-import { type Allocation, type BySide, SIDES, type Side } from './allocation.ts';
-import type { PromotionRequest } from './approval.ts';
+import { type BySide, SIDES, type Side } from '../values/side.ts';
+import type { Allocation } from './allocation.ts';
 
 export const STATUSES = [
   'PENDING',
@@ -232,4 +232,10 @@ export function freshObservation(at: number, minutes: number, capitalUsd: BySide
 export function forSides<T>(compute: (side: Side) => T): BySide<T> {
   const [canary, stable] = SIDES;
   return { CANARY: compute(canary), STABLE: compute(stable) };
+}
+
+/** A request for promotion that has not been approved. */
+export interface PromotionRequest {
+  readonly by: string;
+  readonly at: number;
 }

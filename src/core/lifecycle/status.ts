@@ -3,8 +3,10 @@
 import { errorRate, type MetricsBySide, type SideMetrics } from '../metrics/sideMetrics.ts';
 import type { Comparison } from '../rule/comparison.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
-import { type Allocation, type BySide, requestedUsd, type Side } from './allocation.ts';
-import { type Action, availableActions } from './decide.ts';
+import type { BySide, Side } from '../values/side.ts';
+import { type Allocation, requestedUsd } from './allocation.ts';
+import type { Action } from './command.ts';
+import { availableActions } from './decide.ts';
 import {
   allocationOf,
   type CanaryStatus,

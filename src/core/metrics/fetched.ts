@@ -1,5 +1,4 @@
-/** What a metrics provider answered, and what that makes of the metrics: the same for a server's provider and an embedder's. */
-import { type BySide, SIDES } from '../lifecycle/allocation.ts';
+import { type BySide, SIDES } from '../values/side.ts';
 import { applyReport, type MetricsBySide, type MetricsReport } from './sideMetrics.ts';
 
 /** The metrics of a side, checked against the bounds of a report, or why they could not be had. */

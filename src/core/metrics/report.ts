@@ -1,7 +1,4 @@
-/** A metrics report as a program gives it, read into figures: each exactly, then the report's own bounds. */
-
-import { type Numeral, readCount, readDecimal, shown } from '../numerals.ts';
-import type { Decimal } from '../values/decimal.ts';
+import { type Decimal, type Numeral, readCount, readDecimal, shown } from '../values/decimal.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { type MetricsReport, reportViolations } from './sideMetrics.ts';
 

@@ -1,9 +1,7 @@
-/**
- * What a side has done since the deployment started, and how a report changes it.
- * All figures are running totals, not increments; a report names some of them and the rest stay as they were.
- */
-import { type BySide, SIDES, type Side } from '../lifecycle/allocation.ts';
+import { z } from 'zod';
+import { countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
 import { type Decimal, formatDecimal, ZERO } from '../values/decimal.ts';
+import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
 
 export interface SideMetrics {
@@ -132,3 +130,17 @@ export function nonFiniteFigures(metrics: SideMetrics): string[] {
 export function bothReported(metrics: MetricsBySide): metrics is BySide<SideMetrics> {
   return SIDES.every((side) => metrics[side] !== null);
 }
+
+export const sideMetricsCodec = z.strictObject({
+  netPnlUsd: decimalCodec,
+  totalPnlUsd: decimalCodec,
+  maxDrawdown: decimalCodec,
+  sharpeRatio: decimalCodec.nullable(),
+  winRate: decimalCodec.nullable(),
+  trades: countCodec,
+  errors: countCodec,
+  totalGasUsd: decimalCodec,
+  avgTradeSizeUsd: decimalCodec,
+  uptimeSeconds: countCodec,
+  reportedAt: instantCodec,
+}) satisfies z.ZodType<SideMetrics>;

@@ -4,7 +4,8 @@
  */
 
 import type { CanaryConfig, GuardrailName } from '../config/config.ts';
-import { type Command, create, decide } from '../lifecycle/decide.ts';
+import type { Command } from '../lifecycle/command.ts';
+import { create, decide } from '../lifecycle/decide.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
 import { record } from '../lifecycle/evolve.ts';
 import { type DeploymentState, isWatched, stepAt, type Watched } from '../lifecycle/state.ts';

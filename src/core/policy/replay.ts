@@ -6,7 +6,7 @@
 
 import type { CanaryConfig } from '../config/config.ts';
 import type { Sample } from '../document/document.ts';
-import { type BySide, requestedUsd, type Side } from '../lifecycle/allocation.ts';
+import { requestedUsd } from '../lifecycle/allocation.ts';
 import type { CanaryEvent } from '../lifecycle/events.ts';
 import { evolve } from '../lifecycle/evolve.ts';
 import {
@@ -21,6 +21,7 @@ import {
 } from '../lifecycle/state.ts';
 import { applyReport, type MetricsBySide, NO_METRICS, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Decimal, ZERO } from '../values/decimal.ts';
+import type { BySide, Side } from '../values/side.ts';
 import { carryOn, decisionAmong, startTrial, type Trial, type TrialDecision } from './engineTrial.ts';
 
 export const REPLAY_OUTCOMES = [

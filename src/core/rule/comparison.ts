@@ -6,10 +6,10 @@
 
 import type { CanaryConfig } from '../config/config.ts';
 import { plannedChecks } from '../config/config.ts';
-import type { BySide } from '../lifecycle/allocation.ts';
 import { errorRate, type MetricsBySide, nonFiniteFigures, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { Decimal, decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
 import { dollars, percent, short } from '../values/format.ts';
+import type { BySide } from '../values/side.ts';
 import { describeEvidence, type Evidence, type EvidenceSums, judge } from './evidence.ts';
 
 export const DECISIONS = ['CONTINUE', 'PROMOTE', 'ROLLBACK', 'MANUAL_REVIEW'] as const;

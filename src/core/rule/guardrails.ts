@@ -4,9 +4,9 @@
  */
 
 import { type CanaryConfig, GUARDRAILS, type GuardrailName } from '../config/config.ts';
-import type { Side } from '../lifecycle/allocation.ts';
 import { errorRate, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import type { Side } from '../values/side.ts';
 
 /** Looks in a row that saw each limit broken. */
 export type BreachCounts = Readonly<Record<GuardrailName, number>>;

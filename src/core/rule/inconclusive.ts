@@ -4,8 +4,7 @@
  */
 
 import type { CanaryConfig } from '../config/config.ts';
-import type { DecisionRecord } from '../lifecycle/events.ts';
-import { type CanaryDecision, type Comparison, compare } from './comparison.ts';
+import type { CanaryDecision } from './comparison.ts';
 
 /** What of a deployment a decision depends on, beside the numbers. */
 export interface Terms {
@@ -45,28 +44,4 @@ export function settle(
     return { decision: 'ROLLBACK', because };
   }
   return { decision: compared, because: null };
-}
-
-/** A decision made again. */
-export interface Recomputed {
-  readonly comparison: Comparison;
-  readonly decision: CanaryDecision;
-}
-
-/**
- * Makes a decision again from its own record. A guardrail decides by itself, and a person's or bot's command is taken
- * as given; for these the comparison shows what they decided against.
- */
-export function recompute(record: DecisionRecord, terms: Terms): Recomputed {
-  const { metrics, returns, evidence, cause, stableVersionId } = record;
-  const comparison = compare({ metrics, returns, evidence, config: terms.config });
-  switch (cause) {
-    case 'GUARDRAIL':
-      return { comparison, decision: 'ROLLBACK' };
-    case 'COMMAND':
-      return { comparison, decision: record.decision };
-    case 'EVIDENCE':
-    case 'OBSERVATION_OVER':
-      return { comparison, decision: settle(comparison.decision, cause, terms, stableVersionId).decision };
-  }
 }

@@ -3,7 +3,6 @@
  * A decimal is a string without exponent, an instant an RFC 3339 string in UTC; a round trip loses nothing.
  */
 import { z } from 'zod';
-import type { SideMetrics } from '../metrics/sideMetrics.ts';
 import { Decimal, formatDecimal } from './decimal.ts';
 
 /** Decimal <-> "12.5". Values computed by the engine may have more digits than a caller may send. */
@@ -23,17 +22,3 @@ export const countCodec = z.int().min(0);
 
 /** The same codec for each side. */
 export const bySide = <T extends z.ZodType>(codec: T) => z.strictObject({ CANARY: codec, STABLE: codec });
-
-export const sideMetricsCodec = z.strictObject({
-  netPnlUsd: decimalCodec,
-  totalPnlUsd: decimalCodec,
-  maxDrawdown: decimalCodec,
-  sharpeRatio: decimalCodec.nullable(),
-  winRate: decimalCodec.nullable(),
-  trades: countCodec,
-  errors: countCodec,
-  totalGasUsd: decimalCodec,
-  avgTradeSizeUsd: decimalCodec,
-  uptimeSeconds: countCodec,
-  reportedAt: instantCodec,
-}) satisfies z.ZodType<SideMetrics>;

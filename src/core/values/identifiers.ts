@@ -1,5 +1,4 @@
-/** What ids may look like: strategies, versions, chains and deployments are named by their owners. */
-import { shown } from '../numerals.ts';
+import { shown } from './decimal.ts';
 import type { Violation } from './violation.ts';
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._:/@+-]*$/u;

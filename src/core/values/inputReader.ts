@@ -1,7 +1,4 @@
-/** Reads what a caller gave field by field: every reader answers a value, and what is wrong is collected beside it. */
-
-import { readDecimal, shown } from '../numerals.ts';
-import { type Decimal, formatDecimal, ZERO } from './decimal.ts';
+import { type Decimal, formatDecimal, readDecimal, shown, ZERO } from './decimal.ts';
 import type { Violation } from './violation.ts';
 
 /** Values come from callers that no compiler has checked; a value beside a violation is a stand-in. */

@@ -10,8 +10,8 @@ import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
 import { schema } from '../../graphql/schema.ts';
 import { introductionOf } from '../pipeline/authentication.ts';
+import { readJson } from '../pipeline/body.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
-import { readJson } from './body.ts';
 
 /** Larger bodies take the long way; bytes. */
 const MAX_BODY = 100_000;

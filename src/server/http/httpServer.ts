@@ -1,39 +1,25 @@
-/** The one port: GraphQL over HTTP and SSE, WebSocket upgrades, and what operators and load balancers ask. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+/** The HTTP server: listens, admits requests, serves each path, and drains on stop. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import type { Access } from '../../access/access.ts';
-import type { DoorSettings } from '../../environment/limits.ts';
+import { ENDPOINT } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
-import { ENDPOINT } from '../endpoint.ts';
+import type { Gate } from '../pipeline/admission.ts';
+import type { Addresses } from '../pipeline/clientAddresses.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionPlaces } from '../pipeline/subscriptionQuota.ts';
-import type { Metrics } from '../telemetry/prometheus.ts';
 import { serveWebSocket } from '../webSocket/webSocketServer.ts';
-import type { Gate } from './admission.ts';
-import type { Addresses } from './clientAddresses.ts';
 import { answerCommon, isCommon } from './graphqlHttp.ts';
+import { notFound, OPERATIONS, type OperatorParts } from './operatorEndpoints.ts';
 import { dropSlowClients } from './slowClients.ts';
 
-export interface HttpParts {
-  readonly access: Access;
+export interface HttpParts extends OperatorParts {
   readonly feed: Feed;
   readonly graphql: GraphQLServer;
   readonly gate: Gate;
   readonly addresses: Addresses;
   readonly places: SubscriptionPlaces;
-  readonly settings: DoorSettings;
   readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly readiness: () => Promise<Readiness>;
-}
-
-export interface Readiness {
-  /** What is missing for work, in a sentence; null when nothing is. */
-  readonly missing: string | null;
-  /** What works, but needs an operator. */
-  readonly warnings: readonly string[];
 }
 
 export interface HttpServer {
@@ -115,50 +101,6 @@ function serve(parts: HttpParts, request: IncomingMessage, response: ServerRespo
     () => response.writeHead(500).end(),
   );
 }
-
-interface PlainAnswer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
-const json = (status: number, value: unknown): PlainAnswer => ({
-  status,
-  type: 'application/json; charset=utf-8',
-  body: `${JSON.stringify(value)}\n`,
-});
-
-type Answering = (parts: HttpParts, request: IncomingMessage) => Promise<PlainAnswer>;
-
-const OPERATIONS: Readonly<Record<string, Answering>> = {
-  '/health': async () => json(200, { status: 'ok' }),
-  '/ready': async ({ readiness }) => {
-    const { missing, warnings } = await readiness();
-    return missing === null
-      ? json(200, { status: 'ready', ...(warnings.length > 0 ? { warnings } : {}) })
-      : json(503, { status: 'not ready', missing });
-  },
-  '/metrics': async ({ access, metrics, settings: { metricsToken } }, { headers }) => {
-    if (!access.open && !brings(headers.authorization, metricsToken)) return json(401, { error: NO_FIGURES });
-    return { status: 200, type: metrics.contentType, body: await metrics.text() };
-  },
-};
-
-/** Figures are of all strategies, and told while the database is away: no key of a caller can open them. */
-const NO_FIGURES =
-  'Figures are for whoever brings "Authorization: Bearer …" with the SERIN_METRICS_TOKEN of this node';
-
-/** Takes the same time wherever the two differ. */
-function brings(authorization: string | undefined, token: string | null): boolean {
-  if (token === null || authorization === undefined) return false;
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(authorization), digest(`Bearer ${token}`));
-}
-
-const notFound = async () =>
-  json(404, {
-    error: `Nothing is here. Serin's API is at ${ENDPOINT}; /health, /ready and /metrics are beside it`,
-  });
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((done, failed) => {

@@ -1,6 +1,6 @@
 /** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import { type DocumentNode, type ExecutionResult, GraphQLError } from 'graphql';
+import { type DocumentNode, type ExecutionResult, execute, GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
@@ -9,22 +9,22 @@ import type { Actor } from '../../access/actor.ts';
 import type { Commands } from '../../app/commands.ts';
 import type { App } from '../../app/context.ts';
 import type { Reports } from '../../app/reports.ts';
-import type { DoorSettings } from '../../environment/limits.ts';
+import { type DoorSettings, ENDPOINT, type Limits } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
 import type { Context } from '../../graphql/builder.ts';
 import { createLoaders } from '../../graphql/loaders.ts';
 import { schema } from '../../graphql/schema.ts';
-import { ENDPOINT } from '../endpoint.ts';
-import { readBodies } from '../http/body.ts';
-import { createOperations, type Present } from '../operations.ts';
-import { createObserver, observeRest } from '../telemetry/operationObserver.ts';
 import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
-import { boundDocuments } from './documentLimits.ts';
+import { readBodies } from './body.ts';
+import { boundDocuments, tooMuch } from './documentLimits.ts';
 import { presentError, withoutSuggestion } from './errors.ts';
-import type { Arrival, Operation } from './operation.ts';
+import type { Arrival, Arrived, Operation } from './operation.ts';
+import { createObserver, type Observer, observeRest } from './operationObserver.ts';
+import { createKeyRate } from './rateLimits.ts';
 import { boundSubscriptions, type SubscriptionPlaces } from './subscriptionQuota.ts';
+import { createPatience } from './timeout.ts';
 
 export interface GraphQLParts {
   readonly access: Access;
@@ -167,6 +167,61 @@ function presentErrors(present: Present): Plugin {
           if ('errors' in result && result.errors) setResult({ ...result, errors: present(result.errors) });
         },
       };
+    },
+  };
+}
+
+/** Errors as callers may see them. */
+export type Present = (errors: readonly unknown[]) => GraphQLError[];
+
+export interface OperationParts {
+  readonly limits: Limits;
+  /** Seconds of Serin's time in a real one; told with every answer when it is not 1. */
+  readonly timeScale: number;
+  readonly observe: Observer;
+  readonly present: Present;
+}
+
+export interface Operations {
+  /** Runs a valid query or mutation. */
+  run(operation: Operation): Promise<ExecutionResult>;
+  /** Lets Yoga run operations this way, too. */
+  readonly plugin: Plugin<Arrived>;
+}
+
+export function createOperations({ limits, timeScale, observe, present }: OperationParts): Operations {
+  const inTime = createPatience();
+  const keys = createKeyRate(limits.keyRate);
+
+  const refuse = async (operation: Operation) =>
+    tooMuch(operation, limits) ?? (await keys.refuse(operation.contextValue));
+
+  async function answer(operation: Operation): Promise<ExecutionResult> {
+    try {
+      const refused = await refuse(operation);
+      if (refused) return { errors: [refused] };
+      const result = await inTime(() => execute(operation));
+      return result.errors ? { ...result, errors: present(result.errors) } : result;
+    } catch (error) {
+      return { errors: present([error]) };
+    }
+  }
+
+  async function run(operation: Operation): Promise<ExecutionResult> {
+    const end = observe(operation);
+    const result = await answer(operation);
+    end(result);
+    return timeScale === 1 ? result : { ...result, extensions: { timeScale } };
+  }
+
+  return {
+    run,
+    plugin: {
+      onExecute: ({ args, setExecuteFn }) => setExecuteFn(() => run(args)),
+      async onSubscribe({ args, setResultAndStopExecution }) {
+        const refused = await refuse(args);
+        if (refused) setResultAndStopExecution({ errors: [refused] });
+      },
     },
   };
 }

@@ -1,11 +1,11 @@
 /** The latest metrics of each side, written by reports and read by everyone. */
 import { eq, inArray, sql } from 'drizzle-orm';
 import type { CanaryConfig } from '../../core/config/config.ts';
-import type { Side } from '../../core/lifecycle/allocation.ts';
 import { WATCHED_STATUSES } from '../../core/lifecycle/state.ts';
 import type { MetricsReport, MetricsSource, SideMetrics } from '../../core/metrics/sideMetrics.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
+import type { Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { sideMetrics } from '../tables/tables.ts';
 import { breachesOf, configOf, type MetricsRow, metricsToColumns, rowToMetrics } from './rows.ts';

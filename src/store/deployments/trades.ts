@@ -1,11 +1,11 @@
 /** The trades of a side, the book of what they add up to, and the checkpoints of its equity curve. */
 import { and, asc, desc, eq, gt, gte, inArray, lte, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import type { Side } from '../../core/lifecycle/allocation.ts';
 import type { BookedTrade } from '../../core/metrics/trade.ts';
 import { type Curve, EMPTY_BOOK, type TradeBook } from '../../core/metrics/tradeStatistics.ts';
 import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
+import type { Side } from '../../core/values/side.ts';
 import { findArchivedRows } from '../log/archive.ts';
 import type { Queries } from '../postgres/database.ts';
 import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';

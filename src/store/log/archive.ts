@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { SIDES } from '../../core/lifecycle/allocation.ts';
 import { STATUSES } from '../../core/lifecycle/state.ts';
+import { SIDES } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
 

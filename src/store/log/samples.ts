@@ -2,8 +2,9 @@
 import { and, asc, desc, eq, gt, lt, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Sample } from '../../core/document/document.ts';
+import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/comparison.ts';
-import { bySide, sideMetricsCodec } from '../../core/values/codecs.ts';
+import { bySide } from '../../core/values/codecs.ts';
 import type { Queries } from '../postgres/database.ts';
 import { samples } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';

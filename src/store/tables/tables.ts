@@ -20,9 +20,9 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
-import type { Side } from '../../core/lifecycle/allocation.ts';
 import { LIVE_STATUSES, STATUSES } from '../../core/lifecycle/state.ts';
 import { METRICS_SOURCES, type MetricsSource } from '../../core/metrics/sideMetrics.ts';
+import type { Side } from '../../core/values/side.ts';
 
 const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });

@@ -5,10 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
-import type { DoorSettings } from '../../environment/limits.ts';
-import { ENDPOINT } from '../endpoint.ts';
-import { rateLimited } from '../pipeline/rateLimits.ts';
+import { type DoorSettings, ENDPOINT } from '../../environment/limits.ts';
 import { type Addresses, isLoopback } from './clientAddresses.ts';
+import { rateLimited } from './rateLimits.ts';
 
 export interface Gate {
   /** Lets a request pass, or answers it. */

@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { DoorSettings } from '../../environment/limits.ts';
-import { createRate } from '../pipeline/rateLimits.ts';
+import { createRate } from './rateLimits.ts';
 
 export interface Addresses {
   addressOf(request: IncomingMessage): string;

@@ -9,9 +9,9 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Arrived, Operation } from '../pipeline/operation.ts';
-import type { Metrics } from './prometheus.ts';
-import type { Tracing } from './tracing.ts';
+import type { Metrics } from '../telemetry/prometheus.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import type { Arrived, Operation } from './operation.ts';
 
 export interface Observers {
   readonly log: Logger;

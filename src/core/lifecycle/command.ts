@@ -1,0 +1,91 @@
+/** What a deployment can be told to do, and in which status it accepts that. */
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import type { BreachCounts } from '../rule/guardrails.ts';
+import type { Decimal } from '../values/decimal.ts';
+import type { Refusal } from '../values/refusal.ts';
+import type { Side } from '../values/side.ts';
+import type { EventBody } from './events.ts';
+import type { DeploymentState } from './state.ts';
+
+/** What somebody, or the clock, wants to happen. */
+export type Command =
+  | { readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null }
+  | {
+      readonly type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP';
+      readonly reason: string | null;
+    }
+  | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
+  | { readonly type: 'ACKNOWLEDGE'; readonly number: number; readonly side: Side; readonly heldUsd: Decimal }
+  /** The clock: the time of a look has come. `failure` says why the metrics could not be had. */
+  | { readonly type: 'CHECK'; readonly failure: string | null }
+  /** A report broke a guardrail. */
+  | { readonly type: 'LOOK' };
+
+export type CommandType = Command['type'];
+
+/** What is true when a command meets a state. */
+export interface Facts {
+  /** Epoch milliseconds of the database's clock. */
+  readonly now: number;
+  readonly metrics: MetricsBySide;
+  /** The guardrails' counts before this look. */
+  readonly breaches: BreachCounts;
+  /** The strategy's stable version today; another deployment may have moved it. */
+  readonly stableVersionId: string;
+  /** Who asks, where it matters that it is somebody else. */
+  readonly actor?: string | undefined;
+}
+
+/** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */
+export interface Accepted {
+  readonly accepted: true;
+  readonly events: readonly EventBody[];
+  readonly breaches: BreachCounts;
+}
+
+export interface Refused {
+  readonly accepted: false;
+  readonly refusal: Refusal;
+}
+
+export type Verdict = Accepted | Refused;
+
+/** The commands of people and bots, by name, and the statuses that take them. */
+export const TAKEN_IN: Record<
+  Exclude<CommandType, 'CHECK' | 'LOOK' | 'ACKNOWLEDGE'>,
+  readonly DeploymentState['status'][]
+> = {
+  DEPLOY: ['PENDING'],
+  PROMOTE: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
+  ROLLBACK: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
+  CANCEL: ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
+  PAUSE: ['RUNNING'],
+  RESUME: ['PAUSED'],
+  EXTEND: ['OBSERVATION_COMPLETE'],
+  ADVANCE_STEP: ['RUNNING', 'OBSERVATION_COMPLETE'],
+};
+
+/** The commands of people and bots that a deployment takes as it stands: what a screen should offer. */
+export type Action = keyof typeof TAKEN_IN;
+
+export const NAMES: Record<Action, string> = {
+  DEPLOY: 'deployed',
+  PROMOTE: 'promoted',
+  ROLLBACK: 'rolled back',
+  CANCEL: 'cancelled',
+  PAUSE: 'paused',
+  RESUME: 'resumed',
+  EXTEND: 'extended',
+  ADVANCE_STEP: 'advanced to the next step',
+};
+
+export const ACTIONS: readonly Action[] = [
+  'DEPLOY',
+  'PROMOTE',
+  'ROLLBACK',
+  'CANCEL',
+  'PAUSE',
+  'RESUME',
+  'EXTEND',
+  'ADVANCE_STEP',
+];

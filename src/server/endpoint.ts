@@ -1,2 +1,0 @@
-/** Where the API is. */
-export const ENDPOINT = '/graphql';

@@ -1,0 +1,60 @@
+/** The operating system user that the embedded PostgreSQL runs as: it refuses to run as root. */
+import { existsSync, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** How the server's processes are run: as root they need another user. */
+export interface Runner {
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  /** Puts a command in front that lets that user pass through folders only root may enter. */
+  readonly wrap: (file: string, args: readonly string[]) => readonly [string, readonly string[]];
+}
+
+/** PostgreSQL refuses to run as root: it runs as `postgres` there, or as `nobody`, without creating a user. */
+export async function chooseRunner(paths: readonly string[]): Promise<Runner> {
+  const plain = (file: string, args: readonly string[]) => [file, args] as const;
+  if (process.getuid?.() !== 0) return { uid: undefined, gid: undefined, wrap: plain };
+  const { uid, gid } = userIds(['postgres', 'nobody']);
+  const closed = (await Promise.all(paths.map((path) => closedFolder(path, uid, gid)))).find(Boolean);
+  if (!closed) return { uid, gid, wrap: plain };
+  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
+  if (!setpriv) {
+    throw new Error(
+      `PostgreSQL must not run as root, and user ${uid} may not enter ${closed}: run Serin as an ordinary user, ` +
+        'or move it to a folder that others may enter, or set DATABASE_URL',
+    );
+  }
+  const drop = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+  const pass = ['--bounding-set=-all,+dac_read_search', '--inh-caps=-all,+dac_read_search'];
+  const keep = ['--ambient-caps=-all,+dac_read_search'];
+  return {
+    uid: undefined,
+    gid: undefined,
+    wrap: (file, args) => [setpriv, [...drop, ...pass, ...keep, file, ...args]],
+  };
+}
+
+function userIds(names: readonly string[]): { uid: number; gid: number } {
+  const users = readFileSync('/etc/passwd', 'utf8').split('\n');
+  for (const name of names) {
+    const fields = users.find((line) => line.startsWith(`${name}:`))?.split(':');
+    if (fields) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  }
+  throw new Error(`PostgreSQL must not run as root, and there is no user ${names.join(' or ')} to run it as`);
+}
+
+/** The first folder above a path that the user may not enter. */
+async function closedFolder(path: string, uid: number, gid: number): Promise<string | null> {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    const found = await stat(folder);
+    const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001;
+    if ((found.mode & bit) === 0) return folder;
+    if (folder === dirname(folder)) return null;
+  }
+}
+
+export function ownerFor(runner: Runner): { uid: number; gid: number } | null {
+  const isRoot = process.getuid?.() === 0;
+  return isRoot && runner.uid === undefined ? userIds(['postgres', 'nobody']) : null;
+}
