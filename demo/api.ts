@@ -33,12 +33,18 @@ export interface DeploymentStatus {
   } | null;
 }
 
+/** What a decision was made of. */
+export interface DecisionRecord {
+  readonly reasons: readonly string[];
+  readonly comparison: { readonly evidence: { readonly verdict: string } } | null;
+}
+
 export interface TimelineEvent {
   readonly type: string;
   readonly at: string;
   readonly actor: string;
   readonly description: string;
-  readonly details: { readonly record?: { readonly reasons: readonly string[] } };
+  readonly details: { readonly record?: DecisionRecord };
 }
 
 export interface Api {

@@ -1,70 +1,73 @@
-/** The demo's terminal: the timeline scrolls by, the live deployment stays below it. Without a terminal, plain lines. */
-import { styleText } from 'node:util';
-import logUpdate from 'log-update';
-import type { DeploymentStatus, SideStatus, TimelineEvent } from './api.ts';
+/** The demo's screen: the timeline scrolls, the live deployment stays below it. Without a terminal it prints lines. */
+import { createLogUpdate } from 'log-update';
+import type { DeploymentStatus, TimelineEvent } from './api.ts';
+import { drawPanel, emptyCurves, extend, inOneLine } from './panel.ts';
+import { inColour, type Paint, plain, type Style, wrap } from './style.ts';
 
-type Style = Parameters<typeof styleText>[0];
-
-const isTerminal = process.stdout.isTTY === true;
-const paint = (style: Style, text: string) => (isTerminal ? styleText(style, text) : text);
-
-/** How often the status is said where it cannot be drawn over. */
+/** How often the status is printed where it cannot be redrawn. */
 const PLAIN_STATUS_MS = 4000;
 
+/** Where the screen is drawn. */
+export interface Output {
+  /** Columns now; a terminal may be resized at any time. */
+  columns(): number;
+  readonly paint: Paint;
+  /** Prints lines that stay. */
+  print(lines: readonly string[]): void;
+  /** Draws the panel below them, in place of the one before; null where nothing can be redrawn. */
+  readonly redraw: ((lines: readonly string[]) => void) | null;
+  /** Leaves the last panel standing. */
+  settle(): void;
+}
+
 export interface Screen {
-  /** A line that stays. */
-  say(line?: string): void;
+  /** Text that stays. */
+  say(text?: string): void;
   heading(text: string): void;
   event(event: TimelineEvent): void;
-  /** The status that is drawn over by the next one. */
+  /** The status, redrawn in place. */
   show(deployment: DeploymentStatus, marketDay: string): void;
   /** Leaves the last status standing. */
   settle(): void;
 }
 
-export function createScreen(): Screen {
-  const curves: Record<'canary' | 'stable', number[]> = { canary: [], stable: [] };
-  let panel = '';
-  let saidAt = 0;
-
-  function say(line = ''): void {
-    if (!isTerminal) {
-      process.stdout.write(`${line}\n`);
-      return;
-    }
-    // The line takes the place of the status and stays; the status goes on below it.
-    logUpdate(line);
-    logUpdate.done();
-    if (panel) logUpdate(panel);
-  }
+export function createScreen(output: Output): Screen {
+  const { paint } = output;
+  let curves = emptyCurves();
+  let printedAt = 0;
+  let decidedWithinNoise = false;
+  const say = (text = '') =>
+    output.print(text.split('\n').flatMap((line) => wrap(line, output.columns(), leading(line))));
 
   return {
     say,
     heading(text) {
-      curves.canary = [];
-      curves.stable = [];
+      curves = emptyCurves();
       say(`\n${paint('bold', text)}`);
     },
     event(event) {
-      for (const line of describe(event)) say(line);
+      const columns = output.columns();
+      output.print(describe(event, columns, paint));
+      const { record } = event.details;
+      if (record) decidedWithinNoise = record.comparison?.evidence.verdict === 'OPEN';
+      if (event.type === 'CANARY_PROMOTED' && decidedWithinNoise) {
+        output.print(wrap(`${MARGIN}${PROMOTED_WITHIN_NOISE}`, columns, EVENT_INDENT));
+      }
     },
     show(deployment, marketDay) {
-      record(curves.canary, deployment.canaryMetrics);
-      record(curves.stable, deployment.stableMetrics);
-      if (isTerminal) {
-        panel = draw(deployment, marketDay, curves);
-        logUpdate(panel);
-      } else if (Date.now() - saidAt > PLAIN_STATUS_MS) {
-        saidAt = Date.now();
+      extend(curves, deployment);
+      if (output.redraw) {
+        output.redraw(drawPanel(deployment, marketDay, curves, { columns: output.columns(), paint }));
+      } else if (Date.now() - printedAt > PLAIN_STATUS_MS) {
+        printedAt = Date.now();
         say(`  ${marketDay}  ${inOneLine(deployment)}`);
       }
     },
-    settle() {
-      panel = '';
-      if (isTerminal) logUpdate.done();
-    },
+    settle: () => output.settle(),
   };
 }
+
+const leading = (line: string) => line.length - line.trimStart().length;
 
 const EVENT_STYLES: Readonly<Record<string, Style>> = {
   DECISION_MADE: ['bold', 'yellow'],
@@ -75,112 +78,57 @@ const EVENT_STYLES: Readonly<Record<string, Style>> = {
   ALLOCATION_ACKNOWLEDGED: 'dim',
 };
 
-function describe({ type, at, description, details }: TimelineEvent): string[] {
+/** Columns before the text of an event: margin, time, gap. */
+const EVENT_INDENT = 12;
+const MARGIN = ' '.repeat(EVENT_INDENT);
+
+/** Why an open test does not stop a promotion. */
+const PROMOTED_WITHIN_NOISE =
+  'Promoted although the difference is within noise: a canary need not be better, it must not be shown to be worse. ' +
+  'With evidence: { mode: REQUIRED } Serin would ask for proof and leave this one to a person.';
+
+function describe({ type, at, description, details }: TimelineEvent, columns: number, paint: Paint) {
   const time = paint('dim', at.slice(11, 19));
   const style = EVENT_STYLES[type] ?? 'reset';
-  const reasons = details.record?.reasons;
-  if (!reasons) return [`  ${time}  ${paint(style, description)}`];
-  const [decision = description] = description.split(':');
-  return [`  ${time}  ${paint(style, decision)}`, ...reasons.map((reason) => `            · ${reason}`)];
-}
-
-function record(curve: number[], side: SideStatus | null): void {
-  if (side) curve.push(Number(side.metrics.netPnlUsd) / Math.max(1, Number(side.capitalAllocatedUsd)));
-}
-
-/** Characters of a reason that fit on a line of eighty columns beside the decision. */
-const REASON_WIDTH = 48;
-
-function draw(deployment: DeploymentStatus, marketDay: string, curves: Record<string, number[]>): string {
-  const { strategyId, canaryVersionId, stableVersionId, status, step, comparison } = deployment;
-  const where = `${status}${step.of > 1 ? `, step ${step.number} of ${step.of} (${step.canaryPercent} %)` : ''}`;
-  const title = `${paint('bold', strategyId)}  ${canaryVersionId} beside ${stableVersionId}  ${paint('cyan', where)}`;
+  const { record } = details;
+  // The reasons follow, one a line.
+  const [head = description] = record ? description.split(':') : [];
+  const reasons = record?.reasons ?? [];
   return [
-    '',
-    `  ${title}   ${paint('dim', marketDay)}`,
-    `  ${progress(deployment)}`,
-    '',
-    paint(
-      'dim',
-      `  ${'side'.padEnd(8)}${'capital'.padStart(12)}${'net PnL'.padStart(12)}${'fall'.padStart(8)}${'Sharpe'.padStart(8)}${'wins'.padStart(7)}${'trades'.padStart(8)}`,
-    ),
-    row('canary', deployment.canaryMetrics, curves.canary),
-    row('stable', deployment.stableMetrics, curves.stable),
-    '',
-    ...(comparison ? verdict(comparison) : []),
-  ].join('\n');
-}
-
-function progress({ observationRemainingSeconds, config }: DeploymentStatus): string {
-  const whole = config.observationPeriodMinutes * 60;
-  const done = Math.min(1, Math.max(0, 1 - observationRemainingSeconds / whole));
-  const bar = '━'.repeat(Math.round(done * 40));
-  const left = `${Math.ceil(observationRemainingSeconds / 60)} min of observation left`;
-  return `${paint('green', bar)}${paint('dim', '─'.repeat(40 - bar.length))}  ${paint('dim', left)}`;
-}
-
-function row(name: string, side: SideStatus | null, curve: readonly number[] = []): string {
-  if (!side) return `  ${name}`;
-  const { metrics, capitalAllocatedUsd, tradeCount } = side;
-  const pnl = Number(metrics.netPnlUsd);
-  const cells = [
-    name.padEnd(8),
-    dollars(Number(capitalAllocatedUsd)).padStart(12),
-    paint(pnl < 0 ? 'red' : 'green', `${pnl < 0 ? '-' : '+'}${dollars(Math.abs(pnl))}`.padStart(12)),
-    percent(metrics.maxDrawdown).padStart(8),
-    (metrics.sharpeRatio ? Number(metrics.sharpeRatio).toFixed(2) : '–').padStart(8),
-    (metrics.winRate ? percent(metrics.winRate, 0) : '–').padStart(7),
-    String(tradeCount).padStart(8),
-  ];
-  return `  ${cells.join('')}  ${paint('dim', sparkline(curve))}`;
-}
-
-const dollars = (value: number) => `$${Math.round(value).toLocaleString('en-US')}`;
-const percent = (fraction: string, digits = 1) => `${(Number(fraction) * 100).toFixed(digits)} %`;
-
-const GATE_MARKS: Readonly<Record<string, string>> = {
-  PASSED: paint('green', '✓'),
-  FAILED: paint('red', '✗'),
-  NOT_APPLICABLE: paint('dim', '–'),
-};
-
-function verdict({
-  decision,
-  decisionReasons,
-  gates,
-  evidence,
-}: NonNullable<DeploymentStatus['comparison']>) {
-  const [first = ''] = decisionReasons;
-  const marks = gates.map(
-    ({ name, outcome }) => `${GATE_MARKS[outcome]} ${name.toLowerCase().replace('_', ' ')}`,
-  );
-  return [
-    `  ${paint('dim', 'if decided now')}  ${paint('yellow', decision)}  ${shortened(first)}`,
-    `  ${marks.join('  ')}`,
-    `  ${paint('dim', evidence.summary)}`,
-    '',
+    ...wrap(`  ${time}  ${paint(style, head)}`, columns, EVENT_INDENT),
+    ...reasons.flatMap((reason) => wrap(`${MARGIN}· ${reason}`, columns, EVENT_INDENT + 2)),
   ];
 }
 
-const shortened = (text: string) =>
-  text.length > REASON_WIDTH ? `${text.slice(0, REASON_WIDTH - 1)}…` : text;
-
-function inOneLine({ status, step, canaryMetrics, stableMetrics, comparison }: DeploymentStatus): string {
-  const pnl = (side: SideStatus | null) => (side ? dollars(Number(side.metrics.netPnlUsd)) : '–');
-  const sides = `canary ${pnl(canaryMetrics)}, stable ${pnl(stableMetrics)}`;
-  return `${status} step ${step.number}/${step.of}  ${sides}  if decided now: ${comparison?.decision ?? '–'}`;
-}
-
-const BARS = '▁▂▃▄▅▆▇█';
-const POINTS = 24;
-
-/** The curve so far in a few characters. */
-function sparkline(curve: readonly number[]): string {
-  const every = Math.max(1, Math.ceil(curve.length / POINTS));
-  const points = curve.filter((_, index) => index % every === 0);
-  const low = Math.min(...points);
-  const span = Math.max(...points) - low;
-  return points
-    .map((value) => BARS[span > 0 ? Math.round(((value - low) / span) * (BARS.length - 1)) : 0])
-    .join('');
+/** The terminal of this process, or its plain output when that goes into a file or a pipe. */
+export function standardOutput(stream: NodeJS.WriteStream = process.stdout): Output {
+  if (!stream.isTTY) {
+    return {
+      columns: () => Number.POSITIVE_INFINITY,
+      paint: plain,
+      print: (lines) => void stream.write(`${lines.join('\n')}\n`),
+      redraw: null,
+      settle() {},
+    };
+  }
+  const update = createLogUpdate(stream);
+  let panel: readonly string[] = [];
+  return {
+    columns: () => stream.columns,
+    paint: inColour,
+    print(lines) {
+      // The lines take the place of the panel and stay; the panel is drawn again below them.
+      update(lines.join('\n'));
+      update.done();
+      if (panel.length > 0) update(panel.join('\n'));
+    },
+    redraw(lines) {
+      panel = lines;
+      update(panel.join('\n'));
+    },
+    settle() {
+      panel = [];
+      update.done();
+    },
+  };
 }
