@@ -11,9 +11,10 @@ RUN npm run build
 FROM node:22-bookworm-slim AS dependencies
 WORKDIR /serin
 COPY package.json package-lock.json ./
-COPY patches ./patches
-RUN npm ci --omit=dev --omit=optional --no-fund --no-audit \
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-fund --no-audit \
   && find node_modules -name "*.map" -delete
+# The PostgreSQL driver with its patch.
+COPY --from=build /serin/node_modules/postgres ./node_modules/postgres
 
 FROM node:22-bookworm-slim
 WORKDIR /serin

@@ -8,6 +8,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
+import { requirePatchedDriver } from './patchedDriver.ts';
 import { countPool, type Pool } from './poolStats.ts';
 import { preparing } from './preparedStatements.ts';
 import { type Address, lineOpener } from './socket.ts';
@@ -51,6 +52,7 @@ const RECONNECT_SECONDS = 0.2;
 
 /** Connects lazily: nothing is tried before the first statement. */
 export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
+  requirePatchedDriver();
   const pool = countPool();
   const openLine = lineOpener();
   const options = {
@@ -73,6 +75,7 @@ export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database 
 
 /** Brings the tables up to date. One node at a time; the others wait and find nothing left to do. */
 export async function migrateDatabase({ url }: DatabaseOptions): Promise<void> {
+  requirePatchedDriver();
   const client = postgres(url, { max: 1, onnotice: () => {} });
   try {
     const db = drizzle(client);

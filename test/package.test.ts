@@ -1,0 +1,192 @@
+/** What `npm publish` would ship, used as its users use it: packed, installed into fresh projects, and run there. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freshDatabase, type TestDatabase } from './harness/database.ts';
+import { until } from './harness/serin.ts';
+
+const run = promisify(execFile);
+const QUIET = ['--no-audit', '--no-fund', '--prefer-offline'];
+const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', LOG_LEVEL: 'error' };
+
+let folder: string;
+let packed: string;
+let described = '';
+let warnings = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'serin-package-'));
+  packed = join(folder, 'packed');
+  await mkdir(packed);
+  described = (await run('npm', ['pack', '--json', '--pack-destination', packed])).stdout;
+  await run(process.execPath, ['--import', 'tsx', 'scripts/packParts.ts', packed]);
+  const installed = await Promise.all([
+    install('server', ['serin-0.1.0.tgz']),
+    install('parts', ['serin-core-0.1.0.tgz', 'serin-client-0.1.0.tgz']),
+  ]);
+  warnings = installed.join('');
+}, 180_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A fresh project with packages installed from their tarballs. Returns what npm had to say. */
+async function install(project: string, tarballs: readonly string[]): Promise<string> {
+  const place = join(folder, project);
+  await mkdir(place);
+  await writeFile(join(place, 'package.json'), '{ "name": "fresh", "version": "1.0.0", "type": "module" }\n');
+  const paths = tarballs.map((name) => join(packed, name));
+  const { stderr } = await run('npm', ['install', ...QUIET, ...paths], { cwd: place });
+  return stderr;
+}
+
+/** Runs a program in a fresh project. Returns its stdout. */
+async function node(project: string, program: string): Promise<string> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: join(folder, project),
+  });
+  return stdout.trim();
+}
+
+test('installs without a warning about the version of Node', () => {
+  expect(warnings).not.toContain('EBADENGINE');
+});
+
+test('`npm pack --json` prints JSON and nothing else', () => {
+  const [serin] = JSON.parse(described);
+  const files: string[] = serin.files.map(({ path }: { path: string }) => path);
+  expect(files).toEqual(
+    expect.arrayContaining(['bin/serin.js', 'dist/main.js', 'schema.graphql', 'LICENSE']),
+  );
+  expect(files.filter((path) => path.endsWith('.map') && path.startsWith('dist'))).toEqual([]);
+});
+
+describe('serin', () => {
+  let database: TestDatabase;
+  let server: ChildProcess | undefined;
+  beforeAll(async () => {
+    database = await freshDatabase();
+  });
+  afterAll(async () => {
+    server?.kill('SIGKILL');
+    await database.drop();
+  });
+
+  test('`npx serin` starts the server, and SIGTERM ends it with 0', { timeout: 60_000 }, async () => {
+    const started = spawn(join(folder, 'server/node_modules/.bin/serin'), [], {
+      cwd: join(folder, 'server'),
+      env: { ...ENVIRONMENT, DATABASE_URL: database.url, PORT: '0' },
+    });
+    server = started;
+    let said = '';
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+    }
+    const address = () => /listening on (http:\/\/\S+)/.exec(said)?.[1];
+    await until(() => address() !== undefined || started.exitCode !== null, 50_000);
+    expect(said).toContain('listening on');
+    const response = await fetch(`${address()}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: '{ viewer { role } }' }),
+    });
+    expect(await response.json()).toEqual({ data: { viewer: { role: 'ADMIN' } } });
+    const ended = new Promise((done) => started.once('exit', done));
+    started.kill('SIGTERM');
+    expect(await ended, said).toBe(0);
+  });
+
+  test('exports the engine, the client, the schema and its manifest', async () => {
+    const said = await node(
+      'server',
+      `import { CanaryDeployment, parseDecimal } from 'serin/core';
+       import { followFeed } from 'serin/client';
+       import { readFileSync } from 'node:fs';
+       import { createRequire } from 'node:module';
+       const require = createRequire(import.meta.resolve('serin/package.json'));
+       const schema = readFileSync(new URL(import.meta.resolve('serin/schema.graphql')), 'utf8');
+       const kinds = [typeof CanaryDeployment, typeof parseDecimal, typeof followFeed];
+       console.log(...kinds, require('serin/package.json').version, schema.includes('type Mutation'));`,
+    );
+    expect(said).toBe('function function function 0.1.0 true');
+  });
+
+  test('carries the PostgreSQL driver with its patch', async () => {
+    const driver = join(folder, 'server/node_modules/serin/node_modules/postgres/src/index.js');
+    expect(await readFile(driver, 'utf8')).toContain('lost = null');
+  });
+});
+
+describe('serin-core and serin-client', () => {
+  test('bring only what they import', async () => {
+    const { stdout } = await run('npm', ['ls', '--all', '--parseable'], { cwd: join(folder, 'parts') });
+    const names = stdout
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((path) => path.split('node_modules/').at(-1));
+    expect(names.sort()).toEqual([
+      'decimal.js',
+      'graphql',
+      'graphql-ws',
+      'pure-rand',
+      'serin-client',
+      'serin-core',
+      'zod',
+    ]);
+  });
+
+  test('run in plain JavaScript', async () => {
+    const said = await node(
+      'parts',
+      `import { CanaryDeployment } from 'serin-core';
+       import { followFeed, FeedRefused } from 'serin-client';
+       console.log(typeof CanaryDeployment, typeof followFeed, FeedRefused.name);`,
+    );
+    expect(said).toBe('function function FeedRefused');
+  });
+
+  test('have types for strict TypeScript', { timeout: 60_000 }, async () => {
+    const place = join(folder, 'parts');
+    await writeFile(
+      join(place, 'use.ts'),
+      `import { CanaryDeployment } from 'serin-core';
+       import { type FollowOptions, followFeed } from 'serin-client';
+       const options: FollowOptions = { url: 'ws://127.0.0.1:4000/graphql', query: 'subscription { a }' };
+       export const feed: AsyncGenerator<{ cursor: string }> = followFeed<{ cursor: string }>(options);
+       export const kind: Function = CanaryDeployment;\n`,
+    );
+    const options = ['--strict', '--noEmit', '--target', 'es2023', '--module', 'nodenext', '--types', ''];
+    await run(resolve('node_modules/.bin/tsc'), [...options, '--lib', 'es2023,dom', 'use.ts'], {
+      cwd: place,
+    });
+  });
+});
+
+test('an install without scripts is refused with what to do, not run on the unpatched driver', {
+  timeout: 60_000,
+}, async () => {
+  const clone = join(folder, 'clone');
+  await mkdir(join(clone, 'node_modules/postgres'), { recursive: true });
+  for (const part of ['package.json', 'src', 'drizzle', 'tsconfig.json']) {
+    await cp(part, join(clone, part), { recursive: true });
+  }
+  for (const name of await installedPackages()) {
+    if (name !== 'postgres') await symlink(resolve('node_modules', name), join(clone, 'node_modules', name));
+  }
+  await cp('node_modules/postgres', join(clone, 'node_modules/postgres'), { recursive: true });
+  const patch = resolve('patches/postgres+3.4.9.patch');
+  await run('git', ['apply', '--reverse', patch], { cwd: clone });
+  const started = run(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+    cwd: clone,
+    env: { ...ENVIRONMENT, DATABASE_URL: 'postgres://localhost:1/none', PORT: '0' },
+  });
+  await expect(started).rejects.toMatchObject({ stderr: expect.stringContaining('npx patch-package') });
+});
+
+async function installedPackages(): Promise<string[]> {
+  const { stdout } = await run('ls', ['-A', 'node_modules']);
+  return stdout.trim().split('\n');
+}
