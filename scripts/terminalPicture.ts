@@ -50,15 +50,15 @@ function drawLine(line: string, y: number): string {
       look = part.split(';').reduce(next, look);
       continue;
     }
-    const length = [...part].length;
-    if (part.trim() !== '') {
-      const x = (PADDING + column * COLUMN).toFixed(1);
+    // Words apart from each other are placed each at its own column, in whatever font the reader has.
+    for (const { 0: words, index: at } of part.matchAll(/\S+( \S+)*/g)) {
+      const x = (PADDING + (column + at) * COLUMN).toFixed(1);
       const weight = look.bold ? ' font-weight="bold"' : '';
       runs.push(
-        `<text x="${x}" y="${y}" fill="${look.fill}"${weight} textLength="${(length * COLUMN).toFixed(1)}">${escapeXml(part)}</text>`,
+        `<text x="${x}" y="${y}" fill="${look.fill}"${weight} textLength="${(words.length * COLUMN).toFixed(1)}">${escapeXml(words)}</text>`,
       );
     }
-    column += length;
+    column += part.length;
   }
   return runs.join('');
 }

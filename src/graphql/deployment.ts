@@ -5,6 +5,7 @@ import { ALLOCATION_CAUSES, type Allocation, requestedUsd } from '../core/lifecy
 import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
 import { availableActions } from '../core/lifecycle/decide.ts';
 import { narrate } from '../core/lifecycle/describe.ts';
+import { EVENT_TYPES, type EventType } from '../core/lifecycle/events.ts';
 import {
   allocationOf,
   comparisonOf,
@@ -17,7 +18,7 @@ import {
 import { ZERO } from '../core/values/decimal.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { formatCursor, parseCursor, readDeploymentEvents } from '../store/log/eventLog.ts';
+import { formatCursor, parseCursor, readDeploymentEvents, readLatestEvent } from '../store/log/eventLog.ts';
 import { readSamples } from '../store/log/samples.ts';
 import { builder, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
@@ -243,6 +244,15 @@ const SampleConnection = builder.objectRef<Connection<SampleView>>('CanarySample
   }),
 });
 
+/** Events that come all the time while nothing is decided, and after a decision as its consequence. */
+const PASSED_OVER: readonly EventType[] = [
+  'CANARY_METRICS_UPDATED',
+  'METRICS_UNAVAILABLE',
+  'ALLOCATION_REQUESTED',
+  'ALLOCATION_ACKNOWLEDGED',
+];
+const SUMMARY_TYPES = EVENT_TYPES.filter((type) => !PASSED_OVER.includes(type));
+
 const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
 
 DeploymentRef.implement({
@@ -440,12 +450,10 @@ DeploymentRef.implement({
       },
     }),
     summary: t.string({
-      description: 'The latest event in words: what happened last.',
+      description:
+        'What happened last, as a sentence. Checks and allocations are passed over, so that they never hide a decision.',
       resolve: async ({ state }, _args, { app }) => {
-        const [entry] = await readDeploymentEvents(app.db, state.id, {
-          afterNo: state.eventCount - 1,
-          limit: 1,
-        });
+        const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
         return entry ? narrate(entry.event) : state.status;
       },
     }),

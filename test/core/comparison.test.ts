@@ -221,7 +221,7 @@ describe('gates', () => {
     const given = { canary: { pnlUsd: 90 }, stable: { pnlUsd: 100 }, config };
     expect(compared(given).decision).toBe('PROMOTE');
     expect(gate(compared(given), 'PNL').reason).toBe(
-      'PnL: canary +$90.00 against stable +$100.00, at least +$90.00 needed',
+      'PnL: canary +$90 against stable +$100, at least +$90 needed',
     );
     expect(compared({ ...given, canary: { pnlUsd: '89.99' } }).decision).toBe('ROLLBACK');
   });

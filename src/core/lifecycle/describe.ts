@@ -1,6 +1,7 @@
 /** Events and commands in plain words: one sentence each, for timelines, answers, webhooks and terminals. */
 
 import { formatDecimal } from '../values/decimal.ts';
+import { dollars } from '../values/format.ts';
 import type { Command } from './command.ts';
 import { asksForApproval } from './decide.ts';
 import type { EventBody } from './events.ts';
@@ -14,14 +15,13 @@ export function narrate(event: EventBody): string {
     case 'DEPLOYMENT_CREATED':
       return `${event.canaryVersionId} is to be tried beside ${event.stableVersionId} on ${event.chain}`;
     case 'CANARY_STARTED':
-      return `Canary started with ${formatDecimal(event.canaryPercent)} % of $${formatDecimal(event.capitalUsd)}${because(event.reason)}`;
+      return `Canary started with ${formatDecimal(event.canaryPercent)} % of ${dollars(event.capitalUsd)}${because(event.reason)}`;
     case 'ALLOCATION_REQUESTED':
-      return `Allocation ${event.number}: canary $${formatDecimal(event.canaryUsd)}, stable $${formatDecimal(event.stableUsd)}`;
+      return `Allocation ${event.number}: canary ${dollars(event.canaryUsd)}, stable ${dollars(event.stableUsd)}`;
     case 'ALLOCATION_ACKNOWLEDGED':
-      return `The ${event.side.toLowerCase()} side holds $${formatDecimal(event.heldUsd)} (allocation ${event.number})`;
+      return `The ${event.side.toLowerCase()} side holds ${dollars(event.heldUsd)} (allocation ${event.number})`;
     case 'CANARY_METRICS_UPDATED': {
-      const pnl = (value: typeof event.netPnlUsd.CANARY) =>
-        value === null ? 'none' : `$${value.toFixed(2)}`;
+      const pnl = (value: typeof event.netPnlUsd.CANARY) => (value === null ? 'none' : dollars(value));
       const { CANARY: canary, STABLE: stable } = event.netPnlUsd;
       return `Check ${event.check}: canary ${pnl(canary)}, stable ${pnl(stable)}; as of now ${event.decision}`;
     }

@@ -8,7 +8,7 @@ import type { CanaryConfig } from '../config/config.ts';
 import { plannedChecks } from '../config/config.ts';
 import { errorRate, type MetricsBySide, nonFiniteFigures, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { Decimal, decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
-import { dollars, percent, short } from '../values/format.ts';
+import { percent, short, signedDollars } from '../values/format.ts';
 import type { BySide } from '../values/side.ts';
 import { describeEvidence, type Evidence, type EvidenceSums, judge } from './evidence.ts';
 
@@ -96,7 +96,7 @@ export function compare(input: ComparisonInput): Comparison {
     stable,
     pnl: byReturn
       ? { canary: returns.CANARY, stable: returns.STABLE, show: percent }
-      : { canary: canary.netPnlUsd, stable: stable.netPnlUsd, show: dollars },
+      : { canary: canary.netPnlUsd, stable: stable.netPnlUsd, show: signedDollars },
     evidence,
     tested: config.evidence.mode !== 'OFF' && evidence.pairs >= config.evidence.minSamples,
     config,
@@ -200,7 +200,7 @@ const JUDGES: Record<GateName, (look: Look) => Verdict> = {
 
   POSITIVE_PNL({ canary, config }) {
     const values = { measured: canary.netPnlUsd, threshold: ZERO };
-    const reason = `Positive PnL: canary ${dollars(canary.netPnlUsd)}, above 0 needed`;
+    const reason = `Positive PnL: canary ${signedDollars(canary.netPnlUsd)}, above $0 needed`;
     if (!config.promotionCriteria.requirePositivePnl) {
       return {
         outcome: 'NOT_APPLICABLE',

@@ -6,6 +6,7 @@
 import { type CanaryConfig, GUARDRAILS, type GuardrailName } from '../config/config.ts';
 import { errorRate, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import { dollars } from '../values/format.ts';
 import type { Side } from '../values/side.ts';
 
 /** Looks in a row that saw each limit broken. */
@@ -95,7 +96,7 @@ function brokenLimits(config: CanaryConfig, canary: SideMetrics, capitalUsd: Dec
   const judgedErrors =
     Math.max(canary.trades, rate === null ? canary.errors : 0) >= promotionCriteria.minTrades;
   const measured: Record<GuardrailName, { value: Decimal | null; broken: boolean; words: string }> = {
-    maxLossUsd: above(guardrails.maxLossUsd, loss, `the canary lost $${loss.toFixed(2)}`),
+    maxLossUsd: above(guardrails.maxLossUsd, loss, `the canary lost ${dollars(loss)}`),
     maxLossPercent: above(
       guardrails.maxLossPercent,
       lossPercent,
@@ -117,7 +118,8 @@ function brokenLimits(config: CanaryConfig, canary: SideMetrics, capitalUsd: Dec
     const limit = guardrails[guardrail];
     const { value, broken, words } = measured[guardrail];
     if (limit === null || !broken) return [];
-    const message = `${words}, at most ${limit} allowed (${guardrail})`;
+    const allowed = guardrail === 'maxLossUsd' ? dollars(decimal(limit)) : limit;
+    const message = `${words}, at most ${allowed} allowed (${guardrail})`;
     const stored = value?.isFinite() ? toStoredPrecision(value) : null;
     return [{ guardrail, side: 'CANARY', measured: stored, limit: decimal(limit), message }];
   });

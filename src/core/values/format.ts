@@ -1,19 +1,31 @@
-/** How numbers look in reasons, for a person: rounded, with their unit. Nothing is computed with what these answer. */
+/** How numbers look where a person reads them: rounded, with their unit. Nothing is computed from these texts. */
 import { type Decimal, formatDecimal } from './decimal.ts';
 
 /** A fraction as percent: two decimals, or two significant digits where those would show nothing. */
 export function percent(value: Decimal, signed = true): string {
   const hundredfold = value.times(100);
-  const small = !hundredfold.isZero() && hundredfold.abs().lt('0.1');
-  const digits = small ? hundredfold.toPrecision(2) : hundredfold.toFixed(2);
-  return `${signed && !value.isNegative() ? '+' : ''}${digits} %`;
+  return `${signed && !value.isNegative() ? '+' : ''}${rounded(hundredfold, '0.1')} %`;
 }
 
+/** USD to the cent: `$1,000,000`, `-$3,186.07`. Whole dollars have no decimals; below a cent, two significant digits. */
 export function dollars(value: Decimal): string {
-  return `${value.isNegative() ? '-' : '+'}$${value.abs().toFixed(2)}`;
+  const amount = value.abs();
+  const [whole = '', cents] = (amount.isInteger() ? amount.toFixed(0) : rounded(amount, '0.01')).split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${value.isNegative() && !value.isZero() ? '-' : ''}$${grouped}${cents === undefined ? '' : `.${cents}`}`;
+}
+
+/** The same with its sign, for what was earned or lost: `+$90`. */
+export function signedDollars(value: Decimal): string {
+  return value.isNegative() && !value.isZero() ? dollars(value) : `+${dollars(value)}`;
 }
 
 /** A figure without unit, to four decimals. */
 export function short(value: Decimal): string {
   return formatDecimal(value.toDecimalPlaces(4));
+}
+
+/** Two decimals, or two significant digits of what is smaller than `least` and not zero. */
+function rounded(value: Decimal, least: string): string {
+  return !value.isZero() && value.abs().lt(least) ? value.toPrecision(2) : value.toFixed(2);
 }

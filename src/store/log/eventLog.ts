@@ -251,6 +251,19 @@ export async function readDeploymentEvents(
   return [...archived, ...later].slice(0, limit);
 }
 
+/** The newest event of these types, also of an archived deployment; null when there is none. */
+export async function readLatestEvent(
+  db: Queries,
+  deploymentId: string,
+  types: readonly EventType[],
+): Promise<LogEntry | null> {
+  const wanted = and(...matches({ deploymentId, types }));
+  const [row] = await db.execute<EntryRow>(sql`${ENTRIES} where ${wanted} order by events.no desc limit 1`);
+  if (row) return toEntry(row);
+  const archived = await readArchivedEvents(db, deploymentId, { filter: { types } });
+  return archived.at(-1) ?? null;
+}
+
 async function readArchivedEvents(
   db: Queries,
   deploymentId: string,
