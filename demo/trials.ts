@@ -3,7 +3,8 @@
  * sides, and all of them are ordinary clients of a running Serin.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Bot, type Side } from '../examples/bot.ts';
+import { Bot } from '../examples/bot.ts';
+import type { Side } from '../examples/client.ts';
 import { MovingAverageTrader, type MovingAverageVersion } from '../examples/movingAverage.ts';
 import { type MarketDay, readPrices } from '../examples/prices.ts';
 import type { Api, DeploymentStatus } from './api.ts';

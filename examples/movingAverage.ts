@@ -1,6 +1,6 @@
 /**
  * A moving-average strategy: in the market while yesterday's close is above the average of the last `window` closes,
- * in cash otherwise, costs included. It trades a fixed notional, the capital it was told to hold.
+ * in cash otherwise, costs included. It trades a fixed notional: the capital that Serin allocated to it.
  */
 import type { MarketDay } from './prices.ts';
 
@@ -12,7 +12,20 @@ export interface MovingAverageVersion {
   readonly reentersDaily?: boolean;
 }
 
-/** Running totals since it began to trade, as Serin wants them reported. */
+/** Totals that Serin has of a side, to go on from after a restart. */
+export interface Totals {
+  readonly netPnlUsd: number;
+  readonly totalPnlUsd: number;
+  readonly trades: number;
+  readonly errors: number;
+  /** As a fraction of capital. */
+  readonly maxDrawdown: number;
+  /** 0 to 1; null before the first trade. */
+  readonly winRate: number | null;
+  readonly avgTradeSizeUsd: number;
+}
+
+/** Running totals since the deployment started, as Serin expects them in a report. */
 export interface Figures {
   readonly pnlUsd: string;
   readonly totalPnlUsd: string;
@@ -40,6 +53,7 @@ export class MovingAverageTrader {
   #drawdown = 0;
   #entryNet = 0;
   #trades = 0;
+  #errors = 0;
   #wins = 0;
   #traded = 0;
   readonly #returns: number[] = [];
@@ -48,6 +62,17 @@ export class MovingAverageTrader {
   constructor(version: MovingAverageVersion, history: readonly MarketDay[]) {
     this.version = version;
     this.#closes = history.slice(-version.window - 1).map(({ close }) => close);
+  }
+
+  /** Adds its own trades to these totals from now on. Its Sharpe ratio begins anew: that needs every daily return. */
+  goOnFrom(totals: Totals): void {
+    this.#net = totals.netPnlUsd;
+    this.#gross = totals.totalPnlUsd;
+    this.#trades = totals.trades;
+    this.#errors = totals.errors;
+    this.#drawdown = totals.maxDrawdown;
+    this.#wins = Math.round((totals.winRate ?? 0) * totals.trades);
+    this.#traded = totals.avgTradeSizeUsd * totals.trades;
   }
 
   /** What Serin allocated, USD; an open position is grown or shrunk to it on the next day. */
@@ -72,7 +97,7 @@ export class MovingAverageTrader {
       pnlUsd: this.#net.toFixed(2),
       totalPnlUsd: this.#gross.toFixed(2),
       trades: this.#trades,
-      errors: 0,
+      errors: this.#errors,
       drawdown: this.#drawdown.toFixed(6),
       sharpeRatio: this.#sharpe()?.toFixed(4) ?? null,
       winRate: this.#trades > 0 ? (this.#wins / this.#trades).toFixed(4) : null,
@@ -86,7 +111,7 @@ export class MovingAverageTrader {
     return (this.#closes.at(-1) ?? 0) > average;
   }
 
-  /** Moves the position to what is wanted; answers what was bought and sold for it, USD. */
+  /** Moves the position to what is wanted; returns what was bought and sold for it, USD. */
   #buyAndSell(wanted: number): number {
     const held = this.#position;
     this.#position = wanted;

@@ -1,7 +1,7 @@
 /** The example bots, run as their users run them: separate processes against a live Serin. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, command, create } from './harness/deployment.ts';
+import { CALM, command, create, report } from './harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from './harness/serin.ts';
 
 let serin: TestSerin;
@@ -36,7 +36,7 @@ function start(run: readonly string[], ...options: string[]) {
 }
 
 const LOOK = `query($id: ID!) { deployment(id: $id) {
-  canaryMetrics { tradeCount metrics { netPnlUsd sharpeRatio maxDrawdown } }
+  canaryMetrics { tradeCount errorCount metrics { netPnlUsd sharpeRatio maxDrawdown } }
   stableMetrics { tradeCount metrics { netPnlUsd sharpeRatio maxDrawdown } }
   allocation { number sides { side heldUsd acknowledgedNumber unansweredSeconds } } } }`;
 
@@ -68,7 +68,48 @@ for (const { language, run, there } of LANGUAGES) {
         { side: 'CANARY', heldUsd: '0', acknowledgedNumber: 2 },
         { side: 'STABLE', heldUsd: '1000000', acknowledgedNumber: 2 },
       ]);
-      expect(canary.said.join('')).toContain('ma-20 traded as CANARY');
+      const canarySaid = canary.said.join('');
+      expect(canarySaid).toContain('ma-20 CANARY: Allocation 1 (DEPLOY): the CANARY side holds $100,000.');
+      expect(canarySaid).toMatch(/ma-20 CANARY: \d{4}-\d\d-\d\d: \d+ trades, net PnL -?\$/);
+      expect(canarySaid).toMatch(new RegExp(`${id} has ended. ma-20 made \\d+ trades as CANARY, net PnL `));
+    }, 120_000);
+
+    test('waits for a deployment that is not there, and goes on from its totals', async () => {
+      const id = `later-${language}`;
+      const early = start(run, '--deployment', id, '--every', '0.002', '--side', 'STABLE');
+      await until(() => early.said.join('').includes(`There is no deployment ${id} yet`), 50_000);
+      await create(serin, { id, config: CALM });
+      await until(() => early.said.join('').includes(`${id} has no capital yet`), 50_000);
+      await command(serin, 'deployCanary', id, { capitalUsd: '1000000' });
+      await report(serin, 'Canary', id, { pnlUsd: '-3186.07', trades: 12, errors: 2, winRate: '0.25' });
+
+      const again = start(run, '--deployment', id, '--every', '0.002', '--side', 'CANARY');
+      const goesOn = `${id} is RUNNING; the CANARY side goes on from 12 trades, net PnL -$3,186.07.`;
+      await until(() => again.said.join('').includes(goesOn), 50_000);
+      const canary = async () => (await serin.ask(LOOK, { id })).deployment.canaryMetrics;
+      await until(async () => (await canary()).tradeCount > 12, 50_000);
+      expect((await canary()).errorCount).toBe(2);
+      await command(serin, 'cancelDeployment', id);
+      expect([await early.ended, await again.ended], again.said.join('')).toEqual([0, 0]);
+    }, 120_000);
+
+    test('says what was refused', async () => {
+      const created = await create(serin, { config: CALM });
+      const { id } = created.deployment;
+      const deployed = await command(serin, 'deployCanary', id, { capitalUsd: '5000' });
+      expect(deployed.success).toBe(true);
+      // From now on this side is measured by its trades.
+      const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });
+      const trade = { id: 't1', at: deployment.startedAt, pnlUsd: '1' };
+      const { recordTrades } = await serin.ask(
+        'mutation($input: RecordTradesInput!) { recordTrades(input: $input) { success } }',
+        { input: { deploymentId: id, side: 'CANARY', trades: [trade] } },
+      );
+      expect(recordTrades.success).toBe(true);
+      const bot = start(run, '--deployment', id, '--every', '0.02', '--side', 'CANARY');
+      await until(() => bot.said.join('').includes('Report refused, INVALID_INPUT: '), 50_000);
+      await command(serin, 'cancelDeployment', id);
+      expect(await bot.ended).toBe(0);
     }, 120_000);
 
     test('goes on where it was when Serin was away', async () => {
