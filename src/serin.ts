@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import { createCommands } from './app/commands.ts';
 import type { App } from './app/context.ts';
-import { createTurns } from './app/execution/deploymentQueue.ts';
+import { createDeploymentQueue } from './app/execution/deploymentQueue.ts';
 import { createReports } from './app/reports.ts';
 import { describeViolations } from './core/values/violation.ts';
+import { checkBindSafety } from './environment/bindSafety.ts';
 import { BadEnvironment, type Environment } from './environment/environment.ts';
-import { refuseToBeExposed } from './environment/exposure.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
@@ -15,10 +15,10 @@ import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
 import { startHttpServer } from './server/http/httpServer.ts';
 import type { Readiness } from './server/http/operatorEndpoints.ts';
-import { createGate } from './server/pipeline/admission.ts';
-import { createAddresses } from './server/pipeline/clientAddresses.ts';
+import { createAdmission } from './server/pipeline/admission.ts';
+import { createClientAddresses } from './server/pipeline/clientAddresses.ts';
 import { createGraphQLServer } from './server/pipeline/pipeline.ts';
-import { createSubscriptionPlaces } from './server/pipeline/subscriptionQuota.ts';
+import { createSubscriptionQuota } from './server/pipeline/subscriptionQuota.ts';
 import { createLog } from './server/telemetry/logger.ts';
 import { createMetrics, type Metrics } from './server/telemetry/prometheus.ts';
 import type { Tracing } from './server/telemetry/tracing.ts';
@@ -34,7 +34,7 @@ import {
   readClock,
   setClockRate,
 } from './store/postgres/database.ts';
-import { createDoorbell } from './store/postgres/notifier.ts';
+import { createNotifier } from './store/postgres/notifier.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createTargets } from './webhooks/targets.ts';
 
@@ -54,7 +54,7 @@ const STAGES = ['work', 'needs', 'connections', 'database'] as const;
 /** How long the database may take before this node is not ready. */
 const READY_WITHIN_MS = 2000;
 /** From when on a feed that is held back is worth a warning. */
-const HELD_WARNING_MS = 5000;
+const BLOCKED_WARNING_MS = 5000;
 
 const NOT_MIGRATED =
   'the database is not the one of this version: its tables are missing or older. A node that starts brings them up to date';
@@ -62,7 +62,7 @@ const NOT_MIGRATED =
 type Part = () => Promise<void>;
 type Parts = Record<(typeof STAGES)[number], Part[]>;
 
-const soon =
+const withStopTimeout =
   (stop: Part): Part =>
   () =>
     Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
@@ -78,7 +78,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     for (const stage of STAGES) await Promise.all(parts[stage].splice(0).map(cleanly));
   };
   try {
-    if (isOpen(environment.access)) await refuseToBeExposed(environment.host);
+    if (isOpen(environment.access)) await checkBindSafety(environment.host);
     const providers = await loadProviders(environment.providersFile);
     if (!providers.ok) {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
@@ -86,7 +86,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     const url = environment.databaseUrl ?? (await startOwnDatabase());
     await migrateDatabase({ url });
     const database = openDatabase({ url });
-    parts.connections.push(soon(() => database.close()));
+    parts.connections.push(withStopTimeout(() => database.close()));
     const { db, client } = database;
     if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
     const { rate: timeScale } = await readClock(db);
@@ -96,67 +96,87 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       );
     }
 
-    const doorbell = createDoorbell(client);
+    const notifier = createNotifier(client);
     const providerNames = new Set(providers.value.keys());
     const simulator = createSimulator(log);
     parts.needs.push(() => simulator.stop());
     const policyWarnings = createPolicyWarnings(simulator, log);
     const targets = createTargets(environment.webhookNetworks);
     const refuseTarget = targets.refuse;
-    const turns = createTurns();
-    const app: App = { db, doorbell, turns, providerNames, refuseTarget, log, simulator, policyWarnings };
-    const tail = await startTail(db, doorbell, log);
-    parts.needs.push(soon(() => tail.stop()));
+    const inDeploymentOrder = createDeploymentQueue();
+    const app: App = {
+      db,
+      notifier,
+      inDeploymentOrder,
+      providerNames,
+      refuseTarget,
+      log,
+      simulator,
+      policyWarnings,
+    };
+    const tail = await startTail(db, notifier, log);
+    parts.needs.push(withStopTimeout(() => tail.stop()));
     const feed = createFeed(db, tail, log);
     parts.needs.push(async () => feed.stop());
     const metrics = createMetrics({
       db,
       pool: database.pool,
-      feed: { lagMs: tail.lagMs, held: tail.held, consumers: feed.consumers },
+      feed: { lagMs: tail.lagMs, held: tail.blockedBy, consumers: feed.consumers },
     });
     const tracing = await startTraces();
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
-    parts.work.push(soon(() => loop.stop()));
+    parts.work.push(withStopTimeout(() => loop.stop()));
     if (environment.retentionDays !== null) {
       const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
-      parts.work.push(soon(() => retention.stop()));
+      parts.work.push(withStopTimeout(() => retention.stop()));
     }
     const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
-    parts.work.push(soon(() => deliverer.stop()));
-    const { door, host } = environment;
+    parts.work.push(withStopTimeout(() => deliverer.stop()));
+    const { http, host } = environment;
     const access = createAccess(db, log, environment.access);
     parts.needs.push(async () => access.stop());
     if (environment.access.keys && !(await hasApiKeys(db))) log.warn(`There is no API key yet: ${FIRST_KEY}`);
-    const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
+    const subscriptionQuota = createSubscriptionQuota(http.limits.subscriptionsPerKey);
     const graphql = createGraphQLServer({
       access,
-      places,
+      subscriptionQuota,
       app,
       feed,
       commands: createCommands(app),
       reports: createReports(app),
       log,
       timeScale,
-      door,
+      httpSettings: http,
       metrics,
       tracing,
     });
-    const addresses = createAddresses(door);
-    const gate = createGate({
-      settings: door,
+    const addresses = createClientAddresses(http);
+    const admission = createAdmission({
+      settings: http,
       addresses,
       open: access.open,
       onRefusal: metrics.countRefused,
     });
     const readiness = () => readReadiness(db, tail);
-    const http = await startHttpServer(
-      { access, feed, graphql, gate, addresses, places, settings: door, log, metrics, readiness },
+    const httpServer = await startHttpServer(
+      {
+        access,
+        feed,
+        graphql,
+        admission,
+        addresses,
+        subscriptionQuota,
+        settings: http,
+        log,
+        metrics,
+        readiness,
+      },
       host,
       environment.port,
     );
-    parts.work.push(() => http.stop());
-    return { url: http.url, open: access.open, stop };
+    parts.work.push(() => httpServer.stop());
+    return { url: httpServer.url, open: access.open, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -167,7 +187,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
     if (environment.tracesEndpoint === null) return null;
     const { startTracing } = await import('./server/telemetry/tracing.ts');
     const tracing = startTracing(environment.tracesEndpoint, 'serin');
-    parts.needs.push(soon(() => tracing.stop()));
+    parts.needs.push(withStopTimeout(() => tracing.stop()));
     return tracing;
   }
 
@@ -187,12 +207,12 @@ async function readReadiness(db: Queries, tail: Tail): Promise<Readiness> {
     isMigrated(db).catch(() => null),
     sleep(READY_WITHIN_MS, null, { ref: false }),
   ]);
-  const held = tail.held();
+  const blocked = tail.blockedBy();
   return {
     missing: migrated === null ? 'the database does not answer' : migrated ? null : NOT_MIGRATED,
     warnings:
-      held && held.ms >= HELD_WARNING_MS
-        ? [`the feeds are held back for ${Math.round(held.ms / 1000)} s by ${held.by}`]
+      blocked && blocked.ms >= BLOCKED_WARNING_MS
+        ? [`the feeds are held back for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`]
         : [],
   };
 }

@@ -7,11 +7,11 @@ import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../sr
 import { type Assumptions, defaultAssumptions } from '../../src/core/policy/assumptions.ts';
 import type { Market } from '../../src/core/policy/market.ts';
 import {
-  type Book,
-  bookCheck,
-  bookTrade,
-  openBook,
+  addCheck,
+  addTrade,
+  type SimulatedSide,
   sharpeOf,
+  startSimulatedSide,
   winRateOf,
 } from '../../src/core/policy/simulatedSide.ts';
 import { simulateTrial } from '../../src/core/policy/simulatedTrial.ts';
@@ -81,10 +81,10 @@ function observed(
   checks: number,
   market: Market,
   look: Look,
-  atEnd: (canary: Book, stable: Book) => CanaryDecision,
+  atEnd: (canary: SimulatedSide, stable: SimulatedSide) => CanaryDecision,
 ): Ending {
-  const canary = openBook();
-  const stable = openBook();
+  const canary = startSimulatedSide();
+  const stable = startSimulatedSide();
   // 100,000 dollars, a tenth of it with the canary; in micro-dollars.
   canary.capital = 10_000e6;
   stable.capital = 90_000e6;
@@ -93,13 +93,13 @@ function observed(
   for (let check = 1; check <= checks; check += 1) {
     let [canaryReturn, stableReturn] = [0, 0];
     market.nextCheck((ofCanary, ofStable) => {
-      bookTrade(canary, ofCanary);
-      bookTrade(stable, ofStable);
+      addTrade(canary, ofCanary);
+      addTrade(stable, ofStable);
       canaryReturn += ofCanary;
       stableReturn += ofStable;
     });
-    bookCheck(canary, canaryReturn);
-    bookCheck(stable, stableReturn);
+    addCheck(canary, canaryReturn);
+    addCheck(stable, stableReturn);
     const decision: CanaryDecision | null = early ? null : look(canaryReturn, stableReturn);
     if (decision) early = { decision, checks: check, loss: -canary.curve };
   }
@@ -111,12 +111,12 @@ function observed(
  * The rule as first written (see the decision rule in docs): quotients of dollars, once, at the end. A zero
  * denominator is 999, and what is zero is taken for missing.
  */
-function reference(canary: Book, stable: Book): CanaryDecision {
+function reference(canary: SimulatedSide, stable: SimulatedSide): CanaryDecision {
   const ratio = (above: number, below: number) => (below !== 0 ? above / below : above > 0 ? 999 : 1);
   if (canary.trades < 5) return 'CONTINUE';
   if (ratio(canary.pnl, stable.pnl) < 0.9) return 'ROLLBACK';
   if (ratio(canary.drawdown, stable.drawdown) > 1.2) return 'ROLLBACK';
-  const keepsUp = (of: (book: Book) => number | null) => {
+  const keepsUp = (of: (book: SimulatedSide) => number | null) => {
     const [mine, theirs] = [of(canary), of(stable)];
     return !mine || !theirs || mine / theirs >= 0.8;
   };

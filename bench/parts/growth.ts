@@ -58,7 +58,7 @@ async function timesAt(deployments: number, eventsEach: number): Promise<Times> 
     await stage.sql`vacuum analyze deployments`;
     const database = openDatabase({ url: stage.databaseUrl, poolSize: 1 });
     const claim = await timed(() =>
-      claimDue(database.db, { limit: 16, leaseSeconds: 60, places: { each: 16, left: new Map() } }),
+      claimDue(database.db, { limit: 16, leaseSeconds: 60, slots: { each: 16, left: new Map() } }),
     );
     await database.close();
     return { deployments, page, status, claim };

@@ -3,10 +3,10 @@
 import type { Reports } from '../../src/app/reports.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { startHttpServer } from '../../src/server/http/httpServer.ts';
-import { createGate } from '../../src/server/pipeline/admission.ts';
-import { createAddresses } from '../../src/server/pipeline/clientAddresses.ts';
+import { createAdmission } from '../../src/server/pipeline/admission.ts';
+import { createClientAddresses } from '../../src/server/pipeline/clientAddresses.ts';
 import { createGraphQLServer } from '../../src/server/pipeline/pipeline.ts';
-import { createSubscriptionPlaces } from '../../src/server/pipeline/subscriptionQuota.ts';
+import { createSubscriptionQuota } from '../../src/server/pipeline/subscriptionQuota.ts';
 import { createMetrics } from '../../src/server/telemetry/prometheus.ts';
 import { upsertReports } from '../../src/store/deployments/sideMetrics.ts';
 import { sayReady } from '../harness/child.ts';
@@ -26,31 +26,36 @@ const metrics = createMetrics({
   pool,
   feed: { lagMs: () => 0, held: () => null, consumers: feed.consumers },
 });
-const { door, host } = readEnvironment({ NODE_ENV: 'production' });
-const places = createSubscriptionPlaces(door.limits.subscriptionsPerKey);
+const { http, host } = readEnvironment({ NODE_ENV: 'production' });
+const subscriptionQuota = createSubscriptionQuota(http.limits.subscriptionsPerKey);
 const graphql = createGraphQLServer({
   access,
-  places,
+  subscriptionQuota,
   app,
   feed,
   commands,
   reports,
   log,
   timeScale: 1,
-  door,
+  httpSettings: http,
   metrics,
   tracing: null,
 });
-const addresses = createAddresses(door);
+const addresses = createClientAddresses(http);
 const parts = {
   access,
   feed,
   log,
   graphql,
   addresses,
-  places,
-  gate: createGate({ settings: door, addresses, open: access.open, onRefusal: metrics.countRefused }),
-  settings: door,
+  subscriptionQuota,
+  admission: createAdmission({
+    settings: http,
+    addresses,
+    open: access.open,
+    onRefusal: metrics.countRefused,
+  }),
+  settings: http,
   metrics,
   readiness: async () => ({ missing: null, warnings: [] }),
 };

@@ -4,9 +4,9 @@
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
-import { type Actor, createActor, SERIN, trusted } from './actor.ts';
+import { type Actor, createActor, openActor, SERIN } from './actor.ts';
 import { looksLikeKey } from './apiKey.ts';
-import { createKeyRing } from './keyRing.ts';
+import { createKeyCache } from './keyCache.ts';
 import { createKey, type KeyAnswer, type KeyRequest, revokeKey } from './keys.ts';
 import { createSessions } from './sessions.ts';
 import { createTokenReader, type TokenSettings } from './token.ts';
@@ -25,7 +25,7 @@ export interface AccessSettings {
 }
 
 /** What a caller brings along. */
-export interface Introduction {
+export interface Credentials {
   /** `Bearer …`, as it came. */
   readonly authorization: string | null;
   /** Who the caller says to be: believed only where Serin runs open. */
@@ -36,7 +36,7 @@ export interface Access {
   /** Whether nothing is asked of callers. */
   readonly open: boolean;
   /** Who asks. Throws {@link Unauthenticated}. */
-  identify(introduction: Introduction): Promise<Actor>;
+  identify(credentials: Credentials): Promise<Actor>;
   /** Calls back once, with what to tell, when an actor's rights have ended. Answers how to stop watching. */
   watch(actor: Actor, onEnd: (why: string) => void): () => void;
   createKey(actor: Actor, request: KeyRequest): Promise<KeyAnswer>;
@@ -46,7 +46,7 @@ export interface Access {
 }
 
 export function createAccess(db: PostgresJsDatabase, log: Logger, settings: AccessSettings): Access {
-  const ring = createKeyRing(db, log);
+  const ring = createKeyCache(db, log);
   const sessions = createSessions(db, log);
   const open = isOpen(settings);
   const ofToken = settings.tokens && createTokenReader(settings.tokens, settings.botsReduceRisk);
@@ -60,7 +60,7 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
   return {
     open,
     async identify({ authorization, name }) {
-      if (open) return trusted(ownName(name));
+      if (open) return openActor(ownName(name));
       const token = bearerOf(authorization);
       if (settings.keys && looksLikeKey(token)) return ofKey(token);
       if (ofToken) return ofToken(token);

@@ -34,22 +34,22 @@ export function createActor(name: string, rights: Rights, credential: Credential
   return { name, ...rights, credential, rightsKey: JSON.stringify([role, reducesRisk, scope]) };
 }
 
-const TRUSTED = createActor('', { role: 'ADMIN', strategies: null, reducesRisk: true }, { type: 'NONE' });
+const OPEN = createActor('', { role: 'ADMIN', strategies: null, reducesRisk: true }, { type: 'NONE' });
 
 /** Someone of whom nothing is asked: Serin runs open, or it is the command line of its own machine. */
-export const trusted = (name: string): Actor => ({ ...TRUSTED, name });
+export const openActor = (name: string): Actor => ({ ...OPEN, name });
 
 /** Anybody with the same rights as this actor: nobody's name, and nothing that could end. */
-export const anyoneLike = (actor: Actor): Actor => ({
+export const withSameRights = (actor: Actor): Actor => ({
   ...actor,
   name: 'anyone',
   credential: { type: 'NONE' },
 });
 
 /** The actor of what happens by itself. */
-export const SERIN: Actor = trusted('serin');
+export const SERIN: Actor = openActor('serin');
 
 /** Whether a strategy, and all that belongs to it, is there for this actor. */
-export function sees(actor: Rights, strategyId: string): boolean {
+export function canSee(actor: Rights, strategyId: string): boolean {
   return covers(actor.strategies, strategyId);
 }

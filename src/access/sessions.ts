@@ -6,9 +6,9 @@ import type { Logger } from 'pino';
 import { findEndedKeys } from '../store/access/apiKeys.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { Actor } from './actor.ts';
-import { ended } from './keyRing.ts';
+import { ended } from './keyCache.ts';
 
-const LOOK_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
 export interface Sessions {
   /** Calls back once, with what to tell, when the actor's rights have ended. Answers how to stop watching. */
@@ -48,7 +48,7 @@ export function createSessions(db: Queries, log: Logger): Sessions {
     }
   }
 
-  const timer = setInterval(() => void look(), LOOK_MS).unref();
+  const timer = setInterval(() => void look(), POLL_INTERVAL_MS).unref();
   return {
     watch(actor, onEnd) {
       if (actor.credential.type === 'NONE') return () => {};

@@ -3,7 +3,7 @@
  * answer names the place in the log it belongs to; the deployment as it was then is replayed from the log.
  */
 import { z } from 'zod';
-import { sees } from '../access/actor.ts';
+import { canSee } from '../access/actor.ts';
 import { replay } from '../core/lifecycle/evolve.ts';
 import { sideMetricsCodec } from '../core/metrics/sideMetrics.ts';
 import { type CanaryDecision, DECISIONS } from '../core/rule/comparison.ts';
@@ -13,16 +13,16 @@ import { describeViolations, type Violation } from '../core/values/violation.ts'
 import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import type { Appending } from '../store/postgres/notifier.ts';
+import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import type { App } from './context.ts';
 import {
+  type AnswerCodec,
   type Attempt,
-  attemptOnce,
-  type Keeping,
-  once,
   type Request,
   refusalCodec,
-} from './execution/idempotent.ts';
+  runIdempotent,
+  runIdempotentAttempt,
+} from './execution/idempotency.ts';
 
 export interface Answer {
   /** Null when it was done. */
@@ -68,7 +68,7 @@ const keptCodec = z.strictObject({
     .nullable(),
 });
 
-const keeping: Keeping<Answer> = {
+const codec: AnswerCodec<Answer> = {
   encode: ({ refusal, message, decision, view }) =>
     keptCodec.encode({
       refusal,
@@ -90,23 +90,27 @@ const keeping: Keeping<Answer> = {
   refused,
 };
 
-/** A use case on deployments, once (see {@link once}); nobody is shown too much. */
-export function answerOnce(
+/** A use case on deployments, once (see {@link runIdempotent}); nobody is shown too much. */
+export function answerIdempotent(
   app: App,
   request: Request,
-  work: (tx: Appending) => Promise<Answer>,
+  work: (tx: LogWriteTransaction) => Promise<Answer>,
 ): Promise<Answer> {
-  return once(app, request, keeping, work).then((answer) => asSeen(request, answer));
+  return runIdempotent(app, request, codec, work).then((answer) => asSeen(request, answer));
 }
 
 /** The same for a use case that sees to its transaction itself. */
-export function answerAttempt(app: App, request: Request, attempt: Attempt<Answer>): Promise<Answer> {
-  return attemptOnce(app, request, keeping, attempt).then((answer) => asSeen(request, answer));
+export function answerIdempotentAttempt(
+  app: App,
+  request: Request,
+  attempt: Attempt<Answer>,
+): Promise<Answer> {
+  return runIdempotentAttempt(app, request, codec, attempt).then((answer) => asSeen(request, answer));
 }
 
 /** Nobody is shown a deployment that they do not see, not even in a refusal or in an answer from earlier. */
 function asSeen({ actor }: Request, answer: Answer): Answer {
-  if (!answer.view || sees(actor, answer.view.state.strategyId)) return answer;
+  if (!answer.view || canSee(actor, answer.view.state.strategyId)) return answer;
   return answer.refusal ? { ...answer, view: null } : refused(notFound(answer.view.state.id));
 }
 

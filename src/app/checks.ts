@@ -1,6 +1,6 @@
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { nextCheckAt } from '../core/lifecycle/state.ts';
-import { type Fetched, fetchFailure, withFetched } from '../core/metrics/fetched.ts';
+import { applyFetchResult, type FetchResult, fetchFailure } from '../core/metrics/fetched.ts';
 import { type BySide, SIDES } from '../core/values/side.ts';
 import {
   type DeploymentView,
@@ -9,32 +9,32 @@ import {
 } from '../store/deployments/deployments.ts';
 import { type Claim, releaseClaim, standingClaims } from '../store/deployments/leases.ts';
 import { saveMetrics } from '../store/deployments/sideMetrics.ts';
-import { nothingYet, type Writes, write } from '../store/deployments/unitOfWork.ts';
+import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { TakenSample } from '../store/log/samples.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import { carryOutInto } from './applyCommand.ts';
 import { type App, SERIN } from './context.ts';
-import { together } from './execution/batcher.ts';
+import { createBatcher } from './execution/batcher.ts';
 import { allDone, transaction } from './execution/transaction.ts';
+import { stageCommand } from './stageCommand.ts';
 
 /** The events of a check; null when the claim was lost meanwhile and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;
 
 /** What one check goes on. */
-interface Look {
+interface PendingCheck {
   readonly claim: Claim;
   /** What the provider answered, or null when the bots report. */
-  readonly fetched: BySide<Fetched> | null;
+  readonly fetched: BySide<FetchResult> | null;
 }
 
 /** As many as the loop claims at once. */
-const TOGETHER = 64;
+const MAX_BATCH_SIZE = 64;
 /** One decides while the other is flushed to the disk. */
-const GROUPS = 2;
+const MAX_CONCURRENT_BATCHES = 2;
 
 export interface Checks {
   /** The same as {@link applyCheck}, perhaps together with others. */
-  apply(claim: Claim, fetched: BySide<Fetched> | null): Promise<CheckResult>;
+  apply(claim: Claim, fetched: BySide<FetchResult> | null): Promise<CheckResult>;
 }
 
 /**
@@ -42,11 +42,11 @@ export interface Checks {
  * transaction that fails, has one of its own, so that no deployment waits for another.
  */
 export function createChecks(app: App): Checks {
-  const apply = together({
-    most: TOGETHER,
-    groups: GROUPS,
-    async run(looks: readonly Look[]) {
-      const results = await applyTogether(app, looks).catch(() => null);
+  const apply = createBatcher({
+    maxBatchSize: MAX_BATCH_SIZE,
+    maxConcurrentBatches: MAX_CONCURRENT_BATCHES,
+    async run(checks: readonly PendingCheck[]) {
+      const results = await applyBatch(app, checks).catch(() => null);
       return (look) => {
         const result = results?.get(look);
         return result === undefined ? applyCheck(app, look.claim, look.fetched) : result;
@@ -64,11 +64,11 @@ export function createChecks(app: App): Checks {
 export async function applyCheck(
   app: App,
   claim: Claim,
-  fetched: BySide<Fetched> | null,
+  fetched: BySide<FetchResult> | null,
 ): Promise<CheckResult> {
   const look = { claim, fetched };
   const { deploymentId } = claim;
-  const results = await app.turns(deploymentId, () =>
+  const results = await app.inDeploymentOrder(deploymentId, () =>
     applyLocked(app, [look], async (tx) => {
       const view = await lockDeployment(tx, deploymentId);
       return new Map(view && [[deploymentId, view]]);
@@ -78,32 +78,35 @@ export async function applyCheck(
 }
 
 /** Applies checks in one transaction, except on deployments that somebody else is at: those have no result. */
-function applyTogether(app: App, looks: readonly Look[]): Promise<ReadonlyMap<Look, CheckResult>> {
-  const ids = looks.map(({ claim }) => claim.deploymentId);
-  return applyLocked(app, looks, async (tx) => (await lockFreeDeployments(tx, ids)).free);
+function applyBatch(
+  app: App,
+  checks: readonly PendingCheck[],
+): Promise<ReadonlyMap<PendingCheck, CheckResult>> {
+  const ids = checks.map(({ claim }) => claim.deploymentId);
+  return applyLocked(app, checks, async (tx) => (await lockFreeDeployments(tx, ids)).free);
 }
 
 /** @param lock locks deployments and answers them as they stand */
 async function applyLocked(
   app: App,
-  looks: readonly Look[],
+  checks: readonly PendingCheck[],
   lock: (tx: Queries) => Promise<ReadonlyMap<string, DeploymentView>>,
-): Promise<ReadonlyMap<Look, CheckResult>> {
+): Promise<ReadonlyMap<PendingCheck, CheckResult>> {
   return transaction(app, async (tx) => {
-    const claims = looks.map(({ claim }) => claim);
+    const claims = checks.map(({ claim }) => claim);
     const [views, standing] = await Promise.all([lock(tx), standingClaims(tx, claims)]);
-    const writes = nothingYet();
-    const applied = looks.flatMap((each) => {
+    const unit = createUnitOfWork();
+    const applied = checks.flatMap((each) => {
       const view = views.get(each.claim.deploymentId);
       return view ? [{ each, view }] : [];
     });
     const results = await allDone(
-      applied.map(async ({ each, view }): Promise<[Look, CheckResult]> => {
+      applied.map(async ({ each, view }): Promise<[PendingCheck, CheckResult]> => {
         const stands = standing.has(each.claim.deploymentId);
-        return [each, stands ? await look(tx, writes, view, each) : null];
+        return [each, stands ? await look(tx, unit, view, each) : null];
       }),
     );
-    await write(tx, writes);
+    await flush(tx, unit);
     return new Map(results);
   });
 }
@@ -111,26 +114,26 @@ async function applyLocked(
 /** One check, on a locked deployment whose claim stands. What follows is left to be written. */
 async function look(
   tx: Queries,
-  writes: Writes,
+  unit: UnitOfWork,
   view: DeploymentView,
-  { claim, fetched }: Look,
+  { claim, fetched }: PendingCheck,
 ): Promise<readonly CanaryEvent[]> {
-  const looked = fetched ? await takeFetched(tx, view, fetched) : view;
+  const looked = fetched ? await saveFetched(tx, view, fetched) : view;
   const failure = fetched ? fetchFailure(fetched) : null;
-  const outcome = await carryOutInto(writes, tx, looked, { type: 'CHECK', failure }, SERIN);
+  const outcome = await stageCommand(unit, tx, looked, { type: 'CHECK', failure }, SERIN);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
-  writes.samples.push(...samplesOf(looked, outcome.events));
+  unit.samples.push(...samplesOf(looked, outcome.events));
   return outcome.events;
 }
 
 /** Writes what was answered and looks at the deployment with it. */
-async function takeFetched(
+async function saveFetched(
   tx: Queries,
   view: DeploymentView,
-  fetched: BySide<Fetched>,
+  fetched: BySide<FetchResult>,
 ): Promise<DeploymentView> {
-  const metrics = withFetched(view.metrics, fetched, view.now);
+  const metrics = applyFetchResult(view.metrics, fetched, view.now);
   for (const side of SIDES) {
     const taken = metrics[side];
     if (fetched[side].ok && taken) await saveMetrics(tx, view.state.id, side, taken);

@@ -1,7 +1,7 @@
 /** New deployments: checked, and given their strategy's place on a chain. */
 import { randomBytes } from 'node:crypto';
-import { sees } from '../access/actor.ts';
-import { beyondScope } from '../access/policy.ts';
+import { canSee } from '../access/actor.ts';
+import { beyondScope } from '../access/permissions.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
 import { create } from '../core/lifecycle/decide.ts';
 import { record } from '../core/lifecycle/evolve.ts';
@@ -19,9 +19,9 @@ import {
 import { ensureStrategy } from '../store/deployments/strategies.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
-import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
-import { entriesOf } from './applyCommand.ts';
+import { type Answer, answerIdempotent, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
+import { entriesOf } from './stageCommand.ts';
 
 export interface NewDeployment {
   readonly id: string | null;
@@ -40,7 +40,7 @@ export async function createDeployment(
   idempotencyKey: string | null,
 ): Promise<Answer> {
   const { strategyId, canaryVersionId, stableVersionId } = input;
-  if (!sees(actor, strategyId)) throw beyondScope(actor, strategyId);
+  if (!canSee(actor, strategyId)) throw beyondScope(actor, strategyId);
   const chain = input.chain ?? 'unknown';
   const parsed = parseConfig(input.config);
   const violations = [
@@ -60,7 +60,7 @@ export async function createDeployment(
   const config = parsed.value;
 
   const request = { actor, operation: 'createDeployment', input, idempotencyKey };
-  return answerOnce(app, request, async (tx) => {
+  return answerIdempotent(app, request, async (tx) => {
     const id = input.id ?? newId();
     const taken = input.id ? await findDeployment(tx, id) : null;
     if (taken) return refused(alreadyExists(id), taken);

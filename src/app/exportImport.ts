@@ -1,7 +1,7 @@
 /** A deployment out of Serin as one document, and into another Serin: the log moves, and with it everything. */
 
-import { sees } from '../access/actor.ts';
-import { beyondScope } from '../access/policy.ts';
+import { canSee } from '../access/actor.ts';
+import { beyondScope } from '../access/permissions.ts';
 import {
   type Archive,
   type DeploymentDocument,
@@ -9,28 +9,28 @@ import {
   toDocument,
 } from '../core/document/document.ts';
 import { nextCheckAt } from '../core/lifecycle/state.ts';
-import type { BookedTrade } from '../core/metrics/trade.ts';
-import { bookAll } from '../core/metrics/tradeStatistics.ts';
+import type { RecordedTrade } from '../core/metrics/trade.ts';
+import { addTrades } from '../core/metrics/tradeStatistics.ts';
 import { refusal } from '../core/values/refusal.ts';
 import { SIDES } from '../core/values/side.ts';
 import { findDeployment, findLive, insertDeployment } from '../store/deployments/deployments.ts';
 import { saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { ensureStrategy, moveStableVersion } from '../store/deployments/strategies.ts';
 import {
-  findBook,
+  findTradeStatistics,
   insertCheckpoints,
   insertTrades,
-  openBook,
   type SideKey,
-  saveBook,
+  saveTradeStatistics,
+  startTradeStatistics,
   streamTrades,
 } from '../store/deployments/trades.ts';
 import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
 import { insertSamples, readSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
-import { type Answer, answerOnce, done, invalid, refused } from './answer.ts';
-import { entriesOf } from './applyCommand.ts';
+import { type Answer, answerIdempotent, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
+import { entriesOf } from './stageCommand.ts';
 
 /** The document of a deployment, read in one consistent look; null when there is none for this actor. */
 export async function exportDeployment(
@@ -41,7 +41,7 @@ export async function exportDeployment(
   const archive = await app.db.transaction(
     async (tx): Promise<Archive | null> => {
       const view = await findDeployment(tx, id);
-      if (!view || !sees(actor, view.state.strategyId)) return null;
+      if (!view || !canSee(actor, view.state.strategyId)) return null;
       const log = await readDeploymentEvents(tx, id);
       const samples = await readSamples(tx, id);
       const trades = {
@@ -70,9 +70,9 @@ export async function importDeployment(
   if (!read.ok) return invalid(read.violations);
   const archive = read.value;
   const { state, metrics, breaches, samples, trades, events } = archive;
-  if (!sees(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
+  if (!canSee(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
   const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
-  return answerOnce(app, request, async (tx) => {
+  return answerIdempotent(app, request, async (tx) => {
     const there = await findDeployment(tx, state.id);
     if (there) {
       const message = `There is a deployment ${state.id} already: a document is imported once`;
@@ -103,19 +103,19 @@ export async function importDeployment(
 }
 
 /** All trades of a side, the earliest first; null where it is not measured by them. */
-async function allTrades(tx: Queries, key: SideKey): Promise<BookedTrade[] | null> {
-  if (!(await findBook(tx, key))) return null;
-  const all: BookedTrade[] = [];
+async function allTrades(tx: Queries, key: SideKey): Promise<RecordedTrade[] | null> {
+  if (!(await findTradeStatistics(tx, key))) return null;
+  const all: RecordedTrade[] = [];
   for await (const page of streamTrades(tx, key)) all.push(...page);
   return all;
 }
 
-async function insertBook(tx: Queries, key: SideKey, trades: readonly BookedTrade[]): Promise<void> {
-  const { totals, curve, checkpoints } = bookAll(trades);
-  await openBook(tx, key);
+async function insertBook(tx: Queries, key: SideKey, trades: readonly RecordedTrade[]): Promise<void> {
+  const { totals, curve, checkpoints } = addTrades(trades);
+  await startTradeStatistics(tx, key);
   await insertTrades(tx, key, trades);
   await insertCheckpoints(tx, key, checkpoints);
-  await saveBook(tx, key, { totals, curve });
+  await saveTradeStatistics(tx, key, { totals, curve });
 }
 
 /** The strategy's stable version after an import: a promotion in the document moves it, unless it has moved on. */

@@ -1,5 +1,5 @@
 /** Policies tried before they are trusted: simulated on canaries whose worth is known, or replayed on a record. */
-import { sees } from '../access/actor.ts';
+import { canSee } from '../access/actor.ts';
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
 import type { Sample } from '../core/document/document.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
@@ -12,7 +12,7 @@ import { findDeployment } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import { readSamples } from '../store/log/samples.ts';
 import type { Actor, App } from './context.ts';
-import { PATIENCE_MS } from './execution/transaction.ts';
+import { REQUEST_TIMEOUT_MS } from './execution/transaction.ts';
 
 /** A policy and what is to be assumed about the strategy. */
 export interface PolicyQuestion {
@@ -42,7 +42,7 @@ export function simulatePolicy(
 }
 
 /** A simulation whose caller waits for it: there is time to say so when it is not done in time. */
-const ANSWER_MS = PATIENCE_MS - 1000;
+const ANSWER_MS = REQUEST_TIMEOUT_MS - 1000;
 
 /** Simulates a policy while its caller waits. Throws SimulationTooLong. */
 export function simulatePolicyNow(app: App, question: PolicyQuestion): Promise<PolicySimulation> {
@@ -69,7 +69,7 @@ export async function replayPolicy(
   if (!parsed.ok) return parsed;
   const config = parsed.value;
   const view = await findDeployment(db, deploymentId);
-  if (!view || !sees(actor, view.state.strategyId)) return { ok: true, value: null };
+  if (!view || !canSee(actor, view.state.strategyId)) return { ok: true, value: null };
   const { eventCount } = view.state;
   if (eventCount > MAX_REPLAYED_EVENTS) {
     const message = `has a record of ${eventCount} events: at most ${MAX_REPLAYED_EVENTS} are replayed`;

@@ -4,22 +4,22 @@
  * written again under the deployment's lock, in the transaction that decides on it.
  */
 
-import { sees } from '../access/actor.ts';
+import { canSee } from '../access/actor.ts';
 import { GUARDRAILS } from '../core/config/config.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
 import { type MetricsReport, reportViolations } from '../core/metrics/sideMetrics.ts';
-import { lookAtMetrics } from '../core/rule/guardrails.ts';
+import { checkMetricLimits } from '../core/rule/guardrails.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments/deployments.ts';
 import { type SideReport, type TakenReport, upsertReports } from '../store/deployments/sideMetrics.ts';
 import { notFound } from './answer.ts';
-import { carryOut } from './applyCommand.ts';
 import { type Actor, type App, SERIN } from './context.ts';
-import { together } from './execution/batcher.ts';
-import { transaction, transactionAt } from './execution/transaction.ts';
+import { createBatcher } from './execution/batcher.ts';
+import { transaction, transactionInOrder } from './execution/transaction.ts';
+import { applyCommand } from './stageCommand.ts';
 
 /** Null: it is on disk. */
 export type ReportAnswer = Refusal | null;
@@ -35,9 +35,9 @@ export interface Reports {
 
 /** The one writer of reports in this process: while a statement runs, the next ones gather. */
 export function createReports(app: App): Reports {
-  const write = together({
-    most: BATCH,
-    groups: 1,
+  const write = createBatcher({
+    maxBatchSize: BATCH,
+    maxConcurrentBatches: 1,
     async run(reports: readonly SideReport[]) {
       const answers = await applyReports(app, mergeBySide(reports));
       return (report) => answers.get(keyOf(report)) ?? null;
@@ -49,7 +49,7 @@ export function createReports(app: App): Reports {
   async function isThere(actor: Actor, deploymentId: string): Promise<boolean> {
     if (actor.strategies === null) return true;
     const strategyId = await strategyOf(deploymentId);
-    return strategyId !== null && sees(actor, strategyId);
+    return strategyId !== null && canSee(actor, strategyId);
   }
 
   return {
@@ -130,21 +130,21 @@ async function applyReports(
 /** Whether a report changes what the guardrails have counted: rare, and worth the deployment's lock. */
 function movesGuardrail({ side, metrics, config, canaryCapitalUsd, breaches }: TakenReport): boolean {
   if (side !== 'CANARY') return false;
-  const { counts, tripped } = lookAtMetrics(config, metrics, canaryCapitalUsd, breaches);
+  const { counts, tripped } = checkMetricLimits(config, metrics, canaryCapitalUsd, breaches);
   return tripped !== null || GUARDRAILS.some((name) => counts[name] !== breaches[name]);
 }
 
 /** Writes one report under the deployment's lock and lets the guardrails decide in the same transaction. */
 async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswer> {
   const { deploymentId } = report;
-  return transactionAt(app, deploymentId, async (tx): Promise<ReportAnswer> => {
+  return transactionInOrder(app, deploymentId, async (tx): Promise<ReportAnswer> => {
     const view = await lockDeployment(tx, deploymentId);
     if (!view) return notFound(deploymentId);
     const [taken] = await upsertReports(tx, [report]);
     if (!taken) return takesNoTotals(view.state, report.side);
     const metrics = { ...view.metrics, [taken.side]: taken.metrics };
     const now = Math.max(view.now, taken.metrics.reportedAt);
-    await carryOut(tx, { ...view, metrics, now }, { type: 'LOOK' }, SERIN);
+    await applyCommand(tx, { ...view, metrics, now }, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
     return null;
   });
 }

@@ -3,11 +3,11 @@
  * and the guardrails look at them, all in one transaction. Each trade is taken, known already, or refused on its own:
  * a bad one must not keep the loss of another from the guardrails. The owner's ids make a retry harmless.
  */
-import { sees } from '../access/actor.ts';
+import { canSee } from '../access/actor.ts';
 import { capitalHistory } from '../core/lifecycle/evolve.ts';
-import { isWatched, type ReturnBasis, type Watched } from '../core/lifecycle/state.ts';
+import { isWatched, type ReturnAccount, type Watched } from '../core/lifecycle/state.ts';
 import type { SideMetrics } from '../core/metrics/sideMetrics.ts';
-import { type BookedTrade, firstDifference, type Trade, tradeViolations } from '../core/metrics/trade.ts';
+import { firstDifference, type RecordedTrade, type Trade, tradeViolations } from '../core/metrics/trade.ts';
 import {
   addTotals,
   CURVE_START,
@@ -15,31 +15,31 @@ import {
   extendCurve,
   metricsOf,
   oversizedFigure,
-  type TradeBook,
+  type TradeStatistics,
 } from '../core/metrics/tradeStatistics.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments/deployments.ts';
 import { saveMetrics } from '../store/deployments/sideMetrics.ts';
 import {
-  findBook,
+  findTradeStatistics,
   findTrades,
   insertCheckpoints,
   insertTrades,
-  openBook,
   rewindCheckpoints,
   type SideKey,
-  saveBook,
+  saveTradeStatistics,
+  startTradeStatistics,
   streamTrades,
 } from '../store/deployments/trades.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import type { Appending } from '../store/postgres/notifier.ts';
+import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { notFound } from './answer.ts';
-import { carryOut } from './applyCommand.ts';
 import { type Actor, type App, SERIN } from './context.ts';
-import { transactionAt } from './execution/transaction.ts';
+import { transactionInOrder } from './execution/transaction.ts';
 import { takesNoMetrics } from './reports.ts';
+import { applyCommand } from './stageCommand.ts';
 
 /** At most this many trades in one batch. */
 export const MAX_TRADES = 1000;
@@ -84,7 +84,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
   try {
-    return await transactionAt(app, batch.deploymentId, (tx) => takeBatch(tx, actor, batch));
+    return await transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(tx, actor, batch));
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error;
     return nothingTaken(error.refusal, error.view);
@@ -95,15 +95,19 @@ function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
   return { refusal: no, refused: [], taken: 0, known: 0, view };
 }
 
-async function takeBatch(tx: Appending, actor: Actor, { trades, ...key }: TradeBatch): Promise<TradesAnswer> {
+async function takeBatch(
+  tx: LogWriteTransaction,
+  actor: Actor,
+  { trades, ...key }: TradeBatch,
+): Promise<TradesAnswer> {
   const { deploymentId, side } = key;
   const view = await lockDeployment(tx, deploymentId);
-  if (!view || !sees(actor, view.state.strategyId)) throw new BatchRefused(notFound(deploymentId), null);
+  if (!view || !canSee(actor, view.state.strategyId)) throw new BatchRefused(notFound(deploymentId), null);
   const { state, now } = view;
   const no = takesNoMetrics(state);
   if (no) throw new BatchRefused(no, view);
   if (!isWatched(state)) throw new Error(`${deploymentId} takes metrics but is not watched`);
-  const opened = await findBook(tx, key);
+  const opened = await findTradeStatistics(tx, key);
   if (!opened && view.metrics[side]) throw new BatchRefused(measuredByTotals(key), view);
 
   const booked = await findTrades(
@@ -116,7 +120,7 @@ async function takeBatch(tx: Appending, actor: Actor, { trades, ...key }: TradeB
     return { refusal: null, refused, taken: 0, known, view };
 
   const withCapital = await bookOnCapital(tx, state, key, fresh, now);
-  const book = await bookTrades(tx, key, opened ?? (await openBook(tx, key)), withCapital);
+  const book = await bookTrades(tx, key, opened ?? (await startTradeStatistics(tx, key)), withCapital);
   const metrics = metricsOf(book, now);
   const oversized = oversizedFigure(metrics);
   if (oversized) throw new BatchRefused(tooLarge(oversized), view);
@@ -191,9 +195,9 @@ async function bookOnCapital(
   { side }: SideKey,
   fresh: readonly Trade[],
   recordedAt: number,
-): Promise<BookedTrade[]> {
+): Promise<RecordedTrade[]> {
   const trades = [...fresh].sort((one, other) => one.at - other.at);
-  const basis: ReturnBasis = state.observation.basis[side];
+  const basis: ReturnAccount = state.observation.basis[side];
   const [first] = trades;
   if (!first || first.at >= basis.since) {
     return trades.map((trade) => ({ ...trade, capitalUsd: basis.capitalUsd, recordedAt }));
@@ -210,9 +214,9 @@ async function bookOnCapital(
 async function bookTrades(
   tx: Queries,
   key: SideKey,
-  book: TradeBook,
-  trades: readonly BookedTrade[],
-): Promise<TradeBook> {
+  book: TradeStatistics,
+  trades: readonly RecordedTrade[],
+): Promise<TradeStatistics> {
   const [first] = trades;
   if (!first) return book;
   await insertTrades(tx, key, trades);
@@ -220,11 +224,16 @@ async function bookTrades(
   const curve =
     first.at < book.curve.at ? await foldAgain(tx, key, first.at) : await goOn(tx, key, book.curve, trades);
   const after = { totals, curve };
-  await saveBook(tx, key, after);
+  await saveTradeStatistics(tx, key, after);
   return after;
 }
 
-async function goOn(tx: Queries, key: SideKey, curve: Curve, trades: readonly BookedTrade[]): Promise<Curve> {
+async function goOn(
+  tx: Queries,
+  key: SideKey,
+  curve: Curve,
+  trades: readonly RecordedTrade[],
+): Promise<Curve> {
   const extended = extendCurve(curve, trades);
   await insertCheckpoints(tx, key, extended.checkpoints);
   return extended.curve;
@@ -238,7 +247,7 @@ async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> 
 
 /** Writes what the book says, and lets the guardrails look at it where there is something new of the canary. */
 async function publish(
-  tx: Appending,
+  tx: LogWriteTransaction,
   view: DeploymentView,
   { deploymentId, side }: SideKey,
   metrics: SideMetrics,
@@ -249,7 +258,7 @@ async function publish(
   if (!saved) throw Object.assign(new Error('the side is measured by totals'), { code: '40001' });
   const after = { ...view, metrics: { ...view.metrics, [side]: metrics } };
   if (!look || side !== 'CANARY') return after;
-  const outcome = await carryOut(tx, after, { type: 'LOOK' }, SERIN);
+  const outcome = await applyCommand(tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
   if (!outcome.accepted) throw new Error(`a look was refused: ${outcome.refusal.message}`);
   return outcome.view;
 }

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { sees } from '../access/actor.ts';
-import { beyondScope } from '../access/policy.ts';
+import { canSee } from '../access/actor.ts';
+import { beyondScope } from '../access/permissions.ts';
 import type { EventType } from '../core/lifecycle/events.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
@@ -22,7 +22,7 @@ import {
   type Webhook,
 } from '../store/webhooks/webhooks.ts';
 import type { Actor, App } from './context.ts';
-import { type Keeping, once, refusalCodec } from './execution/idempotent.ts';
+import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idempotency.ts';
 
 const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;
@@ -80,7 +80,7 @@ const keptCodec = z.strictObject({
   scheduled: z.int(),
 });
 
-const keeping: Keeping<WebhookAnswer> = {
+const codec: AnswerCodec<WebhookAnswer> = {
   encode: ({ refusal, message, webhook, secret, scheduled }) =>
     keptCodec.encode({
       refusal,
@@ -100,7 +100,7 @@ const keeping: Keeping<WebhookAnswer> = {
 
 /** Whether a webhook is there for an actor: one of all strategies is there for those who see all. */
 export function seesWebhook(actor: Actor, { strategyId }: Pick<Webhook, 'strategyId'>): boolean {
-  return strategyId === null ? actor.strategies === null : sees(actor, strategyId);
+  return strategyId === null ? actor.strategies === null : canSee(actor, strategyId);
 }
 
 /** Who asks, and the idempotency key of the request. */
@@ -129,7 +129,7 @@ export async function createWebhook(
   const violations = await violationsOf(app, input);
   if (violations.length > 0) return invalid(violations);
   const kept = { ...input, after: after && [String(after.xid), String(after.id)] };
-  return once(app, { ...request, operation: 'createWebhook', input: kept }, keeping, async (tx) => {
+  return runIdempotent(app, { ...request, operation: 'createWebhook', input: kept }, codec, async (tx) => {
     await holdRetention(tx);
     if (after && isAfter(after, LOG_START) && (await isBehindArchive(tx, after, timelineOf(input)))) {
       return refused(refusal('CURSOR_TOO_OLD', `${MISSED}: begin behind "0", or now`, ['after']));
@@ -166,7 +166,7 @@ export async function updateWebhook(
   const { webhookId, url, description, eventTypes, enabled, rotateSecret } = input;
   const violations = await violationsOf(app, input);
   if (violations.length > 0) return invalid(violations);
-  return once(app, { ...request, operation: 'updateWebhook', input }, keeping, async (tx) => {
+  return runIdempotent(app, { ...request, operation: 'updateWebhook', input }, codec, async (tx) => {
     const before = await lockWebhook(tx, webhookId);
     if (!before || !seesWebhook(request.actor, before)) return notFound(webhookId);
     await holdRetention(tx);
@@ -198,12 +198,17 @@ export async function deleteWebhook(
   request: WebhookRequest,
   webhookId: string,
 ): Promise<WebhookAnswer> {
-  return once(app, { ...request, operation: 'deleteWebhook', input: { webhookId } }, keeping, async (tx) => {
-    const webhook = await lockWebhook(tx, webhookId);
-    if (!webhook || !seesWebhook(request.actor, webhook)) return notFound(webhookId);
-    await dropWebhook(tx, webhookId);
-    return done(`Webhook ${webhookId} deleted`, webhook);
-  });
+  return runIdempotent(
+    app,
+    { ...request, operation: 'deleteWebhook', input: { webhookId } },
+    codec,
+    async (tx) => {
+      const webhook = await lockWebhook(tx, webhookId);
+      if (!webhook || !seesWebhook(request.actor, webhook)) return notFound(webhookId);
+      await dropWebhook(tx, webhookId);
+      return done(`Webhook ${webhookId} deleted`, webhook);
+    },
+  );
 }
 
 /** One of the two: a delivery, or all that failed of a webhook. */
@@ -222,7 +227,7 @@ export async function redeliver(
   if ((deliveryId === null) === (input.webhookId === null)) {
     return invalid([{ path: ['deliveryId'], message: 'or webhookId must be given, and not both' }]);
   }
-  return once(app, { ...request, operation: 'redeliver', input }, keeping, async (tx) => {
+  return runIdempotent(app, { ...request, operation: 'redeliver', input }, codec, async (tx) => {
     const delivery = deliveryId === null ? null : await findDelivery(tx, parseDeliveryId(deliveryId));
     const webhook = await findWebhook(tx, input.webhookId ?? delivery?.webhookId ?? '');
     const seen = webhook && seesWebhook(request.actor, webhook);

@@ -4,7 +4,7 @@
  */
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { ROLES, type Role, trusted } from '../access/actor.ts';
+import { openActor, ROLES, type Role } from '../access/actor.ts';
 import { createKey, revokeKey } from '../access/keys.ts';
 import { readEnvironment } from '../environment/environment.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
@@ -42,7 +42,7 @@ export async function keysCommand(
 type Work = (database: Database) => Promise<void>;
 type Say = (line: string) => unknown;
 
-const actor = () => trusted(`cli:${userInfo().username}`);
+const actor = () => openActor(`cli:${userInfo().username}`);
 
 function create(args: readonly string[], say: Say): Work {
   const { values } = parseArgs({

@@ -1,8 +1,9 @@
 /** The engine of Serin, for embedding: the same functions that the server runs on, without any I/O. */
 
 export * from './config/config.ts';
+export * from './deprecated.ts';
 export * from './document/document.ts';
-export * from './embedding/callbacks.ts';
+export * from './embedding/callbackDispatcher.ts';
 export * from './embedding/canaryDeployment.ts';
 export * from './embedding/clock.ts';
 export * from './embedding/metricsProvider.ts';

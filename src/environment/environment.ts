@@ -4,8 +4,8 @@ import type { AccessSettings } from '../access/access.ts';
 import { parseNetwork } from '../webhooks/networks.ts';
 import { readAccess } from './access.ts';
 import { BadEnvironment } from './badEnvironment.ts';
-import { readDoor } from './http.ts';
-import type { DoorSettings } from './limits.ts';
+import { readHttpSettings } from './http.ts';
+import type { HttpSettings } from './limits.ts';
 
 export { BadEnvironment } from './badEnvironment.ts';
 
@@ -23,7 +23,7 @@ export interface Environment {
   readonly providersFile: string | null;
   readonly production: boolean;
   readonly access: AccessSettings;
-  readonly door: DoorSettings;
+  readonly http: HttpSettings;
   /** The OpenTelemetry collector that gets the traces; null for none. */
   readonly tracesEndpoint: string | null;
   /** Days after its end that a deployment's history stays in the log; null keeps it there. */
@@ -108,7 +108,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     production,
     access: readAccess(variables),
     tracesEndpoint: nullable(read('OTEL_EXPORTER_OTLP_ENDPOINT')),
-    door: readDoor(variables, production),
+    http: readHttpSettings(variables, production),
     retentionDays: read('SERIN_RETENTION_DAYS') === null ? null : Number(read('SERIN_RETENTION_DAYS')),
     webhookNetworks: listed(String(read('SERIN_WEBHOOKS_ALLOW_PRIVATE') ?? '')).filter(Boolean),
   };

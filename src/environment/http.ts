@@ -1,6 +1,6 @@
 /** The part of the environment that is about strangers: the bounds of what they may ask, and who is let in. */
 import { BadEnvironment } from './badEnvironment.ts';
-import { type DoorSettings, LIMITS, type LimitName, type Limits } from './limits.ts';
+import { type HttpSettings, LIMITS, type LimitName, type Limits } from './limits.ts';
 
 const RULES = {
   SERIN_ORIGINS: {
@@ -22,7 +22,7 @@ const RULES = {
 } as const;
 
 /** Throws {@link BadEnvironment}. */
-export function readDoor(variables: NodeJS.ProcessEnv, production: boolean): DoorSettings {
+export function readHttpSettings(variables: NodeJS.ProcessEnv, production: boolean): HttpSettings {
   const read = (name: keyof typeof RULES): string | null => {
     const text = given(variables, name);
     if (text === null) return null;
@@ -80,7 +80,7 @@ function readLimits(variables: NodeJS.ProcessEnv): Limits {
     rate: read('rate'),
     keyRate: read('keyRate'),
     subscriptionsPerKey: read('subscriptionsPerKey'),
-    arrivalMs: read('arrivalMs'),
+    headersTimeoutMs: read('headersTimeoutMs'),
     initMs: read('initMs'),
   };
 }

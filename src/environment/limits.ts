@@ -110,7 +110,7 @@ export const LIMITS = {
     most: 1_000_000,
     what: 'subscriptions at a time with one key or token',
   },
-  arrivalMs: {
+  headersTimeoutMs: {
     variable: 'SERIN_ARRIVAL_TIMEOUT_MS',
     standard: 10_000,
     least: 400,
@@ -130,7 +130,7 @@ export type LimitName = keyof typeof LIMITS;
 export type Limits = Readonly<Record<LimitName, number>>;
 
 /** How callers are told apart and which strangers are let in. */
-export interface DoorSettings {
+export interface HttpSettings {
   readonly limits: Limits;
   /** Whether addresses of this machine are bounded too: only where a bound was set on purpose. */
   readonly boundsLoopback: boolean;

@@ -129,20 +129,20 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     follow,
     async *watch(deploymentId, consumer) {
       const signal = AbortSignal.any([consumer, ended.signal]);
-      const bell = createBell(signal);
-      const leave = topics.join({ filter: { deploymentId }, take: bell.ring });
+      const wakeup = createSignal(signal);
+      const leave = topics.join({ filter: { deploymentId }, take: wakeup.notify });
       try {
-        while (await bell.heard()) yield;
+        while (await wakeup.next()) yield;
       } finally {
         leave();
       }
     },
     async *watchMetrics(deploymentId, consumer) {
       const signal = AbortSignal.any([consumer, ended.signal]);
-      const bell = createBell(signal);
-      const leave = metrics.join(deploymentId, bell.ring);
+      const wakeup = createSignal(signal);
+      const leave = metrics.join(deploymentId, wakeup.notify);
       try {
-        while (await bell.heard()) yield;
+        while (await wakeup.next()) yield;
       } finally {
         leave();
       }
@@ -218,7 +218,7 @@ interface Queue {
 function createQueue(signal: AbortSignal): Queue {
   let entries: LogEntry[] = [];
   let overrun = false;
-  const bell = createBell(signal);
+  const wakeup = createSignal(signal);
   return {
     push(entry) {
       if (overrun) return;
@@ -228,11 +228,11 @@ function createQueue(signal: AbortSignal): Queue {
       } else {
         entries.push(entry);
       }
-      bell.ring();
+      wakeup.notify();
     },
     async next() {
       while (entries.length === 0 && !overrun) {
-        if (!(await bell.heard())) return null;
+        if (!(await wakeup.next())) return null;
       }
       return entries.shift() ?? null;
     },
@@ -244,28 +244,28 @@ function createQueue(signal: AbortSignal): Queue {
   };
 }
 
-interface Bell {
-  ring(): void;
+interface Signal {
+  notify(): void;
   /** Resolves after a ring, at once when there was one since the last time; false at the end. */
-  heard(): Promise<boolean>;
+  next(): Promise<boolean>;
 }
 
-function createBell(signal: AbortSignal): Bell {
-  let rung = false;
+function createSignal(signal: AbortSignal): Signal {
+  let notified = false;
   let wake: () => void = () => {};
   signal.addEventListener('abort', () => wake(), { once: true });
   return {
-    ring() {
-      rung = true;
+    notify() {
+      notified = true;
       wake();
     },
-    async heard() {
-      if (!rung && !signal.aborted) {
+    async next() {
+      if (!notified && !signal.aborted) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
-      rung = false;
+      notified = false;
       return !signal.aborted;
     },
   };
@@ -285,7 +285,7 @@ function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
         for (const [id, version] of versions) {
           if (seen.get(id) === version) continue;
           seen.set(id, version);
-          for (const ring of watched.get(id) ?? []) ring();
+          for (const notify of watched.get(id) ?? []) notify();
         }
       } catch (error) {
         log.warn({ error }, 'metrics cannot be watched; trying again');
@@ -298,13 +298,13 @@ function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
   let size = 0;
   return {
     size: () => size,
-    join(deploymentId: string, ring: () => void): () => void {
+    join(deploymentId: string, notify: () => void): () => void {
       const rings = watched.get(deploymentId) ?? new Set();
-      watched.set(deploymentId, rings.add(ring));
+      watched.set(deploymentId, rings.add(notify));
       size += 1;
       if (!running) void poll();
       return () => {
-        if (!rings.delete(ring)) return;
+        if (!rings.delete(notify)) return;
         size -= 1;
         if (rings.size > 0) return;
         watched.delete(deploymentId);

@@ -11,7 +11,7 @@ import {
   readLog,
 } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import type { Doorbell } from '../store/postgres/notifier.ts';
+import type { Notifier } from '../store/postgres/notifier.ts';
 import { oldestWriter } from '../store/postgres/openTransactions.ts';
 
 const PAGE = 1000;
@@ -20,9 +20,9 @@ const POLL_MS = 1000;
 /** How soon to look again at entries that a running transaction still holds back, rising to the poll. */
 const UNSETTLED_MS = 3;
 /** How long a transaction may hold the log back before somebody is told. */
-const HELD_MS = 5000;
+const BLOCKED_MS = 5000;
 /** How often that is logged while it lasts. */
-const HELD_AGAIN_MS = 60_000;
+const BLOCKED_AGAIN_MS = 60_000;
 
 export interface Tail {
   /** Calls back with every batch of new entries. Answers how to stop. */
@@ -30,30 +30,30 @@ export interface Tail {
   /** Milliseconds since this reader last saw the end of the log. */
   lagMs(): number;
   /** Who keeps this reader from going on, while somebody does. */
-  held(): Held | null;
+  blockedBy(): BlockedBy | null;
   stop(): Promise<void>;
 }
 
 /** The log has entries that may not be read yet: a transaction from before them is still open. */
-export interface Held {
+export interface BlockedBy {
   readonly ms: number;
   /** In a sentence, for an operator. */
   readonly by: string;
 }
 
-export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): Promise<Tail> {
+export async function startTail(db: Queries, notifier: Notifier, log: Logger): Promise<Tail> {
   const listeners = new Set<(entries: readonly LogEntry[]) => void>();
   let position: LogPosition = await lastSettledPosition(db);
-  let rung = false;
+  let notified = false;
   let wake: () => void = () => {};
   let stopped = false;
   let atEnd = Date.now();
-  let held: { since: number; by: string; logAt: number } | null = null;
+  let blockedBy: { since: number; by: string; logAt: number } | null = null;
   const ring = () => {
-    rung = true;
+    notified = true;
     wake();
   };
-  const unlisten = await doorbell.listen(ring);
+  const unlisten = await notifier.listen(ring);
   const running = follow();
 
   return {
@@ -62,7 +62,7 @@ export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): P
       return () => listeners.delete(onEntries);
     },
     lagMs: () => Date.now() - atEnd,
-    held: () => held && { ms: Date.now() - held.since, by: held.by },
+    blockedBy: () => blockedBy && { ms: Date.now() - blockedBy.since, by: blockedBy.by },
     async stop() {
       stopped = true;
       ring();
@@ -75,7 +75,7 @@ export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): P
     let pause = POLL_MS;
     while (!stopped) {
       await sleep(pause);
-      rung = false;
+      notified = false;
       try {
         pause = await readOn(pause);
       } catch (error) {
@@ -92,34 +92,37 @@ export async function startTail(db: Queries, doorbell: Doorbell, log: Logger): P
       const last = entries.at(-1);
       if (last) {
         position = last.position;
-        held = null;
+        blockedBy = null;
         for (const listener of listeners) listener(entries);
       }
       if (entries.length < PAGE) break;
     }
     if (await hasUnsettled(db, position)) {
-      await findHolder();
+      await findBlocker();
       return Math.min(before >= POLL_MS ? UNSETTLED_MS : before * 2, POLL_MS);
     }
-    held = null;
+    blockedBy = null;
     atEnd = Date.now();
     return POLL_MS;
   }
 
   /** Nothing can be done about it here, but it never goes unnoticed. */
-  async function findHolder(): Promise<void> {
+  async function findBlocker(): Promise<void> {
     const now = Date.now();
-    held ??= { since: now, by: 'a transaction that is still open', logAt: now + HELD_MS };
-    if (now < held.logAt) return;
+    blockedBy ??= { since: now, by: 'a transaction that is still open', logAt: now + BLOCKED_MS };
+    if (now < blockedBy.logAt) return;
     const writer = await oldestWriter(db);
     const age = writer?.seconds ? `, open for ${Math.round(writer.seconds)} s` : '';
-    if (writer) held.by = `${writer.who}${age}`;
-    held.logAt = now + HELD_AGAIN_MS;
-    log.warn({ heldMs: now - held.since, by: held.by }, 'an open transaction holds the feeds back: end it');
+    if (writer) blockedBy.by = `${writer.who}${age}`;
+    blockedBy.logAt = now + BLOCKED_AGAIN_MS;
+    log.warn(
+      { heldMs: now - blockedBy.since, by: blockedBy.by },
+      'an open transaction holds the feeds back: end it',
+    );
   }
 
   function sleep(ms: number): Promise<void> {
-    if (rung || stopped) return Promise.resolve();
+    if (notified || stopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       wake = () => {

@@ -23,7 +23,7 @@ export interface Loaders {
 }
 
 /** Where in the log the delivery under way stands: who shares a feed leaves out what was there before it came. */
-export interface Place {
+export interface DeliveryPosition {
   at: LogPosition | null;
 }
 
@@ -36,7 +36,7 @@ export interface Context {
   readonly actor: Actor;
   /** What the actor sees, one set a request; a subscription clears it before every delivery. */
   readonly loaders: Loaders;
-  readonly place: Place;
+  readonly position: DeliveryPosition;
 }
 
 export const builder = new SchemaBuilder<{

@@ -1,10 +1,10 @@
 /** The deployment type: its own fields, and the lists that belong to it. */
-import { may } from '../access/policy.ts';
+import { may } from '../access/permissions.ts';
 import type { Sample } from '../core/document/document.ts';
 import { ALLOCATION_CAUSES, type Allocation, requestedUsd } from '../core/lifecycle/allocation.ts';
 import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
 import { availableActions } from '../core/lifecycle/decide.ts';
-import { narrate } from '../core/lifecycle/describe.ts';
+import { describeEvent } from '../core/lifecycle/describe.ts';
 import { EVENT_TYPES, type EventType } from '../core/lifecycle/events.ts';
 import {
   allocationOf,
@@ -454,7 +454,7 @@ DeploymentRef.implement({
         'What happened last, as a sentence. Checks and allocations are passed over, so that they never hide a decision.',
       resolve: async ({ state }, _args, { app }) => {
         const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
-        return entry ? narrate(entry.event) : state.status;
+        return entry ? describeEvent(entry.event) : state.status;
       },
     }),
   }),

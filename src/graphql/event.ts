@@ -1,6 +1,6 @@
 /** Events and decisions: the log of a deployment as clients read it. */
 import { z } from 'zod';
-import { narrate } from '../core/lifecycle/describe.ts';
+import { describeEvent } from '../core/lifecycle/describe.ts';
 import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES, eventCodec } from '../core/lifecycle/events.ts';
 import type { DeploymentState } from '../core/lifecycle/state.ts';
 import { forSides, observationOf } from '../core/lifecycle/state.ts';
@@ -59,7 +59,7 @@ export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({
     }),
     description: t.string({
       description: 'What happened, in words.',
-      resolve: ({ event }) => narrate(event),
+      resolve: ({ event }) => describeEvent(event),
     }),
     details: t.field({
       type: 'JSON',

@@ -4,7 +4,7 @@
  * see they hear what anybody hears of what is not there.
  */
 import { defaultFieldResolver, type GraphQLField, type GraphQLSchema } from 'graphql';
-import { beyondRole, may, ruleOf } from '../access/policy.ts';
+import { beyondRole, may, ruleOf } from '../access/permissions.ts';
 import type { Context } from './builder.ts';
 
 /** Puts the rules in front of every field of the root types. */

@@ -135,7 +135,7 @@ builder.mutationFields((t) => ({
     description: 'Splits the capital between the sides and starts the observation: PENDING to RUNNING.',
     args: { input: t.arg({ type: DeployCanaryInput, required: true, description: 'What to deploy.' }) },
     resolve: (_root, { input }, { commands, actor }) =>
-      commands.give(actor, requestOf('deployCanary', input), {
+      commands.submit(actor, requestOf('deployCanary', input), {
         type: 'DEPLOY',
         capitalUsd: input.capitalUsd,
         reason: input.reason ?? null,
@@ -146,7 +146,7 @@ builder.mutationFields((t) => ({
     description: 'Goes on observing: OBSERVATION_COMPLETE to RUNNING.',
     args: { input: t.arg({ type: ExtendObservationInput, required: true, description: 'What to extend.' }) },
     resolve: (_root, { input }, { commands, actor }) =>
-      commands.give(actor, requestOf('extendObservation', input), {
+      commands.submit(actor, requestOf('extendObservation', input), {
         type: 'EXTEND',
         minutes: input.minutes ?? null,
         reason: input.reason ?? null,
@@ -162,7 +162,7 @@ builder.mutationFields((t) => ({
       input: t.arg({ type: AcknowledgeAllocationInput, required: true, description: 'What is held.' }),
     },
     resolve: (_root, { input }, { commands, actor }) =>
-      commands.give(actor, requestOf('acknowledgeAllocation', input), {
+      commands.submit(actor, requestOf('acknowledgeAllocation', input), {
         type: 'ACKNOWLEDGE',
         number: input.number,
         side: input.side,
@@ -228,7 +228,7 @@ for (const { name, type, input: inputType, description } of PLAIN) {
       description,
       args: { input: t.arg({ type: inputType, required: true, description: 'Which deployment, and why.' }) },
       resolve: (_root, { input }, { commands, actor }) =>
-        commands.give(actor, requestOf(name, input), { type, reason: input.reason ?? null }),
+        commands.submit(actor, requestOf(name, input), { type, reason: input.reason ?? null }),
     }),
   );
 }

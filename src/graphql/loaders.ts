@@ -3,7 +3,7 @@
  * event loop is one statement for all of them.
  */
 import DataLoader from 'dataloader';
-import { type Actor, sees } from '../access/actor.ts';
+import { type Actor, canSee } from '../access/actor.ts';
 import { type DeploymentView, readViewsById } from '../store/deployments/deployments.ts';
 import { findStrategies, type Strategy } from '../store/deployments/strategies.ts';
 import { archivedAt } from '../store/log/archive.ts';
@@ -28,13 +28,13 @@ export function createLoaders(db: Queries): (actor: Actor) => Loaders {
     deployment: new DataLoader<string, DeploymentView | null>(async (ids) => {
       const found = await deployments.loadMany(ids);
       return found.map((view) =>
-        view === null || view instanceof Error || sees(actor, view.state.strategyId) ? view : null,
+        view === null || view instanceof Error || canSee(actor, view.state.strategyId) ? view : null,
       );
     }),
     strategy: new DataLoader<string, Strategy | null>(async (ids) => {
       const found = await strategies.loadMany(ids);
       return found.map((strategy) =>
-        strategy === null || strategy instanceof Error || sees(actor, strategy.id) ? strategy : null,
+        strategy === null || strategy instanceof Error || canSee(actor, strategy.id) ? strategy : null,
       );
     }),
     archivedAt: new DataLoader<string, number | null>(async (ids) => {

@@ -1,6 +1,6 @@
 /** What another policy would have decided on what a deployment recorded. */
 import { type ReplayedPolicy, replayPolicy } from '../app/policyTrials.ts';
-import type { TrialDecision } from '../core/policy/engineTrial.ts';
+import type { EngineDecision } from '../core/policy/engineRun.ts';
 import type { REPLAY_OUTCOMES } from '../core/policy/replay.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { builder } from './builder.ts';
@@ -20,7 +20,7 @@ const OutcomeType = builder.enumType('ReplayOutcome', {
   } satisfies Record<(typeof REPLAY_OUTCOMES)[number], { description: string }>,
 });
 
-const ReplayedDecision = builder.objectRef<TrialDecision>('ReplayedDecision').implement({
+const ReplayedDecision = builder.objectRef<EngineDecision>('ReplayedDecision').implement({
   description: 'A decision that a policy would have made.',
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'When, in the time of the record.' }),

@@ -1,15 +1,15 @@
 /** The scalars of the API: how values cross the wire. What cannot be read is refused before anything runs. */
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { LosslessNumber } from 'lossless-json';
-import { Decimal, formatDecimal, parseDecimal } from '../core/values/decimal.ts';
+import { Decimal, formatDecimal, parseExactDecimal } from '../core/values/decimal.ts';
 
 /** @param node where the value stands in the document, when it is a literal */
 function badInput(message: string, node?: ValueNode): GraphQLError {
   return new GraphQLError(message, { nodes: node ?? null, extensions: { code: 'BAD_USER_INPUT' } });
 }
 
-function readDecimal(text: string, node?: ValueNode): Decimal {
-  const value = parseDecimal(text);
+function parseDecimalValue(text: string, node?: ValueNode): Decimal {
+  const value = parseExactDecimal(text);
   if (typeof value === 'string') {
     throw badInput(`Decimal ${JSON.stringify(text.slice(0, 80))} ${value}`, node);
   }
@@ -25,7 +25,7 @@ function readDouble(value: number): Decimal {
   if (new Decimal(value).precision() > DOUBLE_DIGITS) {
     throw badInput(`Decimal ${value} may have lost digits as a JSON number: send it as a string`);
   }
-  return readDecimal(new Decimal(value).toFixed());
+  return parseDecimalValue(new Decimal(value).toFixed());
 }
 
 export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
@@ -38,14 +38,14 @@ export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
     return formatDecimal(new Decimal(value));
   },
   parseValue(value) {
-    if (value instanceof LosslessNumber) return readDecimal(value.value);
-    if (typeof value === 'string') return readDecimal(value);
+    if (value instanceof LosslessNumber) return parseDecimalValue(value.value);
+    if (typeof value === 'string') return parseDecimalValue(value);
     if (typeof value === 'number') return readDouble(value);
     throw badInput(`Decimal must be a string or a number, got ${typeof value}`);
   },
   parseLiteral(node) {
     if (node.kind === Kind.STRING || node.kind === Kind.INT || node.kind === Kind.FLOAT) {
-      return readDecimal(node.value, node);
+      return parseDecimalValue(node.value, node);
     }
     throw badInput('Decimal must be a string or a number', node);
   },

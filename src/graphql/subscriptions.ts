@@ -126,7 +126,7 @@ interface FeedArgs {
 
 /** Entries of the log from a cursor, as what the feed delivers; each delivery reads its rows anew. */
 function followLog<T>(
-  { feed, loaders, actor, place }: Context,
+  { feed, loaders, actor, position: place }: Context,
   args: FeedArgs,
   narrow: LogFilter,
   pick: (entry: LogEntry) => T | null | Promise<T | null>,

@@ -1,6 +1,6 @@
 /** Trades: the mutation by which bots record them, and the list of a deployment. */
 import { MAX_TRADES, type RefusedTrade, recordTrades, type TradesAnswer } from '../app/trades.ts';
-import { type BookedTrade, netPnlUsd } from '../core/metrics/trade.ts';
+import { netPnlUsd, type RecordedTrade } from '../core/metrics/trade.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
 import { readTrades, type TradePosition } from '../store/deployments/trades.ts';
@@ -134,7 +134,7 @@ builder.mutationField('recordTrades', (t) =>
 );
 
 interface TradeView {
-  readonly trade: BookedTrade;
+  readonly trade: RecordedTrade;
   readonly side: Side;
 }
 

@@ -8,15 +8,15 @@ import { createChecks } from '../app/checks.ts';
 import type { App } from '../app/context.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { observationOf } from '../core/lifecycle/state.ts';
-import type { Fetched } from '../core/metrics/fetched.ts';
+import type { FetchResult } from '../core/metrics/fetched.ts';
 import type { BySide } from '../core/values/side.ts';
 import type { MetricsProvider } from '../providers/providers.ts';
-import { forgetOldAnswers } from '../store/access/idempotencyKeys.ts';
+import { deleteOldAnswers } from '../store/access/idempotencyKeys.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
 import {
   type Claim,
   claimDue,
-  type ProviderPlaces,
+  type ProviderSlots,
   returnClaim,
   untilNextDue,
 } from '../store/deployments/leases.ts';
@@ -69,23 +69,23 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
   const running = run();
 
   async function run(): Promise<void> {
-    let housekeptAt = 0;
+    let lastHousekeepingAt = 0;
     while (!stopping.signal.aborted) {
       try {
         const limit = Math.min(BATCH, CONCURRENCY - underWay.size);
         const claims = await claimDue(app.db, {
           limit,
           leaseSeconds: LEASE_SECONDS,
-          places: providerPlaces(),
+          slots: providerSlots(),
         });
         for (const claim of claims) begin(claim);
         if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
         if (claims.length === limit) continue;
-        if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
-          await forgetOldAnswers(app.db);
-          housekeptAt = Date.now();
+        if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
+          await deleteOldAnswers(app.db);
+          lastHousekeepingAt = Date.now();
         }
-        const due = await untilNextDue(app.db, providerPlaces());
+        const due = await untilNextDue(app.db, providerSlots());
         await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
       } catch (error) {
         log.warn({ error }, 'the loop cannot reach the database; trying again');
@@ -98,7 +98,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
   }
 
-  function providerPlaces(): ProviderPlaces {
+  function providerSlots(): ProviderSlots {
     const left = new Map<string, number>();
     for (const { provider } of underWay.keys()) {
       if (provider !== null) left.set(provider, (left.get(provider) ?? PER_PROVIDER) - 1);
@@ -127,7 +127,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     }
   }
 
-  async function fetchMetrics({ deploymentId }: Claim, name: string): Promise<BySide<Fetched> | null> {
+  async function fetchMetrics({ deploymentId }: Claim, name: string): Promise<BySide<FetchResult> | null> {
     const view = await findDeployment(app.db, deploymentId);
     if (!view) return null;
     const provider = providers.get(name);

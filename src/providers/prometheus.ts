@@ -3,7 +3,7 @@
  * https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
 import { z } from 'zod';
-import type { Fetched } from '../core/metrics/fetched.ts';
+import type { FetchResult } from '../core/metrics/fetched.ts';
 import { METRICS, type Metric } from '../core/metrics/report.ts';
 import { withDeadline } from './deadline.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
@@ -34,7 +34,7 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
     return template ? [{ metric, template }] : [];
   });
 
-  async function fetchReport(target: MetricsTarget, signal: AbortSignal): Promise<Fetched> {
+  async function fetchReport(target: MetricsTarget, signal: AbortSignal): Promise<FetchResult> {
     const values = valuesOf(target, Date.now());
     const base = renderUrl(endpoint.url, values);
     if (typeof base === 'string') return failedFetch(base);

@@ -8,12 +8,12 @@ import { cutTemplate, isFreeText, type Variable } from './variables.ts';
 /** A query, cut at its variables and with what each value has to be escaped for. */
 export type QueryTemplate = readonly QueryPiece[];
 
-type QueryPiece = string | { readonly variable: Variable; readonly place: Place };
+type QueryPiece = string | { readonly variable: Variable; readonly state: LexerState };
 
 /** Where in a query something stands. */
-type Place = 'CODE' | 'COMMENT' | 'AFTER_BACKSLASH' | QuotedPlace;
+type LexerState = 'CODE' | 'COMMENT' | 'AFTER_BACKSLASH' | QuotedState;
 
-interface QuotedPlace {
+interface QuotedState {
   readonly quote: string;
   /** The string is the right side of `=~` or `!~`. */
   readonly regex: boolean;
@@ -28,58 +28,58 @@ export function parseQuery(query: string): QueryTemplate | string {
   const pieces = cutTemplate(query);
   if (typeof pieces === 'string') return pieces;
   const template: QueryPiece[] = [];
-  let place: Place = 'CODE';
+  let state: LexerState = 'CODE';
   let code = '';
   for (const piece of pieces) {
     if ('text' in piece) {
       template.push(piece.text);
-      ({ place, code } = walk(piece.text, place, code));
+      ({ state, code } = walk(piece.text, state, code));
       continue;
     }
     const { variable } = piece;
-    if (place === 'AFTER_BACKSLASH') return `has a backslash before {{${variable}}}: write two, or none`;
-    if (isFreeText(variable) && !holdsValues(place)) {
+    if (state === 'AFTER_BACKSLASH') return `has a backslash before {{${variable}}}: write two, or none`;
+    if (isFreeText(variable) && !holdsValues(state)) {
       return `has {{${variable}}} outside of a "quoted" string, where its value could change the query`;
     }
-    template.push({ variable, place });
+    template.push({ variable, state });
   }
-  return isQuoted(place) ? `has a string without its closing ${place.quote}` : template;
+  return isQuoted(state) ? `has a string without its closing ${state.quote}` : template;
 }
 
 /** Puts the values in. */
 export function renderQuery(template: QueryTemplate, values: Readonly<Record<Variable, string>>): string {
   return template
-    .map((piece) => (typeof piece === 'string' ? piece : escapeFor(piece.place, values[piece.variable])))
+    .map((piece) => (typeof piece === 'string' ? piece : escapeFor(piece.state, values[piece.variable])))
     .join('');
 }
 
-const isQuoted = (place: Place): place is QuotedPlace => typeof place === 'object';
+const isQuoted = (state: LexerState): state is QuotedState => typeof state === 'object';
 
 /** Strings in backticks know no escapes, so nothing can be put there. */
-const holdsValues = (place: Place) => isQuoted(place) && place.quote !== '`';
+const holdsValues = (state: LexerState) => isQuoted(state) && state.quote !== '`';
 
 /** Follows the query's text to the place at its end. `code` is what stood outside of strings just before. */
-function walk(text: string, from: Place, before: string): { place: Place; code: string } {
-  let place = from;
+function walk(text: string, from: LexerState, before: string): { state: LexerState; code: string } {
+  let state = from;
   let code = before;
   for (let i = 0; i < text.length; i++) {
     const char = text.charAt(i);
-    if (isQuoted(place)) {
-      if (char === '\\' && place.quote !== '`') {
-        if (++i === text.length) place = 'AFTER_BACKSLASH';
-      } else if (char === place.quote) place = 'CODE';
-    } else if (place === 'COMMENT') {
-      if (char === '\n') place = 'CODE';
+    if (isQuoted(state)) {
+      if (char === '\\' && state.quote !== '`') {
+        if (++i === text.length) state = 'AFTER_BACKSLASH';
+      } else if (char === state.quote) state = 'CODE';
+    } else if (state === 'COMMENT') {
+      if (char === '\n') state = 'CODE';
     } else if (char === '#') {
-      place = 'COMMENT';
+      state = 'COMMENT';
     } else if (char === '"' || char === "'" || char === '`') {
-      place = { quote: char, regex: /[=!]~$/.test(code) };
+      state = { quote: char, regex: /[=!]~$/.test(code) };
       code = '';
     } else if (!/\s/.test(char)) {
       code = (code + char).slice(-2);
     }
   }
-  return { place, code };
+  return { state, code };
 }
 
 const NAMED_ESCAPES: Readonly<Record<string, string>> = {
@@ -89,11 +89,11 @@ const NAMED_ESCAPES: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 };
 
-function escapeFor(place: Place, value: string): string {
-  if (!isQuoted(place)) return value;
-  const literal = place.regex ? value.replace(/[\\.+*?()|[\]{}^$]/g, '\\$&') : value;
+function escapeFor(state: LexerState, value: string): string {
+  if (!isQuoted(state)) return value;
+  const literal = state.regex ? value.replace(/[\\.+*?()|[\]{}^$]/g, '\\$&') : value;
   return literal.replace(/[\p{Cc}\\"']/gu, (char) => {
-    if (char === '"' || char === "'") return char === place.quote ? `\\${char}` : char;
+    if (char === '"' || char === "'") return char === state.quote ? `\\${char}` : char;
     return NAMED_ESCAPES[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }

@@ -1,4 +1,4 @@
-import type { Fetched } from '../core/metrics/fetched.ts';
+import type { FetchResult } from '../core/metrics/fetched.ts';
 import type { Side } from '../core/values/side.ts';
 
 /** The side of a deployment whose metrics are wanted. */
@@ -15,7 +15,7 @@ export interface MetricsTarget {
  * Asks for the metrics of a side. It never rejects, and it ends within the provider's timeout and retries, or as soon as
  * `signal` aborts.
  */
-export type FetchMetrics = (target: MetricsTarget, signal: AbortSignal) => Promise<Fetched>;
+export type FetchMetrics = (target: MetricsTarget, signal: AbortSignal) => Promise<FetchResult>;
 
 export interface MetricsProvider {
   readonly name: string;

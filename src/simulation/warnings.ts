@@ -11,7 +11,7 @@ import { finished, type Simulator } from './simulator.ts';
 /** Policies remembered. */
 const MEMORY = 1000;
 /** How long an answer may wait. The work is bounded far below this; it is met when the machine is not quiet. */
-const PATIENCE_MS = 10_000;
+const SCREENING_TIMEOUT_MS = 10_000;
 
 export interface PolicyWarnings {
   /** What is to be said about a policy; null when it could not be tried: too long, or no time for it now. */
@@ -24,7 +24,7 @@ export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyW
   async function screen(config: CanaryConfig): Promise<readonly Violation[] | null> {
     const screening = screeningOf(config);
     if (!screening) return null;
-    const limit = AbortSignal.timeout(PATIENCE_MS);
+    const limit = AbortSignal.timeout(SCREENING_TIMEOUT_MS);
     const job = { ...screening, kinds: ['IDENTICAL'], urgent: true } as const;
     const warning = warningOf(await finished(simulator.run(job, limit)));
     return warning ? [warning] : [];

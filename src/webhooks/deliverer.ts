@@ -56,41 +56,41 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
   setMaxListeners(0, givenUp.signal);
   let stopped = false;
   let wake: () => void = () => {};
-  let rung = true;
-  const ring = () => {
-    rung = true;
+  let notified = true;
+  const onLogGrowth = () => {
+    notified = true;
     wake();
   };
-  const unsubscribe = tail.subscribe(ring);
+  const unsubscribe = tail.subscribe(onLogGrowth);
   /** Tries under way, by webhook. */
   const underWay = new Map<string, Set<Promise<void>>>();
   const running = run();
 
   async function run(): Promise<void> {
-    let housekeptAt = 0;
+    let lastHousekeepingAt = 0;
     while (!stopped) {
-      rung = false;
+      notified = false;
       try {
         if (await anyEnabled(db)) {
           while (await fanOut(db)) if (stopped) return;
           for (const webhookId of await webhooksDue(db)) await tryDue(webhookId);
         }
-        if (Date.now() - housekeptAt > HOUSEKEEPING_MS) {
+        if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
           while (await pruneDeliveries(db)) if (stopped) return;
-          housekeptAt = Date.now();
+          lastHousekeepingAt = Date.now();
         }
         await sleep(POLL_MS);
         if (!stopped) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       } catch (error) {
         log.warn({ error }, 'webhooks cannot reach the database; trying again');
-        rung = false;
+        notified = false;
         await sleep(POLL_MS);
       }
     }
   }
 
   function sleep(ms: number): Promise<void> {
-    if (rung || stopped) return Promise.resolve();
+    if (notified || stopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       wake = () => {
@@ -116,7 +116,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
         .finally(() => {
           tries.delete(trying);
           if (tries.size === 0) underWay.delete(webhookId);
-          ring();
+          wake();
         });
       underWay.set(webhookId, tries.add(trying));
     }
@@ -157,11 +157,11 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
     async stop() {
       stopped = true;
       unsubscribe();
-      ring();
+      wake();
       await running;
-      const impatient = setTimeout(() => givenUp.abort(), DRAIN_MS);
+      const forceCloseTimer = setTimeout(() => givenUp.abort(), DRAIN_MS);
       await Promise.all([...underWay.values()].flatMap((tries) => [...tries]));
-      clearTimeout(impatient);
+      clearTimeout(forceCloseTimer);
       await targets.dispatcher.close();
     },
   };

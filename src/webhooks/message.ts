@@ -1,7 +1,7 @@
 /** The message of an event: its body, and its headers by the Standard Webhooks specification. */
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
-import { narrate } from '../core/lifecycle/describe.ts';
+import { describeEvent } from '../core/lifecycle/describe.ts';
 import { eventCodec } from '../core/lifecycle/events.ts';
 import { formatCursor, type LogEntry } from '../store/log/eventLog.ts';
 import type { Message } from './send.ts';
@@ -38,7 +38,7 @@ function bodyOf({ event, change, position, deploymentId, strategyId }: LogEntry)
     revision,
     previousStatus: change?.previousStatus ?? null,
     status: change?.status ?? null,
-    description: narrate(event),
+    description: describeEvent(event),
     details,
   };
   return JSON.stringify({ type, timestamp: at, data });

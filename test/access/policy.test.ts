@@ -1,7 +1,7 @@
 /** Every operation of the schema against the rules: who may use it, and what is not there for those who may not see it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROLES } from '../../src/access/actor.ts';
-import { POLICY, ruleOf } from '../../src/access/policy.ts';
+import { PERMISSIONS, ruleOf } from '../../src/access/permissions.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { documentOf, OPERATIONS, type Operation } from '../harness/documents.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
@@ -30,7 +30,7 @@ const aboutOne = (operation: Operation) =>
   documentOf(operation, 'dep_x').includes('deploymentId: "dep_x"');
 
 test('every operation has a rule, and every rule an operation', () => {
-  expect(Object.keys(POLICY).sort()).toEqual(OPERATIONS.map(({ name }) => name).sort());
+  expect(Object.keys(PERMISSIONS).sort()).toEqual(OPERATIONS.map(({ name }) => name).sort());
 });
 
 describe.each(commands.filter(({ name }) => ruleOf(name).least !== 'VIEWER'))('$name', (operation) => {

@@ -16,7 +16,7 @@ describe('bounds', () => {
         `${variable} must be a whole number from ${least} to ${most}`,
       );
     }
-    expect(Object.values(readEnvironment({ [variable]: String(most) }).door.limits)).toContain(most);
+    expect(Object.values(readEnvironment({ [variable]: String(most) }).http.limits)).toContain(most);
   });
 
   test.each([
@@ -30,10 +30,10 @@ describe('bounds', () => {
   });
 
   test('introspection is on, except in production', () => {
-    expect(readEnvironment({}).door.introspection).toBe(true);
-    expect(readEnvironment({ SERIN_INTROSPECTION: 'off' }).door.introspection).toBe(false);
-    expect(readEnvironment({ NODE_ENV: 'production' }).door.introspection).toBe(false);
-    expect(readEnvironment({ NODE_ENV: 'production', SERIN_INTROSPECTION: 'on' }).door.introspection).toBe(
+    expect(readEnvironment({}).http.introspection).toBe(true);
+    expect(readEnvironment({ SERIN_INTROSPECTION: 'off' }).http.introspection).toBe(false);
+    expect(readEnvironment({ NODE_ENV: 'production' }).http.introspection).toBe(false);
+    expect(readEnvironment({ NODE_ENV: 'production', SERIN_INTROSPECTION: 'on' }).http.introspection).toBe(
       true,
     );
   });

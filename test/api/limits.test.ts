@@ -6,7 +6,7 @@ import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { openInitialised, openRawSocket } from '../harness/rawSocket.ts';
 import { type Answer, type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
-const settings = (variables: Record<string, string>) => ({ door: readEnvironment(variables).door });
+const settings = (variables: Record<string, string>) => ({ http: readEnvironment(variables).http });
 const DESK = 'https://desk.example';
 
 let serin: TestSerin;
@@ -231,8 +231,8 @@ test('subscriptions of a key, shared ones and others, over every door, until the
 });
 
 function readProduction(variables: Record<string, string>) {
-  const { production, door } = readEnvironment({ NODE_ENV: 'production', ...variables });
-  return { production, door };
+  const { production, http } = readEnvironment({ NODE_ENV: 'production', ...variables });
+  return { production, http };
 }
 
 function post(

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { together } from '../../src/app/execution/batcher.ts';
+import { createBatcher } from '../../src/app/execution/batcher.ts';
 
 test('every item gets its own outcome, in groups no larger and no more than allowed, in the order they came', async () => {
   await fc.assert(
@@ -13,9 +13,9 @@ test('every item gets its own outcome, in groups no larger and no more than allo
       async (most, groups, items) => {
         const seen: number[] = [];
         let underWay = 0;
-        const double = together({
-          most,
-          groups,
+        const double = createBatcher({
+          maxBatchSize: most,
+          maxConcurrentBatches: groups,
           async run(group: readonly number[]) {
             underWay += 1;
             expect(underWay).toBeLessThanOrEqual(groups);
@@ -49,9 +49,9 @@ test('an outcome that is still under way keeps no group waiting', async () => {
   const slow = new Promise<string>((resolve) => {
     release = resolve;
   });
-  const run = together({
-    most: 1,
-    groups: 1,
+  const run = createBatcher({
+    maxBatchSize: 1,
+    maxConcurrentBatches: 1,
     run: async () => (item: string) => (item === 'slow' ? slow : item),
   });
   const first = run('slow');

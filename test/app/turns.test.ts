@@ -2,14 +2,14 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createTurns } from '../../src/app/execution/deploymentQueue.ts';
+import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 
 test('work at one deployment is done in the order it came, one at a time; of all, at most eight', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ at: fc.nat(12), lasts: fc.nat(4), fails: fc.boolean() }), { maxLength: 60 }),
       async (jobs) => {
-        const turns = createTurns();
+        const turns = createDeploymentQueue();
         const begun = new Map<number, number[]>();
         const busy = new Set<number>();
         const outcomes = await Promise.allSettled(
@@ -38,7 +38,7 @@ test('work at one deployment is done in the order it came, one at a time; of all
 });
 
 test('who holds one deployment for long keeps nobody from another', async () => {
-  const turns = createTurns();
+  const turns = createDeploymentQueue();
   let release: () => void = () => {};
   const held = turns('held', () => new Promise<void>((resolve) => (release = resolve)));
   const crowd = Array.from({ length: 40 }, (_, job) => turns('held', async () => job));

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { splitCapital } from '../../src/core/lifecycle/allocation.ts';
-import { decimal, formatDecimal, MAX_DECIMALS, parseDecimal } from '../../src/core/values/decimal.ts';
+import { decimal, formatDecimal, MAX_DECIMALS, parseExactDecimal } from '../../src/core/values/decimal.ts';
 
 /** An amount of up to twenty digits before the point and eighteen behind it. */
 const amounts = fc
@@ -20,7 +20,7 @@ test('canary and stable are the total, neither is negative, and both can be stor
       for (const share of [split.canaryUsd, split.stableUsd]) {
         expect(share.isNegative() && !share.isZero()).toBe(false);
         expect(share.decimalPlaces()).toBeLessThanOrEqual(MAX_DECIMALS);
-        expect(parseDecimal(formatDecimal(share))).not.toBeTypeOf('string');
+        expect(parseExactDecimal(formatDecimal(share))).not.toBeTypeOf('string');
       }
       const exact = decimal(total).times(percent).div(100);
       expect(exact.minus(split.canaryUsd).gte(0)).toBe(true);

@@ -64,7 +64,7 @@ describe.each(Object.entries(IN))('given a deployment in %s', (status, given) =>
     const trial = given();
     if (['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'].includes(status)) return;
     expect(trial.do({ type: 'CHECK', failure: null })).toEqual([]);
-    expect(trial.do({ type: 'LOOK' })).toEqual([]);
+    expect(trial.do({ type: 'EVALUATE_GUARDRAILS' })).toEqual([]);
   });
 });
 
@@ -150,7 +150,7 @@ test('random lives never leave the model: status, clock, capital, log', () => {
 });
 
 test('the commands of the engine are all in the model', () => {
-  const looks: CommandType[] = ['CHECK', 'LOOK', 'ACKNOWLEDGE'];
+  const looks: CommandType[] = ['CHECK', 'EVALUATE_GUARDRAILS', 'ACKNOWLEDGE'];
   const all: Record<CommandType, true> = {
     DEPLOY: true,
     PROMOTE: true,
@@ -161,7 +161,7 @@ test('the commands of the engine are all in the model', () => {
     EXTEND: true,
     ADVANCE_STEP: true,
     CHECK: true,
-    LOOK: true,
+    EVALUATE_GUARDRAILS: true,
     ACKNOWLEDGE: true,
   };
   expect([...ORDERS, ...looks].sort()).toEqual(Object.keys(all).sort());

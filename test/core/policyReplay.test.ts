@@ -11,7 +11,13 @@ import { type MetricsBySide, NO_METRICS } from '../../src/core/metrics/sideMetri
 import { defaultAssumptions } from '../../src/core/policy/assumptions.ts';
 import { createMarket, streams } from '../../src/core/policy/market.ts';
 import { createReplay, type PolicyReplay } from '../../src/core/policy/replay.ts';
-import { bookCheck, bookTrade, metricsOf, openBook, toMicros } from '../../src/core/policy/simulatedSide.ts';
+import {
+  addCheck,
+  addTrade,
+  metricsOf,
+  startSimulatedSide,
+  toMicros,
+} from '../../src/core/policy/simulatedSide.ts';
 import { NO_BREACHES } from '../../src/core/rule/guardrails.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 
@@ -32,7 +38,7 @@ const START = Date.parse('2026-01-05T10:00:00Z');
 /** A deployment that lives as on a server: bots that acknowledge, a person who pauses and opens gates. */
 function live(config: CanaryConfig, shift: number, seed: number): Recorded {
   const market = createMarket(defaultAssumptions(config), shift, streams(seed).next().value);
-  const [canary, stable] = [openBook(), openBook()];
+  const [canary, stable] = [startSimulatedSide(), startSimulatedSide()];
   const events: CanaryEvent[] = [];
   const samples: Sample[] = [];
   let state: DeploymentState | null = null;
@@ -85,11 +91,11 @@ function live(config: CanaryConfig, shift: number, seed: number): Recorded {
     stable.capital = toMicros(running.observation.basis.STABLE.capitalUsd);
     const from = { canary: canary.curve, stable: stable.curve };
     market.nextCheck((canaryReturn, stableReturn) => {
-      bookTrade(canary, canaryReturn);
-      bookTrade(stable, stableReturn);
+      addTrade(canary, canaryReturn);
+      addTrade(stable, stableReturn);
     });
-    bookCheck(canary, canary.curve - from.canary);
-    bookCheck(stable, stable.curve - from.stable);
+    addCheck(canary, canary.curve - from.canary);
+    addCheck(stable, stable.curve - from.stable);
     now = (nextCheckAt(running, now) ?? now) + 137;
     if (check % 17 === 0) {
       act({ type: 'CHECK', failure: 'the provider is away' }, 'serin');

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SideMetrics } from '../../src/core/metrics/sideMetrics.ts';
 import {
-  type BookedTrade,
   firstDifference,
+  type RecordedTrade,
   type Trade,
   tradeViolations,
 } from '../../src/core/metrics/trade.ts';
@@ -12,17 +12,17 @@ import {
   addTotals,
   CURVE_START,
   type Curve,
-  EMPTY_BOOK,
   extendCurve,
   metricsOf,
+  NO_TRADES,
   oversizedFigure,
 } from '../../src/core/metrics/tradeStatistics.ts';
-import { Decimal, decimal, formatDecimal, parseDecimal, ZERO } from '../../src/core/values/decimal.ts';
+import { Decimal, decimal, formatDecimal, parseExactDecimal, ZERO } from '../../src/core/values/decimal.ts';
 
 const START = Date.parse('2026-01-05T00:00:00.000Z');
 
 /** A trade so many seconds after the start. */
-function trade(seconds: number, pnlUsd: string | null, more: Partial<BookedTrade> = {}): BookedTrade {
+function trade(seconds: number, pnlUsd: string | null, more: Partial<RecordedTrade> = {}): RecordedTrade {
   return {
     id: `t-${seconds}-${pnlUsd}`,
     at: START + seconds * 1000,
@@ -37,11 +37,11 @@ function trade(seconds: number, pnlUsd: string | null, more: Partial<BookedTrade
   };
 }
 
-const byTime = (trades: readonly BookedTrade[]) => [...trades].sort((one, other) => one.at - other.at);
+const byTime = (trades: readonly RecordedTrade[]) => [...trades].sort((one, other) => one.at - other.at);
 
 /** The metrics of trades that came in one batch in the order of time. */
-function measure(trades: readonly BookedTrade[]): SideMetrics {
-  const totals = addTotals(EMPTY_BOOK.totals, trades);
+function measure(trades: readonly RecordedTrade[]): SideMetrics {
+  const totals = addTotals(NO_TRADES.totals, trades);
   return metricsOf({ totals, curve: extendCurve(CURVE_START, byTime(trades)).curve }, START);
 }
 
@@ -171,11 +171,11 @@ describe('what a trade must be', () => {
 /** Any amount that a caller may send. */
 const amount = fc
   .tuple(fc.bigInt({ min: -(10n ** 14n), max: 10n ** 14n }), fc.integer({ min: 0, max: 18 }))
-  .map(([digits, scale]) => parseDecimal(`${digits}e-${scale}`))
+  .map(([digits, scale]) => parseExactDecimal(`${digits}e-${scale}`))
   .filter(Decimal.isDecimal);
 const cost = amount.map((value) => value.abs());
 
-const anyTrade: fc.Arbitrary<BookedTrade> = fc
+const anyTrade: fc.Arbitrary<RecordedTrade> = fc
   .record({
     seconds: fc.integer({ min: 0, max: 12 }),
     pnlUsd: amount,
@@ -192,10 +192,10 @@ const anyTrade: fc.Arbitrary<BookedTrade> = fc
 const someTrades = fc.array(anyTrade, { maxLength: 40 });
 
 /** The same figures the slow way: from their definitions, over all trades at once. */
-function byDefinition(trades: readonly BookedTrade[]): Record<string, unknown> {
+function byDefinition(trades: readonly RecordedTrade[]): Record<string, unknown> {
   const sum = (values: readonly Decimal[]) => values.reduce((all, each) => all.plus(each), ZERO);
-  const net = (each: BookedTrade) => (each.pnlUsd ?? ZERO).minus(each.feesUsd).minus(each.gasUsd);
-  const returned = (each: BookedTrade) => net(each).div(each.capitalUsd).toDecimalPlaces(30);
+  const net = (each: RecordedTrade) => (each.pnlUsd ?? ZERO).minus(each.feesUsd).minus(each.gasUsd);
+  const returned = (each: RecordedTrade) => net(each).div(each.capitalUsd).toDecimalPlaces(30);
   const closed = trades.filter(({ error }) => error === null);
   const sizes = closed.flatMap(({ notionalUsd }) => notionalUsd ?? []);
   const returns = closed.map(returned);
@@ -260,7 +260,7 @@ describe('laws', () => {
           ...cuts.filter((cut) => cut < ordered.length).sort((a, b) => a - b),
           ordered.length,
         ];
-        let { totals, curve } = EMPTY_BOOK;
+        let { totals, curve } = NO_TRADES;
         places.slice(1).forEach((end, index) => {
           const batch = ordered.slice(places[index], end);
           totals = addTotals(totals, batch);
@@ -280,7 +280,7 @@ describe('laws', () => {
     const late = trade(1100, '-777');
     const withLate = byTime([...long, late]);
     const whole = extendCurve(CURVE_START, withLate).curve;
-    const from = (checkpoint: Curve, trades: readonly BookedTrade[]) =>
+    const from = (checkpoint: Curve, trades: readonly RecordedTrade[]) =>
       extendCurve(
         checkpoint,
         trades.filter(({ at }) => at >= checkpoint.at),

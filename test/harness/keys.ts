@@ -1,5 +1,5 @@
 /** API keys for tests: the first one as the command line makes it, the others by an administrator through the door. */
-import { trusted } from '../../src/access/actor.ts';
+import { openActor } from '../../src/access/actor.ts';
 import { createKey } from '../../src/access/keys.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import type { Door, TestSerin } from './serin.ts';
@@ -11,7 +11,7 @@ export async function administrator(serin: TestSerin): Promise<Door> {
   const database = openDatabase({ url: serin.database.url, poolSize: 1 });
   try {
     const request = { name: 'root', role: 'ADMIN', strategies: null, expiresAt: null } as const;
-    const { key, refusal } = await createKey(database.db, trusted('setup'), request);
+    const { key, refusal } = await createKey(database.db, openActor('setup'), request);
     if (key === null) throw new Error(refusal?.message ?? 'no key was made');
     return serin.as(key);
   } finally {

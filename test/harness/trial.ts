@@ -78,7 +78,7 @@ export class Trial {
   try(command: Command): Verdict {
     const verdict = decide(this.state, command, this.facts);
     if (!verdict.accepted) return verdict;
-    const actor = command.type === 'CHECK' || command.type === 'LOOK' ? 'serin' : 'ada';
+    const actor = command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' ? 'serin' : 'ada';
     const { state, events } = record(this.state, verdict.events, { at: this.now, actor });
     if (!state) throw new Error('no state');
     this.state = state;
@@ -104,7 +104,7 @@ export class Trial {
 
   report(side: Side, given: Figures): EventType[] {
     this.metrics = withReport(this.metrics, side, figures(given), this.now);
-    return side === 'CANARY' ? this.do({ type: 'LOOK' }) : [];
+    return side === 'CANARY' ? this.do({ type: 'EVALUATE_GUARDRAILS' }) : [];
   }
 
   /** Both sides earn this much more, in USD, and have traded. */

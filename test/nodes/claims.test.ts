@@ -8,12 +8,12 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyCheck, createChecks } from '../../src/app/checks.ts';
 import type { App } from '../../src/app/context.ts';
-import { createTurns } from '../../src/app/execution/deploymentQueue.ts';
+import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { type Claim, claimDue, returnClaim } from '../../src/store/deployments/leases.ts';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
-import { createDoorbell } from '../../src/store/postgres/notifier.ts';
+import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { CALM, command, running, statusOf } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -33,10 +33,19 @@ describe('a claim', () => {
     const log = pino({ level: 'silent' });
     simulator = createSimulator(log);
     const policyWarnings = createPolicyWarnings(simulator, log);
-    const doorbell = createDoorbell(client);
+    const doorbell = createNotifier(client);
     const refuseTarget = async () => null;
-    const turns = createTurns();
-    app = { db, doorbell, turns, providerNames: new Set(), refuseTarget, log, simulator, policyWarnings };
+    const turns = createDeploymentQueue();
+    app = {
+      db,
+      notifier: doorbell,
+      inDeploymentOrder: turns,
+      providerNames: new Set(),
+      refuseTarget,
+      log,
+      simulator,
+      policyWarnings,
+    };
   });
   afterAll(async () => {
     await simulator.stop();
@@ -83,7 +92,7 @@ describe('a claim', () => {
         const claims = await claimDue(app.db, {
           limit: 16,
           leaseSeconds: 3600,
-          places: { each: 16, left: new Map() },
+          slots: { each: 16, left: new Map() },
         });
         mine = claims.find((claim) => claim.deploymentId === deploymentId);
         if (mine) return true;

@@ -147,7 +147,7 @@ describe('/metrics where callers are asked who they are', () => {
     ['a token where none is set', {}, { authorization: `Bearer ${token}` }],
     ['"null" where none is set', {}, { authorization: 'Bearer null' }],
   ])('tells nothing to who brings %s', async (_what, variables, headers) => {
-    const keyed = await startTestSerin({ access: WITH_KEYS, door: readEnvironment(variables).door });
+    const keyed = await startTestSerin({ access: WITH_KEYS, http: readEnvironment(variables).http });
     try {
       const response = await fetch(`${keyed.url}/metrics`, { headers });
       expect(response.status).toBe(401);
@@ -158,8 +158,8 @@ describe('/metrics where callers are asked who they are', () => {
   });
 
   test('tells Prometheus, which brings the token, and a bad one stops the start unseen', async () => {
-    const door = readEnvironment({ SERIN_METRICS_TOKEN: token }).door;
-    const keyed = await startTestSerin({ access: WITH_KEYS, door });
+    const http = readEnvironment({ SERIN_METRICS_TOKEN: token }).http;
+    const keyed = await startTestSerin({ access: WITH_KEYS, http });
     try {
       const headers = { authorization: `Bearer ${token}` };
       expect(await (await fetch(`${keyed.url}/metrics`, { headers })).text()).toContain('serin_deployments');

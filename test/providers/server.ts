@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Fetched } from '../../src/core/metrics/fetched.ts';
+import type { FetchResult } from '../../src/core/metrics/fetched.ts';
 import { loadProviders, type MetricsProvider, type MetricsTarget } from '../../src/providers/providers.ts';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
@@ -69,13 +69,16 @@ export async function make(provider: object, environment?: Asking['environment']
 }
 
 /** Makes a provider and asks it once. */
-export async function ask(provider: object, { target, signal, environment }: Asking = {}): Promise<Fetched> {
+export async function ask(
+  provider: object,
+  { target, signal, environment }: Asking = {},
+): Promise<FetchResult> {
   const made = await make(provider, environment);
   return made.fetch({ ...TARGET, ...target }, signal ?? new AbortController().signal);
 }
 
 /** A report with its decimals as text, or the message of the failure. */
-export function plain(fetched: Fetched): Record<string, unknown> | string {
+export function plain(fetched: FetchResult): Record<string, unknown> | string {
   if (!fetched.ok) return fetched.message;
   return Object.fromEntries(
     Object.entries(fetched.report).map(([name, value]) => [

@@ -2,19 +2,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
-import { createDoorbell, type Doorbell } from '../../src/store/postgres/notifier.ts';
+import { createNotifier, type Notifier } from '../../src/store/postgres/notifier.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { until } from '../harness/serin.ts';
 
 let fresh: TestDatabase;
 let database: Database;
-let doorbell: Doorbell;
+let doorbell: Notifier;
 let heard = 0;
 let stop: () => Promise<void>;
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = openDatabase({ url: fresh.url });
-  doorbell = createDoorbell(database.client);
+  doorbell = createNotifier(database.client);
   // The doorbell's own way of listening rings by itself now and then.
   const { unlisten } = await database.client.listen('serin_log', () => {
     heard += 1;
@@ -34,22 +34,22 @@ beforeEach(async () => {
 });
 
 test('the first ring goes out with the commit and not before, and once', async () => {
-  const ring = doorbell.ring();
+  const ring = doorbell.notification();
   await database.db.transaction(async (tx) => {
-    await ring.appended(tx);
-    await ring.appended(tx);
+    await ring.onAppend(tx);
+    await ring.onAppend(tx);
     await silence();
     expect(heard).toBe(0);
   });
   await until(async () => heard === 1);
-  ring.committed();
+  ring.afterCommit();
   await silence();
   expect(heard).toBe(1);
 });
 
 test('what is rolled back is not rung for', async () => {
   const undone = database.db.transaction(async (tx) => {
-    await doorbell.ring().appended(tx);
+    await doorbell.notification().onAppend(tx);
     throw new Error('undone');
   });
   await expect(undone).rejects.toThrow('undone');
@@ -58,9 +58,9 @@ test('what is rolled back is not rung for', async () => {
 });
 
 test('of many at the same moment the later ones share one more ring, behind their commits', async () => {
-  const rings = Array.from({ length: 8 }, () => doorbell.ring());
-  await database.db.transaction((tx) => Promise.all(rings.map((ring) => ring.appended(tx))));
-  for (const ring of rings) ring.committed();
+  const rings = Array.from({ length: 8 }, () => doorbell.notification());
+  await database.db.transaction((tx) => Promise.all(rings.map((ring) => ring.onAppend(tx))));
+  for (const ring of rings) ring.afterCommit();
   await until(async () => heard >= 2);
   await silence();
   // Where the silence was over before the commit, the first of the others rings by itself.
@@ -68,9 +68,9 @@ test('of many at the same moment the later ones share one more ring, behind thei
 });
 
 test('a commit that appends nothing rings for nothing', async () => {
-  const ring = doorbell.ring();
+  const ring = doorbell.notification();
   await database.db.transaction(async () => {});
-  ring.committed();
+  ring.afterCommit();
   await silence();
   expect(heard).toBe(0);
 });

@@ -8,9 +8,9 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { growDeployments, growEvents } from '../../bench/harness/grow.ts';
 import { createAccess } from '../../src/access/access.ts';
-import { trusted } from '../../src/access/actor.ts';
+import { openActor } from '../../src/access/actor.ts';
 import type { App } from '../../src/app/context.ts';
-import { createTurns } from '../../src/app/execution/deploymentQueue.ts';
+import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createReports } from '../../src/app/reports.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
@@ -21,7 +21,7 @@ import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
 import { claimDue } from '../../src/store/deployments/leases.ts';
 import { LOG_START, readDeploymentEvents, readLog } from '../../src/store/log/eventLog.ts';
-import { createDoorbell } from '../../src/store/postgres/notifier.ts';
+import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { CALM, report, running } from '../harness/deployment.ts';
 import { OPEN, startTestSerin, type TestSerin } from '../harness/serin.ts';
 
@@ -87,7 +87,7 @@ describe('no table is read from end to end for', () => {
     ['a page of a strategy', (db) => pageDeployments(db, { ...page, filter: { strategyId: 'grown-7' } })],
     [
       'the claim of what is due',
-      (db) => claimDue(db, { limit: 16, leaseSeconds: 30, places: { each: 16, left: new Map() } }),
+      (db) => claimDue(db, { limit: 16, leaseSeconds: 30, slots: { each: 16, left: new Map() } }),
     ],
     ['the events of a deployment', (db) => readDeploymentEvents(db, 'grown-7', { limit: 20 })],
     ['the log from a cursor', (db) => readLog(db, LOG_START, 100)],
@@ -103,17 +103,26 @@ describe('the number of statements does not grow with the number of rows:', () =
   async function statementsOf(...sources: readonly string[]): Promise<number> {
     const { db, statements } = listening();
     const log = pino({ level: 'silent' });
-    const doorbell = createDoorbell(serin.database.sql);
+    const doorbell = createNotifier(serin.database.sql);
     const simulator = createSimulator(log);
     const policyWarnings = createPolicyWarnings(simulator, log);
     const providerNames = new Set<string>();
     const refuseTarget = async () => null;
-    const turns = createTurns();
-    const app: App = { db, doorbell, turns, providerNames, refuseTarget, simulator, policyWarnings, log };
+    const turns = createDeploymentQueue();
+    const app: App = {
+      db,
+      notifier: doorbell,
+      inDeploymentOrder: turns,
+      providerNames,
+      refuseTarget,
+      simulator,
+      policyWarnings,
+      log,
+    };
     const access = createAccess(db, log, OPEN);
     const tail = await startTail(db, doorbell, log);
     const feed = createFeed(db, tail, log);
-    const actor = trusted('test');
+    const actor = openActor('test');
     await tail.stop();
     statements.length = 0;
     const reports = createReports(app);

@@ -3,11 +3,11 @@
  * the disk, for all of it. Where there is much of it, the next group gathers while the ones before are under way.
  */
 
-export interface Grouping<I, O> {
+export interface BatcherOptions<I, O> {
   /** As many go together. */
-  readonly most: number;
+  readonly maxBatchSize: number;
   /** So many groups may be under way at a time. */
-  readonly groups: number;
+  readonly maxConcurrentBatches: number;
   /**
    * Does what is in a group. Answers what came of each, which may still be under way: the next group does not wait for
    * it. When it fails, all of the group fail.
@@ -22,25 +22,29 @@ interface Waiting<I, O> {
 }
 
 /** Answers how to have an item done, perhaps together with others. */
-export function together<I, O>({ most, groups, run }: Grouping<I, O>): (item: I) => Promise<O> {
+export function createBatcher<I, O>({
+  maxBatchSize,
+  maxConcurrentBatches,
+  run,
+}: BatcherOptions<I, O>): (item: I) => Promise<O> {
   const waiting: Waiting<I, O>[] = [];
   let gathering = false;
-  let underWay = 0;
+  let running = 0;
 
   function start(): void {
     gathering = false;
-    while (waiting.length > 0 && underWay < groups) void settle(waiting.splice(0, most));
+    while (waiting.length > 0 && running < maxConcurrentBatches) void settle(waiting.splice(0, maxBatchSize));
   }
 
-  async function settle(group: readonly Waiting<I, O>[]): Promise<void> {
-    underWay += 1;
+  async function settle(batch: readonly Waiting<I, O>[]): Promise<void> {
+    running += 1;
     try {
-      const outcomeOf = await run(group.map(({ item }) => item));
-      for (const { item, resolve } of group) resolve(outcomeOf(item));
+      const outcomeOf = await run(batch.map(({ item }) => item));
+      for (const { item, resolve } of batch) resolve(outcomeOf(item));
     } catch (error) {
-      for (const { reject } of group) reject(error);
+      for (const { reject } of batch) reject(error);
     }
-    underWay -= 1;
+    running -= 1;
     start();
   }
 

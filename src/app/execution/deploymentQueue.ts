@@ -6,13 +6,13 @@
 import pLimit from 'p-limit';
 
 /** Of a node's connections (16 in its pool), so that there are some for everything else whatever is held. */
-const AT_ONCE = 8;
+const MAX_CONCURRENT = 8;
 
 /** Does work at a deployment when its turn has come. */
-export type Turns = <T>(deploymentId: string, work: () => Promise<T>) => Promise<T>;
+export type DeploymentQueue = <T>(deploymentId: string, work: () => Promise<T>) => Promise<T>;
 
-export function createTurns(): Turns {
-  const few = pLimit(AT_ONCE);
+export function createDeploymentQueue(): DeploymentQueue {
+  const few = pLimit(MAX_CONCURRENT);
   const last = new Map<string, Promise<unknown>>();
   return (deploymentId, work) => {
     const before = last.get(deploymentId) ?? Promise.resolve();

@@ -2,14 +2,14 @@
  * The transaction of a use case: tried again where the database asks for it, given up when nobody waits for it, and rung
  * for when it has appended to the log.
  */
-import type { Appending } from '../../store/postgres/notifier.ts';
+import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import type { ExecutionContext } from './executionContext.ts';
 
 /** How long an answer may take, milliseconds. Who has waited so long is told to try again. */
-export const PATIENCE_MS = 8000;
+export const REQUEST_TIMEOUT_MS = 8000;
 
 /** A transaction got its turn only when nobody waited for it any more; it did nothing. */
-export class WaitedTooLong extends Error {
+export class CallerTimedOut extends Error {
   readonly code = 'WAITED_TOO_LONG';
   constructor() {
     super('the database was away, or busy, for too long');
@@ -25,17 +25,17 @@ const TRANSIENT = new Set(['40001', '40P01']);
  */
 export async function transaction<T>(
   app: ExecutionContext,
-  work: (tx: Appending) => Promise<T>,
+  work: (tx: LogWriteTransaction) => Promise<T>,
   askedAt = performance.now(),
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    const ring = app.doorbell.ring();
+    const notification = app.notifier.notification();
     try {
       const result = await app.db.transaction((tx) => {
-        if (performance.now() - askedAt > PATIENCE_MS) throw new WaitedTooLong();
-        return work(Object.assign(tx, { ring }));
+        if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
+        return work(Object.assign(tx, { notification }));
       });
-      ring.committed();
+      notification.afterCommit();
       return result;
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
@@ -46,16 +46,16 @@ export async function transaction<T>(
 }
 
 /**
- * A transaction that waits for a deployment, whoever holds it: when its turn has come (see {@link ExecutionContext.turns}). It is to
+ * A transaction that waits for a deployment, whoever holds it: when its turn has come (see {@link ExecutionContext.inDeploymentOrder}). It is to
  * lock that deployment first.
  */
-export function transactionAt<T>(
+export function transactionInOrder<T>(
   app: ExecutionContext,
   deploymentId: string,
-  work: (tx: Appending) => Promise<T>,
+  work: (tx: LogWriteTransaction) => Promise<T>,
   askedAt = performance.now(),
 ): Promise<T> {
-  return app.turns(deploymentId, () => transaction(app, work, askedAt));
+  return app.inDeploymentOrder(deploymentId, () => transaction(app, work, askedAt));
 }
 
 /** Waits for all parts of a transaction's work, so that none is still sending when it ends; throws if one failed. */

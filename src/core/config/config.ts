@@ -4,7 +4,7 @@
  * Names and defaults are those of the contract (spec: CanaryConfig, PromotionCriteria).
  */
 import { createHash } from 'node:crypto';
-import { type Decimal, decimal, formatDecimal, type Numeral } from '../values/decimal.ts';
+import { type Decimal, decimal, formatDecimal, type NumberInput } from '../values/decimal.ts';
 import { Reader } from '../values/inputReader.ts';
 import type { Parsed } from '../values/violation.ts';
 
@@ -96,7 +96,7 @@ export interface CanaryConfig {
 }
 
 /** Decimals may also be given as numbers or texts. */
-type GivenValue<V> = V extends Decimal ? Numeral : V;
+type GivenValue<V> = V extends Decimal ? NumberInput : V;
 type Given<T> = { readonly [K in keyof T]?: GivenValue<T[K]> | null | undefined };
 
 /** A configuration as a caller gives it: whatever is left out (or null) takes its default. */
@@ -114,7 +114,7 @@ export interface GuardrailsInput extends Given<Omit<GuardrailsConfig, 'breaches'
 }
 
 export interface StepInput {
-  readonly canaryPercent: Numeral;
+  readonly canaryPercent: NumberInput;
   readonly minutes: number;
   readonly gate?: StepGate | null | undefined;
 }

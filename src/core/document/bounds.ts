@@ -2,7 +2,7 @@ import type { CanaryEvent } from '../lifecycle/events.ts';
 import type { DeploymentState } from '../lifecycle/state.ts';
 import { readReport } from '../metrics/report.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
-import { formatDecimal, parseDecimal } from '../values/decimal.ts';
+import { formatDecimal, parseExactDecimal } from '../values/decimal.ts';
 import { nameViolations } from '../values/identifiers.ts';
 import { SIDES } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
@@ -27,7 +27,7 @@ export function boundViolations({ state, metrics, events }: Bounded, path: reado
 function amountViolations(events: readonly CanaryEvent[]): Violation[] {
   return events.flatMap((event, index): Violation[] => {
     if (event.type !== 'CANARY_STARTED') return [];
-    const read = parseDecimal(formatDecimal(event.capitalUsd));
+    const read = parseExactDecimal(formatDecimal(event.capitalUsd));
     return typeof read === 'string' ? [{ path: ['events', String(index), 'capitalUsd'], message: read }] : [];
   });
 }

@@ -8,8 +8,8 @@ import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
 import { replay } from '../lifecycle/evolve.ts';
 import { type DeploymentState, observationOf, STATUSES } from '../lifecycle/state.ts';
 import { type MetricsBySide, type SideMetrics, sideMetricsCodec } from '../metrics/sideMetrics.ts';
-import { type BookedTrade, bookedTradeCodec, tradeViolations } from '../metrics/trade.ts';
-import { bookAll, metricsOf } from '../metrics/tradeStatistics.ts';
+import { type RecordedTrade, recordedTradeCodec, tradeViolations } from '../metrics/trade.ts';
+import { addTrades, metricsOf } from '../metrics/tradeStatistics.ts';
 import { DECISIONS } from '../rule/comparison.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
 import { bySide, countCodec, instantCodec } from '../values/codecs.ts';
@@ -46,7 +46,7 @@ const documentCodec = z.strictObject({
   breaches: z.record(z.enum(GUARDRAILS), countCodec),
   samples: z.array(sampleCodec).readonly(),
   /** Null for a side that is not measured by its trades. */
-  trades: bySide(z.array(bookedTradeCodec).readonly().nullable()),
+  trades: bySide(z.array(recordedTradeCodec).readonly().nullable()),
   events: z.array(eventCodec).min(1).readonly(),
 });
 
@@ -57,7 +57,7 @@ export interface Archive {
   readonly breaches: BreachCounts;
   readonly samples: readonly Sample[];
   /** Null for a side that is not measured by its trades. */
-  readonly trades: BySide<readonly BookedTrade[] | null>;
+  readonly trades: BySide<readonly RecordedTrade[] | null>;
   readonly events: readonly CanaryEvent[];
 }
 
@@ -140,7 +140,7 @@ function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Vi
     if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} is there twice` }];
     ids.add(trade.id);
   }
-  const derived = toStoredMetrics(metricsOf(bookAll(trades), metrics.reportedAt));
+  const derived = toStoredMetrics(metricsOf(addTrades(trades), metrics.reportedAt));
   const differs = Object.entries(derived).find(([name, value]) => toStoredMetrics(metrics)[name] !== value);
   if (!differs) return [];
   const [field, value] = differs;

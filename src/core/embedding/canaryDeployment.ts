@@ -12,8 +12,8 @@ import {
   toDocument,
 } from '../document/document.ts';
 import type { Command, Verdict } from '../lifecycle/command.ts';
-import { decide, notWatched, standsFor } from '../lifecycle/decide.ts';
-import { narrateCommand } from '../lifecycle/describe.ts';
+import { decide, impliedDecision, notWatched } from '../lifecycle/decide.ts';
+import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
 import { record } from '../lifecycle/evolve.ts';
 import {
@@ -25,16 +25,16 @@ import {
   reschedule,
 } from '../lifecycle/state.ts';
 import { type DeploymentStatus, statusOf } from '../lifecycle/status.ts';
-import { type Fetched, fetchFailure, withFetched } from '../metrics/fetched.ts';
+import { applyFetchResult, type FetchResult, fetchFailure } from '../metrics/fetched.ts';
 import { type GivenReport, readReport } from '../metrics/report.ts';
 import { type MetricsBySide, NO_METRICS, withReport } from '../metrics/sideMetrics.ts';
 import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
-import { type Numeral, readCount, readDecimal } from '../values/decimal.ts';
+import { type NumberInput, parseCount, parseDecimalRounded } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import { describeViolations } from '../values/violation.ts';
-import { Announcer } from './callbacks.ts';
+import { CallbackDispatcher } from './callbackDispatcher.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { fetchMetrics } from './metricsProvider.ts';
 import {
@@ -63,7 +63,7 @@ export class CanaryDeployment {
 
   readonly #embedding: Embedding;
   readonly #clock: Clock;
-  readonly #announcer: Announcer;
+  readonly #callbacks: CallbackDispatcher;
   #latest = 0;
   #nextCheckAt: number | null = null;
   #monitoring: boolean;
@@ -78,7 +78,7 @@ export class CanaryDeployment {
   constructor(deployment: NewCanary | Archive, embedding: Embedding = {}) {
     this.#embedding = embedding;
     this.#clock = embedding.clock ?? systemClock;
-    this.#announcer = new Announcer(embedding);
+    this.#callbacks = new CallbackDispatcher(embedding);
     this.#monitoring = embedding.monitor ?? true;
     if ('events' in deployment) {
       const { state, metrics, breaches, samples, trades, events } = deployment;
@@ -101,7 +101,7 @@ export class CanaryDeployment {
     if (!state) throw new Error('creation led to no state');
     this.#state = state;
     this.#log.push(...events);
-    this.#announcer.tell(null, events);
+    this.#callbacks.dispatch(null, events);
   }
 
   /**
@@ -155,8 +155,8 @@ export class CanaryDeployment {
   }
 
   /** Splits the capital between the sides and starts the observation. */
-  deployCanary(capitalUsd: Numeral, by: By = {}): DeployCanaryResult {
-    const capital = readDecimal(capitalUsd);
+  deployCanary(capitalUsd: NumberInput, by: By = {}): DeployCanaryResult {
+    const capital = parseDecimalRounded(capitalUsd);
     const result =
       typeof capital === 'string'
         ? this.#invalid(['capitalUsd'], capital)
@@ -200,9 +200,9 @@ export class CanaryDeployment {
   }
 
   /** A side says what it holds for the allocation with this number. */
-  acknowledgeAllocation(number: number, side: Side, heldUsd: Numeral, by: By = {}): CanaryResult {
+  acknowledgeAllocation(number: number, side: Side, heldUsd: NumberInput, by: By = {}): CanaryResult {
     if (!SIDES.includes(side)) return this.#invalid(['side'], `must be ${SIDES.join(' or ')}`);
-    const [counted, held] = [readCount(number), readDecimal(heldUsd)];
+    const [counted, held] = [parseCount(number), parseDecimalRounded(heldUsd)];
     if (typeof counted === 'string') return this.#invalid(['number'], counted);
     if (typeof held === 'string') return this.#invalid(['heldUsd'], held);
     return this.#command({ type: 'ACKNOWLEDGE', number: counted, side, heldUsd: held }, by);
@@ -232,9 +232,9 @@ export class CanaryDeployment {
 
   /** Looks now, as the timer does when the time has come. Never rejects; one check runs at a time. */
   check(): Promise<void> {
-    this.#checking ??= this.#look()
+    this.#checking ??= this.#check()
       .catch((error: unknown) => {
-        this.#announcer.complain(error, 'check');
+        this.#callbacks.reportError(error, 'check');
         this.#nextCheckAt = nextCheckAt(this.#state, this.#now());
       })
       .finally(() => {
@@ -244,27 +244,27 @@ export class CanaryDeployment {
     return this.#checking;
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const fetching = new AbortController();
     this.#fetching = fetching;
     const fetched = await this.#fetch(fetching.signal);
     if (fetching.signal.aborted || !isWatched(this.#state)) return;
     const now = this.#now();
-    if (fetched) this.#metrics = withFetched(this.#metrics, fetched, now);
+    if (fetched) this.#metrics = applyFetchResult(this.#metrics, fetched, now);
     const before = this.#log.length;
-    this.#carryOut({ type: 'CHECK', failure: fetched && fetchFailure(fetched) }, SERIN);
-    this.#keepSample(this.#log.slice(before));
+    this.#apply({ type: 'CHECK', failure: fetched && fetchFailure(fetched) }, SERIN);
+    this.#storeSample(this.#log.slice(before));
   }
 
-  async #fetch(signal: AbortSignal): Promise<BySide<Fetched> | null> {
+  async #fetch(signal: AbortSignal): Promise<BySide<FetchResult> | null> {
     const { metricsProvider, providerTimeoutSeconds = PROVIDER_TIMEOUT_SECONDS } = this.#embedding;
     const observation = observationOf(this.#state);
     if (!metricsProvider || !observation || !isWatched(this.#state)) return null;
     const { strategyId, chain, canaryVersionId, stableVersionId } = this.#state;
-    const patience = { clock: this.#clock, milliseconds: providerTimeoutSeconds * 1000, signal };
+    const deadline = { clock: this.#clock, milliseconds: providerTimeoutSeconds * 1000, signal };
     const target = { strategyId, chain, since: observation.startedAt };
     const ask = (side: Side, versionId: string) =>
-      fetchMetrics(metricsProvider, { ...target, side, versionId }, patience);
+      fetchMetrics(metricsProvider, { ...target, side, versionId }, deadline);
     const [canary, stable] = await Promise.all([
       ask('CANARY', canaryVersionId),
       ask('STABLE', stableVersionId),
@@ -272,7 +272,7 @@ export class CanaryDeployment {
     return { CANARY: canary, STABLE: stable };
   }
 
-  #keepSample(events: readonly CanaryEvent[]): void {
+  #storeSample(events: readonly CanaryEvent[]): void {
     for (const event of events) {
       if (event.type !== 'CANARY_METRICS_UPDATED') continue;
       const { check, at, decision } = event;
@@ -292,7 +292,7 @@ export class CanaryDeployment {
       return this.#refused(refusal('INVALID_INPUT', describeViolations(read.violations), path));
     }
     this.#metrics = withReport(this.#metrics, side, read.value, this.#now());
-    if (side === 'CANARY') this.#carryOut({ type: 'LOOK' }, SERIN);
+    if (side === 'CANARY') this.#apply({ type: 'EVALUATE_GUARDRAILS' }, SERIN);
     return this.#done('CONTINUE', `Metrics of the ${side.toLowerCase()} side taken`);
   }
 
@@ -304,14 +304,14 @@ export class CanaryDeployment {
   }
 
   #command(command: Command, { actor = OWNER }: By): CanaryResult {
-    const verdict = this.#carryOut(command, actor);
+    const verdict = this.#apply(command, actor);
     if (!verdict.accepted) return this.#refused(verdict.refusal);
     const { events } = verdict;
-    return this.#done(standsFor(command, events), narrateCommand(command, this.#state, events));
+    return this.#done(impliedDecision(command, events), describeCommand(command, this.#state, events));
   }
 
   /** Decides and records; callbacks are told when all is done. */
-  #carryOut(command: Command, actor: string): Verdict {
+  #apply(command: Command, actor: string): Verdict {
     const now = this.#now();
     const before = this.#state;
     const { stableVersionId } = before;
@@ -324,9 +324,9 @@ export class CanaryDeployment {
     this.#breaches = verdict.breaches;
     this.#log.push(...events);
     const looked = command.type === 'CHECK';
-    this.#nextCheckAt = reschedule(state, { due: this.#nextCheckAt, now, looked });
+    this.#nextCheckAt = reschedule(state, { due: this.#nextCheckAt, now, wasCheck: looked });
     this.#schedule();
-    this.#announcer.tell(before, events);
+    this.#callbacks.dispatch(before, events);
     return verdict;
   }
 

@@ -1,4 +1,4 @@
-import type { Fetched } from '../metrics/fetched.ts';
+import type { FetchResult } from '../metrics/fetched.ts';
 import { type GivenReport, readReport } from '../metrics/report.ts';
 import type { Side } from '../values/side.ts';
 import { describeViolations } from '../values/violation.ts';
@@ -17,9 +17,9 @@ export interface MetricsRequest {
 }
 
 /** Answers what the side's bot would otherwise report. It may throw, reject, hang or answer anything. */
-export type AskMetrics = (request: MetricsRequest) => GivenReport | Promise<GivenReport>;
+export type FetchMetrics = (request: MetricsRequest) => GivenReport | Promise<GivenReport>;
 
-export interface Patience {
+export interface Deadline {
   readonly clock: Clock;
   readonly milliseconds: number;
   /** Aborts when the whole fetch is called off. */
@@ -28,13 +28,13 @@ export interface Patience {
 
 /** Asks for the metrics of a side. Never rejects; after the time limit the answer is not waited for. */
 export async function fetchMetrics(
-  ask: AskMetrics,
+  ask: FetchMetrics,
   target: Omit<MetricsRequest, 'signal'>,
-  { clock, milliseconds, signal: parent }: Patience,
-): Promise<Fetched> {
+  { clock, milliseconds, signal: parent }: Deadline,
+): Promise<FetchResult> {
   const controller = new AbortController();
   let callOff = () => {};
-  const gaveUp = new Promise<Fetched>((resolve) => {
+  const gaveUp = new Promise<FetchResult>((resolve) => {
     const giveUp = (message: string) => {
       resolve({ ok: false, message });
       controller.abort();
@@ -52,7 +52,7 @@ export async function fetchMetrics(
   }
 }
 
-async function answer(ask: AskMetrics, request: MetricsRequest): Promise<Fetched> {
+async function answer(ask: FetchMetrics, request: MetricsRequest): Promise<FetchResult> {
   try {
     const read = readReport(await ask(request));
     return read.ok

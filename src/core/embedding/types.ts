@@ -9,9 +9,9 @@ import type { Decimal } from '../values/decimal.ts';
 import { nameViolations } from '../values/identifiers.ts';
 import type { Refusal } from '../values/refusal.ts';
 import { describeViolations, type Violation } from '../values/violation.ts';
-import type { Callbacks } from './callbacks.ts';
+import type { Callbacks } from './callbackDispatcher.ts';
 import type { Clock } from './clock.ts';
-import type { AskMetrics } from './metricsProvider.ts';
+import type { FetchMetrics } from './metricsProvider.ts';
 
 /** What the contract calls a deployment's arguments. */
 export interface NewCanary {
@@ -28,7 +28,7 @@ export interface NewCanary {
 /** How a deployment lives in its program. */
 export interface Embedding extends Callbacks {
   /** Asked for both sides at every check; without it the program reports. */
-  readonly metricsProvider?: AskMetrics | undefined;
+  readonly metricsProvider?: FetchMetrics | undefined;
   /** How long a check waits for the provider: 10 unless given. */
   readonly providerTimeoutSeconds?: number | undefined;
   /** Whether checks run by the timer from `deployCanary` (or `fromDict`) on; otherwise call `start` or `check`. */

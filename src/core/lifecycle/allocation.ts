@@ -54,5 +54,5 @@ export function workingCapitalUsd(allocation: Allocation, side: Side): Decimal {
 }
 
 /** The share that gives everything to one side. */
-export const ALL_TO_CANARY = decimal(100);
-export const ALL_TO_STABLE = ZERO;
+export const CANARY_ONLY_PERCENT = decimal(100);
+export const STABLE_ONLY_PERCENT = ZERO;

@@ -4,12 +4,12 @@
  */
 
 import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
-import { type Breach, type BreachCounts, lookAtMetrics, lookAtSilence } from '../rule/guardrails.ts';
-import { isInconclusive, settle } from '../rule/inconclusive.ts';
+import { type Breach, type BreachCounts, checkMetricLimits, checkSilence } from '../rule/guardrails.ts';
+import { isInconclusive, resolveInconclusive } from '../rule/inconclusive.ts';
 import type { BySide } from '../values/side.ts';
-import { ALL_TO_STABLE } from './allocation.ts';
+import { STABLE_ONLY_PERCENT } from './allocation.ts';
 import type { Command, Facts } from './command.ts';
-import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decision.ts';
+import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
 import { evolve } from './evolve.ts';
 import { comparisonOf, forSides, stepAt, type Watched } from './state.ts';
@@ -22,14 +22,20 @@ export interface CheckOutcome {
 /** Looks at a deployment. A `LOOK` after a report sees the guardrails only; a `CHECK` also samples and decides. */
 export function check(
   state: Watched,
-  command: Extract<Command, { type: 'CHECK' | 'LOOK' }>,
+  command: Extract<Command, { type: 'CHECK' | 'EVALUATE_GUARDRAILS' }>,
   facts: Facts,
 ): CheckOutcome {
   const capitalUsd = state.observation.basis.CANARY.capitalUsd;
-  const { counts, tripped } = lookAtMetrics(state.config, facts.metrics.CANARY, capitalUsd, facts.breaches);
+  const { counts, tripped } = checkMetricLimits(
+    state.config,
+    facts.metrics.CANARY,
+    capitalUsd,
+    facts.breaches,
+  );
   const held = state.observation.tripped;
   if (tripped && !held) return { events: trip(state, tripped, facts), breaches: counts };
-  if (command.type === 'LOOK' || state.status !== 'RUNNING') return { events: [], breaches: counts };
+  if (command.type === 'EVALUATE_GUARDRAILS' || state.status !== 'RUNNING')
+    return { events: [], breaches: counts };
   return sampleAndDecide(state, command.failure, { ...facts, breaches: counts });
 }
 
@@ -41,7 +47,7 @@ function trip(state: Watched, breach: Breach, facts: Facts): EventBody[] {
   // Without metrics nobody can watch the canary: its capital goes back whoever else may decide.
   if (guardrail === 'maxStaleSeconds') {
     const failed: EventBody = { type: 'CANARY_FAILED', reason: `Metrics cannot be had: ${message}` };
-    return [tripped, decided, failed, requestAllocation(state, ALL_TO_STABLE, 'FAIL')];
+    return [tripped, decided, failed, requestAllocation(state, STABLE_ONLY_PERCENT, 'FAIL')];
   }
   if (state.config.autoRollback) return [tripped, decided, ...rollback(state, reason)];
   return [tripped, decided, ...awaitPerson(state, 'ROLLBACK', [reason])];
@@ -55,7 +61,7 @@ function awaitPerson(state: Watched, decision: CanaryDecision, reasons: readonly
 
 function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): CheckOutcome {
   const sample = takeSample(state, failure, facts);
-  const { counts: breaches, tripped } = lookAtSilence(state.config, sample.silentMs, facts.breaches);
+  const { counts: breaches, tripped } = checkSilence(state.config, sample.silentMs, facts.breaches);
   const looked = afterSample(state, sample, facts);
   if (tripped) return { events: [sample, ...trip(looked, tripped, facts)], breaches };
   // Metrics that could not be had decide nothing: the step goes on until they can, or until they are stale.
@@ -142,7 +148,12 @@ function conclude(
   cause: 'EVIDENCE' | 'OBSERVATION_OVER',
   facts: Facts,
 ): EventBody[] {
-  const { decision, because } = settle(comparison.decision, cause, state, facts.stableVersionId);
+  const { decision, overrideReason: because } = resolveInconclusive(
+    comparison.decision,
+    cause,
+    state,
+    facts.stableVersionId,
+  );
   const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
   const decided = decisionMade(state, facts, { decision, reasons, cause });
   const { config, observation } = state;

@@ -19,7 +19,7 @@ export type Command =
   /** The clock: the time of a look has come. `failure` says why the metrics could not be had. */
   | { readonly type: 'CHECK'; readonly failure: string | null }
   /** A report broke a guardrail. */
-  | { readonly type: 'LOOK' };
+  | { readonly type: 'EVALUATE_GUARDRAILS' };
 
 export type CommandType = Command['type'];
 
@@ -51,8 +51,8 @@ export interface Refused {
 export type Verdict = Accepted | Refused;
 
 /** The commands of people and bots, by name, and the statuses that take them. */
-export const TAKEN_IN: Record<
-  Exclude<CommandType, 'CHECK' | 'LOOK' | 'ACKNOWLEDGE'>,
+export const ALLOWED_STATUSES: Record<
+  Exclude<CommandType, 'CHECK' | 'EVALUATE_GUARDRAILS' | 'ACKNOWLEDGE'>,
   readonly DeploymentState['status'][]
 > = {
   DEPLOY: ['PENDING'],
@@ -66,7 +66,7 @@ export const TAKEN_IN: Record<
 };
 
 /** The commands of people and bots that a deployment takes as it stands: what a screen should offer. */
-export type Action = keyof typeof TAKEN_IN;
+export type Action = keyof typeof ALLOWED_STATUSES;
 
 export const NAMES: Record<Action, string> = {
   DEPLOY: 'deployed',

@@ -7,26 +7,26 @@ import type { CanaryConfig } from '../config/config.ts';
 import type { CanaryDecision } from '../rule/comparison.ts';
 import { formatDecimal, ZERO } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
-import { ALL_TO_STABLE, type AllocationCause, splitCapital } from './allocation.ts';
+import { type AllocationCause, STABLE_ONLY_PERCENT, splitCapital } from './allocation.ts';
 import { seekApproval } from './approval.ts';
 import { check } from './check.ts';
 import {
   ACTIONS,
   type Accepted,
   type Action,
+  ALLOWED_STATUSES,
   type Command,
   type Facts,
   NAMES,
   type Refused,
-  TAKEN_IN,
   type Verdict,
 } from './command.ts';
-import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decision.ts';
+import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
 
 /** The decision that a successful command stands for; one that only asked for approval has decided nothing yet. */
-export function standsFor({ type }: Command, events: readonly EventBody[]): CanaryDecision {
+export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
   if (asksForApproval(events)) return 'CONTINUE';
   if (type === 'PROMOTE') return 'PROMOTE';
   return type === 'ROLLBACK' || type === 'CANCEL' ? 'ROLLBACK' : 'CONTINUE';
@@ -38,11 +38,11 @@ export function asksForApproval(events: readonly EventBody[]): boolean {
 }
 
 export function availableActions(state: DeploymentState): Action[] {
-  return ACTIONS.filter((action) => takes(state, action));
+  return ACTIONS.filter((action) => isAllowed(state, action));
 }
 
-export function takes(state: DeploymentState, action: Action): boolean {
-  if (!TAKEN_IN[action].includes(state.status)) return false;
+export function isAllowed(state: DeploymentState, action: Action): boolean {
+  if (!ALLOWED_STATUSES[action].includes(state.status)) return false;
   return action !== 'ADVANCE_STEP' || (isWatched(state) && nextStep(state) !== null);
 }
 
@@ -54,17 +54,17 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     breaches: facts.breaches,
   });
 
-  if (command.type === 'CHECK' || command.type === 'LOOK') {
+  if (command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS') {
     if (!isWatched(state)) return accept([]);
     return { accepted: true, ...check(state, command, facts) };
   }
   if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, facts, accept);
-  if (!takes(state, command.type)) return { accepted: false, refusal: wrongStatus(state, command.type) };
+  if (!isAllowed(state, command.type)) return { accepted: false, refusal: wrongStatus(state, command.type) };
 
   if (command.type === 'DEPLOY') return deploy(state, command, facts, accept);
   if (command.type === 'CANCEL') {
     const { reason } = command;
-    return accept([{ type: 'CANARY_CANCELLED', reason }, ...giveBack(state, 'CANCEL')]);
+    return accept([{ type: 'CANARY_CANCELLED', reason }, ...returnCapital(state, 'CANCEL')]);
   }
   if (!isWatched(state)) throw new Error(`${command.type} in status ${state.status}`);
 
@@ -185,8 +185,8 @@ export function notWatched({ id, status }: DeploymentState): Refusal {
   return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
 }
 
-function giveBack(state: DeploymentState, cause: AllocationCause): EventBody[] {
-  return isWatched(state) ? [requestAllocation(state, ALL_TO_STABLE, cause)] : [];
+function returnCapital(state: DeploymentState, cause: AllocationCause): EventBody[] {
+  return isWatched(state) ? [requestAllocation(state, STABLE_ONLY_PERCENT, cause)] : [];
 }
 
 /** The decision record of a person or bot, with the comparison as it was. */

@@ -10,7 +10,7 @@ import type { DeploymentState } from './state.ts';
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
 
 /** What happened, for a person. */
-export function narrate(event: EventBody): string {
+export function describeEvent(event: EventBody): string {
   switch (event.type) {
     case 'DEPLOYMENT_CREATED':
       return `${event.canaryVersionId} is to be tried beside ${event.stableVersionId} on ${event.chain}`;
@@ -55,7 +55,7 @@ export function narrate(event: EventBody): string {
 }
 
 /** What a command did, for the one who gave it. */
-export function narrateCommand(
+export function describeCommand(
   command: Command,
   { id, canaryVersionId, stableVersionId }: DeploymentState,
   events: readonly EventBody[],
@@ -83,7 +83,7 @@ export function narrateCommand(
     case 'ACKNOWLEDGE':
       return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
     case 'CHECK':
-    case 'LOOK':
+    case 'EVALUATE_GUARDRAILS':
       return `Deployment ${id} looked at`;
   }
 }

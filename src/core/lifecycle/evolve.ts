@@ -14,7 +14,7 @@ import {
   isWatched,
   type Observation,
   observationOf,
-  type ReturnBasis,
+  type ReturnAccount,
   type Running,
   sideReturn,
   type Watched,
@@ -245,7 +245,7 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
   const rebased = forSides((side) =>
-    onCapital(basis[side], workingCapitalUsd(allocation, side), basis[side].pnlFromUsd, at),
+    rebase(basis[side], workingCapitalUsd(allocation, side), basis[side].pnlFromUsd, at),
   );
   return { ...withObservation(state, { basis: rebased }), allocation };
 }
@@ -258,19 +258,19 @@ function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWL
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
-  const rebased = { ...basis, [side]: onCapital(basis[side], heldUsd, netPnlUsd, at) };
+  const rebased = { ...basis, [side]: rebase(basis[side], heldUsd, netPnlUsd, at) };
   return { ...withObservation(state, { basis: rebased }), allocation };
 }
 
 /** The interval of returns ends at this PnL; the next one runs on the same capital. */
-function closed(basis: ReturnBasis, netPnlUsd: Decimal): ReturnBasis {
+function closeInterval(basis: ReturnAccount, netPnlUsd: Decimal): ReturnAccount {
   return { ...basis, pnlFromUsd: netPnlUsd, returnBefore: sideReturn(basis, netPnlUsd) };
 }
 
 /** What was earned until now counts on the capital before, what follows on the new one. Nothing held: no change. */
-function onCapital(basis: ReturnBasis, capitalUsd: Decimal, netPnlUsd: Decimal, since: number): ReturnBasis {
+function rebase(basis: ReturnAccount, capitalUsd: Decimal, netPnlUsd: Decimal, since: number): ReturnAccount {
   if (capitalUsd.isZero() || capitalUsd.eq(basis.capitalUsd)) return basis;
-  return { ...closed(basis, netPnlUsd), capitalUsd, since };
+  return { ...closeInterval(basis, netPnlUsd), capitalUsd, since };
 }
 
 /** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
@@ -321,7 +321,7 @@ function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
     observation: {
       ...state.observation,
       step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
-      basis: forSides((side) => closed(basis[side], netPnlUsd[side])),
+      basis: forSides((side) => closeInterval(basis[side], netPnlUsd[side])),
       lastCheckAt: at,
       tripped: false,
       promotionRequest: null,

@@ -1,7 +1,7 @@
 /** Makes a recorded decision again from the numbers that its record keeps. */
 
 import { type CanaryDecision, type Comparison, compare } from '../rule/comparison.ts';
-import { settle, type Terms } from '../rule/inconclusive.ts';
+import { type PolicyTerms, resolveInconclusive } from '../rule/inconclusive.ts';
 import type { DecisionRecord } from './events.ts';
 
 /** A decision made again. */
@@ -14,7 +14,7 @@ export interface Recomputed {
  * Makes a decision again from its own record. A guardrail decides by itself, and a person's or bot's command is taken
  * as given; for these the comparison shows what they decided against.
  */
-export function recompute(record: DecisionRecord, terms: Terms): Recomputed {
+export function recompute(record: DecisionRecord, terms: PolicyTerms): Recomputed {
   const { metrics, returns, evidence, cause, stableVersionId } = record;
   const comparison = compare({ metrics, returns, evidence, config: terms.config });
   switch (cause) {
@@ -24,6 +24,9 @@ export function recompute(record: DecisionRecord, terms: Terms): Recomputed {
       return { comparison, decision: record.decision };
     case 'EVIDENCE':
     case 'OBSERVATION_OVER':
-      return { comparison, decision: settle(comparison.decision, cause, terms, stableVersionId).decision };
+      return {
+        comparison,
+        decision: resolveInconclusive(comparison.decision, cause, terms, stableVersionId).decision,
+      };
   }
 }

@@ -31,7 +31,7 @@ export const LIVE_STATUSES = ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPL
 export const WATCHED_STATUSES = ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'] as const;
 
 /** What every deployment has, whatever its status. */
-interface Trial {
+interface DeploymentIdentity {
   readonly id: string;
   readonly strategyId: string;
   readonly chain: string;
@@ -47,7 +47,7 @@ interface Trial {
 }
 
 /** What a side's return is computed from: an earlier part, and the interval that runs now. */
-export interface ReturnBasis {
+export interface ReturnAccount {
   /**
    * What the side works with in the running interval, USD; always above 0. What is earned while nothing is held comes
    * from positions opened before, so it counts on the capital before.
@@ -74,7 +74,7 @@ export interface Observation {
   readonly evidence: EvidenceSums;
   /** Each side's return at the latest sample: where the next pair starts. */
   readonly sampled: BySide<Decimal>;
-  readonly basis: BySide<ReturnBasis>;
+  readonly basis: BySide<ReturnAccount>;
   /** A guardrail has tripped and the capital is held for a person. */
   readonly tripped: boolean;
   /** Somebody has asked for a promotion that another must approve. */
@@ -87,10 +87,10 @@ interface Deployed {
   readonly allocation: Allocation;
 }
 
-export type Pending = Trial & { readonly status: 'PENDING' };
-export type Running = Trial & Deployed & { readonly status: 'RUNNING' };
-export type Paused = Trial & Deployed & { readonly status: 'PAUSED'; readonly pausedAt: number };
-export type ObservationComplete = Trial &
+export type Pending = DeploymentIdentity & { readonly status: 'PENDING' };
+export type Running = DeploymentIdentity & Deployed & { readonly status: 'RUNNING' };
+export type Paused = DeploymentIdentity & Deployed & { readonly status: 'PAUSED'; readonly pausedAt: number };
+export type ObservationComplete = DeploymentIdentity &
   Deployed & {
     readonly status: 'OBSERVATION_COMPLETE';
     readonly completedAt: number;
@@ -98,7 +98,7 @@ export type ObservationComplete = Trial &
   };
 /** Still watched: capital is with the canary. */
 export type Watched = Running | Paused | ObservationComplete;
-export type Ended = Trial & {
+export type Ended = DeploymentIdentity & {
   readonly status: 'PROMOTED' | 'ROLLED_BACK' | 'CANCELLED' | 'FAILED';
   readonly endedAt: number;
   /** Null when it was cancelled before it was deployed. */
@@ -130,7 +130,7 @@ export function stepAt(config: CanaryConfig, index: number): Step | null {
 }
 
 /** When the whole ramp is over, if every step takes its time; epoch milliseconds. */
-export function observationDeadline({ config }: Trial, { step }: Observation): number {
+export function observationDeadline({ config }: DeploymentIdentity, { step }: Observation): number {
   const later = config.steps.slice(step.index + 1).reduce((sum, { minutes }) => sum + minutes, 0);
   return step.endsAt + later * 60_000;
 }
@@ -144,7 +144,7 @@ export function observationRemainingMs(state: DeploymentState, now: number): num
 }
 
 /** The return of a side since the deployment started: net PnL over capital, each interval on its own capital. */
-export function sideReturn(basis: ReturnBasis, netPnlUsd: Decimal): Decimal {
+export function sideReturn(basis: ReturnAccount, netPnlUsd: Decimal): Decimal {
   const gained = netPnlUsd.minus(basis.pnlFromUsd);
   return basis.returnBefore.plus(gained.isZero() ? ZERO : gained.div(basis.capitalUsd));
 }
@@ -196,18 +196,18 @@ export function nextCheckAt(state: DeploymentState, from: number): number | null
  */
 export function reschedule(
   after: DeploymentState,
-  { due, now, looked }: { readonly due: number | null; readonly now: number; readonly looked: boolean },
+  { due, now, wasCheck }: { readonly due: number | null; readonly now: number; readonly wasCheck: boolean },
 ): number | null {
   const next = nextCheckAt(after, now);
   if (next === null || due === null) return next;
-  if (due > now || !looked) return Math.min(due, next);
+  if (due > now || !wasCheck) return Math.min(due, next);
   const beat = nextCheckAt(after, due);
   return beat !== null && beat > now ? beat : next;
 }
 
 /** An observation at its very start. */
 export function freshObservation(at: number, minutes: number, capitalUsd: BySide<Decimal>): Observation {
-  const basis = (side: Side): ReturnBasis => ({
+  const basis = (side: Side): ReturnAccount => ({
     capitalUsd: capitalUsd[side],
     since: at,
     pnlFromUsd: ZERO,

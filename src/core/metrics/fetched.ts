@@ -2,13 +2,17 @@ import { type BySide, SIDES } from '../values/side.ts';
 import { applyReport, type MetricsBySide, type MetricsReport } from './sideMetrics.ts';
 
 /** The metrics of a side, checked against the bounds of a report, or why they could not be had. */
-export type Fetched =
+export type FetchResult =
   | { readonly ok: true; readonly report: MetricsReport }
   /** Words for an operator, without secrets: what was asked for and what was wrong. */
   | { readonly ok: false; readonly message: string };
 
 /** The metrics after a fetch. What was answered is the whole truth: a figure that is no longer answered is gone. */
-export function withFetched(metrics: MetricsBySide, fetched: BySide<Fetched>, now: number): MetricsBySide {
+export function applyFetchResult(
+  metrics: MetricsBySide,
+  fetched: BySide<FetchResult>,
+  now: number,
+): MetricsBySide {
   const { CANARY: canary, STABLE: stable } = fetched;
   return {
     CANARY: canary.ok ? applyReport(null, canary.report, now) : metrics.CANARY,
@@ -17,7 +21,7 @@ export function withFetched(metrics: MetricsBySide, fetched: BySide<Fetched>, no
 }
 
 /** Why metrics could not be had, side by side; null when they could. */
-export function fetchFailure(fetched: BySide<Fetched>): string | null {
+export function fetchFailure(fetched: BySide<FetchResult>): string | null {
   const failures = SIDES.flatMap((side) => {
     const answer = fetched[side];
     return answer.ok ? [] : [`${side.toLowerCase()} side: ${answer.message}`];

@@ -1,4 +1,4 @@
-import { type Decimal, type Numeral, readCount, readDecimal, shown } from '../values/decimal.ts';
+import { type Decimal, type NumberInput, parseCount, parseDecimalRounded, shown } from '../values/decimal.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { type MetricsReport, reportViolations } from './sideMetrics.ts';
 
@@ -17,7 +17,7 @@ export type Metric = keyof MetricsReport;
 export const METRICS = [...DECIMAL_METRICS, ...COUNT_METRICS] as const satisfies readonly Metric[];
 
 /** A report as it is given: what is left out, or null, stays as it was. */
-export type GivenReport = { readonly [M in Metric]?: Numeral | null | undefined };
+export type GivenReport = { readonly [M in Metric]?: NumberInput | null | undefined };
 
 /**
  * Reads a report and checks it.
@@ -43,11 +43,11 @@ export function readReport(given: unknown): Parsed<MetricsReport> {
   const decimals: Partial<Record<(typeof DECIMAL_METRICS)[number], Decimal>> = {};
   const counts: Partial<Record<(typeof COUNT_METRICS)[number], number>> = {};
   for (const metric of DECIMAL_METRICS) {
-    const value = read(metric, readDecimal);
+    const value = read(metric, parseDecimalRounded);
     if (value !== undefined) decimals[metric] = value;
   }
   for (const metric of COUNT_METRICS) {
-    const value = read(metric, readCount);
+    const value = read(metric, parseCount);
     if (value !== undefined) counts[metric] = value;
   }
   const report: MetricsReport = { ...decimals, ...counts };

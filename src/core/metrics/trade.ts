@@ -24,13 +24,13 @@ export interface Trade {
 }
 
 /** A trade on the books, with the capital that its side worked with at the time. */
-export interface BookedTrade extends Trade {
+export interface RecordedTrade extends Trade {
   readonly capitalUsd: Decimal;
   /** When Serin took it, epoch milliseconds. */
   readonly recordedAt: number;
 }
 
-export const bookedTradeCodec = z.strictObject({
+export const recordedTradeCodec = z.strictObject({
   id: z.string(),
   at: instantCodec,
   pnlUsd: decimalCodec.nullable(),
@@ -40,7 +40,7 @@ export const bookedTradeCodec = z.strictObject({
   error: z.string().nullable(),
   capitalUsd: decimalCodec,
   recordedAt: instantCodec,
-}) satisfies z.ZodType<BookedTrade>;
+}) satisfies z.ZodType<RecordedTrade>;
 
 /** A trade may be dated this far ahead of the database's clock: the owner's clock is another one. */
 export const CLOCK_TOLERANCE_MS = 60_000;

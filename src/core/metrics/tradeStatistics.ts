@@ -11,7 +11,7 @@
  */
 import { type Decimal, decimal, MAX_INTEGER_DIGITS, toStoredPrecision, ZERO } from '../values/decimal.ts';
 import type { SideMetrics } from './sideMetrics.ts';
-import { type BookedTrade, netPnlUsd } from './trade.ts';
+import { netPnlUsd, type RecordedTrade } from './trade.ts';
 
 /** A return is rounded to so many decimals, once; everything after that is exact. */
 const RETURN_DECIMALS = 30;
@@ -49,7 +49,7 @@ export interface Curve {
   readonly sinceCheckpoint: number;
 }
 
-export interface TradeBook {
+export interface TradeStatistics {
   readonly totals: TradeTotals;
   readonly curve: Curve;
 }
@@ -65,7 +65,7 @@ export const CURVE_START: Curve = {
   sinceCheckpoint: 0,
 };
 
-export const EMPTY_BOOK: TradeBook = {
+export const NO_TRADES: TradeStatistics = {
   totals: {
     trades: 0,
     errors: 0,
@@ -82,16 +82,16 @@ export const EMPTY_BOOK: TradeBook = {
 };
 
 /** Net PnL over the capital the side worked with when the trade was closed. */
-function returnOf(trade: BookedTrade): Decimal {
+function returnOf(trade: RecordedTrade): Decimal {
   return netPnlUsd(trade).div(trade.capitalUsd).toDecimalPlaces(RETURN_DECIMALS);
 }
 
 /** The sums with further trades in them, in any order. */
-export function addTotals(totals: TradeTotals, trades: readonly BookedTrade[]): TradeTotals {
+export function addTotals(totals: TradeTotals, trades: readonly RecordedTrade[]): TradeTotals {
   return trades.reduce(addTrade, totals);
 }
 
-function addTrade(totals: TradeTotals, trade: BookedTrade): TradeTotals {
+function addTrade(totals: TradeTotals, trade: RecordedTrade): TradeTotals {
   const feesUsd = totals.feesUsd.plus(trade.feesUsd);
   const gasUsd = totals.gasUsd.plus(trade.gasUsd);
   if (trade.error !== null) return { ...totals, errors: totals.errors + 1, feesUsd, gasUsd };
@@ -120,13 +120,13 @@ export interface Extended {
  * Folds further trades into the curve.
  * @param trades in the order of time, none before the curve's latest instant
  */
-export function extendCurve(curve: Curve, trades: readonly BookedTrade[]): Extended {
+export function extendCurve(curve: Curve, trades: readonly RecordedTrade[]): Extended {
   const checkpoints: Curve[] = [];
   let now = curve;
   for (const trade of trades) {
     if (trade.at < now.at) throw new Error(`a trade of ${trade.at} cannot follow ${now.at}`);
     if (trade.at > now.at) {
-      now = settled(now, trade.at);
+      now = advanceTo(now, trade.at);
       if (now.sinceCheckpoint >= CHECKPOINT_EVERY) {
         now = { ...now, sinceCheckpoint: 0 };
         checkpoints.push(now);
@@ -138,13 +138,13 @@ export function extendCurve(curve: Curve, trades: readonly BookedTrade[]): Exten
 }
 
 /** The book of trades that are all there, in any order, and its checkpoints. */
-export function bookAll(trades: readonly BookedTrade[]): TradeBook & Pick<Extended, 'checkpoints'> {
+export function addTrades(trades: readonly RecordedTrade[]): TradeStatistics & Pick<Extended, 'checkpoints'> {
   const inTime = [...trades].sort((one, other) => one.at - other.at);
-  return { totals: addTotals(EMPTY_BOOK.totals, inTime), ...extendCurve(CURVE_START, inTime) };
+  return { totals: addTotals(NO_TRADES.totals, inTime), ...extendCurve(CURVE_START, inTime) };
 }
 
 /** The curve at the beginning of a later instant: what happened before is final, unless a late trade comes. */
-function settled(curve: Curve, at: number): Curve {
+function advanceTo(curve: Curve, at: number): Curve {
   const equity = curve.equity.plus(curve.moved);
   const peak = equity.gt(curve.peak) ? equity : curve.peak;
   const fall = peak.minus(equity);
@@ -154,12 +154,12 @@ function settled(curve: Curve, at: number): Curve {
 }
 
 /** The metrics of a side that is measured by its trades. */
-export function metricsOf({ totals, curve }: TradeBook, reportedAt: number): SideMetrics {
+export function metricsOf({ totals, curve }: TradeStatistics, reportedAt: number): SideMetrics {
   const { trades, errors, wins, pnlUsd, feesUsd, gasUsd, notionalUsd, sized } = totals;
   return {
     netPnlUsd: pnlUsd.minus(feesUsd).minus(gasUsd),
     totalPnlUsd: pnlUsd,
-    maxDrawdown: settled(curve, curve.at).maxDrawdown,
+    maxDrawdown: advanceTo(curve, curve.at).maxDrawdown,
     sharpeRatio: sharpeRatio(totals),
     winRate: trades === 0 ? null : toStoredPrecision(decimal(wins).div(trades)),
     trades,

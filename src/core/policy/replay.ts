@@ -22,7 +22,13 @@ import {
 import { applyReport, type MetricsBySide, NO_METRICS, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Decimal, ZERO } from '../values/decimal.ts';
 import type { BySide, Side } from '../values/side.ts';
-import { carryOn, decisionAmong, startTrial, type Trial, type TrialDecision } from './engineTrial.ts';
+import {
+  continueRun,
+  decisionAmong,
+  type EngineDecision,
+  type EngineRun,
+  startEngineRun,
+} from './engineRun.ts';
 
 export const REPLAY_OUTCOMES = [
   'PROMOTED',
@@ -39,7 +45,7 @@ export interface PolicyReplay {
   /** When the outcome came about, epoch milliseconds; null while undecided. */
   readonly decidedAt: number | null;
   /** Every decision on the way, steps of a ramp included; the last one stands. */
-  readonly decisions: readonly TrialDecision[];
+  readonly decisions: readonly EngineDecision[];
   /** Checks of the record that the policy looked at. */
   readonly checks: number;
   /** The latest look of the record that was replayed; null when there was none. */
@@ -61,19 +67,20 @@ export interface Replay {
 
 export function createReplay(config: CanaryConfig): Replay {
   let recorded: DeploymentState | null = null;
-  let trial: Trial | null = null;
+  let trial: EngineRun | null = null;
   let due = 0;
   let metrics: MetricsBySide = NO_METRICS;
   let checks = 0;
   let recordedUntil: number | null = null;
   let gap: string | null = null;
-  const decisions: TrialDecision[] = [];
+  const decisions: EngineDecision[] = [];
   const dollars = forSides(() => createConversion());
 
   return {
     take(event, sample) {
       recorded = evolve(recorded, event);
-      if (event.type === 'CANARY_STARTED') trial = startTrial(config, event.capitalUsd, event.at, recorded);
+      if (event.type === 'CANARY_STARTED')
+        trial = startEngineRun(config, event.capitalUsd, event.at, recorded);
       if (!trial) return true;
       follow(event, sample);
       rebase();
@@ -104,7 +111,7 @@ export function createReplay(config: CanaryConfig): Replay {
         const { cause } = event.record;
         if (cause !== 'GUARDRAIL' && cause !== 'COMMAND') return;
         metrics = convert(event.record.metrics);
-        act(event.at, { type: 'LOOK' });
+        act(event.at, { type: 'EVALUATE_GUARDRAILS' });
         return;
       }
       case 'ALLOCATION_ACKNOWLEDGED':
@@ -136,16 +143,16 @@ export function createReplay(config: CanaryConfig): Replay {
     act(at, command);
   }
 
-  function act(at: number, command: Parameters<typeof carryOn>[1]): void {
+  function act(at: number, command: Parameters<typeof continueRun>[1]): void {
     if (!trial || isEnded(trial.state)) return;
     const before = trial.state;
-    const { trial: after, events } = carryOn(trial, command, at, metrics);
+    const { trial: after, events } = continueRun(trial, command, at, metrics);
     trial = after;
     const made = decisionAmong(events, checks);
     if (made) decisions.push(made);
     const sameRound = before.status === after.state.status && stepOf(before) === stepOf(after.state);
     const beat = sameRound ? nextCheckAt(after.state, due) : null;
-    if (command.type !== 'LOOK')
+    if (command.type !== 'EVALUATE_GUARDRAILS')
       due = beat !== null && beat > at ? beat : (nextCheckAt(after.state, at) ?? due);
   }
 

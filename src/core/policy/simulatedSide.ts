@@ -9,7 +9,7 @@ import { type Decimal, decimal } from '../values/decimal.ts';
 const MICROS = 1_000_000;
 
 /** The figures of one side, in the units of the simulation. */
-export interface Book {
+export interface SimulatedSide {
   /** What the side works with now, micro-dollars. */
   capital: number;
   /** Net PnL since the trial began, micro-dollars. */
@@ -27,7 +27,7 @@ export interface Book {
   m2: number;
 }
 
-export function openBook(): Book {
+export function startSimulatedSide(): SimulatedSide {
   return {
     capital: 0,
     pnl: 0,
@@ -43,7 +43,7 @@ export function openBook(): Book {
 }
 
 /** Books one trade; what it earned is rounded to a micro-dollar. */
-export function bookTrade(book: Book, earned: number): void {
+export function addTrade(book: SimulatedSide, earned: number): void {
   const gained = Math.round(earned * book.capital);
   book.pnl += gained;
   book.trades += 1;
@@ -55,7 +55,7 @@ export function bookTrade(book: Book, earned: number): void {
 }
 
 /** Closes a check with its return. */
-export function bookCheck(book: Book, checkReturn: number): void {
+export function addCheck(book: SimulatedSide, checkReturn: number): void {
   book.checks += 1;
   const delta = checkReturn - book.mean;
   book.mean += delta / book.checks;
@@ -63,12 +63,12 @@ export function bookCheck(book: Book, checkReturn: number): void {
 }
 
 /** Mean return of a check over its deviation, not annualised; null before there is a deviation. */
-export function sharpeOf({ checks, mean, m2 }: Book): number | null {
+export function sharpeOf({ checks, mean, m2 }: SimulatedSide): number | null {
   return checks > 1 && m2 > 0 ? mean / Math.sqrt(m2 / (checks - 1)) : null;
 }
 
 /** Winning trades over trades; null before the first trade. */
-export function winRateOf({ trades, wins }: Book): number | null {
+export function winRateOf({ trades, wins }: SimulatedSide): number | null {
   return trades > 0 ? wins / trades : null;
 }
 
@@ -76,7 +76,7 @@ export const toMicros = (usd: Decimal): number => usd.times(MICROS).toNumber();
 export const fromMicros = (micros: number): Decimal => decimal(micros).div(MICROS);
 
 /** The figures as a side would report them now. Simulated versions make no errors and pay no gas. */
-export function metricsOf(book: Book, now: number): SideMetrics {
+export function metricsOf(book: SimulatedSide, now: number): SideMetrics {
   const optional = (value: number | null) => (value === null ? null : decimal(value));
   const pnlUsd = fromMicros(book.pnl);
   return {

@@ -11,24 +11,24 @@ import { NO_BREACHES } from '../rule/guardrails.ts';
 import { decimal } from '../values/decimal.ts';
 import type { Assumptions } from './assumptions.ts';
 import {
-  carryOn,
+  continueRun,
   decisionAmong,
+  type EngineDecision,
+  type EngineRun,
   passManualGate,
-  startTrial,
-  type Trial,
-  type TrialDecision,
+  startEngineRun,
   watched,
-} from './engineTrial.ts';
+} from './engineRun.ts';
 import type { Market } from './market.ts';
-import { bookCheck, bookTrade, fromMicros, metricsOf, openBook, toMicros } from './simulatedSide.ts';
-import { watchFor } from './skippableChecks.ts';
+import { addCheck, addTrade, fromMicros, metricsOf, startSimulatedSide, toMicros } from './simulatedSide.ts';
+import { createDecisionProbe } from './skippableChecks.ts';
 
 /** How a simulated trial went. */
 export interface SimulatedTrial {
   /** The decision that ended it, or left it to a person. */
-  readonly decided: TrialDecision;
+  readonly decided: EngineDecision;
   /** The trial as the engine left it. */
-  readonly end: Trial;
+  readonly end: EngineRun;
   /** The canary's return when it was decided, a fraction of its capital. */
   readonly canaryReturn: number;
   /** The same at the end of the planned observation, had the canary been left alone. */
@@ -54,12 +54,12 @@ export function simulateTrial(
   market: Market,
   pace: Pace = 'FAST',
 ): SimulatedTrial {
-  const canary = openBook();
-  const stable = openBook();
-  const mayAct = watchFor(config, canary, stable);
+  const canary = startSimulatedSide();
+  const stable = startSimulatedSide();
+  const mayDecide = createDecisionProbe(config, canary, stable);
   const rho = config.promotionCriteria.minPnlRatio.toNumber();
 
-  let trial = startTrial(config, decimal(capitalUsd), 0);
+  let trial = startEngineRun(config, decimal(capitalUsd), 0);
   let observation = enter();
   let seen: Seen = { ...observation, canaryPnl: 0, stablePnl: 0 };
   let now = next(0);
@@ -67,7 +67,7 @@ export function simulateTrial(
     const before = seen;
     tradeUntilCheck();
     seen = see(before);
-    if (pace === 'ENGINE' || now >= observation.step.endsAt || mayAct(seen.evidence)) {
+    if (pace === 'ENGINE' || now >= observation.step.endsAt || mayDecide(seen.evidence)) {
       const decided = look(before);
       if (decided) return conclude(decided);
     }
@@ -89,11 +89,11 @@ export function simulateTrial(
   function tradeUntilCheck(): void {
     const from = { canary: canary.curve, stable: stable.curve };
     market.nextCheck((canaryReturn, stableReturn) => {
-      bookTrade(canary, canaryReturn);
-      bookTrade(stable, stableReturn);
+      addTrade(canary, canaryReturn);
+      addTrade(stable, stableReturn);
     });
-    bookCheck(canary, canary.curve - from.canary);
-    bookCheck(stable, stable.curve - from.stable);
+    addCheck(canary, canary.curve - from.canary);
+    addCheck(stable, stable.curve - from.stable);
   }
 
   /** The sample of a check, as the engine takes it. */
@@ -110,9 +110,9 @@ export function simulateTrial(
   }
 
   /** The engine looks; the decision that ended the trial, or left it to a person, is answered. */
-  function look(before: Seen): TrialDecision | null {
+  function look(before: Seen): EngineDecision | null {
     const metrics = { CANARY: metricsOf(canary, now), STABLE: metricsOf(stable, now) };
-    const looked = carryOn(caughtUp(trial, before), { type: 'CHECK', failure: null }, now, metrics);
+    const looked = continueRun(caughtUp(trial, before), { type: 'CHECK', failure: null }, now, metrics);
     trial = passManualGate(looked.trial, now, metrics) ?? looked.trial;
     if (trial.state.status === 'RUNNING') {
       observation = enter();
@@ -123,7 +123,7 @@ export function simulateTrial(
     return decided;
   }
 
-  function conclude(decided: TrialDecision): SimulatedTrial {
+  function conclude(decided: EngineDecision): SimulatedTrial {
     const canaryReturn = canary.curve;
     const planned = plannedChecks(config);
     for (let check = seen.checks; check < planned; check += 1) tradeUntilCheck();
@@ -132,7 +132,10 @@ export function simulateTrial(
 }
 
 /** The trial as it would be, had the engine looked at the quiet checks too. */
-function caughtUp(trial: Trial, { checks, lastCheckAt, evidence, canaryPnl, stablePnl }: Seen): Trial {
+function caughtUp(
+  trial: EngineRun,
+  { checks, lastCheckAt, evidence, canaryPnl, stablePnl }: Seen,
+): EngineRun {
   const state = watched(trial);
   const skipped = checks - state.observation.checks;
   if (skipped === 0) return trial;

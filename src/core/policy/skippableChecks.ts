@@ -7,15 +7,19 @@ import type { CanaryConfig } from '../config/config.ts';
 import { evidenceUnder } from '../rule/comparison.ts';
 import type { EvidenceSums } from '../rule/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
-import { type Book, sharpeOf, winRateOf } from './simulatedSide.ts';
+import { type SimulatedSide, sharpeOf, winRateOf } from './simulatedSide.ts';
 
 /** Relative distance to a limit within which the engine looks. */
 const MARGIN = 1e-9;
 
 /** Whether a check before the end of its step may bring a decision, or count a breach. */
-export type MayAct = (evidence: EvidenceSums) => boolean;
+export type MayDecide = (evidence: EvidenceSums) => boolean;
 
-export function watchFor(config: CanaryConfig, canary: Book, stable: Book): MayAct {
+export function createDecisionProbe(
+  config: CanaryConfig,
+  canary: SimulatedSide,
+  stable: SimulatedSide,
+): MayDecide {
   const { mode, minSamples } = config.evidence;
   const { earlyPromote } = config;
   const breaks = guardrailWatch(config, canary);
@@ -36,7 +40,7 @@ const limitOf = (limit: Decimal | null): number =>
   limit === null ? Infinity : limit.toNumber() * (1 - MARGIN);
 
 /** Whether the canary stands at a limit, or beyond it. Simulated versions make no errors and are never silent. */
-function guardrailWatch({ guardrails }: CanaryConfig, canary: Book): () => boolean {
+function guardrailWatch({ guardrails }: CanaryConfig, canary: SimulatedSide): () => boolean {
   const usd = limitOf(guardrails.maxLossUsd) * 1_000_000;
   const share = limitOf(guardrails.maxLossPercent) / 100;
   const drawdown = limitOf(guardrails.maxDrawdown);
@@ -44,7 +48,11 @@ function guardrailWatch({ guardrails }: CanaryConfig, canary: Book): () => boole
 }
 
 /** Whether the canary may pass the gates that only promotion asks for. */
-function gateWatch({ promotionCriteria }: CanaryConfig, canary: Book, stable: Book): () => boolean {
+function gateWatch(
+  { promotionCriteria }: CanaryConfig,
+  canary: SimulatedSide,
+  stable: SimulatedSide,
+): () => boolean {
   const drawdownRatio = promotionCriteria.maxDrawdownRatio.toNumber();
   const floor = promotionCriteria.drawdownFloor.toNumber();
   const winRateRatio = promotionCriteria.minWinRateRatio.toNumber();

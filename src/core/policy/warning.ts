@@ -7,7 +7,7 @@
 import type { CanaryConfig } from '../config/config.ts';
 import type { Violation } from '../values/violation.ts';
 import { type Assumptions, defaultAssumptions, longestTrial } from './assumptions.ts';
-import type { Because } from './engineTrial.ts';
+import type { Because } from './engineRun.ts';
 import type { PolicySimulation } from './simulation.ts';
 
 /** More than this share of identical versions rolled back is worth a warning. */

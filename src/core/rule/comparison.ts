@@ -68,7 +68,7 @@ type Verdict = Pick<GateResult, 'outcome' | 'severity' | 'reason'> &
   Partial<Pick<GateResult, 'measured' | 'threshold'>>;
 
 /** Both sides as the gates see them. */
-interface Look {
+interface GateInput {
   readonly canary: SideMetrics;
   readonly stable: SideMetrics;
   /** On the chosen basis: a return, or dollars. */
@@ -84,14 +84,14 @@ interface Look {
 }
 
 /** Compares the two sides. Pure: the same input gives the same comparison, for ever. */
-export function compare(input: ComparisonInput): Comparison {
-  const { config, metrics, returns } = input;
-  const evidence = evidenceUnder(config, input.evidence);
+export function compare(compared: ComparisonInput): Comparison {
+  const { config, metrics, returns } = compared;
+  const evidence = evidenceUnder(config, compared.evidence);
   const { CANARY: canary, STABLE: stable } = metrics;
   if (!canary || !stable) return withoutMetrics(metrics, evidence);
 
   const byReturn = config.promotionCriteria.pnlBasis === 'RETURN_ON_CAPITAL';
-  const look: Look = {
+  const input: GateInput = {
     canary,
     stable,
     pnl: byReturn
@@ -102,14 +102,14 @@ export function compare(input: ComparisonInput): Comparison {
     config,
   };
   const gates = GATES.map((name): GateResult => {
-    const { measured = null, threshold = null, ...verdict } = JUDGES[name](look);
+    const { measured = null, threshold = null, ...verdict } = JUDGES[name](input);
     return { name, measured, threshold, ...verdict };
   });
   const failed = gates.filter((gate) => gate.outcome === 'FAILED');
   const decision = failed[0]?.severity ?? 'PROMOTE';
   const why = failed.length > 0 ? failed.map((gate) => gate.reason) : ['Every gate passed'];
   return {
-    ...ratios(look),
+    ...ratios(input),
     decision,
     decisionReasons: config.evidence.mode === 'OFF' ? why : [...why, describeEvidence(evidence)],
     gates,
@@ -153,7 +153,7 @@ function passOrFail(
 }
 
 /** One judge a gate, in the order of {@link GATES}. */
-const JUDGES: Record<GateName, (look: Look) => Verdict> = {
+const JUDGES: Record<GateName, (input: GateInput) => Verdict> = {
   FINITE({ canary, stable, pnl }) {
     const odd = [
       ...nonFiniteFigures(canary).map((name) => `canary ${name}`),
@@ -295,7 +295,7 @@ function mustKeepUp(
 }
 
 /** Quotients for a person: null when the denominator is zero, negative or missing. */
-function ratios({ canary, stable, pnl }: Look): Ratios {
+function ratios({ canary, stable, pnl }: GateInput): Ratios {
   const quotient = (above: Decimal | null, below: Decimal | null) =>
     above?.isFinite() && below?.isFinite() && below.gt(0) ? toStoredPrecision(above.div(below)) : null;
   return {

@@ -31,28 +31,28 @@ export interface Breach {
 }
 
 /** The outcome of one look; `counts` are the ones before where nothing has changed. */
-export interface GuardrailLook {
+export interface GuardrailCheck {
   readonly counts: BreachCounts;
   readonly tripped: Breach | null;
 }
 
 /** Looks at the limits that a report can break. The count of staleness, which only checks see, stays as it is. */
-export function lookAtMetrics(
+export function checkMetricLimits(
   config: CanaryConfig,
   canary: SideMetrics | null,
   capitalUsd: Decimal,
   before: BreachCounts,
-): GuardrailLook {
+): GuardrailCheck {
   const broken = canary ? brokenLimits(config, canary, capitalUsd) : [];
   return count(config, before, broken, (name) => name !== 'maxStaleSeconds');
 }
 
 /** Looks at how long each side has been silent, in milliseconds of watched time. */
-export function lookAtSilence(
+export function checkSilence(
   config: CanaryConfig,
   silentMs: Readonly<Record<Side, number>>,
   before: BreachCounts,
-): GuardrailLook {
+): GuardrailCheck {
   const limit = config.guardrails.maxStaleSeconds;
   const side: Side = silentMs.CANARY >= silentMs.STABLE ? 'CANARY' : 'STABLE';
   const seconds = silentMs[side] / 1000;
@@ -70,7 +70,7 @@ function count(
   before: BreachCounts,
   broken: readonly Breach[],
   looked: (name: GuardrailName) => boolean,
-): GuardrailLook {
+): GuardrailCheck {
   const inARow = (name: GuardrailName): number => {
     if (!looked(name)) return before[name];
     return broken.some((breach) => breach.guardrail === name) ? before[name] + 1 : 0;

@@ -7,16 +7,16 @@ import type { CanaryConfig } from '../config/config.ts';
 import type { CanaryDecision } from './comparison.ts';
 
 /** What of a deployment a decision depends on, beside the numbers. */
-export interface Terms {
+export interface PolicyTerms {
   readonly config: CanaryConfig;
   /** The stable version that the canary is tried against. */
   readonly stableVersionId: string;
 }
 
-export interface Settled {
+export interface Resolution {
   readonly decision: CanaryDecision;
   /** Why it is not what the comparison says; null when it is. */
-  readonly because: string | null;
+  readonly overrideReason: string | null;
 }
 
 /** Neither good enough to promote nor bad enough to roll back. */
@@ -28,20 +28,20 @@ export function isInconclusive(decision: CanaryDecision): boolean {
  * Settles what a comparison decides at the end of a step, or earlier on evidence.
  * @param stableVersionId the strategy's stable version today
  */
-export function settle(
+export function resolveInconclusive(
   compared: CanaryDecision,
   cause: 'EVIDENCE' | 'OBSERVATION_OVER',
-  terms: Terms,
+  terms: PolicyTerms,
   stableVersionId: string,
-): Settled {
+): Resolution {
   if (compared === 'PROMOTE' && stableVersionId !== terms.stableVersionId) {
-    const because = `The strategy's stable version has moved to ${stableVersionId} meanwhile`;
-    return { decision: 'MANUAL_REVIEW', because };
+    const overrideReason = `The strategy's stable version has moved to ${stableVersionId} meanwhile`;
+    return { decision: 'MANUAL_REVIEW', overrideReason };
   }
   const over = cause === 'OBSERVATION_OVER';
   if (over && isInconclusive(compared) && terms.config.onInconclusive === 'ROLLBACK') {
-    const because = 'Inconclusive at the end of the observation: rolled back as configured';
-    return { decision: 'ROLLBACK', because };
+    const overrideReason = 'Inconclusive at the end of the observation: rolled back as configured';
+    return { decision: 'ROLLBACK', overrideReason };
   }
-  return { decision: compared, because: null };
+  return { decision: compared, overrideReason: null };
 }

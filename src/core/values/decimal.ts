@@ -22,7 +22,7 @@ const PLAIN = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$/;
  * Reads a decimal as a person or a program writes it.
  * @returns the number, or a sentence that says what is wrong with the text
  */
-export function parseDecimal(text: string): Decimal | string {
+export function parseExactDecimal(text: string): Decimal | string {
   if (text.length > MAX_TEXT_LENGTH || !PLAIN.test(text)) return 'is not a decimal number';
   const value = new Decimal(text);
   if (value.decimalPlaces() > MAX_DECIMALS) return `has more than ${MAX_DECIMALS} decimals`;
@@ -49,7 +49,7 @@ export function toStoredPrecision(value: Decimal): Decimal {
 }
 
 /** A number as a caller may give it. Write an amount that must be exact as text: `'0.1'`. */
-export type Numeral = Decimal | number | string;
+export type NumberInput = Decimal | number | string;
 
 const MAX_TEXT_LENGTH = 200;
 
@@ -60,10 +60,10 @@ const WHOLE_TOLERANCE = new Decimal('1e-6');
 
 /**
  * Reads a decimal number, with or without exponent, and rounds it half up to the 18 decimals that are stored.
- * @param given what may be a {@link Numeral}, from a caller that no compiler has checked
+ * @param given what may be a {@link NumberInput}, from a caller that no compiler has checked
  * @returns the number, or a sentence that says what is wrong with it
  */
-export function readDecimal(given: unknown): Decimal | string {
+export function parseDecimalRounded(given: unknown): Decimal | string {
   const text = textOf(given);
   if (text === null || text.length > MAX_TEXT_LENGTH || !PLAIN.test(text)) {
     return `is not a number, got ${shown(given)}`;
@@ -76,8 +76,8 @@ export function readDecimal(given: unknown): Decimal | string {
 }
 
 /** Reads a whole number; a millionth beside it is rounded away. */
-export function readCount(given: unknown): number | string {
-  const value = readDecimal(given);
+export function parseCount(given: unknown): number | string {
+  const value = parseDecimalRounded(given);
   if (typeof value === 'string') return value;
   const whole = value.round();
   if (value.minus(whole).abs().gt(WHOLE_TOLERANCE)) {

@@ -1,4 +1,4 @@
-import { type Decimal, formatDecimal, readDecimal, shown, ZERO } from './decimal.ts';
+import { type Decimal, formatDecimal, parseDecimalRounded, shown, ZERO } from './decimal.ts';
 import type { Violation } from './violation.ts';
 
 /** Values come from callers that no compiler has checked; a value beside a violation is a stand-in. */
@@ -10,7 +10,7 @@ export class Reader {
   }
 
   decimal(path: readonly string[], given: unknown, min: string, max: string): Decimal {
-    const value = readDecimal(given);
+    const value = parseDecimalRounded(given);
     if (typeof value === 'string') {
       this.refuse(path, value);
       return ZERO;
@@ -23,7 +23,7 @@ export class Reader {
 
   /** A limit that zero would break from the start. */
   aboveZero(path: readonly string[], given: unknown, max: string): Decimal {
-    const value = readDecimal(given);
+    const value = parseDecimalRounded(given);
     if (typeof value === 'string' || value.gt(0)) return this.decimal(path, given, '0', max);
     this.refuse(path, `must be above 0 (null switches it off), got ${formatDecimal(value)}`);
     return value;

@@ -9,7 +9,7 @@ import { type GraphQLParams, processRegularResult } from 'graphql-yoga';
 import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
 import { schema } from '../../graphql/schema.ts';
-import { introductionOf } from '../pipeline/authentication.ts';
+import { readCredentials } from '../pipeline/authentication.ts';
 import { readJson } from '../pipeline/body.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 
@@ -28,7 +28,7 @@ const ACCEPTED: ReadonlyMap<string | undefined, string> = new Map([
 const CONTENT_TYPE = /^application\/json(; ?charset=utf-8)?$/i;
 
 /** Whether a request is of the common kind. */
-export function isCommon({ method, headers, url }: IncomingMessage, endpoint: string): boolean {
+export function isPlainPost({ method, headers, url }: IncomingMessage, endpoint: string): boolean {
   return (
     method === 'POST' &&
     url === endpoint &&
@@ -40,19 +40,19 @@ export function isCommon({ method, headers, url }: IncomingMessage, endpoint: st
   );
 }
 
-interface DoorParts {
+interface GraphqlHttpParts {
   readonly access: Access;
   readonly graphql: GraphQLServer;
 }
 
 /** Answers a common request. Who is not known is told so by Yoga, before the body is read. */
-export async function answerCommon(
-  { access, graphql }: DoorParts,
+export async function servePlainPost(
+  { access, graphql }: GraphqlHttpParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { yoga } = graphql;
-  const actor = await access.identify(introductionOf(undefined, request)).catch(() => null);
+  const actor = await access.identify(readCredentials(undefined, request)).catch(() => null);
   if (!actor) return yoga(request, response);
   const body = await bodyOf(request);
   if (body === null) return;
@@ -64,7 +64,7 @@ export async function answerCommon(
     return send(processRegularResult(result, yoga.fetchAPI, type), response);
   }
   const text = JSON.stringify(result);
-  await endOfTurn();
+  await endOfEventLoopTurn();
   response.writeHead(200, {
     'content-type': `${type}; charset=utf-8`,
     'content-length': Buffer.byteLength(text),
@@ -79,7 +79,7 @@ let ending: Promise<void> | null = null;
  * first wakes whoever waits for them (another process, a proxy), and the others find it awake. Waking costs more than
  * answering.
  */
-function endOfTurn(): Promise<void> {
+function endOfEventLoopTurn(): Promise<void> {
   ending ??= new Promise((over) => {
     setImmediate(() => {
       ending = null;

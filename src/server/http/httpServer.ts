@@ -4,21 +4,21 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { ENDPOINT } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
-import type { Gate } from '../pipeline/admission.ts';
-import type { Addresses } from '../pipeline/clientAddresses.ts';
+import type { Admission } from '../pipeline/admission.ts';
+import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
-import type { SubscriptionPlaces } from '../pipeline/subscriptionQuota.ts';
+import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { serveWebSocket } from '../webSocket/webSocketServer.ts';
-import { answerCommon, isCommon } from './graphqlHttp.ts';
-import { notFound, OPERATIONS, type OperatorParts } from './operatorEndpoints.ts';
+import { isPlainPost, servePlainPost } from './graphqlHttp.ts';
+import { notFound, OPERATOR_ENDPOINTS, type OperatorParts } from './operatorEndpoints.ts';
 import { dropSlowClients } from './slowClients.ts';
 
 export interface HttpParts extends OperatorParts {
   readonly feed: Feed;
   readonly graphql: GraphQLServer;
-  readonly gate: Gate;
-  readonly addresses: Addresses;
-  readonly places: SubscriptionPlaces;
+  readonly admission: Admission;
+  readonly addresses: ClientAddresses;
+  readonly subscriptionQuota: SubscriptionQuota;
   readonly log: Logger;
 }
 
@@ -35,19 +35,22 @@ const MAX_HEADER_BYTES = 16_384;
 
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
   const streams = new Set<ServerResponse>();
-  const server = createServer(arrivalWithin(parts.settings.limits.arrivalMs), (request, response) => {
-    parts.gate.admit(request, response).then(
-      (admitted) => {
-        if (!admitted) return;
-        if (wantsStream(request)) {
-          streams.add(response);
-          response.once('close', () => streams.delete(response));
-        }
-        serve(parts, request, response);
-      },
-      () => response.destroy(),
-    );
-  });
+  const server = createServer(
+    requestTimeouts(parts.settings.limits.headersTimeoutMs),
+    (request, response) => {
+      parts.admission.admit(request, response).then(
+        (admitted) => {
+          if (!admitted) return;
+          if (wantsStream(request)) {
+            streams.add(response);
+            response.once('close', () => streams.delete(response));
+          }
+          serve(parts, request, response);
+        },
+        () => response.destroy(),
+      );
+    },
+  );
   parts.addresses.boundConnections(server);
   server.keepAliveTimeout = 65_000;
   const stopSockets = serveWebSocket(server, { ...parts, limits: parts.settings.limits });
@@ -57,20 +60,20 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
     url: urlOf(server, host),
     async stop() {
       const closed = new Promise<void>((done) => server.close(() => done()));
-      const impatient = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      const forceCloseTimer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
       // A stream that is cut is resumed elsewhere; one that ends in order would be taken for complete.
       for (const stream of streams) stream.destroy();
       await stopSockets();
       server.closeIdleConnections();
       await closed;
-      clearTimeout(impatient);
+      clearTimeout(forceCloseTimer);
       stopWatching();
     },
   };
 }
 
 /** Who sends a byte now and then keeps no connection. */
-function arrivalWithin(headersTimeout: number) {
+function requestTimeouts(headersTimeout: number) {
   return {
     headersTimeout,
     requestTimeout: 3 * headersTimeout,
@@ -86,13 +89,13 @@ function wantsStream({ headers }: IncomingMessage): boolean {
 function serve(parts: HttpParts, request: IncomingMessage, response: ServerResponse): void {
   const path = request.url?.split('?')[0];
   if (path === ENDPOINT) {
-    const answered = isCommon(request, ENDPOINT)
-      ? answerCommon(parts, request, response)
+    const answered = isPlainPost(request, ENDPOINT)
+      ? servePlainPost(parts, request, response)
       : Promise.resolve(parts.graphql.yoga(request, response));
     answered.catch(() => (response.headersSent ? response.destroy() : response.writeHead(500).end()));
     return;
   }
-  const answer = OPERATIONS[path ?? ''] ?? notFound;
+  const answer = OPERATOR_ENDPOINTS[path ?? ''] ?? notFound;
   answer(parts, request).then(
     ({ status, type, body }) => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });

@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Access } from '../../access/access.ts';
-import { type DoorSettings, ENDPOINT } from '../../environment/limits.ts';
+import { ENDPOINT, type HttpSettings } from '../../environment/limits.ts';
 import type { Metrics } from '../telemetry/prometheus.ts';
 
 export interface Readiness {
@@ -15,7 +15,7 @@ export interface Readiness {
 /** What these endpoints read. */
 export interface OperatorParts {
   readonly access: Access;
-  readonly settings: DoorSettings;
+  readonly settings: HttpSettings;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
 }
@@ -34,7 +34,7 @@ const json = (status: number, value: unknown): PlainAnswer => ({
 
 type Answering = (parts: OperatorParts, request: IncomingMessage) => Promise<PlainAnswer>;
 
-export const OPERATIONS: Readonly<Record<string, Answering>> = {
+export const OPERATOR_ENDPOINTS: Readonly<Record<string, Answering>> = {
   '/health': async () => json(200, { status: 'ok' }),
   '/ready': async ({ readiness }) => {
     const { missing, warnings } = await readiness();
@@ -43,7 +43,8 @@ export const OPERATIONS: Readonly<Record<string, Answering>> = {
       : json(503, { status: 'not ready', missing });
   },
   '/metrics': async ({ access, metrics, settings: { metricsToken } }, { headers }) => {
-    if (!access.open && !brings(headers.authorization, metricsToken)) return json(401, { error: NO_FIGURES });
+    if (!access.open && !carriesToken(headers.authorization, metricsToken))
+      return json(401, { error: NO_FIGURES });
     return { status: 200, type: metrics.contentType, body: await metrics.text() };
   },
 };
@@ -53,7 +54,7 @@ const NO_FIGURES =
   'Figures are for whoever brings "Authorization: Bearer …" with the SERIN_METRICS_TOKEN of this node';
 
 /** Takes the same time wherever the two differ. */
-function brings(authorization: string | undefined, token: string | null): boolean {
+function carriesToken(authorization: string | undefined, token: string | null): boolean {
   if (token === null || authorization === undefined) return false;
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(authorization), digest(`Bearer ${token}`));

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 const MAX_WAITING = 16_000_000;
 /** How long a connection may take nothing while something waits for it. */
 const STALLED_MS = 20_000;
-const LOOK_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
 /** Watches the connections of a server. Answers how to stop. */
 export function dropSlowClients(server: Server): () => void {
@@ -22,11 +22,11 @@ export function dropSlowClients(server: Server): () => void {
     for (const [socket, seen] of connections) {
       const waiting = socket.writableLength;
       const taken = socket.bytesWritten - waiting;
-      seen.stalledMs = waiting > 0 && taken === seen.taken ? seen.stalledMs + LOOK_MS : 0;
+      seen.stalledMs = waiting > 0 && taken === seen.taken ? seen.stalledMs + POLL_INTERVAL_MS : 0;
       seen.taken = taken;
       if (waiting > MAX_WAITING || seen.stalledMs >= STALLED_MS) socket.destroy();
     }
-  }, LOOK_MS);
+  }, POLL_INTERVAL_MS);
   look.unref();
   return () => clearInterval(look);
 }

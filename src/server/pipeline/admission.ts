@@ -5,20 +5,20 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
-import { type DoorSettings, ENDPOINT } from '../../environment/limits.ts';
-import { type Addresses, isLoopback } from './clientAddresses.ts';
+import { ENDPOINT, type HttpSettings } from '../../environment/limits.ts';
+import { type ClientAddresses, isLoopback } from './clientAddresses.ts';
 import { rateLimited } from './rateLimits.ts';
 
-export interface Gate {
+export interface Admission {
   /** Lets a request pass, or answers it. */
   admit(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** Why a WebSocket may not be opened, as an HTTP status; null when it may. */
   refuseUpgrade(request: IncomingMessage): number | null;
 }
 
-export interface GateParts {
-  readonly settings: DoorSettings;
-  readonly addresses: Addresses;
+export interface AdmissionParts {
+  readonly settings: HttpSettings;
+  readonly addresses: ClientAddresses;
   /** Whether nothing is asked of callers; then Serin listens on this machine only. */
   readonly open: boolean;
   readonly onRefusal: (status: number) => void;
@@ -44,26 +44,26 @@ const PAGE_POLICY =
 /** An id that a proxy or client gave, if it may stand in a log. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
 
-export function createGate({ settings, addresses, open, onRefusal }: GateParts): Gate {
+export function createAdmission({ settings, addresses, open, onRefusal }: AdmissionParts): Admission {
   const { limits, origins, introspection, trustedProxies } = settings;
 
   /**
    * A name that leads to this machine only by a trick of DNS is a web page's, not a client's. Such a page has no key:
    * it is to be feared where none is asked for.
    */
-  function isStrangeHost({ headers }: IncomingMessage): boolean {
+  function isUnknownHost({ headers }: IncomingMessage): boolean {
     if (!open || trustedProxies > 0 || headers.host === undefined) return false;
     return !isLoopback(headers.host.replace(/:\d+$/, ''));
   }
 
-  function isStrangeOrigin({ headers }: IncomingMessage): boolean {
+  function isUnknownOrigin({ headers }: IncomingMessage): boolean {
     const { origin } = headers;
     if (origin === undefined || origins.includes(origin)) return false;
     return URL.canParse(origin) ? new URL(origin).host !== headers.host : true;
   }
 
   function refuse(request: IncomingMessage): Refusal | null {
-    if (isStrangeHost(request)) {
+    if (isUnknownHost(request)) {
       return refusal(
         403,
         'FORBIDDEN',
@@ -71,7 +71,7 @@ export function createGate({ settings, addresses, open, onRefusal }: GateParts):
       );
     }
     if (pathOf(request) !== ENDPOINT) return null;
-    if (isStrangeOrigin(request)) {
+    if (isUnknownOrigin(request)) {
       const message = `Pages of ${request.headers.origin} may not use this API: name the origin in SERIN_ORIGINS`;
       return refusal(403, 'FORBIDDEN', message);
     }
@@ -122,7 +122,7 @@ export function createGate({ settings, addresses, open, onRefusal }: GateParts):
       return false;
     },
     refuseUpgrade(request) {
-      if (!isStrangeHost(request) && !isStrangeOrigin(request)) return null;
+      if (!isUnknownHost(request) && !isUnknownOrigin(request)) return null;
       onRefusal(403);
       return 403;
     },

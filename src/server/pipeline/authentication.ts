@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Access, Introduction } from '../../access/access.ts';
+import type { Access, Credentials } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
 import type { Context } from '../../graphql/builder.ts';
@@ -31,11 +31,11 @@ export function identifyCallers(access: Access, log: Logger): Callers {
       async onRequest({ request, endResponse, fetchAPI }) {
         try {
           const { headers } = request;
-          const introduction = {
+          const credentials = {
             authorization: headers.get('authorization'),
             name: headers.get('x-serin-actor'),
           };
-          actors.set(request, await access.identify(introduction));
+          actors.set(request, await access.identify(credentials));
         } catch (error) {
           const shown = presentError(error, log);
           const unknown = error instanceof Unauthenticated;
@@ -54,10 +54,10 @@ export function identifyCallers(access: Access, log: Logger): Callers {
 }
 
 /** How a WebSocket introduces itself: `connection_init` counts before the headers of its upgrade. */
-export function introductionOf(
+export function readCredentials(
   params: Readonly<Record<string, unknown>> | undefined,
   { headers }: IncomingMessage,
-): Introduction {
+): Credentials {
   const said = (...names: readonly string[]) => {
     const entries = Object.entries(params ?? {});
     const found = entries.find(

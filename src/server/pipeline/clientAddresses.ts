@@ -1,10 +1,10 @@
 /** Where a request comes from, and how much of it: addresses, their connections, and their rate. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { DoorSettings } from '../../environment/limits.ts';
+import type { HttpSettings } from '../../environment/limits.ts';
 import { createRate } from './rateLimits.ts';
 
-export interface Addresses {
+export interface ClientAddresses {
   addressOf(request: IncomingMessage): string;
   /** Counts one operation. Answers how many seconds to wait, or null when it may go on: at once where none are counted. */
   overRate(address: string): Promise<number | null> | null;
@@ -12,7 +12,11 @@ export interface Addresses {
   boundConnections(server: Server): void;
 }
 
-export function createAddresses({ limits, boundsLoopback, trustedProxies }: DoorSettings): Addresses {
+export function createClientAddresses({
+  limits,
+  boundsLoopback,
+  trustedProxies,
+}: HttpSettings): ClientAddresses {
   const rate = createRate(limits.rate);
   const isFree = (address: string) => !boundsLoopback && isLoopback(address);
 

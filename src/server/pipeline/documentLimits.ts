@@ -118,7 +118,7 @@ function depthWithin({ definitions }: DocumentNode, limit: number): boolean {
 }
 
 /** Why an operation is not run with these variables. */
-export function tooMuch(args: ExecutionArgs, limits: Limits): GraphQLError | null {
+export function exceededLimit(args: ExecutionArgs, limits: Limits): GraphQLError | null {
   const variables = args.variableValues ?? {};
   const name = variablesOver(variables, limits);
   if (name) return over(name, limits);

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type ASTNode, GraphQLError, Kind, parse, visit } from 'graphql';
 import type { Logger } from 'pino';
-import { Forbidden } from '../../access/policy.ts';
+import { Forbidden } from '../../access/permissions.ts';
 import { IssuerAway } from '../../access/token.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
 

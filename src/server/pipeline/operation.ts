@@ -4,7 +4,7 @@ import type { ExecutionArgs } from 'graphql';
 import type { Actor } from '../../access/actor.ts';
 import type { Context } from '../../graphql/builder.ts';
 
-export interface Arrival {
+export interface OperationOrigin {
   /** Where the door has asked already who calls. */
   readonly actor?: Actor | undefined;
   /** The HTTP request that it is; none over WebSocket. */
@@ -14,9 +14,9 @@ export interface Arrival {
 }
 
 /** The context of an operation, for the plugins that ask how it came. */
-export type Arrived = Context & Pick<Arrival, 'req' | 'res'>;
+export type OperationContext = Context & Pick<OperationOrigin, 'req' | 'res'>;
 
 /** An operation as it is executed. */
 export interface Operation extends ExecutionArgs {
-  readonly contextValue: Arrived;
+  readonly contextValue: OperationContext;
 }

@@ -11,7 +11,7 @@ import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
-import type { Arrived, Operation } from './operation.ts';
+import type { Operation, OperationContext } from './operation.ts';
 
 export interface Observers {
   readonly log: Logger;
@@ -43,7 +43,7 @@ export function createObserver(observers: Observers): Observer {
 }
 
 /** Observes what does not come to be executed: documents that are not valid, and subscriptions until they begin. */
-export function observeRest(observe: Observer, metrics: Metrics): Plugin<Arrived> {
+export function observeRest(observe: Observer, metrics: Metrics): Plugin<OperationContext> {
   return {
     onValidate() {
       const begun = performance.now();

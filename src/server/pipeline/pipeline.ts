@@ -9,7 +9,7 @@ import type { Actor } from '../../access/actor.ts';
 import type { Commands } from '../../app/commands.ts';
 import type { App } from '../../app/context.ts';
 import type { Reports } from '../../app/reports.ts';
-import { type DoorSettings, ENDPOINT, type Limits } from '../../environment/limits.ts';
+import { ENDPOINT, type HttpSettings, type Limits } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
 import type { Context } from '../../graphql/builder.ts';
 import { createLoaders } from '../../graphql/loaders.ts';
@@ -18,13 +18,13 @@ import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
 import { readBodies } from './body.ts';
-import { boundDocuments, tooMuch } from './documentLimits.ts';
+import { boundDocuments, exceededLimit } from './documentLimits.ts';
 import { presentError, withoutSuggestion } from './errors.ts';
-import type { Arrival, Arrived, Operation } from './operation.ts';
+import type { Operation, OperationContext, OperationOrigin } from './operation.ts';
 import { createObserver, type Observer, observeRest } from './operationObserver.ts';
+import { createOperationTimeout } from './operationTimeout.ts';
 import { createKeyRate } from './rateLimits.ts';
-import { boundSubscriptions, type SubscriptionPlaces } from './subscriptionQuota.ts';
-import { createPatience } from './timeout.ts';
+import { boundSubscriptions, type SubscriptionQuota } from './subscriptionQuota.ts';
 
 export interface GraphQLParts {
   readonly access: Access;
@@ -32,11 +32,11 @@ export interface GraphQLParts {
   readonly feed: Feed;
   readonly commands: Commands;
   readonly reports: Reports;
-  readonly places: SubscriptionPlaces;
+  readonly subscriptionQuota: SubscriptionQuota;
   readonly log: Logger;
   /** Seconds of Serin's time in a real one; shown on every answer when it is not 1. */
   readonly timeScale: number;
-  readonly door: DoorSettings;
+  readonly httpSettings: HttpSettings;
   readonly metrics: Metrics;
   readonly tracing: Tracing | null;
 }
@@ -54,7 +54,7 @@ query Deployments {
 
 /** Parses, validates and executes the operations of all doors. */
 export interface GraphQLServer {
-  readonly yoga: YogaServerInstance<Arrival, Context>;
+  readonly yoga: YogaServerInstance<OperationOrigin, Context>;
   /** The document of a text, or what is wrong with it. */
   read(text: string): DocumentNode | readonly GraphQLError[];
   /** The context of an operation of this caller. */
@@ -64,12 +64,24 @@ export interface GraphQLServer {
 }
 
 export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
-  const { access, app, feed, commands, reports, places, log, timeScale, door, metrics, tracing } = parts;
+  const {
+    access,
+    app,
+    feed,
+    commands,
+    reports,
+    subscriptionQuota,
+    log,
+    timeScale,
+    httpSettings,
+    metrics,
+    tracing,
+  } = parts;
   const callers = identifyCallers(access, log);
   const loadersFor = createLoaders(app.db);
-  const present = presenter(log, door.introspection);
+  const present = presenter(log, httpSettings.introspection);
   const observe = createObserver({ log, metrics, tracing });
-  const operations = createOperations({ limits: door.limits, timeScale, observe, present });
+  const operations = createOperations({ limits: httpSettings.limits, timeScale, observe, present });
   const contextOf = (actor: Actor): Context => ({
     access,
     app,
@@ -78,9 +90,9 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     reports,
     actor,
     loaders: loadersFor(actor),
-    place: { at: null },
+    position: { at: null },
   });
-  const yoga = createYoga<Arrival, Context>({
+  const yoga = createYoga<OperationOrigin, Context>({
     schema,
     graphqlEndpoint: ENDPOINT,
     landingPage: false,
@@ -88,7 +100,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     batching: false,
     // Which pages of other origins may ask is the gate's business.
     cors: false,
-    graphiql: door.introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
+    graphiql: httpSettings.introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
     renderGraphiQL(options) {
       // The page that is served offline takes its first query from `query`, not from `defaultQuery`.
       const page = { ...options, query: WELCOME };
@@ -101,10 +113,10 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     plugins: [
       callers.plugin,
       endWithRights(access),
-      readBodies(door.limits.bodyBytes),
-      boundDocuments(door.limits, door.introspection),
+      readBodies(httpSettings.limits.bodyBytes),
+      boundDocuments(httpSettings.limits, httpSettings.introspection),
       operations.plugin,
-      boundSubscriptions(places),
+      boundSubscriptions(subscriptionQuota),
       presentErrors(present),
       observeRest(observe, metrics),
     ],
@@ -186,21 +198,21 @@ export interface Operations {
   /** Runs a valid query or mutation. */
   run(operation: Operation): Promise<ExecutionResult>;
   /** Lets Yoga run operations this way, too. */
-  readonly plugin: Plugin<Arrived>;
+  readonly plugin: Plugin<OperationContext>;
 }
 
 export function createOperations({ limits, timeScale, observe, present }: OperationParts): Operations {
-  const inTime = createPatience();
+  const withTimeout = createOperationTimeout();
   const keys = createKeyRate(limits.keyRate);
 
   const refuse = async (operation: Operation) =>
-    tooMuch(operation, limits) ?? (await keys.refuse(operation.contextValue));
+    exceededLimit(operation, limits) ?? (await keys.refuse(operation.contextValue));
 
   async function answer(operation: Operation): Promise<ExecutionResult> {
     try {
       const refused = await refuse(operation);
       if (refused) return { errors: [refused] };
-      const result = await inTime(() => execute(operation));
+      const result = await withTimeout(() => execute(operation));
       return result.errors ? { ...result, errors: present(result.errors) } : result;
     } catch (error) {
       return { errors: present([error]) };

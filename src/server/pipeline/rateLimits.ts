@@ -2,7 +2,7 @@
 import { GraphQLError } from 'graphql';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Actor } from '../../access/actor.ts';
-import type { Arrived } from './operation.ts';
+import type { OperationContext } from './operation.ts';
 
 const WINDOW_SECONDS = 10;
 
@@ -33,7 +33,7 @@ export function rateLimited(whose: string, retryAfterSeconds: number): GraphQLEr
 /** How often a key or token is used, from whatever addresses: the same over every door. */
 export interface KeyRate {
   /** Counts one operation. Answers why it is refused, or null; at once where there is no key, as in a Serin that runs open. */
-  refuse(arrived: Arrived): Promise<GraphQLError | null> | null;
+  refuse(arrived: OperationContext): Promise<GraphQLError | null> | null;
 }
 
 export function createKeyRate(perSecond: number): KeyRate {

@@ -3,17 +3,17 @@ import type { ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Actor } from '../../access/actor.ts';
-import type { Arrived } from './operation.ts';
+import type { OperationContext } from './operation.ts';
 import { callerOf } from './rateLimits.ts';
 
-export interface SubscriptionPlaces {
+export interface SubscriptionQuota {
   /** Takes a place. Answers how to give it back, once; null when the actor's key has no place left. */
   take(actor: Actor): (() => void) | null;
   /** What the caller is told who got none. */
   refusal(): GraphQLError;
 }
 
-export function createSubscriptionPlaces(perKey: number): SubscriptionPlaces {
+export function createSubscriptionQuota(perKey: number): SubscriptionQuota {
   const taken = new Map<string, number>();
   return {
     take(actor) {
@@ -42,13 +42,13 @@ export function createSubscriptionPlaces(perKey: number): SubscriptionPlaces {
  * A place for every subscription that the pipeline runs, until it ends or its consumer leaves. A caller that is gone
  * before its SSE stream begins is looked for: that stream nobody would ever read, nor end.
  */
-export function boundSubscriptions(places: SubscriptionPlaces): Plugin<Arrived> {
+export function boundSubscriptions(quota: SubscriptionQuota): Plugin<OperationContext> {
   return {
     onSubscribe({ args, setResultAndStopExecution }) {
       const { actor, res } = args.contextValue;
-      const leave = places.take(actor);
+      const leave = quota.take(actor);
       if (!leave) {
-        setResultAndStopExecution({ errors: [places.refusal()] });
+        setResultAndStopExecution({ errors: [quota.refusal()] });
         return undefined;
       }
       return {

@@ -2,13 +2,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CanaryEvent } from '../../core/lifecycle/events.ts';
 import { STATUSES } from '../../core/lifecycle/state.ts';
-import type { Held } from '../../feed/tail.ts';
-import { type Census, takeCensus } from '../../store/postgres/counts.ts';
+import type { BlockedBy } from '../../feed/tail.ts';
 import type { Queries } from '../../store/postgres/database.ts';
+import { type Gauges, readGauges } from '../../store/postgres/gauges.ts';
 import type { Pool } from '../../store/postgres/poolStats.ts';
 
 /** How long a scrape waits for the database before it goes on without. */
-const CENSUS_WITHIN_MS = 2000;
+const GAUGES_TIMEOUT_MS = 2000;
 
 export interface Metrics {
   readonly contentType: string;
@@ -32,7 +32,7 @@ export interface MetricsParts {
   readonly pool: Pool;
   readonly feed: {
     readonly lagMs: () => number;
-    readonly held: () => Held | null;
+    readonly held: () => BlockedBy | null;
     readonly consumers: () => number;
   };
 }
@@ -97,17 +97,17 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     'Seconds for which an open transaction, anywhere in this PostgreSQL, has held the feeds back.',
     () => (feed.held()?.ms ?? 0) / 1000,
   );
-  const tellCensus = censusGauges(registry);
-  let counting: Promise<Census | null> | null = null;
+  const setGauges = databaseGauges(registry);
+  let counting: Promise<Gauges | null> | null = null;
 
   return {
     contentType: registry.contentType,
     async text() {
       // However many ask at once, the database is asked once.
-      counting ??= censusInTime(db).finally(() => {
+      counting ??= readGaugesInTime(db).finally(() => {
         counting = null;
       });
-      tellCensus(await counting);
+      setGauges(await counting);
       return registry.metrics();
     },
     countCheck(events) {
@@ -125,15 +125,15 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
 }
 
 /** The database away, or slow, is itself a figure: the others are told all the same. */
-async function censusInTime(db: Queries): Promise<Census | null> {
+async function readGaugesInTime(db: Queries): Promise<Gauges | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), CENSUS_WITHIN_MS);
+    timer = setTimeout(() => resolve(null), GAUGES_TIMEOUT_MS);
   });
-  return Promise.race([takeCensus(db).catch(() => null), late]).finally(() => clearTimeout(timer));
+  return Promise.race([readGauges(db).catch(() => null), late]).finally(() => clearTimeout(timer));
 }
 
-function censusGauges(registry: Registry): (census: Census | null) => void {
+function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
   const registers = [registry];
   const up = new Gauge({
     name: 'serin_database_up',
@@ -167,16 +167,16 @@ function censusGauges(registry: Registry): (census: Census | null) => void {
     help: 'How long the oldest delivery that is not settled has waited, in real seconds.',
     registers,
   });
-  return (census) => {
-    up.set(census ? 1 : 0);
+  return (gauges) => {
+    up.set(gauges ? 1 : 0);
     deployments.reset();
     connections.reset();
-    if (!census) return;
+    if (!gauges) return;
     for (const status of STATUSES) deployments.set({ status }, 0);
-    for (const { status, count } of census.deployments) deployments.set({ status }, count);
-    for (const { state, count } of census.connections) connections.set({ state }, count);
-    lag.set(census.checkLagSeconds);
-    backlog.set(census.webhooks.pending);
-    backlogAge.set(census.webhooks.oldestSeconds);
+    for (const { status, count } of gauges.deployments) deployments.set({ status }, count);
+    for (const { state, count } of gauges.connections) connections.set({ state }, count);
+    lag.set(gauges.checkLagSeconds);
+    backlog.set(gauges.webhooks.pending);
+    backlogAge.set(gauges.webhooks.oldestSeconds);
   };
 }

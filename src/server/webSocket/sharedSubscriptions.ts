@@ -6,7 +6,7 @@
 import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST, Kind } from 'graphql';
 import type { Feed } from '../../feed/feed.ts';
 import { FeedLagged } from '../../feed/feed.ts';
-import type { Place } from '../../graphql/builder.ts';
+import type { DeliveryPosition } from '../../graphql/builder.ts';
 import { type Horizon, type LogPosition, wasCommitted } from '../../store/log/eventLog.ts';
 
 const SHARED_FIELDS: ReadonlySet<string> = new Set(['stateChanged', 'decisionMade', 'eventAppended']);
@@ -35,11 +35,11 @@ export function isShareable(
 /** The one execution: its results, and where in the log the latest of them stands. */
 export interface Opened {
   readonly results: AsyncIterable<ExecutionResult>;
-  readonly place: Place;
+  readonly place: DeliveryPosition;
 }
 
 /** Where a member's results go. */
-export interface Sink {
+export interface Subscriber {
   /** Takes a result that is JSON already, in bytes, as everybody gets the same. */
   send(payload: Buffer): void;
   /** Bytes that lie unsent. */
@@ -48,7 +48,7 @@ export interface Sink {
   ended(): void;
 }
 
-interface Group {
+interface FanoutGroup {
   /** The execution, or the answer that refuses it. */
   readonly opening: Promise<Execution | ExecutionResult>;
   readonly members: Set<Member>;
@@ -60,7 +60,7 @@ interface Group {
 
 interface Execution {
   readonly results: AsyncIterator<ExecutionResult>;
-  readonly place: Place;
+  readonly place: DeliveryPosition;
 }
 
 export interface SharedSubscriptions {
@@ -71,18 +71,18 @@ export interface SharedSubscriptions {
   join(
     key: string,
     open: () => Promise<Opened | ExecutionResult>,
-    sink: Sink,
+    subscriber: Subscriber,
   ): Promise<Membership | ExecutionResult>;
 }
 
 export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscriptions {
-  const groups = new Map<string, Group>();
+  const groups = new Map<string, FanoutGroup>();
 
-  function begin(key: string, open: () => Promise<Opened | ExecutionResult>): Group {
+  function begin(key: string, open: () => Promise<Opened | ExecutionResult>): FanoutGroup {
     const opening = open().then((opened) =>
       'results' in opened ? { ...opened, results: opened.results[Symbol.asyncIterator]() } : opened,
     );
-    const group: Group = { opening, members: new Set(), followers: 0, over: null };
+    const group: FanoutGroup = { opening, members: new Set(), followers: 0, over: null };
     groups.set(key, group);
     opening.then(
       (opened) => ('results' in opened ? broadcast(key, group, opened) : forget(key, group)),
@@ -92,11 +92,11 @@ export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscr
   }
 
   /** Who comes later begins anew; who came meanwhile may have done so already. */
-  function forget(key: string, group: Group): void {
+  function forget(key: string, group: FanoutGroup): void {
     if (groups.get(key) === group) groups.delete(key);
   }
 
-  async function broadcast(key: string, group: Group, { results, place }: Execution): Promise<void> {
+  async function broadcast(key: string, group: FanoutGroup, { results, place }: Execution): Promise<void> {
     let fault: unknown = null;
     try {
       for (let next = await results.next(); !next.done; next = await results.next()) {
@@ -112,7 +112,7 @@ export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscr
   }
 
   return {
-    async join(key, open, sink) {
+    async join(key, open, subscriber) {
       const group = groups.get(key) ?? begin(key, open);
       group.followers += 1;
       const opened = await group.opening;
@@ -124,7 +124,7 @@ export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscr
         forget(key, group);
         void opened.results.return?.();
       };
-      const member = createMember(sink, feed.now(), leave);
+      const member = createMember(subscriber, feed.now(), leave);
       group.members.add(member);
       if (group.over) member.end(group.over.fault);
       return member.membership;
@@ -145,7 +145,7 @@ interface Member {
 }
 
 /** What was committed before the member came is not for it; until that is known, results wait. */
-function createMember(sink: Sink, now: Promise<Horizon>, leave: () => void): Member {
+function createMember(subscriber: Subscriber, now: Promise<Horizon>, leave: () => void): Member {
   let horizon: Horizon | null = null;
   let waiting: { readonly payload: Buffer; readonly at: LogPosition | null }[] = [];
   let over = false;
@@ -158,15 +158,15 @@ function createMember(sink: Sink, now: Promise<Horizon>, leave: () => void): Mem
     over = true;
     waiting = [];
     leave();
-    sink.ended();
+    subscriber.ended();
   };
   const take: Member['take'] = (payload, at) => {
     if (over) return;
     if (!horizon) {
       waiting.push({ payload, at });
     } else if (at === null || !wasCommitted(horizon, at)) {
-      if (sink.backlog() > MAX_BACKLOG) end(lagged());
-      else sink.send(payload);
+      if (subscriber.backlog() > MAX_BACKLOG) end(lagged());
+      else subscriber.send(payload);
     }
   };
   const end: Member['end'] = (fault) => {

@@ -7,17 +7,17 @@ import { isAsyncIterable } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../../access/access.ts';
-import { type Actor, anyoneLike } from '../../access/actor.ts';
+import { type Actor, withSameRights } from '../../access/actor.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
 import { ENDPOINT, type Limits } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
-import type { Gate } from '../pipeline/admission.ts';
-import { introductionOf } from '../pipeline/authentication.ts';
-import type { Addresses } from '../pipeline/clientAddresses.ts';
+import type { Admission } from '../pipeline/admission.ts';
+import { readCredentials } from '../pipeline/authentication.ts';
+import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
 import { presentError, UNAUTHENTICATED } from '../pipeline/errors.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import { rateLimited } from '../pipeline/rateLimits.ts';
-import type { SubscriptionPlaces } from '../pipeline/subscriptionQuota.ts';
+import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
 
 /** Bytes that wait for a client: above these no more is read from it, … */
@@ -38,9 +38,9 @@ export interface SocketParts {
   readonly access: Access;
   readonly feed: Feed;
   readonly graphql: GraphQLServer;
-  readonly gate: Gate;
-  readonly addresses: Addresses;
-  readonly places: SubscriptionPlaces;
+  readonly admission: Admission;
+  readonly addresses: ClientAddresses;
+  readonly subscriptionQuota: SubscriptionQuota;
   readonly limits: Limits;
   readonly log: Logger;
 }
@@ -65,13 +65,13 @@ function closeReason(text: string): string {
 
 /** Serves the endpoint's upgrades. Answers how to end: clients are told to come again elsewhere (1001). */
 export function serveWebSocket(server: Server, parts: SocketParts): () => Promise<void> {
-  const { access, feed, graphql, gate, addresses, places, limits, log } = parts;
+  const { access, feed, graphql, admission, addresses, subscriptionQuota, limits, log } = parts;
   const sockets = new WebSocketServer({
     server,
     path: ENDPOINT,
     maxPayload: limits.bodyBytes,
     verifyClient: ({ req }: { req: IncomingMessage }, decide) => {
-      const status = gate.refuseUpgrade(req);
+      const status = admission.refuseUpgrade(req);
       if (status === null) decide(true);
       else decide(false, status, 'Forbidden');
     },
@@ -90,22 +90,22 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     payload: SubscribePayload,
     args: Omit<ExecutionArgs, 'contextValue'>,
   ) {
-    const leave = places.take(actor);
-    if (!leave) return { errors: [places.refusal()] };
+    const leave = subscriptionQuota.take(actor);
+    if (!leave) return { errors: [subscriptionQuota.refusal()] };
     const { query, operationName, variables } = payload;
     const key = JSON.stringify([actor.rightsKey, query, operationName ?? null, variables ?? null]);
     const open = async (): Promise<Opened | ExecutionResult> => {
-      const { subscribe, contextFactory } = envelopedFor(anyoneLike(actor), payload);
+      const { subscribe, contextFactory } = envelopedFor(withSameRights(actor), payload);
       const contextValue = await contextFactory();
       const results: AsyncIterable<ExecutionResult> | ExecutionResult = await subscribe({
         ...args,
         contextValue,
       });
-      return isAsyncIterable(results) ? { results, place: contextValue.place } : results;
+      return isAsyncIterable(results) ? { results, place: contextValue.position } : results;
     };
     const head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     let unwatch = () => {};
-    const sink = {
+    const subscriber = {
       send: (result: Buffer) => socket.send(Buffer.concat([head, result, TAIL]), TEXT),
       backlog: () => socket.bufferedAmount,
       ended() {
@@ -113,7 +113,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
         leave();
       },
     };
-    const joined = await shared.join(key, open, sink).catch((error: unknown) => {
+    const joined = await shared.join(key, open, subscriber).catch((error: unknown) => {
       leave();
       throw error;
     });
@@ -143,7 +143,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
           return false;
         }
         try {
-          const actor = await access.identify(introductionOf(connectionParams, request));
+          const actor = await access.identify(readCredentials(connectionParams, request));
           actors.set(socket, actor);
           socket.once(
             'close',
@@ -198,11 +198,11 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     stopPacing();
     for (const socket of sockets.clients) socket.close(1001, 'Going away: resume elsewhere');
     // A client that does not answer is not waited for.
-    const impatient = setTimeout(() => {
+    const forceCloseTimer = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate();
     }, GOODBYE_MS);
     await serving.dispose();
-    clearTimeout(impatient);
+    clearTimeout(forceCloseTimer);
   };
 }
 

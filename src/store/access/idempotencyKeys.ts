@@ -22,7 +22,7 @@ export async function findAnswer(
 }
 
 /** Keeps an answer; false when another request with the same key was first. */
-export async function keepAnswer(
+export async function storeAnswer(
   tx: Queries,
   { actor, key, request }: KeyedRequest,
   answer: unknown,
@@ -36,7 +36,7 @@ export async function keepAnswer(
 }
 
 /** Forgets answers older than two days of real time; retries are promised for one. */
-export async function forgetOldAnswers(db: Queries): Promise<void> {
+export async function deleteOldAnswers(db: Queries): Promise<void> {
   await db.execute(
     sql`delete from idempotency_keys where created_at < clock_timestamp() - interval '2 days'`,
   );

@@ -14,7 +14,7 @@ export interface Claim {
 }
 
 /** The checks of each provider that may begin now. */
-export interface ProviderPlaces {
+export interface ProviderSlots {
   /** Of a provider that {@link left} does not name. */
   readonly each: number;
   /** Of those with checks under way; a provider without any is busy. */
@@ -22,8 +22,8 @@ export interface ProviderPlaces {
 }
 
 /** What may be claimed: not leased to anyone, and not of a provider that is busy. */
-function claimable({ left }: ProviderPlaces) {
-  const busy = [...left].filter(([, places]) => places <= 0).map(([name]) => name);
+function claimable({ left }: ProviderSlots) {
+  const busy = [...left].filter(([, slots]) => slots <= 0).map(([name]) => name);
   return sql`
   (lease_until is null or lease_until < clock_timestamp())
   and not coalesce(config ->> 'metricsProvider' = any(${sql.param(busy)}::text[]), false)`;
@@ -33,32 +33,32 @@ export interface ClaimRequest {
   readonly limit: number;
   readonly leaseSeconds: number;
   /** What is due beyond a provider's places is left for later, and for other nodes. */
-  readonly places: ProviderPlaces;
+  readonly slots: ProviderSlots;
 }
 
 /** Claims due deployments, the longest overdue first, passing over those that others hold. */
-export async function claimDue(db: Queries, { limit, leaseSeconds, places }: ClaimRequest): Promise<Claim[]> {
-  const left = JSON.stringify(Object.fromEntries(places.left));
+export async function claimDue(db: Queries, { limit, leaseSeconds, slots }: ClaimRequest): Promise<Claim[]> {
+  const left = JSON.stringify(Object.fromEntries(slots.left));
   const rows = await db.execute<{ id: string; token: string; provider: string | null }>(sql`
     with due as materialized (
       select id, next_check_at, config ->> 'metricsProvider' as provider from deployments
-      where next_check_at <= (select serin_now()) and ${claimable(places)}
+      where next_check_at <= (select serin_now()) and ${claimable(slots)}
       order by next_check_at limit ${limit} for update skip locked),
     queued as (select id, provider, row_number() over (partition by provider order by next_check_at) as place from due)
     update deployments
     set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = gen_random_uuid()
     where id in (
       select id from queued
-      where provider is null or place <= coalesce((${left}::jsonb ->> provider)::int, ${places.each}))
+      where provider is null or place <= coalesce((${left}::jsonb ->> provider)::int, ${slots.each}))
     returning id, lease_token as token, config ->> 'metricsProvider' as provider`);
   return rows.map(({ id, token, provider }) => ({ deploymentId: id, token, provider }));
 }
 
 /** Real milliseconds until the next deployment is due; null when none is scheduled. */
-export async function untilNextDue(db: Queries, places: ProviderPlaces): Promise<number | null> {
+export async function untilNextDue(db: Queries, slots: ProviderSlots): Promise<number | null> {
   const [row] = await db.execute<{ ms: number | null }>(sql`
     select (extract(epoch from min(next_check_at) - (select serin_now())) * 1000 / (select rate from clock))::float8 as ms
-    from deployments where next_check_at is not null and ${claimable(places)}`);
+    from deployments where next_check_at is not null and ${claimable(slots)}`);
   return row?.ms ?? null;
 }
 

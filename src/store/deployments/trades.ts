@@ -1,8 +1,8 @@
 /** The trades of a side, the book of what they add up to, and the checkpoints of its equity curve. */
 import { and, asc, desc, eq, gt, gte, inArray, lte, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import type { BookedTrade } from '../../core/metrics/trade.ts';
-import { type Curve, EMPTY_BOOK, type TradeBook } from '../../core/metrics/tradeStatistics.ts';
+import type { RecordedTrade } from '../../core/metrics/trade.ts';
+import { type Curve, NO_TRADES, type TradeStatistics } from '../../core/metrics/tradeStatistics.ts';
 import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
 import type { Side } from '../../core/values/side.ts';
@@ -25,7 +25,7 @@ const curveCodec = z.strictObject({
   sinceCheckpoint: countCodec,
 }) satisfies z.ZodType<Curve>;
 
-const bookCodec = z.strictObject({
+const tradeStatisticsCodec = z.strictObject({
   totals: z.strictObject({
     trades: countCodec,
     errors: countCodec,
@@ -39,9 +39,9 @@ const bookCodec = z.strictObject({
     squares: decimalCodec,
   }),
   curve: curveCodec,
-}) satisfies z.ZodType<TradeBook>;
+}) satisfies z.ZodType<TradeStatistics>;
 
-const bookOf = ({ deploymentId, side }: SideKey) =>
+const readTradeStatistics = ({ deploymentId, side }: SideKey) =>
   and(eq(tradeBooks.deploymentId, deploymentId), eq(tradeBooks.side, side));
 const tradesOf = ({ deploymentId, side }: SideKey) =>
   and(eq(trades.deploymentId, deploymentId), eq(trades.side, side));
@@ -49,22 +49,25 @@ const checkpointsOf = ({ deploymentId, side }: SideKey) =>
   and(eq(tradeCheckpoints.deploymentId, deploymentId), eq(tradeCheckpoints.side, side));
 
 /** The book of a side; null where it is not measured by its trades. */
-export async function findBook(db: Queries, key: SideKey): Promise<TradeBook | null> {
-  const [found] = await db.select({ book: tradeBooks.book }).from(tradeBooks).where(bookOf(key));
-  return found ? bookCodec.parse(found.book) : null;
+export async function findTradeStatistics(db: Queries, key: SideKey): Promise<TradeStatistics | null> {
+  const [found] = await db.select({ book: tradeBooks.book }).from(tradeBooks).where(readTradeStatistics(key));
+  return found ? tradeStatisticsCodec.parse(found.book) : null;
 }
 
 /** An empty book: it must be there before the first trade. */
-export async function openBook(tx: Queries, { deploymentId, side }: SideKey): Promise<TradeBook> {
-  await tx.insert(tradeBooks).values({ deploymentId, side, book: bookCodec.encode(EMPTY_BOOK) });
-  return EMPTY_BOOK;
+export async function startTradeStatistics(
+  tx: Queries,
+  { deploymentId, side }: SideKey,
+): Promise<TradeStatistics> {
+  await tx.insert(tradeBooks).values({ deploymentId, side, book: tradeStatisticsCodec.encode(NO_TRADES) });
+  return NO_TRADES;
 }
 
-export async function saveBook(tx: Queries, key: SideKey, book: TradeBook): Promise<void> {
+export async function saveTradeStatistics(tx: Queries, key: SideKey, book: TradeStatistics): Promise<void> {
   await tx
     .update(tradeBooks)
-    .set({ book: bookCodec.encode(book) })
-    .where(bookOf(key));
+    .set({ book: tradeStatisticsCodec.encode(book) })
+    .where(readTradeStatistics(key));
 }
 
 const text = (value: Decimal | null) => (value === null ? null : formatDecimal(value));
@@ -76,7 +79,7 @@ const ROWS = 1000;
 export async function insertTrades(
   tx: Queries,
   { deploymentId, side }: SideKey,
-  booked: readonly BookedTrade[],
+  booked: readonly RecordedTrade[],
 ): Promise<void> {
   for (let from = 0; from < booked.length; from += ROWS) {
     await tx.insert(trades).values(
@@ -99,7 +102,7 @@ export async function insertTrades(
 
 type TradeRow = typeof trades.$inferSelect;
 
-function rowToTrade(row: Omit<TradeRow, 'deploymentId' | 'side'>): BookedTrade {
+function rowToTrade(row: Omit<TradeRow, 'deploymentId' | 'side'>): RecordedTrade {
   return {
     id: row.id,
     at: row.at.getTime(),
@@ -118,7 +121,7 @@ export async function findTrades(
   db: Queries,
   key: SideKey,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, BookedTrade>> {
+): Promise<ReadonlyMap<string, RecordedTrade>> {
   if (ids.length === 0) return new Map();
   const rows = await db
     .select()
@@ -141,7 +144,7 @@ export interface TradePage {
 }
 
 /** A page of trades, the earliest first; archived ones too. */
-export async function readTrades(db: Queries, key: SideKey, page: TradePage): Promise<BookedTrade[]> {
+export async function readTrades(db: Queries, key: SideKey, page: TradePage): Promise<RecordedTrade[]> {
   const { limit, after, from } = page;
   const rows = await db
     .select()
@@ -164,7 +167,7 @@ async function readArchivedTrades(
   db: Queries,
   { deploymentId, side }: SideKey,
   { limit, after, from }: TradePage,
-): Promise<BookedTrade[]> {
+): Promise<RecordedTrade[]> {
   const archived = await findArchivedRows(db, deploymentId);
   const kept = (archived?.trades ?? [])
     .filter((row) => row.side === side)
@@ -182,7 +185,7 @@ export async function* streamTrades(
   db: Queries,
   key: SideKey,
   from?: number,
-): AsyncGenerator<readonly BookedTrade[]> {
+): AsyncGenerator<readonly RecordedTrade[]> {
   let after: TradePosition | undefined;
   for (;;) {
     const page = await readTrades(db, key, { limit: ROWS, after, from });

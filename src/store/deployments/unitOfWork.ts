@@ -2,20 +2,20 @@
 
 import { appendEvents, type NewEntry } from '../log/eventLog.ts';
 import { insertSamples, type TakenSample } from '../log/samples.ts';
-import type { Appending } from '../postgres/notifier.ts';
+import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { type Saved, saveDeployments } from './deployments.ts';
 
-export interface Writes {
+export interface UnitOfWork {
   /** By deployment: what was decided last. */
   readonly saved: Map<string, Saved>;
   readonly entries: NewEntry[];
   readonly samples: TakenSample[];
 }
 
-export const nothingYet = (): Writes => ({ saved: new Map(), entries: [], samples: [] });
+export const createUnitOfWork = (): UnitOfWork => ({ saved: new Map(), entries: [], samples: [] });
 
 /** Writes all of it. The rows are locked by the transaction. */
-export async function write(tx: Appending, { saved, entries, samples }: Writes): Promise<void> {
+export async function flush(tx: LogWriteTransaction, { saved, entries, samples }: UnitOfWork): Promise<void> {
   // Sent together: none waits for the answer to the one before.
   await Promise.all([
     saveDeployments(tx, [...saved.values()]),

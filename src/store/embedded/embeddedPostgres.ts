@@ -76,7 +76,7 @@ async function findBinaries(): Promise<Binaries> {
   }
 }
 
-interface Place {
+interface DatabaseLocation {
   readonly root: string;
   readonly data: string;
   readonly binaries: Binaries;
@@ -85,7 +85,7 @@ interface Place {
 }
 
 /** Creates the database cluster once; one that was interrupted half way is begun again. Returns the password. */
-async function initialise({ root, data, binaries, runner, log }: Place): Promise<string> {
+async function initialise({ root, data, binaries, runner, log }: DatabaseLocation): Promise<string> {
   const passwordFile = join(root, 'postgres.password');
   if (existsSync(join(data, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
   const password = randomBytes(24).toString('base64url');

@@ -16,7 +16,7 @@ export async function chooseRunner(paths: readonly string[]): Promise<Runner> {
   const plain = (file: string, args: readonly string[]) => [file, args] as const;
   if (process.getuid?.() !== 0) return { uid: undefined, gid: undefined, wrap: plain };
   const { uid, gid } = userIds(['postgres', 'nobody']);
-  const closed = (await Promise.all(paths.map((path) => closedFolder(path, uid, gid)))).find(Boolean);
+  const closed = (await Promise.all(paths.map((path) => privateFolder(path, uid, gid)))).find(Boolean);
   if (!closed) return { uid, gid, wrap: plain };
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
   if (!setpriv) {
@@ -45,7 +45,7 @@ function userIds(names: readonly string[]): { uid: number; gid: number } {
 }
 
 /** The first folder above a path that the user may not enter. */
-async function closedFolder(path: string, uid: number, gid: number): Promise<string | null> {
+async function privateFolder(path: string, uid: number, gid: number): Promise<string | null> {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     const found = await stat(folder);
     const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001;

@@ -9,7 +9,7 @@ import { type CanaryEvent, type EventType, eventCodec } from '../../core/lifecyc
 import type { CanaryStatus } from '../../core/lifecycle/state.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
-import type { Appending } from '../postgres/notifier.ts';
+import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { events } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
 
@@ -63,7 +63,7 @@ export interface LogEntry {
 /** What is written with an event beside the event itself. */
 export interface NewEntry extends Omit<LogEntry, 'position'> {}
 
-export async function appendEvents(tx: Appending, entries: readonly NewEntry[]): Promise<void> {
+export async function appendEvents(tx: LogWriteTransaction, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
     deployment: deploymentId,
@@ -82,7 +82,7 @@ export async function appendEvents(tx: Appending, entries: readonly NewEntry[]):
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (deployment text, strategy text,
       timeline boolean, previous text, status text, payload jsonb)
     order by r.deployment, (r.payload ->> 'no')::integer`);
-  await Promise.all([appended, tx.ring.appended(tx)]);
+  await Promise.all([appended, tx.notification.onAppend(tx)]);
 }
 
 /**
@@ -185,9 +185,9 @@ export async function readLogWhenSettled(
   limit: number,
   filter: LogFilter = {},
 ): Promise<LogEntry[]> {
-  const patience = Date.now() + SETTLING_MS;
+  const deadline = Date.now() + SETTLING_MS;
   const heldBack = () => hasMore(db, after, unsettled, ...matches(filter));
-  while ((await heldBack()) && Date.now() < patience) await sleep(5);
+  while ((await heldBack()) && Date.now() < deadline) await sleep(5);
   return readLog(db, after, limit, filter);
 }
 

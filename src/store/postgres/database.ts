@@ -10,8 +10,8 @@ import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { requirePatchedDriver } from './patchedDriver.ts';
 import { countPool, type Pool } from './poolStats.ts';
-import { preparing } from './preparedStatements.ts';
-import { type Address, lineOpener } from './socket.ts';
+import { withPreparedStatements } from './preparedStatements.ts';
+import { type Address, createSocketFactory } from './socket.ts';
 
 /** Runs statements: the pool, or one transaction. */
 export type Queries = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
@@ -54,7 +54,7 @@ const RECONNECT_SECONDS = 0.2;
 export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
   requirePatchedDriver();
   const pool = countPool();
-  const openLine = lineOpener();
+  const openLine = createSocketFactory();
   const options = {
     max: poolSize,
     onnotice: () => {},
@@ -64,7 +64,7 @@ export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database 
     socket: (address: Address) => pool.hold(openLine(address)),
     connection: { application_name: 'serin', TimeZone: 'UTC', ...LIMITS },
   };
-  const client = preparing(postgres(url, options), pool);
+  const client = withPreparedStatements(postgres(url, options), pool);
   return {
     db: drizzle(client),
     client,

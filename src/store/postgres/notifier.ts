@@ -9,77 +9,77 @@ import type postgres from 'postgres';
 import type { Queries } from './database.ts';
 
 const CHANNEL = 'serin_log';
-const QUIET_MS = 4;
+const COOLDOWN_MS = 4;
 /** Others rang so short a time ago: many commit. */
 const BUSY_MS = 2;
 /** How often a listener rings itself: a line on which not even that is heard is dead, and is opened again. */
 const TEST_MS = 5000;
 
-export interface Doorbell {
+export interface Notifier {
   /** The ring of one transaction. */
-  ring(): Ring;
+  notification(): PendingNotification;
   /** Calls back on every ring of any node. Answers how to stop; reconnects by itself. */
-  listen(onRing: () => void): Promise<() => Promise<void>>;
+  listen(onNotify: () => void): Promise<() => Promise<void>>;
 }
 
 /** Says that a transaction has appended to the log. */
-export interface Ring {
+export interface PendingNotification {
   /** To be called where it appends: rings with the commit, when there was no ring for a while. */
-  appended(tx: Queries): Promise<void>;
+  onAppend(tx: Queries): Promise<void>;
   /** To be called after the commit: rings for what it appended, unless the commit did. Never waits, never fails. */
-  committed(): void;
+  afterCommit(): void;
 }
 
 /** A transaction that may append to the log. */
-export interface Appending extends Queries {
-  readonly ring: Ring;
+export interface LogWriteTransaction extends Queries {
+  readonly notification: PendingNotification;
 }
 
-export function createDoorbell(client: postgres.Sql): Doorbell {
-  let quiet = false;
+export function createNotifier(client: postgres.Sql): Notifier {
+  let cooling = false;
   let again = false;
-  let heardAt = Number.NEGATIVE_INFINITY;
+  let lastNotifyAt = Number.NEGATIVE_INFINITY;
 
-  function keepQuiet(): void {
-    quiet = true;
+  function startCooldown(): void {
+    cooling = true;
     again = false;
     setTimeout(() => {
-      quiet = false;
-      if (again) ringNow();
-    }, QUIET_MS).unref();
+      cooling = false;
+      if (again) notifyNow();
+    }, COOLDOWN_MS).unref();
   }
   /** At once when there was no ring for a while; what comes soon after is one more ring. */
-  function ringNow(): void {
-    again = quiet;
-    if (quiet) return;
-    keepQuiet();
+  function notifyNow(): void {
+    again = cooling;
+    if (cooling) return;
+    startCooldown();
     client.notify(CHANNEL, '').catch(() => {});
   }
 
   return {
-    ring() {
-      let rung = false;
+    notification() {
+      let notified = false;
       let due = false;
       return {
-        async appended(tx) {
-          if (rung) return;
-          due = quiet || performance.now() - heardAt < BUSY_MS;
+        async onAppend(tx) {
+          if (notified) return;
+          due = cooling || performance.now() - lastNotifyAt < BUSY_MS;
           if (due) return;
-          rung = true;
-          keepQuiet();
+          notified = true;
+          startCooldown();
           await tx.execute(sql`select pg_notify(${CHANNEL}, '')`);
         },
-        committed() {
-          if (due) ringNow();
+        afterCommit() {
+          if (due) notifyNow();
         },
       };
     },
-    async listen(onRing) {
-      const hear = () => {
-        heardAt = performance.now();
-        onRing();
+    async listen(onNotify) {
+      const receive = () => {
+        lastNotifyAt = performance.now();
+        onNotify();
       };
-      const { unlisten } = await client.listen(CHANNEL, hear, onRing);
+      const { unlisten } = await client.listen(CHANNEL, receive, onNotify);
       const stopTesting = keepTesting(client);
       return async () => {
         stopTesting();

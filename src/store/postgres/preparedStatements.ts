@@ -9,7 +9,7 @@ import type { CountedPool } from './poolStats.ts';
 type Begin = postgres.Sql['begin'];
 
 /** The same client, preparing what it sends, in transactions too, which are counted. */
-export function preparing(client: postgres.Sql, pool: CountedPool): postgres.Sql {
+export function withPreparedStatements(client: postgres.Sql, pool: CountedPool): postgres.Sql {
   prepareUnsafe(client);
   const begin: Begin = client.begin.bind(client);
   const prepared = <T>(options: string, work: (tx: postgres.TransactionSql) => T | Promise<T>) =>

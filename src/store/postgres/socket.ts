@@ -7,7 +7,7 @@ import { Socket } from 'node:net';
 
 /** Longer than a statement may run, and longer than the pool keeps an idle connection. */
 const SILENT_MS = 15_000;
-const LOOK_MS = 2500;
+const POLL_INTERVAL_MS = 2500;
 
 /** Where to connect, as the driver has parsed it; several hosts are tried one after the other. */
 export interface Address {
@@ -18,37 +18,37 @@ export interface Address {
 }
 
 /** What the driver reads off its socket: the name that a certificate is checked against. */
-type Line = Socket & { host?: string };
+type NamedSocket = Socket & { host?: string };
 
 /** Answers a factory of sockets, each of them connecting. */
-export function lineOpener(): (address: Address) => Socket {
+export function createSocketFactory(): (address: Address) => Socket {
   let opened = 0;
   return ({ host, port, path }) => {
-    const line: Line = new Socket();
+    const socket: NamedSocket = new Socket();
     // A statement that follows another goes out at once, and not when the first is acknowledged.
-    line.setNoDelay(true);
-    giveUpWhenSilent(line);
-    if (path) return line.connect(path);
+    socket.setNoDelay(true);
+    destroyWhenSilent(socket);
+    if (path) return socket.connect(path);
     const turn = opened % host.length;
     opened += 1;
-    line.host = host[turn] ?? 'localhost';
-    return line.connect(port[turn] ?? 5432, line.host);
+    socket.host = host[turn] ?? 'localhost';
+    return socket.connect(port[turn] ?? 5432, socket.host);
   };
 }
 
-function giveUpWhenSilent(line: Socket): void {
+function destroyWhenSilent(socket: Socket): void {
   let read = 0;
   let silentMs = 0;
   const look = setInterval(() => {
-    silentMs = line.bytesRead === read ? silentMs + LOOK_MS : 0;
-    read = line.bytesRead;
+    silentMs = socket.bytesRead === read ? silentMs + POLL_INTERVAL_MS : 0;
+    read = socket.bytesRead;
     if (silentMs < SILENT_MS) return;
-    line.destroy(
+    socket.destroy(
       Object.assign(new Error(`PostgreSQL said nothing for ${SILENT_MS / 1000} seconds`), {
         code: 'ETIMEDOUT',
       }),
     );
-  }, LOOK_MS);
+  }, POLL_INTERVAL_MS);
   look.unref();
-  line.once('close', () => clearInterval(look));
+  socket.once('close', () => clearInterval(look));
 }

@@ -15,7 +15,7 @@ import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
 import type { Decimal } from '../values/decimal.ts';
 
 /** Where a trial stands: what the store would hold of a deployment, without its metrics. */
-export interface Trial {
+export interface EngineRun {
   readonly state: DeploymentState;
   readonly breaches: BreachCounts;
 }
@@ -24,7 +24,7 @@ export interface Trial {
 export type Because = GateName | GuardrailName | 'INCONCLUSIVE' | null;
 
 /** A decision of a trial, with what it was made of. */
-export interface TrialDecision {
+export interface EngineDecision {
   readonly at: number;
   readonly check: number;
   readonly record: DecisionRecord;
@@ -35,27 +35,27 @@ export interface TrialDecision {
 const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
 
 /** Begins a trial: the policy's first allocation is made at this moment. */
-export function startTrial(
+export function startEngineRun(
   config: CanaryConfig,
   capitalUsd: Decimal,
   at: number,
   { stableVersionId, canaryVersionId }: typeof ANY = ANY,
-): Trial {
+): EngineRun {
   const named = { id: 'trial', strategyId: 'trial', chain: 'trial', stableVersionId, canaryVersionId };
   const created = create({ ...named, config });
   const { state } = record(null, [created], { at, actor: 'serin' });
   if (!state) throw new Error('a trial was not created');
-  const pending: Trial = { state, breaches: NO_BREACHES };
-  return carryOn(pending, { type: 'DEPLOY', capitalUsd, reason: null }, at, NO_METRICS).trial;
+  const pending: EngineRun = { state, breaches: NO_BREACHES };
+  return continueRun(pending, { type: 'DEPLOY', capitalUsd, reason: null }, at, NO_METRICS).trial;
 }
 
 /** Has the engine decide a command at a moment and applies what follows. */
-export function carryOn(
-  trial: Trial,
+export function continueRun(
+  trial: EngineRun,
   command: Command,
   now: number,
   metrics: MetricsBySide,
-): { readonly trial: Trial; readonly events: readonly CanaryEvent[] } {
+): { readonly trial: EngineRun; readonly events: readonly CanaryEvent[] } {
   const { state: before, breaches } = trial;
   const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId };
   const verdict = decide(before, command, facts);
@@ -65,13 +65,13 @@ export function carryOn(
 }
 
 /** A trial that is still watched. */
-export function watched({ state }: Trial): Watched {
+export function watched({ state }: EngineRun): Watched {
   if (!isWatched(state)) throw new Error(`a trial is ${state.status} and no longer watched`);
   return state;
 }
 
 /** The decision among the events of a look, if one was made. */
-export function decisionAmong(events: readonly CanaryEvent[], check: number): TrialDecision | null {
+export function decisionAmong(events: readonly CanaryEvent[], check: number): EngineDecision | null {
   const made = events.find((event) => event.type === 'DECISION_MADE');
   if (made?.type !== 'DECISION_MADE') return null;
   return { at: made.at, check, record: made.record, because: because(made.record, events) };
@@ -89,9 +89,9 @@ function because(made: DecisionRecord, events: readonly CanaryEvent[]): Because 
  * Passes a manual gate, as a person would who agrees with the decision.
  * @returns the trial in its next step, or null where no step waits
  */
-export function passManualGate(trial: Trial, now: number, metrics: MetricsBySide): Trial | null {
+export function passManualGate(trial: EngineRun, now: number, metrics: MetricsBySide): EngineRun | null {
   const { state } = trial;
   if (state.status !== 'OBSERVATION_COMPLETE' || state.decision !== 'PROMOTE') return null;
   if (!stepAt(state.config, state.observation.step.index + 1)) return null;
-  return carryOn(trial, { type: 'ADVANCE_STEP', reason: null }, now, metrics).trial;
+  return continueRun(trial, { type: 'ADVANCE_STEP', reason: null }, now, metrics).trial;
 }

@@ -12,7 +12,7 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 
 /** Refuses an open Serin on an address beyond this machine. Throws {@link BadEnvironment}. */
-export async function refuseToBeExposed(host: string): Promise<void> {
+export async function checkBindSafety(host: string): Promise<void> {
   const addresses = await lookup(host, { all: true }).catch((error: unknown) => {
     throw new BadEnvironment(
       `HOST ${host} cannot be resolved: ${error instanceof Error ? error.message : String(error)}`,

@@ -12,17 +12,17 @@ const FRESH_MS = 1000;
 /** Only keys that exist are kept: made-up ones take no room. */
 const MAX_KEPT = 10_000;
 
-export interface KeyRing {
+export interface KeyCache {
   /** The key that a bearer stands for. Throws {@link Unauthenticated} when it is none, or no longer. */
   check(key: string): Promise<StoredKey['key']>;
   /** Something about keys has changed on this node. */
   forget(): void;
 }
 
-export function createKeyRing(db: Queries, log: Logger): KeyRing {
+export function createKeyCache(db: Queries, log: Logger): KeyCache {
   const kept = new Map<string, { readonly at: number; readonly found: Promise<StoredKey | null> }>();
 
-  function look(id: string): Promise<StoredKey | null> {
+  function findKey(id: string): Promise<StoredKey | null> {
     const met = kept.get(id);
     if (met && performance.now() - met.at < FRESH_MS) return met.found;
     const found = findApiKey(db, id);
@@ -46,7 +46,7 @@ export function createKeyRing(db: Queries, log: Logger): KeyRing {
   return {
     async check(key) {
       const id = claimedId(key);
-      const stored = id === null ? null : await look(id);
+      const stored = id === null ? null : await findKey(id);
       if (!stored || !isKey(key, stored.hash)) {
         throw new Unauthenticated(
           'This API key is not known here: check it, or ask an administrator for another',

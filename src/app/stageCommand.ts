@@ -11,37 +11,37 @@ import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';
 import type { Refusal } from '../core/values/refusal.ts';
 import { type DeploymentView, saveBreaches } from '../store/deployments/deployments.ts';
 import { moveStableVersion } from '../store/deployments/strategies.ts';
-import { nothingYet, type Writes, write } from '../store/deployments/unitOfWork.ts';
+import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { NewEntry } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import type { Appending } from '../store/postgres/notifier.ts';
+import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import type { Actor } from './context.ts';
 
-export type Outcome =
+export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
   | { readonly accepted: false; readonly refusal: Refusal };
 
 /** Decides a command on a locked deployment and writes what follows. The transaction is the caller's. */
-export async function carryOut(
-  tx: Appending,
+export async function applyCommand(
+  tx: LogWriteTransaction,
   view: DeploymentView,
   command: Command,
   actor: Actor,
-): Promise<Outcome> {
-  const writes = nothingYet();
-  const outcome = await carryOutInto(writes, tx, view, command, actor);
-  await write(tx, writes);
+): Promise<CommandOutcome> {
+  const unit = createUnitOfWork();
+  const outcome = await stageCommand(unit, tx, view, command, actor);
+  await flush(tx, unit);
   return outcome;
 }
 
 /** The same, but what follows is left to be written, together with what else there is. */
-export async function carryOutInto(
-  writes: Writes,
+export async function stageCommand(
+  unit: UnitOfWork,
   tx: Queries,
   view: DeploymentView,
   command: Command,
   actor: Actor,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { state: before, metrics, breaches: counted, strategyStableVersionId: stableVersionId, now } = view;
   const facts = { now, metrics, breaches: counted, stableVersionId, actor: actor.name };
   const verdict = decide(before, command, facts);
@@ -55,9 +55,12 @@ export async function carryOutInto(
   }
   const strategyStableVersionId = (await followPromotion(tx, state, events)) ?? stableVersionId;
   const looked = command.type === 'CHECK';
-  const scheduled = { nextCheckAt: reschedule(state, { due: view.nextCheckAt, now, looked }), breaches };
-  writes.saved.set(state.id, { state, ...scheduled });
-  writes.entries.push(...entriesOf(before, events));
+  const scheduled = {
+    nextCheckAt: reschedule(state, { due: view.nextCheckAt, now, wasCheck: looked }),
+    breaches,
+  };
+  unit.saved.set(state.id, { state, ...scheduled });
+  unit.entries.push(...entriesOf(before, events));
   return { accepted: true, view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
 }
 

@@ -28,37 +28,37 @@ export interface Callbacks {
   readonly onError?: (error: unknown, where: string) => unknown;
 }
 
-interface Told {
+interface CallbackPayload {
   readonly before: DeploymentState | null;
   readonly event: CanaryEvent;
   readonly after: DeploymentState;
 }
 
-export class Announcer {
+export class CallbackDispatcher {
   readonly #callbacks: Callbacks;
-  readonly #waiting: Told[] = [];
-  #telling = false;
+  readonly #waiting: CallbackPayload[] = [];
+  #dispatching = false;
 
   constructor(callbacks: Callbacks) {
     this.#callbacks = callbacks;
   }
 
   /** @param before the deployment before the first of these events */
-  tell(before: DeploymentState | null, events: readonly CanaryEvent[]): void {
+  dispatch(before: DeploymentState | null, events: readonly CanaryEvent[]): void {
     let state = before;
     for (const event of events) {
       const after = evolve(state, event);
       this.#waiting.push({ before: state, event, after });
       state = after;
     }
-    if (this.#telling) return;
-    this.#telling = true;
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) this.#tellOne(next);
-    this.#telling = false;
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) this.#dispatchOne(next);
+    this.#dispatching = false;
   }
 
   /** Something went wrong that nobody else hears of. */
-  complain(error: unknown, where: string): void {
+  reportError(error: unknown, where: string): void {
     const { onError = warn } = this.#callbacks;
     // There is nobody left to tell of an error in telling of errors.
     run(
@@ -67,7 +67,7 @@ export class Announcer {
     );
   }
 
-  #tellOne({ before, event, after }: Told): void {
+  #dispatchOne({ before, event, after }: CallbackPayload): void {
     const { onPromote, onRollback, onStateChange, onDecision, onEvent } = this.#callbacks;
     if (onEvent && after.config.emitEvents) this.#call('onEvent', () => onEvent(event, after));
     if (onStateChange && before && before.status !== after.status) {
@@ -84,7 +84,7 @@ export class Announcer {
   }
 
   #call(where: string, callback: () => unknown): void {
-    run(callback, (error) => this.complain(error, where));
+    run(callback, (error) => this.reportError(error, where));
   }
 }
 

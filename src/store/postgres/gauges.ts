@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 
-export interface Census {
+export interface Gauges {
   readonly deployments: readonly { readonly status: string; readonly count: number }[];
   /** Serin's seconds by which the most overdue check is late; 0 when none is. */
   readonly checkLagSeconds: number;
@@ -12,7 +12,7 @@ export interface Census {
   readonly connections: readonly { readonly state: string; readonly count: number }[];
 }
 
-export async function takeCensus(db: Queries): Promise<Census> {
+export async function readGauges(db: Queries): Promise<Gauges> {
   const [deployments, [lag], [webhooks], connections] = await Promise.all([
     db.execute<{ status: string; count: number }>(
       sql`select status, count(*)::int as count from deployments group by status order by status`,

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../../access/actor.ts';
 import { REFUSAL_CODES, type Refusal, refusal } from '../../core/values/refusal.ts';
-import { findAnswer, type KeyedRequest, keepAnswer } from '../../store/access/idempotencyKeys.ts';
+import { findAnswer, type KeyedRequest, storeAnswer } from '../../store/access/idempotencyKeys.ts';
 import type { Queries } from '../../store/postgres/database.ts';
-import type { Appending } from '../../store/postgres/notifier.ts';
+import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import type { ExecutionContext } from './executionContext.ts';
 import { transaction } from './transaction.ts';
 
@@ -25,7 +25,7 @@ interface Answered {
 }
 
 /** How answers of a kind are kept. */
-export interface Keeping<A extends Answered> {
+export interface AnswerCodec<A extends Answered> {
   encode(answer: A): unknown;
   /** The answer as it was kept, marked as replayed. */
   decode(db: Queries, kept: unknown): Promise<A>;
@@ -43,10 +43,10 @@ export const refusalCodec = z.strictObject({
 class KeyTaken extends Error {}
 
 /** Keeps the answer of what was done, in the transaction that did it; throws where the key is taken meanwhile. */
-export type Keep<A> = (tx: Queries, answer: A) => Promise<void>;
+export type StoreAnswer<A> = (tx: Queries, answer: A) => Promise<void>;
 
 /** Does what is asked and keeps the answer, in one transaction; or is refused, and has written nothing. */
-export type Attempt<A> = (keep: Keep<A>) => Promise<A>;
+export type Attempt<A> = (storeAnswer: StoreAnswer<A>) => Promise<A>;
 
 /** Rolls a transaction back and carries the answer out of it. */
 class RolledBack<A> extends Error {
@@ -56,18 +56,18 @@ class RolledBack<A> extends Error {
 }
 
 /** Runs a use case in one transaction. A refusal writes nothing but its own answer. */
-export function once<A extends Answered>(
+export function runIdempotent<A extends Answered>(
   app: ExecutionContext,
   request: Request,
-  keeping: Keeping<A>,
-  work: (tx: Appending) => Promise<A>,
+  codec: AnswerCodec<A>,
+  work: (tx: LogWriteTransaction) => Promise<A>,
 ): Promise<A> {
-  return attemptOnce(app, request, keeping, async (keep) => {
+  return runIdempotentAttempt(app, request, codec, async (storeAnswer) => {
     try {
       return await transaction(app, async (tx) => {
         const made = await work(tx);
         if (made.refusal) throw new RolledBack(made);
-        await keep(tx, made);
+        await storeAnswer(tx, made);
         return made;
       });
     } catch (error) {
@@ -79,16 +79,16 @@ export function once<A extends Answered>(
 }
 
 /** The same for a use case that sees to its transaction itself. */
-export async function attemptOnce<A extends Answered>(
+export async function runIdempotentAttempt<A extends Answered>(
   app: ExecutionContext,
   request: Request,
-  keeping: Keeping<A>,
+  codec: AnswerCodec<A>,
   attempt: Attempt<A>,
 ): Promise<A> {
   const keyed = keyOf(request);
-  const recalled = async () => keyed && recall(app.db, keyed, keeping);
+  const recalled = async () => keyed && recall(app.db, keyed, codec);
   const kept = async (db: Queries, answer: A) =>
-    keyed === null || keepAnswer(db, keyed, keeping.encode(answer));
+    keyed === null || storeAnswer(db, keyed, codec.encode(answer));
   const earlier = await recalled();
   if (earlier) return earlier;
   try {
@@ -115,13 +115,13 @@ function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedReque
 async function recall<A extends Answered>(
   db: Queries,
   keyed: KeyedRequest,
-  keeping: Keeping<A>,
+  codec: AnswerCodec<A>,
 ): Promise<A | null> {
   const kept = await findAnswer(db, keyed);
   if (!kept) return null;
-  if (kept.request === keyed.request) return keeping.decode(db, kept.answer);
+  if (kept.request === keyed.request) return codec.decode(db, kept.answer);
   const message =
     `The idempotency key ${keyed.key} was used for another request: ` +
     'send the same input again, or a new key for a new request';
-  return keeping.refused(refusal('IDEMPOTENCY_KEY_REUSED', message, ['idempotencyKey']));
+  return codec.refused(refusal('IDEMPOTENCY_KEY_REUSED', message, ['idempotencyKey']));
 }

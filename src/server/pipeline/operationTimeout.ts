@@ -3,7 +3,7 @@
  * a caller its patience and the process a bounded number of operations under way. Subscriptions may wait.
  */
 import { type ExecutionResult, GraphQLError } from 'graphql';
-import { PATIENCE_MS } from '../../app/execution/transaction.ts';
+import { REQUEST_TIMEOUT_MS } from '../../app/execution/transaction.ts';
 
 /** Operations under way at once; beyond, callers are sent away at once. */
 const MAX_UNDER_WAY = 4096;
@@ -11,7 +11,7 @@ const MAX_UNDER_WAY = 4096;
 type Answer = Promise<ExecutionResult> | ExecutionResult;
 
 /** Bounds how long an operation may take, and how many may take so long. */
-export function createPatience(): (execute: () => Answer) => Answer {
+export function createOperationTimeout(): (execute: () => Answer) => Answer {
   let underWay = 0;
   return (execute) => {
     if (underWay >= MAX_UNDER_WAY) return unavailable('Too much is waiting for the database');
@@ -30,7 +30,7 @@ async function inTime(answer: Promise<ExecutionResult>): Promise<ExecutionResult
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<ExecutionResult>((resolve) => {
     const message = 'The database did not answer in time: the outcome is not known';
-    timer = setTimeout(() => resolve(unavailable(message)), PATIENCE_MS);
+    timer = setTimeout(() => resolve(unavailable(message)), REQUEST_TIMEOUT_MS);
   });
   try {
     return await Promise.race([answer, late]);

@@ -21,7 +21,7 @@ const operate: Rule = { least: 'OPERATOR', scope: 'TARGET' };
 const retreat: Rule = { ...operate, reducesRisk: true };
 const administer = (scope: Rule['scope']): Rule => ({ least: 'ADMIN', scope });
 
-export const POLICY: Readonly<Record<string, Rule>> = {
+export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Query.deployment': read('TARGET'),
   'Query.deployments': read('LIST'),
   'Query.events': read('LIST'),
@@ -74,7 +74,7 @@ export const POLICY: Readonly<Record<string, Rule>> = {
 
 /** The rule of an operation such as `Mutation.promoteCanary`. */
 export function ruleOf(operation: string): Rule {
-  const rule = POLICY[operation];
+  const rule = PERMISSIONS[operation];
   if (!rule) throw new Error(`${operation} has no rule: say in src/access/policy.ts who may use it`);
   return rule;
 }

@@ -4,7 +4,12 @@ import { configHash } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { type CanaryDecision, compare } from '../rule/comparison.ts';
 import type { Decimal } from '../values/decimal.ts';
-import { ALL_TO_CANARY, ALL_TO_STABLE, type AllocationCause, splitCapital } from './allocation.ts';
+import {
+  type AllocationCause,
+  CANARY_ONLY_PERCENT,
+  STABLE_ONLY_PERCENT,
+  splitCapital,
+} from './allocation.ts';
 import type { Facts } from './command.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
 import { forSides, returnsOf, stepAt, type Watched } from './state.ts';
@@ -26,7 +31,7 @@ export function promotion(state: Watched, reason: string | null): EventBody[] {
       previousStableVersionId: stableVersionId,
       reason,
     },
-    requestAllocation(state, ALL_TO_CANARY, 'PROMOTE'),
+    requestAllocation(state, CANARY_ONLY_PERCENT, 'PROMOTE'),
   ];
 }
 
@@ -35,7 +40,7 @@ export function rollback(state: Watched, reason: string | null): EventBody[] {
   const { canaryVersionId, stableVersionId } = state;
   return [
     { type: 'CANARY_ROLLED_BACK', stableVersionId, rolledBackVersionId: canaryVersionId, reason },
-    requestAllocation(state, ALL_TO_STABLE, 'ROLLBACK'),
+    requestAllocation(state, STABLE_ONLY_PERCENT, 'ROLLBACK'),
   ];
 }
 
