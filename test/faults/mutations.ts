@@ -17,14 +17,14 @@ export interface Mutation {
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a feed that reads by plain id',
-    file: 'store/log.js',
+    file: 'store/log/eventLog.js',
     line: 'const settled = sql `${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;',
     becomes: 'const settled = sql `true`;',
     foundAs: ['a feed is the log'],
   },
   {
     name: 'a decision without the lock',
-    file: 'store/deployments.js',
+    file: 'store/deployments/deployments.js',
     line: 'const locking = (tx, statement) => tx.execute(statement).then((rows) => new Set(rows.map(({ id }) => id)));',
     becomes: 'const locking = async () => ({ has: () => true });',
     foundAs: [
@@ -37,7 +37,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a transaction that has its id before it waits',
-    file: 'store/deployments.js',
+    file: 'store/deployments/deployments.js',
     line: 'const EVENTS_LOCK = 5_371_004;',
     becomes: 'const EVENTS_LOCK = sql `pg_backend_pid()`;',
     foundAs: ['events without gap', 'revisions without gap'],
@@ -46,7 +46,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a notification instead of the log',
     file: 'feed/tail.js',
     line: 'await sleep(pause);',
-    becomes: 'await sleep(pause); if (!rung) position = await lastSettledPosition(db).catch(() => position);',
+    becomes: 'await sleep(pause); if (!notified) position = await lastSettledPosition(db).catch(() => position);',
     foundAs: ['a feed is the log'],
   },
 ];

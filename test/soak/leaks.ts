@@ -11,7 +11,7 @@ export const LEAKS: readonly Mutation[] = [
   },
   {
     name: 'a socket that is remembered',
-    file: 'server/webSocket.js',
+    file: 'server/webSocket/webSocketServer.js',
     line: 'const actors = new WeakMap();',
     becomes: 'const actors = new Map();',
     foundAs: ['heap over visits'],
