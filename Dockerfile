@@ -6,6 +6,8 @@ COPY patches ./patches
 RUN npm ci --no-fund --no-audit
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY console ./console
+COPY schema.graphql ./
 RUN npm run build
 
 FROM node:22-bookworm-slim AS dependencies

@@ -44,8 +44,8 @@ export interface TestSerin extends Door {
   as(token: string): Door;
   /** Moves Serin's clock forward. */
   advance(seconds: number): Promise<void>;
-  /** Stops this server and starts another on the same database and port. */
-  restart(): Promise<void>;
+  /** Stops this server and starts another on the same database and port, with other settings where given. */
+  restart(changes?: Partial<Environment>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -114,10 +114,10 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     async advance(seconds) {
       await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
     },
-    async restart() {
+    async restart(changes = {}) {
       const port = Number(new URL(serin.url).port);
       await serin.stop();
-      serin = await startSerin({ ...environment, port });
+      serin = await startSerin({ ...environment, ...changes, port });
     },
     async stop() {
       for (const client of clients) await client.dispose();

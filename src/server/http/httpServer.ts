@@ -9,6 +9,7 @@ import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { serveWebSocket } from '../webSocket/webSocketServer.ts';
+import { type ConsoleFiles, loadConsole } from './consoleFiles.ts';
 import { isPlainPost, servePlainPost } from './graphqlHttp.ts';
 import { notFound, OPERATOR_ENDPOINTS, type OperatorParts } from './operatorEndpoints.ts';
 import { dropSlowClients } from './slowClients.ts';
@@ -35,6 +36,7 @@ const MAX_HEADER_BYTES = 16_384;
 
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
   const streams = new Set<ServerResponse>();
+  const console = await loadConsole();
   const server = createServer(
     requestTimeouts(parts.settings.limits.headersTimeoutMs),
     (request, response) => {
@@ -45,7 +47,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
             streams.add(response);
             response.once('close', () => streams.delete(response));
           }
-          serve(parts, request, response);
+          serve(parts, console, request, response);
         },
         () => response.destroy(),
       );
@@ -86,7 +88,12 @@ function wantsStream({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/event-stream') ?? false;
 }
 
-function serve(parts: HttpParts, request: IncomingMessage, response: ServerResponse): void {
+function serve(
+  parts: HttpParts,
+  console: ConsoleFiles,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const path = request.url?.split('?')[0];
   if (path === ENDPOINT) {
     const answered = isPlainPost(request, ENDPOINT)
@@ -95,7 +102,9 @@ function serve(parts: HttpParts, request: IncomingMessage, response: ServerRespo
     answered.catch(() => (response.headersSent ? response.destroy() : response.writeHead(500).end()));
     return;
   }
-  const answer = OPERATOR_ENDPOINTS[path ?? ''] ?? notFound;
+  const endpoint = OPERATOR_ENDPOINTS[path ?? ''];
+  if (!endpoint && console.answer(request, response)) return;
+  const answer = endpoint ?? notFound;
   answer(parts, request).then(
     ({ status, type, body }) => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });

@@ -1,0 +1,75 @@
+/** The frame of the console: who is signed in, the pages, and what every page shows. */
+import { CSPProvider } from '@base-ui/react/csp-provider';
+import { lazy, type ReactElement, Suspense } from 'react';
+import { Route, Switch } from 'wouter';
+import { ViewerDocument } from './api/generated/graphql';
+import { useApi, useSession } from './api/hooks';
+import { Overview } from './overview/Overview';
+import { SignIn } from './SignIn';
+import { EmptyState } from './ui/EmptyState';
+import { Header } from './ui/Header';
+import { Shortcuts } from './ui/Shortcuts';
+import { StaleFrame } from './ui/StaleFrame';
+import { ViewerContext } from './ui/viewer';
+
+const Deployment = lazy(() => import('./deployment/Deployment'));
+
+export function App(): ReactElement {
+  return (
+    <CSPProvider disableStyleElements>
+      <Door />
+    </CSPProvider>
+  );
+}
+
+/** Asks who the viewer is; who is not known signs in first. */
+function Door(): ReactElement {
+  const session = useSession();
+  const { data, error, refetch, isPending } = useApi(ViewerDocument, {}, { enabled: !session.wanted });
+  if (session.wanted) return <SignIn refusal={session.refusal} />;
+  if (data) {
+    return (
+      <ViewerContext value={data.viewer}>
+        <Pages />
+      </ViewerContext>
+    );
+  }
+  if (isPending) return <p className="page quiet loading">Connecting to Serin …</p>;
+  return (
+    <main className="page">
+      <EmptyState title="Serin does not answer">
+        {error.message}.{' '}
+        <button type="button" className="button" onClick={() => void refetch()}>
+          Try again
+        </button>
+      </EmptyState>
+    </main>
+  );
+}
+
+function Pages(): ReactElement {
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <Header />
+      <StaleFrame>
+        <Suspense fallback={<p className="page quiet loading">Loading …</p>}>
+          <Switch>
+            <Route path="/" component={Overview} />
+            <Route path="/deployments/:id">{({ id }) => <Deployment id={id} />}</Route>
+            <Route>
+              <main className="page" id="main">
+                <EmptyState title="There is no such page">
+                  The address names no page of the console.
+                </EmptyState>
+              </main>
+            </Route>
+          </Switch>
+        </Suspense>
+      </StaleFrame>
+      <Shortcuts />
+    </>
+  );
+}

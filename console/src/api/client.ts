@@ -1,0 +1,169 @@
+/**
+ * Operations of the API, typed from `schema.graphql`: queries and mutations over HTTP, subscriptions over one WebSocket
+ * that reconnects for as long as the page is open.
+ */
+import { type Client, createClient } from 'graphql-ws/client';
+import { setClockRate } from './clock';
+import type { TypedDocumentString } from './generated/graphql';
+import { setLink } from './link';
+import { currentSession, onSessionChange, refuseSession } from './session';
+
+/** An error of the API that is no domain answer: `code` is the one of api.md, or `NETWORK`. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly code: string,
+    readonly path: readonly string[] = [],
+  ) {
+    super(message);
+  }
+}
+
+interface GraphQLFailure {
+  readonly message: string;
+  readonly path?: readonly (string | number)[] | undefined;
+  readonly extensions?: { readonly code?: unknown; readonly path?: unknown } | undefined;
+}
+
+interface Answer<Result> {
+  readonly data?: Result | null;
+  readonly errors?: readonly GraphQLFailure[];
+  /** Told where Serin's clock does not run at the rate of real time. */
+  readonly extensions?: { readonly timeScale?: number };
+}
+
+const ENDPOINT = '/graphql';
+/** The close code for credentials that are not, or no longer, accepted. */
+const FORBIDDEN = 4403;
+/** A connection that has been silent so long is asked for a sign of life, … */
+const KEEP_ALIVE_MS = 5_000;
+/** … and given up when it does not answer within this time. */
+const ANSWER_WITHIN_MS = 4_000;
+/** The socket is kept open so long between two pages. */
+const IDLE_MS = 3_000;
+/** The console itself closed the connection. */
+const NORMAL_CLOSURE = 1000;
+const RETRY_MS = [250, 500, 1_000, 2_000, 4_000] as const;
+
+/** Runs a query or mutation. Throws {@link ApiError}. */
+export async function request<Result, Variables>(
+  document: TypedDocumentString<Result, Variables>,
+  variables: Variables,
+  signal?: AbortSignal,
+): Promise<Result> {
+  const { credentials } = currentSession();
+  let response: Response;
+  try {
+    response = await fetch(ENDPOINT, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(credentials === null ? {} : { authorization: `Bearer ${credentials}` }),
+      },
+      body: JSON.stringify({ query: document.toString(), variables }),
+      signal: signal ?? null,
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new ApiError('Serin cannot be reached', 'NETWORK');
+  }
+  const answer: Answer<Result> | null = await response.json().catch(() => null);
+  setClockRate(answer?.extensions?.timeScale ?? 1);
+  const failure = answer?.errors?.[0];
+  if (failure) throw toApiError(failure);
+  if (!answer?.data) throw new ApiError(`Serin answered ${response.status} without data`, 'NETWORK');
+  return answer.data;
+}
+
+function toApiError({ message, path, extensions }: GraphQLFailure): ApiError {
+  const code = typeof extensions?.code === 'string' ? extensions.code : 'UNKNOWN';
+  if (code === 'UNAUTHENTICATED') refuseSession(message);
+  const named = Array.isArray(extensions?.path) ? extensions.path : (path ?? []);
+  return new ApiError(message, code, named.map(String));
+}
+
+export interface Sink<Result> {
+  readonly next: (data: Result) => void;
+  /** The subscription has ended with an error and does not come back. */
+  readonly error: (error: ApiError) => void;
+  readonly complete?: () => void;
+}
+
+let socket: Client | null = null;
+
+function connection(): Client {
+  let unanswered: ReturnType<typeof setTimeout> | undefined;
+  socket ??= createClient({
+    url: new URL(ENDPOINT, location.href.replace(/^http/, 'ws')).href,
+    connectionParams: () => {
+      const { credentials } = currentSession();
+      return credentials === null ? {} : { authorization: `Bearer ${credentials}` };
+    },
+    keepAlive: KEEP_ALIVE_MS,
+    lazyCloseTimeout: IDLE_MS,
+    retryAttempts: Number.POSITIVE_INFINITY,
+    retryWait: (retries) =>
+      new Promise((resolve) => {
+        setTimeout(resolve, RETRY_MS[Math.min(retries, RETRY_MS.length - 1)]);
+      }),
+    shouldRetry: (event) => !(isClose(event) && event.code === FORBIDDEN),
+    on: {
+      connected: () => setLink('live'),
+      ping: (received) => {
+        if (!received) unanswered = setTimeout(() => socket?.terminate(), ANSWER_WITHIN_MS);
+      },
+      pong: (received) => {
+        if (received) clearTimeout(unanswered);
+      },
+      closed: (event) => {
+        clearTimeout(unanswered);
+        if (isClose(event) && event.code === NORMAL_CLOSURE) setLink('connecting');
+        else if (isClose(event) && event.code === FORBIDDEN) refuseSession(withoutCode(event.reason));
+        else setLink('reconnecting');
+      },
+    },
+  });
+  return socket;
+}
+
+onSessionChange(() => {
+  void socket?.dispose();
+  socket = null;
+});
+
+const isClose = (event: unknown): event is CloseEvent => event instanceof CloseEvent;
+const withoutCode = (reason: string) => reason.replace(/^UNAUTHENTICATED: /, '');
+
+/** Follows a subscription until the answered function is called. It is begun anew after every reconnect. */
+export function subscribe<Result, Variables extends Record<string, unknown>>(
+  document: TypedDocumentString<Result, Variables>,
+  variables: Variables,
+  sink: Sink<Result>,
+): () => void {
+  let over = false;
+  const stop = connection().subscribe<Result>(
+    { query: document.toString(), variables },
+    {
+      next: ({ data, errors }) => {
+        if (over) return;
+        if (errors?.[0]) {
+          over = true;
+          sink.error(toApiError(errors[0]));
+        } else if (data) sink.next(data);
+      },
+      error: (failure) => {
+        if (over) return;
+        over = true;
+        if (Array.isArray(failure) && failure[0]) sink.error(toApiError(failure[0]));
+        else sink.error(new ApiError('The live connection has ended', 'NETWORK'));
+      },
+      complete: () => {
+        if (!over) sink.complete?.();
+      },
+    },
+  );
+  return () => {
+    over = true;
+    stop();
+  };
+}

@@ -1,0 +1,188 @@
+/** What the viewer may do to the deployment now; every action says what it will do and asks for a reason. */
+import { Dialog } from '@base-ui/react/dialog';
+import { type FormEvent, type ReactElement, useState } from 'react';
+import type { CanaryAction, CommandAnswerFragment, DetailFragment } from '../api/generated/graphql';
+import { Instant } from '../ui/Instant';
+import { useViewer } from '../ui/viewer';
+import { ACTION_ORDER, type ActionText, actionText } from './actionTexts';
+import { type CommandInput, giveCommand, newKey } from './commands';
+
+export function Actions({ deployment }: { readonly deployment: DetailFragment }): ReactElement | null {
+  const { actor } = useViewer();
+  const [done, setDone] = useState<string | null>(null);
+  const { promotionRequest, availableActions } = deployment;
+  const actions = ACTION_ORDER.filter((action) => availableActions.includes(action));
+  return (
+    <div className="actions">
+      {promotionRequest ? (
+        <p className="approval">
+          <span aria-hidden="true">⚑</span> <b>{promotionRequest.by}</b> asked for promotion at{' '}
+          <Instant at={promotionRequest.at} />. Another person must approve it before{' '}
+          <Instant at={promotionRequest.endsAt} />.
+        </p>
+      ) : null}
+      <div className="buttons">
+        {actions.map((action) => (
+          <ActionButton
+            key={action}
+            action={action}
+            text={actionText(action, deployment, actor)}
+            deployment={deployment}
+            onDone={setDone}
+          />
+        ))}
+      </div>
+      <p className="done" role="status">
+        {done}
+      </p>
+    </div>
+  );
+}
+
+interface ActionButtonProps {
+  readonly action: CanaryAction;
+  readonly text: ActionText;
+  readonly deployment: DetailFragment;
+  readonly onDone: (message: string) => void;
+}
+
+function ActionButton({ action, text, deployment, onDone }: ActionButtonProps): ReactElement {
+  const [open, setOpen] = useState(false);
+  if (text.obstacle) {
+    return (
+      <p className="obstacle">
+        <button type="button" className="button" disabled>
+          {text.label}
+        </button>{' '}
+        {text.obstacle}
+      </p>
+    );
+  }
+  const close = (message: string | null) => {
+    setOpen(false);
+    if (message !== null) onDone(message);
+  };
+  return (
+    <Dialog.Root open={open} onOpenChange={setOpen}>
+      <Dialog.Trigger className={`button button-${text.tone}`}>{text.label} …</Dialog.Trigger>
+      <Dialog.Portal>
+        <Dialog.Backdrop className="backdrop" />
+        <Dialog.Popup className="dialog">
+          <ActionForm action={action} text={text} deployment={deployment} onClose={close} />
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+interface ActionFormProps {
+  readonly action: CanaryAction;
+  readonly text: ActionText;
+  readonly deployment: DetailFragment;
+  readonly onClose: (message: string | null) => void;
+}
+
+function ActionForm({ action, text, deployment, onClose }: ActionFormProps): ReactElement {
+  // The command is for the deployment as it was when the viewer decided: what changed it meanwhile is shown first.
+  const [seen, setSeen] = useState(deployment.revision);
+  const [key, setKey] = useState(newKey);
+  const [reason, setReason] = useState('');
+  const [capitalUsd, setCapital] = useState('');
+  const [minutes, setMinutes] = useState('');
+  const [sending, setSending] = useState(false);
+  const [refusal, setRefusal] = useState<CommandAnswerFragment['error'] | { message: string } | null>(null);
+  const changed = deployment.revision !== seen;
+
+  /** Another input is another request. */
+  const edit = (change: () => void) => {
+    change();
+    setKey(newKey());
+    setRefusal(null);
+  };
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setSending(true);
+    setRefusal(null);
+    const input: CommandInput = {
+      deploymentId: deployment.id,
+      expectedRevision: seen,
+      idempotencyKey: key,
+      reason: reason.trim() || null,
+      capitalUsd: capitalUsd.trim(),
+      minutes: minutes === '' ? null : Number(minutes),
+    };
+    try {
+      const answer = await giveCommand(action, input);
+      if (answer.success) onClose(answer.message);
+      else setRefusal(answer.error ?? { message: answer.message });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      setRefusal({
+        message: `${message}. Whether it was done is not known: press again, it is done once at most.`,
+      });
+    } finally {
+      setSending(false);
+    }
+  };
+
+  return (
+    <form onSubmit={submit}>
+      <Dialog.Title className="dialog-title">{text.label}</Dialog.Title>
+      <Dialog.Description className="quiet" render={<div />}>
+        {deployment.strategyId}: {deployment.canaryVersionId} beside {deployment.stableVersionId}
+      </Dialog.Description>
+      <ul className="effects">
+        {text.effects.map((effect) => (
+          <li key={effect}>{effect}</li>
+        ))}
+      </ul>
+      {action === 'DEPLOY' ? (
+        <label>
+          Capital of both sides together, USD
+          <input
+            inputMode="decimal"
+            required
+            value={capitalUsd}
+            onChange={({ target }) => edit(() => setCapital(target.value))}
+          />
+        </label>
+      ) : null}
+      {action === 'EXTEND' ? (
+        <label>
+          Minutes from now
+          <input
+            inputMode="numeric"
+            pattern="[0-9]*"
+            placeholder={`${deployment.step.minutes}, as long as the step`}
+            value={minutes}
+            onChange={({ target }) => edit(() => setMinutes(target.value))}
+          />
+        </label>
+      ) : null}
+      <label>
+        Reason, for the record
+        <textarea rows={2} value={reason} onChange={({ target }) => edit(() => setReason(target.value))} />
+      </label>
+      {changed ? (
+        <p className="problem" role="alert">
+          The deployment has changed since you opened this.{' '}
+          <button type="button" className="button" onClick={() => edit(() => setSeen(deployment.revision))}>
+            I have seen it as it is now
+          </button>
+        </p>
+      ) : null}
+      {refusal ? (
+        <p className="problem" role="alert">
+          {refusal.message}
+        </p>
+      ) : null}
+      <div className="dialog-buttons">
+        <Dialog.Close className="button">Back</Dialog.Close>
+        <button type="submit" className={`button button-${text.tone}`} disabled={sending || changed}>
+          {sending ? 'Sending …' : text.label}
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,66 @@
+/** What each side was asked to hold and says it holds. */
+import type { ReactElement } from 'react';
+import type { DetailFragment } from '../api/generated/graphql';
+import { duration, usd, words } from '../format';
+import { Instant } from '../ui/Instant';
+
+export function Capital({
+  deployment: { allocation },
+}: {
+  readonly deployment: DetailFragment;
+}): ReactElement {
+  return (
+    <section className="panel" aria-labelledby="capital">
+      <h2 id="capital">Capital</h2>
+      {allocation ? (
+        <>
+          <table className="table-plain">
+            <thead>
+              <tr>
+                <th scope="col">Side</th>
+                <th scope="col" className="number">
+                  Asked
+                </th>
+                <th scope="col" className="number">
+                  Held
+                </th>
+                <th scope="col">Answer</th>
+              </tr>
+            </thead>
+            <tbody>
+              {allocation.sides.map((side) => (
+                <tr key={side.side}>
+                  <th scope="row" className={side.side === 'CANARY' ? 'canary-name' : 'stable-name'}>
+                    {words(side.side)}
+                  </th>
+                  <td className="number">{usd(side.requestedUsd)}</td>
+                  <td className="number">{usd(side.heldUsd)}</td>
+                  <td>
+                    {side.unansweredSeconds > 0 ? (
+                      <span className="tone-wait">
+                        <span aria-hidden="true">⚠</span> none for {duration(side.unansweredSeconds)}
+                      </span>
+                    ) : side.acknowledgedAt ? (
+                      <span>
+                        <span aria-hidden="true">✓</span> <Instant at={side.acknowledgedAt} short />
+                      </span>
+                    ) : (
+                      'never'
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          <p className="quiet">
+            Request {allocation.number} ({words(allocation.cause).toLowerCase()}) of{' '}
+            <Instant at={allocation.requestedAt} />: {usd(allocation.totalUsd)} in all,{' '}
+            {Number(allocation.canaryPercent)} % with the canary.
+          </p>
+        </>
+      ) : (
+        <p className="quiet">No capital was asked for yet.</p>
+      )}
+    </section>
+  );
+}

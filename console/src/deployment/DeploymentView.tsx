@@ -1,0 +1,84 @@
+/** The page of a deployment, drawn from its newest state. */
+import type { ReactElement } from 'react';
+import { serinNow } from '../api/clock';
+import type { DetailFragment } from '../api/generated/graphql';
+import { timeLeft } from '../overview/Card';
+import { waitsForPerson } from '../overview/risk';
+import { DecisionBadge, StatusBadge } from '../ui/Status';
+import { StepTrack } from '../ui/StepTrack';
+import { useNow } from '../ui/useNow';
+import { Actions } from './Actions';
+import { Capital } from './Capital';
+import { Charts } from './Charts';
+import { Evidence } from './Evidence';
+import { Gates } from './Gates';
+import { GuardrailList } from './GuardrailList';
+import { MetricsTable } from './MetricsTable';
+import { Records } from './Records';
+
+interface DeploymentViewProps {
+  readonly deployment: DetailFragment;
+}
+
+export function DeploymentView({ deployment }: DeploymentViewProps): ReactElement {
+  const now = serinNow(useNow());
+  const { comparison } = deployment;
+  return (
+    <main className="page deployment" id="main">
+      <header className="deployment-head">
+        <div className="deployment-names">
+          <h1>{deployment.strategyId}</h1>
+          <p>
+            <span className="canary-name">{deployment.canaryVersionId}</span> beside{' '}
+            <span className="stable-name">{deployment.stableVersionId}</span>
+            {deployment.chain === 'unknown' ? null : <> on {deployment.chain}</>}{' '}
+            <code className="quiet">{deployment.id}</code>
+          </p>
+        </div>
+        <StatusBadge status={deployment.status} />
+      </header>
+      <section
+        className={`verdict-panel ${waitsForPerson(deployment) ? 'card-waits' : ''}`}
+        aria-label="What it does now"
+      >
+        <p className="headline">
+          {comparison && deployment.endedAt === null ? (
+            <DecisionBadge decision={comparison.decision} />
+          ) : null}{' '}
+          {headlineOf(deployment)}
+        </p>
+        <div className="verdict-track">
+          <StepTrack
+            status={deployment.status}
+            step={deployment.step}
+            steps={deployment.config.steps}
+            now={now}
+            labels
+          />
+          <span className="nowrap">{timeLeft(deployment, now)}</span>
+        </div>
+        <Actions deployment={deployment} />
+      </section>
+      <div className="deployment-columns">
+        <div className="deployment-charts">
+          <Charts deployment={deployment} />
+        </div>
+        <div className="deployment-facts">
+          <Gates comparison={comparison} />
+          <Evidence comparison={comparison} />
+          <GuardrailList deployment={deployment} now={now} />
+          <Capital deployment={deployment} />
+        </div>
+      </div>
+      <MetricsTable deployment={deployment} />
+      <Records deployment={deployment} />
+    </main>
+  );
+}
+
+function headlineOf({ comparison, promotionRequest, summary, endedAt, status }: DetailFragment): string {
+  if (promotionRequest) return `${promotionRequest.by} asked to promote; somebody else must approve it.`;
+  if (endedAt !== null) return summary;
+  if (status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed.';
+  return comparison?.decisionReasons[0] ?? summary;
+}

@@ -1,0 +1,133 @@
+/** Every action with what it will do, in words and money. */
+import type { CanaryAction, DetailFragment } from '../api/generated/graphql';
+import { duration, usd } from '../format';
+import { canaryHeldUsd } from '../overview/risk';
+
+export interface ActionText {
+  readonly label: string;
+  /** What happens when it is done; each a sentence. */
+  readonly effects: readonly string[];
+  readonly tone: 'main' | 'plain' | 'danger';
+  /** Why it cannot be done by this viewer now; null when it can. */
+  readonly obstacle: string | null;
+}
+
+/** In the order of the buttons. */
+export const ACTION_ORDER: readonly CanaryAction[] = [
+  'DEPLOY',
+  'PROMOTE',
+  'ADVANCE_STEP',
+  'EXTEND',
+  'PAUSE',
+  'RESUME',
+  'ROLLBACK',
+  'CANCEL',
+];
+
+export function actionText(action: CanaryAction, deployment: DetailFragment, actor: string): ActionText {
+  const { canaryVersionId: canary, stableVersionId: stable, totalCapitalUsd, config, step } = deployment;
+  const held = usd(canaryHeldUsd(deployment));
+  const back = `The canary gives back what it holds (${held}); all ${usd(totalCapitalUsd)} goes to ${stable}.`;
+  switch (action) {
+    case 'DEPLOY': {
+      const first = config.steps[0];
+      return {
+        label: 'Deploy',
+        effects: [
+          `${Number(first?.canaryPercent ?? config.canaryPercent)} % of the capital goes to ${canary}, the rest to ${stable}.`,
+          `Both are checked every ${duration(config.checkIntervalSeconds)} for ${duration(config.observationPeriodMinutes * 60)}.`,
+        ],
+        tone: 'main',
+        obstacle: null,
+      };
+    }
+    case 'PROMOTE':
+      return promoteText(deployment, actor);
+    case 'ROLLBACK':
+      return {
+        label: 'Roll back',
+        effects: [back, 'The deployment ends; this cannot be undone.'],
+        tone: 'danger',
+        obstacle: null,
+      };
+    case 'CANCEL':
+      return {
+        label: 'Cancel',
+        effects: [
+          deployment.status === 'PENDING' ? 'Nothing was deployed: no capital moves.' : back,
+          'The deployment ends without a decision; this cannot be undone.',
+        ],
+        tone: 'danger',
+        obstacle: null,
+      };
+    case 'PAUSE':
+      return {
+        label: 'Pause',
+        effects: [
+          'The observation clock stands, and nothing is decided until it is resumed.',
+          `The capital stays where it is: ${held} remain at work with ${canary}.`,
+        ],
+        tone: 'plain',
+        obstacle: null,
+      };
+    case 'RESUME':
+      return {
+        label: 'Resume',
+        effects: ['The observation goes on; its deadline moves by the time paused.'],
+        tone: 'main',
+        obstacle: null,
+      };
+    case 'EXTEND':
+      return {
+        label: 'Extend',
+        effects: [
+          'The observation goes on from now; nothing is decided before its new end.',
+          `${held} stay with ${canary} meanwhile.`,
+        ],
+        tone: 'plain',
+        obstacle: null,
+      };
+    case 'ADVANCE_STEP': {
+      const next = config.steps[step.number];
+      const share = next ? (Number(totalCapitalUsd) * Number(next.canaryPercent)) / 100 : null;
+      return {
+        label: 'Next step',
+        effects: next
+          ? [
+              `Step ${step.number + 1} of ${step.of} begins: the canary goes from ${usd(deployment.canaryCapitalUsd)} to ${usd(share)} (${Number(next.canaryPercent)} %) for ${next.minutes} minutes.`,
+            ]
+          : ['The next step of the ramp begins.'],
+        tone: 'plain',
+        obstacle: null,
+      };
+    }
+  }
+}
+
+function promoteText(deployment: DetailFragment, actor: string): ActionText {
+  const { canaryVersionId: canary, strategyId, totalCapitalUsd, config, promotionRequest } = deployment;
+  const done = [
+    `${canary} becomes the stable version of ${strategyId}, and all ${usd(totalCapitalUsd)} goes to it.`,
+    'The deployment ends; this cannot be undone.',
+  ];
+  if (!config.requireApproval) return { label: 'Promote', effects: done, tone: 'main', obstacle: null };
+  if (!promotionRequest) {
+    return {
+      label: 'Ask for promotion',
+      effects: [
+        'Nothing is promoted yet: another person must approve within a day.',
+        'When that happens:',
+        ...done,
+      ],
+      tone: 'main',
+      obstacle: null,
+    };
+  }
+  const own = promotionRequest.by === actor;
+  return {
+    label: 'Approve promotion',
+    effects: [`${promotionRequest.by} asked for it.`, ...done],
+    tone: 'main',
+    obstacle: own ? 'You asked for this promotion: another person must approve it.' : null,
+  };
+}

@@ -1,0 +1,57 @@
+/** The commands behind the actions, each with its revision and a key, so that a second press does nothing twice. */
+import { request } from '../api/client';
+import {
+  AdvanceStepDocument,
+  type CanaryAction,
+  CancelDeploymentDocument,
+  type CommandAnswerFragment,
+  DeployCanaryDocument,
+  ExtendObservationDocument,
+  PauseDeploymentDocument,
+  PromoteCanaryDocument,
+  ResumeDeploymentDocument,
+  RollbackCanaryDocument,
+} from '../api/generated/graphql';
+
+export interface CommandInput {
+  readonly deploymentId: string;
+  readonly expectedRevision: number;
+  readonly idempotencyKey: string;
+  readonly reason: string | null;
+  /** For DEPLOY. */
+  readonly capitalUsd: string;
+  /** For EXTEND; null is as long as the step. */
+  readonly minutes: number | null;
+}
+
+/** Sends a command. Throws ApiError where there is no answer of the domain. */
+export async function giveCommand(
+  action: CanaryAction,
+  { capitalUsd, minutes, ...input }: CommandInput,
+): Promise<CommandAnswerFragment> {
+  switch (action) {
+    case 'DEPLOY':
+      return (await request(DeployCanaryDocument, { input: { ...input, capitalUsd } })).answer;
+    case 'EXTEND':
+      return (await request(ExtendObservationDocument, { input: { ...input, minutes } })).answer;
+    case 'PROMOTE':
+      return (await request(PromoteCanaryDocument, { input })).answer;
+    case 'ROLLBACK':
+      return (await request(RollbackCanaryDocument, { input })).answer;
+    case 'CANCEL':
+      return (await request(CancelDeploymentDocument, { input })).answer;
+    case 'PAUSE':
+      return (await request(PauseDeploymentDocument, { input })).answer;
+    case 'RESUME':
+      return (await request(ResumeDeploymentDocument, { input })).answer;
+    case 'ADVANCE_STEP':
+      return (await request(AdvanceStepDocument, { input })).answer;
+  }
+}
+
+/** A name for a request that nobody else gives. */
+export function newKey(): string {
+  // `randomUUID` is missing where the page came over plain HTTP from another machine.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `console-${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}

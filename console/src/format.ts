@@ -1,0 +1,79 @@
+/** Numbers, money, durations and instants as people read them. Decimals come as strings and are only shown, never added up. */
+
+const MINUS = '−';
+/** A narrow space that does not break, between a number and its unit. */
+const GAP = '\u202f';
+
+const signed = (text: string, value: number) => (value > 0 ? `+${text}` : text).replace('-', MINUS);
+
+/** `$10,250`; cents below a hundred dollars. */
+export function usd(amount: string | number | null | undefined): string {
+  if (amount === null || amount === undefined) return '–';
+  const value = Number(amount);
+  const digits = Math.abs(value) < 100 && !Number.isInteger(value) ? 2 : 0;
+  const text = Math.abs(value).toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return `${value < 0 ? MINUS : ''}$${text}`;
+}
+
+/** `+$10,250`. */
+export function usdChange(amount: string | number | null | undefined): string {
+  if (amount === null || amount === undefined) return '–';
+  return `${Number(amount) > 0 ? '+' : ''}${usd(amount)}`;
+}
+
+/** A fraction as `+0.35 %`. */
+export function percentChange(fraction: number | null | undefined, digits = 2): string {
+  if (fraction === null || fraction === undefined || !Number.isFinite(fraction)) return '–';
+  return `${signed((fraction * 100).toFixed(digits), Number((fraction * 100).toFixed(digits)))}${GAP}%`;
+}
+
+/** A fraction as `0.35 %`, without a plus. */
+export function percent(fraction: number | string | null | undefined, digits = 2): string {
+  if (fraction === null || fraction === undefined) return '–';
+  const value = Number(fraction) * 100;
+  return Number.isFinite(value) ? `${value.toFixed(digits).replace('-', MINUS)}${GAP}%` : '–';
+}
+
+/** A decimal with at most so many digits after the point, without zeros at the end. */
+export function decimal(value: string | number | null | undefined, digits = 4): string {
+  if (value === null || value === undefined) return '–';
+  return Number(value).toLocaleString('en-US', { maximumFractionDigits: digits }).replace('-', MINUS);
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** `2 h 05 min`, `4 min`, `35 s`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole}${GAP}s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}${GAP}min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours}${GAP}h ${String(minutes % 60).padStart(2, '0')}${GAP}min`;
+  return `${Math.floor(hours / 24)}${GAP}d ${hours % 24}${GAP}h`;
+}
+
+const DATE_TIME = new Intl.DateTimeFormat(undefined, {
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+});
+const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
+/** In the viewer's zone: `28 Nov, 13:05`. */
+export const dateTime = (instant: string | number): string => DATE_TIME.format(new Date(instant));
+
+/** In the viewer's zone: `13:05:09`. */
+export const timeOfDay = (instant: string | number): string => TIME.format(new Date(instant));
+
+/** `OBSERVATION_COMPLETE` as `Observation complete`. */
+export function words(name: string): string {
+  const text = name.toLowerCase().replaceAll('_', ' ');
+  return `${text[0]?.toUpperCase() ?? ''}${text.slice(1)}`;
+}

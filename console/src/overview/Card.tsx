@@ -1,0 +1,160 @@
+/** One live canary at a glance. */
+import { memo, type ReactElement } from 'react';
+import { Link } from 'wouter';
+import type { CardFragment } from '../api/generated/graphql';
+import { IntervalBar } from '../charts/IntervalBar';
+import { Sparkline } from '../charts/Sparkline';
+import { duration, percentChange, usd } from '../format';
+import { DecisionBadge, GateSign, gateLabel, StatusBadge } from '../ui/Status';
+import { StepTrack } from '../ui/StepTrack';
+import {
+  canaryHeldUsd,
+  guardrailDistances,
+  returnOf,
+  silenceSeconds,
+  unansweredSeconds,
+  waitsForPerson,
+} from './risk';
+
+export interface Curves {
+  readonly canary: readonly (number | null)[];
+  readonly stable: readonly (number | null)[];
+}
+
+interface CardProps {
+  readonly card: CardFragment;
+  readonly curves: Curves | undefined;
+  /** Serin's time, ms, in steps of some seconds: a card is drawn anew when something changed. */
+  readonly now: number;
+}
+
+const NO_CURVES: Curves = { canary: [], stable: [] };
+
+export const Card = memo(function Card({ card, curves, now }: CardProps): ReactElement {
+  const { comparison, status } = card;
+  const waits = waitsForPerson(card);
+  const canary = returnOf(card.canaryMetrics);
+  const stable = returnOf(card.stableMetrics);
+  const { canary: canaryCurve, stable: stableCurve } = curves ?? NO_CURVES;
+  return (
+    <article className={`card ${waits ? 'card-waits' : ''} card-${status.toLowerCase()}`}>
+      <header className="card-head">
+        <h3>
+          <Link href={`/deployments/${encodeURIComponent(card.id)}`} className="card-link">
+            {card.strategyId}
+          </Link>
+        </h3>
+        <StatusBadge status={status} />
+      </header>
+      <p className="card-where">
+        <span className="card-versions">
+          <span className="canary-name">{card.canaryVersionId}</span> beside{' '}
+          <span className="stable-name">{card.stableVersionId}</span>
+          {card.chain === 'unknown' ? null : <> · {card.chain}</>}
+        </span>
+        <span className="card-left">{timeLeft(card, now)}</span>
+      </p>
+      <StepTrack status={status} step={card.step} steps={card.config.steps} now={now} />
+      <Sparkline canary={canaryCurve} stable={stableCurve} />
+      <dl className="card-returns">
+        <div className="canary-figure">
+          <dt>Canary</dt>
+          <dd>{percentChange(canary)}</dd>
+        </div>
+        <div className="stable-figure">
+          <dt>Stable</dt>
+          <dd>{percentChange(stable)}</dd>
+        </div>
+        <div>
+          <dt>At risk</dt>
+          <dd>{usd(canaryHeldUsd(card))}</dd>
+        </div>
+      </dl>
+      <IntervalBar
+        interval={comparison?.evidence.interval ?? null}
+        verdict={comparison?.evidence.verdict ?? 'OPEN'}
+      />
+      <p className="card-verdict">
+        {comparison && comparison.gates.length > 0 ? (
+          <span className="gates" role="img" aria-label={gatesInWords(comparison.gates)}>
+            {comparison.gates.map((gate) => (
+              <span key={gate.name} title={gate.reason}>
+                <GateSign outcome={gate.outcome} />
+              </span>
+            ))}
+          </span>
+        ) : null}
+        {comparison ? <DecisionBadge decision={comparison.decision} /> : null}
+        <span className="card-reason">{reasonOf(card)}</span>
+      </p>
+      <Alerts card={card} now={now} />
+    </article>
+  );
+});
+
+function reasonOf({ comparison, status, promotionRequest }: CardFragment): string {
+  if (promotionRequest) return `${promotionRequest.by} asked to promote; somebody else must approve`;
+  if (status === 'PENDING') return 'Waits for capital';
+  return comparison?.decisionReasons[0] ?? '';
+}
+
+function gatesInWords(gates: NonNullable<CardFragment['comparison']>['gates']): string {
+  return `Gates: ${gates.map(({ name, outcome }) => `${name.toLowerCase().replace('_', ' ')} ${gateLabel(outcome)}`).join(', ')}`;
+}
+
+export function timeLeft(
+  { status, observationDeadline, observationRemainingSeconds }: CardFragment,
+  now: number,
+): string {
+  if (status === 'PENDING') return 'not deployed';
+  if (status === 'OBSERVATION_COMPLETE') return 'over';
+  if (status === 'PAUSED') return `${duration(observationRemainingSeconds)} left, paused`;
+  if (status !== 'RUNNING' || observationDeadline === null) return '';
+  return `${duration((Date.parse(observationDeadline) - now) / 1000)} left`;
+}
+
+/** What needs attention and is not the decision: unanswered capital, silence, a limit that is near. */
+function Alerts({ card, now }: { readonly card: CardFragment; readonly now: number }): ReactElement | null {
+  const alerts = alertsOf(card, now);
+  if (alerts.length === 0) return null;
+  return (
+    <ul className="card-alerts">
+      {alerts.map((alert) => (
+        <li key={alert}>
+          <span aria-hidden="true">⚠</span> {alert}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const NAMES = {
+  maxLossUsd: 'loss',
+  maxLossPercent: 'loss',
+  maxDrawdown: 'drawdown',
+  maxErrorRate: 'error rate',
+  maxStaleSeconds: 'silence',
+} as const;
+
+export function alertsOf(card: CardFragment, now: number): string[] {
+  const alerts: string[] = [];
+  const unanswered = unansweredSeconds(card);
+  if (unanswered > 2 * card.config.checkIntervalSeconds) {
+    alerts.push(`Capital request unanswered for ${duration(unanswered)}`);
+  }
+  if (card.status === 'RUNNING' && card.startedAt !== null) {
+    const quiet = 3 * card.config.checkIntervalSeconds;
+    for (const [name, side] of [
+      ['Canary', card.canaryMetrics],
+      ['Stable', card.stableMetrics],
+    ] as const) {
+      const silent = silenceSeconds(side?.reportedAt ?? card.startedAt, now);
+      if (silent > quiet) alerts.push(`${name} silent for ${duration(silent)}`);
+    }
+  }
+  for (const { name, used } of guardrailDistances(card, now)) {
+    if (used >= 0.7 && name !== 'maxStaleSeconds')
+      alerts.push(`${Math.round(used * 100)} % of the ${NAMES[name]} limit used`);
+  }
+  return alerts;
+}

@@ -1,0 +1,22 @@
+/** Makes values look old while the server cannot be heard: dimmed, hatched, and with a sentence that says since when. */
+import type { ReactElement, ReactNode } from 'react';
+import { useLink } from '../api/hooks';
+import { freshnessOf } from './Lamp';
+import { useNow } from './useNow';
+
+export function StaleFrame({ children }: { readonly children: ReactNode }): ReactElement {
+  const link = useLink();
+  const freshness = freshnessOf(link, useNow());
+  const old = freshness === 'reconnecting' || freshness === 'stale';
+  return (
+    <div className="frame" data-freshness={freshness}>
+      {old ? (
+        <p className="stale-note">
+          <span aria-hidden="true">◐</span> Not connected since {new Date(link.since).toLocaleTimeString()}.
+          The values are of that time.
+        </p>
+      ) : null}
+      {children}
+    </div>
+  );
+}

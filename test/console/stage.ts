@@ -1,0 +1,149 @@
+/** A desk of canaries for tests and pictures of the console: made through the API, traded by a seeded market. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { command, create } from '../harness/deployment.ts';
+import type { Door } from '../harness/serin.ts';
+
+export const CHECK_SECONDS = 10;
+export const CAPITAL_USD = 100_000;
+
+export interface CanaryPlan {
+  readonly id: string;
+  readonly strategyId: string;
+  readonly chain?: string;
+  readonly canaryVersionId?: string;
+  readonly stableVersionId?: string;
+  /** How much more than stable the canary earns a check, as a fraction of its capital. */
+  readonly edge?: number;
+  /** Standard deviation of a check's return. */
+  readonly volatility?: number;
+  readonly config?: Record<string, unknown>;
+  /** Whether the bots say what they hold. */
+  readonly acknowledges?: boolean;
+  /** Whether capital is given at once. */
+  readonly deployed?: boolean;
+}
+
+/** No policy of its own ends these: tests say when. */
+export const UNHURRIED = {
+  checkIntervalSeconds: CHECK_SECONDS,
+  observationPeriodMinutes: 60,
+  autoPromote: false,
+  autoRollback: false,
+  guardrails: { maxStaleSeconds: null, maxLossPercent: '20', maxDrawdown: '0.2' },
+};
+
+interface Book {
+  pnl: number;
+  peak: number;
+  drawdown: number;
+  trades: number;
+  wins: number;
+}
+
+const emptyBook = (): Book => ({ pnl: 0, peak: 0, drawdown: 0, trades: 0, wins: 0 });
+
+/** Makes the deployments, gives them capital, and has both sides of each acknowledge it. */
+export async function begin(serin: Pick<Door, 'ask'>, plans: readonly CanaryPlan[]): Promise<Desk> {
+  const door = { ...serin } as Door;
+  for (const {
+    id,
+    strategyId,
+    chain,
+    canaryVersionId,
+    stableVersionId,
+    config,
+    deployed,
+    ...plan
+  } of plans) {
+    const created = await create(door, {
+      id,
+      strategyId,
+      ...(chain === undefined ? {} : { chain }),
+      canaryVersionId: canaryVersionId ?? 'v2',
+      stableVersionId: stableVersionId ?? 'v1',
+      config: { ...UNHURRIED, ...config },
+    });
+    if (!created.success) throw new Error(created.message);
+    if (deployed === false) continue;
+    const answer = await command(door, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD) });
+    if (!answer.success) throw new Error(answer.message);
+    if (plan.acknowledges === false) continue;
+    for (const [side, heldUsd] of [
+      ['CANARY', answer.deployment.canaryCapitalUsd],
+      ['STABLE', answer.deployment.stableCapitalUsd],
+    ]) {
+      await command(door, 'acknowledgeAllocation', id, { side, number: 1, heldUsd });
+    }
+  }
+  return createDesk(
+    serin,
+    plans.filter(({ deployed }) => deployed !== false),
+  );
+}
+
+export interface Desk {
+  /** Both sides of every canary trade and report once; `canaries` narrows it. */
+  report(canaries?: readonly string[]): Promise<void>;
+  /** Reports so many times, with a pause in between for a check to be made. */
+  trade(rounds: number, pauseMs: number): Promise<void>;
+}
+
+function createDesk(serin: Pick<Door, 'ask'>, plans: readonly CanaryPlan[]): Desk {
+  const random = xoroshiro128plus(20261128);
+  /** A standard normal number (Box and Muller). */
+  const normal = () =>
+    Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
+  const books = new Map(plans.map(({ id }) => [id, { CANARY: emptyBook(), STABLE: emptyBook() }]));
+
+  function earn(book: Book, fraction: number, capital: number): void {
+    book.pnl += fraction * capital;
+    book.peak = Math.max(book.peak, book.pnl);
+    book.drawdown = Math.max(book.drawdown, (book.peak - book.pnl) / capital);
+    book.trades += 2;
+    if (fraction > 0) book.wins += 1;
+  }
+
+  const report: Desk['report'] = async (canaries) => {
+    const reports = [];
+    for (const { id, edge = 0, volatility = 0.0006 } of plans) {
+      const both = books.get(id);
+      if (!both || (canaries && !canaries.includes(id))) continue;
+      const market = normal() * volatility;
+      earn(both.CANARY, market + edge + normal() * volatility * 0.7, CAPITAL_USD * 0.1);
+      earn(both.STABLE, market + normal() * volatility * 0.3, CAPITAL_USD * 0.9);
+      for (const side of ['CANARY', 'STABLE'] as const) {
+        const { pnl, drawdown, trades, wins } = both[side];
+        reports.push({
+          deploymentId: id,
+          side,
+          pnlUsd: pnl.toFixed(2),
+          totalPnlUsd: (pnl + trades * 0.02).toFixed(2),
+          drawdown: drawdown.toFixed(6),
+          trades,
+          errors: Math.floor(trades / 60),
+          winRate: (wins / (trades / 2)).toFixed(4),
+          sharpeRatio: (pnl / 1000).toFixed(3),
+          totalGasUsd: (trades * 0.02).toFixed(2),
+          avgTradeSizeUsd: '2500',
+        });
+      }
+    }
+    for (let first = 0; first < reports.length; first += 400) {
+      await serin.ask(
+        'mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { success message } }',
+        { input: { reports: reports.slice(first, first + 400) } },
+      );
+    }
+  };
+  return {
+    report,
+    async trade(rounds, pauseMs) {
+      for (let round = 0; round < rounds; round += 1) {
+        await report();
+        await sleep(pauseMs);
+      }
+    },
+  };
+}
