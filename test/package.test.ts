@@ -1,6 +1,6 @@
 /** What `npm publish` would ship, used as its users use it: packed, installed into fresh projects, and run there. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -138,6 +138,13 @@ describe('serin-core and serin-client', () => {
     ]);
   });
 
+  test('the client needs nothing of Node', async () => {
+    const place = join(folder, 'parts/node_modules/serin-client/dist');
+    for (const name of await readdir(place)) {
+      expect(await readFile(join(place, name), 'utf8'), name).not.toMatch(/['"]node:|NodeJS\.|\bBuffer\b/);
+    }
+  });
+
   test('run in plain JavaScript', async () => {
     const said = await node(
       'parts',
@@ -153,7 +160,8 @@ describe('serin-core and serin-client', () => {
     await writeFile(
       join(place, 'use.ts'),
       `import { CanaryDeployment } from 'serin-core';
-       import { type FollowOptions, followFeed } from 'serin-client';
+       import { connectSerin, type DeploymentSide, type FollowOptions, followFeed } from 'serin-client';
+       export const side: Promise<DeploymentSide> = connectSerin({ url: 'http://a' }).side('dep_1', 'CANARY');
        const options: FollowOptions = { url: 'ws://127.0.0.1:4000/graphql', query: 'subscription { a }' };
        export const feed: AsyncGenerator<{ cursor: string }> = followFeed<{ cursor: string }>(options);
        export const kind: Function = CanaryDeployment;\n`,

@@ -1,31 +1,32 @@
 /**
- * Follows one of Serin's feeds for ever: through disconnects, restarts and nodes that come and go, every event once.
- * For clients in TypeScript and JavaScript; it relies on nothing of Serin but the cursors in its schema.
+ * Follows one of Serin's feeds indefinitely: through disconnects, restarts and nodes that come and go, every event once.
+ * It relies on nothing of Serin but the cursors in its schema.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, createClient } from 'graphql-ws';
+import type { Endpoint } from './endpoint.ts';
+import { FeedRefused, feedError } from './errors.ts';
+import { type Execution, subscribeOverSse } from './sse.ts';
+import { createBackoff, sleep } from './wait.ts';
+import { type SocketOptions, subscribeOverWebSocket } from './webSocket.ts';
 
-export interface FollowOptions {
-  /** Where Serin is: `ws://HOST:PORT/graphql`; several nodes are tried in turn. */
+export interface FollowOptions extends SocketOptions, Pick<Endpoint, 'fetch'> {
+  /**
+   * Where Serin is: `http://HOST:PORT/graphql` (Server-Sent Events: works everywhere, and a slow consumer costs no
+   * memory) or `ws://HOST:PORT/graphql` (a WebSocket: for a browser that follows many feeds). Several nodes are tried in
+   * turn.
+   */
   readonly url: string | readonly string[];
   /** A subscription to one feed that takes `$after: String` and selects `cursor`. */
   readonly query: string;
-  readonly variables?: Readonly<Record<string, unknown>>;
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
   /**
    * Where to begin: the cursor of the last event that was dealt with, or "0" for the beginning. Without it the feed
    * begins now, and what happens before the first event arrives is not repeated after a disconnect.
    */
-  readonly after?: string | null;
-  /** Sent when a connection is opened, such as credentials or `actor`. */
-  readonly connectionParams?: Readonly<Record<string, unknown>>;
-  /** The WebSocket to use where the platform has none (Node before 22): the default export of `ws`. */
-  readonly webSocketImpl?: unknown;
+  readonly after?: string | null | undefined;
   /** Ends the feed. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds between two signs of life on a connection; one without is given up. */
-  readonly keepAliveMs?: number;
-  /** Told why a connection was lost and how long the next try waits. */
-  readonly onDisconnect?: (reason: unknown, waitMs: number) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the reason when a connection was lost, and how long the next try waits. */
+  readonly onDisconnect?: ((reason: unknown, waitMs: number) => void) | undefined;
 }
 
 /** What a delivery must have to be resumed from. */
@@ -33,109 +34,69 @@ export interface Delivery {
   readonly cursor: string;
 }
 
-/** The feed cannot go on: Serin refuses the subscription itself, and would do so again. */
-export class FeedRefused extends Error {
-  constructor(
-    message: string,
-    /** `extensions.code` of the first error. */
-    readonly code: string,
-  ) {
-    super(message);
-  }
-}
-
-const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 10_000;
-/** Errors that pass: the feed is resumed after a wait. */
-const PASSING = new Set(['RESUME_FROM_CURSOR', 'UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL_SERVER_ERROR']);
-
 /**
  * Yields deliveries in the order of the log. Keep the cursor of each one you have dealt with: given as `after` it
  * resumes there, in this process or the next.
  * @throws {FeedRefused} when the query, its variables or the credentials are refused
  */
 export async function* followFeed<T extends Delivery>(options: FollowOptions): AsyncGenerator<T, void, void> {
-  const urls = typeof options.url === 'string' ? [options.url] : options.url;
   let after = options.after ?? null;
-  let wait = FIRST_WAIT_MS;
-  for (let attempt = 0; !options.signal?.aborted; attempt += 1) {
-    let reason: unknown = 'the connection ended';
+  for await (const delivery of resume<T>(options, () => ({ ...options.variables, after }))) {
+    after = delivery.cursor;
+    yield delivery;
+  }
+}
+
+/**
+ * Follows a feed without cursors, such as `deploymentUpdated`: it begins with the state as it is now, also after each
+ * disconnect, and a slow consumer skips to the newest.
+ * @throws {FeedRefused} when the query, its variables or the credentials are refused
+ */
+export function followState<T>(options: Omit<FollowOptions, 'after'>): AsyncGenerator<T, void, void> {
+  return resume<T>(options, () => options.variables ?? {});
+}
+
+/** Connects again and again, with the variables of the moment, until the signal or a refusal. */
+async function* resume<T>(
+  options: FollowOptions,
+  variables: () => Readonly<Record<string, unknown>>,
+): AsyncGenerator<T, void, void> {
+  const { signal } = options;
+  const urls = typeof options.url === 'string' ? [options.url] : options.url;
+  const backoff = createBackoff();
+  /** A token may expire on the way: a function is asked once more before a refusal counts. */
+  let mayRenew = typeof options.key === 'function' || typeof options.connectionParams === 'function';
+  for (let attempt = 0; !signal?.aborted; attempt += 1) {
+    let reason: unknown = new Error('the feed was ended by the server');
     try {
-      for await (const delivery of connect<T>(urls[attempt % urls.length] ?? '', options, after)) {
-        after = delivery.cursor;
-        wait = FIRST_WAIT_MS;
-        yield delivery;
+      const url = urls[attempt % urls.length] ?? '';
+      for await (const result of connect(url, options, variables())) {
+        if (result.errors) throw feedError(result.errors);
+        const delivery = result.data && Object.values(result.data)[0];
+        backoff.reset();
+        mayRenew = typeof options.key === 'function' || typeof options.connectionParams === 'function';
+        if (delivery) yield delivery as T;
       }
     } catch (error) {
-      if (error instanceof FeedRefused) throw error;
+      const renewed = error instanceof FeedRefused && error.code === 'UNAUTHENTICATED' && mayRenew;
+      if (error instanceof FeedRefused && !renewed) throw error;
+      if (renewed) mayRenew = false;
       reason = error;
     }
-    if (options.signal?.aborted) return;
-    const jittered = wait * (0.5 + Math.random() / 2);
-    options.onDisconnect?.(reason, jittered);
-    await sleep(jittered, undefined, options.signal ? { signal: options.signal } : {}).catch(() => {});
-    wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+    if (signal?.aborted) return;
+    const wait = backoff.next();
+    options.onDisconnect?.(reason, wait);
+    await sleep(wait, signal);
   }
 }
 
-/** The deliveries of one connection; ends or throws with it. */
-async function* connect<T extends Delivery>(
+function connect(
   url: string,
   options: FollowOptions,
-  after: string | null,
-): AsyncGenerator<T> {
-  const client = openClient(url, options);
-  const leave = () => client.terminate();
-  options.signal?.addEventListener('abort', leave, { once: true });
-  try {
-    const { query, variables } = options;
-    for await (const { data, errors } of client.iterate<Record<string, T>>({
-      query,
-      variables: { ...variables, after },
-    })) {
-      if (errors) throw explain(errors);
-      const delivery = data && Object.values(data)[0];
-      if (delivery) yield delivery;
-    }
-  } catch (error) {
-    throw Array.isArray(error) ? explain(error) : error;
-  } finally {
-    options.signal?.removeEventListener('abort', leave);
-    await client.dispose();
-  }
-}
-
-function openClient(
-  url: string,
-  { connectionParams, webSocketImpl, keepAliveMs = 10_000 }: FollowOptions,
-): Client {
-  let silence: NodeJS.Timeout | undefined;
-  const client = createClient({
-    url,
-    webSocketImpl,
-    connectionParams: { ...connectionParams },
-    retryAttempts: 0,
-    keepAlive: keepAliveMs,
-    connectionAckWaitTimeout: keepAliveMs,
-    on: {
-      ping: (received) => {
-        if (!received) silence = setTimeout(() => client.terminate(), keepAliveMs);
-      },
-      pong: (received) => {
-        if (received) clearTimeout(silence);
-      },
-      closed: () => clearTimeout(silence),
-    },
-  });
-  return client;
-}
-
-/** Errors that come with a delivery, or instead of the feed. */
-function explain(
-  errors: readonly { message: string; extensions?: Readonly<Record<string, unknown>> }[],
-): Error {
-  const [first] = errors;
-  const message = first?.message ?? 'the feed was refused';
-  const code = String(first?.extensions?.code ?? 'GRAPHQL_VALIDATION_FAILED');
-  return PASSING.has(code) ? new Error(message) : new FeedRefused(message, code);
+  variables: Readonly<Record<string, unknown>>,
+): AsyncGenerator<Execution> {
+  const operation = { query: options.query, variables };
+  return url.startsWith('ws')
+    ? subscribeOverWebSocket(options, url, operation, options.signal)
+    : subscribeOverSse(options, url, operation, options.signal);
 }

@@ -1,5 +1,5 @@
 /** The helper that follows a feed for ever: through cuts, restarts and refusals, every event once. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { FeedRefused, followFeed } from '../../src/client/index.ts';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
@@ -23,74 +23,110 @@ interface Numbered {
   readonly cursor: string;
   readonly no: number;
 }
-const place = () => ({ url: `ws://127.0.0.1:${proxy.port}/graphql`, webSocketImpl: WebSocket });
+describe.each(['ws', 'http'])('over %s', (scheme) => {
+  const place = () => ({ url: `${scheme}://127.0.0.1:${proxy.port}/graphql`, webSocketImpl: WebSocket });
 
-test('follows through cuts, refused connections and a restart, every event once and in order', async () => {
-  const id = await running(serin);
-  const leave = new AbortController();
-  const seen: number[] = [];
-  const lost: unknown[] = [];
-  const following = (async () => {
+  test('follows through cuts, refused connections and a restart, every event once and in order', async () => {
+    const id = await running(serin);
+    const leave = new AbortController();
+    const seen: number[] = [];
+    const lost: unknown[] = [];
+    const following = (async () => {
+      const feed = followFeed<Numbered>({
+        ...place(),
+        query: QUERY,
+        variables: { id },
+        after: '0',
+        signal: leave.signal,
+        onDisconnect: (reason) => lost.push(reason),
+      });
+      for await (const { no } of feed) seen.push(no);
+    })();
+    for (let round = 0; round < 6; round += 1) {
+      await command(serin, round % 2 === 0 ? 'pauseDeployment' : 'resumeDeployment', id);
+      await until(() => seen.length > round);
+      if (round === 2) {
+        proxy.refuse();
+        await command(serin, 'pauseDeployment', id).catch(() => {});
+        await until(() => lost.length > 2);
+        proxy.pass();
+      } else if (round === 4) {
+        await serin.restart();
+      } else {
+        proxy.cut();
+      }
+    }
+    await command(serin, 'cancelDeployment', id);
+    const log = await serin.database.sql`select no from events where deployment_id = ${id} order by no`;
+    await until(() => seen.length >= log.length);
+    expect(seen).toEqual(log.map(({ no }) => no));
+    expect(lost.length).toBeGreaterThan(4);
+    leave.abort();
+    await following;
+  });
+
+  test('goes on from a cursor, in a new process as well', async () => {
+    const id = await running(serin);
+    const first: Numbered[] = [];
+    for await (const delivery of followFeed<Numbered>({
+      ...place(),
+      query: QUERY,
+      variables: { id },
+      after: '0',
+    })) {
+      first.push(delivery);
+      if (first.length === 2) break;
+    }
+    await command(serin, 'cancelDeployment', id);
+    const rest: number[] = [];
+    const after = first.at(-1)?.cursor ?? null;
+    for await (const { no } of followFeed<Numbered>({ ...place(), query: QUERY, variables: { id }, after })) {
+      rest.push(no);
+      if (rest.length === 2) break;
+    }
+    expect([...first.map(({ no }) => no), ...rest]).toEqual([1, 2, 3, 4]);
+  });
+
+  test('a subscription that is refused ends the feed with the reason', async () => {
+    const refused = (query: string, after: string) =>
+      followFeed<Numbered>({ ...place(), query, variables: {}, after }).next();
+    await expect(refused(QUERY, 'no cursor')).rejects.toThrow(FeedRefused);
+    await expect(
+      refused('subscription($after: String) { nothing(after: $after) { cursor } }', '0'),
+    ).rejects.toThrow(/nothing/);
+  });
+
+  test('a consumer that is slow gets every event, and holds no more than a bounded number', async () => {
+    const id = await running(serin);
+    const lost: unknown[] = [];
     const feed = followFeed<Numbered>({
       ...place(),
       query: QUERY,
       variables: { id },
       after: '0',
-      signal: leave.signal,
       onDisconnect: (reason) => lost.push(reason),
     });
-    for await (const { no } of feed) seen.push(no);
-  })();
-  for (let round = 0; round < 6; round += 1) {
-    await command(serin, round % 2 === 0 ? 'pauseDeployment' : 'resumeDeployment', id);
-    await until(() => seen.length > round);
-    if (round === 2) {
-      proxy.refuse();
-      await command(serin, 'pauseDeployment', id).catch(() => {});
-      await until(() => lost.length > 2);
-      proxy.pass();
-    } else if (round === 4) {
-      await serin.restart();
-    } else {
-      proxy.cut();
+    const seen = [(await feed.next()).value?.no];
+    // More than may wait for a consumer that takes none of them.
+    const rounds = scheme === 'ws' ? 7 : 2;
+    for (let round = 0; round < rounds; round += 1) {
+      await Promise.all(
+        Array.from({ length: 40 }, (_, no) =>
+          command(serin, 'acknowledgeAllocation', id, {
+            number: 1,
+            side: 'STABLE',
+            heldUsd: String(round * 40 + no),
+          }),
+        ),
+      );
     }
-  }
-  await command(serin, 'cancelDeployment', id);
-  const log = await serin.database.sql`select no from events where deployment_id = ${id} order by no`;
-  await until(() => seen.length >= log.length);
-  expect(seen).toEqual(log.map(({ no }) => no));
-  expect(lost.length).toBeGreaterThan(4);
-  leave.abort();
-  await following;
-});
-
-test('goes on from a cursor, in a new process as well', async () => {
-  const id = await running(serin);
-  const first: Numbered[] = [];
-  for await (const delivery of followFeed<Numbered>({
-    ...place(),
-    query: QUERY,
-    variables: { id },
-    after: '0',
-  })) {
-    first.push(delivery);
-    if (first.length === 2) break;
-  }
-  await command(serin, 'cancelDeployment', id);
-  const rest: number[] = [];
-  const after = first.at(-1)?.cursor ?? null;
-  for await (const { no } of followFeed<Numbered>({ ...place(), query: QUERY, variables: { id }, after })) {
-    rest.push(no);
-    if (rest.length === 2) break;
-  }
-  expect([...first.map(({ no }) => no), ...rest]).toEqual([1, 2, 3, 4]);
-});
-
-test('a subscription that is refused ends the feed with the reason', async () => {
-  const refused = (query: string, after: string) =>
-    followFeed<Numbered>({ ...place(), query, variables: {}, after }).next();
-  await expect(refused(QUERY, 'no cursor')).rejects.toThrow(FeedRefused);
-  await expect(
-    refused('subscription($after: String) { nothing(after: $after) { cursor } }', '0'),
-  ).rejects.toThrow(/nothing/);
+    const { length } = await serin.database.sql`select no from events where deployment_id = ${id}`;
+    expect(length).toBeGreaterThan(rounds * 40);
+    for await (const { no } of feed) {
+      seen.push(no);
+      if (seen.length === length) break;
+    }
+    expect(seen).toEqual(Array.from({ length }, (_, index) => index + 1));
+    if (scheme === 'ws') expect(String(lost[0])).toContain('wait to be taken');
+  });
 });

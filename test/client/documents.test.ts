@@ -1,0 +1,36 @@
+/** What the client sends fits the schema that is published, and what it asks of newer servers it does not send to older. */
+import { readFile } from 'node:fs/promises';
+import { buildSchema, parse, validate } from 'graphql';
+import { expect, test } from 'vitest';
+import {
+  ALLOCATIONS,
+  type CommandName,
+  commandDocument,
+  DEPLOYMENT,
+  OPENING,
+  RECORD_TRADES,
+} from '../../src/client/operations.ts';
+
+const COMMANDS: readonly CommandName[] = [
+  'createDeployment',
+  'deployCanary',
+  'promoteCanary',
+  'rollbackCanary',
+  'cancelDeployment',
+  'pauseDeployment',
+  'resumeDeployment',
+  'extendObservation',
+  'advanceStep',
+  'acknowledgeAllocation',
+];
+
+test.each([
+  ...COMMANDS.map((name) => [name, commandDocument(name)] as const),
+  ['DEPLOYMENT', DEPLOYMENT],
+  ['OPENING', OPENING],
+  ['ALLOCATIONS', ALLOCATIONS],
+  ['RECORD_TRADES', RECORD_TRADES],
+] as const)('%s is a document of the schema', async (_name, document) => {
+  const schema = buildSchema(await readFile('schema.graphql', 'utf8'));
+  expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([]);
+});

@@ -1,0 +1,252 @@
+/** A side of a deployment through the TypeScript client: totals, capital, restarts, outages. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Allocation, connectSerin, type DeploymentSide, SerinError } from '../../src/client/index.ts';
+import { startProxy, type TcpProxy } from '../faults/proxy.ts';
+import { command, create, running } from '../harness/deployment.ts';
+import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let proxy: TcpProxy;
+const opened: DeploymentSide[] = [];
+const notices: string[] = [];
+beforeAll(async () => {
+  serin = await startTestSerin();
+  proxy = await startProxy(() => Number(new URL(serin.url).port));
+});
+afterEach(async () => {
+  proxy.pass();
+  for (const side of opened.splice(0)) await side.close(0);
+  notices.length = 0;
+});
+afterAll(async () => {
+  await proxy.close();
+  await serin.stop();
+});
+
+const client = () =>
+  connectSerin({ url: `http://127.0.0.1:${proxy.port}`, onNotice: (sentence) => notices.push(sentence) });
+
+async function open(id: string, side: 'CANARY' | 'STABLE' = 'CANARY', more = {}): Promise<DeploymentSide> {
+  const opening = await client().side(id, side, more);
+  opened.push(opening);
+  return opening;
+}
+
+const FIGURES = `query($id: ID!) { deployment(id: $id) { canaryMetrics { tradeCount errorCount
+  metrics { netPnlUsd totalGasUsd maxDrawdown winRate avgTradeSizeUsd } } } }`;
+const figures = async (id: string) => (await serin.ask(FIGURES, { id })).deployment.canaryMetrics;
+
+/** Reads allocations in the background, acknowledging each. */
+function hold(side: DeploymentSide): { readonly held: Allocation[]; readonly ended: Promise<void> } {
+  const held: Allocation[] = [];
+  const read = async () => {
+    for await (const allocation of side.allocations()) {
+      held.push(allocation);
+      await allocation.acknowledge();
+    }
+  };
+  const ended = read();
+  // Closing a side ends what its bot is doing at the moment.
+  ended.catch(() => {});
+  return { held, ended };
+}
+
+test('totals of a run continue from what the side had before: a restart loses and repeats nothing', async () => {
+  const id = await running(serin);
+  const first = await open(id);
+  await first.report({
+    pnlUsd: '10.1',
+    trades: 4,
+    errors: 1,
+    drawdown: 0.02,
+    winRate: '0.5',
+    avgTradeSizeUsd: 100,
+  });
+  expect(await first.report({ pnlUsd: 30.2, trades: 6, totalGasUsd: '0.3' })).toMatchObject({
+    success: true,
+    status: 'RUNNING',
+  });
+  const second = await open(id);
+  await second.report({ pnlUsd: '-0.2', trades: 2, drawdown: '0.01', winRate: 1, avgTradeSizeUsd: 200 });
+  expect(await figures(id)).toEqual({
+    tradeCount: 8,
+    errorCount: 1,
+    metrics: {
+      netPnlUsd: '30',
+      totalGasUsd: '0.3',
+      maxDrawdown: '0.02',
+      winRate: '0.625',
+      avgTradeSizeUsd: '125',
+    },
+  });
+});
+
+test('what is open counts in the net result where the server has one figure for both', async () => {
+  const id = await running(serin);
+  const side = await open(id);
+  await side.report({ pnlUsd: '12.5', unrealizedPnlUsd: '-20' });
+  expect((await figures(id)).metrics.netPnlUsd).toBe('-7.5');
+  await expect(side.report({ unrealizedPnlUsd: 1 })).rejects.toThrow('unrealizedPnlUsd needs pnlUsd');
+});
+
+test.each([
+  [{ pnlUsd: Number.NaN }, 'pnlUsd must be a number, got NaN'],
+  [{ drawdown: Number.POSITIVE_INFINITY }, 'drawdown must be a number'],
+  [{ pnlUsd: '' }, 'pnlUsd must be a number'],
+  [{ trades: 1.5 }, 'trades must be a whole number'],
+  [{ trades: -1 }, 'trades must be a whole number'],
+])('the figure %j is refused before it is sent', async (totals, sentence) => {
+  const side = await open(await running(serin));
+  await expect(side.report(totals)).rejects.toThrow(sentence);
+});
+
+test('reports that come while the server is away become one, and all are answered by it', async () => {
+  const id = await running(serin);
+  const side = await open(id);
+  proxy.refuse();
+  const reports = Array.from({ length: 50 }, (_, index) =>
+    side.report({ trades: index + 1, errors: 50 - index }),
+  );
+  await until(() => notices.length > 0);
+  proxy.pass();
+  const results = await Promise.all(reports);
+  expect(results.every(({ success }) => success)).toBe(true);
+  expect(await figures(id)).toMatchObject({ tradeCount: 50, errorCount: 1 });
+  expect(notices[0]).toContain('a report was not answered');
+});
+
+test('allocations: the newest first, each acknowledged, over a cut and a restart, until the last', async () => {
+  const id = await running(serin, {
+    config: {
+      steps: [
+        { canaryPercent: '10', minutes: 10 },
+        { canaryPercent: '20', minutes: 10, gate: 'MANUAL' },
+      ],
+    },
+  });
+  const { held, ended } = hold(await open(id));
+  await until(() => held.length === 1);
+  expect(held[0]).toMatchObject({ number: 1, cause: 'DEPLOY', capitalUsd: '10000', final: false });
+  proxy.cut();
+  await command(serin, 'advanceStep', id);
+  await until(() => held.length === 2);
+  expect(held[1]).toMatchObject({ number: 2, cause: 'STEP', capitalUsd: '20000', acknowledged: false });
+  await serin.restart();
+  await command(serin, 'rollbackCanary', id);
+  await ended;
+  expect(held[2]).toMatchObject({ number: 3, cause: 'ROLLBACK', capitalUsd: '0', final: true });
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { allocation { sides { side acknowledgedNumber heldUsd } } } }',
+    { id },
+  );
+  expect(deployment.allocation.sides[0]).toEqual({ side: 'CANARY', acknowledgedNumber: 3, heldUsd: '0' });
+  // A bot that starts after the end hears the last one again, and that it has answered it.
+  const late = hold(await open(id));
+  await late.ended;
+  expect(late.held).toMatchObject([{ number: 3, final: true, acknowledged: true }]);
+});
+
+test('allocations reach a bot also where the timeline is switched off', async () => {
+  const id = await running(serin, { config: { emitEvents: false } });
+  const { held, ended } = hold(await open(id, 'STABLE'));
+  await until(() => held.length === 1);
+  await command(serin, 'cancelDeployment', id);
+  await ended;
+  expect(held.map(({ cause, capitalUsd }) => [cause, capitalUsd])).toEqual([
+    ['DEPLOY', '90000'],
+    ['CANCEL', '100000'],
+  ]);
+});
+
+test('a deployment that is cancelled before it had capital ends the allocations', async () => {
+  const created = await create(serin);
+  const side = await open(created.deployment.id);
+  const { held, ended } = hold(side);
+  await command(serin, 'cancelDeployment', created.deployment.id);
+  await ended;
+  expect(held).toEqual([]);
+  expect(side.ended).toBe(true);
+});
+
+test('a bot that cannot reach Serin stands down by itself, and returns with what is asked by then', async () => {
+  const id = await running(serin);
+  const side = await open(id, 'CANARY', { standDownAfterSeconds: 1 });
+  const { held } = hold(side);
+  await until(() => held.length === 1);
+  proxy.refuse();
+  proxy.cut();
+  await until(() => held.at(-1)?.cause === 'LEASE_EXPIRED');
+  expect(held.at(-1)).toMatchObject({ number: 1, capitalUsd: '0', final: false });
+  proxy.pass();
+  await until(() => held.at(-1)?.cause === 'DEPLOY');
+  expect(held.at(-1)).toMatchObject({ capitalUsd: '10000' });
+  expect(notices.join('\n')).toContain('it stands down');
+});
+
+test('waits for a deployment that is not there yet, and says so once', async () => {
+  const opening = open('dep_later');
+  await until(() => notices.length > 0);
+  expect(notices).toEqual([
+    'There is no deployment dep_later yet (or this key may not see it): waiting for it',
+  ]);
+  await create(serin, { id: 'dep_later' });
+  expect((await opening).deploymentId).toBe('dep_later');
+});
+
+test('trades are recorded in batches and count once', async () => {
+  const id = await running(serin);
+  const side = await open(id);
+  const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });
+  const trades = Array.from({ length: 1200 }, (_, no) => ({
+    id: `t${no}`,
+    at: deployment.startedAt,
+    pnlUsd: '0.1',
+  }));
+  expect(await side.recordTrades([...trades, { id: 'bad', at: deployment.startedAt }])).toMatchObject({
+    success: false,
+    taken: 1200,
+    refused: [{ id: 'bad', index: 1200 }],
+  });
+  expect(await side.recordTrades(trades)).toMatchObject({ success: true, taken: 0, known: 1200 });
+  expect((await figures(id)).metrics.netPnlUsd).toBe('120');
+});
+
+test('commands carry a key, refusals are answers, and credentials may be a function', async () => {
+  const guarded = await startTestSerin({ access: WITH_KEYS });
+  try {
+    const good = await makeKey(await administrator(guarded), 'OPERATOR');
+    const keys = ['serin_000000000000_bad', good];
+    const operator = connectSerin({ url: guarded.url, key: () => keys.shift() ?? good });
+    const created = await operator.command('createDeployment', {
+      strategyId: 's-keys',
+      stableVersionId: 'v1',
+      canaryVersionId: 'v2',
+    });
+    expect(created).toMatchObject({ success: true, deployment: { status: 'PENDING' } });
+    const deploymentId = created.deployment?.id ?? '';
+    expect(await operator.command('promoteCanary', { deploymentId })).toMatchObject({
+      success: false,
+      error: { code: 'INVALID_TRANSITION' },
+    });
+    expect(await operator.deployment('dep_none')).toBeNull();
+    const stranger = connectSerin({ url: guarded.url, key: 'serin_000000000000_bad' });
+    await expect(stranger.deployment(deploymentId)).rejects.toThrow(SerinError);
+    await expect(
+      stranger
+        .follow({ query: 'subscription($after: String) { eventAppended(after: $after) { cursor } }' })
+        .next(),
+    ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  } finally {
+    await guarded.stop();
+  }
+});
+
+test('an address that is no Serin is named, and a node that is away is not waited for indefinitely', async () => {
+  proxy.refuse();
+  const url = `http://127.0.0.1:${proxy.port}`;
+  const away = connectSerin({ url, retryForMs: 300 });
+  await expect(away.deployment('x')).rejects.toThrow(`Serin at ${url} does not answer`);
+  const elsewhere = connectSerin({ url: `${serin.url}/metrics` });
+  await expect(elsewhere.deployment('x')).rejects.toThrow('is this the address of a Serin?');
+});
