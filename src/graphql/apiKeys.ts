@@ -1,4 +1,4 @@
-/** API keys: making, revoking and listing them. */
+/** API keys: create, revoke and list them. */
 import type { KeyAnswer } from '../access/keys.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { builder } from './builder.ts';
@@ -17,38 +17,38 @@ import { RoleType, STRATEGIES } from './viewer.ts';
 
 const ApiKeyType = builder.objectRef<ApiKey>('ApiKey').implement({
   description:
-    'Credentials of a bot, a person or a program. The key itself was shown once and is kept nowhere.',
+    'A credential of a bot, a person or a program. The secret key was shown once and is not stored.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Readable and stable.' }),
     prefix: t.string({
-      description: 'How the key itself begins.',
+      description: 'First characters of the secret key.',
       resolve: ({ id }) => `serin_${id.replace(/^key_/, '')}`,
     }),
-    name: t.exposeString('name', { description: 'What its actions are recorded under.' }),
-    role: t.expose('role', { type: RoleType, description: 'What it may do.' }),
+    name: t.exposeString('name', { description: 'Name recorded as the actor of its actions.' }),
+    role: t.expose('role', { type: RoleType, description: 'Role of the key.' }),
     strategies: t.stringList({
       nullable: true,
       description: STRATEGIES,
       resolve: ({ strategies }) => strategies && [...strategies],
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    createdBy: t.exposeString('createdBy', { description: 'Who made it.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    createdBy: t.exposeString('createdBy', { description: 'Who created it.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'From when on it is no longer good, in real time; null is never.',
+      description: 'When it expires, in real time; null if it never expires.',
     }),
-    expired: t.exposeBoolean('expired', { description: 'Whether that time has come.' }),
+    expired: t.exposeBoolean('expired', { description: 'Whether it has expired.' }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was revoked; null while it is good.',
+      description: 'When it was revoked; null if it was not revoked.',
     }),
     revokedBy: t.exposeString('revokedBy', { nullable: true, description: 'Who revoked it.' }),
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was last used, to the minute; null when never.',
+      description: 'When it was last used, to the minute; null if never used.',
     }),
   }),
 });
@@ -56,7 +56,7 @@ const ApiKeyType = builder.objectRef<ApiKey>('ApiKey').implement({
 const ApiKeyEdge = builder.objectRef<Edge<ApiKey>>('ApiKeyEdge').implement({
   description: 'A key in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
     node: t.expose('node', { type: ApiKeyType, description: 'The key.' }),
   }),
 });
@@ -70,12 +70,12 @@ const ApiKeyConnection = builder.objectRef<Connection<ApiKey>>('ApiKeyConnection
       description: 'The keys without their cursors.',
       resolve: ({ edges }) => edges.map(({ node }) => node),
     }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
-/** Names may hold anything that JSON may. */
-function parsePlace(cursor: string): { readonly name: string; readonly id: string } | null {
+/** The cursor is JSON in base64url, because a name may contain any character. */
+function parsePosition(cursor: string): { readonly name: string; readonly id: string } | null {
   try {
     const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
     if (!Array.isArray(read)) return null;
@@ -86,37 +86,39 @@ function parsePlace(cursor: string): { readonly name: string; readonly id: strin
   }
 }
 
-const formatPlace = ({ name, id }: ApiKey) => Buffer.from(JSON.stringify([name, id])).toString('base64url');
+const formatPosition = ({ name, id }: ApiKey) =>
+  Buffer.from(JSON.stringify([name, id])).toString('base64url');
 
 builder.queryField('apiKeys', (t) =>
   t.field({
     type: ApiKeyConnection,
-    description: 'API keys by name, also those that are revoked or expired. For administrators.',
+    description: 'API keys in order of name, including revoked and expired keys. Requires the role ADMIN.',
     args: { first: t.arg.int({ description: FIRST }), after: t.arg.string({ description: AFTER }) },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
       const found = await pageApiKeys(app.db, {
         scope: actor.strategies,
         limit: page.limit + 1,
-        after: readCursor('after', args.after, parsePlace),
+        after: readCursor('after', args.after, parsePosition),
       });
-      return toConnection(found, page, args, formatPlace);
+      return toConnection(found, page, args, formatPosition);
     },
   }),
 );
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  description: 'A new API key. What it may do never changes: make another and revoke this one.',
+  description:
+    'A new API key. Its rights cannot be changed: to change them, create another key and revoke this one.',
   fields: (t) => ({
     name: t.string({
       required: true,
-      description: 'What its actions are recorded under; no other good key has it.',
+      description: 'Name recorded as the actor of its actions; unique among the valid keys.',
     }),
-    role: t.field({ type: RoleType, required: true, description: 'What it may do.' }),
+    role: t.field({ type: RoleType, required: true, description: 'Role of the key.' }),
     strategies: t.stringList({ description: STRATEGIES }),
     expiresAt: t.field({
       type: 'DateTime',
-      description: 'Until when it is good, in real time; for ever unless given.',
+      description: 'When it expires, in real time; never expires if omitted.',
     }),
   }),
 });
@@ -124,7 +126,7 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
 const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
   description: 'Which key to revoke.',
   fields: (t) => ({
-    id: t.id({ required: true, description: 'Its id, or its name.' }),
+    id: t.id({ required: true, description: 'Id or name of the key.' }),
   }),
 });
 
@@ -133,21 +135,21 @@ const resultOf = (name: string, description: string) =>
     description,
     fields: (t) => ({
       success: t.boolean({
-        description: 'Whether it was done. What was done is on disk.',
+        description: 'Whether the mutation succeeded. If true, the change is on disk.',
         resolve: ({ refusal }) => refusal === null,
       }),
       message: t.string({
         description: 'What happened, for people.',
         resolve: ({ refusal, apiKey, key }) => {
           if (refusal) return refusal.message;
-          if (key) return `Key ${apiKey.name} made: keep it now, it is not shown again`;
-          return `Key ${apiKey.name} is revoked; what it held open ends within seconds`;
+          if (key) return `Key ${apiKey.name} created. Store it now: it is not shown again`;
+          return `Key ${apiKey.name} is revoked; its live subscriptions end within seconds`;
         },
       }),
       error: t.expose('refusal', {
         type: DomainError,
         nullable: true,
-        description: 'Why it was refused; null when it was done.',
+        description: 'Why the mutation was refused; null if it succeeded.',
       }),
       apiKey: t.expose('apiKey', {
         type: ApiKeyType,
@@ -157,20 +159,21 @@ const resultOf = (name: string, description: string) =>
     }),
   });
 
-const RevokeApiKeyResult = resultOf('RevokeApiKeyResult', 'The answer of `revokeApiKey`.');
-const CreateApiKeyResult = resultOf('CreateApiKeyResult', 'The answer of `createApiKey`.');
+const RevokeApiKeyResult = resultOf('RevokeApiKeyResult', 'Result of `revokeApiKey`.');
+const CreateApiKeyResult = resultOf('CreateApiKeyResult', 'Result of `createApiKey`.');
 builder.objectField(CreateApiKeyResult, 'key', (t) =>
   t.exposeString('key', {
     nullable: true,
-    description: 'The key itself, for `Authorization: Bearer …`. It is in this answer and nowhere else.',
+    description: 'The secret key, for `Authorization: Bearer …`. Only this result contains it.',
   }),
 );
 
 builder.mutationFields((t) => ({
   createApiKey: t.field({
     type: CreateApiKeyResult,
-    description: 'Makes an API key. For administrators; nobody gives a key more strategies than they have.',
-    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'What it may do.' }) },
+    description:
+      'Creates an API key. Requires the role ADMIN; a key cannot see more strategies than its creator.',
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The new key.' }) },
     resolve: (_root, { input }, { access, actor }) =>
       access.createKey(actor, {
         name: input.name,
@@ -181,7 +184,8 @@ builder.mutationFields((t) => ({
   }),
   revokeApiKey: t.field({
     type: RevokeApiKeyResult,
-    description: 'Revokes an API key: it is refused at once, and its live subscriptions end within seconds.',
+    description:
+      'Revokes an API key: requests with it are refused immediately, and its live subscriptions end within seconds.',
     args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'Which key.' }) },
     resolve: (_root, { input }, { access, actor }) => access.revokeKey(actor, input.id),
   }),

@@ -1,17 +1,17 @@
-/** A promotion that was asked for and waits for a second person. */
+/** A promotion request that waits for the approval of a second person. */
 import { openRequest, requestEndsAt } from '../core/lifecycle/approval.ts';
 import { isWatched, type PromotionRequest } from '../core/lifecycle/state.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 
 const PromotionRequestType = builder.objectRef<PromotionRequest>('PromotionRequest').implement({
-  description: 'Somebody has asked for a promotion; with `requireApproval` somebody else must approve it.',
+  description: 'A request for promotion. With `requireApproval` another person must approve it.',
   fields: (t) => ({
-    by: t.exposeString('by', { description: 'Who asked.' }),
-    at: t.expose('at', { type: 'DateTime', description: 'When.' }),
+    by: t.exposeString('by', { description: 'Who requested the promotion.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When it was requested.' }),
     endsAt: t.field({
       type: 'DateTime',
-      description: 'From when on it is no longer good and must be asked for again.',
+      description: 'When it expires; after that it must be requested again.',
       resolve: requestEndsAt,
     }),
   }),
@@ -21,8 +21,7 @@ builder.objectField(DeploymentRef, 'promotionRequest', (t) =>
   t.field({
     type: PromotionRequestType,
     nullable: true,
-    description:
-      'The request for promotion that waits for another person, who approves it with `promoteCanary`.',
+    description: 'The pending request for promotion; another person approves it with `promoteCanary`.',
     resolve: ({ state, now }) => (isWatched(state) ? openRequest(state, now) : null),
   }),
 );

@@ -1,4 +1,4 @@
-/** What administrators did, for administrators. */
+/** The audit trail of administrators' actions; only administrators can read it. */
 import { AUDIT_ACTIONS, type AuditRecord, pageAuditRecords } from '../store/access/audit.ts';
 import { builder } from './builder.ts';
 import {
@@ -13,26 +13,27 @@ import {
 } from './paging.ts';
 
 const AuditAction = builder.enumType('AuditAction', {
-  description: 'What an administrator did.',
+  description: 'Kind of an administrator’s action.',
   values: AUDIT_ACTIONS,
 });
 
 const AuditRecordType = builder.objectRef<AuditRecord>('AuditRecord').implement({
-  description: 'One act of an administrator. What was done to deployments is in their own events.',
+  description:
+    'One action of an administrator. Actions on deployments are recorded as events of the deployment.',
   fields: (t) => ({
-    id: t.id({ description: 'Counts up.', resolve: ({ id }) => id.toString() }),
-    at: t.expose('at', { type: 'DateTime', description: 'When, in real time.' }),
-    actor: t.exposeString('actor', { description: 'Who.' }),
-    action: t.expose('action', { type: AuditAction, description: 'What.' }),
-    subject: t.exposeID('subject', { description: 'The id of what it was done to.' }),
-    details: t.expose('details', { type: 'JSON', description: 'What it was about; never a secret.' }),
+    id: t.id({ description: 'Increases with every record.', resolve: ({ id }) => id.toString() }),
+    at: t.expose('at', { type: 'DateTime', description: 'When it happened, in real time.' }),
+    actor: t.exposeString('actor', { description: 'Who did it.' }),
+    action: t.expose('action', { type: AuditAction, description: 'What was done.' }),
+    subject: t.exposeID('subject', { description: 'Id of the object of the action.' }),
+    details: t.expose('details', { type: 'JSON', description: 'Details of the action; never a secret.' }),
   }),
 });
 
 const AuditRecordEdge = builder.objectRef<Edge<AuditRecord>>('AuditRecordEdge').implement({
   description: 'A record in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
     node: t.expose('node', { type: AuditRecordType, description: 'The record.' }),
   }),
 });
@@ -50,7 +51,7 @@ const AuditRecordConnection = builder.objectRef<Connection<AuditRecord>>('AuditR
       description: 'The records without their cursors.',
       resolve: ({ edges }) => edges.map(({ node }) => node),
     }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
@@ -59,7 +60,7 @@ const parseId = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) 
 builder.queryField('auditRecords', (t) =>
   t.field({
     type: AuditRecordConnection,
-    description: 'What administrators did, the newest first. For administrators.',
+    description: 'Actions of administrators, newest first. Requires the role ADMIN.',
     args: { first: t.arg.int({ description: FIRST }), after: t.arg.string({ description: AFTER }) },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);

@@ -1,4 +1,4 @@
-/** The schema builder: what every type of the API is made with, and what every resolver has at hand. */
+/** The schema builder for every type of the API, and the context that every resolver receives. */
 import SchemaBuilder from '@pothos/core';
 import type DataLoader from 'dataloader';
 import type { Access } from '../access/access.ts';
@@ -13,16 +13,16 @@ import type { LogPosition } from '../store/log/eventLog.ts';
 import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 
-/** Rows asked for in one request are read together, once. */
+/** Each row needed by a request is read once, together with the other rows of its kind. */
 export interface Loaders {
   readonly deployment: DataLoader<string, DeploymentView | null>;
   readonly strategy: DataLoader<string, Strategy | null>;
-  /** When its history was archived; null where it was not. */
+  /** When the deployment's history was archived; null if it was not. */
   readonly archivedAt: DataLoader<string, number | null>;
   readonly attempts: DataLoader<bigint, DeliveryAttempt[]>;
 }
 
-/** Where in the log the delivery under way stands: who shares a feed leaves out what was there before it came. */
+/** Log position of the delivery in flight. A subscriber that joined a shared feed skips entries before its own start. */
 export interface DeliveryPosition {
   at: LogPosition | null;
 }
@@ -34,7 +34,7 @@ export interface Context {
   readonly reports: Reports;
   readonly access: Access;
   readonly actor: Actor;
-  /** What the actor sees, one set a request; a subscription clears it before every delivery. */
+  /** Rows visible to the actor. One set per request; a subscription clears it before every delivery. */
   readonly loaders: Loaders;
   readonly position: DeliveryPosition;
 }
@@ -54,21 +54,21 @@ builder.addScalarType('Decimal', DecimalScalar);
 builder.addScalarType('DateTime', DateTimeScalar);
 builder.addScalarType('JSON', JsonScalar);
 
-builder.queryType({ description: 'Everything that can be read.' });
+builder.queryType({ description: 'All reads.' });
 builder.mutationType({
   description:
-    'Everything that can be done. Each mutation takes one `input` and answers one result; a refusal is data ' +
-    '(`success: false` and `error`), and what answered `success: true` is on disk.',
+    'All changes. Each mutation takes one `input` and returns one result; a refusal is data ' +
+    '(`success: false` and `error`), and a change with `success: true` is on disk.',
 });
 builder.subscriptionType({
   description:
-    'Live feeds, over WebSocket (graphql-transport-ws) or SSE on the same address. Feeds with a `cursor` can be ' +
-    'resumed with `after` and deliver every event once; the others show the newest state.',
+    'Live feeds over WebSocket (graphql-transport-ws) or SSE at the same address. A feed with a `cursor` can be ' +
+    'resumed with `after` and delivers every event exactly once; the others deliver the newest state.',
 });
 
-/** An object of the API that `node` finds by its id. */
+/** An object that the query `node` finds by its id. */
 export const Node = builder.interfaceRef<DeploymentView | Strategy>('Node').implement({
-  description: 'Something with a stable id that `node` can find again.',
+  description: 'An object with a stable id that `node` can read.',
   fields: (t) => ({
     id: t.id({
       description: 'Readable and stable, usable in `node`.',

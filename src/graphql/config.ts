@@ -1,4 +1,4 @@
-/** The configuration of a deployment, as it is read and as it is given. */
+/** A deployment's configuration: the type that clients read and the input that they send. */
 import {
   type CanaryConfig,
   configHash,
@@ -16,38 +16,39 @@ import { builder } from './builder.ts';
 
 const PnlBasis = builder.enumType('PnlBasis', {
   description:
-    'What profit is measured on: PnL over the capital of each side, or dollars for sides of equal capital.',
+    'How profit is compared: as return on each side’s capital, or in dollars for sides of equal capital.',
   values: PNL_BASES,
 });
 const EvidenceMode = builder.enumType('EvidenceMode', {
   description:
-    'How much the sequential test weighs: AUTO overrules point values from `minSamples` pairs on, REQUIRED also ' +
-    'demands proof for promotion, OFF leaves the gates alone.',
+    'Role of the sequential test: AUTO overrides the point values once there are `minSamples` pairs, REQUIRED also ' +
+    'requires proof for a promotion, OFF decides by the gates alone.',
   values: EVIDENCE_MODES,
 });
 const StepGate = builder.enumType('StepGate', {
-  description: 'Whether a step of the ramp opens the next one by itself or waits for `advanceStep`.',
+  description:
+    'Whether the next step of the ramp starts automatically (AUTO) or waits for `advanceStep` (MANUAL).',
   values: STEP_GATES,
 });
 const InconclusiveAction = builder.enumType('InconclusiveAction', {
-  description: 'What the end of the observation does with CONTINUE or MANUAL_REVIEW. It never promotes.',
+  description: 'What happens if the observation ends with CONTINUE or MANUAL_REVIEW. It never promotes.',
   values: INCONCLUSIVE_ACTIONS,
 });
 
 const criteria = {
-  minPnlRatio: 'The canary must earn at least this share of what the stable side earns.',
-  maxDrawdownRatio: 'The canary may fall at most this many times as far as the stable side.',
-  minSharpeRatio: 'At least this share of the stable Sharpe ratio.',
-  minWinRateRatio: 'At least this share of the stable win rate.',
-  minTrades: 'Trades of the canary before anything is judged.',
-  maxErrorRate: 'Errors over trades, at most.',
-  requirePositivePnl: 'Whether the canary must have earned something.',
-  pnlBasis: 'What profit is measured on.',
-  drawdownFloor: 'A drawdown up to this fraction of capital is never held against the canary.',
+  minPnlRatio: 'Least profit of the canary, as a multiple of the stable side’s profit.',
+  maxDrawdownRatio: 'Largest drawdown of the canary, as a multiple of the stable side’s drawdown.',
+  minSharpeRatio: 'Least Sharpe ratio of the canary, as a multiple of the stable side’s.',
+  minWinRateRatio: 'Least win rate of the canary, as a multiple of the stable side’s.',
+  minTrades: 'Least number of canary trades for a decision.',
+  maxErrorRate: 'Largest error rate of the canary (errors / trades).',
+  requirePositivePnl: 'Whether the canary’s profit must be above zero.',
+  pnlBasis: 'How profit is compared.',
+  drawdownFloor: 'A drawdown up to this fraction of capital always passes the gate.',
 };
 
 const PromotionCriteriaType = builder.objectRef<PromotionCriteria>('PromotionCriteria').implement({
-  description: 'The thresholds of the gates.',
+  description: 'Thresholds of the gates.',
   fields: (t) => ({
     minPnlRatio: t.expose('minPnlRatio', { type: 'Decimal', description: criteria.minPnlRatio }),
     maxDrawdownRatio: t.expose('maxDrawdownRatio', {
@@ -65,33 +66,33 @@ const PromotionCriteriaType = builder.objectRef<PromotionCriteria>('PromotionCri
 });
 
 const PromotionCriteriaInput = builder.inputType('PromotionCriteriaInput', {
-  description: 'The thresholds of the gates; what is left out takes its default.',
+  description: 'Thresholds of the gates; every field has a default.',
   fields: (t) => ({
-    minPnlRatio: t.field({ type: 'Decimal', description: `${criteria.minPnlRatio} 0.9 unless given.` }),
+    minPnlRatio: t.field({ type: 'Decimal', description: `${criteria.minPnlRatio} Default: 0.9.` }),
     maxDrawdownRatio: t.field({
       type: 'Decimal',
-      description: `${criteria.maxDrawdownRatio} 1.2 unless given.`,
+      description: `${criteria.maxDrawdownRatio} Default: 1.2.`,
     }),
-    minSharpeRatio: t.field({ type: 'Decimal', description: `${criteria.minSharpeRatio} 0.8 unless given.` }),
+    minSharpeRatio: t.field({ type: 'Decimal', description: `${criteria.minSharpeRatio} Default: 0.8.` }),
     minWinRateRatio: t.field({
       type: 'Decimal',
-      description: `${criteria.minWinRateRatio} 0.8 unless given.`,
+      description: `${criteria.minWinRateRatio} Default: 0.8.`,
     }),
-    minTrades: t.int({ description: `${criteria.minTrades} 5 unless given.` }),
-    maxErrorRate: t.field({ type: 'Decimal', description: `${criteria.maxErrorRate} 0.1 unless given.` }),
-    requirePositivePnl: t.boolean({ description: `${criteria.requirePositivePnl} false unless given.` }),
+    minTrades: t.int({ description: `${criteria.minTrades} Default: 5.` }),
+    maxErrorRate: t.field({ type: 'Decimal', description: `${criteria.maxErrorRate} Default: 0.1.` }),
+    requirePositivePnl: t.boolean({ description: `${criteria.requirePositivePnl} Default: false.` }),
     pnlBasis: t.field({
       type: PnlBasis,
-      description: `${criteria.pnlBasis} RETURN_ON_CAPITAL unless given.`,
+      description: `${criteria.pnlBasis} Default: RETURN_ON_CAPITAL.`,
     }),
-    drawdownFloor: t.field({ type: 'Decimal', description: `${criteria.drawdownFloor} 0.01 unless given.` }),
+    drawdownFloor: t.field({ type: 'Decimal', description: `${criteria.drawdownFloor} Default: 0.01.` }),
   }),
 });
 
 const evidence = {
-  mode: 'How much the sequential test weighs.',
+  mode: 'Role of the sequential test.',
   alpha: 'The error rate of the test, 0.0001 to 0.2.',
-  minSamples: 'Informative pairs of samples before the test speaks.',
+  minSamples: 'Least number of informative pairs of samples for a verdict of the test.',
 };
 
 const EvidenceConfigType = builder.objectRef<EvidenceConfig>('EvidenceConfig').implement({
@@ -104,11 +105,11 @@ const EvidenceConfigType = builder.objectRef<EvidenceConfig>('EvidenceConfig').i
 });
 
 const EvidenceConfigInput = builder.inputType('EvidenceConfigInput', {
-  description: 'Settings of the sequential test; what is left out takes its default.',
+  description: 'Settings of the sequential test; every field has a default.',
   fields: (t) => ({
-    mode: t.field({ type: EvidenceMode, description: `${evidence.mode} AUTO unless given.` }),
-    alpha: t.float({ description: `${evidence.alpha} 0.05 unless given.` }),
-    minSamples: t.int({ description: `${evidence.minSamples} 20 unless given.` }),
+    mode: t.field({ type: EvidenceMode, description: `${evidence.mode} Default: AUTO.` }),
+    alpha: t.float({ description: `${evidence.alpha} Default: 0.05.` }),
+    minSamples: t.int({ description: `${evidence.minSamples} Default: 20.` }),
   }),
 });
 
@@ -116,9 +117,10 @@ const guardrails = {
   maxLossUsd: 'Largest net loss of the canary, USD.',
   maxLossPercent: "Largest net loss in percent of the canary's capital.",
   maxDrawdown: 'Largest drawdown of the canary, a fraction of capital.',
-  maxErrorRate: 'Largest error rate of the canary, from `minTrades` on.',
-  maxStaleSeconds: 'Longest watched time without news of a side; leads to FAILED.',
-  breaches: 'How many looks in a row must see a limit broken before it trips.',
+  maxErrorRate: 'Largest error rate of the canary, checked from `minTrades` trades on.',
+  maxStaleSeconds:
+    'Longest watched time without new metrics of a side, in seconds; then the deployment is FAILED.',
+  breaches: 'Consecutive checks that must exceed the limit before it trips.',
 };
 
 const GuardrailBreaches = builder.objectRef<GuardrailsConfig['breaches']>('GuardrailBreaches').implement({
@@ -130,7 +132,7 @@ const GuardrailBreaches = builder.objectRef<GuardrailsConfig['breaches']>('Guard
 });
 
 const GuardrailsType = builder.objectRef<GuardrailsConfig>('Guardrails').implement({
-  description: 'Absolute limits, looked at on every report and every check. Null where one is switched off.',
+  description: 'Absolute limits, evaluated on every report and every check. Null if a limit is switched off.',
   fields: (t) => ({
     maxLossUsd: t.expose('maxLossUsd', {
       type: 'Decimal',
@@ -161,7 +163,7 @@ const GuardrailsType = builder.objectRef<GuardrailsConfig>('Guardrails').impleme
 });
 
 const GuardrailBreachesInput = builder.inputType('GuardrailBreachesInput', {
-  description: `${guardrails.breaches} 1 unless given.`,
+  description: `${guardrails.breaches} Default: 1.`,
   fields: (t) => ({
     maxLossUsd: t.int({ description: guardrails.maxLossUsd }),
     maxLossPercent: t.int({ description: guardrails.maxLossPercent }),
@@ -172,16 +174,16 @@ const GuardrailBreachesInput = builder.inputType('GuardrailBreachesInput', {
 });
 
 const GuardrailsInput = builder.inputType('GuardrailsInput', {
-  description: 'Absolute limits. Left out is the default; null switches a limit off.',
+  description: 'Absolute limits. An omitted limit has its default; null switches it off.',
   fields: (t) => ({
-    maxLossUsd: t.field({ type: 'Decimal', description: `${guardrails.maxLossUsd} Off unless given.` }),
+    maxLossUsd: t.field({ type: 'Decimal', description: `${guardrails.maxLossUsd} Default: Off.` }),
     maxLossPercent: t.field({
       type: 'Decimal',
-      description: `${guardrails.maxLossPercent} 20 unless given.`,
+      description: `${guardrails.maxLossPercent} Default: 20.`,
     }),
-    maxDrawdown: t.field({ type: 'Decimal', description: `${guardrails.maxDrawdown} Off unless given.` }),
-    maxErrorRate: t.field({ type: 'Decimal', description: `${guardrails.maxErrorRate} Off unless given.` }),
-    maxStaleSeconds: t.int({ description: `${guardrails.maxStaleSeconds} Five checks unless given.` }),
+    maxDrawdown: t.field({ type: 'Decimal', description: `${guardrails.maxDrawdown} Default: Off.` }),
+    maxErrorRate: t.field({ type: 'Decimal', description: `${guardrails.maxErrorRate} Default: Off.` }),
+    maxStaleSeconds: t.int({ description: `${guardrails.maxStaleSeconds} Default: five check intervals.` }),
     breaches: t.field({ type: GuardrailBreachesInput, description: guardrails.breaches }),
   }),
 });
@@ -191,10 +193,10 @@ const StepType = builder.objectRef<Step>('RampStep').implement({
   fields: (t) => ({
     canaryPercent: t.expose('canaryPercent', {
       type: 'Decimal',
-      description: "The canary's share of the capital.",
+      description: "The canary's share of the capital, in percent.",
     }),
-    minutes: t.exposeInt('minutes', { description: 'How long the step is observed.' }),
-    gate: t.expose('gate', { type: StepGate, description: 'Who opens the way to the next step.' }),
+    minutes: t.exposeInt('minutes', { description: 'Observation time of the step, in minutes.' }),
+    gate: t.expose('gate', { type: StepGate, description: 'How the next step starts.' }),
   }),
 });
 
@@ -204,30 +206,33 @@ const StepInput = builder.inputType('RampStepInput', {
     canaryPercent: t.field({
       type: 'Decimal',
       required: true,
-      description: 'Rising from step to step, 1 to 50; the last may go to 100.',
+      description:
+        'Canary’s share of the capital in percent: increasing, 1 to 50; the last step may go to 100.',
     }),
-    minutes: t.int({ required: true, description: 'How long the step is observed.' }),
-    gate: t.field({ type: StepGate, description: 'AUTO unless given.' }),
+    minutes: t.int({ required: true, description: 'Observation time of the step, in minutes.' }),
+    gate: t.field({ type: StepGate, description: 'Default: AUTO.' }),
   }),
 });
 
 const config = {
   canaryPercent: "The canary's share of the capital in percent, 1 to 50.",
-  observationPeriodMinutes: 'How long checks go on before the deployment must be decided, at least 5.',
-  autoPromote: 'Whether Serin promotes by itself.',
-  autoRollback: 'Whether Serin rolls back by itself.',
-  promotionCriteria: 'The thresholds of the gates.',
-  checkIntervalSeconds: 'Seconds between two checks, at least 10.',
-  emitEvents: 'Whether events appear in the timeline and go to webhooks.',
+  observationPeriodMinutes:
+    'Observation period in minutes, at least 5. The deployment must be decided at its end.',
+  autoPromote: 'Whether Serin promotes automatically.',
+  autoRollback: 'Whether Serin rolls back automatically.',
+  promotionCriteria: 'Thresholds of the gates.',
+  checkIntervalSeconds: 'Seconds between checks, at least 10.',
+  emitEvents: 'Whether events appear in the timeline and are sent to webhooks.',
   evidence: 'Settings of the sequential test.',
   guardrails: 'Absolute limits.',
-  steps: 'The ramp; without it `canaryPercent` and `observationPeriodMinutes` are its one step.',
-  onInconclusive: 'What the end of the observation does with CONTINUE or MANUAL_REVIEW.',
-  maxExtensions: 'How often EXTEND may extend.',
-  earlyPromote: 'Whether proof that the canary is not worse ends the observation early.',
+  steps: 'Steps of the ramp. If omitted, `canaryPercent` and `observationPeriodMinutes` make one step.',
+  onInconclusive: 'What happens if the observation ends with CONTINUE or MANUAL_REVIEW.',
+  maxExtensions: 'How many times `onInconclusive: EXTEND` may extend the observation.',
+  earlyPromote: 'Whether the observation ends early once it is proven that the canary is not worse.',
   requireApproval:
-    'Whether a promotion needs two people: one asks, another approves, both with `promoteCanary`.',
-  metricsProvider: 'The provider on the server that metrics are asked from; without it bots report.',
+    'Whether a promotion needs two people: one requests it, another approves it, both with `promoteCanary`.',
+  metricsProvider:
+    'Name of the server’s metrics provider that measures the sides. If omitted, bots report the metrics.',
 };
 
 export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').implement({
@@ -261,31 +266,31 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
     }),
     hash: t.string({
       resolve: configHash,
-      description: 'Changes with any setting: names a policy in records.',
+      description: 'Hash of all settings; identifies the policy in records.',
     }),
   }),
 });
 
 export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
-  description: 'The configuration of a deployment; what is left out takes its default.',
+  description: 'The configuration of a deployment; every field has a default.',
   fields: (t) => ({
-    canaryPercent: t.field({ type: 'Decimal', description: `${config.canaryPercent} 10 unless given.` }),
-    observationPeriodMinutes: t.int({ description: `${config.observationPeriodMinutes} 60 unless given.` }),
-    autoPromote: t.boolean({ description: `${config.autoPromote} true unless given.` }),
-    autoRollback: t.boolean({ description: `${config.autoRollback} true unless given.` }),
+    canaryPercent: t.field({ type: 'Decimal', description: `${config.canaryPercent} Default: 10.` }),
+    observationPeriodMinutes: t.int({ description: `${config.observationPeriodMinutes} Default: 60.` }),
+    autoPromote: t.boolean({ description: `${config.autoPromote} Default: true.` }),
+    autoRollback: t.boolean({ description: `${config.autoRollback} Default: true.` }),
     promotionCriteria: t.field({ type: PromotionCriteriaInput, description: config.promotionCriteria }),
-    checkIntervalSeconds: t.int({ description: `${config.checkIntervalSeconds} 60 unless given.` }),
-    emitEvents: t.boolean({ description: `${config.emitEvents} true unless given.` }),
+    checkIntervalSeconds: t.int({ description: `${config.checkIntervalSeconds} Default: 60.` }),
+    emitEvents: t.boolean({ description: `${config.emitEvents} Default: true.` }),
     evidence: t.field({ type: EvidenceConfigInput, description: config.evidence }),
     guardrails: t.field({ type: GuardrailsInput, description: config.guardrails }),
     steps: t.field({ type: [StepInput], description: config.steps }),
     onInconclusive: t.field({
       type: InconclusiveAction,
-      description: `${config.onInconclusive} WAIT unless given.`,
+      description: `${config.onInconclusive} Default: WAIT.`,
     }),
-    maxExtensions: t.int({ description: `${config.maxExtensions} 3 unless given.` }),
-    earlyPromote: t.boolean({ description: `${config.earlyPromote} false unless given.` }),
-    requireApproval: t.boolean({ description: `${config.requireApproval} false unless given.` }),
+    maxExtensions: t.int({ description: `${config.maxExtensions} Default: 3.` }),
+    earlyPromote: t.boolean({ description: `${config.earlyPromote} Default: false.` }),
+    requireApproval: t.boolean({ description: `${config.requireApproval} Default: false.` }),
     metricsProvider: t.string({ description: config.metricsProvider }),
   }),
 });

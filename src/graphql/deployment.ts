@@ -1,4 +1,4 @@
-/** The deployment type: its own fields, and the lists that belong to it. */
+/** The type CanaryDeployment: its fields and the lists that belong to it. */
 import { may } from '../access/permissions.ts';
 import type { Sample } from '../core/document/document.ts';
 import { ALLOCATION_CAUSES, type Allocation, requestedUsd } from '../core/lifecycle/allocation.ts';
@@ -40,25 +40,29 @@ import {
 import { StrategyRef } from './strategy.ts';
 
 export const StatusType = builder.enumType('CanaryStatus', {
-  description: 'Where a deployment is in its life.',
+  description: 'Status of a deployment in its lifecycle.',
   values: {
-    PENDING: { description: 'Created; no capital is with the canary yet.' },
-    RUNNING: { description: 'The canary runs beside the stable version and both are checked.' },
-    PAUSED: { description: 'Both allocations are held and the observation clock stands.' },
-    OBSERVATION_COMPLETE: { description: 'The observation is over and a person or bot must decide.' },
-    PROMOTED: { description: 'The canary is the stable version now and has all capital.' },
-    ROLLED_BACK: { description: 'All capital went back to the stable version.' },
-    CANCELLED: { description: 'Ended without a decision; all capital is with the stable version.' },
-    FAILED: { description: 'The metrics could not be had for too long; all capital went back to stable.' },
+    PENDING: { description: 'Created; the canary has no capital yet.' },
+    RUNNING: { description: 'The canary runs alongside the stable version, and both are checked.' },
+    PAUSED: { description: 'Both allocations are held and the observation clock is stopped.' },
+    OBSERVATION_COMPLETE: {
+      description: 'The observation has ended without a decision; a person or a bot must decide.',
+    },
+    PROMOTED: { description: 'The canary is now the stable version and has all capital.' },
+    ROLLED_BACK: { description: 'All capital was returned to the stable version.' },
+    CANCELLED: { description: 'Ended without a decision; the stable version has all capital.' },
+    FAILED: {
+      description: 'Metrics were unavailable for too long; all capital was returned to the stable version.',
+    },
   } satisfies Record<(typeof STATUSES)[number], { description: string }>,
 });
 
 const ActionType = builder.enumType('CanaryAction', {
-  description: 'A command a deployment takes as it stands.',
+  description: 'A command that the deployment accepts in its current state.',
   values: ACTIONS,
 });
 
-/** The mutation behind each action: who may use the one may do the other. */
+/** The mutation of each action: an action is available to callers with access to its mutation. */
 const MUTATION_OF: Record<Action, string> = {
   DEPLOY: 'Mutation.deployCanary',
   PROMOTE: 'Mutation.promoteCanary',
@@ -71,7 +75,7 @@ const MUTATION_OF: Record<Action, string> = {
 };
 
 const AllocationCause = builder.enumType('AllocationCause', {
-  description: 'Why an allocation was asked for.',
+  description: 'Why an allocation was requested.',
   values: ALLOCATION_CAUSES,
 });
 
@@ -85,7 +89,7 @@ interface SideAllocation extends AllocationView {
 }
 
 const SideAllocationType = builder.objectRef<SideAllocation>('SideAllocation').implement({
-  description: 'What one side was asked to hold and says it holds.',
+  description: 'Capital requested from one side and capital that the side has acknowledged.',
   fields: (t) => {
     const answer = ({ allocation, side }: SideAllocation) => allocation.acknowledged[side];
     const isOpen = (view: SideAllocation) => answer(view)?.number !== view.allocation.number;
@@ -93,28 +97,28 @@ const SideAllocationType = builder.objectRef<SideAllocation>('SideAllocation').i
       side: t.expose('side', { type: SideType, description: 'Which side.' }),
       requestedUsd: t.field({
         type: 'Decimal',
-        description: 'What it was asked to hold, USD.',
+        description: 'Capital it was requested to hold, USD.',
         resolve: ({ allocation, side }) => requestedUsd(allocation, side),
       }),
       heldUsd: t.field({
         type: 'Decimal',
         nullable: true,
-        description: 'What it last said it holds, USD; null when it never said.',
+        description: 'Capital it last acknowledged, USD; null if it never acknowledged any.',
         resolve: (view) => answer(view)?.heldUsd ?? null,
       }),
       acknowledgedNumber: t.int({
         nullable: true,
-        description: 'The allocation it last answered; null when it never answered.',
+        description: 'Number of the allocation it last acknowledged; null if none.',
         resolve: (view) => answer(view)?.number ?? null,
       }),
       acknowledgedAt: t.field({
         type: 'DateTime',
         nullable: true,
-        description: 'When it last answered.',
+        description: 'When it last acknowledged an allocation; null if never.',
         resolve: (view) => answer(view)?.at ?? null,
       }),
       unansweredSeconds: t.int({
-        description: 'How long the latest allocation has gone without its answer; 0 when it has answered.',
+        description: 'Seconds for which the latest allocation has been unacknowledged; 0 once acknowledged.',
         resolve: (view) =>
           isOpen(view) ? Math.max(0, Math.floor((view.now - view.allocation.requestedAt) / 1000)) : 0,
       }),
@@ -123,71 +127,81 @@ const SideAllocationType = builder.objectRef<SideAllocation>('SideAllocation').i
 });
 
 const AllocationType = builder.objectRef<AllocationView>('Allocation').implement({
-  description: 'A request to hold capital. Serin moves no money: bots read it, do it, and acknowledge it.',
+  description:
+    'A request to hold capital. Serin moves no money: bots read the request, carry it out and acknowledge it.',
   fields: (t) => ({
-    number: t.int({ description: 'Counts from 1.', resolve: ({ allocation }) => allocation.number }),
+    number: t.int({ description: 'Number, starting at 1.', resolve: ({ allocation }) => allocation.number }),
     cause: t.field({
       type: AllocationCause,
-      description: 'Why.',
+      description: 'Why it was requested.',
       resolve: ({ allocation }) => allocation.cause,
     }),
     canaryPercent: t.field({
       type: 'Decimal',
-      description: "The canary's share in percent.",
+      description: "The canary's share of the capital, in percent.",
       resolve: ({ allocation }) => allocation.canaryPercent,
     }),
     totalUsd: t.field({
       type: 'Decimal',
-      description: 'Both sides together, USD.',
+      description: 'Capital of both sides together, USD.',
       resolve: ({ allocation }) => allocation.totalUsd,
     }),
     canaryUsd: t.field({
       type: 'Decimal',
-      description: 'What the canary should hold, USD.',
+      description: 'Capital the canary is to hold, USD.',
       resolve: ({ allocation }) => allocation.canaryUsd,
     }),
     stableUsd: t.field({
       type: 'Decimal',
-      description: 'What the stable side should hold, USD.',
+      description: 'Capital the stable side is to hold, USD.',
       resolve: ({ allocation }) => allocation.stableUsd,
     }),
     requestedAt: t.field({
       type: 'DateTime',
-      description: 'When it was asked for.',
+      description: 'When it was requested.',
       resolve: ({ allocation }) => allocation.requestedAt,
     }),
     sides: t.field({
       type: [SideAllocationType],
-      description: 'Both sides: requested, held, unanswered.',
+      description: 'Requested and acknowledged capital of each side.',
       resolve: (view) => SIDES.map((side) => ({ ...view, side })),
     }),
   }),
 });
 
 const StepType = builder.objectRef<DeploymentView>('CurrentStep').implement({
-  description: 'The step of the ramp that runs now.',
+  description: 'The current step of the ramp.',
   fields: (t) => {
     const seen = ({ state }: DeploymentView) => observationOf(state);
     const step = (view: DeploymentView) => stepAt(view.state.config, seen(view)?.step.index ?? 0);
     return {
-      number: t.int({ description: 'Counts from 1.', resolve: (view) => (seen(view)?.step.index ?? 0) + 1 }),
-      of: t.int({ description: 'Steps of the ramp.', resolve: ({ state }) => state.config.steps.length }),
+      number: t.int({
+        description: 'Number, starting at 1.',
+        resolve: (view) => (seen(view)?.step.index ?? 0) + 1,
+      }),
+      of: t.int({
+        description: 'Number of steps of the ramp.',
+        resolve: ({ state }) => state.config.steps.length,
+      }),
       canaryPercent: t.field({
         type: 'Decimal',
-        description: "The canary's share in percent.",
+        description: "The canary's share of the capital, in percent.",
         resolve: (view) => step(view)?.canaryPercent ?? ZERO,
       }),
-      minutes: t.int({ description: 'Its planned length.', resolve: (view) => step(view)?.minutes ?? 0 }),
+      minutes: t.int({
+        description: 'Its planned length in minutes.',
+        resolve: (view) => step(view)?.minutes ?? 0,
+      }),
       startedAt: t.field({
         type: 'DateTime',
         nullable: true,
-        description: 'When it began; null before the deployment.',
+        description: 'When it began; null before capital is deployed.',
         resolve: (view) => seen(view)?.step.startedAt ?? null,
       }),
       endsAt: t.field({
         type: 'DateTime',
         nullable: true,
-        description: 'When it is over; null before the deployment.',
+        description: 'When it ends; null before capital is deployed.',
         resolve: (view) => seen(view)?.step.endsAt ?? null,
       }),
     };
@@ -200,13 +214,13 @@ interface SampleView {
 }
 
 const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
-  description: 'What one check saw of both sides.',
+  description: 'Metrics of both sides at one check.',
   fields: (t) => {
     const side = (name: Side) =>
       t.field({
         type: CanaryMetrics,
         nullable: true,
-        description: `The ${name.toLowerCase()} side then; null when it had not reported.`,
+        description: `The ${name.toLowerCase()} side at that check; null if it had not reported.`,
         resolve: ({ sample, deployment }) =>
           sample.metrics[name] && sideViews(deployment.state, sample.metrics, sample.at)?.[name],
       });
@@ -219,7 +233,7 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
       }),
       decision: t.field({
         type: DecisionType,
-        description: 'What the comparison said then; it is acted on at the end of a step only.',
+        description: 'Decision of the comparison at that check; it is carried out only at the end of a step.',
         resolve: ({ sample }) => sample.decision,
       }),
       canaryMetrics: side('CANARY'),
@@ -231,7 +245,7 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
 const SampleEdge = builder.objectRef<Edge<SampleView>>('CanarySampleEdge').implement({
   description: 'A sample in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
     node: t.expose('node', { type: SampleType, description: 'The sample.' }),
   }),
 });
@@ -240,11 +254,11 @@ const SampleConnection = builder.objectRef<Connection<SampleView>>('CanarySample
   description: 'A page of samples.',
   fields: (t) => ({
     edges: t.field({ type: [SampleEdge], description: 'The samples.', resolve: ({ edges }) => [...edges] }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
-/** Events that come all the time while nothing is decided, and after a decision as its consequence. */
+/** Event types that `summary` skips: they occur continuously, or follow from a decision. */
 const PASSED_OVER: readonly EventType[] = [
   'CANARY_METRICS_UPDATED',
   'METRICS_UNAVAILABLE',
@@ -256,7 +270,7 @@ const SUMMARY_TYPES = EVENT_TYPES.filter((type) => !PASSED_OVER.includes(type));
 const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
 
 DeploymentRef.implement({
-  description: 'One trial of a canary version beside a stable version of a strategy.',
+  description: 'One trial of a canary version alongside a stable version of a strategy.',
   interfaces: [Node],
   isTypeOf: (value) => typeof value === 'object' && value !== null && 'state' in value,
   fields: (t) => ({
@@ -280,7 +294,7 @@ DeploymentRef.implement({
     }),
     status: t.field({
       type: StatusType,
-      description: 'Where it is in its life.',
+      description: 'Its status in the lifecycle.',
       resolve: ({ state }) => state.status,
     }),
     config: t.field({
@@ -289,7 +303,7 @@ DeploymentRef.implement({
       resolve: ({ state }) => state.config,
     }),
     revision: t.int({
-      description: 'Counts the commands that changed it; give it as `expectedRevision`.',
+      description: 'Increases with every command that changes it; pass it as `expectedRevision`.',
       resolve: ({ state }) => state.revision,
     }),
     createdAt: t.field({
@@ -301,7 +315,7 @@ DeploymentRef.implement({
     startedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When capital went to the canary; null before.',
+      description: 'When the canary first received capital; null before that.',
       resolve: ({ state }) => observationOf(state)?.startedAt ?? null,
     }),
     endedAt: t.field({
@@ -314,24 +328,23 @@ DeploymentRef.implement({
       type: 'DateTime',
       nullable: true,
       description:
-        'When its events and samples were moved out of the log into the archive; null while they are in it. Its own ' +
-        'fields read them there, feeds do not replay them.',
+        'When its events and samples were moved from the log to the archive; null while they are in the log. Its own ' +
+        'fields read the archive; feeds do not replay it.',
       resolve: ({ state }, _args, { loaders }) => loaders.archivedAt.load(state.id),
     }),
     totalCapitalUsd: t.field({
       type: 'Decimal',
-      description: 'Both sides together, USD; 0 before it is deployed.',
+      description: 'Capital of both sides together, USD; 0 before it is deployed.',
       resolve: ({ state }) => allocationOf(state)?.totalUsd ?? ZERO,
     }),
     canaryCapitalUsd: t.field({
       type: 'Decimal',
-      description: 'What the canary should hold now, USD.',
+      description: 'Capital the canary is to hold now, USD.',
       resolve: ({ state }) => allocationOf(state)?.canaryUsd ?? ZERO,
     }),
     stableCapitalUsd: t.field({
       type: 'Decimal',
-      description:
-        'What the stable side should hold now, USD. With the canary’s it is the total, to the last decimal.',
+      description: 'Capital the stable side is to hold now, USD. The two sides add up to the total exactly.',
       resolve: ({ state }) => allocationOf(state)?.stableUsd ?? ZERO,
     }),
     allocation: t.field({
@@ -358,7 +371,7 @@ DeploymentRef.implement({
     comparison: t.field({
       type: CanaryComparison,
       nullable: true,
-      description: 'Canary against stable, computed now; null before it is deployed.',
+      description: 'Canary compared with stable, computed now; null before it is deployed.',
       resolve: ({ state, metrics, now }) => {
         const comparison = comparisonOf(state, metrics);
         const sides = sideViews(state, metrics, now);
@@ -368,40 +381,41 @@ DeploymentRef.implement({
     observationDeadline: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the whole ramp is over; null before it is deployed.',
+      description: 'When the whole ramp ends; null before it is deployed.',
       resolve: ({ state }) => {
         const seen = observationOf(state);
         return seen && observationDeadline(state, seen);
       },
     }),
     observationRemainingSeconds: t.int({
-      description: 'Seconds of observation left. A pause stops this clock; 0 once it is over.',
+      description: 'Seconds of observation left; a pause stops this clock. 0 once the observation has ended.',
       resolve: ({ state, now }) => Math.ceil(observationRemainingMs(state, now) / 1000),
     }),
     observationComplete: t.boolean({
-      description: 'Whether the observation period is over.',
+      description: 'Whether the observation period has ended.',
       resolve: ({ state, now }) => state.status !== 'PENDING' && observationRemainingMs(state, now) === 0,
     }),
     nextCheckAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the loop looks next; null when there is nothing to watch.',
+      description: 'When the next check is due; null if nothing is observed.',
       resolve: ({ nextCheckAt }) => nextCheckAt,
     }),
     step: t.field({
       type: StepType,
-      description: 'The step of the ramp that runs now.',
+      description: 'The current step of the ramp.',
       resolve: (view) => view,
     }),
     availableActions: t.field({
       type: [ActionType],
-      description: 'What the viewer may do to it now, so that no front end copies the lifecycle.',
+      description:
+        'Commands that the caller can run on it now, so that front ends need no copy of the lifecycle.',
       resolve: ({ state }, _args, { actor }) =>
         availableActions(state).filter((action) => may(actor, MUTATION_OF[action])),
     }),
     decisionHistory: t.field({
       type: [DecisionRef],
-      description: 'Every decision with everything it was made of, oldest first.',
+      description: 'Every decision with all its inputs, oldest first.',
       resolve: async (view, _args, { app }) => {
         const log = await readDeploymentEvents(app.db, view.state.id, {
           filter: { types: ['DECISION_MADE'] },
@@ -430,7 +444,7 @@ DeploymentRef.implement({
     }),
     samples: t.field({
       type: SampleConnection,
-      description: 'What its checks saw, in order.',
+      description: 'Samples taken by its checks, in order.',
       args: {
         first: t.arg.int({ description: FIRST }),
         after: t.arg.string({ description: AFTER }),
@@ -451,7 +465,7 @@ DeploymentRef.implement({
     }),
     summary: t.string({
       description:
-        'What happened last, as a sentence. Checks and allocations are passed over, so that they never hide a decision.',
+        'The latest event as a sentence. Checks and allocations are skipped, so that they never hide a decision.',
       resolve: async ({ state }, _args, { app }) => {
         const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
         return entry ? describeEvent(entry.event) : state.status;

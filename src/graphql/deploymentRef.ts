@@ -1,4 +1,4 @@
-/** The name of the deployment type, for the types that lead back to it. Its fields are in `deployment.ts`. */
+/** The reference to the deployment type, for types that have a field of it. Its own fields are in `deployment.ts`. */
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { builder } from './builder.ts';
 

@@ -1,4 +1,4 @@
-/** Events and decisions: the log of a deployment as clients read it. */
+/** Events and decisions: a deployment's log as clients read it. */
 import { z } from 'zod';
 import { describeEvent } from '../core/lifecycle/describe.ts';
 import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES, eventCodec } from '../core/lifecycle/events.ts';
@@ -13,16 +13,16 @@ import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.t
 import { type Connection, type Edge, PageInfoType } from './paging.ts';
 
 export const EventTypeEnum = builder.enumType('CanaryEventType', {
-  description: 'The kinds of facts in a deployment’s log.',
+  description: 'Types of the events in a deployment’s log.',
   values: EVENT_TYPES,
 });
 
 export const DecisionCause = builder.enumType('DecisionCause', {
-  description: 'What brought a decision about.',
+  description: 'What caused a decision.',
   values: DECISION_CAUSES,
 });
 
-/** The body of an event as JSON, without what the other fields say. */
+/** The body of an event as JSON, without the values that other fields show. */
 function detailsOf({ event }: LogEntry): unknown {
   const { no, at, actor, revision, type, ...details } = z.encode(eventCodec, event);
   return details;
@@ -32,38 +32,38 @@ export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({
   description: 'One fact in the log of a deployment. The log is append-only.',
   fields: (t) => ({
     id: t.id({
-      description: 'Stable and unique: the deployment and the number of the event.',
+      description: 'Stable and unique: the deployment’s id and the event’s number.',
       resolve: ({ deploymentId, event }) => `${deploymentId}:${event.no}`,
     }),
     cursor: t.string({
-      description: 'Give it as `after` to go on behind this event.',
+      description: 'Pass it as `after` to continue after this event.',
       resolve: ({ position }) => formatCursor(position),
     }),
     no: t.int({
-      description: 'Counts from 1 within the deployment, without a gap.',
+      description: 'Number within the deployment, starting at 1, without gaps.',
       resolve: ({ event }) => event.no,
     }),
     type: t.field({
       type: EventTypeEnum,
-      description: 'What kind of fact.',
+      description: 'Type of the event.',
       resolve: ({ event }) => event.type,
     }),
     at: t.field({ type: 'DateTime', description: 'When it happened.', resolve: ({ event }) => event.at }),
     actor: t.string({
-      description: 'Who caused it; `serin` when it happened by itself.',
+      description: 'Who caused it; `serin` if it happened automatically.',
       resolve: ({ event }) => event.actor,
     }),
     revision: t.int({
-      description: 'The revision of the deployment after it.',
+      description: 'The revision of the deployment after this event.',
       resolve: ({ event }) => event.revision,
     }),
     description: t.string({
-      description: 'What happened, in words.',
+      description: 'What happened, as a message for people.',
       resolve: ({ event }) => describeEvent(event),
     }),
     details: t.field({
       type: 'JSON',
-      description: 'All that was recorded; amounts are strings.',
+      description: 'Everything that was recorded; amounts are strings.',
       resolve: detailsOf,
     }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment it belongs to.' }),
@@ -81,7 +81,7 @@ const EventEdge = builder.objectRef<Edge<LogEntry>>('CanaryEventEdge').implement
   description: 'An event in a list.',
   fields: (t) => ({
     cursor: t.exposeString('cursor', {
-      description: 'The place of this event; feeds take it as `after` too.',
+      description: 'Cursor of this event; feeds accept it as `after` too.',
     }),
     node: t.expose('node', { type: EventRef, description: 'The event.' }),
   }),
@@ -91,20 +91,20 @@ export const EventConnection = builder.objectRef<Connection<LogEntry>>('CanaryEv
   description: 'A page of events.',
   fields: (t) => ({
     edges: t.field({ type: [EventEdge], description: 'The events.', resolve: ({ edges }) => [...edges] }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
-/** A decision with its place in the log. */
+/** A decision with its log entry. */
 export interface DecisionView {
   readonly entry: LogEntry;
   readonly record: DecisionRecord;
   readonly reason: string | null;
-  /** The deployment whose decision it is, as it is now. */
+  /** The deployment of the decision, in its current state. */
   readonly deployment: DeploymentView;
 }
 
-/** The decision of a log entry; null when it is none. */
+/** The decision of a log entry; null if the entry is not a decision. */
 export function decisionOf(entry: LogEntry, deployment: DeploymentView): DecisionView | null {
   const { event } = entry;
   return event.type === 'DECISION_MADE'
@@ -130,13 +130,16 @@ function comparisonThen({ entry, record, deployment }: DecisionView): Comparison
 const startOf = (state: DeploymentState) => observationOf(state)?.startedAt ?? state.createdAt;
 
 export const DecisionRef = builder.objectRef<DecisionView>('CanaryDecisionRecord').implement({
-  description: 'A decision with everything it was made of, so that it explains itself years later.',
+  description: 'A decision with all its inputs, so that it can be explained years later.',
   fields: (t) => ({
     cursor: t.string({
-      description: 'Its place in the log.',
+      description: 'Its cursor in the log.',
       resolve: ({ entry }) => formatCursor(entry.position),
     }),
-    eventNo: t.int({ description: 'The number of its event.', resolve: ({ entry }) => entry.event.no }),
+    eventNo: t.int({
+      description: 'Number of its event in the deployment.',
+      resolve: ({ entry }) => entry.event.no,
+    }),
     decision: t.field({
       type: DecisionType,
       description: 'What was decided.',
@@ -147,30 +150,30 @@ export const DecisionRef = builder.objectRef<DecisionView>('CanaryDecisionRecord
       resolve: ({ record }) => [...record.reasons],
     }),
     automatic: t.boolean({
-      description: 'Whether Serin decided by itself.',
+      description: 'Whether Serin decided automatically.',
       resolve: ({ record }) => record.automatic,
     }),
     cause: t.field({
       type: DecisionCause,
-      description: 'What brought it about.',
+      description: 'What caused it.',
       resolve: ({ record }) => record.cause,
     }),
     at: t.field({ type: 'DateTime', description: 'When.', resolve: ({ entry }) => entry.event.at }),
     actor: t.string({
-      description: 'Who decided; `serin` for an automatic one.',
+      description: 'Who decided; `serin` if automatic.',
       resolve: ({ entry }) => entry.event.actor,
     }),
     reason: t.exposeString('reason', {
       nullable: true,
-      description: 'What the person or bot gave as the reason.',
+      description: 'Reason given by the person or bot.',
     }),
     configHash: t.string({
-      description: 'The policy it was made under.',
+      description: 'Hash of the configuration it was made with.',
       resolve: ({ record }) => record.configHash,
     }),
     comparison: t.field({
       type: CanaryComparison,
-      description: 'The comparison as it was then.',
+      description: 'The comparison at that time.',
       resolve: comparisonThen,
     }),
     deployment: t.field({
@@ -180,7 +183,7 @@ export const DecisionRef = builder.objectRef<DecisionView>('CanaryDecisionRecord
     }),
     record: t.field({
       type: 'JSON',
-      description: 'The record as it stands in the log: recomputing it gives the same decision.',
+      description: 'The record as stored in the log: computing it again gives the same decision.',
       resolve: ({ entry }) => detailsOf(entry),
     }),
   }),

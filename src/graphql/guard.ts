@@ -1,13 +1,12 @@
 /**
- * The rules of `access/policy.ts`, in front of every operation. An operation without a rule stops the start, so that
- * nothing is ever open by oversight. Who lacks the role hears FORBIDDEN about what they see; about what they do not
- * see they hear what anybody hears of what is not there.
+ * Enforces the rules of `access/permissions.ts` on every operation. An operation without a rule stops the start, so that
+ * none is open by mistake. Without the role: FORBIDDEN for visible deployments, NOT_FOUND for invisible ones.
  */
 import { defaultFieldResolver, type GraphQLField, type GraphQLSchema } from 'graphql';
 import { beyondRole, may, ruleOf } from '../access/permissions.ts';
 import type { Context } from './builder.ts';
 
-/** Puts the rules in front of every field of the root types. */
+/** Adds the permission check to every field of the root types. */
 export function guarded(schema: GraphQLSchema): GraphQLSchema {
   for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
     for (const field of Object.values(type?.getFields() ?? {})) guard(`${type?.name}.${field.name}`, field);
@@ -29,17 +28,17 @@ function guard(operation: string, field: GraphQLField<unknown, Context>): void {
   };
 }
 
-/** The context to go on with. Throws Forbidden where the actor sees what they may not touch. */
+/** The context for the resolver. Throws FORBIDDEN if the actor sees the deployment but lacks the role. */
 async function admit(operation: string, args: unknown, context: Context): Promise<Context> {
   const { actor, loaders } = context;
   if (may(actor, operation)) return context;
   const target = targetOf(args);
   if (target === null || (await loaders.deployment.load(target))) throw beyondRole(actor, operation);
-  // Nothing is there for them. They go on as someone who sees nothing, and hear of it in the operation's own words.
+  // The target is invisible to the actor: continue with an empty scope, so that the operation itself says NOT_FOUND.
   return { ...context, actor: { ...actor, strategies: [] } };
 }
 
-/** The deployment that a command is about: all of them name it in the same place. */
+/** The deployment of a command: every command input names it `deploymentId`. */
 function targetOf(args: unknown): string | null {
   const input = hasInput(args) ? args.input : null;
   return hasDeployment(input) && typeof input.deploymentId === 'string' ? input.deploymentId : null;

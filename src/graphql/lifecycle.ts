@@ -1,4 +1,4 @@
-/** The mutations that move a deployment through its life. They translate; the engine decides. */
+/** The mutations of the lifecycle. They translate inputs into commands; the engine decides. */
 
 import type { LifecycleRequest } from '../app/commands.ts';
 import { createDeployment } from '../app/createDeployment.ts';
@@ -14,22 +14,27 @@ import {
 } from './results.ts';
 
 export const KEY =
-  'Your name for this request: sent again with the same input it answers as the first time and does nothing twice.';
+  'Your name for this request: a retry with the same key and input returns the first result and changes nothing again.';
 const DEPLOYMENT = 'The deployment.';
 const REASON = 'Why, for the record.';
-const REVISION = 'Refuse unless the deployment is at this revision.';
+const REVISION = 'Refuse the command if the deployment has another revision.';
 
 const CreateDeploymentInput = builder.inputType('CreateDeploymentInput', {
   description: 'A new deployment.',
   fields: (t) => ({
     id: t.id({ description: 'An id of your choosing, so that you can create and deploy in one document.' }),
-    strategyId: t.id({ required: true, description: 'The strategy, by its name.' }),
+    strategyId: t.id({ required: true, description: 'Name of the strategy.' }),
     stableVersionId: t.string({
-      description: 'The version that is live today; the current one unless given.',
+      description: 'The version that is live today. Default: the strategy’s current stable version.',
     }),
     canaryVersionId: t.string({ required: true, description: 'The version to try.' }),
-    chain: t.string({ description: '`unknown` unless given. A strategy has one live deployment a chain.' }),
-    config: t.field({ type: CanaryConfigInputType, description: 'How to try it; defaults unless given.' }),
+    chain: t.string({
+      description: 'Default: `unknown`. A strategy has at most one live deployment per chain.',
+    }),
+    config: t.field({
+      type: CanaryConfigInputType,
+      description: 'Configuration of the trial; every field has a default.',
+    }),
     idempotencyKey: t.string({ description: KEY }),
   }),
 });
@@ -50,10 +55,10 @@ const DeployCanaryInput = builder.inputType('DeployCanaryInput', {
 });
 
 const ExtendObservationInput = builder.inputType('ExtendObservationInput', {
-  description: 'Observes for longer.',
+  description: 'Extends the observation.',
   fields: (t) => ({
     deploymentId: t.id({ required: true, description: DEPLOYMENT }),
-    minutes: t.int({ description: 'How long from now; as long as the step unless given.' }),
+    minutes: t.int({ description: 'Minutes from now. Default: the length of the step.' }),
     reason: t.string({ description: REASON }),
     expectedRevision: t.int({ description: REVISION }),
     idempotencyKey: t.string({ description: KEY }),
@@ -61,12 +66,12 @@ const ExtendObservationInput = builder.inputType('ExtendObservationInput', {
 });
 
 const AcknowledgeAllocationInput = builder.inputType('AcknowledgeAllocationInput', {
-  description: 'A side says what it holds.',
+  description: 'A side acknowledges the capital it holds.',
   fields: (t) => ({
     deploymentId: t.id({ required: true, description: DEPLOYMENT }),
-    number: t.int({ required: true, description: 'The allocation that is answered.' }),
-    side: t.field({ type: SideType, required: true, description: 'The side that answers.' }),
-    heldUsd: t.field({ type: 'Decimal', required: true, description: 'What it holds now, USD.' }),
+    number: t.int({ required: true, description: 'Number of the acknowledged allocation.' }),
+    side: t.field({ type: SideType, required: true, description: 'The side that acknowledges.' }),
+    heldUsd: t.field({ type: 'Decimal', required: true, description: 'Capital it holds now, USD.' }),
     expectedRevision: t.int({ description: REVISION }),
     idempotencyKey: t.string({ description: KEY }),
   }),
@@ -75,12 +80,16 @@ const AcknowledgeAllocationInput = builder.inputType('AcknowledgeAllocationInput
 const ImportDeploymentInput = builder.inputType('ImportDeploymentInput', {
   description: 'A deployment from a document.',
   fields: (t) => ({
-    document: t.field({ type: 'JSON', required: true, description: 'What `exportDeployment` answered.' }),
+    document: t.field({
+      type: 'JSON',
+      required: true,
+      description: 'The document that `exportDeployment` returned.',
+    }),
     idempotencyKey: t.string({ description: KEY }),
   }),
 });
 
-/** An input that has nothing but what all lifecycle inputs have. */
+/** An input with only the fields that all lifecycle inputs share. */
 const plainInput = (name: string, description: string) =>
   builder.inputType(name, {
     description,
@@ -98,7 +107,7 @@ interface LifecycleInput {
   readonly idempotencyKey?: string | null | undefined;
 }
 
-/** The request of a lifecycle input; the input without its key is what the key stands for. */
+/** The request of a lifecycle input. An idempotency key identifies the input without the key. */
 function requestOf(operation: string, given: LifecycleInput): LifecycleRequest {
   const { idempotencyKey = null, ...input } = given;
   return {
@@ -143,7 +152,7 @@ builder.mutationFields((t) => ({
   }),
   extendObservation: t.field({
     type: CanaryResult,
-    description: 'Goes on observing: OBSERVATION_COMPLETE to RUNNING.',
+    description: 'Resumes observation: OBSERVATION_COMPLETE to RUNNING.',
     args: { input: t.arg({ type: ExtendObservationInput, required: true, description: 'What to extend.' }) },
     resolve: (_root, { input }, { commands, actor }) =>
       commands.submit(actor, requestOf('extendObservation', input), {
@@ -155,9 +164,9 @@ builder.mutationFields((t) => ({
   acknowledgeAllocation: t.field({
     type: CanaryResult,
     description:
-      'A side says what it holds: it answers the latest request, also after the end. Its returns are computed on that ' +
-      'from now on. The same again changes nothing, another amount corrects it, and the number of a request that has ' +
-      'been replaced is refused.',
+      'A side acknowledges the capital it holds for the latest allocation, also after the deployment has ended. Its ' +
+      'returns are computed on that capital from now on. Repeating it changes nothing, another amount corrects it, and ' +
+      'the number of a replaced allocation is refused.',
     args: {
       input: t.arg({ type: AcknowledgeAllocationInput, required: true, description: 'What is held.' }),
     },
@@ -171,7 +180,7 @@ builder.mutationFields((t) => ({
   }),
   importDeployment: t.field({
     type: ImportDeploymentResult,
-    description: 'Takes a deployment from a document; a live one goes on here.',
+    description: 'Imports a deployment from a document; a live deployment continues here.',
     args: { input: t.arg({ type: ImportDeploymentInput, required: true, description: 'The document.' }) },
     resolve: (_root, { input }, { app, actor }) =>
       importDeployment(app, actor, {
@@ -181,7 +190,7 @@ builder.mutationFields((t) => ({
   }),
 }));
 
-/** The commands that need nothing but the deployment. */
+/** The commands that need only the deployment. */
 const PLAIN = [
   {
     name: 'promoteCanary',
@@ -192,32 +201,32 @@ const PLAIN = [
   {
     name: 'rollbackCanary',
     type: 'ROLLBACK',
-    input: plainInput('RollbackCanaryInput', 'Takes all capital back from the canary.'),
-    description: 'Gives all capital back to the stable version.',
+    input: plainInput('RollbackCanaryInput', 'Returns all capital to the stable version.'),
+    description: 'Returns all capital to the stable version.',
   },
   {
     name: 'cancelDeployment',
     type: 'CANCEL',
     input: plainInput('CancelDeploymentInput', 'Ends the trial without a decision.'),
-    description: 'Ends the trial without a decision; all capital goes back to the stable version.',
+    description: 'Ends the trial without a decision; all capital is returned to the stable version.',
   },
   {
     name: 'pauseDeployment',
     type: 'PAUSE',
     input: plainInput('PauseDeploymentInput', 'Stops the observation clock.'),
-    description: 'Holds both allocations and stops the observation clock; guardrails stay awake.',
+    description: 'Holds both allocations and stops the observation clock; guardrails stay active.',
   },
   {
     name: 'resumeDeployment',
     type: 'RESUME',
-    input: plainInput('ResumeDeploymentInput', 'Starts the observation clock again.'),
-    description: 'Goes on observing; the deadline moves by the time paused.',
+    input: plainInput('ResumeDeploymentInput', 'Restarts the observation clock.'),
+    description: 'Resumes observation; the deadline moves by the time paused.',
   },
   {
     name: 'advanceStep',
     type: 'ADVANCE_STEP',
-    input: plainInput('AdvanceStepInput', 'Goes to the next step of the ramp.'),
-    description: 'Skips the rest of a step, or passes its manual gate: the next step begins now.',
+    input: plainInput('AdvanceStepInput', 'Starts the next step of the ramp.'),
+    description: 'Ends the current step early, or passes its manual gate: the next step begins now.',
   },
 ] as const;
 

@@ -1,6 +1,6 @@
 /**
- * Rows asked for in one request are read together and once; and what many requests ask for in the same turn of the
- * event loop is one statement for all of them.
+ * Data loaders: each row is read once per request, and rows needed by several requests in the same turn of the event
+ * loop are read with one statement.
  */
 import DataLoader from 'dataloader';
 import { type Actor, canSee } from '../access/actor.ts';
@@ -11,10 +11,10 @@ import type { Queries } from '../store/postgres/database.ts';
 import { type DeliveryAttempt, findAttempts } from '../store/webhooks/deliveries.ts';
 import type { Loaders } from './builder.ts';
 
-/** Rows in one statement, so that none is slow. */
-const TOGETHER = 100;
+/** Most rows per statement, so that no statement is slow. */
+const MAX_ROWS_PER_STATEMENT = 100;
 
-/** Makes the loaders of a request; they find what its actor sees, and the rest is not there. */
+/** Creates the loaders of a request. Rows that its actor cannot see are null. */
 export function createLoaders(db: Queries): (actor: Actor) => Loaders {
   const deployments = acrossRequests<string, DeploymentView>(async (ids) => {
     const found = await readViewsById(db, ids);
@@ -48,13 +48,13 @@ export function createLoaders(db: Queries): (actor: Actor) => Loaders {
   });
 }
 
-/** Nothing is kept: what a request is answered was read after it came. */
+/** Batches across requests without a cache: a request only gets rows that were read after it arrived. */
 function acrossRequests<K, V>(
   read: (keys: readonly K[]) => Promise<(V | Error | null)[]>,
 ): DataLoader<K, V | null> {
   return new DataLoader<K, V | null>(read, {
     cache: false,
-    maxBatchSize: TOGETHER,
+    maxBatchSize: MAX_ROWS_PER_STATEMENT,
     batchScheduleFn: (send) => void setImmediate(send),
   });
 }

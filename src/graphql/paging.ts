@@ -1,4 +1,4 @@
-/** Relay paging: the arguments of a connection, checked, and the page they ask for. */
+/** Relay paging: checks the arguments of a connection and cuts the page they describe. */
 import { GraphQLError } from 'graphql';
 import { builder } from './builder.ts';
 
@@ -21,10 +21,10 @@ export function badInput(message: string, path: readonly string[]): GraphQLError
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', path } });
 }
 
-/** How many items, from which end. */
+/** Number of items, and from which end of the list. Throws BAD_USER_INPUT. */
 export function readPage({ first, last }: PageArgs): Page {
   if (typeof first === 'number' && typeof last === 'number') {
-    throw badInput('first and last exclude each other: give one of them', ['first']);
+    throw badInput('first and last exclude each other: provide one of them', ['first']);
   }
   const [name, limit] = typeof last === 'number' ? ['last', last] : ['first', first ?? DEFAULT_PAGE];
   if (limit < 0 || limit > MAX_PAGE) {
@@ -33,7 +33,7 @@ export function readPage({ first, last }: PageArgs): Page {
   return { limit, fromEnd: name === 'last' };
 }
 
-/** Reads a cursor with its own reader; one that cannot be read is the caller's mistake. */
+/** Parses a cursor with the list's own parser. Throws BAD_USER_INPUT if it is not a cursor of the list. */
 export function readCursor<T>(
   name: 'after' | 'before',
   cursor: string | null | undefined,
@@ -42,7 +42,9 @@ export function readCursor<T>(
   if (cursor === null || cursor === undefined) return undefined;
   const position = read(cursor);
   if (position === null) {
-    throw badInput(`${name} is no cursor of this list: ${JSON.stringify(cursor.slice(0, 80))}`, [name]);
+    throw badInput(`${name} is not a valid cursor for this list: ${JSON.stringify(cursor.slice(0, 80))}`, [
+      name,
+    ]);
   }
   return position;
 }
@@ -65,7 +67,7 @@ interface PageInfo {
 }
 
 /**
- * Makes a connection of one item more than was asked for, which tells whether there are further ones.
+ * Creates a connection from the items of a query that read one item more than the page needs, to see whether more follow.
  * @param found at most `limit + 1` items, in order
  */
 export function toConnection<T>(
@@ -89,7 +91,7 @@ export function toConnection<T>(
 }
 
 export const PageInfoType = builder.objectRef<PageInfo>('PageInfo').implement({
-  description: 'Where a page stands in its list.',
+  description: 'Position of a page in its list.',
   fields: (t) => ({
     hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether more items follow.' }),
     hasPreviousPage: t.exposeBoolean('hasPreviousPage', { description: 'Whether items precede.' }),
@@ -100,5 +102,5 @@ export const PageInfoType = builder.objectRef<PageInfo>('PageInfo').implement({
 
 export const AFTER = 'Only items after this cursor.';
 export const BEFORE = 'Only items before this cursor.';
-export const FIRST = `At most so many items from the start (0 to ${MAX_PAGE}, ${DEFAULT_PAGE} unless given).`;
-export const LAST = `At most so many items from the end (0 to ${MAX_PAGE}).`;
+export const FIRST = `Maximum number of items from the start of the list (0 to ${MAX_PAGE}, default ${DEFAULT_PAGE}).`;
+export const LAST = `Maximum number of items from the end of the list (0 to ${MAX_PAGE}).`;

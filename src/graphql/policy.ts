@@ -1,4 +1,4 @@
-/** Policies tried before they are trusted: what a configuration would decide on canaries whose worth is known. */
+/** Simulation of a policy: what a configuration would decide on canaries of known quality. */
 import { GraphQLError } from 'graphql';
 import { askPolicy, type PolicyQuestion, simulatePolicy, simulatePolicyNow } from '../app/policyTrials.ts';
 import { type CanaryConfigInput, plannedChecks } from '../core/config/config.ts';
@@ -18,30 +18,29 @@ import { DecisionType } from './metrics.ts';
 import { badInput } from './paging.ts';
 
 const assumed: Record<keyof Assumptions, string> = {
-  tradesPerCheck: 'Trades of each side between two checks, on average.',
+  tradesPerCheck: 'Mean number of trades of each side between two checks.',
   volatility: "Standard deviation of a side's return between two checks, a fraction of its capital: sigma.",
   correlation: "Correlation of the two sides' returns.",
   edge: 'Mean return of the stable version between two checks, in sigma.',
-  difference: 'How much better the better canary and how much worse the worse one is, in sigma a check.',
+  difference: 'How much better (or worse) the better (or worse) canary is, in sigma per check.',
   capitalUsd: 'Capital of both sides together, USD.',
-  runs: 'Simulated trials of each kind of canary.',
-  seed: 'The same seed gives the same answer.',
+  runs: 'Simulated trials per kind of canary.',
+  seed: 'Seed of the random numbers; the same seed gives the same result.',
 };
 
-const described = (name: keyof Assumptions, unlessGiven: string) => {
+const described = (name: keyof Assumptions, defaultValue: string) => {
   const [min, max] = ASSUMPTION_BOUNDS[name];
-  return `${assumed[name]} ${min} to ${max}; ${unlessGiven} unless given.`;
+  return `${assumed[name]} Range: ${min} to ${max}. Default: ${defaultValue}.`;
 };
 
 const AssumptionsInputType = builder.inputType('PolicyAssumptionsInput', {
-  description:
-    'What a simulation assumes about the strategy and its market; what is left out takes its default.',
+  description: 'What a simulation assumes about the strategy and its market; every field has a default.',
   fields: (t) => ({
     tradesPerCheck: t.float({ description: described('tradesPerCheck', '1') }),
     volatility: t.float({
       description: described(
         'volatility',
-        '0.001 for checks a minute apart, growing with the root of the interval,',
+        '0.001 for checks one minute apart, and proportional to the square root of the interval',
       ),
     }),
     correlation: t.float({ description: described('correlation', '0.6') }),
@@ -49,7 +48,7 @@ const AssumptionsInputType = builder.inputType('PolicyAssumptionsInput', {
     difference: t.float({ description: described('difference', '0.5') }),
     capitalUsd: t.float({ description: described('capitalUsd', '100000') }),
     runs: t.int({
-      description: `${described('runs', '500')} Runs times kinds times checks are bounded too.`,
+      description: `${described('runs', '500')} The product of runs, kinds and checks is bounded too.`,
     }),
     seed: t.int({ description: described('seed', '1') }),
   }),
@@ -70,7 +69,7 @@ const AssumptionsType = builder.objectRef<Assumptions>('PolicyAssumptions').impl
 });
 
 const KindType = builder.enumType('CanaryKind', {
-  description: 'What a simulated canary is worth.',
+  description: 'Quality of a simulated canary.',
   values: {
     IDENTICAL: { description: 'The same strategy as the stable version.' },
     BETTER: { description: 'Better by `difference`.' },
@@ -83,50 +82,50 @@ const EstimateType = builder.objectRef<Estimate>('Estimate').implement({
   fields: (t) => ({
     value: t.exposeFloat('value', { description: 'The figure.' }),
     standardError: t.exposeFloat('standardError', {
-      description: 'Its Monte Carlo standard error: how far chance may have moved it.',
+      description: 'Its Monte Carlo standard error.',
     }),
   }),
 });
 
 const OutcomeType = builder.objectRef<Outcome>('PolicyOutcome').implement({
-  description: 'One way in which trials were decided.',
+  description: 'One way in which trials ended.',
   fields: (t) => ({
     decision: t.expose('decision', { type: DecisionType, description: 'What was decided.' }),
     because: t.exposeString('because', {
       nullable: true,
       description:
-        'The gate or guardrail that decided, INCONCLUSIVE where nothing spoke until the end; null for a promotion.',
+        'The gate or guardrail that decided, INCONCLUSIVE if none did before the end; null for a promotion.',
     }),
     share: t.exposeFloat('share', { description: 'Share of the trials.' }),
   }),
 });
 
 const SimulatedCanaryType = builder.objectRef<SimulatedCanary>('SimulatedCanary').implement({
-  description: 'What became of the simulated canaries of one kind.',
+  description: 'Results for the simulated canaries of one kind.',
   fields: (t) => {
     const share = (name: 'promoted' | 'rolledBack' | 'review', description: string) =>
       t.expose(name, { type: EstimateType, description });
     const loss = (name: 'lossBeforeRollback' | 'lossOfWaiting', description: string) =>
       t.expose(name, { type: EstimateType, nullable: true, description });
     return {
-      kind: t.expose('kind', { type: KindType, description: 'What they are worth.' }),
+      kind: t.expose('kind', { type: KindType, description: 'Quality of these canaries.' }),
       promoted: share('promoted', 'Share with the decision PROMOTE.'),
       rolledBack: share('rolledBack', 'Share with the decision ROLLBACK, guardrails included.'),
-      review: share('review', 'Share left to a person at the end.'),
+      review: share('review', 'Share left to a person at the end of the observation.'),
       medianSecondsToDecide: t.exposeFloat('medianSecondsToDecide', {
         description: 'Median time from the first allocation to the decision, in seconds.',
       }),
       lossBeforeRollback: loss(
         'lossBeforeRollback',
-        'Mean loss of those that were rolled back until then, a fraction of their capital; null when none was.',
+        'Mean loss of the rolled back canaries until their rollback, as a fraction of their capital; null if none was rolled back.',
       ),
       lossOfWaiting: loss(
         'lossOfWaiting',
-        'What the same canaries would have lost by the end of the planned observation.',
+        'What the same canaries would have lost by the end of the planned observation, as a fraction of their capital; null if none was rolled back.',
       ),
       outcomes: t.field({
         type: [OutcomeType],
-        description: 'How they were decided, the most frequent first.',
+        description: 'How the trials ended, most frequent first.',
         resolve: ({ outcomes }) => [...outcomes],
       }),
     };
@@ -139,40 +138,40 @@ interface SimulationView extends PolicySimulation {
 
 const PolicySimulationType = builder.objectRef<SimulationView>('PolicySimulation').implement({
   description:
-    'How a policy would decide on canaries whose worth is known. Seeded: the same question, the same answer.',
+    'How a policy would decide on canaries of known quality. Seeded: the same input gives the same result.',
   fields: (t) => ({
     complete: t.boolean({
-      description: 'Whether all runs are done.',
+      description: 'Whether all runs are finished.',
       resolve: ({ completedRuns, assumptions }) => completedRuns === assumptions.runs,
     }),
-    completedRuns: t.exposeInt('completedRuns', { description: 'Runs done so far.' }),
+    completedRuns: t.exposeInt('completedRuns', { description: 'Runs finished so far.' }),
     plannedChecks: t.int({
-      description: 'Checks that the policy plans for a trial.',
+      description: 'Planned checks per trial.',
       resolve: ({ question }) => plannedChecks(question.config),
     }),
     config: t.field({
       type: CanaryConfigType,
-      description: 'The policy, defaults filled in.',
+      description: 'The policy with all defaults.',
       resolve: ({ question }) => question.config,
     }),
     assumptions: t.expose('assumptions', {
       type: AssumptionsType,
-      description: 'What was assumed, defaults filled in.',
+      description: 'The assumptions with all defaults.',
     }),
     canaries: t.field({
       type: [SimulatedCanaryType],
-      description: 'What became of the canaries, kind by kind.',
+      description: 'Results for each kind of canary.',
       resolve: ({ canaries }) => [...canaries],
     }),
   }),
 });
 
 export const PolicyWarningType = builder.objectRef<Violation>('PolicyWarning').implement({
-  description: 'A setting that is allowed, and probably not what was meant.',
+  description: 'A setting that is allowed but probably not intended.',
   fields: (t) => ({
     message: t.exposeString('message', { description: 'What would happen, and what to change.' }),
     path: t.stringList({
-      description: 'The way to the field to blame, from the root of the input.',
+      description: 'Path of the field, from the root of the input.',
       resolve: ({ path }) => [...path],
     }),
   }),
@@ -189,7 +188,7 @@ function readQuestion({ config, assumptions }: PolicyArgs): PolicyQuestion {
   return read.value;
 }
 
-/** What a caller can do something about gets a code; the rest is ours. */
+/** Adds an error code to errors that the caller can act on; other errors stay internal. */
 function explain(error: unknown): unknown {
   const coded = (code: string) =>
     new GraphQLError(error instanceof Error ? error.message : String(error), { extensions: { code } });
@@ -198,10 +197,10 @@ function explain(error: unknown): unknown {
   return error instanceof SimulatorGone ? coded('UNAVAILABLE') : error;
 }
 
-/** Reports as they come. A consumer that leaves, even while it waits, ends the simulation. */
+/** The simulation's reports. If the consumer leaves, even while it waits, the simulation ends. */
 function watchSimulation({ app }: Context, question: PolicyQuestion): AsyncIterableIterator<SimulationView> {
-  const leaving = new AbortController();
-  const reports = simulatePolicy(app, question, leaving.signal);
+  const left = new AbortController();
+  const reports = simulatePolicy(app, question, left.signal);
   return {
     async next() {
       try {
@@ -212,7 +211,7 @@ function watchSimulation({ app }: Context, question: PolicyQuestion): AsyncItera
       }
     },
     async return() {
-      leaving.abort();
+      left.abort();
       await reports.return(undefined);
       return { value: undefined, done: true };
     },
@@ -222,16 +221,16 @@ function watchSimulation({ app }: Context, question: PolicyQuestion): AsyncItera
   };
 }
 
-const CONFIG = 'The policy; defaults unless given.';
-const ASSUMPTIONS = 'What to assume about the strategy; defaults unless given.';
+const CONFIG = 'The policy; every field has a default.';
+const ASSUMPTIONS = 'Assumptions about the strategy; every field has a default.';
 
 builder.queryFields((t) => ({
   simulatePolicy: t.field({
     type: PolicySimulationType,
     description:
-      'Tries a policy on simulated canaries that are identical to the stable version, better, and worse: error rates, ' +
-      'time to decide and losses, each with its Monte Carlo error. `TOO_COMPLEX` when it takes more than 7 seconds; ' +
-      '`policySimulation` shows the same with progress, and may take longer.',
+      'Simulates a policy on canaries that are identical to the stable version, better, and worse: error rates, time to ' +
+      'decide and losses, each with its Monte Carlo error. `TOO_COMPLEX` if it takes more than 7 seconds; ' +
+      '`policySimulation` computes the same with progress and may take longer.',
     args: {
       config: t.arg({ type: CanaryConfigInputType, description: CONFIG }),
       assumptions: t.arg({ type: AssumptionsInputType, description: ASSUMPTIONS }),
@@ -251,7 +250,7 @@ builder.subscriptionFields((t) => ({
   policySimulation: t.field({
     type: PolicySimulationType,
     description:
-      '`simulatePolicy` with progress: reports while it runs, the complete one last. Then it ends.',
+      '`simulatePolicy` with progress: intermediate reports, then the complete report, then the subscription ends.',
     args: {
       config: t.arg({ type: CanaryConfigInputType, description: CONFIG }),
       assumptions: t.arg({ type: AssumptionsInputType, description: ASSUMPTIONS }),

@@ -1,4 +1,4 @@
-/** What another policy would have decided on what a deployment recorded. */
+/** Replay of a policy: what a configuration would have decided on the recorded samples of a deployment. */
 import { type ReplayedPolicy, replayPolicy } from '../app/policyTrials.ts';
 import type { EngineDecision } from '../core/policy/engineRun.ts';
 import type { REPLAY_OUTCOMES } from '../core/policy/replay.ts';
@@ -10,11 +10,11 @@ import { DecisionType } from './metrics.ts';
 import { badInput } from './paging.ts';
 
 const OutcomeType = builder.enumType('ReplayOutcome', {
-  description: 'Where a replayed policy ends.',
+  description: 'How a replayed policy ends.',
   values: {
     PROMOTED: { description: 'It would have promoted the canary.' },
     ROLLED_BACK: { description: 'It would have rolled the canary back.' },
-    FAILED: { description: 'It would have given up for want of metrics.' },
+    FAILED: { description: 'It would have failed because metrics were unavailable.' },
     WAITS_FOR_PERSON: { description: 'It would have left the decision to a person.' },
     UNDECIDED: { description: 'The record ends before it would have decided; `notes` say what is missing.' },
   } satisfies Record<(typeof REPLAY_OUTCOMES)[number], { description: string }>,
@@ -24,7 +24,7 @@ const ReplayedDecision = builder.objectRef<EngineDecision>('ReplayedDecision').i
   description: 'A decision that a policy would have made.',
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'When, in the time of the record.' }),
-    check: t.exposeInt('check', { description: 'Checks that it had looked at by then.' }),
+    check: t.exposeInt('check', { description: 'Number of checks evaluated by then.' }),
     decision: t.field({
       type: DecisionType,
       description: 'What it would have decided.',
@@ -32,13 +32,12 @@ const ReplayedDecision = builder.objectRef<EngineDecision>('ReplayedDecision').i
     }),
     cause: t.field({
       type: DecisionCause,
-      description: 'What would have brought it about.',
+      description: 'What would have caused it.',
       resolve: ({ record }) => record.cause,
     }),
     because: t.exposeString('because', {
       nullable: true,
-      description:
-        'The gate or guardrail that decides, INCONCLUSIVE where nothing spoke; null for a promotion.',
+      description: 'The gate or guardrail that decides, INCONCLUSIVE if none does; null for a promotion.',
     }),
     reasons: t.stringList({
       description: 'Why, the deciding reason first.',
@@ -49,31 +48,31 @@ const ReplayedDecision = builder.objectRef<EngineDecision>('ReplayedDecision').i
 
 const PolicyReplayType = builder.objectRef<ReplayedPolicy>('PolicyReplay').implement({
   description:
-    'What a policy would have decided on the samples of a deployment, by the same engine. What people did meanwhile ' +
-    '(pause, resume, extend, advance) is done where it applies; what they decided is not.',
+    'What a policy would have decided on the samples of a deployment, computed by the same engine. Commands of people ' +
+    '(pause, resume, extend, advance) are applied where possible; their decisions are not.',
   fields: (t) => ({
-    outcome: t.expose('outcome', { type: OutcomeType, description: 'Where it ends.' }),
+    outcome: t.expose('outcome', { type: OutcomeType, description: 'How it ends.' }),
     decidedAt: t.expose('decidedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When that would have come about; null while undecided.',
+      description: 'When it would have ended; null if undecided.',
     }),
     decisions: t.field({
       type: [ReplayedDecision],
-      description: 'Every decision on the way, steps of a ramp included; the last one stands.',
+      description: 'All decisions in order, including the steps of a ramp; the last one is final.',
       resolve: ({ decisions }) => [...decisions],
     }),
-    checks: t.exposeInt('checks', { description: 'Checks of the record that it looked at.' }),
+    checks: t.exposeInt('checks', { description: 'Number of recorded checks evaluated.' }),
     recordedUntil: t.expose('recordedUntil', {
       type: 'DateTime',
       nullable: true,
-      description: 'The last check of the record that was replayed; null when there was none.',
+      description: 'The last recorded check that was replayed; null if there was none.',
     }),
     notes: t.stringList({
       description: 'What cannot be known from this record.',
       resolve: ({ notes }) => [...notes],
     }),
-    config: t.expose('config', { type: CanaryConfigType, description: 'The policy, defaults filled in.' }),
+    config: t.expose('config', { type: CanaryConfigType, description: 'The policy with all defaults.' }),
   }),
 });
 
@@ -82,11 +81,11 @@ builder.queryFields((t) => ({
     type: PolicyReplayType,
     nullable: true,
     description:
-      'What a configuration would have decided on the samples a deployment recorded, and when. Null when there is no ' +
+      'What a configuration would have decided on the recorded samples of a deployment, and when. Null if there is no ' +
       'such deployment.',
     args: {
       deploymentId: t.arg.id({ required: true, description: 'The deployment whose record is replayed.' }),
-      config: t.arg({ type: CanaryConfigInputType, description: 'The policy; defaults unless given.' }),
+      config: t.arg({ type: CanaryConfigInputType, description: 'The policy; every field has a default.' }),
     },
     resolve: async (_root, { deploymentId, config }, { app, actor }) => {
       const replayed = await replayPolicy(app, actor, deploymentId, config ?? {});

@@ -1,4 +1,4 @@
-/** Everything that can be read. What is not there is null. */
+/** The queries for deployments, strategies and events. Objects that do not exist, or are not visible, are null. */
 
 import { GraphQLError } from 'graphql';
 import { exportDeployment } from '../app/exportImport.ts';
@@ -41,13 +41,13 @@ import {
 import { StrategyRef } from './strategy.ts';
 
 const FilterInput = builder.inputType('DeploymentFilter', {
-  description: 'Narrows a list of deployments; all that is given must hold.',
+  description: 'Filter for deployments; all given conditions must match.',
   fields: (t) => ({
     strategyId: t.id({ description: 'Deployments of this strategy.' }),
     chain: t.string({ description: 'On this chain.' }),
     status: t.field({ type: [StatusType], description: 'In one of these statuses.' }),
     canaryVersionId: t.string({ description: 'That try this version.' }),
-    stableVersionId: t.string({ description: 'That run beside this version.' }),
+    stableVersionId: t.string({ description: 'That run alongside this version.' }),
     startedFrom: t.field({ type: 'DateTime', description: 'Started at this time or later.' }),
     startedBefore: t.field({ type: 'DateTime', description: 'Started before this time.' }),
   }),
@@ -59,15 +59,15 @@ const OrderField = builder.enumType('DeploymentOrderField', {
 });
 
 const OrderDirection = builder.enumType('OrderDirection', {
-  description: 'Which way an order runs.',
+  description: 'Direction of an order.',
   values: ['ASC', 'DESC'] as const,
 });
 
 const OrderInput = builder.inputType('DeploymentOrder', {
-  description: 'An order of deployments; those without the date come last.',
+  description: 'An order of deployments; deployments without the date come last.',
   fields: (t) => ({
     field: t.field({ type: OrderField, required: true, description: 'The date to order by.' }),
-    direction: t.field({ type: OrderDirection, description: 'DESC unless given: the newest first.' }),
+    direction: t.field({ type: OrderDirection, description: 'Default: DESC, newest first.' }),
   }),
 });
 
@@ -78,7 +78,7 @@ interface DeploymentPage extends Connection<DeploymentView> {
 const DeploymentEdge = builder.objectRef<Edge<DeploymentView>>('CanaryDeploymentEdge').implement({
   description: 'A deployment in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place in this order.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item; valid for this order only.' }),
     node: t.expose('node', { type: DeploymentRef, description: 'The deployment.' }),
   }),
 });
@@ -96,9 +96,9 @@ const DeploymentConnection = builder.objectRef<DeploymentPage>('CanaryDeployment
       description: 'The deployments without their cursors.',
       resolve: ({ edges }) => edges.map(({ node }) => node),
     }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
     totalCount: t.int({
-      description: 'How many deployments match in all; counted only when asked for.',
+      description: 'Total number of matching deployments; counted only if requested.',
       resolve: ({ filter }, _args, { app }) => countDeployments(app.db, filter),
     }),
   }),
@@ -107,7 +107,7 @@ const DeploymentConnection = builder.objectRef<DeploymentPage>('CanaryDeployment
 const StrategyEdge = builder.objectRef<Edge<Strategy>>('StrategyEdge').implement({
   description: 'A strategy in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
     node: t.expose('node', { type: StrategyRef, description: 'The strategy.' }),
   }),
 });
@@ -125,12 +125,12 @@ const StrategyConnection = builder.objectRef<Connection<Strategy>>('StrategyConn
       description: 'The strategies without their cursors.',
       resolve: ({ edges }) => edges.map(({ node }) => node),
     }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
 const EventFilter = builder.inputType('EventFilter', {
-  description: 'Narrows a list of events; all that is given must hold.',
+  description: 'Filter for events; all given conditions must match.',
   fields: (t) => ({
     deploymentId: t.id({ description: 'Events of this deployment.' }),
     strategyId: t.id({ description: 'Events of this strategy.' }),
@@ -143,7 +143,7 @@ async function findNode(loaders: Loaders, id: string): Promise<DeploymentView | 
   return (await loaders.deployment.load(id)) ?? (await loaders.strategy.load(id));
 }
 
-/** The place of a deployment in an order, as a cursor. */
+/** The position of a deployment in an order, for its cursor. */
 function positionIn(by: DeploymentOrder, { state }: DeploymentView): Position {
   const at = {
     CREATED_AT: state.createdAt,
@@ -171,7 +171,7 @@ function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
 
 function tooOld(): GraphQLError {
   const message =
-    'Events behind this cursor were archived: read those deployments with `exportDeployment`, and begin anew without a cursor';
+    'Events after this cursor were archived: read those deployments with `exportDeployment`, and start again without a cursor';
   return new GraphQLError(message, { extensions: { code: 'CURSOR_TOO_OLD', path: ['after'] } });
 }
 
@@ -180,16 +180,16 @@ builder.queryFields((t) => ({
     type: DeploymentRef,
     nullable: true,
     description:
-      'One deployment: its status, both metrics, and the comparison as of now. Null when there is none.',
+      'One deployment: its status, both sides’ metrics, and the current comparison. Null if there is none.',
     args: { id: t.arg.id({ required: true, description: 'The id of the deployment.' }) },
     resolve: (_root, { id }, { loaders }) => loaders.deployment.load(id),
   }),
   deployments: t.field({
     type: DeploymentConnection,
-    description: 'Deployments, the newest first unless ordered otherwise.',
+    description: 'Deployments. Default order: newest first.',
     args: {
-      filter: t.arg({ type: FilterInput, description: 'Narrows the list.' }),
-      orderBy: t.arg({ type: OrderInput, description: 'CREATED_AT, DESC unless given.' }),
+      filter: t.arg({ type: FilterInput, description: 'Filter of the list.' }),
+      orderBy: t.arg({ type: OrderInput, description: 'Default: CREATED_AT, DESC.' }),
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
       last: t.arg.int({ description: LAST }),
@@ -224,13 +224,13 @@ builder.queryFields((t) => ({
   strategy: t.field({
     type: StrategyRef,
     nullable: true,
-    description: 'One strategy, by its name. Null when Serin has not heard of it.',
+    description: 'One strategy, by its name. Null if there is none.',
     args: { id: t.arg.id({ required: true, description: 'The name of the strategy.' }) },
     resolve: (_root, { id }, { loaders }) => loaders.strategy.load(id),
   }),
   strategies: t.field({
     type: StrategyConnection,
-    description: 'Strategies by name.',
+    description: 'Strategies in order of name.',
     args: {
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
@@ -248,14 +248,14 @@ builder.queryFields((t) => ({
   node: t.field({
     type: Node,
     nullable: true,
-    description: 'A deployment or strategy by its id. Null when there is none.',
+    description: 'A deployment or strategy by its id. Null if there is none.',
     args: { id: t.arg.id({ required: true, description: 'The id.' }) },
     resolve: (_root, { id }, { loaders }) => findNode(loaders, id),
   }),
   nodes: t.field({
     type: [Node],
     nullable: { list: false, items: true },
-    description: 'Several by their ids, in the order asked for; null for each that is not there.',
+    description: 'Several objects by their ids, in the given order; null for each id without an object.',
     args: { ids: t.arg.idList({ required: true, description: `At most ${MAX_PAGE} ids.` }) },
     resolve: (_root, { ids }, { loaders }) => {
       if (ids.length > MAX_PAGE)
@@ -266,16 +266,16 @@ builder.queryFields((t) => ({
   exportDeployment: t.field({
     type: 'JSON',
     nullable: true,
-    description: 'All that Serin knows of a deployment as one versioned document, for `importDeployment`.',
+    description: 'A deployment with its complete history as one versioned document, for `importDeployment`.',
     args: { id: t.arg.id({ required: true, description: 'The id of the deployment.' }) },
     resolve: (_root, { id }, { app, actor }) => exportDeployment(app, actor, id),
   }),
   events: t.field({
     type: EventConnection,
     description:
-      'The timeline of all deployments, in the order of the log, without those that are archived. Its cursors are good for feeds.',
+      'The timeline of all deployments, in log order, without archived deployments. Feeds accept its cursors.',
     args: {
-      filter: t.arg({ type: EventFilter, description: 'Narrows the list.' }),
+      filter: t.arg({ type: EventFilter, description: 'Filter of the list.' }),
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: `${AFTER} "0" is the beginning.` }),
     },

@@ -1,4 +1,4 @@
-/** What mutations answer: the fields every result has, and refusals as data. */
+/** Results of mutations: the fields that all results have, and refusals as data. */
 import type { Answer } from '../app/answer.ts';
 import { allocationOf, comparisonOf } from '../core/lifecycle/state.ts';
 import { ZERO } from '../core/values/decimal.ts';
@@ -11,51 +11,51 @@ import { PolicyWarningType } from './policy.ts';
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'Why a mutation was refused.',
   values: {
-    INVALID_INPUT: { description: 'A field breaks a rule; `path` leads to it.' },
-    NOT_FOUND: { description: 'There is no such thing as was asked for.' },
-    INVALID_TRANSITION: { description: 'The deployment does not take this command in its status.' },
+    INVALID_INPUT: { description: 'A field is invalid; `path` leads to it.' },
+    NOT_FOUND: { description: 'The requested object does not exist.' },
+    INVALID_TRANSITION: { description: 'The deployment does not accept this command in its status.' },
     STRATEGY_BUSY: { description: 'The strategy has a live deployment on this chain.' },
-    STALE_STABLE_VERSION: { description: "The strategy's stable version is another one by now." },
+    STALE_STABLE_VERSION: { description: "The strategy's stable version has changed." },
     REVISION_CONFLICT: { description: 'The deployment changed since `expectedRevision`.' },
     IDEMPOTENCY_KEY_REUSED: { description: 'The key was used for another request.' },
-    ALREADY_EXISTS: { description: 'The id is taken.' },
-    CURSOR_TOO_OLD: { description: 'Events behind the cursor were archived: they cannot be sent any more.' },
-    LIMIT_REACHED: { description: 'There are as many as there may be.' },
+    ALREADY_EXISTS: { description: 'The id is already in use.' },
+    CURSOR_TOO_OLD: { description: 'Events after the cursor were archived and can no longer be sent.' },
+    LIMIT_REACHED: { description: 'The maximum number is reached.' },
   } satisfies Record<(typeof REFUSAL_CODES)[number], { description: string }>,
 });
 
 export const DomainError = builder.objectRef<Refusal>('DomainError').implement({
   description: 'A refusal: nothing has changed.',
   fields: (t) => ({
-    code: t.expose('code', { type: ErrorCode, description: 'Which kind, for programs.' }),
-    message: t.exposeString('message', { description: 'What was wrong and what to do next, for people.' }),
+    code: t.expose('code', { type: ErrorCode, description: 'Kind of the refusal, for programs.' }),
+    message: t.exposeString('message', { description: 'What is wrong and what to do next, for people.' }),
     path: t.stringList({
-      description: 'The way to the field to blame, from the root of the input; empty when none is.',
+      description: 'Path of the invalid field, from the root of the input; empty if no field is invalid.',
       resolve: ({ path }) => [...path],
     }),
   }),
 });
 
 const MutationResult = builder.interfaceRef<Answer>('MutationResult').implement({
-  description: 'What every mutation of one deployment answers.',
+  description: 'Common fields of the results of all mutations of a deployment.',
   fields: (t) => ({
     success: t.boolean({
-      description: 'Whether it was done. What was done is on disk.',
+      description: 'Whether the mutation succeeded. If true, the change is on disk.',
       resolve: ({ refusal }) => refusal === null,
     }),
     replayed: t.exposeBoolean('replayed', {
-      description: 'Whether this is the first answer again, because the idempotency key was seen before.',
+      description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
     }),
     message: t.exposeString('message', { description: 'What happened, for people.' }),
     error: t.expose('refusal', {
       type: DomainError,
       nullable: true,
-      description: 'Why it was refused; null when it was done.',
+      description: 'Why the mutation was refused; null if it succeeded.',
     }),
     deployment: t.field({
       type: DeploymentRef,
       nullable: true,
-      description: 'The deployment after it, or as it stands when it was refused.',
+      description: 'The deployment after the command, or its current state if refused.',
       resolve: ({ view }) => view,
     }),
   }),
@@ -65,58 +65,58 @@ const resultOf = (name: string, description: string) =>
   builder.objectRef<Answer>(name).implement({ description, interfaces: [MutationResult] });
 
 export const CreateDeploymentResult = builder.objectRef<Answer>('CreateDeploymentResult').implement({
-  description: 'The answer of `createDeployment`.',
+  description: 'Result of `createDeployment`.',
   interfaces: [MutationResult],
   fields: (t) => ({
     warnings: t.field({
       type: [PolicyWarningType],
       nullable: true,
       description:
-        'What is probably not meant: a policy that would roll back more than a fifth of identical versions. It is ' +
-        'simulated when you ask for this field. Null when it could not be: too long a policy (ask ' +
-        '`simulatePolicy`), or no time for it now.',
+        'Settings that are probably not intended: a policy that would roll back more than a fifth of identical versions. ' +
+        'The policy is simulated when this field is requested. Null if it could not be simulated: the policy is too ' +
+        'long (use `policySimulation`), or the simulator is busy.',
       resolve: async ({ refusal, view }, _args, { app }) =>
         refusal || !view ? [] : ((await app.policyWarnings.about(view.state.config))?.slice() ?? null),
     }),
   }),
 });
-export const ImportDeploymentResult = resultOf('ImportDeploymentResult', 'The answer of `importDeployment`.');
+export const ImportDeploymentResult = resultOf('ImportDeploymentResult', 'Result of `importDeployment`.');
 
 export const DeployCanaryResult = builder.objectRef<Answer>('DeployCanaryResult').implement({
-  description: 'The answer of `deployCanary`.',
+  description: 'Result of `deployCanary`.',
   interfaces: [MutationResult],
   fields: (t) => ({
     deploymentId: t.id({
       nullable: true,
-      description: 'The deployment; null when there is none.',
+      description: 'The deployment; null if there is none.',
       resolve: ({ view }) => view?.state.id,
     }),
     canaryCapitalUsd: t.field({
       type: 'Decimal',
-      description: 'What the canary should hold, USD.',
+      description: 'Capital the canary is to hold, USD.',
       resolve: ({ view }) => (view && allocationOf(view.state)?.canaryUsd) ?? ZERO,
     }),
     stableCapitalUsd: t.field({
       type: 'Decimal',
-      description: 'What the stable side should hold, USD.',
+      description: 'Capital the stable side is to hold, USD.',
       resolve: ({ view }) => (view && allocationOf(view.state)?.stableUsd) ?? ZERO,
     }),
   }),
 });
 
 export const CanaryResult = builder.objectRef<Answer>('CanaryResult').implement({
-  description: 'The answer of a lifecycle command.',
+  description: 'Result of a lifecycle command.',
   interfaces: [MutationResult],
   fields: (t) => ({
     decision: t.expose('decision', {
       type: DecisionType,
       nullable: true,
-      description: 'The decision the command stands for; null when it was refused.',
+      description: 'The decision recorded for the command; null if it was refused.',
     }),
     comparison: t.field({
       type: CanaryComparison,
       nullable: true,
-      description: 'Canary against stable as of the command; null before it is deployed.',
+      description: 'Canary compared with stable at the time of the command; null before it is deployed.',
       resolve: ({ view }) => {
         const comparison = view && comparisonOf(view.state, view.metrics);
         const sides = view && sideViews(view.state, view.metrics, view.now);

@@ -1,9 +1,9 @@
-/** The scalars of the API: how values cross the wire. What cannot be read is refused before anything runs. */
+/** The scalars of the API: how values are sent and read. An invalid value is refused before the operation runs. */
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { LosslessNumber } from 'lossless-json';
 import { Decimal, formatDecimal, parseExactDecimal } from '../core/values/decimal.ts';
 
-/** @param node where the value stands in the document, when it is a literal */
+/** @param node the literal in the document, if the value is one */
 function badInput(message: string, node?: ValueNode): GraphQLError {
   return new GraphQLError(message, { nodes: node ?? null, extensions: { code: 'BAD_USER_INPUT' } });
 }
@@ -16,10 +16,10 @@ function parseDecimalValue(text: string, node?: ValueNode): Decimal {
   return value;
 }
 
-/** The digits a double can carry from text to text unchanged. */
+/** Significant decimal digits that a double preserves. */
 const DOUBLE_DIGITS = 15;
 
-/** A JSON number that a client's or our own parser has already turned into a double. */
+/** Reads a JSON number that was already parsed as a double. */
 function readDouble(value: number): Decimal {
   if (!Number.isFinite(value)) throw badInput(`Decimal must be a finite number, got ${value}`);
   if (new Decimal(value).precision() > DOUBLE_DIGITS) {
@@ -53,7 +53,7 @@ export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
 
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 
-/** The years that RFC 3339 can write, in UTC: an offset may lead beyond them. */
+/** First and last instant that RFC 3339 can write in UTC; an offset may lead beyond them. */
 const [FIRST_INSTANT, LAST_INSTANT] = [
   Date.parse('0001-01-01T00:00:00Z'),
   Date.parse('9999-12-31T23:59:59.999Z'),
@@ -66,7 +66,7 @@ function readInstant(text: string, node?: ValueNode): number {
   throw badInput(`DateTime ${shown} is not an RFC 3339 date and time of the years 1 to 9999`, node);
 }
 
-/** Inside, an instant is a number of epoch milliseconds. */
+/** An instant; resolvers see it as epoch milliseconds. */
 export const DateTimeScalar = new GraphQLScalarType<number, string>({
   name: 'DateTime',
   description: 'An instant as RFC 3339 in UTC with milliseconds: "2026-01-31T12:00:00.000Z".',
@@ -84,7 +84,7 @@ export const DateTimeScalar = new GraphQLScalarType<number, string>({
   },
 });
 
-/** JSON numbers that were kept exact on the way in become plain ones: documents write amounts as strings. */
+/** Converts exactly parsed JSON numbers to plain numbers: documents write amounts as strings. */
 function plain(value: unknown): unknown {
   if (value instanceof LosslessNumber) return Number(value.value);
   if (Array.isArray(value)) return value.map(plain);

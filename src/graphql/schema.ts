@@ -1,4 +1,4 @@
-/** The schema, put together: importing a file below is what adds its types and fields. */
+/** The complete schema: importing a file below adds its types and fields. */
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { guarded } from './guard.ts';
@@ -19,7 +19,7 @@ import './webhooks.ts';
 
 export const schema = guarded(builder.toSchema());
 
-/** The schema as text: what `schema.graphql` must say. */
+/** The schema as a string: the content of `schema.graphql`. */
 export function printedSchema(): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
 }

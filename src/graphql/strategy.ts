@@ -12,10 +12,13 @@ StrategyRef.implement({
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its name.' }),
     stableVersionId: t.exposeString('stableVersionId', { description: 'The version that is live today.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When Serin first heard of it.' }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When its first deployment was created.',
+    }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
-      description: 'When its stable version last moved.',
+      description: 'When its stable version last changed.',
     }),
   }),
 });

@@ -1,4 +1,4 @@
-/** The live feeds. Feeds of facts have cursors and lose nothing; feeds of state skip to the newest. */
+/** The live feeds. Event feeds have cursors and lose nothing; state feeds skip to the newest state. */
 import { GraphQLError } from 'graphql';
 import type { CanaryStatus } from '../core/lifecycle/state.ts';
 import { comparisonOf } from '../core/lifecycle/state.ts';
@@ -23,23 +23,31 @@ const StateChangeType = builder.objectRef<StateChange>('StateChange').implement(
   description: 'A deployment moved from one status to another.',
   fields: (t) => ({
     cursor: t.string({
-      description: 'Give it as `after` to resume behind this change.',
+      description: 'Pass it as `after` to continue after this change.',
       resolve: ({ entry }) => formatCursor(entry.position),
     }),
     previousStatus: t.field({
       type: StatusType,
-      description: 'Before.',
+      description: 'Status before the change.',
       resolve: ({ change }) => change.previousStatus,
     }),
-    status: t.field({ type: StatusType, description: 'After.', resolve: ({ change }) => change.status }),
-    at: t.field({ type: 'DateTime', description: 'When.', resolve: ({ entry }) => entry.event.at }),
+    status: t.field({
+      type: StatusType,
+      description: 'Status after the change.',
+      resolve: ({ change }) => change.status,
+    }),
+    at: t.field({
+      type: 'DateTime',
+      description: 'When it happened.',
+      resolve: ({ entry }) => entry.event.at,
+    }),
     actor: t.string({
-      description: 'Who; `serin` when it happened by itself.',
+      description: 'Who caused it; `serin` if it happened automatically.',
       resolve: ({ entry }) => entry.event.actor,
     }),
     reason: t.string({
       nullable: true,
-      description: 'Why, where a reason was given.',
+      description: 'The reason, if one was given.',
       resolve: ({ entry }) => reasonOf(entry),
     }),
     deploymentId: t.id({ description: 'The deployment.', resolve: ({ entry }) => entry.deploymentId }),
@@ -56,7 +64,7 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
   description: "Both sides' latest metrics and the comparison.",
   fields: (t) => ({
     deploymentId: t.id({ description: 'The deployment.', resolve: ({ state }) => state.id }),
-    at: t.field({ type: 'DateTime', description: 'The time of this look.', resolve: ({ now }) => now }),
+    at: t.field({ type: 'DateTime', description: 'When these values were read.', resolve: ({ now }) => now }),
     canaryMetrics: t.field({
       type: CanaryMetrics,
       nullable: true,
@@ -72,7 +80,7 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
     comparison: t.field({
       type: CanaryComparison,
       nullable: true,
-      description: 'Canary against stable; null before it is deployed.',
+      description: 'Canary compared with stable; null before it is deployed.',
       resolve: ({ state, metrics, now }) => {
         const comparison = comparisonOf(state, metrics);
         const sides = sideViews(state, metrics, now);
@@ -84,24 +92,24 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
 });
 
 /**
- * A stream that ends when its consumer leaves, or when it fails, even while something in it waits: a generator alone
- * would sit in its `await` until the next event and hold its place for ever.
+ * A stream that ends immediately when its consumer leaves or an error occurs, even while it waits. A plain generator
+ * would stay in its `await` until the next event and keep its slot of the quota indefinitely.
  */
 function closing<T>(open: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIterableIterator<T> {
-  const leaving = new AbortController();
-  const stream = open(leaving.signal);
+  const left = new AbortController();
+  const stream = open(left.signal);
   return {
     next: () =>
       stream.next().catch((error) => {
-        leaving.abort();
-        return explainLag(error);
+        left.abort();
+        return explainEnd(error);
       }),
     return: () => {
-      leaving.abort();
+      left.abort();
       return stream.return(undefined);
     },
     throw: (error) => {
-      leaving.abort();
+      left.abort();
       return stream.throw(error);
     },
     [Symbol.asyncIterator]() {
@@ -110,7 +118,7 @@ function closing<T>(open: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIter
   };
 }
 
-function explainLag(error: unknown): never {
+function explainEnd(error: unknown): never {
   if (error instanceof CursorTooOld) {
     throw new GraphQLError(error.message, { extensions: { code: 'CURSOR_TOO_OLD' } });
   }
@@ -124,9 +132,9 @@ interface FeedArgs {
   readonly after?: string | null | undefined;
 }
 
-/** Entries of the log from a cursor, as what the feed delivers; each delivery reads its rows anew. */
+/** Delivers the log entries after a cursor, mapped by `pick`. Each delivery reads its rows again. */
 function followLog<T>(
-  { feed, loaders, actor, position: place }: Context,
+  { feed, loaders, actor, position }: Context,
   args: FeedArgs,
   narrow: LogFilter,
   pick: (entry: LogEntry) => T | null | Promise<T | null>,
@@ -143,22 +151,22 @@ function followLog<T>(
       loaders.deployment.clearAll();
       loaders.strategy.clearAll();
       const picked = await pick(entry);
-      place.at = entry.position;
+      position.at = entry.position;
       if (picked !== null) yield picked;
     }
   });
 }
 
-/** The deployment now, and again after every ring; the newest, never a queue. Ends where there is no deployment. */
+/** The current deployment, then again after every change; always the newest state. Ends if there is no deployment. */
 function watchDeployment(
   { loaders }: Context,
   deploymentId: string,
-  rings: (signal: AbortSignal) => AsyncGenerator<void>,
+  subscribe: (signal: AbortSignal) => AsyncGenerator<void>,
 ): AsyncIterableIterator<DeploymentView> {
   const read = () => loaders.deployment.clear(deploymentId).load(deploymentId);
   return closing(async function* (signal) {
-    const changes = rings(signal);
-    // Listens before it looks, so that no change falls between the two.
+    const changes = subscribe(signal);
+    // Subscribes before reading, so no change is missed.
     let change = changes.next();
     try {
       for (;;) {
@@ -175,14 +183,15 @@ function watchDeployment(
 }
 
 const after =
-  'A cursor of an earlier delivery or of `events`: everything later is replayed first, nothing is lost and nothing comes twice. "0" is the beginning of what is kept; without it the feed starts now. `CURSOR_TOO_OLD` when events behind it were archived.';
-const ofDeployment = 'Only of this deployment.';
-const ofStrategy = 'Only of this strategy.';
+  'A cursor of an earlier delivery or of `events`. All later events are replayed first; none is lost and none comes twice. "0" is the beginning of the stored log; if omitted, the feed starts now. `CURSOR_TOO_OLD` if events after the cursor were archived.';
+const ofDeployment = 'Only events of this deployment.';
+const ofStrategy = 'Only events of this strategy.';
 
 builder.subscriptionFields((t) => ({
   deploymentUpdated: t.field({
     type: DeploymentRef,
-    description: 'The deployment now, then after every change. A slow consumer skips to the newest.',
+    description:
+      'The current deployment, then again after every change. A slow consumer skips to the newest state.',
     args: { deploymentId: t.arg.id({ required: true, description: 'The deployment.' }) },
     subscribe: (_root, { deploymentId }, context) =>
       watchDeployment(context, deploymentId, (signal) => context.feed.watch(deploymentId, signal)),
@@ -190,7 +199,7 @@ builder.subscriptionFields((t) => ({
   }),
   metricsUpdated: t.field({
     type: MetricsUpdate,
-    description: "Both sides' latest metrics and the comparison, at most once a second.",
+    description: "Both sides' latest metrics and the comparison, at most once per second.",
     args: { deploymentId: t.arg.id({ required: true, description: 'The deployment.' }) },
     subscribe: (_root, { deploymentId }, context) =>
       watchDeployment(context, deploymentId, (signal) => context.feed.watchMetrics(deploymentId, signal)),
@@ -198,7 +207,7 @@ builder.subscriptionFields((t) => ({
   }),
   stateChanged: t.field({
     type: StateChangeType,
-    description: 'Every change of status, once, in the order of the log.',
+    description: 'Every change of status, exactly once, in log order.',
     args: {
       deploymentId: t.arg.id({ description: ofDeployment }),
       strategyId: t.arg.id({ description: ofStrategy }),
@@ -210,7 +219,7 @@ builder.subscriptionFields((t) => ({
   }),
   decisionMade: t.field({
     type: DecisionRef,
-    description: 'Every decision, once, in the order of the log.',
+    description: 'Every decision, exactly once, in log order.',
     args: {
       deploymentId: t.arg.id({ description: ofDeployment }),
       strategyId: t.arg.id({ description: ofStrategy }),
@@ -225,7 +234,7 @@ builder.subscriptionFields((t) => ({
   }),
   eventAppended: t.field({
     type: EventRef,
-    description: 'The timeline, every event once, in the order of the log.',
+    description: 'The timeline: every event exactly once, in log order.',
     args: {
       deploymentId: t.arg.id({ description: ofDeployment }),
       strategyId: t.arg.id({ description: ofStrategy }),

@@ -1,25 +1,28 @@
-/** Who asks, and what they may do. */
+/** The caller and its rights. */
 import type { Actor, Role } from '../access/actor.ts';
 import { builder } from './builder.ts';
 
 export const RoleType = builder.enumType('Role', {
-  description: 'What a caller may do. Each role may do all that the ones before it may.',
+  description: 'Rights of a caller. Each role includes the rights of the roles before it.',
   values: {
     VIEWER: { description: 'Read and subscribe.' },
     BOT: { description: 'Report metrics and trades, and acknowledge allocations.' },
-    OPERATOR: { description: 'Create deployments and move them through their life.' },
-    ADMIN: { description: 'Manage API keys. Everybody is ADMIN where Serin runs open on its own machine.' },
+    OPERATOR: { description: 'Create deployments and run all lifecycle commands.' },
+    ADMIN: {
+      description:
+        'Manage API keys. Every caller is ADMIN if Serin runs without authentication on a local address.',
+    },
   } satisfies Record<Role, { description: string }>,
 });
 
 export const STRATEGIES =
-  'Patterns of strategy names, `*` for any characters: `eth-*`. What lies outside is not there for them; null is every strategy.';
+  'Patterns of strategy names with `*` for any characters, such as `eth-*`. Other strategies are invisible; null means all strategies.';
 
 const Viewer = builder.objectRef<Actor>('Viewer').implement({
-  description: 'Who asks.',
+  description: 'The caller.',
   fields: (t) => ({
-    actor: t.exposeString('name', { description: 'The name that actions are recorded under.' }),
-    role: t.expose('role', { type: RoleType, description: 'What the viewer may do.' }),
+    actor: t.exposeString('name', { description: 'Name recorded as the actor of its actions.' }),
+    role: t.expose('role', { type: RoleType, description: 'Role of the caller.' }),
     strategies: t.stringList({
       nullable: true,
       description: STRATEGIES,
@@ -31,7 +34,7 @@ const Viewer = builder.objectRef<Actor>('Viewer').implement({
 builder.queryField('viewer', (t) =>
   t.field({
     type: Viewer,
-    description: 'Who asks, and what they may do.',
+    description: 'The caller and its rights.',
     resolve: (_root, _args, { actor }) => actor,
   }),
 );

@@ -1,4 +1,4 @@
-/** The mutations of webhooks. They translate; the use cases decide. */
+/** The mutations of webhooks. They translate inputs; the use cases in `app/webhooks.ts` decide. */
 import {
   createWebhook,
   deleteWebhook,
@@ -22,43 +22,46 @@ const CreateWebhookInput = builder.inputType('CreateWebhookInput', {
   fields: (t) => ({
     url: t.string({
       required: true,
-      description: 'Where to send events: http(s), and no address inside unless the server allows it.',
+      description:
+        'Where to send events: http or https. Private and local addresses only if the server allows them.',
     }),
     description: t.string({ description: 'What it is for.' }),
-    strategyId: t.id({ description: 'Only events of this strategy; of all unless given.' }),
+    strategyId: t.id({ description: 'Only events of this strategy. Default: all strategies.' }),
     eventTypes: t.field({
       type: [EventTypeEnum],
-      description: 'Only events of these types; of all unless given.',
+      description: 'Only events of these types. Default: all types.',
     }),
     after: t.string({
-      description: 'A cursor of the log to begin behind ("0" is the beginning); from now on unless given.',
+      description:
+        'Cursor of the log after which to start ("0" is the beginning). Default: events from now on.',
     }),
     idempotencyKey: t.string({ description: KEY }),
   }),
 });
 
 const UpdateWebhookInput = builder.inputType('UpdateWebhookInput', {
-  description: 'A change of a webhook; what is left out stays as it is.',
+  description: 'A change of a webhook; omitted fields keep their values.',
   fields: (t) => ({
     webhookId: t.id({ required: true, description: WEBHOOK }),
     url: t.string({ description: 'Where to send events from now on.' }),
-    description: t.string({ description: 'What it is for; null takes it away.' }),
+    description: t.string({ description: 'What it is for; null removes the description.' }),
     eventTypes: t.field({
       type: [EventTypeEnum],
-      description: 'Only events of these types; null: of all. What is already to be delivered stays so.',
+      description: 'Only events of these types; null means all types. Pending deliveries stay.',
     }),
     enabled: t.boolean({
-      description: 'False stops sending, true goes on where it stopped; what expired meanwhile gets one try.',
+      description:
+        'False stops delivery, true continues where it stopped; deliveries that expired meanwhile get one attempt.',
     }),
     rotateSecret: t.boolean({
-      description: 'True makes a new secret; the old one signs beside it for 24 hours.',
+      description: 'True creates a new secret; the old one signs alongside it for 24 hours.',
     }),
     idempotencyKey: t.string({ description: KEY }),
   }),
 });
 
 const DeleteWebhookInput = builder.inputType('DeleteWebhookInput', {
-  description: 'Ends a webhook.',
+  description: 'Deletes a webhook.',
   fields: (t) => ({
     webhookId: t.id({ required: true, description: WEBHOOK }),
     idempotencyKey: t.string({ description: KEY }),
@@ -66,55 +69,55 @@ const DeleteWebhookInput = builder.inputType('DeleteWebhookInput', {
 });
 
 const RedeliverInput = builder.inputType('RedeliverInput', {
-  description: 'What to send again: give one of the two.',
+  description: 'What to send again: provide exactly one of the two.',
   fields: (t) => ({
-    deliveryId: t.id({ description: 'This delivery, whatever became of it.' }),
-    webhookId: t.id({ description: 'All deliveries of this webhook that failed.' }),
+    deliveryId: t.id({ description: 'This delivery, whatever its status.' }),
+    webhookId: t.id({ description: 'All failed deliveries of this webhook.' }),
     idempotencyKey: t.string({ description: KEY }),
   }),
 });
 
 const WebhookMutationResult = builder.interfaceRef<WebhookAnswer>('WebhookMutationResult').implement({
-  description: 'What every mutation of webhooks answers.',
+  description: 'Common fields of the results of all mutations of webhooks.',
   fields: (t) => ({
     success: t.boolean({
-      description: 'Whether it was done. What was done is on disk.',
+      description: 'Whether the mutation succeeded. If true, the change is on disk.',
       resolve: ({ refusal }) => refusal === null,
     }),
     replayed: t.exposeBoolean('replayed', {
-      description: 'Whether this is the first answer again, because the idempotency key was seen before.',
+      description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
     }),
     message: t.exposeString('message', { description: 'What happened, for people.' }),
     error: t.expose('refusal', {
       type: DomainError,
       nullable: true,
-      description: 'Why it was refused; null when it was done.',
+      description: 'Why the mutation was refused; null if it succeeded.',
     }),
     webhook: t.expose('webhook', {
       type: WebhookRef,
       nullable: true,
-      description: 'The webhook after it; null when there is none.',
+      description: 'The webhook after the mutation; null if there is none.',
     }),
   }),
 });
 
 const WebhookResult = builder.objectRef<WebhookAnswer>('WebhookResult').implement({
-  description: 'The answer of a mutation of one webhook.',
+  description: 'Result of a mutation of one webhook.',
   interfaces: [WebhookMutationResult],
   fields: (t) => ({
     secret: t.exposeString('secret', {
       nullable: true,
       description:
-        'The secret to check signatures with (`whsec_…`), in the answer that made it and never again: keep it.',
+        'The secret to verify signatures with (`whsec_…`). Only the result that created it contains it: store it now.',
     }),
   }),
 });
 
 const RedeliverResult = builder.objectRef<WebhookAnswer>('RedeliverResult').implement({
-  description: 'The answer of `redeliver`.',
+  description: 'Result of `redeliver`.',
   interfaces: [WebhookMutationResult],
   fields: (t) => ({
-    scheduled: t.exposeInt('scheduled', { description: 'How many deliveries are sent again.' }),
+    scheduled: t.exposeInt('scheduled', { description: 'Number of deliveries that are sent again.' }),
   }),
 });
 
@@ -126,7 +129,7 @@ const requestOf = (
 builder.mutationFields((t) => ({
   createWebhook: t.field({
     type: WebhookResult,
-    description: 'Has events of the timeline sent to a URL. The answer holds the secret that signs them.',
+    description: 'Sends timeline events to a URL. The result contains the secret that signs them.',
     args: { input: t.arg({ type: CreateWebhookInput, required: true, description: 'What to create.' }) },
     resolve: (_root, { input }, context) =>
       createWebhook(context.app, requestOf(context, input), {
@@ -139,7 +142,7 @@ builder.mutationFields((t) => ({
   }),
   updateWebhook: t.field({
     type: WebhookResult,
-    description: 'Changes a webhook: its URL, its types, its secret; stops it, or lets it go on.',
+    description: 'Changes a webhook: its URL, event types or secret; stops or resumes delivery.',
     args: { input: t.arg({ type: UpdateWebhookInput, required: true, description: 'What to change.' }) },
     resolve: (_root, { input }, context) =>
       updateWebhook(context.app, requestOf(context, input), {
@@ -153,14 +156,14 @@ builder.mutationFields((t) => ({
   }),
   deleteWebhook: t.field({
     type: WebhookResult,
-    description: 'Ends a webhook and forgets its deliveries.',
+    description: 'Deletes a webhook and its deliveries.',
     args: { input: t.arg({ type: DeleteWebhookInput, required: true, description: 'Which one.' }) },
     resolve: (_root, { input }, context) =>
       deleteWebhook(context.app, requestOf(context, input), input.webhookId),
   }),
   redeliver: t.field({
     type: RedeliverResult,
-    description: 'Sends again, with the same message id and a new day of retries.',
+    description: 'Sends deliveries again, with the same message id and a new day of retries.',
     args: { input: t.arg({ type: RedeliverInput, required: true, description: 'What to send again.' }) },
     resolve: (_root, { input }, context) =>
       redeliver(context.app, requestOf(context, input), {

@@ -1,4 +1,4 @@
-/** Webhooks and their deliveries as they are read. */
+/** Webhooks and their deliveries: types and queries. */
 import { formatDeliveryId, seesWebhook } from '../app/webhooks.ts';
 import { formatCursor } from '../store/log/eventLog.ts';
 import type { DELIVERY_STATUSES, WEBHOOK_STATUSES } from '../store/tables/webhookTables.ts';
@@ -26,43 +26,45 @@ import {
 } from './paging.ts';
 
 const WebhookStatus = builder.enumType('WebhookStatus', {
-  description: 'Whether a webhook is delivered to.',
+  description: 'Whether events are sent to a webhook.',
   values: {
     ENABLED: { description: 'Events are delivered.' },
-    DISABLED: { description: 'Nothing is sent; it goes on where it stopped once it is enabled.' },
+    DISABLED: { description: 'Nothing is sent; once enabled again, delivery continues where it stopped.' },
   } satisfies Record<(typeof WEBHOOK_STATUSES)[number], { description: string }>,
 });
 
 const DeliveryStatus = builder.enumType('WebhookDeliveryStatus', {
-  description: 'How far a delivery is.',
+  description: 'Progress of a delivery.',
   values: {
-    PENDING: { description: 'Due, waiting for its next try, or for an earlier event of its deployment.' },
-    DELIVERED: { description: 'The receiver answered 2xx.' },
-    FAILED: { description: 'Given up after a day of tries; `redeliver` sends it again.' },
+    PENDING: {
+      description: 'Due, or waiting for the next attempt or for an earlier event of its deployment.',
+    },
+    DELIVERED: { description: 'The receiver returned status 2xx.' },
+    FAILED: { description: 'Given up after a day of attempts; `redeliver` sends it again.' },
   } satisfies Record<(typeof DELIVERY_STATUSES)[number], { description: string }>,
 });
 
 export const WebhookRef = builder.objectRef<Webhook>('Webhook').implement({
   description:
-    'Someone who is told of the timeline by HTTP POST, signed by the Standard Webhooks specification. Its times are ' +
-    'real ones, whatever the time scale.',
+    'A receiver of timeline events by HTTP POST, signed according to the Standard Webhooks specification. Its times are ' +
+    'real times, whatever the time scale.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Stable and unique.' }),
     url: t.exposeString('url', { description: 'Where events are sent.' }),
     description: t.exposeString('description', { nullable: true, description: 'What it is for.' }),
     strategyId: t.exposeID('strategyId', {
       nullable: true,
-      description: 'Only events of this strategy; null: of all.',
+      description: 'Only events of this strategy; null means all strategies.',
     }),
     eventTypes: t.field({
       type: [EventTypeEnum],
       nullable: true,
-      description: 'Only events of these types; null: of all.',
+      description: 'Only events of these types; null means all types.',
       resolve: ({ eventTypes }) => eventTypes && [...eventTypes],
     }),
     status: t.field({
       type: WebhookStatus,
-      description: 'Whether it is delivered to.',
+      description: 'Whether events are sent to it.',
       resolve: ({ disabledReason }) => (disabledReason === null ? 'ENABLED' : 'DISABLED'),
     }),
     disabledReason: t.exposeString('disabledReason', {
@@ -70,17 +72,17 @@ export const WebhookRef = builder.objectRef<Webhook>('Webhook').implement({
       description: 'Why nothing is sent; null while it is enabled.',
     }),
     cursor: t.string({
-      description: 'How far it has taken over the log: later events have no delivery yet.',
+      description: 'Position in the log up to which deliveries were created.',
       resolve: ({ cursor }) => formatCursor(cursor),
     }),
     pendingCount: t.int({
-      description: 'Deliveries still to be made; counted only when asked for.',
+      description: 'Number of pending deliveries; counted only if requested.',
       resolve: ({ id }, _args, { app }) => countPending(app.db, id),
     }),
     previousSecretUntil: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'Until when the secret before the last rotation signs too; null when there was none.',
+      description: 'Until when the previous secret signs too; null if there is none.',
       resolve: ({ previousSecretUntil }) => previousSecretUntil,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
@@ -90,67 +92,67 @@ export const WebhookRef = builder.objectRef<Webhook>('Webhook').implement({
 });
 
 const AttemptType = builder.objectRef<DeliveryAttempt>('WebhookAttempt').implement({
-  description: 'One try to deliver.',
+  description: 'One attempt to deliver.',
   fields: (t) => ({
-    number: t.exposeInt('number', { description: 'Counts the tries of the delivery from 1.' }),
+    number: t.exposeInt('number', { description: 'Number of the attempt, starting at 1.' }),
     startedAt: t.field({
       type: 'DateTime',
-      description: 'When, in real time.',
+      description: 'When it started, in real time.',
       resolve: ({ startedAt }) => startedAt.getTime(),
     }),
-    durationMs: t.exposeInt('durationMs', { description: 'How long it took, milliseconds.' }),
+    durationMs: t.exposeInt('durationMs', { description: 'Its duration in milliseconds.' }),
     httpStatus: t.exposeInt('httpStatus', {
       nullable: true,
-      description: 'What the receiver answered; null when it did not.',
+      description: 'Status code of the receiver’s response; null if there was no response.',
     }),
     error: t.exposeString('error', {
       nullable: true,
-      description: 'Why it counts as failed, in words; null when it was delivered.',
+      description: 'Why the attempt failed, as a message; null if it was delivered.',
     }),
     nextAttemptAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the next try was scheduled for; null when there was none to come.',
+      description: 'When the next attempt was due; null if none was planned.',
       resolve: ({ nextAttemptAt }) => nextAttemptAt?.getTime(),
     }),
   }),
 });
 
 const DeliveryRef = builder.objectRef<Delivery>('WebhookDelivery').implement({
-  description: 'An event on its way to a webhook, with every try.',
+  description: 'The delivery of one event to a webhook, with its attempts.',
   fields: (t) => ({
-    id: t.id({ description: 'Give it to `redeliver`.', resolve: ({ seq }) => formatDeliveryId(seq) }),
+    id: t.id({ description: 'Pass it to `redeliver`.', resolve: ({ seq }) => formatDeliveryId(seq) }),
     webhookId: t.exposeID('webhookId', { description: 'The webhook.' }),
     messageId: t.id({
-      description: 'The id of the message, which is the id of the event: the same at every try.',
+      description: 'Id of the message, which is the id of the event; the same in every attempt.',
       resolve: ({ deploymentId, no }) => `${deploymentId}:${no}`,
     }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment of the event.' }),
     eventNo: t.exposeInt('no', { description: 'The number of the event in its deployment.' }),
     eventType: t.expose('eventType', { type: EventTypeEnum, description: 'The type of the event.' }),
-    status: t.expose('status', { type: DeliveryStatus, description: 'How far it is.' }),
-    attemptCount: t.exposeInt('attempts', { description: 'How many tries there were.' }),
+    status: t.expose('status', { type: DeliveryStatus, description: 'Progress of the delivery.' }),
+    attemptCount: t.exposeInt('attempts', { description: 'Number of attempts so far.' }),
     attempts: t.field({
       type: [AttemptType],
-      description: 'The tries, in order; the newest 50.',
+      description: 'The newest 50 attempts, in order.',
       resolve: ({ seq }, _args, { loaders }) => loaders.attempts.load(seq),
     }),
     nextAttemptAt: t.field({
       type: 'DateTime',
       nullable: true,
       description:
-        'When it is tried next, unless an earlier event of its deployment is still to be delivered.',
+        'When the next attempt is due, unless an earlier event of its deployment is still undelivered.',
       resolve: ({ status, nextAttemptAt }) => (status === 'PENDING' ? nextAttemptAt.getTime() : null),
     }),
     createdAt: t.field({
       type: 'DateTime',
-      description: 'When it was taken over from the log.',
+      description: 'When the delivery was created.',
       resolve: ({ createdAt }) => createdAt.getTime(),
     }),
     settledAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it was delivered or given up; null before.',
+      description: 'When it was delivered or given up; null while pending.',
       resolve: ({ settledAt }) => settledAt?.getTime(),
     }),
   }),
@@ -159,7 +161,7 @@ const DeliveryRef = builder.objectRef<Delivery>('WebhookDelivery').implement({
 const WebhookEdge = builder.objectRef<Edge<Webhook>>('WebhookEdge').implement({
   description: 'A webhook in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
     node: t.expose('node', { type: WebhookRef, description: 'The webhook.' }),
   }),
 });
@@ -173,14 +175,14 @@ const WebhookConnection = builder.objectRef<Connection<Webhook>>('WebhookConnect
       description: 'The webhooks without their cursors.',
       resolve: ({ edges }) => edges.map(({ node }) => node),
     }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
 const DeliveryEdge = builder.objectRef<Edge<Delivery>>('WebhookDeliveryEdge').implement({
   description: 'A delivery in a list.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
     node: t.expose('node', { type: DeliveryRef, description: 'The delivery.' }),
   }),
 });
@@ -198,12 +200,12 @@ const DeliveryConnection = builder.objectRef<Connection<Delivery>>('WebhookDeliv
       description: 'The deliveries without their cursors.',
       resolve: ({ edges }) => edges.map(({ node }) => node),
     }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
 
 const DeliveryFilter = builder.inputType('WebhookDeliveryFilter', {
-  description: 'Whose deliveries, and which.',
+  description: 'Filter for deliveries.',
   fields: (t) => ({
     webhookId: t.id({ required: true, description: 'Deliveries to this webhook.' }),
     deploymentId: t.id({ description: 'Of events of this deployment.' }),
@@ -211,10 +213,10 @@ const DeliveryFilter = builder.inputType('WebhookDeliveryFilter', {
   }),
 });
 
-const formatPlace = ({ createdAt, id }: Webhook) =>
+const formatPosition = ({ createdAt, id }: Webhook) =>
   Buffer.from(JSON.stringify([createdAt, id])).toString('base64url');
 
-function parsePlace(cursor: string): WebhookPosition | null {
+function parsePosition(cursor: string): WebhookPosition | null {
   const match = /^\[(\d{1,15}),"(wh_\w+)"\]$/.exec(Buffer.from(cursor, 'base64url').toString());
   return match?.[1] && match[2] ? { at: Number(match[1]), id: match[2] } : null;
 }
@@ -224,9 +226,9 @@ const parseSeq = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor)
 builder.queryFields((t) => ({
   webhooks: t.field({
     type: WebhookConnection,
-    description: 'Webhooks, the oldest first.',
+    description: 'Webhooks, oldest first.',
     args: {
-      strategyId: t.arg.id({ description: 'Only those that are told of this strategy alone.' }),
+      strategyId: t.arg.id({ description: 'Only webhooks that are limited to this strategy.' }),
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
       last: t.arg.int({ description: LAST }),
@@ -238,17 +240,17 @@ builder.queryFields((t) => ({
         strategyId: args.strategyId ?? undefined,
         scope: actor.strategies,
         limit: page.limit + 1,
-        after: readCursor('after', args.after, parsePlace),
-        before: readCursor('before', args.before, parsePlace),
+        after: readCursor('after', args.after, parsePosition),
+        before: readCursor('before', args.before, parsePosition),
         fromEnd: page.fromEnd,
       });
-      return toConnection(found, page, args, formatPlace);
+      return toConnection(found, page, args, formatPosition);
     },
   }),
   webhookDeliveries: t.field({
     type: DeliveryConnection,
     description:
-      'What a webhook was and will be sent, the newest first. Settled deliveries are kept for a week.',
+      'Past and pending deliveries of a webhook, newest first. Finished deliveries are kept for a week.',
     args: {
       filter: t.arg({ type: DeliveryFilter, required: true, description: 'Which deliveries.' }),
       first: t.arg.int({ description: FIRST }),
