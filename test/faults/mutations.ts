@@ -46,7 +46,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a notification instead of the log',
     file: 'feed/tail.js',
     line: 'await sleep(pause);',
-    becomes: 'await sleep(pause); if (!notified) position = await lastSettledPosition(db).catch(() => position);',
+    becomes:
+      'await sleep(pause); if (!notified) position = await lastSettledPosition(db).catch(() => position);',
     foundAs: ['a feed is the log'],
   },
 ];
