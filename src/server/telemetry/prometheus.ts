@@ -5,7 +5,7 @@ import { STATUSES } from '../../core/lifecycle/state.ts';
 import type { BlockedBy } from '../../feed/tail.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import { type Gauges, readGauges } from '../../store/postgres/gauges.ts';
-import type { Pool } from '../../store/postgres/poolStats.ts';
+import type { PoolStats } from '../../store/postgres/poolStats.ts';
 
 /** How long a scrape waits for the database before it goes on without. */
 const GAUGES_TIMEOUT_MS = 2000;
@@ -29,7 +29,7 @@ export interface Metrics {
 
 export interface MetricsParts {
   readonly db: Queries;
-  readonly pool: Pool;
+  readonly pool: PoolStats;
   readonly feed: {
     readonly lagMs: () => number;
     readonly held: () => BlockedBy | null;

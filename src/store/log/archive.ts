@@ -1,6 +1,6 @@
 /**
- * What of a deployment was moved out of its tables: events, samples and trades as they stood there, compressed into
- * one value. Readers of one deployment look here when its tables have nothing to say.
+ * The archived rows of a deployment: its events, samples and trades, moved out of their tables and compressed into one
+ * value. Functions that read one deployment read the archive if the tables have no rows of it.
  */
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
@@ -13,7 +13,7 @@ import { archives } from '../tables/archiveTables.ts';
 
 const statusCodec = z.enum(STATUSES).nullable();
 
-/** Rows, with what is no JSON as text. They are read once more by their own codecs. */
+/** Rows as JSON; values without a JSON type are strings. The codecs of the rows parse them again. */
 const contentCodec = z.strictObject({
   events: z.array(
     z.strictObject({
@@ -47,22 +47,23 @@ const contentCodec = z.strictObject({
 });
 export type ArchivedRows = z.output<typeof contentCodec>;
 
+/** Rows as they are stored: JSON, compressed with gzip. */
 export async function pack(rows: ArchivedRows): Promise<Buffer> {
   return promisify(gzip)(JSON.stringify(rows), { level: 9 });
 }
 
-/** The archived rows of a deployment; null when it has none. */
+/** The archived rows of a deployment; null if it is not archived. */
 export async function findArchivedRows(db: Queries, deploymentId: string): Promise<ArchivedRows | null> {
   const [row] = await db
     .select({ content: archives.content })
     .from(archives)
     .where(eq(archives.deploymentId, deploymentId));
   if (!row) return null;
-  const text = await promisify(gunzip)(row.content);
-  return contentCodec.parse(JSON.parse(text.toString()));
+  const json = await promisify(gunzip)(row.content);
+  return contentCodec.parse(JSON.parse(json.toString()));
 }
 
-/** When deployments were archived; the answer has those that were. */
+/** When deployments were archived, epoch milliseconds; without those that were not. */
 export async function archivedAt(db: Queries, ids: readonly string[]): Promise<Map<string, number>> {
   const rows = await db
     .select({ id: archives.deploymentId, at: archives.archivedAt })

@@ -1,7 +1,7 @@
 /**
- * The append-only log. Within a deployment events are numbered; across deployments their order is (writer's
- * transaction id, row id), and a reader stays below the oldest transaction that may still write: a plain serial
- * would let it step over an event that commits late.
+ * The append-only log. Events are numbered per deployment. Across deployments the order is (transaction id of the
+ * writer, row id), and readers stay below the oldest transaction that may still write. With a plain serial id a reader
+ * would skip an event that commits late.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { and, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
@@ -13,7 +13,7 @@ import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { events } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
 
-/** A place in the log: everything up to and including it has been read. */
+/** A position in the log: everything up to and including it has been read. */
 export interface LogPosition {
   readonly xid: bigint;
   readonly id: bigint;
@@ -21,12 +21,12 @@ export interface LogPosition {
 
 export const LOG_START: LogPosition = { xid: 0n, id: 0n };
 
-/** A position as clients see it. `0` is the beginning. */
+/** A position as a cursor for clients. `0` is the beginning of the log. */
 export function formatCursor({ xid, id }: LogPosition): string {
   return xid === 0n && id === 0n ? '0' : `${xid.toString(36)}-${id.toString(36)}`;
 }
 
-/** Reads a cursor; null when it is none. */
+/** Parses a cursor; null if it is not valid. */
 export function parseCursor(cursor: string): LogPosition | null {
   if (cursor === '0') return LOG_START;
   const match = /^([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
@@ -35,13 +35,13 @@ export function parseCursor(cursor: string): LogPosition | null {
   return xid <= LAST_XID && id <= LAST_ID ? { xid, id } : null;
 }
 
-/** The bounds of PostgreSQL's `xid8` and `bigint`. */
+/** The maxima of PostgreSQL's `xid8` and `bigint`. */
 const LAST_XID = 2n ** 64n - 1n;
 const LAST_ID = 2n ** 63n - 1n;
 
-function fromBase36(text: string): bigint {
+function fromBase36(digits: string): bigint {
   let value = 0n;
-  for (const digit of text) value = value * 36n + BigInt(Number.parseInt(digit, 36));
+  for (const digit of digits) value = value * 36n + BigInt(Number.parseInt(digit, 36));
   return value;
 }
 
@@ -49,20 +49,22 @@ export function isAfter(a: LogPosition, b: LogPosition): boolean {
   return a.xid > b.xid || (a.xid === b.xid && a.id > b.id);
 }
 
-/** An event with its place in the log. */
+/** An event with its position in the log. */
 export interface LogEntry {
   readonly position: LogPosition;
   readonly deploymentId: string;
   readonly strategyId: string;
+  /** Whether the event belongs to the timeline. */
   readonly timeline: boolean;
-  /** The statuses around the event, where it changed the status. */
+  /** The statuses before and after the event; null if it did not change the status. */
   readonly change: { readonly previousStatus: CanaryStatus; readonly status: CanaryStatus } | null;
   readonly event: CanaryEvent;
 }
 
-/** What is written with an event beside the event itself. */
+/** An entry before it is written: its position follows from the insert. */
 export interface NewEntry extends Omit<LogEntry, 'position'> {}
 
+/** Appends any number of events in one statement and notifies readers. */
 export async function appendEvents(tx: LogWriteTransaction, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
@@ -73,7 +75,7 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
     status: change?.status ?? null,
     payload: eventCodec.encode(event),
   }));
-  // One statement for any number of events; what has a column is in the payload too.
+  // The payload contains the values of the columns too; they are taken from it.
   const appended = tx.execute(sql`
     insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload)
     select r.deployment, r.strategy, (r.payload ->> 'no')::integer, r.payload ->> 'type',
@@ -86,8 +88,8 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
 }
 
 /**
- * Written out, as every event is read so by every node, and its subscribers wait for it. The order is by the columns: the
- * outputs of the same names are text.
+ * Written as SQL for speed: every node reads every event with this query while subscribers wait. `order by` must name the
+ * columns with their table, because the outputs with the same names are strings.
  */
 const ENTRIES =
   sql.raw(`select xid::text, id::text, deployment_id as "deploymentId", strategy_id as "strategyId",
@@ -116,14 +118,14 @@ function toEntry(row: EntryRow): LogEntry {
   };
 }
 
-/** Narrows a reading of the log. */
+/** Which entries to read; undefined fields match every entry. */
 export interface LogFilter {
   readonly deploymentId?: string | undefined;
   readonly strategyId?: string | undefined;
   readonly types?: readonly EventType[] | undefined;
   /** Only events of the timeline. */
   readonly timelineOnly?: boolean | undefined;
-  /** Only events of strategies that the reader may see. */
+  /** Only events of strategies that the caller may see. */
   readonly scope?: Scope | undefined;
 }
 
@@ -140,11 +142,11 @@ function matches(filter: LogFilter): (SQL | undefined)[] {
 const afterPosition = ({ xid, id }: LogPosition) =>
   sql`(${events.xid}, ${events.id}) > (${xid.toString()}::xid8, ${id.toString()}::bigint)`;
 
-/** Below this no transaction can still write. */
+/** No open transaction can still write below this position. */
 const settled = sql`${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;
 const unsettled = sql`${events.xid} >= pg_snapshot_xmin(pg_current_snapshot())`;
 
-/** The next settled entries after a position, in the order of the log. */
+/** The next settled entries after a position, in log order. */
 export async function readLog(
   db: Queries,
   after: LogPosition,
@@ -157,27 +159,31 @@ export async function readLog(
   return rows.map(toEntry);
 }
 
-/** Whether there are entries after a position, settled or not. */
-async function hasMore(db: Queries, after: LogPosition, ...narrow: (SQL | undefined)[]): Promise<boolean> {
+/** Whether there are committed entries after a position, settled or not. */
+async function hasMore(
+  db: Queries,
+  after: LogPosition,
+  ...conditions: (SQL | undefined)[]
+): Promise<boolean> {
   const rows = await db
     .select({ id: events.id })
     .from(events)
-    .where(and(afterPosition(after), ...narrow))
+    .where(and(afterPosition(after), ...conditions))
     .limit(1);
   return rows.length > 0;
 }
 
-/** Whether there are entries behind the end of what a reader could read: others' transactions hold them back. */
+/** Whether there are committed entries after the last readable one; open transactions hold them back. */
 export function hasUnsettled(db: Queries, end: LogPosition): Promise<boolean> {
   return hasMore(db, end);
 }
 
-/** How long a reader waits for others' transactions so that it sees what was committed before it asked. */
+/** How long a read waits for open transactions, so that it returns what was committed before the request. */
 const SETTLING_MS = 1000;
 
 /**
- * The same as {@link readLog}, for a caller who may have just written: waits, for a moment, while transactions of
- * others still hold back entries that are committed.
+ * Like {@link readLog}, for a caller that may have just written: waits up to a second while open transactions hold back
+ * committed entries.
  */
 export async function readLogWhenSettled(
   db: Queries,
@@ -191,7 +197,7 @@ export async function readLogWhenSettled(
   return readLog(db, after, limit, filter);
 }
 
-/** What is committed at one moment: decides which events were there before a subscription began. */
+/** A snapshot of what is committed. Decides which events were there before a subscription began. */
 export interface Horizon {
   readonly xmin: bigint;
   readonly xmax: bigint;
@@ -205,7 +211,7 @@ export async function currentHorizon(db: Queries): Promise<Horizon> {
   return { xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0), running: new Set(ids) };
 }
 
-/** Whether an entry was already committed at that moment. */
+/** Whether an entry was committed when the snapshot was taken. */
 export function wasCommitted({ xmin, xmax, running }: Horizon, { xid }: LogPosition): boolean {
   return xid < xmin || (xid < xmax && !running.has(xid));
 }
@@ -218,6 +224,7 @@ export async function lastSettledPosition(db: Queries): Promise<LogPosition> {
   return { xid: BigInt(row?.xid ?? 1) - 1n, id: 9_223_372_036_854_775_807n };
 }
 
+/** Which events of a deployment to read: those that match all of the given fields. */
 export interface DeploymentLogPage {
   readonly afterNo?: number;
   readonly after?: LogPosition | undefined;
@@ -226,8 +233,8 @@ export interface DeploymentLogPage {
 }
 
 /**
- * A deployment's events by number, also those that were archived. The newest may not be settled: their positions are
- * good for going on within this deployment, whose events are written one after the other.
+ * A deployment's events in order of number, also archived ones. The newest may not be settled. Their positions are still
+ * valid to continue within this deployment, because its events are written one after another.
  */
 export async function readDeploymentEvents(
   db: Queries,
@@ -235,30 +242,33 @@ export async function readDeploymentEvents(
   page: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
   const { afterNo = 0, after, limit, filter = {} } = page;
-  const wanted = [
+  const conditions = [
     ...matches({ ...filter, deploymentId }),
     gt(events.no, afterNo),
     after && afterPosition(after),
   ];
   const rows = await db.execute<EntryRow>(
-    sql`${ENTRIES} where ${and(...wanted)} order by events.no limit ${limit ?? null}`,
+    sql`${ENTRIES} where ${and(...conditions)} order by events.no limit ${limit ?? null}`,
   );
   const found = rows.map(toEntry);
-  // What is archived comes before everything in the table. The table is read first, so that nothing slips between.
+  // Archived events have lower numbers than those in the table. Reading the table first misses no event, even if
+  // retention moves rows between the two reads.
   if (found[0]?.event.no === afterNo + 1 || limit === 0) return found;
   const archived = await readArchivedEvents(db, deploymentId, page);
   const later = found.filter(({ event }) => event.no > (archived.at(-1)?.event.no ?? 0));
   return [...archived, ...later].slice(0, limit);
 }
 
-/** The newest event of these types, also of an archived deployment; null when there is none. */
+/** The newest event of these types, also of an archived deployment; null if there is none. */
 export async function readLatestEvent(
   db: Queries,
   deploymentId: string,
   types: readonly EventType[],
 ): Promise<LogEntry | null> {
-  const wanted = and(...matches({ deploymentId, types }));
-  const [row] = await db.execute<EntryRow>(sql`${ENTRIES} where ${wanted} order by events.no desc limit 1`);
+  const condition = and(...matches({ deploymentId, types }));
+  const [row] = await db.execute<EntryRow>(
+    sql`${ENTRIES} where ${condition} order by events.no desc limit 1`,
+  );
   if (row) return toEntry(row);
   const archived = await readArchivedEvents(db, deploymentId, { filter: { types } });
   return archived.at(-1) ?? null;

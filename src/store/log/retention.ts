@@ -1,7 +1,6 @@
 /**
- * Retention: the events, samples and trades of a deployment that ended long ago leave their tables for the archive, one
- * deployment a transaction. What a webhook has still to be told stays, and so does everything about the deployment
- * that is not its history.
+ * Retention: moves the events, samples and trades of deployments that ended long ago into the archive, one deployment
+ * per transaction. A deployment with events that a webhook has not yet delivered is not archived. Its other rows stay.
  */
 import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
 import { inScope } from '../access/strategyScope.ts';
@@ -11,23 +10,23 @@ import { events, samples, tradeCheckpoints, trades } from '../tables/tables.ts';
 import { pack } from './archive.ts';
 import type { LogFilter, LogPosition } from './eventLog.ts';
 
-/** Any number that no other lock uses. */
+/** Key of the advisory lock for archiving. The number is arbitrary, but no other lock may use it. */
 const RETENTION_LOCK = 5_371_003;
 
-/** Keeps what is archived now from changing until the transaction is over: for who decides by it. */
+/** Blocks archiving until the transaction ends, for decisions that depend on which events are archived. */
 export async function holdRetention(tx: Queries): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${RETENTION_LOCK})`);
 }
 
 /**
- * Archives one deployment that has ended, and has not changed, for so many days. Answers its id; null when there is none
- * to archive, or another node is at it.
+ * Archives one deployment that ended, and last changed, at least `days` ago. Returns its id, or null if there is no such
+ * deployment or another node is archiving.
  */
 export async function archiveOne(tx: Queries, days: number): Promise<string | null> {
-  const [lock] = await tx.execute<{ mine: boolean }>(
-    sql`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as mine`,
+  const [lock] = await tx.execute<{ acquired: boolean }>(
+    sql`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as acquired`,
   );
-  if (!lock?.mine) return null;
+  if (!lock?.acquired) return null;
   const [due] = await tx.execute<{ id: string; strategyId: string; events: number }>(sql`
     with cutoff as materialized (select serin_now() - make_interval(secs => ${days * 86_400}) as at)
     select d.id, d.strategy_id as "strategyId", d.event_count as events from deployments d, cutoff
@@ -42,11 +41,16 @@ export async function archiveOne(tx: Queries, days: number): Promise<string | nu
             where p.webhook_id = w.id and p.deployment_id = d.id and p.status = 'PENDING')))
     order by d.ended_at limit 1 for update of d skip locked`);
   if (!due) return null;
-  await move(tx, due.id, due.strategyId, due.events);
+  await moveToArchive(tx, due.id, due.strategyId, due.events);
   return due.id;
 }
 
-async function move(tx: Queries, deploymentId: string, strategyId: string, count: number): Promise<void> {
+async function moveToArchive(
+  tx: Queries,
+  deploymentId: string,
+  strategyId: string,
+  count: number,
+): Promise<void> {
   const log = await tx
     .select({
       xid: sql<string>`${events.xid}::text`,
@@ -65,7 +69,7 @@ async function move(tx: Queries, deploymentId: string, strategyId: string, count
   if (!last || log.length !== count) {
     throw new Error(`${deploymentId} has ${count} events, but its log has ${log.length}: not archived`);
   }
-  const taken = await tx
+  const sampleRows = await tx
     .select({
       check: samples.check,
       at: samples.at,
@@ -75,15 +79,15 @@ async function move(tx: Queries, deploymentId: string, strategyId: string, count
     .from(samples)
     .where(eq(samples.deploymentId, deploymentId))
     .orderBy(asc(samples.check));
-  const booked = await tx
+  const tradeRows = await tx
     .select()
     .from(trades)
     .where(eq(trades.deploymentId, deploymentId))
     .orderBy(asc(trades.at), asc(trades.id));
   const content = await pack({
     events: log,
-    samples: taken.map((sample) => ({ ...sample, at: sample.at.toISOString() })),
-    trades: booked.map(({ deploymentId: _, at, recordedAt, ...trade }) => ({
+    samples: sampleRows.map((sample) => ({ ...sample, at: sample.at.toISOString() })),
+    trades: tradeRows.map(({ deploymentId: _, at, recordedAt, ...trade }) => ({
       ...trade,
       at: at.toISOString(),
       recordedAt: recordedAt.toISOString(),
@@ -96,17 +100,17 @@ async function move(tx: Queries, deploymentId: string, strategyId: string, count
   await tx.delete(events).where(eq(events.deploymentId, deploymentId));
   await tx.delete(samples).where(eq(samples.deploymentId, deploymentId));
   await tx.delete(trades).where(eq(trades.deploymentId, deploymentId));
-  // They serve the recording of further trades, and an ended deployment takes none.
+  // Checkpoints are needed only to record further trades, and an ended deployment accepts none.
   await tx.delete(tradeCheckpoints).where(eq(tradeCheckpoints.deploymentId, deploymentId));
 }
 
-/** Whether events that a reader at this position has still to see have been archived. */
+/** Whether matching events after this position have been archived, so that a reader there would miss them. */
 export async function isBehindArchive(
   db: Queries,
   { xid, id }: LogPosition,
   filter: LogFilter = {},
 ): Promise<boolean> {
-  const narrow: (SQL | undefined)[] = [
+  const conditions: (SQL | undefined)[] = [
     filter.deploymentId === undefined ? undefined : eq(archives.deploymentId, filter.deploymentId),
     filter.strategyId === undefined ? undefined : eq(archives.strategyId, filter.strategyId),
     filter.timelineOnly ? eq(archives.timeline, true) : undefined,
@@ -118,7 +122,7 @@ export async function isBehindArchive(
     .where(
       and(
         sql`(${archives.lastXid}, ${archives.lastId}) > (${xid.toString()}::xid8, ${id.toString()}::bigint)`,
-        ...narrow,
+        ...conditions,
       ),
     )
     .limit(1);

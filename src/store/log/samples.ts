@@ -1,4 +1,4 @@
-/** What checks saw: the history of a deployment's metrics. */
+/** The samples that checks took: the history of a deployment's metrics. */
 import { and, asc, desc, eq, gt, lt, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Sample } from '../../core/document/document.ts';
@@ -16,7 +16,7 @@ export interface TakenSample extends Sample {
   readonly deploymentId: string;
 }
 
-/** Writes any number of samples in one statement. */
+/** Inserts any number of samples in one statement. */
 export async function insertSamples(tx: Queries, taken: readonly TakenSample[]): Promise<void> {
   if (taken.length === 0) return;
   const rows = taken.map(({ deploymentId, check, at, decision, metrics }) => ({
@@ -41,7 +41,7 @@ export interface SamplePage {
   readonly fromEnd?: boolean;
 }
 
-/** A page by check number, rising; archived samples too. */
+/** A page in ascending order of check number, also of archived samples. */
 export async function readSamples(
   db: Queries,
   deploymentId: string,
@@ -62,13 +62,13 @@ export async function readSamples(
   const rows = limit === undefined ? await query : await query.limit(limit);
   const found = rows.map(toSample);
   if (found.length > 0) return fromEnd ? found.reverse() : found;
-  // An ended deployment takes no more samples: they are all in the table, or all archived.
+  // Samples are archived only after the deployment has ended, so they are all in the table or all archived.
   const archived = await findArchivedRows(db, deploymentId);
-  const kept = (archived?.samples ?? [])
+  const matching = (archived?.samples ?? [])
     .map((row) => toSample({ ...row, at: new Date(row.at) }))
     .filter(({ check }) => check > (after ?? -1) && check < (before ?? Number.POSITIVE_INFINITY));
-  if (limit === undefined) return kept;
-  return fromEnd ? kept.slice(Math.max(0, kept.length - limit)) : kept.slice(0, limit);
+  if (limit === undefined) return matching;
+  return fromEnd ? matching.slice(Math.max(0, matching.length - limit)) : matching.slice(0, limit);
 }
 
 function toSample(row: Pick<typeof samples.$inferSelect, 'check' | 'at' | 'decision' | 'metrics'>): Sample {

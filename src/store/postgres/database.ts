@@ -1,6 +1,6 @@
 /**
- * Opening the database: one driver and one code path, whoever runs the PostgreSQL. Migrations are applied under an
- * advisory lock, so that any number of nodes may start at once.
+ * Opens the database, with the same driver and code for the embedded and for an external PostgreSQL. Migrations run
+ * under an advisory lock, so any number of nodes may start concurrently.
  */
 import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
@@ -9,18 +9,18 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { requirePatchedDriver } from './patchedDriver.ts';
-import { countPool, type Pool } from './poolStats.ts';
+import { createPoolStats, type PoolStats } from './poolStats.ts';
 import { withPreparedStatements } from './preparedStatements.ts';
 import { type Address, createSocketFactory } from './socket.ts';
 
-/** Runs statements: the pool, or one transaction. */
+/** Runs statements, either on the pool or inside one transaction. */
 export type Queries = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
 
 export interface Database {
   readonly db: PostgresJsDatabase;
   /** The driver itself, for LISTEN. */
   readonly client: postgres.Sql;
-  readonly pool: Pool;
+  readonly pool: PoolStats;
   close(): Promise<void>;
 }
 
@@ -31,12 +31,13 @@ export interface DatabaseOptions {
 }
 
 const MIGRATIONS = fileURLToPath(new URL('../../../drizzle', import.meta.url));
-/** Any number, as long as every version of Serin uses the same. */
+/** Key of the advisory lock for migrations. The number is arbitrary, but every version of Serin must use the same. */
 const MIGRATION_LOCK = 5_371_001;
 
 /**
- * How long anything may take. A statement that waits longer (for a lock, usually) is better tried again; a transaction
- * that its node has forgotten, because it is paused or its network is gone, must not hold a row or the log for ever.
+ * Limits of every connection; timeouts in milliseconds, keepalives in seconds. A statement that takes longer usually
+ * waits for a lock, and a retry is better. The idle limit ends a transaction whose node is paused or cut off, so that
+ * it does not hold a row lock or block log readers indefinitely.
  */
 const LIMITS = {
   statement_timeout: 10_000,
@@ -45,23 +46,23 @@ const LIMITS = {
   tcp_keepalives_interval: 5,
   tcp_keepalives_count: 3,
 };
-/** Seconds after which an idle connection is closed; see `line.ts`. */
+/** Seconds after which an idle connection is closed. Must be shorter than the silence limit in `socket.ts`. */
 const IDLE_SECONDS = 10;
-/** How long to wait before connecting again: an outage that ends is noticed soon, however long it was. */
+/** Fixed pause before the next connection attempt, without backoff, so that the end of a long outage is noticed soon. */
 const RECONNECT_SECONDS = 0.2;
 
-/** Connects lazily: nothing is tried before the first statement. */
+/** Connects lazily: no connection is opened before the first statement. */
 export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
   requirePatchedDriver();
-  const pool = countPool();
-  const openLine = createSocketFactory();
+  const pool = createPoolStats();
+  const openSocket = createSocketFactory();
   const options = {
     max: poolSize,
     onnotice: () => {},
     connect_timeout: 3,
     idle_timeout: IDLE_SECONDS,
     backoff: () => RECONNECT_SECONDS,
-    socket: (address: Address) => pool.hold(openLine(address)),
+    socket: (address: Address) => pool.countSocket(openSocket(address)),
     connection: { application_name: 'serin', TimeZone: 'UTC', ...LIMITS },
   };
   const client = withPreparedStatements(postgres(url, options), pool);
@@ -73,7 +74,7 @@ export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database 
   };
 }
 
-/** Brings the tables up to date. One node at a time; the others wait and find nothing left to do. */
+/** Applies the pending migrations. Only one node does so at a time; the others wait and then have nothing to apply. */
 export async function migrateDatabase({ url }: DatabaseOptions): Promise<void> {
   requirePatchedDriver();
   const client = postgres(url, { max: 1, onnotice: () => {} });
@@ -86,12 +87,12 @@ export async function migrateDatabase({ url }: DatabaseOptions): Promise<void> {
   }
 }
 
-/** When the last migration of this version was written, epoch milliseconds; read when first needed. */
+/** Timestamp of the last migration of this version, epoch milliseconds; read when first needed. */
 let latest: number | null = null;
-/** No such schema, or no such table. */
+/** SQLSTATEs: the schema does not exist, the table does not exist. */
 const MISSING = new Set(['3F000', '42P01']);
 
-/** Whether the tables are those of this version, or of a later one. */
+/** Whether the tables have all migrations of this version. Later migrations may have been applied too. */
 export async function isMigrated(db: Queries): Promise<boolean> {
   latest ??= readMigrationFiles({ migrationsFolder: MIGRATIONS }).at(-1)?.folderMillis ?? 0;
   try {
@@ -106,7 +107,7 @@ export async function isMigrated(db: Queries): Promise<boolean> {
   }
 }
 
-/** Serin's time, and how fast it runs. */
+/** The current time on Serin's clock, epoch milliseconds, and the clock's rate (its seconds per real second). */
 export async function readClock(db: Queries): Promise<{ readonly now: number; readonly rate: number }> {
   const [row] = await db.execute<{ now: string; rate: string }>(
     sql`select (extract(epoch from serin_now()) * 1000)::bigint::text as now, rate::text from clock`,
@@ -115,7 +116,7 @@ export async function readClock(db: Queries): Promise<{ readonly now: number; re
   return { now: Number(row.now), rate: Number(row.rate) };
 }
 
-/** Sets how fast Serin's time runs; it goes on from where it is and never jumps. */
+/** Sets the rate of Serin's clock. The clock continues from its current time and never jumps. */
 export async function setClockRate(db: Queries, rate: number): Promise<void> {
   await db.execute(sql`
     update clock set epoch = serin_now(), anchored_at = clock_timestamp(), rate = ${rate}

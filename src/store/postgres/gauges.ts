@@ -1,14 +1,14 @@
-/** Counts of what is in the database, for those who watch Serin from outside: cheap at any size of the log. */
+/** Gauges for /metrics, read from the database. The cost of these queries does not grow with the log. */
 import { sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 
 export interface Gauges {
   readonly deployments: readonly { readonly status: string; readonly count: number }[];
-  /** Serin's seconds by which the most overdue check is late; 0 when none is. */
+  /** Delay of the most overdue check, in seconds of Serin's clock; 0 if no check is overdue. */
   readonly checkLagSeconds: number;
-  /** Deliveries to enabled webhooks that are not settled, and the real seconds that the oldest has waited. */
+  /** Pending deliveries of enabled webhooks, and the age of the oldest one in real seconds. */
   readonly webhooks: { readonly pending: number; readonly oldestSeconds: number };
-  /** Connections to this database by their state, of all nodes. */
+  /** Connections of all nodes to this database, by state. */
   readonly connections: readonly { readonly state: string; readonly count: number }[];
 }
 

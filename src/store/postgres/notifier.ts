@@ -1,32 +1,33 @@
 /**
- * NOTIFY as a doorbell: it says only that the log has grown; a ring that is lost costs a reader no more than its slow
- * poll. A node rings at most every few milliseconds. The first ring after a silence of all nodes goes out with the commit
- * itself, so that readers hear of it without a round trip more; the others follow theirs, as commits that notify wait for
- * one another, and many at once are better off without.
+ * Coalesced NOTIFY. A notification says only that the log has grown; a lost one delays a reader until its next slow
+ * poll. A node notifies at most every few milliseconds. After an idle period NOTIFY is sent inside the transaction (no
+ * extra round trip). Under load it is sent after commit and coalesced, because transactions that NOTIFY commit one at a
+ * time in PostgreSQL.
  */
 import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
 import type { Queries } from './database.ts';
 
 const CHANNEL = 'serin_log';
+/** Minimum time between two notifications of this node. */
 const COOLDOWN_MS = 4;
-/** Others rang so short a time ago: many commit. */
+/** A notification received within this time means load: other nodes are committing too. */
 const BUSY_MS = 2;
-/** How often a listener rings itself: a line on which not even that is heard is dead, and is opened again. */
+/** How often a listener notifies itself. A connection that receives not even these is destroyed as silent (`socket.ts`). */
 const TEST_MS = 5000;
 
 export interface Notifier {
-  /** The ring of one transaction. */
+  /** Returns the notification of one transaction. */
   notification(): PendingNotification;
-  /** Calls back on every ring of any node. Answers how to stop; reconnects by itself. */
+  /** Calls back on every notification of any node. Reconnects automatically. Returns a function that stops listening. */
   listen(onNotify: () => void): Promise<() => Promise<void>>;
 }
 
-/** Says that a transaction has appended to the log. */
+/** Notifies readers that one transaction has appended to the log. */
 export interface PendingNotification {
-  /** To be called where it appends: rings with the commit, when there was no ring for a while. */
+  /** Call it when the transaction appends. After an idle period it adds NOTIFY to the transaction. */
   onAppend(tx: Queries): Promise<void>;
-  /** To be called after the commit: rings for what it appended, unless the commit did. Never waits, never fails. */
+  /** Call it after the commit. Notifies unless the commit did, and only if something was appended. Never waits or throws. */
   afterCommit(): void;
 }
 
@@ -37,8 +38,10 @@ export interface LogWriteTransaction extends Queries {
 
 export function createNotifier(client: postgres.Sql): Notifier {
   let cooling = false;
+  /** Whether to notify once more when the cooldown ends. */
   let again = false;
-  let lastNotifyAt = Number.NEGATIVE_INFINITY;
+  /** When the last notification of any node was received, by `performance.now()`. */
+  let lastReceivedAt = Number.NEGATIVE_INFINITY;
 
   function startCooldown(): void {
     cooling = true;
@@ -48,7 +51,7 @@ export function createNotifier(client: postgres.Sql): Notifier {
       if (again) notifyNow();
     }, COOLDOWN_MS).unref();
   }
-  /** At once when there was no ring for a while; what comes soon after is one more ring. */
+  /** Notifies immediately, or during the cooldown once at its end. */
   function notifyNow(): void {
     again = cooling;
     if (cooling) return;
@@ -63,7 +66,7 @@ export function createNotifier(client: postgres.Sql): Notifier {
       return {
         async onAppend(tx) {
           if (notified) return;
-          due = cooling || performance.now() - lastNotifyAt < BUSY_MS;
+          due = cooling || performance.now() - lastReceivedAt < BUSY_MS;
           if (due) return;
           notified = true;
           startCooldown();
@@ -76,7 +79,7 @@ export function createNotifier(client: postgres.Sql): Notifier {
     },
     async listen(onNotify) {
       const receive = () => {
-        lastNotifyAt = performance.now();
+        lastReceivedAt = performance.now();
         onNotify();
       };
       const { unlisten } = await client.listen(CHANNEL, receive, onNotify);

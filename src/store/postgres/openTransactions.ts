@@ -1,18 +1,18 @@
-/** Other work in the same PostgreSQL, seen where it stands in Serin's way. */
+/** Finds the oldest open transaction that holds back log readers. */
 import { sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 
-/** A transaction that has written and is still open: until it ends, nobody may read the log past it. */
+/** An open transaction that has written. Log readers cannot pass its position until it ends. */
 export interface OpenWriter {
-  /** Whose it is, as a person would look for it. */
+  /** Identifies its session for an operator: process, application, user, database. */
   readonly who: string;
-  /** Real seconds since it began; null where this role may not see it. */
+  /** Age in real seconds; null if this role may not see it. */
   readonly seconds: number | null;
 }
 
 /**
- * The oldest one of the whole server, in any database; null when there is none. A role without `pg_read_all_stats`
- * does not see what others do.
+ * The oldest open writer of the whole server, in any database; null if there is none. A role without
+ * `pg_read_all_stats` sees only its own sessions: for others it gets a writer without details.
  */
 export async function oldestWriter(db: Queries): Promise<OpenWriter | null> {
   const [row] = await db.execute<{ who: string; seconds: number }>(sql`
@@ -27,7 +27,9 @@ export async function oldestWriter(db: Queries): Promise<OpenWriter | null> {
       from pg_prepared_xacts) writers
     order by age desc limit 1`);
   if (row) return row;
-  const [held] = await db.execute(sql`
+  const [hidden] = await db.execute(sql`
     select 1 where pg_snapshot_xmin(pg_current_snapshot()) < pg_snapshot_xmax(pg_current_snapshot())`);
-  return held ? { who: 'a process this role may not see (grant it pg_read_all_stats)', seconds: null } : null;
+  return hidden
+    ? { who: 'a process this role may not see (grant it pg_read_all_stats)', seconds: null }
+    : null;
 }

@@ -1,22 +1,22 @@
 /**
- * Refuses to run on an unpatched PostgreSQL driver. `patches/` mends how the driver behaves when a connection is lost
- * inside a transaction; `npm ci --ignore-scripts` installs it without the patch, and nothing else would show it.
+ * Refuses to run with an unpatched PostgreSQL driver. `patches/` fixes what the driver does when a connection is lost
+ * inside a transaction. `npm ci --ignore-scripts` installs the driver without the patch, and no other error shows it.
  */
 import postgres from 'postgres';
 
-/** A name that only the patched driver has, in its code for transactions. */
+/** Source text that only the patched driver contains, in its code for transactions. */
 const PATCHED = 'lost = null';
 
-/** @throws {Error} with what to do, when the driver that was loaded is not the patched one */
+/** @throws {Error} if the loaded driver is not patched; the message says what to do */
 export function requirePatchedDriver(): void {
   if (isPatched(postgres)) return;
   throw new Error(
-    'the PostgreSQL driver in node_modules is not patched (an install without scripts leaves it so): ' +
+    'the PostgreSQL driver in node_modules is not patched (npm does not patch it when scripts are off): ' +
       'run "npx patch-package" in the folder of Serin and start again',
   );
 }
 
-/** Whether this is the driver with the patch; its own text is what runs. */
+/** Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs. */
 export function isPatched(driver: unknown): boolean {
   return String(driver).includes(PATCHED);
 }

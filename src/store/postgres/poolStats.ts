@@ -1,10 +1,11 @@
 /**
- * How busy a node's connections to the database are. The driver does not say: connections are counted by their
- * sockets, and transactions, each of which has a connection for itself, by when they ask for one and get it.
+ * Statistics of a node's connection pool. The driver does not report them. Connections are counted by their sockets;
+ * transactions, each of which has a connection of its own, are counted when they request a connection and get it.
  */
 import type { Socket } from 'node:net';
 
-export interface Pool {
+/** The state of the pool now. */
+export interface PoolStats {
   /** Connections that are open or being opened. */
   readonly connections: number;
   /** Transactions that have a connection. */
@@ -13,14 +14,15 @@ export interface Pool {
   readonly waiting: number;
 }
 
-export interface CountedPool extends Pool {
-  /** Counts a socket until it closes. */
-  hold(socket: Socket): Socket;
-  /** Counts a transaction. `begin` gets what to call when it has its connection. */
-  transaction<T>(begin: (begun: () => void) => Promise<T>): Promise<T>;
+/** The statistics and the functions that update them. */
+export interface PoolStatsRecorder extends PoolStats {
+  /** Counts a socket until it closes. Returns the same socket. */
+  countSocket(socket: Socket): Socket;
+  /** Counts a transaction. `begin` gets a function that it calls when the transaction has its connection. */
+  countTransaction<T>(begin: (onConnected: () => void) => Promise<T>): Promise<T>;
 }
 
-export function countPool(): CountedPool {
+export function createPoolStats(): PoolStatsRecorder {
   let connections = 0;
   let running = 0;
   let waiting = 0;
@@ -34,24 +36,24 @@ export function countPool(): CountedPool {
     get waiting() {
       return waiting;
     },
-    hold(socket) {
+    countSocket(socket) {
       connections += 1;
       socket.once('close', () => {
         connections -= 1;
       });
       return socket;
     },
-    async transaction(begin) {
-      let has = false;
+    async countTransaction(begin) {
+      let connected = false;
       waiting += 1;
       try {
         return await begin(() => {
-          has = true;
+          connected = true;
           waiting -= 1;
           running += 1;
         });
       } finally {
-        if (has) running -= 1;
+        if (connected) running -= 1;
         else waiting -= 1;
       }
     },

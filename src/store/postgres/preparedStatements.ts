@@ -1,21 +1,21 @@
 /**
- * Prepared statements for everything that goes through Drizzle. Drizzle sends its statements as the driver's `unsafe`,
- * which prepares nothing: each is parsed and planned again, and asks for its parameter types in a round trip of its
- * own first. Prepared, a statement known to the connection is one round trip and no planning.
+ * Prepared statements for everything that Drizzle sends. Drizzle uses the driver's `unsafe`, which prepares nothing:
+ * every statement is parsed and planned again, and a round trip of its own first fetches its parameter types. A
+ * statement that the connection has prepared takes one round trip and no planning.
  */
 import type postgres from 'postgres';
-import type { CountedPool } from './poolStats.ts';
+import type { PoolStatsRecorder } from './poolStats.ts';
 
 type Begin = postgres.Sql['begin'];
 
-/** The same client, preparing what it sends, in transactions too, which are counted. */
-export function withPreparedStatements(client: postgres.Sql, pool: CountedPool): postgres.Sql {
+/** Changes the client so that it prepares every statement, also inside transactions, and counts its transactions. */
+export function withPreparedStatements(client: postgres.Sql, pool: PoolStatsRecorder): postgres.Sql {
   prepareUnsafe(client);
   const begin: Begin = client.begin.bind(client);
   const prepared = <T>(options: string, work: (tx: postgres.TransactionSql) => T | Promise<T>) =>
-    pool.transaction((begun) =>
+    pool.countTransaction((onConnected) =>
       begin(options, (tx) => {
-        begun();
+        onConnected();
         return work(prepareUnsafe(tx));
       }),
     );
@@ -25,7 +25,7 @@ export function withPreparedStatements(client: postgres.Sql, pool: CountedPool):
       second?: (tx: postgres.TransactionSql) => T | Promise<T>,
     ) {
       if (typeof first === 'function') return prepared('', first);
-      if (!second) throw new TypeError('a transaction needs its work');
+      if (!second) throw new TypeError('begin needs a function to run in the transaction');
       return prepared(first, second);
     },
   });
