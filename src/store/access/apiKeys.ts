@@ -1,4 +1,4 @@
-/** API keys in the database. Whether a key is good is asked of the database's real clock, never of a node's. */
+/** Queries of API keys. Whether a key is valid is decided by the database's real clock, never by a node's. */
 import { and, asc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { apiKeys } from '../tables/tables.ts';
@@ -9,7 +9,7 @@ export interface ApiKey {
   readonly name: string;
   readonly role: 'VIEWER' | 'BOT' | 'OPERATOR' | 'ADMIN';
   readonly strategies: Scope;
-  /** Epoch milliseconds of real time, as all its times. */
+  /** Epoch milliseconds of real time, like all times of a key. */
   readonly createdAt: number;
   readonly createdBy: string;
   readonly expiresAt: number | null;
@@ -57,7 +57,7 @@ export interface NewApiKey {
   readonly expiresAt: number | null;
 }
 
-/** Keeps a key; null when another key that is not revoked has its name. */
+/** Inserts a key; null if another key with its name is not revoked. */
 export async function insertApiKey(tx: Queries, key: NewApiKey): Promise<ApiKey | null> {
   const { strategies, expiresAt, ...rest } = key;
   const [row] = await tx
@@ -72,11 +72,12 @@ export async function insertApiKey(tx: Queries, key: NewApiKey): Promise<ApiKey 
   return row ? toKey(row) : null;
 }
 
-/** A key with what checks it. */
+/** A key with what is needed to verify it. */
 export interface StoredKey {
   readonly key: ApiKey;
+  /** SHA-256 of the whole key, in hex. */
   readonly hash: string;
-  /** Whether its last use was long enough ago to be written anew. */
+  /** Whether the recorded last use is more than a minute old, so that {@link markKeyUsed} should update it. */
   readonly usedLongAgo: boolean;
 }
 
@@ -87,11 +88,11 @@ export async function findApiKey(db: Queries, id: string): Promise<StoredKey | n
     .from(apiKeys)
     .where(eq(apiKeys.id, id));
   if (!row) return null;
-  const { hash, usedLongAgo: long, ...rest } = row;
-  return { key: toKey(rest), hash, usedLongAgo: long };
+  const { hash, usedLongAgo: isOld, ...rest } = row;
+  return { key: toKey(rest), hash, usedLongAgo: isOld };
 }
 
-/** The keys that go by an id or a name: one that is good has its name alone, revoked ones may share it. */
+/** The keys with this id, and the key with this name that is not revoked. Only revoked keys may share a name. */
 export async function findApiKeysNamed(db: Queries, idOrName: string): Promise<ApiKey[]> {
   const rows = await db
     .select(columns)
@@ -100,7 +101,7 @@ export async function findApiKeysNamed(db: Queries, idOrName: string): Promise<A
   return rows.map(toKey);
 }
 
-/** Notes that a key was used; several nodes may, and one of them writes. */
+/** Records that a key was used. Writes at most once a minute, even if several nodes call it concurrently. */
 export async function markKeyUsed(db: Queries, id: string): Promise<void> {
   await db
     .update(apiKeys)
@@ -113,7 +114,7 @@ export async function markKeyUsed(db: Queries, id: string): Promise<void> {
     );
 }
 
-/** Revokes a key; null when it was revoked already. */
+/** Revokes a key; null if it was already revoked. */
 export async function markKeyRevoked(tx: Queries, id: string, by: string): Promise<ApiKey | null> {
   const [row] = await tx
     .update(apiKeys)
@@ -123,7 +124,7 @@ export async function markKeyRevoked(tx: Queries, id: string, by: string): Promi
   return row ? toKey(row) : null;
 }
 
-/** Those of these keys that are no longer good: revoked, expired or gone. */
+/** Those of the given keys that are no longer valid: revoked, expired or deleted. */
 export async function findEndedKeys(
   db: Queries,
   ids: readonly string[],
@@ -142,7 +143,7 @@ export async function findEndedKeys(
   );
 }
 
-/** Whether there is any key that is good. */
+/** Whether there is any valid key. */
 export async function hasApiKeys(db: Queries): Promise<boolean> {
   const rows = await db
     .select({ id: apiKeys.id })
@@ -152,7 +153,7 @@ export async function hasApiKeys(db: Queries): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** A page of keys by name, those of the scope only. */
+/** A page of keys in the order of name, only of those within the scope. */
 export async function pageApiKeys(
   db: Queries,
   page: {

@@ -1,4 +1,4 @@
-/** The record of what administrators did. Nothing in it is ever changed. */
+/** The audit trail of what administrators did. Records are never changed. */
 import { and, desc, lt } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { auditRecords } from '../tables/tables.ts';
@@ -10,9 +10,9 @@ export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 export interface NewAuditRecord {
   readonly actor: string;
   readonly action: AuditAction;
-  /** The id of what it was done to. */
+  /** The id of what was changed. */
   readonly subject: string;
-  /** The strategies that the subject is about. */
+  /** The strategies of the subject; only a caller with at least this scope sees the record. */
   readonly strategies: Scope;
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -28,7 +28,7 @@ export async function appendAuditRecord(tx: Queries, record: NewAuditRecord): Pr
   await tx.insert(auditRecords).values({ ...rest, strategies: strategies && [...strategies] });
 }
 
-/** A page, the newest first, of what concerns the scope. */
+/** A page of the records within the scope, newest first. */
 export async function pageAuditRecords(
   db: Queries,
   {

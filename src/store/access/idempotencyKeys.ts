@@ -1,15 +1,16 @@
-/** Answers kept by idempotency key, so that a retry gets the first answer instead of a second effect. */
+/** Answers stored by idempotency key, so that a retry gets the first answer and has no second effect. */
 import { and, eq, sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { idempotencyKeys } from '../tables/tables.ts';
 
-/** A key belongs to the actor who sent it. `request` says which mutation with which input. */
+/** An idempotency key of an actor. `request` is a hash of the mutation and its input. */
 export interface KeyedRequest {
   readonly actor: string;
   readonly key: string;
   readonly request: string;
 }
 
+/** The answer stored under an actor's key, and the request that it answered; null if there is none. */
 export async function findAnswer(
   db: Queries,
   { actor, key }: KeyedRequest,
@@ -21,7 +22,7 @@ export async function findAnswer(
   return row ?? null;
 }
 
-/** Keeps an answer; false when another request with the same key was first. */
+/** Stores an answer; false if another request with the same key has stored one before. */
 export async function storeAnswer(
   tx: Queries,
   { actor, key, request }: KeyedRequest,
@@ -35,7 +36,7 @@ export async function storeAnswer(
   return rows.length === 1;
 }
 
-/** Forgets answers older than two days of real time; retries are promised for one. */
+/** Deletes answers older than two days of real time. Clients are promised one day. */
 export async function deleteOldAnswers(db: Queries): Promise<void> {
   await db.execute(
     sql`delete from idempotency_keys where created_at < clock_timestamp() - interval '2 days'`,

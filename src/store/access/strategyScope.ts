@@ -1,56 +1,56 @@
 /**
- * Which strategies somebody may see, as patterns over their names. The one rule: `*` stands for any characters, also
- * none; everything else stands for itself. Lists are narrowed in SQL, single rows by `covers`: both read one rule.
+ * The strategies that a caller may see, as patterns over their names. `*` matches any number of characters, also none;
+ * every other character matches itself. Lists are filtered in SQL, single rows by `covers`, with the same rule.
  */
 import { type AnyColumn, type SQL, sql } from 'drizzle-orm';
 
-/** Patterns of which one must match; null is every strategy, an empty list is none. */
+/** Patterns of which at least one must match. Null covers every strategy, an empty list none. */
 export type Scope = readonly string[] | null;
 
-/** Whether a strategy is in the scope. */
+/** Whether the scope covers a strategy. */
 export function covers(scope: Scope, strategyId: string): boolean {
   return scope === null || scope.some((pattern) => expressionOf(pattern).test(strategyId));
 }
 
 /**
- * Whether everything that the inner scope covers is covered by the outer one. A `*` of an inner pattern is only ever
- * matched by a `*` of an outer one, so whatever stands for it is matched too.
+ * Whether the outer scope covers everything that the inner one covers. Inner patterns are tested like names: the `*` of
+ * an inner pattern can only be matched by the `*` of an outer one, which then matches whatever that `*` stands for.
  */
 export function contains(outer: Scope, inner: Scope): boolean {
   if (outer === null) return true;
   return inner?.every((pattern) => covers(outer, pattern)) ?? false;
 }
 
-/** The same as `covers`, for a column of strategy names. */
+/** `covers` in SQL, for a column of strategy names; undefined if there is nothing to filter. */
 export function inScope(column: AnyColumn, scope: Scope | undefined): SQL | undefined {
   if (scope === null || scope === undefined) return undefined;
   return sql`${column} like any(${likePatterns(scope)})`;
 }
 
-/** The same as `contains`, for a column of patterns that is null for every strategy. */
+/** `contains` in SQL, for a column of patterns in which null covers every strategy. */
 export function withinScope(column: AnyColumn, scope: Scope): SQL | undefined {
   if (scope === null) return undefined;
   const outside = sql`select from unnest(${column}) inner_pattern where not inner_pattern like any(${likePatterns(scope)})`;
   return sql`${column} is not null and not exists (${outside})`;
 }
 
-/** Patterns as LIKE has them, in PostgreSQL's own notation of an array. */
+/** The patterns as LIKE patterns, in an array literal of PostgreSQL. */
 function likePatterns(scope: readonly string[]): SQL {
   const patterns = scope.map((pattern) => quoted(pattern.replace(/[\\%_]/g, '\\$&').replace(/\*+/g, '%')));
   return sql`${`{${patterns.join(',')}}`}::text[]`;
 }
 
-const quoted = (text: string) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
+const quoted = (value: string) => `"${value.replace(/[\\"]/g, '\\$&')}"`;
 
 const expressions = new Map<string, RegExp>();
 
-/** Patterns come from keys and tokens, again and again. */
+/** A cache: the same patterns come with every request of a key or token. */
 function expressionOf(pattern: string): RegExp {
-  const known = expressions.get(pattern);
-  if (known) return known;
+  const cached = expressions.get(pattern);
+  if (cached) return cached;
   const parts = pattern.split(/\*+/).map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
-  const made = new RegExp(`^${parts.join('.*')}$`, 's');
+  const expression = new RegExp(`^${parts.join('.*')}$`, 's');
   if (expressions.size >= 1000) expressions.clear();
-  expressions.set(pattern, made);
-  return made;
+  expressions.set(pattern, expression);
+  return expression;
 }

@@ -1,4 +1,4 @@
-/** Deployments: reading one, locking one, writing one, and pages of many by keyset. */
+/** Queries of deployments: finding, locking and writing them, and pages by keyset. */
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { CanaryStatus, DeploymentState } from '../../core/lifecycle/state.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
@@ -15,7 +15,7 @@ export async function findDeployment(db: Queries, id: string): Promise<Deploymen
   return found ?? null;
 }
 
-/** The strategy of a deployment; null when there is no such deployment. */
+/** The strategy of a deployment; null if there is no such deployment. */
 export async function findStrategyOf(db: Queries, id: string): Promise<string | null> {
   const [row] = await db
     .select({ strategyId: deployments.strategyId })
@@ -24,7 +24,7 @@ export async function findStrategyOf(db: Queries, id: string): Promise<string | 
   return row?.strategyId ?? null;
 }
 
-/** Several at once; the answer has those that exist, in no order. */
+/** Finds several deployments with one statement. Returns those that exist, in no particular order. */
 export async function findDeployments(db: Queries, ids: readonly string[]): Promise<DeploymentView[]> {
   const found = await readViewsById(db, ids);
   return [...found.values()].map((view) => {
@@ -34,19 +34,23 @@ export async function findDeployments(db: Queries, ids: readonly string[]): Prom
 }
 
 /**
- * Any number that no other lock uses. Whoever writes events of a deployment takes this lock on its name before the row's:
- * one that waits for a row may get its transaction id while it waits, and be overtaken by who comes later; one that waits
- * here has none yet. So ids follow the order of a deployment's events, as long as the lock comes before any write.
+ * Key of the advisory locks on deployment ids; arbitrary but unique. A transaction that appends events of a deployment
+ * takes this lock before the row lock and before any write. A transaction that blocks on a row lock may already have a
+ * transaction id and be overtaken; one blocked on this advisory lock has none. So transaction ids follow the order of a
+ * deployment's events.
  */
 const EVENTS_LOCK = 5_371_004;
 
 const textArray = (values: readonly string[]) => sql`${sql.param([...values])}::text[]`;
 
-/** Sends a locking statement now (Drizzle's start when they are awaited), before what looks. Answers the ids it found. */
+/**
+ * Sends a locking statement immediately, so that it precedes the read that follows: without `then` Drizzle would send it
+ * only when it is awaited. Resolves to the ids in the result.
+ */
 const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
   tx.execute<{ id: string }>(statement).then((rows) => new Set(rows.map(({ id }) => id)));
 
-/** Locks a deployment and then looks at it: what is read is what the lock protects. Waits for who is at it. */
+/** Locks a deployment, waiting for other holders of its lock, and then reads it under the lock. */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
   const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
   const locked = locking(tx, sql`select id from deployments where id = ${id} for no key update`);
@@ -54,15 +58,15 @@ export async function lockDeployment(tx: Queries, id: string): Promise<Deploymen
   return view;
 }
 
-/** Of several deployments; what is in neither set does not exist. */
+/** Of several deployments; those in neither set do not exist. */
 export interface FreeDeployments {
-  /** Locked now, as they stand. */
+  /** Locked by this transaction, as read under the lock. */
   readonly free: ReadonlyMap<string, DeploymentView>;
-  /** Somebody else is at them. */
+  /** Locked by other transactions. */
   readonly taken: ReadonlySet<string>;
 }
 
-/** Locks those of several deployments that nobody else has, without waiting, and looks at them. */
+/** Locks those of several deployments that no other transaction holds, without waiting, and reads them. */
 export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): Promise<FreeDeployments> {
   const named = locking(
     tx,
@@ -94,7 +98,7 @@ const schedule = ({ nextCheckAt, breaches }: Schedule) => ({
   breaches,
 });
 
-/** Inserts a deployment, or does nothing where its id or its strategy's place is taken. */
+/** Inserts a deployment; false if its id exists or its strategy already has a live deployment on this chain. */
 export async function insertDeployment(
   tx: Queries,
   state: DeploymentState,
@@ -108,12 +112,12 @@ export async function insertDeployment(
   return rows.length === 1;
 }
 
-/** A state to be written over its row. */
+/** A state to write to its existing row. */
 export interface Saved extends Schedule {
   readonly state: DeploymentState;
 }
 
-/** Writes states over the rows that the transaction has locked, in one statement, and gives back any claims on them. */
+/** Updates the rows, which the transaction has locked, in one statement. Releases their claims. */
 export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Promise<void> {
   if (saved.length === 0) return;
   const rows = saved.map(({ state, ...scheduled }) => ({
@@ -121,7 +125,7 @@ export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Pro
     ...movingColumns(state),
     ...schedule(scheduled),
   }));
-  // Written out, as this and the events are most of what a command costs.
+  // Written as SQL for speed: this statement and the insert of events are most of the cost of a command.
   await tx.execute(sql`
     update deployments set status = r.status, revision = r.revision, event_count = r."eventCount",
       started_at = r."startedAt", ended_at = r."endedAt", observation_deadline = r."observationDeadline",
@@ -136,12 +140,12 @@ export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Pro
     where deployments.id = r.id`);
 }
 
-/** Writes only the guardrails' counts. */
+/** Writes only the breach counts of the guardrails. */
 export async function saveBreaches(tx: Queries, id: string, breaches: BreachCounts): Promise<void> {
   await tx.update(deployments).set({ breaches }).where(eq(deployments.id, id));
 }
 
-/** The deployment that holds a strategy's place on a chain. */
+/** The live deployment of a strategy on a chain; null if there is none. */
 export async function findLive(db: Queries, strategyId: string, chain: string) {
   const [row] = await db
     .select({ id: deployments.id, status: deployments.status })
@@ -166,11 +170,11 @@ export interface DeploymentFilter {
   readonly startedFrom?: number | undefined;
   /** Epoch milliseconds, exclusive. */
   readonly startedBefore?: number | undefined;
-  /** Only deployments of strategies that the reader may see. */
+  /** Only deployments of strategies that the caller may see. */
   readonly scope?: Scope | undefined;
 }
 
-/** Columns that pages can be ordered by; every order ends in the id, so that it is total. */
+/** Columns that pages can be ordered by. Every order ends with the id, so that it is total. */
 export const DEPLOYMENT_ORDERS = ['CREATED_AT', 'STARTED_AT', 'ENDED_AT'] as const;
 export type DeploymentOrder = (typeof DEPLOYMENT_ORDERS)[number];
 
@@ -180,7 +184,7 @@ const ORDER_COLUMNS = {
   ENDED_AT: deployments.endedAt,
 } as const;
 
-/** The place of a deployment in an order: the column's value (null sorts last) and its id. */
+/** The position of a deployment in an order: the column's value (null sorts last) and its id. */
 export interface Position {
   readonly at: number | null;
   readonly id: string;
@@ -192,7 +196,7 @@ export interface PageRequest {
   readonly limit: number;
   readonly after?: Position | undefined;
   readonly before?: Position | undefined;
-  /** Take the last ones instead of the first. */
+  /** Return the last ones instead of the first. */
   readonly fromEnd: boolean;
 }
 
@@ -211,28 +215,28 @@ function matches(filter: DeploymentFilter): (SQL | undefined)[] {
   ];
 }
 
-/** One page, in the order asked for. */
+/** A page of deployments, in the requested order. */
 export async function pageDeployments(db: Queries, page: PageRequest): Promise<DeploymentView[]> {
   const column = ORDER_COLUMNS[page.order.by];
   const nullable = page.order.by !== 'CREATED_AT';
-  /** Deployments without the date come last, whichever way the page runs. */
+  /** Deployments without the date come last in either direction. */
   const beyond = (position: Position, forward: boolean): SQL | undefined => {
-    const rising = forward !== page.order.descending;
-    const idBeyond = rising ? gt(deployments.id, position.id) : lt(deployments.id, position.id);
+    const ascending = forward !== page.order.descending;
+    const idBeyond = ascending ? gt(deployments.id, position.id) : lt(deployments.id, position.id);
     if (position.at === null) {
       const tied = and(sql`${column} is null`, idBeyond);
       return forward ? tied : or(sql`${column} is not null`, tied);
     }
     const at = new Date(position.at);
-    const tail = nullable && forward ? sql`${column} is null` : undefined;
-    const strictly = rising ? gt(column, at) : lt(column, at);
-    const sameOrBeyond = rising ? gte(column, at) : lte(column, at);
-    return or(and(sameOrBeyond, or(strictly, idBeyond)), tail);
+    const withoutDate = nullable && forward ? sql`${column} is null` : undefined;
+    const strictly = ascending ? gt(column, at) : lt(column, at);
+    const sameOrBeyond = ascending ? gte(column, at) : lte(column, at);
+    return or(and(sameOrBeyond, or(strictly, idBeyond)), withoutDate);
   };
-  const rising = page.order.descending === page.fromEnd;
-  const direction = rising ? asc : desc;
+  const ascending = page.order.descending === page.fromEnd;
+  const direction = ascending ? asc : desc;
   const nulls = nullable ? [page.fromEnd ? sql`${column} is null desc` : sql`${column} is null`] : [];
-  const wanted = [
+  const conditions = [
     ...matches(page.filter),
     page.after && beyond(page.after, true),
     page.before && beyond(page.before, false),
@@ -240,7 +244,7 @@ export async function pageDeployments(db: Queries, page: PageRequest): Promise<D
   const order = sql.join([...nulls, direction(column), direction(deployments.id)], sql`, `);
   const found = await readViews(
     db,
-    sql`where ${and(sql`true`, ...wanted)} order by ${order} limit ${page.limit}`,
+    sql`where ${and(sql`true`, ...conditions)} order by ${order} limit ${page.limit}`,
   );
   return page.fromEnd ? found.reverse() : found;
 }

@@ -1,27 +1,28 @@
 /**
- * Work shared by claims on rows: a due deployment is claimed by one node for the length of a lease. A node that dies
- * loses its claim when the lease is over; one that wakes too late finds another token on the row.
+ * Leases of deployments that are due for a check: one node claims a row for the length of a lease. If the node dies, the
+ * lease expires. If it continues after its lease has expired, it fails the token check.
  */
 import { sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 
+/** A deployment that this node may check now. */
 export interface Claim {
   readonly deploymentId: string;
-  /** Fences what the claimer writes: it must still stand on the row. Every claim has its own. */
+  /** The fencing token, unique per claim. The row must still have it when the result of the check is written. */
   readonly token: string;
-  /** The provider to ask; null when the bots report. */
+  /** The metrics provider to query; null if bots report. */
   readonly provider: string | null;
 }
 
-/** The checks of each provider that may begin now. */
+/** How many checks of each provider may start now. */
 export interface ProviderSlots {
-  /** Of a provider that {@link left} does not name. */
+  /** For a provider that {@link left} does not contain. */
   readonly each: number;
-  /** Of those with checks under way; a provider without any is busy. */
+  /** For providers with checks in flight; a provider with no slot left is busy. */
   readonly left: ReadonlyMap<string, number>;
 }
 
-/** What may be claimed: not leased to anyone, and not of a provider that is busy. */
+/** The condition for a claim: no lease is valid, and the provider is not busy. */
 function claimable({ left }: ProviderSlots) {
   const busy = [...left].filter(([, slots]) => slots <= 0).map(([name]) => name);
   return sql`
@@ -32,11 +33,11 @@ function claimable({ left }: ProviderSlots) {
 export interface ClaimRequest {
   readonly limit: number;
   readonly leaseSeconds: number;
-  /** What is due beyond a provider's places is left for later, and for other nodes. */
+  /** Due checks beyond a provider's slots are left for later, and for other nodes. */
   readonly slots: ProviderSlots;
 }
 
-/** Claims due deployments, the longest overdue first, passing over those that others hold. */
+/** Claims due deployments, the most overdue first, skipping rows that other transactions have locked. */
 export async function claimDue(db: Queries, { limit, leaseSeconds, slots }: ClaimRequest): Promise<Claim[]> {
   const left = JSON.stringify(Object.fromEntries(slots.left));
   const rows = await db.execute<{ id: string; token: string; provider: string | null }>(sql`
@@ -54,7 +55,7 @@ export async function claimDue(db: Queries, { limit, leaseSeconds, slots }: Clai
   return rows.map(({ id, token, provider }) => ({ deploymentId: id, token, provider }));
 }
 
-/** Real milliseconds until the next deployment is due; null when none is scheduled. */
+/** Real milliseconds until the next deployment is due; null if no check is scheduled. */
 export async function untilNextDue(db: Queries, slots: ProviderSlots): Promise<number | null> {
   const [row] = await db.execute<{ ms: number | null }>(sql`
     select (extract(epoch from min(next_check_at) - (select serin_now())) * 1000 / (select rate from clock))::float8 as ms
@@ -63,8 +64,8 @@ export async function untilNextDue(db: Queries, slots: ProviderSlots): Promise<n
 }
 
 /**
- * The deployments whose claims still stand; asked under the rows' locks. A claim that has run out does not, even if
- * nobody took it.
+ * The deployments whose claims are still valid; call it under the locks of their rows. An expired claim is not valid,
+ * even if no other node has claimed the row.
  */
 export async function standingClaims(tx: Queries, claims: readonly Claim[]): Promise<Set<string>> {
   const ids = claims.map(({ deploymentId }) => deploymentId);
@@ -77,14 +78,14 @@ export async function standingClaims(tx: Queries, claims: readonly Claim[]): Pro
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Gives a claim back as it was: another node looks instead. */
+/** Releases a claim without a check: the deployment stays due, and another node checks it. */
 export async function returnClaim(db: Queries, { deploymentId, token }: Claim): Promise<void> {
   await db.execute(sql`
     update deployments set lease_until = null, lease_token = null
     where id = ${deploymentId} and lease_token = ${token}`);
 }
 
-/** Gives a claim back, with the time of the next look. */
+/** Releases a claim and sets when the next check is due. */
 export async function releaseClaim(
   tx: Queries,
   { deploymentId, token }: Claim,

@@ -1,4 +1,4 @@
-/** Rows to engine values and back. Amounts cross as text, instants as Date; nothing is rounded on the way. */
+/** Converts rows to engine values and back. Amounts are strings and instants are Dates; nothing is rounded. */
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { configCodec } from '../../core/config/codec.ts';
@@ -52,7 +52,7 @@ const allocation = z.strictObject({
   acknowledged: bySide(acknowledgement.nullable()),
 });
 
-/** What a state has beyond the columns, status by status. */
+/** The parts of a state that have no column, by status. */
 const detailCodec = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('PENDING') }),
   z.strictObject({ status: z.literal('RUNNING'), observation, allocation }),
@@ -99,17 +99,17 @@ export function stateToColumns(state: DeploymentState): StateColumns {
   };
 }
 
-/** The columns that a command may change; the others stand from the creation on. */
+/** The columns that a command may change; the others are fixed at creation. */
 export function movingColumns(state: DeploymentState) {
-  const seen = observationOf(state);
+  const observed = observationOf(state);
   const allocated = allocationOf(state);
   return {
     status: state.status,
     revision: state.revision,
     eventCount: state.eventCount,
-    startedAt: date(seen?.startedAt),
+    startedAt: date(observed?.startedAt),
     endedAt: date('endedAt' in state ? state.endedAt : null),
-    observationDeadline: date(seen ? observationDeadline(state, seen) : null),
+    observationDeadline: date(observed ? observationDeadline(state, observed) : null),
     canaryPercent: formatDecimal(allocated?.canaryPercent ?? state.config.canaryPercent),
     totalCapitalUsd: text(allocated?.totalUsd),
     canaryCapitalUsd: text(allocated?.canaryUsd),
@@ -150,12 +150,12 @@ export interface StateRow {
   readonly createdBy: string;
   readonly revision: number;
   readonly eventCount: number;
-  /** JSON texts, for {@link configOf} and {@link readDetail}. */
+  /** JSON strings, for {@link configOf} and {@link readDetail}. */
   readonly config: string;
   readonly detail: string;
 }
 
-/** The state of a row. A row that cannot be read was not written by Serin: that is an exception. */
+/** The state of a row. @throws {Error} if the row is not one that Serin wrote */
 export function rowToState(row: StateRow): DeploymentState {
   const { id, strategyId, chain, stableVersionId, canaryVersionId } = row;
   const { createdBy, revision, eventCount } = row;
@@ -174,31 +174,30 @@ export function rowToState(row: StateRow): DeploymentState {
   };
 }
 
-/** How many texts are remembered of each kind; what is made of one takes up to five kilobytes. */
-const REMEMBERED = 1000;
+/** Entries of each cache. A parsed value takes up to 5 KB. */
+const CACHE_SIZE = 1000;
 
 /**
- * A text that comes again and again is read once, and gives the same value: most deployments share a few configurations,
- * and what stands of one is looked at far more often than it changes. Of what changes only the latest is remembered.
- * @returns reads a text; `of` is whose it is, where it changes
+ * Caches parsed JSON. Most deployments share a few configurations, and a state is read far more often than it changes.
+ * @returns parses a string. `key` identifies a value that changes, so that only its latest version is cached
  */
-function remembering<T extends object>(read: (value: unknown) => T): (text: string, of?: string) => T {
-  const known = new LRUCache<string, { readonly text: string; readonly value: T }>({ max: REMEMBERED });
-  return (text, of = text) => {
-    const latest = known.get(of);
-    if (latest?.text === text) return latest.value;
-    const value = read(JSON.parse(text));
-    known.set(of, { text, value });
+function cached<T extends object>(parse: (value: unknown) => T): (json: string, key?: string) => T {
+  const cache = new LRUCache<string, { readonly json: string; readonly value: T }>({ max: CACHE_SIZE });
+  return (json, key = json) => {
+    const latest = cache.get(key);
+    if (latest?.json === json) return latest.value;
+    const value = parse(JSON.parse(json));
+    cache.set(key, { json, value });
     return value;
   };
 }
 
-/** The configuration in a column's JSON text. */
-export const configOf = remembering((value): CanaryConfig => configCodec.parse(value));
-/** What a state has beyond the columns, in a column's JSON text. */
-const readDetail = remembering((value) => detailCodec.parse(value));
-/** The guardrails' counts in a column's JSON text. */
-export const breachesOf = remembering((value): BreachCounts => breachesCodec.parse(value));
+/** The configuration in a column's JSON string. */
+export const configOf = cached((value): CanaryConfig => configCodec.parse(value));
+/** The parts of a state that have no column, in a column's JSON string. */
+const readDetail = cached((value) => detailCodec.parse(value));
+/** The breach counts of the guardrails in a column's JSON string. */
+export const breachesOf = cached((value): BreachCounts => breachesCodec.parse(value));
 
 const amount = z.string().nullable();
 const metricsRow = z.strictObject({
@@ -215,7 +214,7 @@ const metricsRow = z.strictObject({
   reportedAt: z.number(),
 });
 
-/** A side's figures as they are read: numbers as text, `reportedAt` in epoch milliseconds. */
+/** A side's metrics as queries return them: decimals as strings, `reportedAt` in epoch milliseconds. */
 export type MetricsRow = Readonly<z.output<typeof metricsRow>>;
 
 export function rowToMetrics(row: MetricsRow): SideMetrics {
@@ -236,8 +235,8 @@ export function rowToMetrics(row: MetricsRow): SideMetrics {
   };
 }
 
-/** The figures in a column's JSON text. */
-export const metricsOf = remembering((value) => rowToMetrics(metricsRow.parse(value)));
+/** A side's metrics in a column's JSON string. */
+export const metricsOf = cached((value) => rowToMetrics(metricsRow.parse(value)));
 
 /** The columns of a side's metrics. */
 export function metricsToColumns(metrics: SideMetrics) {

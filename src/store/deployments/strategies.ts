@@ -1,4 +1,4 @@
-/** Strategies and the version that is stable today. */
+/** Queries of strategies and their current stable versions. */
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm';
 import { inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
@@ -18,7 +18,7 @@ const toStrategy = (row: typeof strategies.$inferSelect): Strategy => ({
   updatedAt: row.updatedAt.getTime(),
 });
 
-/** Several at once; the answer has those that exist, in no order. */
+/** Finds several strategies with one statement. Returns those that exist, in no particular order. */
 export async function findStrategies(db: Queries, ids: readonly string[]): Promise<Strategy[]> {
   return (
     await db
@@ -28,7 +28,7 @@ export async function findStrategies(db: Queries, ids: readonly string[]): Promi
   ).map(toStrategy);
 }
 
-/** A page by id, of those that the reader may see. */
+/** A page of the strategies within the scope, in the order of id. */
 export async function pageStrategies(
   db: Queries,
   {
@@ -47,8 +47,8 @@ export async function pageStrategies(
 }
 
 /**
- * Reads a strategy, creating it with this stable version when it is new, and keeps others from moving its stable
- * version until the transaction ends.
+ * Finds a strategy and prevents other transactions from moving its stable version until this one ends. Creates the
+ * strategy if it is new and a stable version is given; otherwise returns null.
  */
 export async function ensureStrategy(
   tx: Queries,
@@ -65,7 +65,7 @@ export async function ensureStrategy(
   return row ? toStrategy(row) : null;
 }
 
-/** Moves the stable version; false when it is no longer the one expected. */
+/** Moves the stable version; false if the current one is not `from`. */
 export async function moveStableVersion(
   tx: Queries,
   id: string,

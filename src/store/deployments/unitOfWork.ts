@@ -1,12 +1,11 @@
-/** What decisions change, gathered and written together: one statement of each kind, for however many deployments. */
-
+/** Unit of work: collects the changes of many commands and writes them in one statement per table. */
 import { appendEvents, type NewEntry } from '../log/eventLog.ts';
 import { insertSamples, type TakenSample } from '../log/samples.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { type Saved, saveDeployments } from './deployments.ts';
 
 export interface UnitOfWork {
-  /** By deployment: what was decided last. */
+  /** The last state of each changed deployment, by id. */
   readonly saved: Map<string, Saved>;
   readonly entries: NewEntry[];
   readonly samples: TakenSample[];
@@ -14,9 +13,9 @@ export interface UnitOfWork {
 
 export const createUnitOfWork = (): UnitOfWork => ({ saved: new Map(), entries: [], samples: [] });
 
-/** Writes all of it. The rows are locked by the transaction. */
+/** Writes all changes. The transaction must have locked the rows. */
 export async function flush(tx: LogWriteTransaction, { saved, entries, samples }: UnitOfWork): Promise<void> {
-  // Sent together: none waits for the answer to the one before.
+  // Pipelined: no statement waits for the result of the one before.
   await Promise.all([
     saveDeployments(tx, [...saved.values()]),
     appendEvents(tx, entries),

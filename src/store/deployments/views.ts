@@ -1,6 +1,6 @@
 /**
- * A deployment as it stands, read in one statement. This is the read that everything begins with, so it is written as
- * SQL: putting it together with the query builder cost more than all the rest of answering a request.
+ * Reads a deployment with its metrics in one statement. Almost every request begins with this read, so it is written as
+ * SQL: building it with the query builder took longer than the rest of the request.
  */
 import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../../core/lifecycle/state.ts';
@@ -9,20 +9,20 @@ import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import type { Queries } from '../postgres/database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
 
-/** One consistent look at a deployment's row, both sides' metrics and the clock. */
+/** A consistent read of a deployment's row, the metrics of both sides and the clock. */
 export interface DeploymentView {
   readonly state: DeploymentState;
   readonly metrics: MetricsBySide;
   readonly breaches: BreachCounts;
-  /** The strategy's stable version today. */
+  /** The current stable version of the strategy. */
   readonly strategyStableVersionId: string;
   readonly nextCheckAt: number | null;
-  /** The time of this look, on Serin's clock. */
+  /** The time of the read on Serin's clock, epoch milliseconds. */
   readonly now: number;
 }
 
 interface ViewRow extends StateRow, Record<string, unknown> {
-  /** A side's figures as JSON text, null where it has not reported. */
+  /** A side's metrics as a JSON string; null if the side has not reported. */
   readonly canary: string | null;
   readonly stable: string | null;
   readonly breaches: string;
@@ -31,7 +31,7 @@ interface ViewRow extends StateRow, Record<string, unknown> {
   readonly now: number;
 }
 
-/** Figures as text, which loses nothing and is read once. */
+/** A side's metrics as one JSON string with decimals as strings: loses no digits, and can be cached as parsed. */
 const figuresOf = (side: 'canary' | 'stable') => `
   case when ${side}.side is not null then json_build_object(
     'netPnlUsd', ${side}.net_pnl_usd::text, 'totalPnlUsd', ${side}.total_pnl_usd::text,
@@ -57,25 +57,25 @@ left join side_metrics canary on canary.deployment_id = deployments.id and canar
 left join side_metrics stable on stable.deployment_id = deployments.id and stable.side = 'STABLE'`;
 const VIEW = sql.raw(VIEW_TEXT);
 
-/** Reads views. `rest` is what follows the tables: conditions, order and limit. */
+/** Reads views. `rest` is the SQL after the tables: conditions, order and limit. */
 export async function readViews(db: Queries, rest: SQL): Promise<DeploymentView[]> {
   const rows = await db.execute<ViewRow>(sql`${VIEW} ${rest}`);
   return rows.map(toView);
 }
 
-/** Reads views by id. A row that cannot be read is an error in its own place, and no other's. */
+/** Reads views by id. A row that cannot be parsed gives an error under its id and does not affect the others. */
 export async function readViewsById(
   db: Queries,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, DeploymentView | Error>> {
   const [first, ...more] = ids;
-  // Of one by its key PostgreSQL keeps the plan; a list of one is planned again each time, which takes longer than the read.
-  const wanted = more.length === 0 ? sql`= ${first ?? null}` : sql`= any(${sql.param([...ids])}::text[])`;
-  const rows = await db.execute<ViewRow>(sql`${VIEW} where deployments.id ${wanted}`);
-  return new Map(rows.map((row) => [row.id, readable(row)]));
+  // PostgreSQL keeps the plan for a single key; a list is planned every time, which takes longer than the read itself.
+  const condition = more.length === 0 ? sql`= ${first ?? null}` : sql`= any(${sql.param([...ids])}::text[])`;
+  const rows = await db.execute<ViewRow>(sql`${VIEW} where deployments.id ${condition}`);
+  return new Map(rows.map((row) => [row.id, toViewOrError(row)]));
 }
 
-function readable(row: ViewRow): DeploymentView | Error {
+function toViewOrError(row: ViewRow): DeploymentView | Error {
   try {
     return toView(row);
   } catch (error) {
@@ -96,6 +96,6 @@ function toView(row: ViewRow): DeploymentView {
 }
 
 function metricsIn(row: ViewRow, side: 'canary' | 'stable'): SideMetrics | null {
-  const text = row[side];
-  return text === null ? null : metricsOf(text, `${row.id} ${side}`);
+  const json = row[side];
+  return json === null ? null : metricsOf(json, `${row.id} ${side}`);
 }

@@ -1,4 +1,4 @@
-/** The table of archived deployments: what retention took out of `events` and `samples`. */
+/** The table of archived deployments: the rows that retention moved out of `events`, `samples` and `trades`. */
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, customType, index, pgTable, text } from 'drizzle-orm/pg-core';
 import { deployments, instant, xid8 } from './tables.ts';
@@ -14,10 +14,10 @@ export const archives = pgTable(
     strategyId: text('strategy_id').notNull(),
     timeline: boolean('timeline').notNull(),
     archivedAt: instant('archived_at').notNull().default(sql`serin_now()`),
-    /** The place in the log of its last event: a reader that is not there yet has missed something. */
+    /** The log position of its last event. A reader that has not reached it misses archived events. */
     lastXid: xid8('last_xid').notNull(),
     lastId: bigint('last_id', { mode: 'bigint' }).notNull(),
-    /** Its rows, as JSON in gzip. */
+    /** Its rows: JSON, compressed with gzip. */
     content: bytes('content').notNull(),
   },
   (table) => [index('archives_order').on(table.lastXid, table.lastId)],

@@ -1,6 +1,6 @@
 /**
- * The tables. What a deployment is stands in its log (`events`); `deployments` is the state the log leads to, in
- * columns that queries and claims need. The database keeps the rules that must hold whatever the code does.
+ * The tables. The log (`events`) is the truth about a deployment; `deployments` is the state that the log leads to, in
+ * the columns that queries and claims need. Constraints enforce the rules that must hold even if the code is wrong.
  */
 import { sql } from 'drizzle-orm';
 import {
@@ -27,21 +27,21 @@ import type { Side } from '../../core/values/side.ts';
 const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
-/** The 64-bit id of the transaction that wrote a row; sent as text. */
+/** The 64-bit id of the transaction that wrote a row; the driver sends it as a string. */
 export const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
 
 const list = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '));
 
-/** One row: the clock that every node of this database reads, see `serin_now()`. */
+/** One row: Serin's clock, which all nodes of this database share; see `serin_now()`. */
 export const clock = pgTable(
   'clock',
   {
     id: integer('id').primaryKey().default(1),
-    /** What Serin's clock showed when it was set, … */
+    /** The time on Serin's clock when its rate was last set. */
     epoch: timestamp('epoch', { withTimezone: true, mode: 'string' }).notNull(),
-    /** … the real time of that moment, … */
+    /** The real time of that moment. */
     anchoredAt: timestamp('anchored_at', { withTimezone: true, mode: 'string' }).notNull(),
-    /** … and how many of its seconds pass in a real one. */
+    /** Seconds on Serin's clock per real second. */
     rate: numeric('rate').notNull(),
   },
   (table) => [check('clock_one_row', sql`${table.id} = 1`), check('clock_rate', sql`${table.rate} >= 1`)],
@@ -69,7 +69,7 @@ export const deployments = pgTable(
     eventCount: integer('event_count').notNull(),
     createdAt: instant('created_at').notNull(),
     createdBy: text('created_by').notNull(),
-    /** When its row came to this database: later than its creation where it was imported. */
+    /** When its row was inserted here; later than `createdAt` if it was imported. */
     arrivedAt: instant('arrived_at').notNull().default(sql`serin_now()`),
     startedAt: instant('started_at'),
     endedAt: instant('ended_at'),
@@ -79,13 +79,13 @@ export const deployments = pgTable(
     canaryCapitalUsd: money('canary_capital_usd'),
     stableCapitalUsd: money('stable_capital_usd'),
     config: jsonb('config').notNull(),
-    /** The parts of the state that no query looks into: observation, allocation, and what its status adds. */
+    /** The parts of the state that no query filters by: observation, allocation, and what its status adds. */
     detail: jsonb('detail').notNull(),
-    /** Looks in a row that saw each guardrail broken. */
+    /** Consecutive checks in which each guardrail was exceeded. */
     breaches: jsonb('breaches').notNull(),
-    /** When the loop should look again, on Serin's clock; null when nothing is to be watched. */
+    /** When the next check is due, on Serin's clock; null if the deployment is not observed. */
     nextCheckAt: instant('next_check_at'),
-    /** Who is looking now, until when on the real clock, and since which claim. */
+    /** The lease of the node that checks it now: its end, in real time, and its fencing token. */
     leaseUntil: timestamp('lease_until', { withTimezone: true, mode: 'string' }),
     leaseToken: text('lease_token'),
   },
@@ -113,7 +113,7 @@ export const deployments = pgTable(
   ],
 );
 
-/** The log. Its order is (`xid`, `id`), read only below the oldest transaction still running: see `feed`. */
+/** The log. Its order is (`xid`, `id`), and it is read only below the oldest open transaction; see `eventLog.ts`. */
 export const events = pgTable(
   'events',
   {
@@ -128,9 +128,9 @@ export const events = pgTable(
     at: instant('at').notNull(),
     actor: text('actor').notNull(),
     revision: integer('revision').notNull(),
-    /** Whether it belongs to the timeline: `emitEvents` of its deployment. */
+    /** Whether it belongs to the timeline; follows from `emitEvents` of its deployment. */
     timeline: boolean('timeline').notNull(),
-    /** The statuses around it, where it changed the status. */
+    /** The statuses before and after it; null if it did not change the status. */
     previousStatus: text('previous_status').$type<(typeof STATUSES)[number]>(),
     status: text('status').$type<(typeof STATUSES)[number]>(),
     payload: jsonb('payload').notNull(),
@@ -150,7 +150,7 @@ export const events = pgTable(
   ],
 );
 
-/** The latest metrics of each side, apart from the lifecycle row so that bots and operators do not wait for each other. */
+/** The latest metrics of each side. They are not in `deployments`, so that bots and operators do not wait for each other. */
 export const sideMetrics = pgTable(
   'side_metrics',
   {
@@ -158,7 +158,7 @@ export const sideMetrics = pgTable(
       .notNull()
       .references(() => deployments.id),
     side: text('side').$type<Side>().notNull(),
-    /** Null where no report has named the figure yet: a report leaves out what it does not know. */
+    /** A figure is null until a report contains it. */
     netPnlUsd: money('net_pnl_usd'),
     totalPnlUsd: money('total_pnl_usd'),
     maxDrawdown: money('max_drawdown'),
@@ -170,9 +170,9 @@ export const sideMetrics = pgTable(
     avgTradeSizeUsd: money('avg_trade_size_usd'),
     uptimeSeconds: bigint('uptime_seconds', { mode: 'number' }),
     reportedAt: instant('reported_at').notNull(),
-    /** Counts reports, so that watchers see a change. */
+    /** Counts reports, so that subscribers see a change. */
     version: bigint('version', { mode: 'number' }).notNull(),
-    /** A side is measured one way: by totals that a bot or provider tells, or by its trades. */
+    /** Where the figures of the side come from, always the same: totals of a bot or provider, or its trades. */
     source: text('source').$type<MetricsSource>().notNull().default('TOTALS'),
   },
   (table) => [
@@ -183,7 +183,7 @@ export const sideMetrics = pgTable(
   ],
 );
 
-/** Closed trades as their owners told them. What they add up to is in `trade_books`. */
+/** Closed trades as they were recorded. Their statistics are in `trade_books`. */
 export const trades = pgTable(
   'trades',
   {
@@ -195,9 +195,9 @@ export const trades = pgTable(
     feesUsd: money('fees_usd').notNull(),
     gasUsd: money('gas_usd').notNull(),
     notionalUsd: money('notional_usd'),
-    /** Why there was no trade. */
+    /** Why the trade failed; null if it was closed. */
     error: text('error'),
-    /** What the side worked with when it was closed. */
+    /** The capital of the side when the trade was closed. */
     capitalUsd: money('capital_usd').notNull(),
     recordedAt: instant('recorded_at').notNull(),
   },
@@ -208,14 +208,14 @@ export const trades = pgTable(
       columns: [table.deploymentId, table.side],
       foreignColumns: [tradeBooks.deploymentId, tradeBooks.side],
     }).onDelete('cascade'),
-    // Without the id: before the first statistics PostgreSQL would take it for lookups by id, and read a whole side.
+    // Not with `id`: before the first ANALYZE PostgreSQL would use it for lookups by id, and read a whole side.
     index('trades_time').on(table.deploymentId, table.side, table.at),
     check('trades_kind', sql`(${table.error} is null) = (${table.pnlUsd} is not null)`),
     check('trades_capital', sql`${table.capitalUsd} > 0`),
   ],
 );
 
-/** The running sums and the equity curve of a side's trades. Deleting a book deletes its trades and checkpoints. */
+/** The trade statistics of a side: sums and equity curve. Deleting a row deletes its trades and checkpoints. */
 export const tradeBooks = pgTable(
   'trade_books',
   {
@@ -229,7 +229,7 @@ export const tradeBooks = pgTable(
   (table) => [primaryKey({ columns: [table.deploymentId, table.side] })],
 );
 
-/** The equity curve at earlier instants: where it is folded on from when a trade comes late. */
+/** The equity curve at earlier instants. After a late trade the curve is recomputed from the last one before it. */
 export const tradeCheckpoints = pgTable(
   'trade_checkpoints',
   {
@@ -248,7 +248,7 @@ export const tradeCheckpoints = pgTable(
   ],
 );
 
-/** What each check saw: the history of metrics. */
+/** The sample of each check: the history of metrics. */
 export const samples = pgTable(
   'samples',
   {
@@ -264,16 +264,16 @@ export const samples = pgTable(
   (table) => [primaryKey({ columns: [table.deploymentId, table.check] })],
 );
 
-/** Answers by idempotency key, for as long as a retry may come. */
+/** Answers by idempotency key, kept as long as a retry may arrive. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
     actor: text('actor').notNull(),
     key: text('key').notNull(),
-    /** Which mutation with which input: a hash. */
+    /** A hash of the mutation's name and its input. */
     request: text('request').notNull(),
     answer: jsonb('answer').notNull(),
-    /** Real time: keys are kept for at least a day of the caller's life, not of the simulated clock. */
+    /** In real time: answers are kept for at least a real day, however fast Serin's clock runs. */
     createdAt: timestamp('created_at', { withTimezone: true, mode: 'string' })
       .notNull()
       .default(sql`clock_timestamp()`),
@@ -286,24 +286,24 @@ export const idempotencyKeys = pgTable(
 
 const realTime = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
-/** API keys: who may ask. Their times are real ones, not those of the simulated clock: they keep real people out. */
+/** API keys. Their times are in real time, because access of people must not depend on the rate of Serin's clock. */
 export const apiKeys = pgTable(
   'api_keys',
   {
     id: text('id').primaryKey(),
-    /** What actions are recorded under. */
+    /** The actor name that actions are recorded under. */
     name: text('name').notNull(),
     role: text('role').$type<'VIEWER' | 'BOT' | 'OPERATOR' | 'ADMIN'>().notNull(),
-    /** Patterns of strategy names; null is all. */
+    /** Patterns of strategy names; null covers all strategies. */
     strategies: text('strategies').array(),
-    /** SHA-256 of the whole key, in hex: the key itself is kept nowhere. */
+    /** SHA-256 of the whole key, in hex. The key itself is not stored. */
     hash: text('hash').notNull(),
     createdAt: realTime('created_at').notNull().default(sql`clock_timestamp()`),
     createdBy: text('created_by').notNull(),
     expiresAt: realTime('expires_at'),
     revokedAt: realTime('revoked_at'),
     revokedBy: text('revoked_by'),
-    /** Written once a minute at most. */
+    /** Updated at most once a minute. */
     lastUsedAt: realTime('last_used_at'),
   },
   (table) => [
@@ -313,15 +313,15 @@ export const apiKeys = pgTable(
   ],
 );
 
-/** What administrators did: keys made and revoked. Append-only. */
+/** The audit trail: keys that administrators created and revoked. Append-only. */
 export const auditRecords = pgTable('audit_records', {
   id: bigserial('id', { mode: 'bigint' }).primaryKey(),
   at: realTime('at').notNull().default(sql`clock_timestamp()`),
   actor: text('actor').notNull(),
   action: text('action').$type<'API_KEY_CREATED' | 'API_KEY_REVOKED'>().notNull(),
-  /** The id of what it was done to. */
+  /** The id of what was changed. */
   subject: text('subject').notNull(),
-  /** The strategies that the subject is about; null is all. Who may not see them does not see the record. */
+  /** The strategies of the subject; null is all. A caller who may not see them does not see the record. */
   strategies: text('strategies').array(),
   details: jsonb('details').$type<Readonly<Record<string, unknown>>>().notNull(),
 });

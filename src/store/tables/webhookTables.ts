@@ -1,6 +1,6 @@
 /**
- * The tables of webhooks: who is told, what each is to be told, and every try. All their times are real ones, since
- * receivers live in real time; the schedule of retries is a column like any other.
+ * The tables of webhooks, their deliveries and every attempt. All times are in real time, because receivers do not
+ * follow Serin's clock. The retry schedule is a column, so any node can continue it.
  */
 import { sql } from 'drizzle-orm';
 import {
@@ -29,18 +29,18 @@ export const webhooks = pgTable(
     id: text('id').primaryKey(),
     url: text('url').notNull(),
     description: text('description'),
-    /** Null: of every strategy. */
+    /** Null: events of every strategy. */
     strategyId: text('strategy_id'),
-    /** Null: of every type. */
+    /** Null: events of every type. */
     eventTypes: text('event_types').array().$type<EventType[]>(),
     status: text('status').$type<(typeof WEBHOOK_STATUSES)[number]>().notNull(),
-    /** Why it is disabled, in words. */
+    /** Why it is disabled, as a message. */
     disabledReason: text('disabled_reason'),
     secret: text('secret').notNull(),
-    /** The secret before the last rotation signs beside the new one until then. */
+    /** The secret before the last rotation; messages carry its signature too until `previousSecretUntil`. */
     previousSecret: text('previous_secret'),
     previousSecretUntil: instant('previous_secret_until'),
-    /** How far it has taken over the log: every matching event up to here has a delivery. */
+    /** Its position in the log: every matching event up to here has a delivery. */
     cursorXid: xid8('cursor_xid').notNull(),
     cursorId: bigint('cursor_id', { mode: 'bigint' }).notNull(),
     createdAt: instant('created_at').notNull().default(now),
@@ -56,7 +56,7 @@ export const webhooks = pgTable(
   ],
 );
 
-/** What a webhook is to be told: one event. The earliest pending one of a deployment goes first, the others wait. */
+/** One event for one webhook. The earliest pending delivery of a deployment is sent first, the others wait for it. */
 export const webhookDeliveries = pgTable(
   'webhook_deliveries',
   {
@@ -64,17 +64,17 @@ export const webhookDeliveries = pgTable(
     webhookId: text('webhook_id')
       .notNull()
       .references(() => webhooks.id, { onDelete: 'cascade' }),
-    /** The event, by deployment and number: it may have been archived meanwhile. */
+    /** Identifies the event. Not a reference to its row, which may have been archived. */
     deploymentId: text('deployment_id').notNull(),
     no: integer('no').notNull(),
     eventType: text('event_type').$type<EventType>().notNull(),
     status: text('status').$type<DeliveryStatus>().notNull().default('PENDING'),
     attempts: integer('attempts').notNull().default(0),
-    /** Attempts since it was last asked for: what the backoff counts. */
+    /** Attempts since it was last scheduled; the backoff depends on it. */
     tries: integer('tries').notNull().default(0),
     createdAt: instant('created_at').notNull().default(now),
     nextAttemptAt: instant('next_attempt_at').notNull().default(now),
-    /** The last attempt is made then; a delivery that waited for longer still gets one. */
+    /** The time of the last attempt. A delivery that had to wait longer still gets one attempt. */
     giveUpAt: instant('give_up_at').notNull(),
     settledAt: instant('settled_at'),
     leaseUntil: instant('lease_until'),
@@ -102,9 +102,9 @@ export const webhookAttempts = pgTable(
     number: integer('number').notNull(),
     startedAt: instant('started_at').notNull(),
     durationMs: integer('duration_ms').notNull(),
-    /** What the receiver answered; null when it did not. */
+    /** The status code of the response; null if there was none. */
     httpStatus: integer('http_status'),
-    /** Why it counts as failed, in words; null when it is delivered. */
+    /** Why the attempt failed, as a message; null if it was delivered. */
     error: text('error'),
     nextAttemptAt: instant('next_attempt_at'),
   },

@@ -1,4 +1,4 @@
-/** Deliveries as people read them: pages with every try, asking for another, and forgetting the old ones. */
+/** Queries of deliveries for operators: pages with all attempts, redelivery, and deletion of old deliveries. */
 import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { type DeliveryStatus, webhookAttempts, webhookDeliveries } from '../tables/webhookTables.ts';
@@ -16,7 +16,7 @@ export interface DeliveryPage {
   readonly fromEnd: boolean;
 }
 
-/** One page, the newest first. */
+/** A page of deliveries, newest first. */
 export async function pageDeliveries(db: Queries, page: DeliveryPage): Promise<Delivery[]> {
   const { seq, webhookId, deploymentId, status } = webhookDeliveries;
   const rows = await db
@@ -41,7 +41,7 @@ export async function findDelivery(db: Queries, seq: bigint): Promise<Delivery |
   return row ?? null;
 }
 
-/** The tries of several deliveries, in order. */
+/** The attempts of several deliveries, in order. */
 export async function findAttempts(db: Queries, seqs: readonly bigint[]): Promise<DeliveryAttempt[]> {
   return db
     .select()
@@ -50,29 +50,30 @@ export async function findAttempts(db: Queries, seqs: readonly bigint[]): Promis
     .orderBy(asc(webhookAttempts.deliverySeq), asc(webhookAttempts.number));
 }
 
-/** Sends one again, or all that failed of a webhook, with a new day of retries. Answers how many. */
+/** Schedules one delivery, or all failed ones of a webhook, again with a new day of retries. Returns their number. */
 export async function scheduleAgain(
   tx: Queries,
-  what: { readonly seq: bigint } | { readonly failedOf: string },
+  target: { readonly seq: bigint } | { readonly failedOf: string },
 ): Promise<number> {
-  const chosen =
-    'seq' in what
-      ? sql`seq = ${what.seq.toString()}::bigint`
-      : sql`webhook_id = ${what.failedOf} and status = 'FAILED'`;
+  const condition =
+    'seq' in target
+      ? sql`seq = ${target.seq.toString()}::bigint`
+      : sql`webhook_id = ${target.failedOf} and status = 'FAILED'`;
   const rows = await tx.execute(sql`
     update webhook_deliveries set status = 'PENDING', settled_at = null, tries = 0, lease_until = null,
       lease_token = null, next_attempt_at = clock_timestamp(), give_up_at = clock_timestamp() + interval '1 day'
-    where ${chosen} returning seq`);
+    where ${condition} returning seq`);
   return rows.length;
 }
 
-/** Settled deliveries are kept for so long … */
+/** Settled deliveries are deleted after this time. */
 const KEPT_DAYS = 7;
-/** … and so many a webhook. */
+/** Maximum number of settled deliveries kept per webhook. */
 const KEPT_DELIVERIES = 10_000;
-const PRUNED_AT_ONCE = 1000;
+/** Deliveries deleted by one statement, so that it stays short. */
+const PRUNE_BATCH_SIZE = 1000;
 
-/** Forgets old settled deliveries with their tries, a batch at a time. Answers whether there may be more. */
+/** Deletes a batch of old settled deliveries with their attempts. Returns whether there may be more. */
 export async function pruneDeliveries(db: Queries): Promise<boolean> {
   const rows = await db.execute(sql`
     delete from webhook_deliveries where seq in (
@@ -82,7 +83,7 @@ export async function pruneDeliveries(db: Queries): Promise<boolean> {
       select surplus.seq from webhooks w cross join lateral (
         select d.seq from webhook_deliveries d where d.webhook_id = w.id and d.status <> 'PENDING'
         order by d.seq desc offset ${KEPT_DELIVERIES}) surplus
-      limit ${PRUNED_AT_ONCE})
+      limit ${PRUNE_BATCH_SIZE})
     returning seq`);
-  return rows.length === PRUNED_AT_ONCE;
+  return rows.length === PRUNE_BATCH_SIZE;
 }

@@ -1,29 +1,29 @@
 /**
- * The queue of deliveries, filled from the log and shared by claims on rows. A webhook's cursor moves in the
- * transaction that inserts the deliveries, so nothing is lost or doubled between the two; a claim is the earliest
- * pending delivery of a deployment, so the later ones wait for it.
+ * The queue of deliveries, filled from the log and shared by nodes through claims on rows. The transaction that inserts
+ * deliveries also moves the webhook's cursor, so no event is lost or doubled. Only the earliest pending delivery of a
+ * deployment can be claimed, so the later ones wait for it.
  */
 import { sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Queries } from '../postgres/database.ts';
 
-/** Events that one webhook takes over in one go. */
+/** Events that one transaction turns into deliveries, per webhook. */
 const PAGE = 500;
-/** Webhooks served in one transaction. */
+/** Webhooks per transaction. */
 const BATCH = 20;
-/** Deliveries a webhook may have waiting; beyond, the rest stays in the log. */
+/** Maximum number of pending deliveries per webhook; further events stay in the log. */
 const MAX_PENDING = 20_000;
 const LAST_ID = '9223372036854775807';
 
-/** Whether there is any work: most events come where nobody has a webhook. */
+/** Whether any webhook is enabled. A cheap test first, because most installations have none. */
 export async function anyEnabled(db: Queries): Promise<boolean> {
   const rows = await db.execute(sql`select from webhooks where status = 'ENABLED' limit 1`);
   return rows.length > 0;
 }
 
 /**
- * Makes deliveries of the events that enabled webhooks have not taken over yet. Answers whether there is more.
- * Webhooks that another node serves at the moment are passed over.
+ * Inserts deliveries of new events for enabled webhooks. Returns whether there may be more. Skips webhooks that another
+ * node is processing.
  */
 export async function fanOut(db: PostgresJsDatabase): Promise<boolean> {
   return db.transaction(async (tx) => {
@@ -36,7 +36,7 @@ export async function fanOut(db: PostgresJsDatabase): Promise<boolean> {
           where d.webhook_id = w.id and d.status = 'PENDING' offset ${MAX_PENDING})
       limit ${BATCH} for update of w skip locked`);
     if (behind.length === 0) return false;
-    // The lock first, then the look: this statement sees what the last holder of the lock committed.
+    // A statement of its own after the lock, so that it sees what the previous holder of the lock committed.
     const moved = await tx.execute<{ full: boolean }>(sql`
       with horizon as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
       behind as (select * from webhooks where id in ${behind.map(({ id }) => id)}),
@@ -61,7 +61,7 @@ export async function fanOut(db: PostgresJsDatabase): Promise<boolean> {
   });
 }
 
-/** Enabled webhooks that have a delivery due, each to be claimed from on its own so that none delays another. */
+/** Enabled webhooks with a due delivery. The caller claims from each separately, so that none delays another. */
 export async function webhooksDue(db: Queries): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(sql`
     select w.id from webhooks w
@@ -71,19 +71,19 @@ export async function webhooksDue(db: Queries): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** A delivery that one node may try now. The token fences what it records. */
+/** A delivery that one node may attempt now. The token fences the recording of the attempt. */
 export interface DeliveryClaim {
   readonly seq: bigint;
   readonly webhookId: string;
   readonly url: string;
   readonly deploymentId: string;
   readonly no: number;
-  /** Tries since it was last asked for, this one not counted. */
+  /** Attempts since it was last scheduled, without this one. */
   readonly tries: number;
   readonly token: string;
 }
 
-/** Claims due deliveries of a webhook, one a deployment: the earliest that is pending. */
+/** Claims due deliveries of a webhook, at most one per deployment: its earliest pending one. */
 export async function claimDeliveries(
   db: Queries,
   webhookId: string,
@@ -117,24 +117,24 @@ export async function claimDeliveries(
   return rows.map(({ seq, ...claim }) => ({ ...claim, seq: BigInt(seq), webhookId, token }));
 }
 
-/** How a try went. */
+/** The outcome of an attempt. */
 export interface Attempt {
   readonly startedAt: number;
   readonly durationMs: number;
-  /** What the receiver answered; null when it did not. */
+  /** The status code of the response; null if there was none. */
   readonly httpStatus: number | null;
-  /** Why it counts as failed, in words; null when it is delivered. */
+  /** Why the attempt failed, as a message; null if it was delivered. */
   readonly error: string | null;
-  /** How long to wait before the next try. */
+  /** How long to wait before the next attempt. */
   readonly retryAfterMs: number;
 }
 
-/** Tries kept of one delivery: the newest. */
+/** Maximum number of attempts kept per delivery, the newest ones. */
 const KEPT_ATTEMPTS = 50;
 
 /**
- * Records a try and settles the delivery or schedules the next one; the last comes when its time to give up does.
- * Null, and nothing is written, when the claim was lost meanwhile.
+ * Records an attempt and settles the delivery or schedules the next attempt, the last of them at `give_up_at`. Returns
+ * the new status; null, and nothing is written, if the claim was lost in the meantime.
  */
 export async function recordAttempt(
   tx: Queries,
@@ -164,7 +164,7 @@ export async function recordAttempt(
   return row?.status ?? null;
 }
 
-/** Gives claims back untried. */
+/** Releases claims without an attempt. */
 export async function releaseClaims(db: Queries, token: string): Promise<void> {
   await db.execute(
     sql`update webhook_deliveries set lease_until = null, lease_token = null where lease_token = ${token}`,

@@ -1,4 +1,4 @@
-/** Webhooks: who is told of which events. Reading, writing, and pages by creation. */
+/** Queries of webhooks: finding, locking, writing one, and pages in the order of creation. */
 import { and, asc, desc, eq, type SQL, sql } from 'drizzle-orm';
 import type { EventType } from '../../core/lifecycle/events.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
@@ -10,15 +10,15 @@ export interface Webhook {
   readonly id: string;
   readonly url: string;
   readonly description: string | null;
-  /** Null: of every strategy. */
+  /** Null: events of every strategy. */
   readonly strategyId: string | null;
-  /** Null: of every type. */
+  /** Null: events of every type. */
   readonly eventTypes: readonly EventType[] | null;
-  /** Why nothing is delivered; null while it is enabled. */
+  /** Why it is disabled, as a message; null while it is enabled. */
   readonly disabledReason: string | null;
-  /** How far it has taken over the log. */
+  /** Its position in the log: every matching event up to here has a delivery. */
   readonly cursor: LogPosition;
-  /** Until when the secret before the last rotation signs too; null when there is none. */
+  /** When the secret before the last rotation stops signing; null if there is none. */
   readonly previousSecretUntil: number | null;
   readonly createdAt: number;
   readonly createdBy: string;
@@ -47,13 +47,13 @@ export async function findWebhook(db: Queries, id: string): Promise<Webhook | nu
   return row ? toWebhook(row) : null;
 }
 
-/** The same, locked against other changes and against fan-out. */
+/** Finds a webhook and locks it against other changes and against fan-out. */
 export async function lockWebhook(tx: Queries, id: string): Promise<Webhook | null> {
   const [row] = await tx.select().from(webhooks).where(eq(webhooks.id, id)).for('update');
   return row ? toWebhook(row) : null;
 }
 
-/** The secrets that sign now, the current one first. */
+/** The secrets that sign messages now, the current one first. */
 export async function signingSecrets(db: Queries, id: string): Promise<string[]> {
   const [row] = await db
     .select({
@@ -69,22 +69,22 @@ export async function signingSecrets(db: Queries, id: string): Promise<string[]>
 export interface NewWebhook
   extends Pick<Webhook, 'id' | 'url' | 'description' | 'strategyId' | 'eventTypes' | 'createdBy'> {
   readonly secret: string;
-  /** Null: events from now on. */
+  /** The position to start after; null starts with events from now on. */
   readonly after: LogPosition | null;
 }
 
-/** Serialises creations, so that the bound on their number holds. Any number that no other lock uses. */
+/** Key of the advisory lock that serialises creations, so that the limit of their number holds. Arbitrary but unique. */
 const CREATION_LOCK = 5_371_002;
 
-/** Inserts a webhook; null when there are as many as there may be. */
+/** Inserts a webhook; null if there are `limit` webhooks already. */
 export async function insertWebhook(
   tx: Queries,
   { after, eventTypes, ...given }: NewWebhook,
-  most: number,
+  limit: number,
 ): Promise<Webhook | null> {
   await tx.execute(sql`select pg_advisory_xact_lock(${CREATION_LOCK})`);
   const [counted] = await tx.select({ count: sql<string>`count(*)` }).from(webhooks);
-  if (Number(counted?.count ?? 0) >= most) return null;
+  if (Number(counted?.count ?? 0) >= limit) return null;
   const { xid, id } = after ?? (await lastSettledPosition(tx));
   const [row] = await tx
     .insert(webhooks)
@@ -106,11 +106,11 @@ export interface WebhookChange {
   readonly eventTypes?: readonly EventType[] | null | undefined;
   /** Null enables it. */
   readonly disabledReason?: string | null | undefined;
-  /** Takes the secret's place; the old one signs beside it for so long. */
+  /** Replaces the secret; the old one signs too for `overlapSeconds`. */
   readonly rotation?: { readonly secret: string; readonly overlapSeconds: number } | undefined;
 }
 
-/** Writes what a change names. */
+/** Writes the given fields of a change; undefined fields stay as they are. */
 export async function saveWebhook(
   tx: Queries,
   id: string,
@@ -143,7 +143,7 @@ export async function deleteWebhook(tx: Queries, id: string): Promise<void> {
   await tx.delete(webhooks).where(eq(webhooks.id, id));
 }
 
-/** The place of a webhook in the list: when it was created, and its id. */
+/** The position of a webhook in the list: its creation time, epoch milliseconds, and its id. */
 export interface WebhookPosition {
   readonly at: number;
   readonly id: string;
@@ -151,7 +151,7 @@ export interface WebhookPosition {
 
 export interface WebhookPage {
   readonly strategyId?: string | undefined;
-  /** Only what is told of strategies in this scope. */
+  /** Only webhooks of strategies in this scope. */
   readonly scope: Scope;
   readonly limit: number;
   readonly after?: WebhookPosition | undefined;
@@ -159,13 +159,13 @@ export interface WebhookPage {
   readonly fromEnd: boolean;
 }
 
-/** One page, the oldest first. */
+/** A page of webhooks, oldest first. */
 export async function pageWebhooks(db: Queries, page: WebhookPage): Promise<Webhook[]> {
   const direction = page.fromEnd ? desc : asc;
-  const beside = (operator: SQL, place: WebhookPosition | undefined) =>
-    place &&
+  const beyond = (operator: SQL, position: WebhookPosition | undefined) =>
+    position &&
     sql`(${webhooks.createdAt}, ${webhooks.id}) ${operator}
-      (${new Date(place.at).toISOString()}::timestamptz, ${place.id})`;
+      (${new Date(position.at).toISOString()}::timestamptz, ${position.id})`;
   const rows = await db
     .select()
     .from(webhooks)
@@ -173,8 +173,8 @@ export async function pageWebhooks(db: Queries, page: WebhookPage): Promise<Webh
       and(
         page.strategyId === undefined ? undefined : eq(webhooks.strategyId, page.strategyId),
         inScope(webhooks.strategyId, page.scope),
-        beside(sql`>`, page.after),
-        beside(sql`<`, page.before),
+        beyond(sql`>`, page.after),
+        beyond(sql`<`, page.before),
       ),
     )
     .orderBy(direction(webhooks.createdAt), direction(webhooks.id))
@@ -183,7 +183,7 @@ export async function pageWebhooks(db: Queries, page: WebhookPage): Promise<Webh
   return page.fromEnd ? found.reverse() : found;
 }
 
-/** How many of a webhook's deliveries are still to be made. */
+/** The number of a webhook's pending deliveries. */
 export async function countPending(db: Queries, webhookId: string): Promise<number> {
   const [row] = await db
     .select({ count: sql<string>`count(*)` })
