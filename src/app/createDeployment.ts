@@ -3,8 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
-import { create } from '../core/lifecycle/decide.ts';
-import { record } from '../core/lifecycle/evolve.ts';
+import { begin } from '../core/lifecycle/handle.ts';
 import type { DeploymentState } from '../core/lifecycle/state.ts';
 import { NO_METRICS } from '../core/metrics/sideMetrics.ts';
 import { NO_BREACHES } from '../core/rule/guardrails.ts';
@@ -81,9 +80,8 @@ export async function createDeployment(
       return invalid([{ path: ['canaryVersionId'], message }]);
     }
     const { now } = await readClock(tx);
-    const body = create({ id, strategyId, chain, stableVersionId: stable, canaryVersionId, config });
-    const { state, events } = record(null, [body], { at: now, actor: actor.name });
-    if (!state) throw new Error('creation led to no state');
+    const named = { id, strategyId, chain, stableVersionId: stable, canaryVersionId, config };
+    const { state, events } = begin(named, { at: now, actor: actor.name });
     if (!(await insertDeployment(tx, state, { nextCheckAt: null, breaches: NO_BREACHES }))) {
       return placeTaken(tx, state);
     }

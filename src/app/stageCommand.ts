@@ -4,9 +4,9 @@
  */
 
 import type { Command } from '../core/lifecycle/command.ts';
-import { decide } from '../core/lifecycle/decide.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
-import { evolve, record } from '../core/lifecycle/evolve.ts';
+import { evolve } from '../core/lifecycle/evolve.ts';
+import { handle } from '../core/lifecycle/handle.ts';
 import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';
 import type { Refusal } from '../core/values/refusal.ts';
 import { type DeploymentView, saveBreaches } from '../store/deployments/deployments.ts';
@@ -44,11 +44,9 @@ export async function stageCommand(
 ): Promise<CommandOutcome> {
   const { state: before, metrics, breaches: counted, strategyStableVersionId: stableVersionId, now } = view;
   const facts = { now, metrics, breaches: counted, stableVersionId, actor: actor.name };
-  const verdict = decide(before, command, facts);
-  if (!verdict.accepted) return verdict;
-  const { breaches } = verdict;
-  const { state, events } = record(before, verdict.events, { at: now, actor: actor.name });
-  if (!state) throw new Error(`${before.id} lost its state`);
+  const handled = handle(before, command, facts);
+  if (!handled.accepted) return handled;
+  const { state, events, breaches } = handled;
   if (events.length === 0) {
     if (breaches !== counted) await saveBreaches(tx, before.id, breaches);
     return { accepted: true, view: { ...view, breaches }, events };

@@ -14,6 +14,7 @@ export * from './lifecycle/decide.ts';
 export * from './lifecycle/describe.ts';
 export * from './lifecycle/events.ts';
 export * from './lifecycle/evolve.ts';
+export * from './lifecycle/handle.ts';
 export * from './lifecycle/recompute.ts';
 export * from './lifecycle/state.ts';
 export * from './lifecycle/status.ts';

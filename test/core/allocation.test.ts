@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/core/config/config.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
-import { create, decide } from '../../src/core/lifecycle/decide.ts';
-import { capitalHistory, record, replay } from '../../src/core/lifecycle/evolve.ts';
+import { capitalHistory, replay } from '../../src/core/lifecycle/evolve.ts';
+import { begin, handle } from '../../src/core/lifecycle/handle.ts';
 import {
   type DeploymentState,
   isWatched,
@@ -38,8 +38,7 @@ class Trial {
     });
     if (!config.ok) throw new Error('the test has a bad config');
     const names = { id: 'd', strategyId: 's', chain: 'c', stableVersionId: 'v1', canaryVersionId: 'v2' };
-    const made = record(null, [create({ ...names, config: config.value })], { at: this.now, actor: 'a' });
-    if (!made.state) throw new Error('no state');
+    const made = begin({ ...names, config: config.value }, { at: this.now, actor: 'a' });
     this.state = made.state;
     this.log = [...made.events];
     this.deployed = this.do({ type: 'DEPLOY', capitalUsd: decimal(capitalUsd), reason: null });
@@ -47,11 +46,11 @@ class Trial {
 
   do(command: Command) {
     this.now += 1000;
-    const facts = { now: this.now, metrics: this.metrics, breaches: NO_BREACHES, stableVersionId: 'v1' };
-    const verdict = decide(this.state, command, facts);
-    if (!verdict.accepted) return verdict.refusal;
-    const { state, events } = record(this.state, verdict.events, { at: this.now, actor: 'a' });
-    if (!state) throw new Error('no state');
+    const { now, metrics } = this;
+    const facts = { now, metrics, breaches: NO_BREACHES, stableVersionId: 'v1', actor: 'a' };
+    const handled = handle(this.state, command, facts);
+    if (!handled.accepted) return handled.refusal;
+    const { state, events } = handled;
     this.state = state;
     this.log.push(...events);
     return events.map(({ type }) => type);

@@ -3,9 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
 import type { Sample } from '../../src/core/document/document.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
-import { create, decide } from '../../src/core/lifecycle/decide.ts';
-import type { CanaryEvent, EventBody } from '../../src/core/lifecycle/events.ts';
-import { record } from '../../src/core/lifecycle/evolve.ts';
+import type { CanaryEvent } from '../../src/core/lifecycle/events.ts';
+import { begin, handle } from '../../src/core/lifecycle/handle.ts';
 import { type DeploymentState, isWatched, nextCheckAt } from '../../src/core/lifecycle/state.ts';
 import { type MetricsBySide, NO_METRICS } from '../../src/core/metrics/sideMetrics.ts';
 import { defaultAssumptions } from '../../src/core/policy/assumptions.ts';
@@ -39,31 +38,22 @@ const START = Date.parse('2026-01-05T10:00:00Z');
 function live(config: CanaryConfig, shift: number, seed: number): Recorded {
   const market = createMarket(defaultAssumptions(config), shift, streams(seed).next().value);
   const [canary, stable] = [startSimulatedSide(), startSimulatedSide()];
-  const events: CanaryEvent[] = [];
   const samples: Sample[] = [];
-  let state: DeploymentState | null = null;
   let breaches = NO_BREACHES;
   let metrics: MetricsBySide = NO_METRICS;
   let now = START;
-  const append = (bodies: readonly EventBody[], actor: string) => {
-    const made = record(state, bodies, { at: now, actor });
-    state = made.state;
-    events.push(...made.events);
-    return made.events;
-  };
-  const act = (command: Command, actor: string): readonly CanaryEvent[] => {
-    if (!state) throw new Error('not created');
-    const verdict = decide(state, command, { now, metrics, breaches, stableVersionId: 'v1' });
-    if (!verdict.accepted) throw new Error(verdict.refusal.message);
-    breaches = verdict.breaches;
-    return append(verdict.events, actor);
-  };
-  const current = (): DeploymentState => {
-    if (!state) throw new Error('not created');
-    return state;
-  };
   const trial = { id: 'dep_x', strategyId: 's', chain: 'c', stableVersionId: 'v1', canaryVersionId: 'v2' };
-  append([create({ ...trial, config })], 'ana');
+  const made = begin({ ...trial, config }, { at: now, actor: 'ana' });
+  let state = made.state;
+  const events: CanaryEvent[] = [...made.events];
+  const act = (command: Command, actor: string): readonly CanaryEvent[] => {
+    const handled = handle(state, command, { now, metrics, breaches, stableVersionId: 'v1', actor });
+    if (!handled.accepted) throw new Error(handled.refusal.message);
+    ({ state, breaches } = handled);
+    events.push(...handled.events);
+    return handled.events;
+  };
+  const current = (): DeploymentState => state;
   act({ type: 'DEPLOY', capitalUsd: decimal(100_000), reason: null }, 'ana');
   for (let check = 1; check < 400 && isWatched(current()); check += 1) {
     const watched = current();

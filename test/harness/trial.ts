@@ -4,10 +4,9 @@
  */
 
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
-import type { Command, Facts, Verdict } from '../../src/core/lifecycle/command.ts';
-import { create, decide } from '../../src/core/lifecycle/decide.ts';
+import type { Command, Facts } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/lifecycle/events.ts';
-import { record } from '../../src/core/lifecycle/evolve.ts';
+import { begin, type Handled, handle } from '../../src/core/lifecycle/handle.ts';
 import {
   comparisonOf,
   type DeploymentState,
@@ -59,11 +58,7 @@ export class Trial {
   /** Deployed with this capital in all; `null` leaves it pending. */
   constructor(config: CanaryConfigInput = {}, capitalUsd: number | string | null = 100_000) {
     const names = { id: 'd', strategyId: 's', chain: 'c', stableVersionId: 'v1', canaryVersionId: 'v2' };
-    const made = record(null, [create({ ...names, config: configOf(config) })], {
-      at: this.now,
-      actor: 'ada',
-    });
-    if (!made.state) throw new Error('no state');
+    const made = begin({ ...names, config: configOf(config) }, { at: this.now, actor: 'ada' });
     this.state = made.state;
     this.log.push(...made.events);
     if (capitalUsd !== null) this.do({ type: 'DEPLOY', capitalUsd: decimal(capitalUsd), reason: null });
@@ -71,20 +66,18 @@ export class Trial {
 
   get facts(): Facts {
     const { now, metrics, breaches, stableVersionId } = this;
-    return { now, metrics, breaches, stableVersionId };
+    return { now, metrics, breaches, stableVersionId, actor: 'ada' };
   }
 
   /** The verdict on a command, with its events applied when it was accepted. */
-  try(command: Command): Verdict {
-    const verdict = decide(this.state, command, this.facts);
-    if (!verdict.accepted) return verdict;
+  try(command: Command): Handled {
     const actor = command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' ? 'serin' : 'ada';
-    const { state, events } = record(this.state, verdict.events, { at: this.now, actor });
-    if (!state) throw new Error('no state');
-    this.state = state;
-    this.breaches = verdict.breaches;
-    this.log.push(...events);
-    return verdict;
+    const handled = handle(this.state, command, { ...this.facts, actor });
+    if (!handled.accepted) return handled;
+    this.state = handled.state;
+    this.breaches = handled.breaches;
+    this.log.push(...handled.events);
+    return handled;
   }
 
   do(command: Command): EventType[] {

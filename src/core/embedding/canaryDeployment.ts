@@ -11,11 +11,11 @@ import {
   type Sample,
   toDocument,
 } from '../document/document.ts';
-import type { Command, Verdict } from '../lifecycle/command.ts';
-import { decide, impliedDecision, notWatched } from '../lifecycle/decide.ts';
+import type { Command } from '../lifecycle/command.ts';
+import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
-import { record } from '../lifecycle/evolve.ts';
+import { begin, type Handled, handle } from '../lifecycle/handle.ts';
 import {
   comparisonOf,
   type DeploymentState,
@@ -40,11 +40,11 @@ import { fetchMetrics } from './metricsProvider.ts';
 import {
   type By,
   type CanaryResult,
-  createCanary,
   type DeployCanaryResult,
   type Embedding,
   InvalidDeployment,
   type NewCanary,
+  readNewCanary,
 } from './types.ts';
 
 /** Who acts where nobody is named, and who checks. */
@@ -94,11 +94,7 @@ export class CanaryDeployment {
       return;
     }
     const now = this.#now();
-    const { state, events } = record(null, [createCanary(deployment, now)], {
-      at: now,
-      actor: OWNER,
-    });
-    if (!state) throw new Error('creation led to no state');
+    const { state, events } = begin(readNewCanary(deployment, now), { at: now, actor: OWNER });
     this.#state = state;
     this.#log.push(...events);
     this.#callbacks.dispatch(null, events);
@@ -304,30 +300,29 @@ export class CanaryDeployment {
   }
 
   #command(command: Command, { actor = OWNER }: By): CanaryResult {
-    const verdict = this.#apply(command, actor);
-    if (!verdict.accepted) return this.#refused(verdict.refusal);
-    const { events } = verdict;
+    const handled = this.#apply(command, actor);
+    if (!handled.accepted) return this.#refused(handled.refusal);
+    const { events } = handled;
     return this.#done(impliedDecision(command, events), describeCommand(command, this.#state, events));
   }
 
   /** Decides and records; callbacks are told when all is done. */
-  #apply(command: Command, actor: string): Verdict {
+  #apply(command: Command, actor: string): Handled {
     const now = this.#now();
     const before = this.#state;
     const { stableVersionId } = before;
     const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, actor };
-    const verdict = decide(before, command, facts);
-    if (!verdict.accepted) return verdict;
-    const { state, events } = record(before, verdict.events, { at: now, actor });
-    if (!state) throw new Error(`${before.id} lost its state`);
+    const handled = handle(before, command, facts);
+    if (!handled.accepted) return handled;
+    const { state, events } = handled;
     this.#state = state;
-    this.#breaches = verdict.breaches;
+    this.#breaches = handled.breaches;
     this.#log.push(...events);
-    const looked = command.type === 'CHECK';
-    this.#nextCheckAt = reschedule(state, { due: this.#nextCheckAt, now, wasCheck: looked });
+    const wasCheck = command.type === 'CHECK';
+    this.#nextCheckAt = reschedule(state, { due: this.#nextCheckAt, now, wasCheck });
     this.#schedule();
     this.#callbacks.dispatch(before, events);
-    return verdict;
+    return handled;
   }
 
   /** Sets the timer for the next look; none while one is under way, which sets it when it is done. */

@@ -1,8 +1,7 @@
 /** What an embedder gives a deployment and gets back from it: its arguments, its surroundings, its answers. */
 import { createHash } from 'node:crypto';
 import { type CanaryConfigInput, parseConfig } from '../config/config.ts';
-import { create } from '../lifecycle/decide.ts';
-import type { EventBody } from '../lifecycle/events.ts';
+import type { Creation } from '../lifecycle/decide.ts';
 import type { DeploymentStatus } from '../lifecycle/status.ts';
 import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
 import type { Decimal } from '../values/decimal.ts';
@@ -74,7 +73,7 @@ export class InvalidDeployment extends Error {
  * The first event of a new deployment's log.
  * @throws InvalidDeployment naming every field that breaks a rule
  */
-export function createCanary(given: NewCanary, now: number): EventBody {
+export function readNewCanary(given: NewCanary, now: number): Creation {
   const { strategyId, stableVersionId, canaryVersionId, chain = 'unknown' } = given;
   const id = given.id ?? idOf(given, now);
   const config = parseConfig(given.config);
@@ -86,7 +85,7 @@ export function createCanary(given: NewCanary, now: number): EventBody {
     violations.push({ path: ['canaryVersionId'], message: 'must differ from the stable version' });
   }
   if (!config.ok || violations.length > 0) throw new InvalidDeployment(violations);
-  return create({ id, strategyId, chain, stableVersionId, canaryVersionId, config: config.value });
+  return { id, strategyId, chain, stableVersionId, canaryVersionId, config: config.value };
 }
 
 /** An id like the server's, from what makes the deployment this one. */

@@ -4,6 +4,7 @@
  */
 
 import { type Refusal, refusal } from '../values/refusal.ts';
+import type { Facts } from './command.ts';
 import type { PromotionRequest, Watched } from './state.ts';
 
 const APPROVAL_HOURS = 24;
@@ -20,12 +21,12 @@ export function openRequest(state: Watched, now: number): PromotionRequest | nul
 /** What a promotion by this actor is: done at once, the approval of another's request, a request, or refused. */
 export function seekApproval(
   state: Watched,
-  { now, actor }: { readonly now: number; readonly actor?: string | undefined },
+  { now, actor }: Pick<Facts, 'now' | 'actor'>,
 ): 'PROMOTE' | 'ASK' | Refusal {
   if (!state.config.requireApproval) return 'PROMOTE';
   const request = openRequest(state, now);
   if (!request) return 'ASK';
-  if (actor !== undefined && actor !== request.by) return 'PROMOTE';
+  if (actor !== request.by) return 'PROMOTE';
   return refusal(
     'INVALID_TRANSITION',
     `${request.by} has asked for the promotion of ${state.id} already: somebody else must approve it, with promoteCanary`,

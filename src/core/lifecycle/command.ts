@@ -32,8 +32,8 @@ export interface Facts {
   readonly breaches: BreachCounts;
   /** The strategy's stable version today; another deployment may have moved it. */
   readonly stableVersionId: string;
-  /** Who asks, where it matters that it is somebody else. */
-  readonly actor?: string | undefined;
+  /** Who gives the command: the name that its events are recorded under. `serin` for the clock. */
+  readonly actor: string;
 }
 
 /** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */

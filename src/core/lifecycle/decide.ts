@@ -99,15 +99,18 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
   }
 }
 
-/** Creates a deployment: the first event of its log. Whether the strategy is free is the store's constraint. */
-export function create(deployment: {
+/** What a deployment is created with. */
+export interface Creation {
   readonly id: string;
   readonly strategyId: string;
   readonly chain: string;
   readonly stableVersionId: string;
   readonly canaryVersionId: string;
   readonly config: CanaryConfig;
-}): EventBody {
+}
+
+/** The first event of a log. That a strategy has one live deployment is the store's constraint, not checked here. */
+export function create(deployment: Creation): EventBody {
   return { type: 'DEPLOYMENT_CREATED', ...deployment };
 }
 

@@ -4,7 +4,7 @@ import { addPair } from '../rule/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './allocation.ts';
-import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
+import type { CanaryEvent } from './events.ts';
 import {
   type DeploymentState,
   type Ended,
@@ -63,18 +63,6 @@ export function capitalHistory(events: Iterable<CanaryEvent>): BySide<readonly C
     }
   }
   return history;
-}
-
-/** Numbers what a command decided and applies it: the events to append, and the state they lead to. */
-export function record(
-  before: DeploymentState | null,
-  bodies: readonly EventBody[],
-  by: { readonly at: number; readonly actor: string },
-): { readonly state: DeploymentState | null; readonly events: readonly CanaryEvent[] } {
-  const revision = (before?.revision ?? 0) + (bodies.every(isObservation) ? 0 : 1);
-  const first = (before?.eventCount ?? 0) + 1;
-  const events = bodies.map((body, index): CanaryEvent => ({ ...body, ...by, no: first + index, revision }));
-  return { state: events.reduce<DeploymentState | null>(evolve, before), events };
 }
 
 function created(event: EventOf<'DEPLOYMENT_CREATED'>): DeploymentState {

@@ -5,9 +5,8 @@
 
 import type { CanaryConfig, GuardrailName } from '../config/config.ts';
 import type { Command } from '../lifecycle/command.ts';
-import { create, decide } from '../lifecycle/decide.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
-import { record } from '../lifecycle/evolve.ts';
+import { begin, handle } from '../lifecycle/handle.ts';
 import { type DeploymentState, isWatched, stepAt, type Watched } from '../lifecycle/state.ts';
 import { type MetricsBySide, NO_METRICS } from '../metrics/sideMetrics.ts';
 import type { GateName } from '../rule/comparison.ts';
@@ -42,9 +41,7 @@ export function startEngineRun(
   { stableVersionId, canaryVersionId }: typeof ANY = ANY,
 ): EngineRun {
   const named = { id: 'trial', strategyId: 'trial', chain: 'trial', stableVersionId, canaryVersionId };
-  const created = create({ ...named, config });
-  const { state } = record(null, [created], { at, actor: 'serin' });
-  if (!state) throw new Error('a trial was not created');
+  const { state } = begin({ ...named, config }, { at, actor: 'serin' });
   const pending: EngineRun = { state, breaches: NO_BREACHES };
   return continueRun(pending, { type: 'DEPLOY', capitalUsd, reason: null }, at, NO_METRICS).trial;
 }
@@ -57,11 +54,10 @@ export function continueRun(
   metrics: MetricsBySide,
 ): { readonly trial: EngineRun; readonly events: readonly CanaryEvent[] } {
   const { state: before, breaches } = trial;
-  const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId };
-  const verdict = decide(before, command, facts);
-  if (!verdict.accepted) throw new Error(`a trial refused ${command.type}: ${verdict.refusal.message}`);
-  const { state, events } = record(before, verdict.events, { at: now, actor: 'serin' });
-  return { trial: { state: state ?? before, breaches: verdict.breaches }, events };
+  const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId, actor: 'serin' };
+  const handled = handle(before, command, facts);
+  if (!handled.accepted) throw new Error(`a trial refused ${command.type}: ${handled.refusal.message}`);
+  return { trial: { state: handled.state, breaches: handled.breaches }, events: handled.events };
 }
 
 /** A trial that is still watched. */
