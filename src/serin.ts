@@ -84,7 +84,10 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
     }
     const url = environment.databaseUrl ?? (await startOwnDatabase());
-    await migrateDatabase({ url });
+    await migrateDatabase(
+      { url },
+      { info: (message) => log.info(message), warn: (message) => log.warn(message) },
+    );
     const database = openDatabase({ url });
     parts.connections.push(withStopTimeout(() => database.close()));
     const { db, client } = database;

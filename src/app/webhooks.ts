@@ -9,8 +9,16 @@ import { beyondScope } from '../access/permissions.ts';
 import type { EventType } from '../core/lifecycle/events.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
-import { isAfter, LOG_START, type LogPosition } from '../store/log/eventLog.ts';
+import {
+  type Cursor,
+  findPosition,
+  HistoryRewound,
+  isAfter,
+  LOG_START,
+  type LogPosition,
+} from '../store/log/position.ts';
 import { holdRetention, isBehindArchive } from '../store/log/retention.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import { findDelivery, scheduleAgain } from '../store/webhooks/deliveries.ts';
 import {
   deleteWebhook as dropWebhook,
@@ -115,7 +123,7 @@ export interface NewWebhookInput {
   readonly strategyId: string | null;
   readonly eventTypes: readonly EventType[] | null;
   /** A place in the log to begin behind; null begins now. */
-  readonly after: LogPosition | null;
+  readonly after: Cursor | null;
 }
 
 export async function createWebhook(
@@ -123,14 +131,18 @@ export async function createWebhook(
   request: WebhookRequest,
   input: NewWebhookInput,
 ): Promise<WebhookAnswer> {
-  const { url, description, strategyId, after } = input;
+  const { url, description, strategyId } = input;
   const { actor } = request;
   if (!seesWebhook(actor, input)) throw beyondScope(actor, strategyId ?? 'all of them');
   const violations = await violationsOf(app, input);
   if (violations.length > 0) return invalid(violations);
-  const kept = { ...input, after: after && [String(after.xid), String(after.id)] };
+  const kept = { ...input, after: input.after && textsOf(input.after) };
   return runIdempotent(app, { ...request, operation: 'createWebhook', input: kept }, codec, async (tx) => {
     await holdRetention(tx);
+    const after = input.after && (await positionOf(tx, input.after, actor));
+    if (after instanceof HistoryRewound) {
+      return refused(refusal('HISTORY_REWOUND', after.message, ['after']));
+    }
     if (after && isAfter(after, LOG_START) && (await isBehindArchive(tx, after, timelineOf(input)))) {
       return refused(refusal('CURSOR_TOO_OLD', `${MISSED}: begin behind "0", or now`, ['after']));
     }
@@ -147,6 +159,19 @@ export async function createWebhook(
     return done(`Webhook ${id} created: keep its secret, it is not shown again`, webhook, { secret });
   });
 }
+
+/** The position of a cursor, or why there is none. */
+async function positionOf(db: Queries, cursor: Cursor, actor: Actor): Promise<LogPosition | HistoryRewound> {
+  try {
+    return await findPosition(db, cursor, actor.strategies);
+  } catch (error) {
+    if (error instanceof HistoryRewound) return error;
+    throw error;
+  }
+}
+
+/** A cursor as an answer is kept under it. */
+const textsOf = ({ label, xid, id }: Cursor) => [...(label === null ? [] : [label]), String(xid), String(id)];
 
 export interface WebhookChangeInput {
   readonly webhookId: string;

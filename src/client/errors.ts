@@ -26,6 +26,14 @@ export class SerinUnavailable extends Error {
 /** The feed cannot continue: Serin refuses the subscription itself, and would do so again. */
 export class FeedRefused extends SerinError {
   override readonly name = 'FeedRefused';
+  constructor(
+    message: string,
+    code: string,
+    /** With `HISTORY_REWOUND`: the last cursor that still exists. Read the deployments anew, then continue after it. */
+    readonly lastCursor: string | null = null,
+  ) {
+    super(message, code);
+  }
 }
 
 /** Codes of errors that pass: the same operation is sent again after a wait. */
@@ -45,7 +53,9 @@ export const isPassing = (code: string): boolean => PASSING.has(code);
 export function feedError(errors: readonly GraphQLFailure[]): Error {
   const message = errors[0]?.message ?? 'the feed was refused';
   const code = codeOf(errors);
-  return PASSING_FEED.has(code) ? new Error(message) : new FeedRefused(message, code);
+  if (PASSING_FEED.has(code)) return new Error(message);
+  const lastCursor = errors[0]?.extensions?.lastCursor;
+  return new FeedRefused(message, code, typeof lastCursor === 'string' ? lastCursor : null);
 }
 
 /** An error as one line for a person. */

@@ -9,16 +9,22 @@ import { metricsVersions } from '../store/deployments/sideMetrics.ts';
 import {
   currentHorizon,
   type Horizon,
-  isAfter,
-  LOG_START,
   type LogEntry,
   type LogFilter,
-  type LogPosition,
   readLog,
   wasCommitted,
 } from '../store/log/eventLog.ts';
+import {
+  type Cursor,
+  findPosition,
+  HistoryRewound,
+  isAfter,
+  LOG_START,
+  type LogPosition,
+} from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import type { Queries } from '../store/postgres/database.ts';
+import type { Rewound } from './serverWatch.ts';
 import type { Tail } from './tail.ts';
 
 /** Entries a slow consumer may leave lying before its feed is closed. */
@@ -46,8 +52,11 @@ export class CursorTooOld extends Error {
 }
 
 export interface Feed {
-  /** Entries after a position, or from now when it is null, until the signal. Throws {@link FeedLagged}. */
-  follow(filter: LogFilter, after: LogPosition | null, signal: AbortSignal): AsyncGenerator<LogEntry>;
+  /**
+   * Entries after a cursor, or from now when it is null, until the signal. Throws {@link FeedLagged},
+   * {@link CursorTooOld} and {@link HistoryRewound}.
+   */
+  follow(filter: LogFilter, after: Cursor | null, signal: AbortSignal): AsyncGenerator<LogEntry>;
   /** Yields whenever a deployment has changed; several changes may come as one. */
   watch(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
   /** Yields whenever a side's metrics were written, at most once a second. */
@@ -63,6 +72,8 @@ export interface Feed {
 interface Consumer {
   readonly filter: LogFilter;
   readonly take: (entry: LogEntry) => void;
+  /** Told when entries have ceased to exist. */
+  readonly rewound?: (rewound: Rewound) => void;
 }
 
 export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
@@ -70,28 +81,40 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   const stopTail = tail.subscribe((entries) => {
     for (const entry of entries) topics.publish(entry);
   });
+  const stopRewinds = tail.onRewound(topics.rewound);
   const ended = new AbortController();
   const horizonNow = shareUpcoming(() => retrying(() => currentHorizon(db), ended.signal));
   const metrics = createMetricsWatch(db, log, ended.signal);
 
   async function* follow(
     filter: LogFilter,
-    after: LogPosition | null,
+    after: Cursor | null,
     consumer: AbortSignal,
   ): AsyncGenerator<LogEntry> {
     const signal = AbortSignal.any([consumer, ended.signal]);
     const queue = createQueue(signal);
-    const leave = topics.join({ filter, take: queue.push });
+    /** How far the consumer is; null before its first entry. */
+    const consumed: { at: LogPosition | null } = { at: null };
+    const rewound = ({ from, lastCursor }: Rewound) => {
+      if (consumed.at && !isAfter(from, consumed.at)) queue.fail(new HistoryRewound(lastCursor));
+    };
+    const leave = topics.join({ filter, take: queue.push, rewound });
     try {
       if (after === null) {
         const horizon = await horizonNow();
-        yield* live(queue, (entry) => !wasCommitted(horizon, entry.position));
+        for await (const entry of live(queue, ({ position }) => !wasCommitted(horizon, position))) {
+          consumed.at = entry.position;
+          yield entry;
+        }
         return;
       }
-      let position = after;
+      const begin = await retrying(() => findPosition(db, after, filter.scope ?? null), signal);
+      let position = begin;
       for (;;) {
-        for await (const entry of replay(filter, position, signal)) {
+        for await (const entry of replay(filter, position, begin, signal)) {
+          queue.check();
           position = entry.position;
+          consumed.at = position;
           yield entry;
         }
         // What came live while we replayed was replayed too, or is still in the queue; an overrun queue is not.
@@ -99,7 +122,10 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
         queue.reset();
       }
       const from = position;
-      yield* live(queue, (entry) => isAfter(entry.position, from));
+      for await (const entry of live(queue, (entry) => isAfter(entry.position, from))) {
+        consumed.at = entry.position;
+        yield entry;
+      }
     } finally {
       leave();
     }
@@ -108,6 +134,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   async function* replay(
     filter: LogFilter,
     after: LogPosition,
+    begin: LogPosition,
     signal: AbortSignal,
   ): AsyncGenerator<LogEntry> {
     let position = after;
@@ -115,7 +142,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       const from = position;
       const page = await retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal);
       // Looked up after the page was read: what was archived before it is known now.
-      if (isAfter(after, LOG_START) && (await retrying(() => isBehindArchive(db, from, filter), signal))) {
+      if (isAfter(begin, LOG_START) && (await retrying(() => isBehindArchive(db, from, filter), signal))) {
         throw new CursorTooOld();
       }
       yield* page;
@@ -151,6 +178,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     consumers: () => topics.size() + metrics.size(),
     stop() {
       stopTail();
+      stopRewinds();
       ended.abort();
     },
   };
@@ -158,9 +186,11 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
 
 async function* live(queue: Queue, wanted: (entry: LogEntry) => boolean): AsyncGenerator<LogEntry> {
   for (;;) {
+    queue.check();
     if (queue.overrun()) throw new FeedLagged();
     const entry = await queue.next();
     if (!entry) {
+      queue.check();
       if (queue.overrun()) continue;
       return;
     }
@@ -187,6 +217,9 @@ function createTopics() {
         if (joined.size === 0) consumers.delete(topic);
       };
     },
+    rewound(rewound: Rewound): void {
+      for (const joined of consumers.values()) for (const { rewound: hear } of joined) hear?.(rewound);
+    },
     publish(entry: LogEntry): void {
       for (const topic of [`d:${entry.deploymentId}`, `s:${entry.strategyId}`, '*']) {
         for (const consumer of consumers.get(topic) ?? []) {
@@ -212,16 +245,28 @@ interface Queue {
   next(): Promise<LogEntry | null>;
   overrun(): boolean;
   reset(): void;
+  /** Ends the stream with an error, which {@link check} throws. */
+  fail(error: Error): void;
+  check(): void;
 }
 
 /** What waits for a consumer, bounded: beyond the limit everything is dropped and the overrun remembered. */
 function createQueue(signal: AbortSignal): Queue {
   let entries: LogEntry[] = [];
   let overrun = false;
+  let failure: Error | null = null;
   const wakeup = createSignal(signal);
   return {
+    fail(error) {
+      failure ??= error;
+      entries = [];
+      wakeup.notify();
+    },
+    check() {
+      if (failure) throw failure;
+    },
     push(entry) {
-      if (overrun) return;
+      if (overrun || failure) return;
       if (entries.length >= QUEUE_LIMIT) {
         entries = [];
         overrun = true;
@@ -231,7 +276,7 @@ function createQueue(signal: AbortSignal): Queue {
       wakeup.notify();
     },
     async next() {
-      while (entries.length === 0 && !overrun) {
+      while (entries.length === 0 && !overrun && !failure) {
         if (!(await wakeup.next())) return null;
       }
       return entries.shift() ?? null;
@@ -332,7 +377,7 @@ async function retrying<T>(read: () => Promise<T>, signal: AbortSignal): Promise
     try {
       return await read();
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted || error instanceof HistoryRewound) throw error;
       await sleep(pause, undefined, { ref: false });
     }
   }

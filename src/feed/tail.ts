@@ -2,17 +2,13 @@
  * The end of the log, followed by one reader a node: it wakes on the doorbell, polls slowly besides, and hands every
  * settled entry on, once and in the order of the log.
  */
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
-import {
-  hasUnsettled,
-  type LogEntry,
-  type LogPosition,
-  lastSettledPosition,
-  readLog,
-} from '../store/log/eventLog.ts';
-import type { Queries } from '../store/postgres/database.ts';
+import { hasUnsettled, type LogEntry, lastSettledPosition, readLog } from '../store/log/eventLog.ts';
+import type { LogPosition } from '../store/log/position.ts';
 import type { Notifier } from '../store/postgres/notifier.ts';
 import { oldestWriter } from '../store/postgres/openTransactions.ts';
+import { type Rewound, watchServer } from './serverWatch.ts';
 
 const PAGE = 1000;
 /** How long a lost ring can go unnoticed. */
@@ -27,6 +23,8 @@ const BLOCKED_AGAIN_MS = 60_000;
 export interface Tail {
   /** Calls back with every batch of new entries. Answers how to stop. */
   subscribe(onEntries: (entries: readonly LogEntry[]) => void): () => void;
+  /** Calls back when entries that were handed on have ceased to exist. Answers how to stop. */
+  onRewound(callBack: (rewound: Rewound) => void): () => void;
   /** Milliseconds since this reader last saw the end of the log. */
   lagMs(): number;
   /** Who keeps this reader from going on, while somebody does. */
@@ -41,7 +39,8 @@ export interface BlockedBy {
   readonly by: string;
 }
 
-export async function startTail(db: Queries, notifier: Notifier, log: Logger): Promise<Tail> {
+export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log: Logger): Promise<Tail> {
+  const server = await watchServer(db, log);
   const listeners = new Set<(entries: readonly LogEntry[]) => void>();
   let position: LogPosition = await lastSettledPosition(db);
   let notified = false;
@@ -61,6 +60,7 @@ export async function startTail(db: Queries, notifier: Notifier, log: Logger): P
       listeners.add(onEntries);
       return () => listeners.delete(onEntries);
     },
+    onRewound: server.onRewound,
     lagMs: () => Date.now() - atEnd,
     blockedBy: () => blockedBy && { ms: Date.now() - blockedBy.since, by: blockedBy.by },
     async stop() {
@@ -90,7 +90,9 @@ export async function startTail(db: Queries, notifier: Notifier, log: Logger): P
     for (;;) {
       const entries = await readLog(db, position, PAGE);
       const last = entries.at(-1);
+      await server.check(last?.position.incarnation.number);
       if (last) {
+        server.keep(entries);
         position = last.position;
         blockedBy = null;
         for (const listener of listeners) listener(entries);

@@ -9,7 +9,7 @@ import type { Decimal } from '../core/values/decimal.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { Strategy } from '../store/deployments/strategies.ts';
-import type { LogPosition } from '../store/log/eventLog.ts';
+import type { LogPosition } from '../store/log/position.ts';
 import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 

@@ -18,7 +18,8 @@ import {
 import { ZERO } from '../core/values/decimal.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { formatCursor, parseCursor, readDeploymentEvents, readLatestEvent } from '../store/log/eventLog.ts';
+import { readDeploymentEvents, readLatestEvent } from '../store/log/eventLog.ts';
+import { formatCursor } from '../store/log/position.ts';
 import { readSamples } from '../store/log/samples.ts';
 import { builder, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
@@ -34,6 +35,7 @@ import {
   LAST,
   PageInfoType,
   readCursor,
+  readLogCursor,
   readPage,
   toConnection,
 } from './paging.ts';
@@ -431,9 +433,9 @@ DeploymentRef.implement({
         after: t.arg.string({ description: AFTER }),
         types: t.arg({ type: [EventTypeEnum], description: 'Only events of these types.' }),
       },
-      resolve: async ({ state }, args, { app }) => {
+      resolve: async ({ state }, args, { app, actor }) => {
         const page = readPage(args);
-        const after = readCursor('after', args.after, parseCursor);
+        const after = await readLogCursor(app.db, args.after, actor.strategies);
         const found = await readDeploymentEvents(app.db, state.id, {
           after,
           limit: page.limit + 1,

@@ -6,7 +6,9 @@ import type { DeploymentState } from '../core/lifecycle/state.ts';
 import { forSides, observationOf } from '../core/lifecycle/state.ts';
 import type { CanaryDecision } from '../core/rule/comparison.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { formatCursor, type LogEntry } from '../store/log/eventLog.ts';
+import type { LogEntry } from '../store/log/eventLog.ts';
+import { epochOf, eventId } from '../store/log/incarnations.ts';
+import { formatCursor } from '../store/log/position.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.ts';
@@ -32,8 +34,10 @@ export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({
   description: 'One fact in the log of a deployment. The log is append-only.',
   fields: (t) => ({
     id: t.id({
-      description: 'Stable and unique: the deployment’s id and the event’s number.',
-      resolve: ({ deploymentId, event }) => `${deploymentId}:${event.no}`,
+      description:
+        'Stable and unique: the deployment and the number of the event, and the epoch of the log after the first.',
+      resolve: ({ deploymentId, event, position }) =>
+        eventId(deploymentId, event.no, epochOf(position.incarnation)),
     }),
     cursor: t.string({
       description: 'Pass it as `after` to continue after this event.',

@@ -1,5 +1,8 @@
 /** Relay paging: checks the arguments of a connection and cuts the page they describe. */
 import { GraphQLError } from 'graphql';
+import type { Scope } from '../store/access/strategyScope.ts';
+import { findPosition, HistoryRewound, type LogPosition, parseCursor } from '../store/log/position.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import { builder } from './builder.ts';
 
 export interface PageArgs {
@@ -47,6 +50,26 @@ export function readCursor<T>(
     ]);
   }
   return position;
+}
+
+/** The error for a reader who has seen what no longer exists. */
+export function historyRewound({ message, lastCursor }: HistoryRewound): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'HISTORY_REWOUND', lastCursor, path: ['after'] } });
+}
+
+/** Reads a cursor of the log, and finds its place there. */
+export async function readLogCursor(
+  db: Queries,
+  cursor: string | null | undefined,
+  scope: Scope,
+): Promise<LogPosition | undefined> {
+  const read = readCursor('after', cursor, parseCursor);
+  if (!read) return undefined;
+  try {
+    return await findPosition(db, read, scope);
+  } catch (error) {
+    throw error instanceof HistoryRewound ? historyRewound(error) : error;
+  }
 }
 
 export interface Edge<T> {

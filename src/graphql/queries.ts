@@ -11,14 +11,8 @@ import type {
 } from '../store/deployments/deployments.ts';
 import { countDeployments, DEPLOYMENT_ORDERS, pageDeployments } from '../store/deployments/deployments.ts';
 import { pageStrategies, type Strategy } from '../store/deployments/strategies.ts';
-import {
-  formatCursor,
-  isAfter,
-  LOG_START,
-  type LogFilter,
-  parseCursor,
-  readLogWhenSettled,
-} from '../store/log/eventLog.ts';
+import { type LogFilter, readLogWhenSettled } from '../store/log/eventLog.ts';
+import { formatCursor, isAfter, LOG_START } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import { builder, type Loaders, Node } from './builder.ts';
 import { StatusType } from './deployment.ts';
@@ -35,6 +29,7 @@ import {
   MAX_PAGE,
   PageInfoType,
   readCursor,
+  readLogCursor,
   readPage,
   toConnection,
 } from './paging.ts';
@@ -277,11 +272,13 @@ builder.queryFields((t) => ({
     args: {
       filter: t.arg({ type: EventFilter, description: 'Filter of the list.' }),
       first: t.arg.int({ description: FIRST }),
-      after: t.arg.string({ description: `${AFTER} "0" is the beginning.` }),
+      after: t.arg.string({
+        description: `${AFTER} "0" is the beginning. \`HISTORY_REWOUND\` when the database was set back to a state before it.`,
+      }),
     },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
-      const after = readCursor('after', args.after, parseCursor) ?? LOG_START;
+      const after = (await readLogCursor(app.db, args.after, actor.strategies)) ?? LOG_START;
       const filter: LogFilter = {
         deploymentId: args.filter?.deploymentId ?? undefined,
         strategyId: args.filter?.strategyId ?? undefined,

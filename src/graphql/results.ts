@@ -20,6 +20,10 @@ const ErrorCode = builder.enumType('ErrorCode', {
     IDEMPOTENCY_KEY_REUSED: { description: 'The key was used for another request.' },
     ALREADY_EXISTS: { description: 'The id is already in use.' },
     CURSOR_TOO_OLD: { description: 'Events after the cursor were archived and can no longer be sent.' },
+    HISTORY_REWOUND: {
+      description:
+        'The database was set back to a state before this cursor; the message names the last one that exists.',
+    },
     LIMIT_REACHED: { description: 'The maximum number is reached.' },
   } satisfies Record<(typeof REFUSAL_CODES)[number], { description: string }>,
 });

@@ -4,13 +4,14 @@ import type { CanaryStatus } from '../core/lifecycle/state.ts';
 import { comparisonOf } from '../core/lifecycle/state.ts';
 import { CursorTooOld, FeedLagged } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { formatCursor, type LogEntry, type LogFilter, parseCursor } from '../store/log/eventLog.ts';
+import type { LogEntry, LogFilter } from '../store/log/eventLog.ts';
+import { formatCursor, HistoryRewound, parseCursor } from '../store/log/position.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, type DecisionView, decisionOf, EventRef, EventTypeEnum } from './event.ts';
 import { CanaryComparison, CanaryMetrics, sideViews } from './metrics.ts';
-import { badInput, readCursor } from './paging.ts';
+import { badInput, historyRewound, readCursor } from './paging.ts';
 
 interface StateChange {
   readonly entry: LogEntry;
@@ -122,6 +123,7 @@ function explainEnd(error: unknown): never {
   if (error instanceof CursorTooOld) {
     throw new GraphQLError(error.message, { extensions: { code: 'CURSOR_TOO_OLD' } });
   }
+  if (error instanceof HistoryRewound) throw historyRewound(error);
   if (!(error instanceof FeedLagged)) throw error;
   throw new GraphQLError(error.message, { extensions: { code: 'RESUME_FROM_CURSOR' } });
 }
@@ -183,7 +185,7 @@ function watchDeployment(
 }
 
 const after =
-  'A cursor of an earlier delivery or of `events`. All later events are replayed first; none is lost and none comes twice. "0" is the beginning of the stored log; if omitted, the feed starts now. `CURSOR_TOO_OLD` if events after the cursor were archived.';
+  'A cursor of an earlier delivery or of `events`. All later events are replayed first; none is lost and none comes twice. "0" is the beginning of the stored log; if omitted, the feed starts now. `CURSOR_TOO_OLD` if events after the cursor were archived; `HISTORY_REWOUND`, now or later, if the database was set back to a state before it: `extensions.lastCursor` is where to continue.';
 const ofDeployment = 'Only events of this deployment.';
 const ofStrategy = 'Only events of this strategy.';
 

@@ -7,7 +7,7 @@ import {
   type WebhookAnswer,
   type WebhookRequest,
 } from '../app/webhooks.ts';
-import { parseCursor } from '../store/log/eventLog.ts';
+import { parseCursor } from '../store/log/position.ts';
 import { builder, type Context } from './builder.ts';
 import { EventTypeEnum } from './event.ts';
 import { KEY } from './lifecycle.ts';

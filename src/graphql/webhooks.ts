@@ -1,6 +1,7 @@
 /** Webhooks and their deliveries: types and queries. */
 import { formatDeliveryId, seesWebhook } from '../app/webhooks.ts';
-import { formatCursor } from '../store/log/eventLog.ts';
+import { eventId } from '../store/log/incarnations.ts';
+import { formatCursor } from '../store/log/position.ts';
 import type { DELIVERY_STATUSES, WEBHOOK_STATUSES } from '../store/tables/webhookTables.ts';
 import { type Delivery, type DeliveryAttempt, pageDeliveries } from '../store/webhooks/deliveries.ts';
 import {
@@ -124,8 +125,8 @@ const DeliveryRef = builder.objectRef<Delivery>('WebhookDelivery').implement({
     id: t.id({ description: 'Pass it to `redeliver`.', resolve: ({ seq }) => formatDeliveryId(seq) }),
     webhookId: t.exposeID('webhookId', { description: 'The webhook.' }),
     messageId: t.id({
-      description: 'Id of the message, which is the id of the event; the same in every attempt.',
-      resolve: ({ deploymentId, no }) => `${deploymentId}:${no}`,
+      description: 'The id of the message, which is the id of the event: the same at every try.',
+      resolve: ({ deploymentId, no, epoch }) => eventId(deploymentId, no, epoch),
     }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment of the event.' }),
     eventNo: t.exposeInt('no', { description: 'The number of the event in its deployment.' }),

@@ -15,13 +15,14 @@ import {
   claimDeliveries,
   type DeliveryClaim,
   fanOut,
+  findRewind,
   recordAttempt,
   releaseClaims,
   webhooksDue,
 } from '../store/webhooks/queue.ts';
 import { saveWebhook, signingSecrets } from '../store/webhooks/webhooks.ts';
 import { backoffMs } from './backoff.ts';
-import { messageOf } from './message.ts';
+import { messageOf, rewindMessageOf } from './message.ts';
 import { type Sent, send } from './send.ts';
 import type { Targets } from './targets.ts';
 
@@ -124,15 +125,26 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
 
   async function deliver(claim: DeliveryClaim): Promise<void> {
     const { webhookId, deploymentId, no } = claim;
-    const [entry] = await readDeploymentEvents(db, deploymentId, { afterNo: no - 1, limit: 1 });
     const secrets = await signingSecrets(db, webhookId);
     if (secrets.length === 0) return;
-    if (!entry) throw new Error(`there is no event ${no} of ${deploymentId}`);
+    const message =
+      deploymentId === '' ? await rewindMessage(claim, secrets) : await eventMessage(claim, secrets);
+    if (!message) throw new Error(`there is no event ${no} of ${deploymentId}`);
     const startedAt = Date.now();
-    const sent = await send(targets.dispatcher, claim.url, messageOf(entry, secrets), givenUp.signal);
+    const sent = await send(targets.dispatcher, claim.url, message, givenUp.signal);
     if (givenUp.signal.aborted && sent.httpStatus === null) return releaseClaims(db, claim.token);
     await settle(claim, startedAt, sent);
     onAttempt(sent.error === null ? 'delivered' : 'failed');
+  }
+
+  async function eventMessage({ deploymentId, no }: DeliveryClaim, secrets: readonly string[]) {
+    const [entry] = await readDeploymentEvents(db, deploymentId, { afterNo: no - 1, limit: 1 });
+    return entry ? messageOf(entry, secrets) : null;
+  }
+
+  async function rewindMessage({ webhookId, no }: DeliveryClaim, secrets: readonly string[]) {
+    const rewind = await findRewind(db, webhookId, no);
+    return rewind ? rewindMessageOf(rewind, secrets) : null;
   }
 
   async function settle(claim: DeliveryClaim, startedAt: number, sent: Sent): Promise<void> {

@@ -3,17 +3,39 @@ import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
 import { describeEvent } from '../core/lifecycle/describe.ts';
 import { eventCodec } from '../core/lifecycle/events.ts';
-import { formatCursor, type LogEntry } from '../store/log/eventLog.ts';
+import type { LogEntry } from '../store/log/eventLog.ts';
+import { epochOf, eventId } from '../store/log/incarnations.ts';
+import { formatCursor } from '../store/log/position.ts';
+import type { RewindMessage } from '../store/webhooks/queue.ts';
 import type { Message } from './send.ts';
+
+/** The message of an event. */
+export function messageOf(entry: LogEntry, secrets: readonly string[]): Message {
+  const { deploymentId, event, position } = entry;
+  return signed(eventId(deploymentId, event.no, epochOf(position.incarnation)), bodyOf(entry), secrets);
+}
+
+/** The message that events may have ceased to exist. */
+export function rewindMessageOf({ label, at, last }: RewindMessage, secrets: readonly string[]): Message {
+  const data = {
+    epoch: Number(label.split('.')[0]),
+    lastCursor: last ? formatCursor(last.position) : '0',
+    lastMessageId: last?.messageId ?? null,
+    description:
+      'The database was set back to an earlier state, or may have been: messages after this one may have been sent for ' +
+      'what no longer happened. Read the deployments anew',
+  };
+  const body = JSON.stringify({ type: 'HISTORY_REWOUND', timestamp: at.toISOString(), data });
+  return signed(`history-rewound:${label}`, body, secrets);
+}
 
 /**
  * Its id is the event's, the same at every try; the timestamp is the try's, so that a receiver can refuse what is
  * old. Every secret signs.
  */
-export function messageOf(entry: LogEntry, secrets: readonly string[]): Message {
-  const body = bodyOf(entry);
+function signed(plainId: string, body: string, secrets: readonly string[]): Message {
   // A header is ASCII; ids may have any letter.
-  const id = encodeURI(`${entry.deploymentId}:${entry.event.no}`);
+  const id = encodeURI(plainId);
   const at = new Date();
   const headers = {
     'content-type': 'application/json',
@@ -29,7 +51,7 @@ export function messageOf(entry: LogEntry, secrets: readonly string[]): Message 
 function bodyOf({ event, change, position, deploymentId, strategyId }: LogEntry): string {
   const { no, at, actor, revision, type, ...details } = z.encode(eventCodec, event);
   const data = {
-    id: `${deploymentId}:${no}`,
+    id: eventId(deploymentId, no, epochOf(position.incarnation)),
     cursor: formatCursor(position),
     deploymentId,
     strategyId,

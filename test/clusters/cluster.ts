@@ -20,7 +20,10 @@ const DEBIAN = '/usr/lib/postgresql';
 export function debianPrograms(): string | null {
   if (!existsSync(DEBIAN)) return null;
   const versions = readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a));
-  return versions.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'pg_dump'))) ?? null;
+  return (
+    versions.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'pg_dump'))) ??
+    null
+  );
 }
 
 /** The folder with the programs that npm installs. */
@@ -35,7 +38,9 @@ export function npmPrograms(): string {
 function owner(): { uid: number; gid: number } | null {
   if (process.getuid?.() !== 0) return null;
   const users = readFileSync('/etc/passwd', 'utf8').split('\n');
-  const fields = ['postgres', 'nobody'].flatMap((name) => users.find((line) => line.startsWith(`${name}:`)) ?? []);
+  const fields = ['postgres', 'nobody'].flatMap(
+    (name) => users.find((line) => line.startsWith(`${name}:`)) ?? [],
+  );
   const [, , uid, gid] = (fields[0] ?? '').split(':');
   return { uid: Number(uid), gid: Number(gid) };
 }
@@ -43,7 +48,11 @@ function owner(): { uid: number; gid: number } | null {
 const who = owner();
 
 /** Runs a program as the user that servers run as; its output, or an error with what it said. */
-export async function program(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
+export async function program(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<string> {
   const { stdout } = await promisify(execFile)(file, [...args], {
     ...who,
     cwd: '/',
@@ -215,14 +224,24 @@ export async function openClusters(): Promise<Clusters> {
   async function own(path: string): Promise<void> {
     if (!who) return;
     await chown(path, who.uid, who.gid);
-    for (const entry of await readdir(path, { recursive: true })) await chown(join(path, entry), who.uid, who.gid);
+    for (const entry of await readdir(path, { recursive: true }))
+      await chown(join(path, entry), who.uid, who.gid);
   }
 
   return {
     folder,
     async create(settings = [], bin = npmPrograms()) {
       const data = await folder('cluster');
-      await program(join(bin, 'initdb'), ['-D', data, '-U', 'serin', '--auth=trust', '--encoding=UTF8', '--locale=C', '-N']);
+      await program(join(bin, 'initdb'), [
+        '-D',
+        data,
+        '-U',
+        'serin',
+        '--auth=trust',
+        '--encoding=UTF8',
+        '--locale=C',
+        '-N',
+      ]);
       const cluster = await clusterIn(data, bin);
       await cluster.configure(
         "listen_addresses = '127.0.0.1'",

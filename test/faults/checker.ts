@@ -7,7 +7,8 @@ import { Decimal } from 'decimal.js';
 import type postgres from 'postgres';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import { type DeploymentView, findDeployments } from '../../src/store/deployments/deployments.ts';
-import { formatCursor, LOG_START, type LogEntry, readLog } from '../../src/store/log/eventLog.ts';
+import { type LogEntry, readLog } from '../../src/store/log/eventLog.ts';
+import { formatCursor, LOG_START } from '../../src/store/log/position.ts';
 import type { Database } from '../../src/store/postgres/database.ts';
 import type { History, Operation, Subscriber } from './history.ts';
 

@@ -18,7 +18,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a feed that reads by plain id',
     file: 'store/log/eventLog.js',
-    line: 'const settled = sql `${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;',
+    line: 'const settled = sql `(${events.incarnation}, ${events.xid}) < ${settledBefore}`;',
     becomes: 'const settled = sql `true`;',
     foundAs: ['a feed is the log'],
   },

@@ -3,7 +3,8 @@
 import { sql as sqlText } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments/deployments.ts';
-import { LOG_START, readLog } from '../../src/store/log/eventLog.ts';
+import { readLog } from '../../src/store/log/eventLog.ts';
+import { LOG_START } from '../../src/store/log/position.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { command, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';

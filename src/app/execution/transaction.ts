@@ -2,6 +2,7 @@
  * The transaction of a use case: tried again where the database asks for it, given up when nobody waits for it, and rung
  * for when it has appended to the log.
  */
+import { ensureIncarnation, INCARNATION_UNKNOWN } from '../../store/log/incarnations.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import type { ExecutionContext } from './executionContext.ts';
 
@@ -40,7 +41,8 @@ export async function transaction<T>(
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-      if (attempt >= 4 || !TRANSIENT.has(code)) throw error;
+      if (attempt >= 4 || !(TRANSIENT.has(code) || code === INCARNATION_UNKNOWN)) throw error;
+      if (code === INCARNATION_UNKNOWN) await ensureIncarnation(app.db);
     }
   }
 }

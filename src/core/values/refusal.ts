@@ -11,6 +11,7 @@ export const REFUSAL_CODES = [
   'ALREADY_EXISTS',
   'LIMIT_REACHED',
   'CURSOR_TOO_OLD',
+  'HISTORY_REWOUND',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

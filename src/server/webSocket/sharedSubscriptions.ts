@@ -7,7 +7,8 @@ import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST,
 import type { Feed } from '../../feed/feed.ts';
 import { FeedLagged } from '../../feed/feed.ts';
 import type { DeliveryPosition } from '../../graphql/builder.ts';
-import { type Horizon, type LogPosition, wasCommitted } from '../../store/log/eventLog.ts';
+import { type Horizon, wasCommitted } from '../../store/log/eventLog.ts';
+import type { LogPosition } from '../../store/log/position.ts';
 
 const SHARED_FIELDS: ReadonlySet<string> = new Set(['stateChanged', 'decisionMade', 'eventAppended']);
 /** What may lie unsent for one member, bytes: beyond it the member is too slow. */

@@ -17,6 +17,8 @@ const statusCodec = z.enum(STATUSES).nullable();
 const contentCodec = z.strictObject({
   events: z.array(
     z.strictObject({
+      /** Absent in archives of 0.1. */
+      incarnation: z.int().optional(),
       xid: z.string(),
       id: z.string(),
       no: z.int(),

@@ -1,7 +1,7 @@
 /**
- * The append-only log. Events are numbered per deployment. Across deployments the order is (transaction id of the
- * writer, row id), and readers stay below the oldest transaction that may still write. With a plain serial id a reader
- * would skip an event that commits late.
+ * The append-only log. Within a deployment events are numbered; across deployments their order is (incarnation of the
+ * server, writer's transaction id, row id), and a reader stays below the oldest transaction that may still write: a
+ * plain serial would let it step over an event that commits late.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { and, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
@@ -12,42 +12,8 @@ import type { Queries } from '../postgres/database.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { events } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
-
-/** A position in the log: everything up to and including it has been read. */
-export interface LogPosition {
-  readonly xid: bigint;
-  readonly id: bigint;
-}
-
-export const LOG_START: LogPosition = { xid: 0n, id: 0n };
-
-/** A position as a cursor for clients. `0` is the beginning of the log. */
-export function formatCursor({ xid, id }: LogPosition): string {
-  return xid === 0n && id === 0n ? '0' : `${xid.toString(36)}-${id.toString(36)}`;
-}
-
-/** Parses a cursor; null if it is not valid. */
-export function parseCursor(cursor: string): LogPosition | null {
-  if (cursor === '0') return LOG_START;
-  const match = /^([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
-  if (!match?.[1] || !match[2]) return null;
-  const [xid, id] = [fromBase36(match[1]), fromBase36(match[2])];
-  return xid <= LAST_XID && id <= LAST_ID ? { xid, id } : null;
-}
-
-/** The maxima of PostgreSQL's `xid8` and `bigint`. */
-const LAST_XID = 2n ** 64n - 1n;
-const LAST_ID = 2n ** 63n - 1n;
-
-function fromBase36(digits: string): bigint {
-  let value = 0n;
-  for (const digit of digits) value = value * 36n + BigInt(Number.parseInt(digit, 36));
-  return value;
-}
-
-export function isAfter(a: LogPosition, b: LogPosition): boolean {
-  return a.xid > b.xid || (a.xid === b.xid && a.id > b.id);
-}
+import { CURRENT, labelText, readLabels, settledBefore } from './incarnations.ts';
+import { BETWEEN_EVENTS, isAfter, type LogPosition } from './position.ts';
 
 /** An event with its position in the log. */
 export interface LogEntry {
@@ -91,11 +57,13 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
  * Written as SQL for speed: every node reads every event with this query while subscribers wait. `order by` must name the
  * columns with their table, because the outputs with the same names are strings.
  */
-const ENTRIES =
-  sql.raw(`select xid::text, id::text, deployment_id as "deploymentId", strategy_id as "strategyId",
+const ENTRIES = sql.raw(`select incarnation as number, ${labelText('events.incarnation')} as label,
+  xid::text, id::text, deployment_id as "deploymentId", strategy_id as "strategyId",
   timeline, previous_status as "previousStatus", status, payload from events`);
 
 interface EntryRow extends Record<string, unknown> {
+  readonly number: number;
+  readonly label: string;
   readonly xid: string;
   readonly id: string;
   readonly deploymentId: string;
@@ -109,7 +77,11 @@ interface EntryRow extends Record<string, unknown> {
 function toEntry(row: EntryRow): LogEntry {
   const { previousStatus, status } = row;
   return {
-    position: { xid: BigInt(row.xid), id: BigInt(row.id) },
+    position: {
+      incarnation: { number: row.number, label: row.label },
+      xid: BigInt(row.xid),
+      id: BigInt(row.id),
+    },
     deploymentId: row.deploymentId,
     strategyId: row.strategyId,
     timeline: row.timeline,
@@ -139,12 +111,13 @@ function matches(filter: LogFilter): (SQL | undefined)[] {
   ];
 }
 
-const afterPosition = ({ xid, id }: LogPosition) =>
-  sql`(${events.xid}, ${events.id}) > (${xid.toString()}::xid8, ${id.toString()}::bigint)`;
+const afterPosition = ({ incarnation, xid, id }: LogPosition) =>
+  sql`(${events.incarnation}, ${events.xid}, ${events.id})
+    > (${incarnation.number}::integer, ${xid.toString()}::xid8, ${id.toString()}::bigint)`;
 
-/** No open transaction can still write below this position. */
-const settled = sql`${events.xid} < pg_snapshot_xmin(pg_current_snapshot())`;
-const unsettled = sql`${events.xid} >= pg_snapshot_xmin(pg_current_snapshot())`;
+/** No transaction can still write before these. */
+const settled = sql`(${events.incarnation}, ${events.xid}) < ${settledBefore}`;
+const unsettled = sql`(${events.incarnation}, ${events.xid}) >= ${settledBefore}`;
 
 /** The next settled entries after a position, in log order. */
 export async function readLog(
@@ -154,7 +127,7 @@ export async function readLog(
   filter: LogFilter = {},
 ): Promise<LogEntry[]> {
   const rows = await db.execute<EntryRow>(
-    sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.xid, events.id limit ${limit}`,
+    sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.incarnation, events.xid, events.id limit ${limit}`,
   );
   return rows.map(toEntry);
 }
@@ -199,29 +172,46 @@ export async function readLogWhenSettled(
 
 /** A snapshot of what is committed. Decides which events were there before a subscription began. */
 export interface Horizon {
+  readonly incarnation: number;
   readonly xmin: bigint;
   readonly xmax: bigint;
   readonly running: ReadonlySet<bigint>;
 }
 
 export async function currentHorizon(db: Queries): Promise<Horizon> {
-  const [row] = await db.execute<{ snapshot: string }>(sql`select pg_current_snapshot()::text as snapshot`);
+  const [row] = await db.execute<{ snapshot: string; incarnation: number }>(
+    sql`select pg_current_snapshot()::text as snapshot, ${CURRENT} as incarnation`,
+  );
   const [xmin, xmax, running] = (row?.snapshot ?? '0:0:').split(':');
   const ids = running ? running.split(',').map((id) => BigInt(id)) : [];
-  return { xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0), running: new Set(ids) };
+  return {
+    incarnation: row?.incarnation ?? 1,
+    xmin: BigInt(xmin ?? 0),
+    xmax: BigInt(xmax ?? 0),
+    running: new Set(ids),
+  };
 }
 
-/** Whether an entry was committed when the snapshot was taken. */
-export function wasCommitted({ xmin, xmax, running }: Horizon, { xid }: LogPosition): boolean {
+/** Whether an entry was already committed at that moment. */
+export function wasCommitted(
+  { incarnation, xmin, xmax, running }: Horizon,
+  { incarnation: { number }, xid }: LogPosition,
+): boolean {
+  if (number !== incarnation) return number < incarnation;
   return xid < xmin || (xid < xmax && !running.has(xid));
 }
 
 /** The last settled position, for a reader that starts now. */
 export async function lastSettledPosition(db: Queries): Promise<LogPosition> {
-  const [row] = await db.execute<{ xid: string }>(
-    sql`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`,
-  );
-  return { xid: BigInt(row?.xid ?? 1) - 1n, id: 9_223_372_036_854_775_807n };
+  const [row] = await db.execute<{ number: number; label: string; xid: string }>(sql`
+    select number, epoch || '.' || mark as label, pg_snapshot_xmin(pg_current_snapshot())::text as xid
+    from incarnations order by number desc limit 1`);
+  if (!row) throw new Error('the table of incarnations is empty: the database is not migrated');
+  return {
+    incarnation: { number: row.number, label: row.label },
+    xid: BigInt(row.xid) - 1n,
+    id: BETWEEN_EVENTS,
+  };
 }
 
 /** Which events of a deployment to read: those that match all of the given fields. */
@@ -280,7 +270,10 @@ async function readArchivedEvents(
   { afterNo = 0, after, filter = {} }: DeploymentLogPage,
 ): Promise<LogEntry[]> {
   const rows = await findArchivedRows(db, deploymentId);
-  const entries = (rows?.events ?? []).map((row) => toEntry({ ...row, deploymentId }));
+  const labels = rows ? await readLabels(db) : new Map<number, string>();
+  const entries = (rows?.events ?? []).map(({ incarnation = 1, ...row }) =>
+    toEntry({ ...row, deploymentId, number: incarnation, label: labels.get(incarnation) ?? '' }),
+  );
   return entries.filter(
     ({ event, position, strategyId, timeline }) =>
       event.no > afterNo &&

@@ -8,7 +8,8 @@ import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
 import { events, samples, tradeCheckpoints, trades } from '../tables/tables.ts';
 import { pack } from './archive.ts';
-import type { LogFilter, LogPosition } from './eventLog.ts';
+import type { LogFilter } from './eventLog.ts';
+import type { LogPosition } from './position.ts';
 
 /** Key of the advisory lock for archiving. The number is arbitrary, but no other lock may use it. */
 const RETENTION_LOCK = 5_371_003;
@@ -36,7 +37,7 @@ export async function archiveOne(tx: Queries, days: number): Promise<string | nu
       and not exists (select 1 from webhooks w where w.status = 'ENABLED'
         and (w.strategy_id is null or w.strategy_id = d.strategy_id)
         and (exists (select 1 from events e where e.deployment_id = d.id and e.timeline
-            and (e.xid, e.id) > (w.cursor_xid, w.cursor_id))
+            and (e.incarnation, e.xid, e.id) > (w.cursor_incarnation, w.cursor_xid, w.cursor_id))
           or exists (select 1 from webhook_deliveries p
             where p.webhook_id = w.id and p.deployment_id = d.id and p.status = 'PENDING')))
     order by d.ended_at limit 1 for update of d skip locked`);
@@ -53,6 +54,7 @@ async function moveToArchive(
 ): Promise<void> {
   const log = await tx
     .select({
+      incarnation: events.incarnation,
       xid: sql<string>`${events.xid}::text`,
       id: sql<string>`${events.id}::text`,
       no: events.no,
@@ -93,10 +95,10 @@ async function moveToArchive(
       recordedAt: recordedAt.toISOString(),
     })),
   });
-  const { xid: lastXid, id, timeline } = last;
+  const { incarnation: lastIncarnation, xid: lastXid, id, timeline } = last;
   await tx
     .insert(archives)
-    .values({ deploymentId, strategyId, timeline, lastXid, lastId: BigInt(id), content });
+    .values({ deploymentId, strategyId, timeline, lastIncarnation, lastXid, lastId: BigInt(id), content });
   await tx.delete(events).where(eq(events.deploymentId, deploymentId));
   await tx.delete(samples).where(eq(samples.deploymentId, deploymentId));
   await tx.delete(trades).where(eq(trades.deploymentId, deploymentId));
@@ -107,7 +109,7 @@ async function moveToArchive(
 /** Whether matching events after this position have been archived, so that a reader there would miss them. */
 export async function isBehindArchive(
   db: Queries,
-  { xid, id }: LogPosition,
+  { incarnation, xid, id }: LogPosition,
   filter: LogFilter = {},
 ): Promise<boolean> {
   const conditions: (SQL | undefined)[] = [
@@ -121,7 +123,8 @@ export async function isBehindArchive(
     .from(archives)
     .where(
       and(
-        sql`(${archives.lastXid}, ${archives.lastId}) > (${xid.toString()}::xid8, ${id.toString()}::bigint)`,
+        sql`(${archives.lastIncarnation}, ${archives.lastXid}, ${archives.lastId})
+          > (${incarnation.number}::integer, ${xid.toString()}::xid8, ${id.toString()}::bigint)`,
         ...conditions,
       ),
     )

@@ -2,12 +2,10 @@
  * Opens the database, with the same driver and code for the embedded and for an external PostgreSQL. Migrations run
  * under an advisory lock, so any number of nodes may start concurrently.
  */
-import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
-import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
-import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
+import { latestMigration, type MigrationLog, migrationsTable, QUIET, runMigrations } from './migrator.ts';
 import { requirePatchedDriver } from './patchedDriver.ts';
 import { createPoolStats, type PoolStats } from './poolStats.ts';
 import { withPreparedStatements } from './preparedStatements.ts';
@@ -29,10 +27,6 @@ export interface DatabaseOptions {
   /** Connections in the pool. */
   readonly poolSize?: number;
 }
-
-const MIGRATIONS = fileURLToPath(new URL('../../../drizzle', import.meta.url));
-/** Key of the advisory lock for migrations. The number is arbitrary, but every version of Serin must use the same. */
-const MIGRATION_LOCK = 5_371_001;
 
 /**
  * Limits of every connection; timeouts in milliseconds, keepalives in seconds. A statement that takes longer usually
@@ -74,14 +68,12 @@ export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database 
   };
 }
 
-/** Applies the pending migrations. Only one node does so at a time; the others wait and then have nothing to apply. */
-export async function migrateDatabase({ url }: DatabaseOptions): Promise<void> {
+/** Brings the tables up to date. One node at a time; the others wait and find nothing left to do. */
+export async function migrateDatabase({ url }: DatabaseOptions, log: MigrationLog = QUIET): Promise<void> {
   requirePatchedDriver();
   const client = postgres(url, { max: 1, onnotice: () => {} });
   try {
-    const db = drizzle(client);
-    await db.execute(sql`select pg_advisory_lock(${MIGRATION_LOCK})`);
-    await migrate(db, { migrationsFolder: MIGRATIONS });
+    await runMigrations(client, null, log);
   } finally {
     await client.end({ timeout: 5 });
   }
@@ -94,10 +86,10 @@ const MISSING = new Set(['3F000', '42P01']);
 
 /** Whether the tables have all migrations of this version. Later migrations may have been applied too. */
 export async function isMigrated(db: Queries): Promise<boolean> {
-  latest ??= readMigrationFiles({ migrationsFolder: MIGRATIONS }).at(-1)?.folderMillis ?? 0;
+  latest ??= latestMigration();
   try {
     const [row] = await db.execute<{ migrated: boolean }>(
-      sql`select coalesce(max(created_at) >= ${latest}, false) as migrated from drizzle.__drizzle_migrations`,
+      sql`select coalesce(max(created_at) >= ${latest}, false) as migrated from ${sql.raw(migrationsTable(null))}`,
     );
     return row?.migrated ?? false;
   } catch (error) {

@@ -113,12 +113,39 @@ export const deployments = pgTable(
   ],
 );
 
-/** The log. Its order is (`xid`, `id`), and it is read only below the oldest open transaction; see `eventLog.ts`. */
+/**
+ * The runs of PostgreSQL in which this database was written: one for every start of a server that a node has found.
+ * Transaction ids are comparable within one only: a restore, a promotion or a copied folder begins another.
+ */
+export const incarnations = pgTable('incarnations', {
+  /** Counts from 1; later ones come after in the log. */
+  number: integer('number').primaryKey(),
+  /** Goes up when the cluster or its timeline is another, or its transaction ids have begun anew. */
+  epoch: integer('epoch').notNull(),
+  /** Random, so that a lost one and the one that took its number are told apart. */
+  mark: text('mark').notNull(),
+  /** When its server was started: what tells one from the next. */
+  postmasterStartedAt: timestamp('postmaster_started_at', { withTimezone: true, mode: 'string' }).notNull(),
+  /** The cluster and its timeline; null where the role may not read them. */
+  systemIdentifier: text('system_identifier'),
+  timeline: text('timeline'),
+  foundAt: timestamp('found_at', { withTimezone: true, mode: 'string' })
+    .notNull()
+    .default(sql`clock_timestamp()`),
+  /** The last position of the log in it, once it is over; null while it lasts, or where it has no events. */
+  lastXid: xid8('last_xid'),
+  lastId: bigint('last_id', { mode: 'bigint' }),
+});
+
+/**
+ * The log. Its order is (`incarnation`, `xid`, `id`), read only below the oldest transaction still running: see `feed`.
+ */
 export const events = pgTable(
   'events',
   {
     id: bigserial('id', { mode: 'bigint' }).primaryKey(),
     xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
+    incarnation: integer('incarnation').notNull().default(sql`serin_incarnation()`),
     deploymentId: text('deployment_id')
       .notNull()
       .references(() => deployments.id),
@@ -137,8 +164,8 @@ export const events = pgTable(
   },
   (table) => [
     uniqueIndex('events_number').on(table.deploymentId, table.no),
-    index('events_order').on(table.xid, table.id),
-    index('events_strategy').on(table.strategyId, table.xid, table.id),
+    index('events_log').on(table.incarnation, table.xid, table.id),
+    index('events_strategy_log').on(table.strategyId, table.incarnation, table.xid, table.id),
     index('events_decisions').on(table.deploymentId, table.no).where(sql`${table.type} = 'DECISION_MADE'`),
     uniqueIndex('events_one_terminal')
       .on(table.deploymentId)

@@ -40,7 +40,8 @@ export const webhooks = pgTable(
     /** The secret before the last rotation; messages carry its signature too until `previousSecretUntil`. */
     previousSecret: text('previous_secret'),
     previousSecretUntil: instant('previous_secret_until'),
-    /** Its position in the log: every matching event up to here has a delivery. */
+    /** How far it has taken over the log: every matching event up to here has a delivery. */
+    cursorIncarnation: integer('cursor_incarnation').notNull().default(1),
     cursorXid: xid8('cursor_xid').notNull(),
     cursorId: bigint('cursor_id', { mode: 'bigint' }).notNull(),
     createdAt: instant('created_at').notNull().default(now),
@@ -64,9 +65,14 @@ export const webhookDeliveries = pgTable(
     webhookId: text('webhook_id')
       .notNull()
       .references(() => webhooks.id, { onDelete: 'cascade' }),
-    /** Identifies the event. Not a reference to its row, which may have been archived. */
+    /**
+     * The event, by deployment and number: it may have been archived meanwhile. Without a deployment it is the message
+     * that history was rewound, found in the incarnation of that number.
+     */
     deploymentId: text('deployment_id').notNull(),
     no: integer('no').notNull(),
+    /** The epoch that the event was written in. */
+    epoch: integer('epoch').notNull().default(1),
     eventType: text('event_type').$type<EventType>().notNull(),
     status: text('status').$type<DeliveryStatus>().notNull().default('PENDING'),
     attempts: integer('attempts').notNull().default(0),

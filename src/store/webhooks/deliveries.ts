@@ -1,5 +1,5 @@
 /** Queries of deliveries for operators: pages with all attempts, redelivery, and deletion of old deliveries. */
-import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, lt, ne, sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { type DeliveryStatus, webhookAttempts, webhookDeliveries } from '../tables/webhookTables.ts';
 
@@ -25,6 +25,8 @@ export async function pageDeliveries(db: Queries, page: DeliveryPage): Promise<D
     .where(
       and(
         eq(webhookId, page.webhookId),
+        // The message of a rewind is no event, and has no type that clients know.
+        ne(deploymentId, ''),
         page.deploymentId === undefined ? undefined : eq(deploymentId, page.deploymentId),
         page.statuses === undefined ? undefined : inArray(status, [...page.statuses]),
         page.after === undefined ? undefined : lt(seq, page.after),

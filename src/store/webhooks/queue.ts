@@ -5,6 +5,8 @@
  */
 import { sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import { CURRENT, epochOf, eventId, labelText, settledBefore } from '../log/incarnations.ts';
+import { BETWEEN_EVENTS, type LogPosition } from '../log/position.ts';
 import type { Queries } from '../postgres/database.ts';
 
 /** Events that one transaction turns into deliveries, per webhook. */
@@ -13,7 +15,6 @@ const PAGE = 500;
 const BATCH = 20;
 /** Maximum number of pending deliveries per webhook; further events stay in the log. */
 const MAX_PENDING = 20_000;
-const LAST_ID = '9223372036854775807';
 
 /** Whether any webhook is enabled. A cheap test first, because most installations have none. */
 export async function anyEnabled(db: Queries): Promise<boolean> {
@@ -30,31 +31,37 @@ export async function fanOut(db: PostgresJsDatabase): Promise<boolean> {
     const behind = await tx.execute<{ id: string }>(sql`
       select w.id from webhooks w
       where w.status = 'ENABLED'
-        and exists (select 1 from events e where (e.xid, e.id) > (w.cursor_xid, w.cursor_id)
-          and e.xid < pg_snapshot_xmin(pg_current_snapshot()))
+        and exists (select 1 from events e
+          where (e.incarnation, e.xid, e.id) > (w.cursor_incarnation, w.cursor_xid, w.cursor_id)
+            and (e.incarnation, e.xid) < ${settledBefore})
         and not exists (select 1 from webhook_deliveries d
           where d.webhook_id = w.id and d.status = 'PENDING' offset ${MAX_PENDING})
       limit ${BATCH} for update of w skip locked`);
     if (behind.length === 0) return false;
     // A statement of its own after the lock, so that it sees what the previous holder of the lock committed.
     const moved = await tx.execute<{ full: boolean }>(sql`
-      with horizon as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
+      with horizon as materialized (
+        select ${CURRENT} as incarnation, pg_snapshot_xmin(pg_current_snapshot()) as xmin),
       behind as (select * from webhooks where id in ${behind.map(({ id }) => id)}),
       page as (
-        select b.id as webhook_id, e.* from behind b cross join lateral (
-          select e.xid, e.id, e.deployment_id, e.no, e.type, row_number() over (order by e.xid, e.id) as nth
+        select b.id as webhook_id, e.*,
+          (select epoch from incarnations i where i.number = e.incarnation) as epoch from behind b cross join lateral (
+          select e.incarnation, e.xid, e.id, e.deployment_id, e.no, e.type,
+            row_number() over (order by e.incarnation, e.xid, e.id) as nth
           from events e
-          where (e.xid, e.id) > (b.cursor_xid, b.cursor_id) and e.xid < (select xmin from horizon) and e.timeline
+          where (e.incarnation, e.xid, e.id) > (b.cursor_incarnation, b.cursor_xid, b.cursor_id)
+            and (e.incarnation, e.xid) < ((select incarnation from horizon), (select xmin from horizon)) and e.timeline
             and (b.strategy_id is null or e.strategy_id = b.strategy_id)
             and (b.event_types is null or e.type = any(b.event_types))
-          order by e.xid, e.id limit ${PAGE}) e),
+          order by e.incarnation, e.xid, e.id limit ${PAGE}) e),
       added as (
-        insert into webhook_deliveries (webhook_id, deployment_id, no, event_type, give_up_at)
-        select webhook_id, deployment_id, no, type, clock_timestamp() + interval '1 day'
+        insert into webhook_deliveries (webhook_id, deployment_id, no, epoch, event_type, give_up_at)
+        select webhook_id, deployment_id, no, epoch, type, clock_timestamp() + interval '1 day'
         from page order by webhook_id, nth on conflict do nothing)
       update webhooks w set
+        cursor_incarnation = coalesce(last.incarnation, (select incarnation from horizon)),
         cursor_xid = coalesce(last.xid, ((select xmin from horizon)::text::numeric - 1)::text::xid8),
-        cursor_id = coalesce(last.id, ${LAST_ID}::bigint)
+        cursor_id = coalesce(last.id, ${BETWEEN_EVENTS.toString()}::bigint)
       from behind b left join page last on last.webhook_id = b.id and last.nth = ${PAGE}
       where w.id = b.id returning last.id is not null as full`);
     return behind.length === BATCH || moved.some(({ full }) => full);
@@ -83,7 +90,10 @@ export interface DeliveryClaim {
   readonly token: string;
 }
 
-/** Claims due deliveries of a webhook, at most one per deployment: its earliest pending one. */
+/**
+ * Claims due deliveries of a webhook, one a deployment: the earliest that is pending. The message that history was
+ * rewound goes before everything else, until it has been tried once.
+ */
 export async function claimDeliveries(
   db: Queries,
   webhookId: string,
@@ -108,6 +118,9 @@ export async function claimDeliveries(
       select d.seq from webhook_deliveries d
       where d.seq in (select seq from heads) and d.status = 'PENDING' and d.next_attempt_at <= clock_timestamp()
         and (d.lease_until is null or d.lease_until < clock_timestamp())
+        and (d.deployment_id = '' or not exists (select 1 from webhook_deliveries first
+          where first.webhook_id = d.webhook_id and first.deployment_id = '' and first.status = 'PENDING'
+            and first.attempts = 0))
       order by d.next_attempt_at, d.seq limit ${limit} for update of d skip locked)
     update webhook_deliveries d
     set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = ${token}
@@ -115,6 +128,53 @@ export async function claimDeliveries(
     where d.seq in (select seq from free) and w.id = d.webhook_id and w.status = 'ENABLED'
     returning d.seq::text as seq, w.url, d.deployment_id as "deploymentId", d.no, d.tries`);
   return rows.map(({ seq, ...claim }) => ({ ...claim, seq: BigInt(seq), webhookId, token }));
+}
+
+/** What is said of a rewind to one webhook. */
+export interface RewindMessage extends Record<string, unknown> {
+  /** `epoch.mark` of the incarnation that it was found in. */
+  readonly label: string;
+  /** When it was found. */
+  readonly at: Date;
+  /** The last event before it of those that the webhook is sent; null when there is none. */
+  readonly last: { readonly position: LogPosition; readonly messageId: string } | null;
+}
+
+/** What a delivery without a deployment says; null when the webhook is gone. */
+export async function findRewind(
+  db: Queries,
+  webhookId: string,
+  incarnation: number,
+): Promise<RewindMessage | null> {
+  const [row] = await db.execute<{
+    label: string;
+    at: string;
+    number: number | null;
+    lastLabel: string;
+    xid: string;
+    id: string;
+    deploymentId: string;
+    no: number;
+  }>(sql`
+    select i.epoch || '.' || i.mark as label, i.found_at::text as at, e.incarnation as number,
+      ${sql.raw(labelText('e.incarnation'))} as "lastLabel", e.xid::text, e.id::text,
+      e.deployment_id as "deploymentId", e.no
+    from incarnations i join webhooks w on w.id = ${webhookId} left join lateral (
+      select e.* from events e where e.incarnation < i.number and e.timeline
+        and (w.strategy_id is null or e.strategy_id = w.strategy_id)
+        and (w.event_types is null or e.type = any(w.event_types))
+      order by e.incarnation desc, e.xid desc, e.id desc limit 1) e on true
+    where i.number = ${incarnation}`);
+  if (!row) return null;
+  const { label, number, lastLabel, xid, id, deploymentId, no } = row;
+  const at = new Date(row.at);
+  if (number === null) return { label, at, last: null };
+  const position = { incarnation: { number, label: lastLabel }, xid: BigInt(xid), id: BigInt(id) };
+  return {
+    label,
+    at,
+    last: { position, messageId: eventId(deploymentId, no, epochOf(position.incarnation)) },
+  };
 }
 
 /** The outcome of an attempt. */

@@ -1,8 +1,10 @@
 /** Queries of webhooks: finding, locking, writing one, and pages in the order of creation. */
-import { and, asc, desc, eq, type SQL, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { EventType } from '../../core/lifecycle/events.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
-import { type LogPosition, lastSettledPosition } from '../log/eventLog.ts';
+import { lastSettledPosition } from '../log/eventLog.ts';
+import { labelText } from '../log/incarnations.ts';
+import type { LogPosition } from '../log/position.ts';
 import type { Queries } from '../postgres/database.ts';
 import { webhookDeliveries, webhooks } from '../tables/webhookTables.ts';
 
@@ -25,7 +27,13 @@ export interface Webhook {
   readonly updatedAt: number;
 }
 
-function toWebhook(row: typeof webhooks.$inferSelect): Webhook {
+/** The columns, and the label of the incarnation that the cursor lies in. */
+const ROW = {
+  ...getTableColumns(webhooks),
+  label: sql<string>`${sql.raw(labelText('webhooks.cursor_incarnation'))}`,
+};
+
+function toWebhook(row: typeof webhooks.$inferSelect & { readonly label: string }): Webhook {
   const { id, url, description, strategyId, eventTypes, disabledReason, createdBy } = row;
   return {
     id,
@@ -34,7 +42,11 @@ function toWebhook(row: typeof webhooks.$inferSelect): Webhook {
     strategyId,
     eventTypes,
     disabledReason,
-    cursor: { xid: BigInt(row.cursorXid), id: row.cursorId },
+    cursor: {
+      incarnation: { number: row.cursorIncarnation, label: row.label },
+      xid: BigInt(row.cursorXid),
+      id: row.cursorId,
+    },
     previousSecretUntil: row.previousSecretUntil?.getTime() ?? null,
     createdAt: row.createdAt.getTime(),
     createdBy,
@@ -43,13 +55,13 @@ function toWebhook(row: typeof webhooks.$inferSelect): Webhook {
 }
 
 export async function findWebhook(db: Queries, id: string): Promise<Webhook | null> {
-  const [row] = await db.select().from(webhooks).where(eq(webhooks.id, id));
+  const [row] = await db.select(ROW).from(webhooks).where(eq(webhooks.id, id));
   return row ? toWebhook(row) : null;
 }
 
 /** Finds a webhook and locks it against other changes and against fan-out. */
 export async function lockWebhook(tx: Queries, id: string): Promise<Webhook | null> {
-  const [row] = await tx.select().from(webhooks).where(eq(webhooks.id, id)).for('update');
+  const [row] = await tx.select(ROW).from(webhooks).where(eq(webhooks.id, id)).for('update');
   return row ? toWebhook(row) : null;
 }
 
@@ -85,17 +97,18 @@ export async function insertWebhook(
   await tx.execute(sql`select pg_advisory_xact_lock(${CREATION_LOCK})`);
   const [counted] = await tx.select({ count: sql<string>`count(*)` }).from(webhooks);
   if (Number(counted?.count ?? 0) >= limit) return null;
-  const { xid, id } = after ?? (await lastSettledPosition(tx));
+  const { incarnation, xid, id } = after ?? (await lastSettledPosition(tx));
   const [row] = await tx
     .insert(webhooks)
     .values({
       ...given,
       eventTypes: eventTypes && [...eventTypes],
       status: 'ENABLED',
+      cursorIncarnation: incarnation.number,
       cursorXid: xid.toString(),
       cursorId: id,
     })
-    .returning();
+    .returning(ROW);
   if (!row) throw new Error(`webhook ${given.id} was not inserted`);
   return toWebhook(row);
 }
@@ -134,7 +147,7 @@ export async function saveWebhook(
       updatedAt: sql`clock_timestamp()`,
     })
     .where(eq(webhooks.id, id))
-    .returning();
+    .returning(ROW);
   return row ? toWebhook(row) : null;
 }
 
@@ -167,7 +180,7 @@ export async function pageWebhooks(db: Queries, page: WebhookPage): Promise<Webh
     sql`(${webhooks.createdAt}, ${webhooks.id}) ${operator}
       (${new Date(position.at).toISOString()}::timestamptz, ${position.id})`;
   const rows = await db
-    .select()
+    .select(ROW)
     .from(webhooks)
     .where(
       and(

@@ -1,0 +1,151 @@
+/**
+ * In which run of PostgreSQL the log is written. Transaction ids order events within one run; a dump restored elsewhere,
+ * a standby promoted, a recovery to a point in time or a copied folder gives ids out again. So the order of the log
+ * begins with the incarnation, and a node that finds a start of the server that nobody has found begins the next one.
+ */
+import { randomBytes } from 'node:crypto';
+import { sql } from 'drizzle-orm';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import type { Queries } from '../postgres/database.ts';
+
+/** What the function `serin_incarnation` raises. */
+export const INCARNATION_UNKNOWN = 'SI001';
+
+/** An incarnation as it goes with a position in the log. */
+export interface Incarnation {
+  readonly number: number;
+  /** `epoch.mark`: unlike its number never the same as that of a lost one. */
+  readonly label: string;
+}
+
+/** The epoch of an incarnation; 1 in the first. */
+export const epochOf = ({ label }: Incarnation): number => Number(label.split('.')[0]);
+
+/** The id of an event, of its message too: never that of another, though numbers are given out again by a rewind. */
+export const eventId = (deploymentId: string, no: number, epoch: number): string =>
+  epoch === 1 ? `${deploymentId}:${no}` : `${deploymentId}:${no}~${epoch}`;
+
+/** SQL for the label of the incarnation that a column names. */
+export const labelText = (column: string) =>
+  `(select i.epoch || '.' || i.mark from incarnations i where i.number = ${column})`;
+
+/** The labels of all incarnations by their numbers. */
+export async function readLabels(db: Queries): Promise<ReadonlyMap<number, string>> {
+  const rows = await db.execute<{ number: number; label: string }>(
+    sql`select number, epoch || '.' || mark as label from incarnations`,
+  );
+  return new Map(rows.map(({ number, label }) => [number, label]));
+}
+
+/** The number of the current one, for the end of what is settled: see {@link settledBefore}. */
+export const CURRENT = sql.raw('(select max(number) from incarnations)');
+
+/** Nobody still writes below this: not in an incarnation that is over, nor before the oldest open transaction. */
+export const settledBefore = sql.raw(
+  '((select max(number) from incarnations), pg_snapshot_xmin(pg_current_snapshot()))',
+);
+
+/** The incarnation that is written in; null when nobody has found this start of the server yet. */
+export async function currentIncarnation(db: Queries): Promise<Incarnation | null> {
+  const [row] = await db.execute<{ number: number; label: string; current: boolean }>(sql`
+    select number, epoch || '.' || mark as label, postmaster_started_at = pg_postmaster_start_time() as current
+    from incarnations order by number desc limit 1`);
+  return row?.current ? { number: row.number, label: row.label } : null;
+}
+
+/** The cluster and its timeline. */
+interface ServerIdentity {
+  readonly systemIdentifier: string | null;
+  readonly timeline: string | null;
+}
+
+/** Null where this role may not read it: hosted servers keep it to themselves. */
+async function identify(db: Queries): Promise<ServerIdentity> {
+  const read = async (what: string) => {
+    try {
+      const [row] = await db.execute<{ value: string }>(sql`select ${sql.raw(what)} as value`);
+      return row?.value ?? null;
+    } catch {
+      return null;
+    }
+  };
+  return {
+    systemIdentifier: await read('(select system_identifier::text from pg_control_system())'),
+    // The checkpoint's timeline lags behind a promotion: the name of the segment in use does not.
+    timeline: await read('left(pg_walfile_name(pg_current_wal_lsn()), 8)'),
+  };
+}
+
+/** Serialises those who find a new server at the same moment. */
+const INCARNATION_LOCK = 5_371_005;
+
+/** What a node has found. */
+export interface Found {
+  readonly incarnation: Incarnation;
+  /** Whether this call began it. */
+  readonly begun: boolean;
+  /** Whether it began another epoch. */
+  readonly newEpoch: boolean;
+}
+
+/**
+ * Makes sure that this start of the server has an incarnation. A new one is of the same epoch while the cluster, its
+ * timeline and its counter of transactions go on; otherwise webhooks get a message that history may have been rewound.
+ */
+export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> {
+  const known = await currentIncarnation(db);
+  const { systemIdentifier, timeline } = await identify(db);
+  if (known) {
+    await db.execute(sql`
+      update incarnations set system_identifier = coalesce(system_identifier, ${systemIdentifier}::text),
+        timeline = coalesce(timeline, ${timeline}::text)
+      where number = ${known.number} and (system_identifier is null or timeline is null)
+        and (${systemIdentifier}::text is not null or ${timeline}::text is not null)`);
+    return { incarnation: known, begun: false, newEpoch: false };
+  }
+  return db.transaction(async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(${INCARNATION_LOCK})`);
+    const meanwhile = await currentIncarnation(tx);
+    if (meanwhile) return { incarnation: meanwhile, begun: false, newEpoch: false };
+    const mark = randomBytes(4).toString('hex');
+    // An id at or ahead of the counter was given out by another cluster, or by a later state of this one.
+    const [row] = await tx.execute<{ number: number; label: string; newEpoch: boolean }>(sql`
+      with before as (select * from incarnations order by number desc limit 1),
+      last as (
+        select * from (
+          (select incarnation, xid, id from events order by incarnation desc, xid desc, id desc limit 1)
+          union all
+          (select last_incarnation, last_xid, last_id from archives
+            order by last_incarnation desc, last_xid desc, last_id desc limit 1)) ends
+        order by incarnation desc, xid desc, id desc limit 1),
+      changed as (
+        select coalesce(b.system_identifier <> ${systemIdentifier}::text, false)
+          or coalesce(b.timeline <> ${timeline}::text, false)
+          or exists (select from last l join incarnations i on i.number = l.incarnation
+            where i.epoch = b.epoch and l.xid >= pg_snapshot_xmax(pg_current_snapshot())) as epoch
+        from before b),
+      ended as (
+        update incarnations i set last_xid = l.xid, last_id = l.id from before b, last l
+        where i.number = b.number and l.incarnation = b.number)
+      insert into incarnations (number, epoch, mark, postmaster_started_at, system_identifier, timeline)
+      select b.number + 1, b.epoch + c.epoch::int, ${mark}, pg_postmaster_start_time(),
+        coalesce(${systemIdentifier}::text, b.system_identifier), coalesce(${timeline}::text, b.timeline)
+      from before b, changed c
+      returning number, epoch || '.' || mark as label,
+        (select epoch from changed) as "newEpoch"`);
+    if (!row) throw new Error('the table of incarnations is empty: the database is not migrated');
+    if (row.newEpoch) await announceRewind(tx);
+    return { incarnation: { number: row.number, label: row.label }, begun: true, newEpoch: row.newEpoch };
+  });
+}
+
+/**
+ * Leaves a message for every enabled webhook that events it was sent may no longer have happened, once in the incarnation
+ * that it is found in. It has no deployment, and is a delivery like any other.
+ */
+export async function announceRewind(tx: Queries): Promise<void> {
+  await tx.execute(sql`
+    insert into webhook_deliveries (webhook_id, deployment_id, no, event_type, give_up_at)
+    select id, '', ${CURRENT}, 'HISTORY_REWOUND', clock_timestamp() + interval '1 day'
+    from webhooks where status = 'ENABLED' on conflict do nothing`);
+}

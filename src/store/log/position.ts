@@ -1,0 +1,156 @@
+/**
+ * Positions in the log, and the cursors that clients keep of them. A cursor names its incarnation by epoch and mark, as
+ * numbers are given out again where history is rewound: a position that no longer exists is told from one that does.
+ */
+import { sql } from 'drizzle-orm';
+import type { Scope } from '../access/strategyScope.ts';
+import type { Queries } from '../postgres/database.ts';
+import { announceRewind, CURRENT, type Incarnation } from './incarnations.ts';
+
+/** A place in the log: everything up to and including it has been read. */
+export interface LogPosition {
+  readonly incarnation: Incarnation;
+  readonly xid: bigint;
+  readonly id: bigint;
+}
+
+export const LOG_START: LogPosition = { incarnation: { number: 0, label: '' }, xid: 0n, id: 0n };
+
+/** The bounds of PostgreSQL's `xid8` and `bigint`. */
+const LAST_XID = 2n ** 64n - 1n;
+const LAST_ID = 2n ** 63n - 1n;
+/** The id of a position behind all events of a transaction: no event has it. */
+export const BETWEEN_EVENTS = LAST_ID;
+
+export function isAfter(a: LogPosition, b: LogPosition): boolean {
+  const [left, right] = [a.incarnation.number, b.incarnation.number];
+  if (left !== right) return left > right;
+  return a.xid > b.xid || (a.xid === b.xid && a.id > b.id);
+}
+
+/** A position as clients see it. `0` is the beginning. */
+export function formatCursor({ incarnation, xid, id }: LogPosition): string {
+  return xid === 0n && id === 0n ? '0' : `${incarnation.label}-${xid.toString(36)}-${id.toString(36)}`;
+}
+
+/** A cursor as it was given: whether its position exists is the database's to say, see {@link findPosition}. */
+export interface Cursor {
+  /** Null in the cursors of Serin 0.1, which are of the first incarnation. */
+  readonly label: string | null;
+  readonly xid: bigint;
+  readonly id: bigint;
+}
+
+/** Reads a cursor; null when it is none. */
+export function parseCursor(cursor: string): Cursor | null {
+  if (cursor === '0') return { label: null, xid: 0n, id: 0n };
+  const match = /^(?:(\d{1,9}\.[0-9a-f]{8})-)?([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
+  if (!match?.[2] || !match[3]) return null;
+  const [xid, id] = [fromBase36(match[2]), fromBase36(match[3])];
+  return xid <= LAST_XID && id <= LAST_ID ? { label: match[1] ?? null, xid, id } : null;
+}
+
+function fromBase36(text: string): bigint {
+  let value = 0n;
+  for (const digit of text) value = value * 36n + BigInt(Number.parseInt(digit, 36));
+  return value;
+}
+
+/**
+ * The reader has seen events that are no longer in the log: a restore, or a promotion of a standby that had not got
+ * them, has rewound it. Its deployments are to be read anew, and the log from `lastCursor`.
+ */
+export class HistoryRewound extends Error {
+  constructor(
+    /** The last position that still exists where this reader's history ends. */
+    readonly lastCursor: string,
+  ) {
+    super(
+      'The database was set back to an earlier state (a restore, or a standby that took over without the last commits): ' +
+        `events up to this cursor no longer exist. Read the deployments anew, and go on with \`after: "${lastCursor}"\``,
+    );
+  }
+}
+
+interface FoundCursor extends Record<string, unknown> {
+  readonly number: number;
+  readonly label: string;
+  readonly there: boolean;
+  readonly archived: boolean;
+  readonly current: boolean;
+  readonly ahead: boolean;
+}
+
+/**
+ * The position of a cursor. Where there is none, webhooks are told as well, if the reader sees every strategy: what it
+ * has seen, they may have been sent.
+ * @throws {HistoryRewound} when its event, or the incarnation it was written in, no longer exists
+ */
+export async function findPosition(db: Queries, cursor: Cursor, scope: Scope): Promise<LogPosition> {
+  const { label, xid, id } = cursor;
+  if (xid === 0n && id === 0n) return LOG_START;
+  const place = sql`${xid.toString()}::xid8, ${id.toString()}::bigint`;
+  const [found] = await db.execute<FoundCursor>(sql`
+    select i.number, i.epoch || '.' || i.mark as label, i.number = ${CURRENT} as current,
+      exists (select from events e where e.incarnation = i.number and e.xid = ${xid.toString()}::xid8
+        and e.id = ${id.toString()}::bigint) as there,
+      exists (select from archives a where (a.last_incarnation, a.last_xid, a.last_id) >= (i.number, ${place})) as archived,
+      coalesce((${place}) > (i.last_xid, i.last_id), i.number < ${CURRENT}) as ahead
+    from incarnations i
+    where case when ${label}::text is null then i.number = 1 else i.epoch || '.' || i.mark = ${label}::text end`);
+  if (!found) return refuse(db, null, scope);
+  const position = { incarnation: { number: found.number, label: found.label }, xid, id };
+  const exists =
+    found.there ||
+    id === BETWEEN_EVENTS ||
+    // A cursor of 0.1 says less about itself: as long as nothing was rewound it is taken as it always was.
+    (label === null ? found.current || !found.ahead : found.archived && (found.current || !found.ahead));
+  return exists ? position : refuse(db, position, scope);
+}
+
+async function refuse(db: Queries, position: LogPosition | null, scope: Scope): Promise<never> {
+  if (scope === null) await announceRewind(db);
+  throw new HistoryRewound(await lastCursorBefore(db, position));
+}
+
+/** An entry as it was read once. */
+interface Remembered {
+  readonly position: LogPosition;
+  readonly deploymentId: string;
+}
+
+/** The first of several entries that is neither in the log nor archived, and the position before it. */
+export async function findLost<T extends Remembered>(
+  db: Queries,
+  entries: readonly T[],
+): Promise<{ readonly entry: T; readonly lastCursor: string } | null> {
+  const column = (value: (entry: T) => string | number) => sql.param(entries.map(value));
+  const [row] = await db.execute<{ nth: string }>(sql`
+    select r.nth from unnest(${column(({ position }) => position.incarnation.number)}::integer[],
+        ${column(({ position }) => position.xid.toString())}::text[]::xid8[],
+        ${column(({ position }) => position.id.toString())}::bigint[],
+        ${column(({ deploymentId }) => deploymentId)}::text[])
+      with ordinality as r (incarnation, xid, id, deployment_id, nth)
+    where not exists (select from events e where e.id = r.id and e.xid = r.xid and e.incarnation = r.incarnation)
+      and not exists (select from archives a where a.deployment_id = r.deployment_id)
+    order by r.nth limit 1`);
+  const lost = row && entries[Number(row.nth) - 1];
+  if (!lost) return null;
+  return { entry: lost, lastCursor: await lastCursorBefore(db, lost.position) };
+}
+
+/** The last event up to a position; of one that is unknown, the last one before this start of the server. */
+async function lastCursorBefore(db: Queries, position: LogPosition | null): Promise<string> {
+  const before = position
+    ? sql`(e.incarnation, e.xid, e.id) <= (${position.incarnation.number}::integer,
+        ${position.xid.toString()}::xid8, ${position.id.toString()}::bigint)`
+    : sql`e.incarnation < ${CURRENT}`;
+  const [row] = await db.execute<{ number: number; label: string; xid: string; id: string }>(sql`
+    select i.number, i.epoch || '.' || i.mark as label, e.xid::text, e.id::text
+    from (select e.incarnation, e.xid, e.id from events e where ${before}
+      order by e.incarnation desc, e.xid desc, e.id desc limit 1) e
+    join incarnations i on i.number = e.incarnation`);
+  if (!row) return '0';
+  const { number, label, xid, id } = row;
+  return formatCursor({ incarnation: { number, label }, xid: BigInt(xid), id: BigInt(id) });
+}

@@ -1,0 +1,201 @@
+/**
+ * Migrations, applied so that a running service goes on: each in a transaction of its own, or in none where it says
+ * `-- concurrently`; no lock is waited for longer than a second, as everybody else would queue up behind it. Drizzle
+ * writes the files and defines the table of those that are done.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
+import type postgres from 'postgres';
+
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../drizzle', import.meta.url));
+
+/** Any number, as long as every version of Serin uses the same. With it goes the schema, see {@link lockKey}. */
+const MIGRATION_LOCK = 5_371_001;
+/** How long a statement may wait for a lock: so long everybody behind it waits too. */
+const LOCK_TIMEOUT_MS = 1000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5000;
+/** How often the migration lock of another node is tried. */
+const POLL_MS = 200;
+/** After so long it is logged who is in the way, and again as often as this. */
+const SAY_AFTER_MS = 2000;
+const SAY_AGAIN_MS = 30_000;
+
+/** Where progress, and whoever is in the way, is said. */
+export interface MigrationLog {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+export const QUIET: MigrationLog = { info: () => {}, warn: () => {} };
+
+/** The table of migrations that are done: where it always was, or in the schema that this Serin is confined to. */
+export function migrationsTable(schema: string | null): string {
+  return schema === null ? 'drizzle.__drizzle_migrations' : `${quoted(schema)}.__drizzle_migrations`;
+}
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+/** When the last migration of this version was written, epoch milliseconds. */
+export function latestMigration(): number {
+  return readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).at(-1)?.folderMillis ?? 0;
+}
+
+/**
+ * Brings the tables up to date over a connection of its own. One node at a time: the others wait and find nothing left
+ * to do. What is interrupted is begun again by the next one.
+ */
+export async function runMigrations(
+  client: postgres.Sql,
+  schema: string | null,
+  log: MigrationLog,
+): Promise<void> {
+  await createSchemas(client, schema);
+  await takeLock(client, log);
+  try {
+    const table = migrationsTable(schema);
+    await client.unsafe(
+      `create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
+    );
+    const [last] = await client.unsafe(`select max(created_at)::text as at from ${table}`);
+    const done = Number(last?.at ?? -1);
+    const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER });
+    for (const migration of migrations.filter(({ folderMillis }) => folderMillis > done)) {
+      await apply(client, migration, table, log);
+    }
+  } finally {
+    await client`select pg_advisory_unlock(${lockKey(client)})`.catch(() => {});
+  }
+}
+
+/** A role that owns its schema and nothing else cannot create one: it is created only where it is missing. */
+async function createSchemas(client: postgres.Sql, schema: string | null): Promise<void> {
+  const name = schema ?? 'drizzle';
+  const [found] = await client`select from pg_namespace where nspname = ${name}`;
+  if (found) return;
+  try {
+    await client.unsafe(`create schema if not exists ${quoted(name)}`);
+  } catch (error) {
+    throw new Error(
+      `The database has no schema "${name}", and this role may not create it: ` +
+        'create it and make the role its owner, or set SERIN_DATABASE_SCHEMA to one that it owns',
+      { cause: error },
+    );
+  }
+}
+
+/** Advisory locks are of the whole database: two Serins in two of its schemas do not wait for each other. */
+const lockKey = (client: postgres.Sql) =>
+  client`(${MIGRATION_LOCK}::bigint << 32) | coalesce(current_schema()::regnamespace::oid::bigint, 0)`;
+
+/** Tried again and again and not waited for: a waiting session would hold back CREATE INDEX CONCURRENTLY. */
+async function takeLock(client: postgres.Sql, log: MigrationLog): Promise<void> {
+  const overdue = sayOnceInAWhile();
+  for (;;) {
+    const [lock] = await client`select pg_try_advisory_lock(${lockKey(client)}) as mine`;
+    if (lock?.mine) return;
+    if (overdue()) {
+      const holders = await client<{ who: string }[]>`
+        select ${whoIs(client)} as who from pg_locks l join pg_stat_activity a using (pid)
+        where l.locktype = 'advisory' and l.classid = ${MIGRATION_LOCK} and l.granted
+          and l.database = (select oid from pg_database where datname = current_database())`;
+      log.warn(`waiting for the migrations of another node: ${listed(holders)} has the lock`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function apply(
+  client: postgres.Sql,
+  migration: MigrationMeta,
+  table: string,
+  log: MigrationLog,
+): Promise<void> {
+  const { folderMillis, hash } = migration;
+  // Drizzle writes the schema into foreign keys; the search path decides it.
+  const statements = migration.sql.map((statement) => statement.replaceAll('"public".', ''));
+  const concurrently = statements[0]?.trimStart().startsWith('-- concurrently') ?? false;
+  const overdue = sayOnceInAWhile();
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      if (concurrently) {
+        for (const statement of statements) await outsideOfTransaction(client, statement, log);
+        await client.unsafe(`insert into ${table} (hash, created_at) values ($1, $2)`, [hash, folderMillis]);
+      } else {
+        await client.begin(async (tx) => {
+          await tx.unsafe(`set local statement_timeout = 0; set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+          for (const statement of statements) await tx.unsafe(statement);
+          await tx.unsafe(`insert into ${table} (hash, created_at) values ($1, $2)`, [hash, folderMillis]);
+        });
+      }
+      return;
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      if (overdue()) log.warn(`a migration waits for a lock: ${await whoHoldsLocks(client)} is in the way`);
+      await sleep(pause);
+    }
+  }
+}
+
+/** Waits for transactions that are open, and nobody waits for it. What an interruption has left is removed first. */
+async function outsideOfTransaction(
+  client: postgres.Sql,
+  statement: string,
+  log: MigrationLog,
+): Promise<void> {
+  const index = /create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?"(\w+)"/i.exec(
+    statement,
+  )?.[1];
+  await client.unsafe('set statement_timeout = 0');
+  try {
+    const waiting = setTimeout(
+      () =>
+        log.info(`a migration takes a while, and nobody waits for it: ${index ?? statement.slice(0, 80)}`),
+      SAY_AFTER_MS,
+    );
+    try {
+      if (index) {
+        const [invalid] = await client`
+          select from pg_index where indexrelid = to_regclass(${`"${index}"`}) and not indisvalid`;
+        if (invalid) await client.unsafe(`drop index concurrently "${index}"`);
+      }
+      await client.unsafe(statement);
+    } finally {
+      clearTimeout(waiting);
+    }
+  } finally {
+    await client.unsafe('reset statement_timeout').catch(() => {});
+  }
+}
+
+const isLockTimeout = (error: unknown) => error instanceof Error && 'code' in error && error.code === '55P03';
+
+/** Whoever holds a lock on a table of this schema, the oldest transactions first. */
+async function whoHoldsLocks(client: postgres.Sql): Promise<string> {
+  const holders = await client<{ who: string }[]>`
+    select ${whoIs(client)} || ', open for ' || extract(epoch from clock_timestamp() - min(a.xact_start))::int
+      || ' s on ' || string_agg(distinct c.relname, ', ') as who
+    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+    where l.granted and l.pid <> pg_backend_pid() and c.relnamespace = current_schema()::regnamespace
+      and c.relkind in ('r', 'p')
+    group by a.pid, a.application_name, a.usename, a.state order by min(a.xact_start) limit 3`;
+  return listed(holders);
+}
+
+const whoIs = (client: postgres.Sql) =>
+  client`format('process %s (%s) of %s, %s', a.pid, coalesce(nullif(a.application_name, ''), 'no application name'),
+    a.usename, a.state)`;
+
+const listed = (holders: readonly { who: string }[]) =>
+  holders.map(({ who }) => who).join('; ') || 'a session this role may not see';
+
+/** True when it is time to say something: after a while, and then now and again. */
+function sayOnceInAWhile(): () => boolean {
+  let next = performance.now() + SAY_AFTER_MS;
+  return () => {
+    if (performance.now() < next) return false;
+    next = performance.now() + SAY_AGAIN_MS;
+    return true;
+  };
+}
