@@ -1,6 +1,6 @@
 /**
- * The observation loop: claims due deployments, has their metrics fetched outside of any transaction, and applies the
- * check. Any number of nodes run it over one database; a claim that outlives its lease is another node's to take.
+ * The observation loop: claims due deployments, fetches their metrics outside any transaction, and applies the check.
+ * Any number of nodes run it over one database; another node may take a claim whose lease has expired.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -21,24 +21,24 @@ import {
   untilNextDue,
 } from '../store/deployments/leases.ts';
 
-/** Deployments checked at the same time by one node. */
+/** Maximum concurrent checks per node. */
 const CONCURRENCY = 128;
-/** Deployments claimed in one statement. */
+/** Maximum deployments claimed in one statement. */
 const BATCH = 64;
-/** A provider with so many checks under way gets no more: a slow one holds up its own deployments and no others. */
+/** Maximum concurrent checks per provider: a slow provider delays its own deployments only. */
 const PER_PROVIDER = 16;
-/** Real seconds after which a claim may be taken over. */
+/** Lease of a claim, real seconds. After it another node may take the claim over. */
 const LEASE_SECONDS = 30;
-/** Real milliseconds that a provider may take; the rest of the lease is for the check itself. */
+/** Time limit of a provider, real milliseconds; the rest of the lease is for the check itself. */
 const FETCH_MS = 15_000;
-/** The longest sleep, in Serin's milliseconds: half the shortest check interval. What others schedule is seen by then. */
+/** Upper bound of the sleep, in Serin's milliseconds, so that work scheduled by other nodes is noticed in time. */
 const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
 const MAX_REAL_SLEEP_MS = 500;
 const HOUSEKEEPING_MS = 3_600_000;
 
 export interface Loop {
-  /** Finishes the checks under way and stops. */
+  /** Finishes the checks in flight and stops. */
   stop(): Promise<void>;
 }
 
@@ -46,16 +46,16 @@ export interface LoopParts {
   readonly app: App;
   readonly providers: ReadonlyMap<string, MetricsProvider>;
   readonly log: Logger;
-  /** Seconds of Serin's time in a real one. */
+  /** Seconds of Serin's clock per real second. */
   readonly timeScale: number;
   readonly watchers?: LoopWatchers;
 }
 
-/** Told of what the loop does, for those who count it. */
+/** Callbacks for metrics and traces. */
 export interface LoopWatchers {
   /** A check was applied with these events, or could not be made (null). */
   onCheck(deploymentId: string, events: readonly CanaryEvent[] | null, ms: number): void;
-  /** A provider was asked for one side. */
+  /** A provider was queried for one side. */
   onFetch(provider: string, ok: boolean): void;
 }
 
@@ -88,7 +88,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
         const due = await untilNextDue(app.db, providerSlots());
         await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
       } catch (error) {
-        log.warn({ error }, 'the loop cannot reach the database; trying again');
+        log.warn({ error }, 'the observation loop cannot reach the database and retries');
         await pause(1000);
       }
     }
@@ -113,7 +113,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     );
   }
 
-  /** What goes wrong with one deployment stays with it: its claim runs out and it is tried again. */
+  /** An error affects its own deployment only: the claim expires and the check is retried. */
   async function checkSafely(claim: Claim): Promise<void> {
     const begun = performance.now();
     try {

@@ -1,26 +1,26 @@
 /**
- * Retention, run by every node in the background: one deployment after the other is archived, each in a transaction of
- * its own, and only one node at a time does it.
+ * Retention, a background job of every node: archives one deployment after the other, each in its own transaction.
+ * Only one node at a time does it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import { archiveOne } from '../store/log/retention.ts';
 
-/** How often it is looked, in Serin's milliseconds. */
+/** Poll interval, in Serin's milliseconds. */
 const EVERY = 3_600_000;
-/** A breath between two deployments, so that nobody else waits. */
+/** Pause between two deployments, so that other work does not wait. */
 const BREATH_MS = 20;
 
 export interface Retention {
-  /** Finishes the deployment it is at and stops. */
+  /** Finishes the current deployment and stops. */
   stop(): Promise<void>;
 }
 
 export interface RetentionParts {
   readonly db: PostgresJsDatabase;
   readonly log: Logger;
-  /** Days of Serin's time after its end that a deployment's history stays where it is. */
+  /** Days of Serin's clock after its end before a deployment's history is archived. */
   readonly days: number;
   readonly timeScale: number;
 }
@@ -37,7 +37,7 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
     }
   }
 
-  /** What cannot be archived now is tried again at the next look. */
+  /** A deployment that cannot be archived now is retried at the next poll. */
   async function archiveSafely(): Promise<string | null> {
     try {
       return await db.transaction((tx) => archiveOne(tx, days));

@@ -1,6 +1,6 @@
 /**
- * The providers' configuration file, read and checked as a whole: every mistake is named by its path before the first
- * deployment depends on it. Secrets come from the environment, so that the file itself can be kept in a repository.
+ * Reads the providers' configuration file and checks all of it: every mistake is named by its path before a
+ * deployment depends on it. Secrets come from the environment, so the file itself can be kept in a repository.
  */
 import { z } from 'zod';
 import { METRICS, type Metric } from '../core/metrics/report.ts';
@@ -19,7 +19,7 @@ import { parseQuery } from './promql.ts';
 import type { Endpoint } from './request.ts';
 import { fixedParameters, parseUrlTemplate, type UrlTemplate } from './urlTemplate.ts';
 
-/** One provider, ready to be made; `secrets` are never to be shown. */
+/** The checked configuration of one provider. `secrets` must never be shown. */
 export type ProviderSettings = { readonly secrets: readonly string[] } & (
   | ({ readonly type: 'prometheus' } & PrometheusSettings)
   | ({ readonly type: 'http' } & HttpSettings)
@@ -69,7 +69,7 @@ function fileSchema(environment: Environment) {
   });
 }
 
-/** Something for each metric, and always for those that every comparison needs. */
+/** A value per metric; required for the metrics that every comparison needs. */
 function eachMetric<T extends z.ZodType>(schema: T) {
   const optional = schema.optional();
   return z.strictObject({
@@ -86,7 +86,7 @@ function eachMetric<T extends z.ZodType>(schema: T) {
   } satisfies Record<Metric, z.ZodType>);
 }
 
-/** A text that another module reads; what that answers as a string is what is wrong with it. */
+/** A string that another module parses. If the parser returns a string, it is the error message. */
 function textReadBy<T extends object>(read: (text: string) => T | string) {
   return z.string().transform((text, context): T => {
     const result = read(text);
@@ -113,7 +113,7 @@ function parseFieldPath(text: string): string[] | string {
   return names.includes('') ? 'must be names with points between, such as pnl.net' : names;
 }
 
-/** What is common to all types, with the URL's credentials among the headers. */
+/** The settings common to all types. The URL's credentials become a header. */
 function readEndpoint(input: {
   readonly url: ProviderUrl;
   readonly timeoutMs: number;
@@ -135,9 +135,9 @@ const EXPECTED: Readonly<Record<string, string>> = {
   object: 'an object',
   record: 'an object',
 };
-const BAD_NAME = 'is no name: use letters, digits, points, dashes and underscores, at most 64';
+const BAD_NAME = 'is not a name: use letters, digits, points, dashes and underscores, at most 64';
 
-/** Says an issue of zod in the words of Serin. */
+/** Translates a zod issue into Serin's violations. */
 function violationsOf(issue: z.core.$ZodIssue): Violation[] {
   const path = issue.path.map(String);
   switch (issue.code) {
@@ -160,7 +160,7 @@ function violationsOf(issue: z.core.$ZodIssue): Violation[] {
     case 'invalid_union':
       return [{ path, message: 'must be "prometheus" or "http"' }];
     case 'invalid_key':
-      return [{ path, message: path.at(-2) === 'headers' ? 'is no name of a header' : BAD_NAME }];
+      return [{ path, message: path.at(-2) === 'headers' ? 'is not a header name' : BAD_NAME }];
     default:
       return [{ path, message: issue.message }];
   }
@@ -168,6 +168,6 @@ function violationsOf(issue: z.core.$ZodIssue): Violation[] {
 
 function unknownKey(parent: string | undefined): string {
   return parent === 'queries' || parent === 'fields'
-    ? `is no metric: use ${METRICS.join(', ')}`
+    ? `is not a metric: use ${METRICS.join(', ')}`
     : 'is not a setting';
 }

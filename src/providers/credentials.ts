@@ -1,19 +1,19 @@
 /**
- * How secrets come in: headers that name variables of the environment, and `user:password@` in a URL, which is sent as
- * a header because `fetch` refuses it in a URL. Everything that comes in this way is told to be kept out of messages.
+ * Reads secrets: headers that name environment variables, and `user:password@` in a URL, which is sent as a header
+ * because `fetch` refuses it in a URL. Every secret read here is reported to the caller, which redacts it in messages.
  */
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A header that can be sent. */
+/** A valid header. */
 export interface Header {
   readonly value: string;
   readonly secrets: readonly string[];
 }
 
 /**
- * Reads a header's value and puts in the environment's variables: `Bearer ${TOKEN}`.
- * @returns the header, or a sentence, without the value, that says what is wrong with it
+ * Reads a header's value and replaces environment variables: `Bearer ${TOKEN}`.
+ * @returns the header, or an error message that does not contain the value
  */
 export function readHeader(text: string, environment: Environment): Header | string {
   const unset = new Set<string>();
@@ -29,7 +29,7 @@ export function readHeader(text: string, environment: Environment): Header | str
   }
   return isHeaderText('x', value)
     ? { value, secrets: [...secrets, value] }
-    : 'has characters that no header can have';
+    : 'has characters that a header cannot have';
 }
 
 /** Whether a header of this name and value can be sent. */
@@ -41,7 +41,7 @@ export function isHeaderText(name: string, value: string): boolean {
   }
 }
 
-/** A URL without credentials, and the `Authorization` header that stands for them. */
+/** A URL without credentials, and the `Authorization` header that replaces them. */
 export interface BareUrl {
   readonly url: string;
   readonly authorization: string | null;
@@ -49,8 +49,8 @@ export interface BareUrl {
 }
 
 /**
- * Takes the credentials out of a URL.
- * @returns the URL, or a sentence, without the credentials, that says what is wrong with them
+ * Removes the credentials from a URL.
+ * @returns the URL, or an error message that does not contain the credentials
  */
 export function splitCredentials(url: string): BareUrl | string {
   const [, scheme = '', userinfo] = /^(https?:\/\/)([^/?#\\]*)@/i.exec(url) ?? [];

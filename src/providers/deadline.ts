@@ -1,6 +1,6 @@
-/** Work that must end: by itself, when its time is over, or when its caller gives up. */
+/** Runs work with a time limit, until it ends, times out, or its caller aborts it. */
 
-/** Time ran out. The message is made to follow the name of what was waited for. */
+/** The time limit was exceeded. The message follows the name of what was awaited. */
 export class TooSlow extends Error {
   constructor(milliseconds: number) {
     super(`did not answer in full within ${milliseconds} ms`);
@@ -8,9 +8,9 @@ export class TooSlow extends Error {
 }
 
 /**
- * Does work under a signal that aborts after `milliseconds`, or with `parent`.
- * Unlike `AbortSignal.any`, it leaves nothing behind on a parent that lives as long as the process.
- * @throws what the work throws; after an abort the reason of it, a {@link TooSlow} or that of `parent`
+ * Runs work under a signal that aborts after `milliseconds`, or when `parent` aborts.
+ * Unlike `AbortSignal.any`, it leaves no listener on a parent that lives as long as the process.
+ * @throws what the work throws; after an abort its reason: a {@link TooSlow}, or the reason of `parent`
  */
 export async function withDeadline<T>(
   parent: AbortSignal,

@@ -1,6 +1,6 @@
 /**
- * Metrics from any service that answers one JSON document a side. Numbers are read as they are written, never as
- * floats; each metric is found by its own name, or by a path of names and list positions: `pnl.net`, `sides.0.trades`.
+ * Metrics from any service that returns one JSON document per side. Numbers are read as written, never as floats.
+ * Each metric is found by its own name, or by a path of names and list indexes: `pnl.net`, `sides.0.trades`.
  */
 import { isLosslessNumber, parse } from 'lossless-json';
 import { METRICS, type Metric } from '../core/metrics/report.ts';
@@ -13,11 +13,11 @@ import { valuesOf } from './variables.ts';
 
 export interface HttpSettings {
   readonly endpoint: Endpoint;
-  /** Where each metric stands in the answer, and only these are read; null when all stand under their own names. */
+  /** The path of each metric in the response; only these are read. Null if all have their own names. */
   readonly fields: PerMetric<readonly string[]> | null;
 }
 
-/** Asks one URL for all metrics of a side. */
+/** Fetches all metrics of a side from one URL. */
 export function fromHttp({ endpoint, fields }: HttpSettings): FetchMetrics {
   return async (target, signal) => {
     const url = renderUrl(endpoint.url, valuesOf(target, Date.now()));
@@ -41,7 +41,7 @@ export function fromHttp({ endpoint, fields }: HttpSettings): FetchMetrics {
   };
 }
 
-/** Nesting too deep to be read counts as not JSON. */
+/** Nesting too deep to parse counts as not JSON. */
 function parseJson(text: string): unknown {
   try {
     return parse(text);
@@ -52,7 +52,7 @@ function parseJson(text: string): unknown {
 
 type Found = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly what: string };
 
-/** The number or string at a path; null when there is nothing, or JSON's null. */
+/** The number or string at a path; null if it is absent or JSON's null. */
 function readText(document: unknown, path: readonly string[]): Found | null {
   const value = path.reduce(step, document);
   if (value === undefined || value === null) return null;

@@ -1,5 +1,5 @@
 /**
- * Metrics from Prometheus, or anything that speaks its instant query API: one query a metric.
+ * Metrics from Prometheus, or anything that implements its instant query API: one query per metric.
  * https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
 import { z } from 'zod';
@@ -19,15 +19,15 @@ export interface PrometheusSettings {
   readonly queries: PerMetric<QueryTemplate>;
 }
 
-/** How many queries of one fetch are under way at once. */
+/** Maximum concurrent queries of one fetch. */
 const CONCURRENT_QUERIES = 4;
 
-/** The text of a value; null when the query found nothing. */
+/** A value as a string; null if the query found nothing. */
 type Sample =
   | { readonly ok: true; readonly text: string | null }
   | { readonly ok: false; readonly message: string };
 
-/** Asks Prometheus for each metric of a side. */
+/** Queries Prometheus for each metric of a side. */
 export function fromPrometheus({ endpoint, queries }: PrometheusSettings): FetchMetrics {
   const asked = METRICS.flatMap((metric) => {
     const template = queries[metric];
@@ -42,7 +42,7 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
     const failure = await firstFailure(asked, async ({ metric, template }) => {
       const url = queryUrl(base, renderQuery(template, values), endpoint.timeoutMs);
       const sample = readSample(await get(url, endpoint, signal));
-      if (!sample.ok) return `${metric} could not be had: ${shownUrl(url)} ${sample.message}`;
+      if (!sample.ok) return `${metric} could not be fetched: ${shownUrl(url)} ${sample.message}`;
       if (sample.text !== null && !isUndefinedYet(metric, sample.text)) texts[metric] = sample.text;
       return null;
     });
@@ -53,7 +53,7 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
     withDeadline(signal, longestMs(endpoint), (limited) => fetchReport(target, limited));
 }
 
-/** 0/0 is how Prometheus says that a ratio has no value yet. */
+/** Prometheus returns NaN for 0/0: a ratio that has no value yet. */
 function isUndefinedYet(metric: Metric, text: string): boolean {
   return UNDEFINED_AT_FIRST.has(metric) && /^(NaN|[+-]?Inf)$/.test(text);
 }
@@ -62,14 +62,14 @@ function queryUrl(base: URL, query: string, timeoutMs: number): URL {
   const url = new URL(base);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v1/query`;
   url.searchParams.set('query', query);
-  // Prometheus need not go on with a query whose answer nobody waits for.
+  // Prometheus can stop a query whose result is no longer awaited.
   url.searchParams.set('timeout', `${timeoutMs}ms`);
   return url;
 }
 
 /**
- * Does the work of all items, a few at a time; after a failure none is begun.
- * @returns the first failure in words, or null
+ * Runs the work of all items with bounded concurrency; after a failure no further item starts.
+ * @returns the first error message, or null
  */
 async function firstFailure<T>(
   items: readonly T[],
@@ -108,7 +108,7 @@ const answerSchema = z.discriminatedUnion('status', [
 
 const refuse = (message: string): Sample => ({ ok: false, message });
 
-/** Reads the one value of an answer; errors carry the words of Prometheus, and all sentences follow the URL. */
+/** Reads the single value of a response. Errors quote Prometheus; every message follows the URL. */
 function readSample(answer: HttpAnswer): Sample {
   if (!answer.ok) return answer;
   const { status, body } = answer;
@@ -116,7 +116,7 @@ function readSample(answer: HttpAnswer): Sample {
   const read = answerSchema.safeParse(json);
   if (!read.success) {
     const elsewhere = isSuccess(status) || status === 404;
-    const what = json === undefined ? 'something that is not JSON' : 'JSON that is no answer to a query';
+    const what = json === undefined ? 'something that is not JSON' : 'JSON that is not a query response';
     const hint = elsewhere ? ` with ${what}: is it the address of a Prometheus?` : '';
     return refuse(`answered HTTP ${status}${hint}`);
   }

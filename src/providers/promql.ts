@@ -1,16 +1,16 @@
 /**
- * PromQL with variables. Ids come from users, so a value may never become part of the query's meaning: it is accepted
- * only inside a quoted string, escaped for that string, and for the regular expression if the string is one.
+ * PromQL with variables. Ids come from users, so a value must never change the meaning of a query: it is accepted only
+ * inside a quoted string, escaped for that string, and for the regular expression if the string is one.
  * Relies on the string syntax of Prometheus, https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals.
  */
 import { cutTemplate, isFreeText, type Variable } from './variables.ts';
 
-/** A query, cut at its variables and with what each value has to be escaped for. */
+/** A query split at its variables, with how each value must be escaped. */
 export type QueryTemplate = readonly QueryPiece[];
 
 type QueryPiece = string | { readonly variable: Variable; readonly state: LexerState };
 
-/** Where in a query something stands. */
+/** The lexer's state at a position of a query. */
 type LexerState = 'CODE' | 'COMMENT' | 'AFTER_BACKSLASH' | QuotedState;
 
 interface QuotedState {
@@ -20,8 +20,8 @@ interface QuotedState {
 }
 
 /**
- * Reads a query.
- * @returns the template, or a sentence that says why values cannot be put into it safely
+ * Parses a query.
+ * @returns the template, or an error message that says why values cannot be inserted safely
  */
 export function parseQuery(query: string): QueryTemplate | string {
   if (query.trim() === '') return 'must not be empty';
@@ -46,7 +46,7 @@ export function parseQuery(query: string): QueryTemplate | string {
   return isQuoted(state) ? `has a string without its closing ${state.quote}` : template;
 }
 
-/** Puts the values in. */
+/** Inserts the values. */
 export function renderQuery(template: QueryTemplate, values: Readonly<Record<Variable, string>>): string {
   return template
     .map((piece) => (typeof piece === 'string' ? piece : escapeFor(piece.state, values[piece.variable])))
@@ -55,10 +55,10 @@ export function renderQuery(template: QueryTemplate, values: Readonly<Record<Var
 
 const isQuoted = (state: LexerState): state is QuotedState => typeof state === 'object';
 
-/** Strings in backticks know no escapes, so nothing can be put there. */
+/** Strings in backticks have no escapes, so nothing can be inserted there. */
 const holdsValues = (state: LexerState) => isQuoted(state) && state.quote !== '`';
 
-/** Follows the query's text to the place at its end. `code` is what stood outside of strings just before. */
+/** Advances the lexer over a piece of the query. `code` is the text outside strings just before. */
 function walk(text: string, from: LexerState, before: string): { state: LexerState; code: string } {
   let state = from;
   let code = before;

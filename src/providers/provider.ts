@@ -1,7 +1,8 @@
+/** What a metrics provider is: a function that fetches the metrics of one side. */
 import type { FetchResult } from '../core/metrics/fetched.ts';
 import type { Side } from '../core/values/side.ts';
 
-/** The side of a deployment whose metrics are wanted. */
+/** The side of a deployment whose metrics are requested. */
 export interface MetricsTarget {
   readonly strategyId: string;
   readonly versionId: string;
@@ -12,8 +13,8 @@ export interface MetricsTarget {
 }
 
 /**
- * Asks for the metrics of a side. It never rejects, and it ends within the provider's timeout and retries, or as soon as
- * `signal` aborts.
+ * Fetches the metrics of a side. Never rejects. Ends within the provider's timeout and retries, or when `signal`
+ * aborts.
  */
 export type FetchMetrics = (target: MetricsTarget, signal: AbortSignal) => Promise<FetchResult>;
 

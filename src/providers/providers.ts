@@ -1,6 +1,6 @@
 /**
- * The metrics providers of a server: read from its configuration file and ready to be asked, each by its name. A
- * deployment names one in its configuration; without one its bots report.
+ * The metrics providers of a server, by name, made from its configuration file. A deployment names one in its
+ * configuration; without one its bots report.
  */
 import { readFile } from 'node:fs/promises';
 import { parse } from 'lossless-json';
@@ -18,10 +18,10 @@ export type { MetricsProvider, MetricsTarget } from './provider.ts';
 export type Providers = ReadonlyMap<string, MetricsProvider>;
 
 /**
- * Reads the configuration file (see docs/providers.md) and makes its providers; nothing is asked yet.
+ * Reads the configuration file (see docs/providers.md) and makes its providers. Sends no request.
  * @param file the path, or null for a server without providers
- * @param environment where headers find their secrets
- * @returns the providers by name, or everything that is wrong with the file; never a secret
+ * @param environment where the secrets of headers are looked up
+ * @returns the providers by name, or all violations of the file; never a secret
  */
 export async function loadProviders(
   file: string | null,
@@ -48,7 +48,7 @@ function createProvider(name: string, settings: ProviderSettings): MetricsProvid
   };
 }
 
-/** Reads with lossless-json, which refuses a name that is given twice. */
+/** Parses with lossless-json, which refuses duplicate names. */
 async function readJson(file: string): Promise<Parsed<unknown>> {
   const refuse = (message: string): Parsed<unknown> => ({ ok: false, violations: [{ path: [], message }] });
   let text: string;

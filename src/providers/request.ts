@@ -1,21 +1,21 @@
 /**
- * One GET that always ends in an answer or in words: bounded in time, in size, in tries and in where it may be sent.
- * What is likely to pass (no connection, too slow, HTTP 429 and 5xx) is tried again; the rest is answered as it is.
+ * One GET that always ends with a response or an error message. Time, size, retries and target are bounded.
+ * Temporary failures (no connection, timeout, HTTP 429 and 5xx) are retried; everything else is returned as it is.
  */
 import { pause, TooSlow, withDeadline } from './deadline.ts';
 import type { UrlTemplate } from './urlTemplate.ts';
 
-/** Where and how a provider asks. */
+/** Where and how a provider sends its requests. */
 export interface Endpoint {
   readonly url: UrlTemplate;
   readonly headers: Readonly<Record<string, string>>;
-  /** Of one attempt, from connecting to the last byte of the body. */
+  /** Timeout of one attempt, from connecting to the last byte of the body. */
   readonly timeoutMs: number;
   /** Attempts after the first. */
   readonly retries: number;
 }
 
-/** What came, whatever its status, or why nothing did. The message is made to follow the place that was asked. */
+/** The response, whatever its status, or why there is none. The message follows the URL. */
 export type HttpAnswer =
   | { readonly ok: true; readonly status: number; readonly body: string }
   | { readonly ok: false; readonly message: string };
@@ -28,11 +28,11 @@ const MAX_BACKOFF_MS = 2_000;
 
 interface Attempt {
   readonly answer: HttpAnswer;
-  /** Whether another attempt may go better. */
+  /** Whether another attempt may succeed. */
   readonly passing: boolean;
 }
 
-/** Asks until there is an answer worth having, the retries are used up, or `signal` aborts. Never rejects. */
+/** Retries until there is a usable response, the retries are used up, or `signal` aborts. Never rejects. */
 export async function get(url: URL, endpoint: Endpoint, signal: AbortSignal): Promise<HttpAnswer> {
   for (let retry = 0; ; retry++) {
     const { answer, passing } = await attempt(url, endpoint, signal);
@@ -42,10 +42,10 @@ export async function get(url: URL, endpoint: Endpoint, signal: AbortSignal): Pr
   }
 }
 
-/** Timers fire late; a limit around others must not fire before them. */
+/** Timers fire late: an outer limit needs this margin so that it does not fire before an inner one. */
 const LATE_TIMERS_MS = 100;
 
-/** The longest that {@link get} can take: every attempt to its timeout, and every pause between. */
+/** The longest that {@link get} can take: every attempt until its timeout, plus every pause. */
 export function longestMs({ timeoutMs, retries }: Endpoint): number {
   const pauses = Array.from({ length: retries }, (_, retry) => backoffMs(retry));
   return pauses.reduce((sum, ms) => sum + ms, (retries + 1) * timeoutMs + LATE_TIMERS_MS);
@@ -53,7 +53,7 @@ export function longestMs({ timeoutMs, retries }: Endpoint): number {
 
 export const isSuccess = (status: number) => status >= 200 && status <= 299;
 
-/** A URL as it may be shown: its query can hold a token, and says little that the provider's name does not. */
+/** A URL for messages: without its query, which can contain a token. */
 export function shownUrl(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
@@ -75,7 +75,7 @@ async function attempt(url: URL, endpoint: Endpoint, signal: AbortSignal): Promi
     );
   } catch (error) {
     if (error instanceof TooSlow) return failed(error.message, true);
-    if (signal.aborted) return failed('was given up before it answered', false);
+    if (signal.aborted) return failed('was aborted before it answered', false);
     return failed(describeNetworkError(error), true);
   }
 }
@@ -98,9 +98,9 @@ async function exchange(
   return failed(`redirects more than ${MAX_REDIRECTS} times`, false);
 }
 
-/** Headers may hold secrets, so they go to the configured host only, and never from https back to http. */
+/** Headers may contain secrets: they are sent to the configured host only, and never from https to http. */
 function redirectTarget(location: string, from: URL): URL | string {
-  if (!URL.canParse(location, from.href)) return 'redirects to something that is no URL';
+  if (!URL.canParse(location, from.href)) return 'redirects to something that is not a URL';
   const next = new URL(location, from);
   const secure = next.protocol === from.protocol || next.protocol === 'https:';
   if (next.host !== from.host || !secure) {
@@ -119,7 +119,7 @@ async function read(response: Response): Promise<Attempt> {
   return { answer: { ok: true, status: response.status, body: body ?? '' }, passing };
 }
 
-/** The body as text, counted after decompression; null when it is too large, and then the rest is not read. */
+/** The body as a string, bounded after decompression; null if it is too large, and the rest is not read. */
 async function readBody(response: Response): Promise<string | null> {
   if (!response.body) return '';
   const chunks: Uint8Array[] = [];
@@ -136,7 +136,7 @@ const NETWORK_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused the connection',
   ECONNRESET: 'cut the connection',
   UND_ERR_SOCKET: 'cut the connection',
-  ENOTFOUND: 'has a host name that is not known',
+  ENOTFOUND: 'has an unknown host name',
   EAI_AGAIN: 'has a host name that cannot be looked up now',
   EHOSTUNREACH: 'cannot be reached',
   ENETUNREACH: 'cannot be reached',
@@ -147,7 +147,7 @@ const NETWORK_ERRORS: Readonly<Record<string, string>> = {
 /** `fetch` hides the reason under `cause`. */
 function describeNetworkError(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(cause instanceof Error)) return 'could not be asked';
+  if (!(cause instanceof Error)) return 'could not be reached';
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
-  return NETWORK_ERRORS[code] ?? `could not be asked (${code || cause.message})`;
+  return NETWORK_ERRORS[code] ?? `could not be reached (${code || cause.message})`;
 }

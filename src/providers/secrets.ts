@@ -1,15 +1,15 @@
 /**
- * Keeps secrets out of words. A server may repeat in an error what it was sent, so every message of a provider passes
- * here before anyone sees it.
+ * Redacts secrets. A server may repeat in an error what it was sent, so every message of a provider passes through
+ * here first.
  */
 
-/** Shorter ones would blot out ordinary words. */
+/** Shorter strings would redact ordinary words. */
 const MIN_SECRET_LENGTH = 4;
 const MAX_MESSAGE_LENGTH = 600;
 
 /**
- * @param secrets texts that must never be shown, such as the values of headers; their words count one by one
- * @returns a function that blots them out of a message, and makes it one line of bounded length
+ * @param secrets strings that must never be shown, such as header values; each of their words is redacted too
+ * @returns a function that redacts them in a message and makes it one line of bounded length
  */
 export function createRedactor(secrets: readonly string[]): (message: string) => string {
   const hidden = new Set(secrets.flatMap((secret) => [secret, ...secret.split(/\s+/)]));

@@ -1,6 +1,6 @@
 /**
- * URLs with variables. Values are percent-encoded, and may stand in the path and the query only: no id can lead a
- * request to another host, to another folder, or into another parameter.
+ * URLs with variables. Values are percent-encoded and allowed in the path and the query only: an id cannot change the
+ * host, the folder, or another parameter.
  */
 import { cutTemplate, type Piece, type Variable } from './variables.ts';
 
@@ -9,8 +9,8 @@ export type UrlTemplate = readonly Piece[];
 const ORIGIN = /^https?:\/\/[^/?#\\]+/i;
 
 /**
- * Reads a URL template.
- * @returns the template, or a sentence, without the URL, that says what is wrong with it
+ * Parses a URL template.
+ * @returns the template, or an error message that does not contain the URL
  */
 export function parseUrlTemplate(url: string): UrlTemplate | string {
   const pieces = cutTemplate(url);
@@ -18,13 +18,13 @@ export function parseUrlTemplate(url: string): UrlTemplate | string {
   const origin = ORIGIN.exec(url)?.[0] ?? '';
   if (origin.includes('{{')) return 'must not have variables before the path: the host is fixed';
   if (!URL.canParse(origin)) return 'must be a URL that starts with http:// or https:// and a host';
-  if (url.includes('${')) return 'must not name variables of the environment: secrets belong into headers';
+  if (url.includes('${')) return 'must not name environment variables: secrets belong in headers';
   return pieces;
 }
 
 /**
- * Puts the values in.
- * @returns the URL, or a sentence when a value would be taken for a step to another folder
+ * Inserts the values.
+ * @returns the URL, or an error message if a value would lead to another folder
  */
 export function renderUrl(template: UrlTemplate, values: Readonly<Record<Variable, string>>): URL | string {
   const text = template
@@ -32,12 +32,12 @@ export function renderUrl(template: UrlTemplate, values: Readonly<Record<Variabl
     .join('');
   const path = text.replace(ORIGIN, '').replace(/[?#].*$/s, '');
   if (path.split('/').some((segment) => segment === '.' || segment === '..')) {
-    return 'was not asked: an id that is "." or ".." cannot stand in a URL';
+    return 'was not requested: an id that is "." or ".." cannot stand in a URL';
   }
   return new URL(text);
 }
 
-/** The query parameters that are fixed: one of them may be a key. */
+/** The values of the fixed query parameters: one of them may be a key. */
 export function fixedParameters(template: UrlTemplate): string[] {
   const text = template.map((piece) => ('text' in piece ? piece.text : '')).join('');
   return [...new URL(text).searchParams.values()];

@@ -1,16 +1,16 @@
 /**
- * The variables of queries and URLs: `{{version}}` stands for the version that is asked about. A template is cut into
- * pieces once, when the configuration is read, so that a value is never searched for variables itself.
+ * The variables of queries and URLs: `{{version}}` is replaced by the version in question. A template is split once,
+ * when the configuration is read, so variables inside values are never replaced.
  */
 import type { MetricsTarget } from './provider.ts';
 
 const VARIABLES = ['strategy', 'version', 'chain', 'side', 'since', 'elapsed'] as const;
 export type Variable = (typeof VARIABLES)[number];
 
-/** Values of these are chosen by users; the others cannot hold anything but letters, digits and a point. */
+/** Values of these are chosen by users; the others contain letters, digits and a point only. */
 const FREE_TEXT: ReadonlySet<Variable> = new Set<Variable>(['strategy', 'version', 'chain']);
 
-/** A piece of a template, and where it starts. */
+/** A piece of a template, and the position where it starts. */
 export type Piece =
   | { readonly at: number; readonly text: string }
   | { readonly at: number; readonly variable: Variable };
@@ -18,8 +18,8 @@ export type Piece =
 const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 
 /**
- * Cuts a template at its variables.
- * @returns the pieces in order, or a sentence that says which variable is not known
+ * Splits a template at its variables.
+ * @returns the pieces in order, or an error message that names the unknown variable
  */
 export function cutTemplate(template: string): readonly Piece[] | string {
   const pieces: Piece[] = [];
@@ -36,14 +36,14 @@ export function cutTemplate(template: string): readonly Piece[] | string {
   return pieces;
 }
 
-/** Whether a value of this variable could mean something else where it is put. */
+/** Whether a value of this variable could change the meaning of its surroundings. */
 export function isFreeText(variable: Variable): boolean {
   return FREE_TEXT.has(variable);
 }
 
 /**
- * What the variables stand for: `since` is the start in epoch seconds, `elapsed` whole seconds from it until now, at
- * least 1. Half surrogate pairs, which no encoding can carry, become U+FFFD.
+ * The values of the variables: `since` is the start in epoch seconds, `elapsed` the whole seconds from it until now,
+ * at least 1. Lone surrogates, which cannot be encoded, become U+FFFD.
  * @param now epoch milliseconds
  */
 export function valuesOf(target: MetricsTarget, now: number): Readonly<Record<Variable, string>> {

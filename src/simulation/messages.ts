@@ -1,4 +1,4 @@
-/** What the server and its simulation thread say to each other. Configurations cross in their JSON form. */
+/** The messages between the server and its simulation thread. Configurations are sent in their JSON form. */
 import type { z } from 'zod';
 import type { configCodec } from '../core/config/codec.ts';
 import type { Assumptions } from '../core/policy/assumptions.ts';
@@ -7,7 +7,7 @@ import type { CanaryKind, PolicySimulation } from '../core/policy/simulation.ts'
 export interface StartJob {
   readonly type: 'START';
   readonly id: number;
-  /** Somebody waits for an answer to something else: before all jobs that are not urgent. */
+  /** Another request waits for this job: it runs before all jobs that are not urgent. */
   readonly urgent: boolean;
   readonly config: z.input<typeof configCodec>;
   readonly assumptions: Assumptions;
@@ -26,7 +26,7 @@ export type FromThread =
   | {
       readonly type: 'FAILED';
       readonly id: number;
-      /** `TOO_LONG` is the caller's to mend, `ENDED` passes, `FAULT` is ours. */
+      /** `TOO_LONG`: the caller asked for too much. `ENDED`: temporary. `FAULT`: a bug in Serin. */
       readonly reason: 'TOO_LONG' | 'ENDED' | 'FAULT';
       readonly message: string;
     };

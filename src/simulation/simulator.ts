@@ -1,6 +1,6 @@
 /**
- * Simulations of policies, in a thread of their own: the server goes on answering while they run. The thread starts
- * with the first job; how many may wait is bounded, so that callers cannot pile up work.
+ * Simulates policies in a worker thread, so that the server keeps answering. The thread starts with the first job; the
+ * number of jobs is bounded, so that callers cannot pile up work.
  */
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
@@ -12,29 +12,28 @@ import type { CanaryKind, PolicySimulation } from '../core/policy/simulation.ts'
 import type { FromThread, ToThread } from './messages.ts';
 import { startThread } from './thread.ts';
 
-/** Simulations that one node has under way at the same time. */
+/** Maximum concurrent simulations per node. */
 const MAX_JOBS = 8;
 
 export interface SimulationJob {
   readonly config: CanaryConfig;
   readonly assumptions: Assumptions;
   readonly kinds: readonly CanaryKind[];
-  /** Goes before the others, and is not counted against them: short jobs that somebody waits for. */
+  /** Runs first and does not count towards MAX_JOBS: short jobs that a request waits for. */
   readonly urgent?: boolean;
 }
 
-/** This node has as many simulations under way as it takes. */
+/** This node already runs MAX_JOBS simulations. */
 export class SimulatorBusy extends Error {}
-/** A simulation was not finished in the time that one may take. */
+/** A simulation exceeded its time limit. */
 export class SimulationTooLong extends Error {}
-/** The simulation thread is gone; another one starts with the next job. */
+/** The simulation thread has ended; the next job starts a new one. */
 export class SimulatorGone extends Error {}
 
 export interface Simulator {
   /**
-   * Runs a job: reports as it goes, the newest when asked for, the complete one last. Ending the iteration early, or
-   * the signal, gives the job up. Throws {@link SimulatorBusy},
-   * {@link SimulationTooLong} and {@link SimulatorGone}.
+   * Runs a job. Yields the newest intermediate report on demand, the complete one last. Ending the iteration early,
+   * or the signal, aborts the job. Throws {@link SimulatorBusy}, {@link SimulationTooLong} and {@link SimulatorGone}.
    */
   run(job: SimulationJob, signal?: AbortSignal): AsyncGenerator<PolicySimulation, void>;
   stop(): Promise<void>;
@@ -72,7 +71,9 @@ export function createSimulator(log: Logger): Simulator {
     async *run({ config, assumptions, kinds, urgent = false }, signal) {
       const others = [...waiting.values()].filter((each) => !each.urgent).length;
       if (!urgent && others >= MAX_JOBS) {
-        throw new SimulatorBusy(`This node runs ${MAX_JOBS} simulations already: try again when one is done`);
+        throw new SimulatorBusy(
+          `This node already runs ${MAX_JOBS} simulations: try again when one has finished`,
+        );
       }
       lastId += 1;
       const id = lastId;
@@ -124,7 +125,7 @@ function failure({ reason, message }: Extract<FromThread, { type: 'FAILED' }>): 
   return reason === 'ENDED' ? new SimulatorGone(message) : new Error(`the simulation failed: ${message}`);
 }
 
-/** The complete report of a job. Throws {@link SimulationTooLong} when the job was given up before it was complete. */
+/** The complete report of a job. Throws {@link SimulationTooLong} if the job was aborted before it was complete. */
 export async function finished(reports: AsyncGenerator<PolicySimulation>): Promise<PolicySimulation> {
   let last: PolicySimulation | null = null;
   for await (const report of reports) last = report;

@@ -1,9 +1,9 @@
-/** Threads that run what their parent runs as: the built JavaScript, or the sources through their loader. */
+/** Starts worker threads in the form of their parent: built JavaScript, or TypeScript through its loader. */
 import { Worker } from 'node:worker_threads';
 
 /**
  * Starts a thread.
- * @param name the module beside `parent`, without its extension
+ * @param name the module next to `parent`, without its extension
  * @param parent the starter's `import.meta.url`
  */
 export function startThread(name: string, parent: string): Worker {

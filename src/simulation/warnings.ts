@@ -1,6 +1,6 @@
 /**
- * Warnings about policies, found by simulation when whoever creates a deployment asks for them: creating itself never
- * waits. They follow from the configuration alone, so each distinct policy is tried once in this process.
+ * Warnings about policies, found by simulation when a caller selects them; creating a deployment never waits for them.
+ * They depend on the configuration alone, so each distinct policy is simulated once per process.
  */
 import type { Logger } from 'pino';
 import { type CanaryConfig, configHash } from '../core/config/config.ts';
@@ -8,13 +8,13 @@ import { screeningOf, warningOf } from '../core/policy/warning.ts';
 import type { Violation } from '../core/values/violation.ts';
 import { finished, type Simulator } from './simulator.ts';
 
-/** Policies remembered. */
+/** Maximum policies in the cache. */
 const MEMORY = 1000;
-/** How long an answer may wait. The work is bounded far below this; it is met when the machine is not quiet. */
+/** Time limit of a response. The work takes far less; only a busy machine reaches this. */
 const SCREENING_TIMEOUT_MS = 10_000;
 
 export interface PolicyWarnings {
-  /** What is to be said about a policy; null when it could not be tried: too long, or no time for it now. */
+  /** The warning about a policy; null if it could not be simulated in time. */
   about(config: CanaryConfig): Promise<readonly Violation[] | null>;
 }
 
@@ -37,7 +37,7 @@ export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyW
       if (before) return before;
       const found = screen(config).catch((error: unknown) => {
         known.delete(hash);
-        log.warn({ error }, 'a policy could not be tried');
+        log.warn({ error }, 'a policy could not be simulated for its warnings');
         return null;
       });
       known.set(hash, found);

@@ -1,8 +1,8 @@
 /**
- * The simulation thread. Jobs take turns in short slices, urgent ones first, so that a long simulation never keeps a
- * short one waiting; every job reports as it goes.
+ * The simulation thread. Jobs run in short time slices, urgent ones first, so that a long simulation never delays a
+ * short one. Every job sends intermediate reports.
  */
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { configCodec } from '../core/config/codec.ts';
 import { createSimulation, type Simulation } from '../core/policy/simulation.ts';
@@ -10,7 +10,7 @@ import type { FromThread, StartJob, ToThread } from './messages.ts';
 
 const SLICE_MS = 20;
 const REPORT_MS = 250;
-/** A job that has had so much of the thread is given up: no bound on checks foresees every policy. */
+/** CPU time limit of a job: a bound on checks alone does not cover every policy. */
 const LIMIT_MS = 120_000;
 
 class TooLong extends Error {}
@@ -54,19 +54,19 @@ async function work(): Promise<void> {
       const message = error instanceof Error ? error.message : String(error);
       say({ type: 'FAILED', id: job.id, reason, message });
     }
-    await breathe();
+    await yieldToEventLoop();
   }
   working = false;
 }
 
-/** The next job in turn. */
+/** The next job, round robin. */
 function take(): Job | undefined {
   const next = jobs.find(({ urgent }) => urgent) ?? jobs[0];
   jobs = jobs.filter((job) => job !== next);
   return next;
 }
 
-/** Works on a job for a moment; whether there is more to do. */
+/** Runs one time slice of a job. Returns whether there is more to do. */
 function slice(job: Job): boolean {
   const { id, simulation } = job;
   const startedAt = performance.now();

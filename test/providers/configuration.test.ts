@@ -55,17 +55,17 @@ describe('a mistake is named by its path', () => {
       'providers.a.type must be "prometheus" or "http"',
     ],
     ['no type', { providers: { a: {} } }, 'providers.a.type must be "prometheus" or "http"'],
-    ['a bad name', { providers: { 'a b': http().providers.desk } }, 'providers.a b is no name: use letters'],
+    ['a bad name', { providers: { 'a b': http().providers.desk } }, 'providers.a b is not a name: use letters'],
     ['an unknown setting', http({ timeout: 5 }), 'providers.desk.timeout is not a setting'],
     [
       'an unknown metric',
       prometheus({ queries: { ...QUERIES, pnl: 'x' } }),
-      `providers.prom.queries.pnl is no metric: ${metrics}`,
+      `providers.prom.queries.pnl is not a metric: ${metrics}`,
     ],
     [
       'an unknown field',
       http({ fields: { pnlUsd: 'a', trades: 'b', pnl: 'x' } }),
-      'providers.desk.fields.pnl is no metric',
+      'providers.desk.fields.pnl is not a metric',
     ],
     [
       'no query for a required metric',
@@ -115,7 +115,7 @@ describe('a mistake is named by its path', () => {
     [
       'a secret in the URL',
       http({ url: `http://desk/?key=${env('KEY')}` }),
-      'providers.desk.url must not name variables of the environment',
+      'providers.desk.url must not name environment variables',
     ],
     [
       'an unknown variable',
@@ -125,7 +125,7 @@ describe('a mistake is named by its path', () => {
     [
       'a bad header name',
       http({ headers: { 'a b': 'c' } }),
-      'providers.desk.headers.a b is no name of a header',
+      'providers.desk.headers.a b is not a header name',
     ],
     [
       'an environment variable that is not set',

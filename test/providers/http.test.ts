@@ -81,7 +81,7 @@ describe('an answer that cannot be used', () => {
     ['empty', '', 'It answered something that is not JSON'],
     ['bare NaN', '{"pnlUsd": NaN, "trades": 1}', 'It answered something that is not JSON'],
     ['nested without end', '['.repeat(500_000), 'It answered something that is not JSON'],
-    ['a list', '[]', 'Provider p: pnlUsd has no value: nothing was answered for it; trades has no value'],
+    ['a list', '[]', 'Provider p: pnlUsd has no value: the provider returned none; trades has no value'],
     ['a number', '5', 'Provider p: pnlUsd has no value'],
     ['inherited names', '{"__proto__": {"pnlUsd": 1, "trades": 1}}', 'Provider p: pnlUsd has no value'],
     ['without a required metric', '{"pnlUsd": 1}', 'Provider p: trades has no value'],
@@ -196,7 +196,7 @@ describe('the URL', () => {
     'is not asked for a version named %s, which would be a step up',
     async (versionId) => {
       expect(await asked('/m/{{version}}/x', { versionId })).toContain(
-        'was not asked: an id that is "." or ".." cannot stand in a URL',
+        'was not requested: an id that is "." or ".." cannot stand in a URL',
       );
       expect(await asked('/m?v={{version}}', { versionId })).toBe(`/m?v=${versionId}`);
     },

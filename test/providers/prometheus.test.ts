@@ -81,7 +81,7 @@ describe('an answer that cannot be used', () => {
     [
       'nothing for a required metric',
       { pnlUsd: vector() },
-      'pnlUsd has no value: nothing was answered for it',
+      'pnlUsd has no value: the provider returned none',
     ],
     ['NaN', { pnlUsd: vector('NaN') }, 'pnlUsd is not a number, got "NaN"'],
     ['infinity', { drawdown: scalar('+Inf') }, 'drawdown is not a number, got "+Inf"'],
@@ -97,27 +97,27 @@ describe('an answer that cannot be used', () => {
     [
       'many series',
       { trades: vector('1', '2', '3') },
-      'trades could not be had: it answered 3 series: the query must give one, for example by sum(...)',
+      'trades could not be fetched: it answered 3 series: the query must give one, for example by sum(...)',
     ],
     [
       'a matrix',
       { trades: { resultType: 'matrix', result: [] } },
-      'trades could not be had: it answered a matrix: the query must give one number',
+      'trades could not be fetched: it answered a matrix: the query must give one number',
     ],
     [
       'a string',
       { trades: { resultType: 'string', result: [1, 'a'] } },
-      'trades could not be had: it answered a string',
+      'trades could not be fetched: it answered a string',
     ],
     [
       'a histogram',
       { trades: { resultType: 'vector', result: [{ metric: {}, histogram: [1, {}] }] } },
-      'trades could not be had: it answered a histogram',
+      'trades could not be fetched: it answered a histogram',
     ],
     [
       'another shape',
       { trades: { resultType: 'vector', result: 5 } },
-      'trades could not be had: it answered HTTP 200 with JSON that is no answer to a query: is it the address of a Prometheus?',
+      'trades could not be fetched: it answered HTTP 200 with JSON that is not a query response: is it the address of a Prometheus?',
     ],
   ])('%s', async (_, data, message) => {
     expect(await answered(data)).toContain(`Provider p: ${message}`);
@@ -130,7 +130,7 @@ describe('an answer that cannot be used', () => {
     );
     const fetched = await ask({ ...SETTINGS, url: server.url, queries: { pnlUsd: 'a', trades: 'b' } });
     expect(plain(fetched)).toBe(
-      `Provider p: pnlUsd could not be had: ${server.url}/api/v1/query answered HTTP 400, bad_data: ${error}`,
+      `Provider p: pnlUsd could not be fetched: ${server.url}/api/v1/query answered HTTP 400, bad_data: ${error}`,
     );
   });
 
@@ -161,7 +161,7 @@ describe('an answer that cannot be used', () => {
     const begun = performance.now();
     const fetched = await ask({ ...SETTINGS, timeoutMs: 100, retries: 1, url: server.url, queries });
     expect(plain(fetched)).toMatch(
-      /^Provider p: \w+ could not be had: .* did not answer in full within \d+ ms/,
+      /^Provider p: \w+ could not be fetched: .* did not answer in full within \d+ ms/,
     );
     expect(performance.now() - begun).toBeLessThan(4000);
     expect(server.requests.length).toBeLessThanOrEqual(8);

@@ -1,4 +1,4 @@
-/** The configuration in JSON, as it stands in the database and in exported documents. */
+/** The configuration as JSON, in the database and in exported documents. */
 import { z } from 'zod';
 import { countCodec, decimalCodec } from '../values/codecs.ts';
 import {

@@ -13,7 +13,7 @@ export interface Bounded {
   readonly events: readonly CanaryEvent[];
 }
 
-/** Names, figures and amounts of a document that break the API's rules, each with its place. */
+/** Names, figures and amounts of a document that violate the API's rules, each with its path. */
 export function boundViolations({ state, metrics, events }: Bounded, path: readonly string[]): Violation[] {
   const { id, strategyId, chain, stableVersionId, canaryVersionId } = state;
   const names = nameViolations({ id, strategyId, chain, stableVersionId, canaryVersionId });
@@ -32,10 +32,10 @@ function amountViolations(events: readonly CanaryEvent[]): Violation[] {
   });
 }
 
-/** The report's names of figures that are kept under another one. */
+/** The report's names of figures that are stored under another name. */
 const KEPT_AS: Readonly<Record<string, string>> = { pnlUsd: 'netPnlUsd', drawdown: 'maxDrawdown' };
 
-/** A side's metrics as the report that would make them, and what would be wrong with it. */
+/** Checks a side's metrics as if they were reported. */
 function metricsViolations({ netPnlUsd, maxDrawdown, reportedAt, ...same }: SideMetrics): Violation[] {
   const read = readReport({ ...same, pnlUsd: netPnlUsd, drawdown: maxDrawdown });
   if (read.ok) return [];

@@ -1,6 +1,6 @@
 /**
- * A deployment as one JSON document: its log, its latest metrics, its samples and its trades. The log is the deployment,
- * so a round trip loses nothing; the summary at the top is for people and must agree with the log.
+ * A deployment as one JSON document: its log, latest metrics, samples and trades. The log determines the deployment, so
+ * a round trip loses nothing. The summary at the top is for people and must agree with the log.
  */
 import { z } from 'zod';
 import { configHash, GUARDRAILS, parseConfig } from '../config/config.ts';
@@ -26,7 +26,7 @@ const sampleCodec = z.strictObject({
   decision: z.enum(DECISIONS),
   metrics: bySide(sideMetricsCodec.nullable()),
 });
-/** What a check saw of both sides, and what the comparison said then. */
+/** The metrics of both sides at a check, and the decision of the comparison then. */
 export type Sample = Readonly<z.output<typeof sampleCodec>>;
 
 const documentCodec = z.strictObject({
@@ -45,18 +45,18 @@ const documentCodec = z.strictObject({
   metrics: bySide(sideMetricsCodec.nullable()),
   breaches: z.record(z.enum(GUARDRAILS), countCodec),
   samples: z.array(sampleCodec).readonly(),
-  /** Null for a side that is not measured by its trades. */
+  /** Null for a side that does not report trades. */
   trades: bySide(z.array(recordedTradeCodec).readonly().nullable()),
   events: z.array(eventCodec).min(1).readonly(),
 });
 
-/** All that Serin knows of a deployment. */
+/** Everything that Serin stores of a deployment. */
 export interface Archive {
   readonly state: DeploymentState;
   readonly metrics: MetricsBySide;
   readonly breaches: BreachCounts;
   readonly samples: readonly Sample[];
-  /** Null for a side that is not measured by its trades. */
+  /** Null for a side that does not report trades. */
   readonly trades: BySide<readonly RecordedTrade[] | null>;
   readonly events: readonly CanaryEvent[];
 }
@@ -81,8 +81,8 @@ export function toDocument(archive: Archive): DeploymentDocument {
 }
 
 /**
- * Reads a document that may come from anywhere: every field is checked, the configuration's bounds too, and the log
- * must replay to the state that the summary names.
+ * Reads an untrusted document: checks every field and the bounds of the configuration, and replays the log, which must
+ * lead to the state in the summary.
  */
 export function fromDocument(document: unknown, path: readonly string[] = ['document']): Parsed<Archive> {
   const read = z.safeDecode(documentCodec, document as DeploymentDocument);
@@ -123,7 +123,7 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
   return violations.length > 0 ? { ok: false, violations } : { ok: true, value: archive };
 }
 
-/** What is wrong with a side's trades: each by itself, and that its metrics are what they add up to. */
+/** Violations of a side's trades: each on its own, and that they add up to the side's metrics. */
 function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Violation[] {
   const trades = archive.trades[side];
   if (!trades) return [];
@@ -137,7 +137,7 @@ function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Vi
     const violations = tradeViolations(trade, { from, to: trade.recordedAt }, here);
     if (violations.length > 0) return violations;
     if (!trade.capitalUsd.gt(0)) return [{ path: [...here, 'capitalUsd'], message: 'must be above 0' }];
-    if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} is there twice` }];
+    if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} appears twice` }];
     ids.add(trade.id);
   }
   const derived = toStoredMetrics(metricsOf(addTrades(trades), metrics.reportedAt));

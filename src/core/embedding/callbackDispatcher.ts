@@ -1,6 +1,6 @@
 /**
- * Tells an embedder what happened, event by event and in order. A callback that throws or rejects harms nothing but
- * itself, and one that gives a command has its events told after those that are being told.
+ * Calls an embedder's callbacks, event by event and in order. A callback that throws or rejects affects nothing else.
+ * Events of a command that a callback gives are dispatched after the current ones.
  */
 
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
@@ -9,14 +9,14 @@ import type { CanaryStatus, DeploymentState } from '../lifecycle/state.ts';
 
 type EventOf<K extends CanaryEvent['type']> = Extract<CanaryEvent, { type: K }>;
 
-/** A move from one status to the next, and the event that made it. */
+/** A change of status, and the event that caused it. */
 export interface StateChange {
   readonly previousStatus: CanaryStatus;
   readonly status: CanaryStatus;
   readonly event: CanaryEvent;
 }
 
-/** Each is given the deployment as it was right after the event. What they answer is awaited by nobody. */
+/** Each is called with the deployment as it was right after the event. Returned promises are not awaited. */
 export interface Callbacks {
   readonly onPromote?: (event: EventOf<'CANARY_PROMOTED'>, deployment: DeploymentState) => unknown;
   readonly onRollback?: (event: EventOf<'CANARY_ROLLED_BACK'>, deployment: DeploymentState) => unknown;
@@ -24,7 +24,7 @@ export interface Callbacks {
   readonly onDecision?: (record: DecisionRecord, deployment: DeploymentState) => unknown;
   /** Every event of the timeline; none with `emitEvents: false`. */
   readonly onEvent?: (event: CanaryEvent, deployment: DeploymentState) => unknown;
-  /** What went wrong in a callback or a check, and in which; a warning of the process unless given. */
+  /** Called with an error in a callback or a check, and its name. Default: a process warning. */
   readonly onError?: (error: unknown, where: string) => unknown;
 }
 
@@ -57,10 +57,10 @@ export class CallbackDispatcher {
     this.#dispatching = false;
   }
 
-  /** Something went wrong that nobody else hears of. */
+  /** Reports an error that has no caller. */
   reportError(error: unknown, where: string): void {
     const { onError = warn } = this.#callbacks;
-    // There is nobody left to tell of an error in telling of errors.
+    // An error in the error callback cannot be reported.
     run(
       () => onError(error, where),
       () => {},
@@ -88,7 +88,7 @@ export class CallbackDispatcher {
   }
 }
 
-/** Runs what may throw, or answer a promise that rejects. */
+/** Runs a callback that may throw or return a promise that rejects. */
 function run(callback: () => unknown, failed: (error: unknown) => void): void {
   try {
     Promise.resolve(callback()).catch(failed);

@@ -1,7 +1,7 @@
 /**
- * A canary deployment inside of a program: the contract as a class, over the same functions that the server runs on. It
- * keeps its log in memory (`toDict` and `fromDict` take it elsewhere), looks by its own timer, and is the one place
- * where a clock comes in.
+ * A canary deployment inside a program: the contract as a class, on the same functions as the server. It keeps its log
+ * in memory (`toDict` and `fromDict` move it elsewhere), runs checks by its own timer, and is the only part of `core`
+ * that reads a clock.
  */
 
 import {
@@ -47,7 +47,7 @@ import {
   readNewCanary,
 } from './types.ts';
 
-/** Who acts where nobody is named, and who checks. */
+/** The default actor of commands, and the actor of checks. */
 const OWNER = 'owner';
 const SERIN = 'serin';
 const PROVIDER_TIMEOUT_SECONDS = 10;
@@ -57,7 +57,7 @@ export class CanaryDeployment {
   #metrics: MetricsBySide = NO_METRICS;
   #breaches: BreachCounts = NO_BREACHES;
   readonly #samples: Sample[] = [];
-  /** Of sides that came in a document and are measured by their trades. */
+  /** Trades of sides that were imported with a document. */
   readonly #trades: Archive['trades'] = { CANARY: null, STABLE: null };
   readonly #log: CanaryEvent[] = [];
 
@@ -72,7 +72,7 @@ export class CanaryDeployment {
   #fetching = new AbortController();
 
   /**
-   * A deployment in PENDING, or one that goes on from an {@link Archive}.
+   * A deployment in PENDING, or one that continues from an {@link Archive}.
    * @throws InvalidDeployment naming every field that breaks a rule
    */
   constructor(deployment: NewCanary | Archive, embedding: Embedding = {}) {
@@ -101,8 +101,8 @@ export class CanaryDeployment {
   }
 
   /**
-   * A deployment that goes on from its document; a live one is monitored from here on.
-   * @throws InvalidDeployment naming the place in the document that is wrong
+   * A deployment that continues from its document; a live one is monitored from now on.
+   * @throws InvalidDeployment with the path of each violation in the document
    */
   static fromDict(document: unknown, embedding: Embedding = {}): CanaryDeployment {
     const read = fromDocument(document);
@@ -131,12 +131,12 @@ export class CanaryDeployment {
     return [...this.#log];
   }
 
-  /** Every decision with what it was made of, oldest first. */
+  /** Every decision with its inputs, oldest first. */
   get decisionHistory(): readonly DecisionRecord[] {
     return this.#log.flatMap((event) => (event.type === 'DECISION_MADE' ? [event.record] : []));
   }
 
-  /** When it is looked at next; null while there is nothing to watch. */
+  /** When the next check is due, epoch milliseconds; null while nothing is watched. */
   get nextCheckAt(): number | null {
     return this.#nextCheckAt;
   }
@@ -145,7 +145,7 @@ export class CanaryDeployment {
     return statusOf(this.#state, this.#metrics, this.#now());
   }
 
-  /** Canary against stable as of the latest metrics; null before the canary is deployed. */
+  /** Compares canary and stable on the latest metrics; null before the canary is deployed. */
   comparePerformance(): Comparison | null {
     return comparisonOf(this.#state, this.#metrics);
   }
@@ -176,7 +176,7 @@ export class CanaryDeployment {
     return this.#plain('CANCEL', by);
   }
 
-  /** Holds both allocations and stops the observation clock; guardrails stay awake. */
+  /** Keeps both allocations and stops the observation clock. Guardrails stay active. */
   pause(by: By = {}): CanaryResult {
     return this.#plain('PAUSE', by);
   }
@@ -190,12 +190,12 @@ export class CanaryDeployment {
     return this.#plain('ADVANCE_STEP', by);
   }
 
-  /** Goes on observing; for as long as the step unless minutes are given. */
+  /** Resumes observation for the given minutes. Default: the length of the step. */
   extendObservation(minutes: number | null = null, by: By = {}): CanaryResult {
     return this.#command({ type: 'EXTEND', minutes, reason: by.reason ?? null }, by);
   }
 
-  /** A side says what it holds for the allocation with this number. */
+  /** Acknowledges the allocation with this number: the side now holds `heldUsd`. */
   acknowledgeAllocation(number: number, side: Side, heldUsd: NumberInput, by: By = {}): CanaryResult {
     if (!SIDES.includes(side)) return this.#invalid(['side'], `must be ${SIDES.join(' or ')}`);
     const [counted, held] = [parseCount(number), parseDecimalRounded(heldUsd)];
@@ -204,7 +204,7 @@ export class CanaryDeployment {
     return this.#command({ type: 'ACKNOWLEDGE', number: counted, side, heldUsd: held }, by);
   }
 
-  /** A report of the canary: running totals; what is left out stays as it was. Guardrails look at it at once. */
+  /** A report of the canary: running totals. Omitted fields keep their value. Guardrails are checked immediately. */
   updateCanaryMetrics(report: GivenReport): CanaryResult {
     return this.#report('CANARY', report);
   }
@@ -213,20 +213,20 @@ export class CanaryDeployment {
     return this.#report('STABLE', report);
   }
 
-  /** Checks by the timer from now on. */
+  /** Starts the timer of checks. */
   start(): void {
     this.#monitoring = true;
     this.#schedule();
   }
 
-  /** No more checks until `start`; one that waits for its metrics is called off. */
+  /** Stops checks until `start`. A check that waits for its metrics is aborted. */
   stop(): void {
     this.#monitoring = false;
     this.#callOff();
     this.#fetching.abort();
   }
 
-  /** Looks now, as the timer does when the time has come. Never rejects; one check runs at a time. */
+  /** Runs a check now, as the timer does. Never rejects; checks do not overlap. */
   check(): Promise<void> {
     this.#checking ??= this.#check()
       .catch((error: unknown) => {
@@ -306,7 +306,7 @@ export class CanaryDeployment {
     return this.#done(impliedDecision(command, events), describeCommand(command, this.#state, events));
   }
 
-  /** Decides and records; callbacks are told when all is done. */
+  /** Decides and records, then dispatches the events to the callbacks. */
   #apply(command: Command, actor: string): Handled {
     const now = this.#now();
     const before = this.#state;
@@ -325,7 +325,7 @@ export class CanaryDeployment {
     return handled;
   }
 
-  /** Sets the timer for the next look; none while one is under way, which sets it when it is done. */
+  /** Sets the timer of the next check. A running check sets it when it ends. */
   #schedule(): void {
     this.#callOff();
     this.#callOff = () => {};
@@ -334,7 +334,7 @@ export class CanaryDeployment {
     this.#callOff = this.#clock.wakeIn(wait, () => void this.check());
   }
 
-  /** The clock's time; never before what has already been recorded, whatever happens to the clock. */
+  /** The clock's time, never earlier than the last recorded time. */
   #now(): number {
     this.#latest = Math.max(this.#latest, Math.floor(this.#clock.now()));
     return this.#latest;

@@ -1,13 +1,13 @@
-/** Where an embedder's time comes in: the engine's functions have no clock of their own. */
+/** The clock of an embedder: the engine's functions have none of their own. */
 
 export interface Clock {
   /** Epoch milliseconds. */
   now(): number;
-  /** Calls back once, after so many milliseconds; what it answers calls that off. */
+  /** Calls back once after `milliseconds`; returns a cancel function. */
   wakeIn(milliseconds: number, callback: () => void): () => void;
 }
 
-/** The time of this machine. Its timers keep no process alive. */
+/** The machine's clock. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   wakeIn(milliseconds, callback) {

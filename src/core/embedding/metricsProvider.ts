@@ -4,7 +4,7 @@ import type { Side } from '../values/side.ts';
 import { describeViolations } from '../values/violation.ts';
 import type { Clock } from './clock.ts';
 
-/** The side whose metrics are wanted. */
+/** The side whose metrics are requested. */
 export interface MetricsRequest {
   readonly versionId: string;
   readonly side: Side;
@@ -12,21 +12,21 @@ export interface MetricsRequest {
   readonly chain: string;
   /** When the deployment started, epoch milliseconds: figures are running totals from here on. */
   readonly since: number;
-  /** Aborts when the answer is no longer waited for. */
+  /** Aborts when the result is no longer awaited. */
   readonly signal: AbortSignal;
 }
 
-/** Answers what the side's bot would otherwise report. It may throw, reject, hang or answer anything. */
+/** Returns what the side's bot would otherwise report. It may throw, reject, hang or return anything. */
 export type FetchMetrics = (request: MetricsRequest) => GivenReport | Promise<GivenReport>;
 
 export interface Deadline {
   readonly clock: Clock;
   readonly milliseconds: number;
-  /** Aborts when the whole fetch is called off. */
+  /** Aborts when the whole fetch is cancelled. */
   readonly signal: AbortSignal;
 }
 
-/** Asks for the metrics of a side. Never rejects; after the time limit the answer is not waited for. */
+/** Fetches the metrics of a side. Never rejects; after the time limit the result is not awaited. */
 export async function fetchMetrics(
   ask: FetchMetrics,
   target: Omit<MetricsRequest, 'signal'>,

@@ -1,4 +1,4 @@
-/** What an embedder gives a deployment and gets back from it: its arguments, its surroundings, its answers. */
+/** Types of the embedded API: constructor arguments, options, results. */
 import { createHash } from 'node:crypto';
 import { type CanaryConfigInput, parseConfig } from '../config/config.ts';
 import type { Creation } from '../lifecycle/decide.ts';
@@ -12,30 +12,30 @@ import type { Callbacks } from './callbackDispatcher.ts';
 import type { Clock } from './clock.ts';
 import type { FetchMetrics } from './metricsProvider.ts';
 
-/** What the contract calls a deployment's arguments. */
+/** The arguments of a new deployment, as in the contract. */
 export interface NewCanary {
   readonly strategyId: string;
   readonly stableVersionId: string;
   readonly canaryVersionId: string;
   readonly config?: CanaryConfigInput | null | undefined;
-  /** The network or venue, `unknown` unless given. */
+  /** The network or venue. Default: `unknown`. */
   readonly chain?: string | undefined;
-  /** Made from the names and the time unless given. */
+  /** Default: derived from the names and the time. */
   readonly id?: string | undefined;
 }
 
-/** How a deployment lives in its program. */
+/** Options of a deployment inside a program. */
 export interface Embedding extends Callbacks {
-  /** Asked for both sides at every check; without it the program reports. */
+  /** Called for both sides at every check; without it the program reports. */
   readonly metricsProvider?: FetchMetrics | undefined;
-  /** How long a check waits for the provider: 10 unless given. */
+  /** Time limit of the provider, seconds. Default: 10. */
   readonly providerTimeoutSeconds?: number | undefined;
-  /** Whether checks run by the timer from `deployCanary` (or `fromDict`) on; otherwise call `start` or `check`. */
+  /** Whether checks run by the timer from `deployCanary` (or `fromDict`) on; if not, call `start` or `check`. */
   readonly monitor?: boolean | undefined;
   readonly clock?: Clock | undefined;
 }
 
-/** Who gives a command, and why; for the record. */
+/** Who gives a command, and why: recorded with its events. */
 export interface By {
   readonly actor?: string | undefined;
   readonly reason?: string | null | undefined;
@@ -43,11 +43,11 @@ export interface By {
 
 export interface CanaryResult {
   readonly success: boolean;
-  /** The decision the command stands for; null when it was refused. */
+  /** The decision that the command implies; null if it was refused. */
   readonly decision: CanaryDecision | null;
   readonly comparison: Comparison | null;
   readonly message: string;
-  /** Why it was refused, with the way to the field to blame; null when it was done. */
+  /** Why it was refused, with the path of the invalid field; null if it was accepted. */
   readonly error: Refusal | null;
   readonly deployment: DeploymentStatus;
 }
@@ -58,7 +58,7 @@ export interface DeployCanaryResult extends CanaryResult {
   readonly stableCapitalUsd: Decimal;
 }
 
-/** Thrown by the constructor and `fromDict`: what they were given makes no deployment. */
+/** Thrown by the constructor and `fromDict` if their input is invalid. */
 export class InvalidDeployment extends Error {
   override readonly name = 'InvalidDeployment';
   readonly violations: readonly Violation[];
@@ -70,7 +70,7 @@ export class InvalidDeployment extends Error {
 }
 
 /**
- * The first event of a new deployment's log.
+ * Reads and checks the arguments of a new deployment.
  * @throws InvalidDeployment naming every field that breaks a rule
  */
 export function readNewCanary(given: NewCanary, now: number): Creation {
@@ -88,7 +88,7 @@ export function readNewCanary(given: NewCanary, now: number): Creation {
   return { id, strategyId, chain, stableVersionId, canaryVersionId, config: config.value };
 }
 
-/** An id like the server's, from what makes the deployment this one. */
+/** An id in the server's form, derived from the arguments and the time. */
 function idOf({ strategyId, canaryVersionId, chain = 'unknown' }: NewCanary, now: number): string {
   const names = JSON.stringify([strategyId, canaryVersionId, chain, now]);
   return `dep_${createHash('sha256').update(names).digest('hex').slice(0, 20)}`;

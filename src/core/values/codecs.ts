@@ -1,5 +1,5 @@
 /**
- * How the engine's values look in JSON and back: the vocabulary that events, states and documents are written in.
+ * JSON codecs of the engine's values, used by events, states and documents.
  * A decimal is a string without exponent, an instant an RFC 3339 string in UTC; a round trip loses nothing.
  */
 import { z } from 'zod';

@@ -1,5 +1,5 @@
 /**
- * Exact decimal numbers for money, and the one place that says how they are read and written.
+ * Exact decimal numbers for money, and the only place that parses and formats them.
  * Relies on decimal.js with enough digits that sums and products of two 38-digit amounts are exact;
  * a quotient is correctly rounded, so scaling both its terms gives the same digits.
  */
@@ -19,8 +19,8 @@ export const ZERO: Decimal = new Decimal(0);
 const PLAIN = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$/;
 
 /**
- * Reads a decimal as a person or a program writes it.
- * @returns the number, or a sentence that says what is wrong with the text
+ * Parses a decimal number and refuses one that cannot be stored exactly.
+ * @returns the number, or an error message
  */
 export function parseExactDecimal(text: string): Decimal | string {
   if (text.length > MAX_TEXT_LENGTH || !PLAIN.test(text)) return 'is not a decimal number';
@@ -48,20 +48,20 @@ export function toStoredPrecision(value: Decimal): Decimal {
   return value.toDecimalPlaces(MAX_DECIMALS, Decimal.ROUND_HALF_UP);
 }
 
-/** A number as a caller may give it. Write an amount that must be exact as text: `'0.1'`. */
+/** A number as a caller may pass it. Pass an amount that must be exact as a string: `'0.1'`. */
 export type NumberInput = Decimal | number | string;
 
 const MAX_TEXT_LENGTH = 200;
 
 const LIMIT = new Decimal(10).pow(MAX_INTEGER_DIGITS);
 
-/** How far from a whole number a count may be: rates are extrapolated, and sums of floats are not exact. */
+/** How far from a whole number a count may be: rates are extrapolated, and sums of floats are inexact. */
 const WHOLE_TOLERANCE = new Decimal('1e-6');
 
 /**
- * Reads a decimal number, with or without exponent, and rounds it half up to the 18 decimals that are stored.
- * @param given what may be a {@link NumberInput}, from a caller that no compiler has checked
- * @returns the number, or a sentence that says what is wrong with it
+ * Parses a decimal number, with or without exponent, and rounds it half up to the 18 decimals that are stored.
+ * @param given a possible {@link NumberInput} of a caller that no compiler has checked
+ * @returns the number, or an error message
  */
 export function parseDecimalRounded(given: unknown): Decimal | string {
   const text = textOf(given);
@@ -75,7 +75,7 @@ export function parseDecimalRounded(given: unknown): Decimal | string {
   return value.isZero() ? ZERO : value;
 }
 
-/** Reads a whole number; a millionth beside it is rounded away. */
+/** Parses a whole number. A difference of up to a millionth is rounded away. */
 export function parseCount(given: unknown): number | string {
   const value = parseDecimalRounded(given);
   if (typeof value === 'string') return value;
@@ -90,11 +90,11 @@ export function parseCount(given: unknown): number | string {
 function textOf(given: unknown): string | null {
   if (typeof given === 'string') return given;
   if (typeof given === 'number' || typeof given === 'bigint') return String(given);
-  // Also a Decimal of another copy of the library, as an embedder may have.
+  // Also a Decimal of another copy of the library, which an embedder may use.
   return Decimal.isDecimal(given) ? new Decimal(given).toFixed() : null;
 }
 
-/** A value as a message shows it: texts in quotes, nothing longer than a line. */
+/** A value for a message: strings in quotes, at most one line. */
 export function shown(given: unknown): string {
   if (typeof given === 'string') return JSON.stringify(given.length > 40 ? `${given.slice(0, 40)}…` : given);
   const text = textOf(given);

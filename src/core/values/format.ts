@@ -1,4 +1,4 @@
-/** How numbers look where a person reads them: rounded, with their unit. Nothing is computed from these texts. */
+/** Formats numbers for people: rounded, with their unit. Nothing is computed from these strings. */
 import { type Decimal, formatDecimal } from './decimal.ts';
 
 /** A fraction as percent: two decimals, or two significant digits where those would show nothing. */
@@ -15,7 +15,7 @@ export function dollars(value: Decimal): string {
   return `${value.isNegative() && !value.isZero() ? '-' : ''}$${grouped}${cents === undefined ? '' : `.${cents}`}`;
 }
 
-/** The same with its sign, for what was earned or lost: `+$90`. */
+/** USD with its sign, for a profit or loss: `+$90`. */
 export function signedDollars(value: Decimal): string {
   return value.isNegative() && !value.isZero() ? dollars(value) : `+${dollars(value)}`;
 }
@@ -25,7 +25,7 @@ export function short(value: Decimal): string {
   return formatDecimal(value.toDecimalPlaces(4));
 }
 
-/** Two decimals, or two significant digits of what is smaller than `least` and not zero. */
+/** Two decimals, or two significant digits if the value is smaller than `least` and not zero. */
 function rounded(value: Decimal, least: string): string {
   return !value.isZero() && value.abs().lt(least) ? value.toPrecision(2) : value.toFixed(2);
 }

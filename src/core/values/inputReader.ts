@@ -1,7 +1,7 @@
 import { type Decimal, formatDecimal, parseDecimalRounded, shown, ZERO } from './decimal.ts';
 import type { Violation } from './violation.ts';
 
-/** Values come from callers that no compiler has checked; a value beside a violation is a stand-in. */
+/** Reads values of callers that no compiler has checked. After a violation the returned value is a placeholder. */
 export class Reader {
   readonly violations: Violation[] = [];
 
@@ -21,7 +21,7 @@ export class Reader {
     return value;
   }
 
-  /** A limit that zero would break from the start. */
+  /** A limit above zero: zero would be exceeded from the start. */
   aboveZero(path: readonly string[], given: unknown, max: string): Decimal {
     const value = parseDecimalRounded(given);
     if (typeof value === 'string' || value.gt(0)) return this.decimal(path, given, '0', max);
@@ -43,7 +43,7 @@ export class Reader {
     return given === true;
   }
 
-  /** A name, or null where there is none. */
+  /** A name, or null if there is none. */
   name(path: readonly string[], given: unknown): string | null {
     if (given === null || typeof given === 'string') return given;
     this.refuse(path, `must be a name, got ${shown(given)}`);
@@ -56,7 +56,7 @@ export class Reader {
     return found ?? choices[0];
   }
 
-  /** An object with no other fields than these; what is no object reads as an empty one. */
+  /** An object with these fields only; anything that is not an object reads as an empty one. */
   fields<T extends object>(
     path: readonly string[],
     given: T | null | undefined,
@@ -68,7 +68,8 @@ export class Reader {
       return {};
     }
     for (const name of Object.keys(given)) {
-      if (!names.includes(name)) this.refuse([...path, name], `is no setting; there are ${names.join(', ')}`);
+      if (!names.includes(name))
+        this.refuse([...path, name], `is not a setting; valid settings are ${names.join(', ')}`);
     }
     return given;
   }

@@ -1,4 +1,4 @@
-/** Answers that are no: a refusal is a value, and nothing has changed. */
+/** Domain errors as values; a refused command changes nothing. */
 
 export const REFUSAL_CODES = [
   'INVALID_INPUT',
@@ -17,9 +17,9 @@ export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
 export interface Refusal {
   readonly code: RefusalCode;
-  /** What was wrong and what to do next. */
+  /** What is wrong and what to do next. */
   readonly message: string;
-  /** The input field to blame, from the root of the input; empty when none is. */
+  /** The path of the invalid field, from the root of the input; empty if there is none. */
   readonly path: readonly string[];
 }
 

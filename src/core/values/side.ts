@@ -4,5 +4,5 @@ export const SIDES = ['CANARY', 'STABLE'] as const;
 
 export type Side = (typeof SIDES)[number];
 
-/** Something kept for each of the two sides. */
+/** A value per side. */
 export type BySide<T> = Readonly<Record<Side, T>>;
