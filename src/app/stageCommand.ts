@@ -13,6 +13,7 @@ import { type DeploymentView, saveBreaches } from '../store/deployments/deployme
 import { moveStableVersion } from '../store/deployments/strategies.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { NewEntry } from '../store/log/eventLog.ts';
+import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import type { Actor } from './context.ts';
@@ -72,8 +73,7 @@ async function followPromotion(
   if (promoted?.type !== 'CANARY_PROMOTED') return null;
   const { previousStableVersionId, stableVersionId, at } = promoted;
   const moved = await moveStableVersion(tx, strategyId, previousStableVersionId, stableVersionId, at);
-  // The strategy moved between our look and our write: the whole command is decided anew on what it is now.
-  if (!moved) throw Object.assign(new Error('the stable version moved'), { code: '40001' });
+  if (!moved) throw new ConcurrentChange(`the stable version of ${strategyId} has moved`);
   return stableVersionId;
 }
 

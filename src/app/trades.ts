@@ -33,11 +33,12 @@ import {
   streamTrades,
 } from '../store/deployments/trades.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './context.ts';
-import { transactionInOrder } from './execution/transaction.ts';
+import { type Rollback, rollback, transactionInOrder } from './execution/transaction.ts';
 import { takesNoMetrics } from './reports.ts';
 import { applyCommand } from './stageCommand.ts';
 
@@ -66,16 +67,6 @@ export interface TradesAnswer {
   readonly view: DeploymentView | null;
 }
 
-/** Ends the transaction without a trace of the batch. */
-class BatchRefused extends Error {
-  constructor(
-    readonly refusal: Refusal,
-    readonly view: DeploymentView | null,
-  ) {
-    super(refusal.message);
-  }
-}
-
 /** Records a batch. An empty one is news of the side: it lives and has not traded. */
 export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): Promise<TradesAnswer> {
   const { length } = batch.trades;
@@ -83,12 +74,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     const message = `trades must be at most ${MAX_TRADES} in a batch, got ${length}`;
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
-  try {
-    return await transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(tx, actor, batch));
-  } catch (error) {
-    if (!(error instanceof BatchRefused)) throw error;
-    return nothingTaken(error.refusal, error.view);
-  }
+  return transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(tx, actor, batch));
 }
 
 function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
@@ -99,16 +85,16 @@ async function takeBatch(
   tx: LogWriteTransaction,
   actor: Actor,
   { trades, ...key }: TradeBatch,
-): Promise<TradesAnswer> {
+): Promise<TradesAnswer | Rollback<TradesAnswer>> {
   const { deploymentId, side } = key;
   const view = await lockDeployment(tx, deploymentId);
-  if (!view || !canSee(actor, view.state.strategyId)) throw new BatchRefused(notFound(deploymentId), null);
+  if (!view || !canSee(actor, view.state.strategyId)) return nothingTaken(notFound(deploymentId), null);
   const { state, now } = view;
   const no = takesNoMetrics(state);
-  if (no) throw new BatchRefused(no, view);
+  if (no) return nothingTaken(no, view);
   if (!isWatched(state)) throw new Error(`${deploymentId} takes metrics but is not watched`);
   const opened = await findTradeStatistics(tx, key);
-  if (!opened && view.metrics[side]) throw new BatchRefused(measuredByTotals(key), view);
+  if (!opened && view.metrics[side]) return nothingTaken(measuredByTotals(key), view);
 
   const booked = await findTrades(
     tx,
@@ -123,7 +109,7 @@ async function takeBatch(
   const book = await bookTrades(tx, key, opened ?? (await startTradeStatistics(tx, key)), withCapital);
   const metrics = metricsOf(book, now);
   const oversized = oversizedFigure(metrics);
-  if (oversized) throw new BatchRefused(tooLarge(oversized), view);
+  if (oversized) return rollback(nothingTaken(tooLarge(oversized), view));
   const after = await publish(tx, view, key, metrics, fresh.length > 0);
   return { refusal: null, refused, taken: fresh.length, known, view: after };
 }
@@ -254,8 +240,8 @@ async function publish(
   look: boolean,
 ): Promise<DeploymentView> {
   const saved = await saveMetrics(tx, deploymentId, side, metrics, 'TRADES');
-  // A report of totals came first, just now: the batch is looked at again and refused.
-  if (!saved) throw Object.assign(new Error('the side is measured by totals'), { code: '40001' });
+  // A first report of totals was committed meanwhile: run again, the batch is refused.
+  if (!saved) throw new ConcurrentChange('the side is measured by totals');
   const after = { ...view, metrics: { ...view.metrics, [side]: metrics } };
   if (!look || side !== 'CANARY') return after;
   const outcome = await applyCommand(tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);

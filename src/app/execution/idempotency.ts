@@ -10,7 +10,7 @@ import { findAnswer, type KeyedRequest, storeAnswer } from '../../store/access/i
 import type { Queries } from '../../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import type { ExecutionContext } from './executionContext.ts';
-import { transaction } from './transaction.ts';
+import { rollback, transaction } from './transaction.ts';
 
 /** What identifies a request for idempotency: who, which mutation, which input. */
 export interface Request {
@@ -48,13 +48,6 @@ export type StoreAnswer<A> = (tx: Queries, answer: A) => Promise<void>;
 /** Does what is asked and keeps the answer, in one transaction; or is refused, and has written nothing. */
 export type Attempt<A> = (storeAnswer: StoreAnswer<A>) => Promise<A>;
 
-/** Rolls a transaction back and carries the answer out of it. */
-class RolledBack<A> extends Error {
-  constructor(readonly answer: A) {
-    super('the use case was refused');
-  }
-}
-
 /** Runs a use case in one transaction. A refusal writes nothing but its own answer. */
 export function runIdempotent<A extends Answered>(
   app: ExecutionContext,
@@ -62,20 +55,14 @@ export function runIdempotent<A extends Answered>(
   codec: AnswerCodec<A>,
   work: (tx: LogWriteTransaction) => Promise<A>,
 ): Promise<A> {
-  return runIdempotentAttempt(app, request, codec, async (storeAnswer) => {
-    try {
-      return await transaction(app, async (tx) => {
-        const made = await work(tx);
-        if (made.refusal) throw new RolledBack(made);
-        await storeAnswer(tx, made);
-        return made;
-      });
-    } catch (error) {
-      if (!(error instanceof RolledBack)) throw error;
-      const answer: A = error.answer;
-      return answer;
-    }
-  });
+  return runIdempotentAttempt(app, request, codec, (storeAnswer) =>
+    transaction(app, async (tx) => {
+      const made = await work(tx);
+      if (made.refusal) return rollback(made);
+      await storeAnswer(tx, made);
+      return made;
+    }),
+  );
 }
 
 /** The same for a use case that sees to its transaction itself. */

@@ -1,66 +1,98 @@
 /**
- * The transaction of a use case: tried again where the database asks for it, given up when nobody waits for it, and rung
- * for when it has appended to the log.
+ * The transaction of a use case: retried after a conflict with another transaction, abandoned once its caller has timed
+ * out, rolled back with an answer if the use case refuses, and notifies readers when it appended to the log.
  */
 import { ensureIncarnation, INCARNATION_UNKNOWN } from '../../store/log/incarnations.ts';
+import { ConcurrentChange } from '../../store/postgres/concurrentChange.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import type { ExecutionContext } from './executionContext.ts';
 
-/** How long an answer may take, milliseconds. Who has waited so long is told to try again. */
+/** Milliseconds. After this the caller gets UNAVAILABLE. */
 export const REQUEST_TIMEOUT_MS = 8000;
 
-/** A transaction got its turn only when nobody waited for it any more; it did nothing. */
+/** Attempts of one transaction. Conflicts are short: one that persists is a fault. */
+const MAX_ATTEMPTS = 4;
+
+/** The transaction could not start before its caller timed out. It has done nothing. */
 export class CallerTimedOut extends Error {
   readonly code = 'WAITED_TOO_LONG';
   constructor() {
-    super('the database was away, or busy, for too long');
+    super('the database was unavailable or busy for too long');
   }
 }
 
-const TRANSIENT = new Set(['40001', '40P01']);
+/** The result of a use case that refuses: its transaction is rolled back, and the caller gets `answer`. */
+class Rollback<A> extends Error {
+  constructor(readonly answer: A) {
+    super('rolled back');
+  }
+}
+
+/** Returned by a use case in a {@link transaction}: rolls back everything it wrote and returns `answer`. */
+export const rollback = <A>(answer: A) => new Rollback(answer);
+export type { Rollback };
 
 /**
- * A transaction that is tried again when the database ended it for the sake of another. One that had to queue through
- * an outage does nothing when it is over: its caller has been told to try again, and may have changed its mind.
- * @param askedAt when somebody began to wait for it, by `performance.now()`
+ * Runs a use case in a transaction. Runs it again if PostgreSQL aborted the transaction because of another one, or on
+ * {@link ConcurrentChange}. If the transaction had to wait for a connection during an outage until its caller timed out,
+ * it does nothing: the caller has been asked to retry, and may have decided otherwise.
+ * @param askedAt when the caller began to wait, by `performance.now()`
+ * @throws {CallerTimedOut} if the caller timed out before the transaction began
  */
 export async function transaction<T>(
   app: ExecutionContext,
-  work: (tx: LogWriteTransaction) => Promise<T>,
+  work: (tx: LogWriteTransaction) => Promise<T | Rollback<T>>,
   askedAt = performance.now(),
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const notification = app.notifier.notification();
+    const refused: { by: Rollback<T> | null } = { by: null };
     try {
-      const result = await app.db.transaction((tx) => {
+      const result = await app.db.transaction(async (tx) => {
         if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
-        return work(Object.assign(tx, { notification }));
+        const outcome = await work(Object.assign(tx, { notification }));
+        if (!(outcome instanceof Rollback)) return outcome;
+        refused.by = outcome;
+        // The driver rolls back on an error only.
+        throw outcome;
       });
       notification.afterCommit();
       return result;
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-      if (attempt >= 4 || !(TRANSIENT.has(code) || code === INCARNATION_UNKNOWN)) throw error;
-      if (code === INCARNATION_UNKNOWN) await ensureIncarnation(app.db);
+      if (refused.by && error === refused.by) return refused.by.answer;
+      const code = codeOf(error);
+      const unknown = code === INCARNATION_UNKNOWN;
+      if (attempt >= MAX_ATTEMPTS || !(unknown || isConflict(error, code))) throw error;
+      if (unknown) await ensureIncarnation(app.db);
     }
   }
 }
 
+/** SQLSTATEs of a transaction that PostgreSQL aborted because of another one: serialization failure, deadlock. */
+const CONFLICTS = new Set(['40001', '40P01']);
+
+const isConflict = (error: unknown, code: string) => error instanceof ConcurrentChange || CONFLICTS.has(code);
+
+/** The SQLSTATE of an error, which Drizzle wraps; empty if it has none. */
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
 /**
- * A transaction that waits for a deployment, whoever holds it: when its turn has come (see {@link ExecutionContext.inDeploymentOrder}). It is to
- * lock that deployment first.
+ * A {@link transaction} that locks a deployment first and waits for other holders of the lock, in its turn of
+ * {@link ExecutionContext.inDeploymentOrder}.
  */
 export function transactionInOrder<T>(
   app: ExecutionContext,
   deploymentId: string,
-  work: (tx: LogWriteTransaction) => Promise<T>,
+  work: (tx: LogWriteTransaction) => Promise<T | Rollback<T>>,
   askedAt = performance.now(),
 ): Promise<T> {
   return app.inDeploymentOrder(deploymentId, () => transaction(app, work, askedAt));
 }
 
-/** Waits for all parts of a transaction's work, so that none is still sending when it ends; throws if one failed. */
+/** Waits for all parts of a transaction's work, so that none is still in flight when it ends; throws if one failed. */
 export async function allDone<T>(parts: readonly Promise<T>[]): Promise<T[]> {
   return (await Promise.allSettled(parts)).map((part) => {
     if (part.status === 'rejected') throw part.reason;
