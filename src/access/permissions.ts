@@ -28,6 +28,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Query.exportDeployment': read('TARGET'),
   'Query.node': read('TARGET'),
   'Query.nodes': read('LIST'),
+  'Query.overview': read('LIST'),
   'Query.replayPolicy': read('TARGET'),
   'Query.simulatePolicy': read('NONE'),
   'Query.strategies': read('LIST'),
@@ -65,6 +66,8 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.updateWebhook': administer('TARGET'),
 
   'Subscription.deploymentUpdated': read('TARGET'),
+  'Subscription.deploymentsUpdated': read('LIST'),
+  'Subscription.overviewUpdated': read('LIST'),
   'Subscription.decisionMade': read('LIST'),
   'Subscription.eventAppended': read('LIST'),
   'Subscription.metricsUpdated': read('TARGET'),

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { covers } from '../store/access/strategyScope.ts';
+import { covers, type Scope } from '../store/access/strategyScope.ts';
 import { metricsVersions } from '../store/deployments/sideMetrics.ts';
 import {
   currentHorizon,
@@ -61,12 +61,22 @@ export interface Feed {
   watch(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
   /** Yields whenever a side's metrics were written, at most once a second. */
   watchMetrics(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
+  /** Tells which deployments of a scope change, until the signal. */
+  watchAll(scope: Scope, signal: AbortSignal): Changes;
   /** What is committed now: a feed that starts now leaves it out. */
   now(): Promise<Horizon>;
   /** Streams open now. */
   consumers(): number;
   /** Ends all streams. */
   stop(): void;
+}
+
+/** Deployments that have changed, for one consumer: the newest, never a queue. */
+export interface Changes {
+  /** Tells of the deployment's metrics, too, at most once a second, until the answered function is called. */
+  withMetrics(deploymentId: string): () => void;
+  /** What has changed since the last call, each once; waits for something to change. Null at the end. */
+  next(): Promise<ReadonlySet<string> | null>;
 }
 
 interface Consumer {
@@ -173,6 +183,44 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       } finally {
         leave();
       }
+    },
+    watchAll(scope, consumer) {
+      const signal = AbortSignal.any([consumer, ended.signal]);
+      const wakeup = createSignal(signal);
+      let changed = new Set<string>();
+      const add = (deploymentId: string) => {
+        changed.add(deploymentId);
+        wakeup.notify();
+      };
+      const leave = topics.join({ filter: { scope }, take: (entry) => add(entry.deploymentId) });
+      const watched = new Map<string, () => void>();
+      const end = () => {
+        leave();
+        for (const unwatch of watched.values()) unwatch();
+        watched.clear();
+      };
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
+      return {
+        withMetrics(deploymentId) {
+          if (!signal.aborted && !watched.has(deploymentId)) {
+            watched.set(
+              deploymentId,
+              metrics.join(deploymentId, () => add(deploymentId)),
+            );
+          }
+          return () => {
+            watched.get(deploymentId)?.();
+            watched.delete(deploymentId);
+          };
+        },
+        async next() {
+          if (!(await wakeup.next())) return null;
+          const found = changed;
+          changed = new Set();
+          return found;
+        },
+      };
     },
     now: horizonNow,
     consumers: () => topics.size() + metrics.size(),

@@ -6,6 +6,7 @@ import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
 import { availableActions } from '../core/lifecycle/decide.ts';
 import { describeEvent } from '../core/lifecycle/describe.ts';
 import { EVENT_TYPES, type EventType } from '../core/lifecycle/events.ts';
+import { headlineOf } from '../core/lifecycle/headline.ts';
 import {
   allocationOf,
   comparisonOf,
@@ -81,7 +82,7 @@ const AllocationCause = builder.enumType('AllocationCause', {
   values: ALLOCATION_CAUSES,
 });
 
-interface AllocationView {
+export interface AllocationView {
   readonly allocation: Allocation;
   readonly now: number;
 }
@@ -128,7 +129,7 @@ const SideAllocationType = builder.objectRef<SideAllocation>('SideAllocation').i
   },
 });
 
-const AllocationType = builder.objectRef<AllocationView>('Allocation').implement({
+export const AllocationType = builder.objectRef<AllocationView>('Allocation').implement({
   description:
     'A request to hold capital. Serin moves no money: bots read the request, carry it out and acknowledge it.',
   fields: (t) => ({
@@ -256,6 +257,11 @@ const SampleConnection = builder.objectRef<Connection<SampleView>>('CanarySample
   description: 'A page of samples.',
   fields: (t) => ({
     edges: t.field({ type: [SampleEdge], description: 'The samples.', resolve: ({ edges }) => [...edges] }),
+    nodes: t.field({
+      type: [SampleType],
+      description: 'The samples without their cursors.',
+      resolve: ({ edges }) => edges.map(({ node }) => node),
+    }),
     pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });
@@ -431,14 +437,17 @@ DeploymentRef.implement({
       args: {
         first: t.arg.int({ description: FIRST }),
         after: t.arg.string({ description: AFTER }),
+        last: t.arg.int({ description: LAST }),
+        before: t.arg.string({ description: BEFORE }),
         types: t.arg({ type: [EventTypeEnum], description: 'Only events of these types.' }),
       },
       resolve: async ({ state }, args, { app, actor }) => {
         const page = readPage(args);
-        const after = await readLogCursor(app.db, args.after, actor.strategies);
         const found = await readDeploymentEvents(app.db, state.id, {
-          after,
+          after: await readLogCursor(app.db, args.after, actor.strategies),
+          before: await readLogCursor(app.db, args.before, actor.strategies, 'before'),
           limit: page.limit + 1,
+          fromEnd: page.fromEnd,
           filter: { types: args.types ?? undefined, timelineOnly: true },
         });
         return toConnection(found, page, args, ({ position }) => formatCursor(position));
@@ -463,6 +472,15 @@ DeploymentRef.implement({
         });
         const items = found.map((sample) => ({ sample, deployment: view }));
         return toConnection(items, page, args, ({ sample }) => String(sample.check));
+      },
+    }),
+    headline: t.string({
+      description: 'One sentence for a list: what it does now or waits for, or how it ended.',
+      resolve: async ({ state, metrics, now }, _args, { app }) => {
+        const headline = headlineOf(state, metrics, now);
+        if (headline !== null) return headline;
+        const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
+        return entry ? describeEvent(entry.event) : state.status;
       },
     }),
     summary: t.string({

@@ -95,6 +95,11 @@ export const EventConnection = builder.objectRef<Connection<LogEntry>>('CanaryEv
   description: 'A page of events.',
   fields: (t) => ({
     edges: t.field({ type: [EventEdge], description: 'The events.', resolve: ({ edges }) => [...edges] }),
+    nodes: t.field({
+      type: [EventRef],
+      description: 'The events without their cursors.',
+      resolve: ({ edges }) => edges.map(({ node }) => node),
+    }),
     pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
   }),
 });

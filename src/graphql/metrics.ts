@@ -36,7 +36,7 @@ const GateOutcomeType = builder.enumType('GateOutcome', {
   description: 'What a gate found.',
   values: GATE_OUTCOMES,
 });
-const EvidenceVerdictType = builder.enumType('EvidenceVerdict', {
+export const EvidenceVerdictType = builder.enumType('EvidenceVerdict', {
   description: 'What the sequential test says of the canary.',
   values: EVIDENCE_VERDICTS,
 });

@@ -19,6 +19,8 @@ export interface Page {
 
 export const DEFAULT_PAGE = 20;
 export const MAX_PAGE = 200;
+/** Points of a series. */
+export const MAX_POINTS = 1000;
 
 export function badInput(message: string, path: readonly string[]): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', path } });
@@ -62,8 +64,9 @@ export async function readLogCursor(
   db: Queries,
   cursor: string | null | undefined,
   scope: Scope,
+  name: 'after' | 'before' = 'after',
 ): Promise<LogPosition | undefined> {
-  const read = readCursor('after', cursor, parseCursor);
+  const read = readCursor(name, cursor, parseCursor);
   if (!read) return undefined;
   try {
     return await findPosition(db, read, scope);

@@ -2,20 +2,14 @@
 
 import { GraphQLError } from 'graphql';
 import { exportDeployment } from '../app/exportImport.ts';
-import { observationOf } from '../core/lifecycle/state.ts';
-import type {
-  DeploymentFilter,
-  DeploymentOrder,
-  DeploymentView,
-  Position,
-} from '../store/deployments/deployments.ts';
-import { countDeployments, DEPLOYMENT_ORDERS, pageDeployments } from '../store/deployments/deployments.ts';
+import { DEPLOYMENT_ORDERS, type DeploymentView } from '../store/deployments/deployments.ts';
 import { pageStrategies, type Strategy } from '../store/deployments/strategies.ts';
-import { type LogFilter, readLogWhenSettled } from '../store/log/eventLog.ts';
+import { type LogFilter, readLogPage, readLogWhenSettled } from '../store/log/eventLog.ts';
 import { formatCursor, isAfter, LOG_START } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import { builder, type Loaders, Node } from './builder.ts';
-import { StatusType } from './deployment.ts';
+import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
+import { DeploymentFilterInput, readFilter } from './deploymentFilter.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { EventConnection, EventTypeEnum } from './event.ts';
 import {
@@ -28,25 +22,11 @@ import {
   LAST,
   MAX_PAGE,
   PageInfoType,
-  readCursor,
   readLogCursor,
   readPage,
   toConnection,
 } from './paging.ts';
 import { StrategyRef } from './strategy.ts';
-
-const FilterInput = builder.inputType('DeploymentFilter', {
-  description: 'Filter for deployments; all given conditions must match.',
-  fields: (t) => ({
-    strategyId: t.id({ description: 'Deployments of this strategy.' }),
-    chain: t.string({ description: 'On this chain.' }),
-    status: t.field({ type: [StatusType], description: 'In one of these statuses.' }),
-    canaryVersionId: t.string({ description: 'That try this version.' }),
-    stableVersionId: t.string({ description: 'That run alongside this version.' }),
-    startedFrom: t.field({ type: 'DateTime', description: 'Started at this time or later.' }),
-    startedBefore: t.field({ type: 'DateTime', description: 'Started before this time.' }),
-  }),
-});
 
 const OrderField = builder.enumType('DeploymentOrderField', {
   description: 'What deployments can be ordered by.',
@@ -63,39 +43,6 @@ const OrderInput = builder.inputType('DeploymentOrder', {
   fields: (t) => ({
     field: t.field({ type: OrderField, required: true, description: 'The date to order by.' }),
     direction: t.field({ type: OrderDirection, description: 'Default: DESC, newest first.' }),
-  }),
-});
-
-interface DeploymentPage extends Connection<DeploymentView> {
-  readonly filter: DeploymentFilter;
-}
-
-const DeploymentEdge = builder.objectRef<Edge<DeploymentView>>('CanaryDeploymentEdge').implement({
-  description: 'A deployment in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item; valid for this order only.' }),
-    node: t.expose('node', { type: DeploymentRef, description: 'The deployment.' }),
-  }),
-});
-
-const DeploymentConnection = builder.objectRef<DeploymentPage>('CanaryDeploymentConnection').implement({
-  description: 'A page of deployments.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [DeploymentEdge],
-      description: 'The deployments.',
-      resolve: ({ edges }) => [...edges],
-    }),
-    nodes: t.field({
-      type: [DeploymentRef],
-      description: 'The deployments without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-    totalCount: t.int({
-      description: 'Total number of matching deployments; counted only if requested.',
-      resolve: ({ filter }, _args, { app }) => countDeployments(app.db, filter),
-    }),
   }),
 });
 
@@ -130,38 +77,14 @@ const EventFilter = builder.inputType('EventFilter', {
     deploymentId: t.id({ description: 'Events of this deployment.' }),
     strategyId: t.id({ description: 'Events of this strategy.' }),
     types: t.field({ type: [EventTypeEnum], description: 'Events of these types.' }),
+    from: t.field({ type: 'DateTime', description: 'Events at this time or later.' }),
+    to: t.field({ type: 'DateTime', description: 'Events before this time.' }),
   }),
 });
 
 /** An id names a deployment or a strategy; a deployment comes first. */
 async function findNode(loaders: Loaders, id: string): Promise<DeploymentView | Strategy | null> {
   return (await loaders.deployment.load(id)) ?? (await loaders.strategy.load(id));
-}
-
-/** The position of a deployment in an order, for its cursor. */
-function positionIn(by: DeploymentOrder, { state }: DeploymentView): Position {
-  const at = {
-    CREATED_AT: state.createdAt,
-    STARTED_AT: observationOf(state)?.startedAt ?? null,
-    ENDED_AT: 'endedAt' in state ? state.endedAt : null,
-  }[by];
-  return { at, id: state.id };
-}
-
-function formatPosition(by: DeploymentOrder, { at, id }: Position): string {
-  return Buffer.from(JSON.stringify([by, at, id])).toString('base64url');
-}
-
-function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
-  try {
-    const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (!Array.isArray(read) || read.length !== 3 || read[0] !== by) return null;
-    const [, at, id]: unknown[] = read;
-    if (typeof id !== 'string' || (at !== null && !Number.isSafeInteger(at))) return null;
-    return { at: at === null ? null : Number(at), id };
-  } catch {
-    return null;
-  }
 }
 
 function tooOld(): GraphQLError {
@@ -183,38 +106,18 @@ builder.queryFields((t) => ({
     type: DeploymentConnection,
     description: 'Deployments. Default order: newest first.',
     args: {
-      filter: t.arg({ type: FilterInput, description: 'Filter of the list.' }),
+      filter: t.arg({ type: DeploymentFilterInput, description: 'Filter of the list.' }),
       orderBy: t.arg({ type: OrderInput, description: 'Default: CREATED_AT, DESC.' }),
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
       last: t.arg.int({ description: LAST }),
       before: t.arg.string({ description: BEFORE }),
     },
-    resolve: async (_root, args, { app, actor }): Promise<DeploymentPage> => {
-      const page = readPage(args);
-      const { status, ...given } = args.filter ?? {};
-      const filter: DeploymentFilter = {
-        statuses: status ?? undefined,
-        strategyId: given.strategyId ?? undefined,
-        chain: given.chain ?? undefined,
-        canaryVersionId: given.canaryVersionId ?? undefined,
-        stableVersionId: given.stableVersionId ?? undefined,
-        startedFrom: given.startedFrom ?? undefined,
-        startedBefore: given.startedBefore ?? undefined,
-        scope: actor.strategies,
-      };
-      const by = args.orderBy?.field ?? 'CREATED_AT';
-      const found = await pageDeployments(app.db, {
-        filter,
-        order: { by, descending: args.orderBy?.direction !== 'ASC' },
-        limit: page.limit + 1,
-        after: readCursor('after', args.after, (cursor) => parsePosition(by, cursor)),
-        before: readCursor('before', args.before, (cursor) => parsePosition(by, cursor)),
-        fromEnd: page.fromEnd,
-      });
-      const cursorOf = (view: DeploymentView) => formatPosition(by, positionIn(by, view));
-      return { ...toConnection(found, page, args, cursorOf), filter };
-    },
+    resolve: (_root, args, { app, actor }) =>
+      pageOf(app, args, readFilter(args.filter, actor.strategies), {
+        by: args.orderBy?.field ?? 'CREATED_AT',
+        descending: args.orderBy?.direction !== 'ASC',
+      }),
   }),
   strategy: t.field({
     type: StrategyRef,
@@ -275,6 +178,8 @@ builder.queryFields((t) => ({
       after: t.arg.string({
         description: `${AFTER} "0" is the beginning. \`HISTORY_REWOUND\` when the database was set back to a state before it.`,
       }),
+      last: t.arg.int({ description: LAST }),
+      before: t.arg.string({ description: BEFORE }),
     },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
@@ -285,8 +190,14 @@ builder.queryFields((t) => ({
         types: args.filter?.types ?? undefined,
         timelineOnly: true,
         scope: actor.strategies,
+        from: args.filter?.from ?? undefined,
+        to: args.filter?.to ?? undefined,
       };
-      const found = await readLogWhenSettled(app.db, after, page.limit + 1, filter);
+      const before = await readLogCursor(app.db, args.before, actor.strategies, 'before');
+      const found =
+        page.fromEnd || before
+          ? await readLogPage(app.db, { ...page, after, before, limit: page.limit + 1 }, filter)
+          : await readLogWhenSettled(app.db, after, page.limit + 1, filter);
       if (isAfter(after, LOG_START) && (await isBehindArchive(app.db, after, filter))) throw tooOld();
       return toConnection(found, page, args, ({ position }) => formatCursor(position));
     },

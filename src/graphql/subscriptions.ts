@@ -1,17 +1,16 @@
 /** The live feeds. Event feeds have cursors and lose nothing; state feeds skip to the newest state. */
-import { GraphQLError } from 'graphql';
 import type { CanaryStatus } from '../core/lifecycle/state.ts';
 import { comparisonOf } from '../core/lifecycle/state.ts';
-import { CursorTooOld, FeedLagged } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { LogEntry, LogFilter } from '../store/log/eventLog.ts';
-import { formatCursor, HistoryRewound, parseCursor } from '../store/log/position.ts';
+import { formatCursor, parseCursor } from '../store/log/position.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, type DecisionView, decisionOf, EventRef, EventTypeEnum } from './event.ts';
 import { CanaryComparison, CanaryMetrics, sideViews } from './metrics.ts';
-import { badInput, historyRewound, readCursor } from './paging.ts';
+import { badInput, readCursor } from './paging.ts';
+import { closing } from './stream.ts';
 
 interface StateChange {
   readonly entry: LogEntry;
@@ -91,42 +90,6 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
     deployment: t.field({ type: DeploymentRef, description: 'The deployment.', resolve: (view) => view }),
   }),
 });
-
-/**
- * A stream that ends immediately when its consumer leaves or an error occurs, even while it waits. A plain generator
- * would stay in its `await` until the next event and keep its slot of the quota indefinitely.
- */
-function closing<T>(open: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIterableIterator<T> {
-  const left = new AbortController();
-  const stream = open(left.signal);
-  return {
-    next: () =>
-      stream.next().catch((error) => {
-        left.abort();
-        return explainEnd(error);
-      }),
-    return: () => {
-      left.abort();
-      return stream.return(undefined);
-    },
-    throw: (error) => {
-      left.abort();
-      return stream.throw(error);
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
-
-function explainEnd(error: unknown): never {
-  if (error instanceof CursorTooOld) {
-    throw new GraphQLError(error.message, { extensions: { code: 'CURSOR_TOO_OLD' } });
-  }
-  if (error instanceof HistoryRewound) throw historyRewound(error);
-  if (!(error instanceof FeedLagged)) throw error;
-  throw new GraphQLError(error.message, { extensions: { code: 'RESUME_FROM_CURSOR' } });
-}
 
 interface FeedArgs {
   readonly deploymentId?: string | null | undefined;

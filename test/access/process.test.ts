@@ -90,7 +90,16 @@ test('`npx serin` makes a key in a fresh clone, before anything was built', {
 }, async () => {
   const clone = await mkdtemp(join(tmpdir(), 'serin-clone-'));
   try {
-    for (const part of ['package.json', 'bin', 'src', 'drizzle', 'tsconfig.json', 'tsconfig.build.json']) {
+    for (const part of [
+      'package.json',
+      'schema.graphql',
+      'bin',
+      'src',
+      'console',
+      'drizzle',
+      'tsconfig.json',
+      'tsconfig.build.json',
+    ]) {
       await cp(part, join(clone, part), { recursive: true });
     }
     await symlink(resolve('node_modules'), join(clone, 'node_modules'));

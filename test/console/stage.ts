@@ -63,7 +63,7 @@ export async function begin(serin: Pick<Door, 'ask'>, plans: readonly CanaryPlan
       ...(chain === undefined ? {} : { chain }),
       canaryVersionId: canaryVersionId ?? 'v2',
       stableVersionId: stableVersionId ?? 'v1',
-      config: { ...UNHURRIED, ...config },
+      config: { ...UNHURRIED, ...(config?.steps ? { observationPeriodMinutes: undefined } : {}), ...config },
     });
     if (!created.success) throw new Error(created.message);
     if (deployed === false) continue;

@@ -7,7 +7,8 @@ import { type Refusal, refusal } from '../values/refusal.ts';
 import type { Facts } from './command.ts';
 import type { PromotionRequest, Watched } from './state.ts';
 
-const APPROVAL_HOURS = 24;
+/** A request for promotion is good for so long. */
+export const APPROVAL_HOURS = 24;
 
 /** When a request is no longer good. */
 export const requestEndsAt = ({ at }: PromotionRequest): number => at + APPROVAL_HOURS * 3_600_000;

@@ -19,12 +19,15 @@ import {
   type SelectionSetNode,
   type ValueNode,
 } from 'graphql';
-import { DEFAULT_PAGE, MAX_PAGE } from '../../graphql/paging.ts';
+import { DEFAULT_PAGE, MAX_PAGE, MAX_POINTS } from '../../graphql/paging.ts';
 
 const ASSUMED_LENGTH = 10;
 const COST_OF_PAGE = 10;
 /** A whole document, or the details of an event. */
 const COST_OF_JSON = 20;
+
+/** Points of a series that count as one object. */
+const POINTS_OF_COST = 20;
 
 /** Fields that compute for a while before they answer. */
 const COST_OF_FIELD: Readonly<Record<string, number>> = {
@@ -86,6 +89,8 @@ export function costOf(
     if (!definition) return 0;
     const type = getNamedType(definition.type);
     if (!isCompositeType(type)) return type.name === 'JSON' ? COST_OF_JSON : 0;
+    const points = pointsOf(node, definition, variables);
+    if (points !== null) return Math.ceil(points / POINTS_OF_COST);
     const own = pageSize(node, definition, variables);
     const inner = node.selectionSet ? selected(node.selectionSet, type, own) : 0;
     if (own !== null) return COST_OF_PAGE + inner;
@@ -110,6 +115,18 @@ function pageSize(
   if (!args.some(({ name }) => name === 'first')) return null;
   const asked = given(node, 'first', variables) ?? given(node, 'last', variables) ?? DEFAULT_PAGE;
   return typeof asked === 'number' ? Math.min(Math.max(asked, 0), MAX_PAGE) : MAX_PAGE;
+}
+
+/** How many points a series is asked for; null where there is none. */
+function pointsOf(
+  node: FieldNode,
+  { args }: GraphQLField<unknown, unknown>,
+  variables: Variables,
+): number | null {
+  const standard = args.find(({ name }) => name === 'points')?.defaultValue;
+  if (typeof standard !== 'number') return null;
+  const asked = given(node, 'points', variables);
+  return typeof asked === 'number' ? Math.min(Math.max(asked, 0), MAX_POINTS) : standard;
 }
 
 function lengthOf(

@@ -1,8 +1,14 @@
 /** Queries of deployments: finding, locking and writing them, and pages by keyset. */
-import { and, asc, desc, eq, gt, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
-import type { CanaryStatus, DeploymentState } from '../../core/lifecycle/state.ts';
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, notInArray, or, type SQL, sql } from 'drizzle-orm';
+import {
+  type CanaryStatus,
+  type DeploymentState,
+  isEnded,
+  LIVE_STATUSES,
+  observationOf,
+} from '../../core/lifecycle/state.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
-import { inScope, type Scope } from '../access/strategyScope.ts';
+import { covers, inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
 import { deployments } from '../tables/tables.ts';
 import { movingColumns, stateToColumns } from './rows.ts';
@@ -170,8 +176,31 @@ export interface DeploymentFilter {
   readonly startedFrom?: number | undefined;
   /** Epoch milliseconds, exclusive. */
   readonly startedBefore?: number | undefined;
+  /** Patterns of strategy names, of which one must match. */
+  readonly strategies?: readonly string[] | undefined;
+  /** true: only deployments that have not ended; false: only those that have. */
+  readonly live?: boolean | undefined;
   /** Only deployments of strategies that the caller may see. */
   readonly scope?: Scope | undefined;
+}
+
+/** Whether a deployment matches a filter: the conditions of a page, on a deployment that has been read. */
+export function isMatch(filter: DeploymentFilter, { state }: DeploymentView): boolean {
+  const { strategyId, chain, statuses, canaryVersionId, stableVersionId, startedFrom, startedBefore } =
+    filter;
+  const startedAt = observationOf(state)?.startedAt ?? null;
+  return (
+    (strategyId === undefined || state.strategyId === strategyId) &&
+    (chain === undefined || state.chain === chain) &&
+    (statuses === undefined || statuses.includes(state.status)) &&
+    (canaryVersionId === undefined || state.canaryVersionId === canaryVersionId) &&
+    (stableVersionId === undefined || state.stableVersionId === stableVersionId) &&
+    (startedFrom === undefined || (startedAt !== null && startedAt >= startedFrom)) &&
+    (startedBefore === undefined || (startedAt !== null && startedAt < startedBefore)) &&
+    (filter.live === undefined || filter.live === !isEnded(state)) &&
+    covers(filter.strategies ?? null, state.strategyId) &&
+    covers(filter.scope ?? null, state.strategyId)
+  );
 }
 
 /** Columns that pages can be ordered by. Every order ends with the id, so that it is total. */
@@ -200,6 +229,10 @@ export interface PageRequest {
   readonly fromEnd: boolean;
 }
 
+/** Written with the statuses, as the index has them. */
+const livingCondition = (live: boolean) =>
+  (live ? inArray : notInArray)(deployments.status, [...LIVE_STATUSES]);
+
 function matches(filter: DeploymentFilter): (SQL | undefined)[] {
   const { strategyId, chain, statuses, canaryVersionId, stableVersionId, startedFrom, startedBefore } =
     filter;
@@ -211,6 +244,8 @@ function matches(filter: DeploymentFilter): (SQL | undefined)[] {
     stableVersionId === undefined ? undefined : eq(deployments.stableVersionId, stableVersionId),
     startedFrom === undefined ? undefined : gte(deployments.startedAt, new Date(startedFrom)),
     startedBefore === undefined ? undefined : lt(deployments.startedAt, new Date(startedBefore)),
+    filter.live === undefined ? undefined : livingCondition(filter.live),
+    inScope(deployments.strategyId, filter.strategies),
     inScope(deployments.strategyId, filter.scope),
   ];
 }

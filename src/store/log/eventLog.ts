@@ -4,7 +4,7 @@
  * plain serial would let it step over an event that commits late.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { and, eq, gt, inArray, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import { type CanaryEvent, type EventType, eventCodec } from '../../core/lifecycle/events.ts';
 import type { CanaryStatus } from '../../core/lifecycle/state.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
@@ -99,6 +99,10 @@ export interface LogFilter {
   readonly timelineOnly?: boolean | undefined;
   /** Only events of strategies that the caller may see. */
   readonly scope?: Scope | undefined;
+  /** Only events at this time or later, epoch ms. */
+  readonly from?: number | undefined;
+  /** Only events before this time, epoch ms. */
+  readonly to?: number | undefined;
 }
 
 function matches(filter: LogFilter): (SQL | undefined)[] {
@@ -108,12 +112,16 @@ function matches(filter: LogFilter): (SQL | undefined)[] {
     filter.types === undefined ? undefined : inArray(events.type, [...filter.types]),
     filter.timelineOnly ? eq(events.timeline, true) : undefined,
     inScope(events.strategyId, filter.scope),
+    filter.from === undefined ? undefined : gte(events.at, new Date(filter.from)),
+    filter.to === undefined ? undefined : lt(events.at, new Date(filter.to)),
   ];
 }
 
-const afterPosition = ({ incarnation, xid, id }: LogPosition) =>
-  sql`(${events.incarnation}, ${events.xid}, ${events.id})
-    > (${incarnation.number}::integer, ${xid.toString()}::xid8, ${id.toString()}::bigint)`;
+const PLACE = sql`(${events.incarnation}, ${events.xid}, ${events.id})`;
+const placeOf = ({ incarnation, xid, id }: LogPosition) =>
+  sql`(${incarnation.number}::integer, ${xid.toString()}::xid8, ${id.toString()}::bigint)`;
+const afterPosition = (position: LogPosition) => sql`${PLACE} > ${placeOf(position)}`;
+const beforePosition = (position: LogPosition) => sql`${PLACE} < ${placeOf(position)}`;
 
 /** No transaction can still write before these. */
 const settled = sql`(${events.incarnation}, ${events.xid}) < ${settledBefore}`;
@@ -130,6 +138,29 @@ export async function readLog(
     sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.incarnation, events.xid, events.id limit ${limit}`,
   );
   return rows.map(toEntry);
+}
+
+export interface LogPage {
+  readonly after: LogPosition;
+  readonly before: LogPosition | undefined;
+  readonly limit: number;
+  /** Take the last ones instead of the first. */
+  readonly fromEnd: boolean;
+}
+
+/** The settled entries between two positions, in log order. */
+export async function readLogPage(
+  db: Queries,
+  { after, before, limit, fromEnd }: LogPage,
+  filter: LogFilter = {},
+): Promise<LogEntry[]> {
+  const wanted = and(afterPosition(after), before && beforePosition(before), settled, ...matches(filter));
+  const order = fromEnd
+    ? sql`events.incarnation desc, events.xid desc, events.id desc`
+    : sql`events.incarnation, events.xid, events.id`;
+  const rows = await db.execute<EntryRow>(sql`${ENTRIES} where ${wanted} order by ${order} limit ${limit}`);
+  const found = rows.map(toEntry);
+  return fromEnd ? found.reverse() : found;
 }
 
 /** Whether there are committed entries after a position, settled or not. */
@@ -218,7 +249,10 @@ export async function lastSettledPosition(db: Queries): Promise<LogPosition> {
 export interface DeploymentLogPage {
   readonly afterNo?: number;
   readonly after?: LogPosition | undefined;
+  readonly before?: LogPosition | undefined;
   readonly limit?: number;
+  /** Take the last ones instead of the first. */
+  readonly fromEnd?: boolean;
   readonly filter?: LogFilter;
 }
 
@@ -231,22 +265,28 @@ export async function readDeploymentEvents(
   deploymentId: string,
   page: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
-  const { afterNo = 0, after, limit, filter = {} } = page;
+  const { afterNo = 0, after, before, limit, fromEnd = false, filter = {} } = page;
   const conditions = [
     ...matches({ ...filter, deploymentId }),
     gt(events.no, afterNo),
     after && afterPosition(after),
+    before && beforePosition(before),
   ];
+  const order = fromEnd ? sql`events.no desc` : sql`events.no`;
   const rows = await db.execute<EntryRow>(
-    sql`${ENTRIES} where ${and(...conditions)} order by events.no limit ${limit ?? null}`,
+    sql`${ENTRIES} where ${and(...conditions)} order by ${order} limit ${limit ?? null}`,
   );
   const found = rows.map(toEntry);
+  if (fromEnd) found.reverse();
   // Archived events have lower numbers than those in the table. Reading the table first misses no event, even if
   // retention moves rows between the two reads.
   if (found[0]?.event.no === afterNo + 1 || limit === 0) return found;
+  if (fromEnd && limit !== undefined && found.length === limit) return found;
   const archived = await readArchivedEvents(db, deploymentId, page);
   const later = found.filter(({ event }) => event.no > (archived.at(-1)?.event.no ?? 0));
-  return [...archived, ...later].slice(0, limit);
+  const all = [...archived, ...later];
+  if (limit === undefined) return all;
+  return fromEnd ? all.slice(Math.max(0, all.length - limit)) : all.slice(0, limit);
 }
 
 /** The newest event of these types, also of an archived deployment; null if there is none. */
@@ -267,7 +307,7 @@ export async function readLatestEvent(
 async function readArchivedEvents(
   db: Queries,
   deploymentId: string,
-  { afterNo = 0, after, filter = {} }: DeploymentLogPage,
+  { afterNo = 0, after, before, filter = {} }: DeploymentLogPage,
 ): Promise<LogEntry[]> {
   const rows = await findArchivedRows(db, deploymentId);
   const labels = rows ? await readLabels(db) : new Map<number, string>();
@@ -278,9 +318,12 @@ async function readArchivedEvents(
     ({ event, position, strategyId, timeline }) =>
       event.no > afterNo &&
       (!after || isAfter(position, after)) &&
+      (!before || isAfter(before, position)) &&
       (filter.types === undefined || filter.types.includes(event.type)) &&
       (filter.strategyId === undefined || filter.strategyId === strategyId) &&
       (!filter.timelineOnly || timeline) &&
+      event.at >= (filter.from ?? Number.NEGATIVE_INFINITY) &&
+      event.at < (filter.to ?? Number.POSITIVE_INFINITY) &&
       covers(filter.scope ?? null, strategyId),
   );
 }

@@ -1,0 +1,22 @@
+/** A deployment in one sentence for a list: what it does now, or how it ended. */
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import { openRequest } from './approval.ts';
+import { comparisonOf, type DeploymentState, isEnded } from './state.ts';
+
+/**
+ * What a live deployment does or waits for, and the reason that weighs most. Of one that has ended this is null: its last
+ * event says why.
+ */
+export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: number): string | null {
+  if (isEnded(state)) return null;
+  if (state.status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed';
+  const request = openRequest(state, now);
+  if (request) return `${request.by} asked for the promotion: another person must approve it`;
+  const comparison = comparisonOf(state, metrics);
+  const reason = comparison?.decisionReasons[0] ?? 'nothing can be compared yet';
+  if (state.status === 'PAUSED') return `Paused: ${reason}`;
+  if (state.status === 'OBSERVATION_COMPLETE') {
+    return `The observation is over, a person must decide (${state.decision}): ${reason}`;
+  }
+  return reason;
+}

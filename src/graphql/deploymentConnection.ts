@@ -1,0 +1,108 @@
+/** Deployments as pages: by date of creation, start or end, in both directions. */
+import type { App } from '../app/context.ts';
+import { observationOf } from '../core/lifecycle/state.ts';
+import {
+  countDeployments,
+  type DeploymentFilter,
+  type DeploymentOrder,
+  type DeploymentView,
+  type PageRequest,
+  type Position,
+  pageDeployments,
+} from '../store/deployments/deployments.ts';
+import { builder } from './builder.ts';
+import { DeploymentRef } from './deploymentRef.ts';
+import {
+  type Connection,
+  type Edge,
+  type PageArgs,
+  PageInfoType,
+  readCursor,
+  readPage,
+  toConnection,
+} from './paging.ts';
+
+interface DeploymentPage extends Connection<DeploymentView> {
+  readonly filter: DeploymentFilter;
+}
+
+const DeploymentEdge = builder.objectRef<Edge<DeploymentView>>('CanaryDeploymentEdge').implement({
+  description: 'A deployment in a list.',
+  fields: (t) => ({
+    cursor: t.exposeString('cursor', { description: 'Cursor of this item; valid for this order only.' }),
+    node: t.expose('node', { type: DeploymentRef, description: 'The deployment.' }),
+  }),
+});
+
+export const DeploymentConnection = builder
+  .objectRef<DeploymentPage>('CanaryDeploymentConnection')
+  .implement({
+    description: 'A page of deployments.',
+    fields: (t) => ({
+      edges: t.field({
+        type: [DeploymentEdge],
+        description: 'The deployments.',
+        resolve: ({ edges }) => [...edges],
+      }),
+      nodes: t.field({
+        type: [DeploymentRef],
+        description: 'The deployments without their cursors.',
+        resolve: ({ edges }) => edges.map(({ node }) => node),
+      }),
+      pageInfo: t.expose('pageInfo', {
+        type: PageInfoType,
+        description: 'Position of this page in the list.',
+      }),
+      totalCount: t.int({
+        description: 'Total number of matching deployments; counted only if requested.',
+        resolve: ({ filter }, _args, { app }) => countDeployments(app.db, filter),
+      }),
+    }),
+  });
+
+/** The position of a deployment in an order, for its cursor. */
+function positionIn(by: DeploymentOrder, { state }: DeploymentView): Position {
+  const at = {
+    CREATED_AT: state.createdAt,
+    STARTED_AT: observationOf(state)?.startedAt ?? null,
+    ENDED_AT: 'endedAt' in state ? state.endedAt : null,
+  }[by];
+  return { at, id: state.id };
+}
+
+function formatPosition(by: DeploymentOrder, { at, id }: Position): string {
+  return Buffer.from(JSON.stringify([by, at, id])).toString('base64url');
+}
+
+function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
+  try {
+    const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    if (!Array.isArray(read) || read.length !== 3 || read[0] !== by) return null;
+    const [, at, id]: unknown[] = read;
+    if (typeof id !== 'string' || (at !== null && !Number.isSafeInteger(at))) return null;
+    return { at: at === null ? null : Number(at), id };
+  } catch {
+    return null;
+  }
+}
+
+/** The page that a connection's arguments ask for. */
+export async function pageOf(
+  app: App,
+  args: PageArgs,
+  filter: DeploymentFilter,
+  order: PageRequest['order'],
+): Promise<DeploymentPage> {
+  const page = readPage(args);
+  const { by } = order;
+  const found = await pageDeployments(app.db, {
+    filter,
+    order,
+    limit: page.limit + 1,
+    after: readCursor('after', args.after, (cursor) => parsePosition(by, cursor)),
+    before: readCursor('before', args.before, (cursor) => parsePosition(by, cursor)),
+    fromEnd: page.fromEnd,
+  });
+  const cursorOf = (view: DeploymentView) => formatPosition(by, positionIn(by, view));
+  return { ...toConnection(found, page, args, cursorOf), filter };
+}

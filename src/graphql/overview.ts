@@ -1,0 +1,105 @@
+/** What a desk asks first, in one answer: how many canaries, what waits for a person, how much money is on trial. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Overview, readOverview } from '../store/deployments/overview.ts';
+import { builder, type Context } from './builder.ts';
+import { StatusType } from './deployment.ts';
+import { closing } from './stream.ts';
+
+/** Overviews of callers who see the same are read once in this time, real ms. */
+const KEEP_MS = 900;
+/** Money moves without an event: it is looked at anew this often, real ms. */
+const REFRESH_MS = 5000;
+
+const StatusCount = builder.objectRef<Overview['counts'][number]>('StatusCount').implement({
+  description: 'How many deployments are in a status.',
+  fields: (t) => ({
+    status: t.expose('status', { type: StatusType, description: 'The status.' }),
+    count: t.exposeInt('count', { description: 'Deployments in it.' }),
+  }),
+});
+
+const OverviewType = builder.objectRef<Overview>('Overview').implement({
+  description: 'All deployments that the viewer sees, at a glance.',
+  fields: (t) => ({
+    at: t.expose('at', { type: 'DateTime', description: 'When this was counted, on Serin’s clock.' }),
+    counts: t.field({
+      type: [StatusCount],
+      description: 'Live deployments by status, and those that ended today (UTC) by how they ended.',
+      resolve: ({ counts }) => [...counts],
+    }),
+    waitingForPerson: t.exposeInt('waitingForPerson', {
+      description: 'Deployments that wait for a decision or an approval of a person.',
+    }),
+    capitalOnTrialUsd: t.expose('capitalOnTrialUsd', {
+      type: 'Decimal',
+      description: 'What live canaries say they hold, or were asked to hold where they never answer, USD.',
+    }),
+    lossTodayUsd: t.expose('lossTodayUsd', {
+      type: 'Decimal',
+      description:
+        'What canaries have lost since midnight (UTC, on Serin’s clock), USD, at least 0. Gains of other canaries are ' +
+        'not set off; one that ended today counts until its end.',
+    }),
+    overdueAllocations: t.exposeInt('overdueAllocations', {
+      description:
+        'Deployments, live or ended today, in which a side that answers allocations has left the latest one unanswered ' +
+        'for more than 300 s.',
+    }),
+  }),
+});
+
+interface Kept {
+  readonly overview: Promise<Overview>;
+  readonly until: number;
+}
+
+/** One reading for all who see the same at the same time. */
+const kept = new WeakMap<Context['app'], Map<string, Kept>>();
+
+function overviewFor({ app, actor }: Context): Promise<Overview> {
+  const now = performance.now();
+  const known = kept.get(app) ?? new Map<string, Kept>();
+  kept.set(app, known);
+  for (const [key, { until }] of known) if (until < now) known.delete(key);
+  const key = JSON.stringify(actor.strategies);
+  const found = known.get(key);
+  if (found) return found.overview;
+  const overview = readOverview(app.db, actor.strategies);
+  known.set(key, { overview, until: now + KEEP_MS });
+  overview.catch(() => known.delete(key));
+  return overview;
+}
+
+builder.queryField('overview', (t) =>
+  t.field({
+    type: OverviewType,
+    description: 'All deployments that the viewer sees, at a glance.',
+    resolve: (_root, _args, context) => overviewFor(context),
+  }),
+);
+
+builder.subscriptionField('overviewUpdated', (t) =>
+  t.field({
+    type: OverviewType,
+    description: 'The overview now, then after changes: at most once a second, and at least every five.',
+    subscribe: (_root, _args, context) =>
+      closing(async function* (signal) {
+        const changes = context.feed.watchAll(context.actor.strategies, signal);
+        let changed = changes.next();
+        while (!signal.aborted) {
+          yield await overviewFor(context);
+          await pause(KEEP_MS, signal);
+          if ((await Promise.race([changed, pause(REFRESH_MS - KEEP_MS, signal)])) === undefined) continue;
+          if ((await changed) === null) return;
+          changed = changes.next();
+        }
+      }),
+    resolve: (overview) => overview,
+  }),
+);
+
+/** Waits, or until the signal. */
+async function pause(ms: number, signal: AbortSignal): Promise<undefined> {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
+  return undefined;
+}

@@ -1,0 +1,130 @@
+/** The course of a deployment, thinned to what a picture can show. */
+import { type SeriesMarker, type SeriesPoint, thinned } from '../core/lifecycle/series.ts';
+import type { Side } from '../core/values/side.ts';
+import { seriesReader } from '../store/log/series.ts';
+import { builder } from './builder.ts';
+import { DeploymentRef } from './deploymentRef.ts';
+import { EventTypeEnum } from './event.ts';
+import { DecisionType, EvidenceVerdictType } from './metrics.ts';
+import { badInput, MAX_POINTS } from './paging.ts';
+
+const DEFAULT_POINTS = 300;
+/** Markers of one picture; the newest. */
+const MAX_MARKERS = 500;
+
+const SeriesPointType = builder.objectRef<SeriesPoint>('SeriesPoint').implement({
+  description: 'What a check saw, as numbers to draw. Returns, drawdowns and intervals are fractions.',
+  fields: (t) => {
+    const number = (description: string, resolve: (point: SeriesPoint) => number | null | undefined) =>
+      t.float({ nullable: true, description, resolve: (point) => resolve(point) ?? null });
+    const held = (side: Side) =>
+      t.field({
+        type: 'Decimal',
+        description: `What the ${side.toLowerCase()} side worked with, USD.`,
+        resolve: ({ heldUsd }) => heldUsd[side],
+      });
+    return {
+      at: t.expose('at', { type: 'DateTime', description: 'When the check was made.' }),
+      check: t.exposeInt('check', { description: 'The number of the check.' }),
+      decision: t.expose('decision', {
+        type: DecisionType,
+        description: 'What the comparison said then.',
+      }),
+      canaryReturn: number(
+        'The canary’s return since the start, each interval on its own capital; null before it has reported.',
+        ({ returns }) => returns.CANARY,
+      ),
+      stableReturn: number('The same of the stable side.', ({ returns }) => returns.STABLE),
+      difference: number('Canary less stable return.', ({ returns: { CANARY, STABLE } }) =>
+        CANARY === null || STABLE === null ? null : CANARY - STABLE,
+      ),
+      canaryDrawdown: number(
+        'How far the canary’s return lay below its highest so far, at least 0.',
+        ({ drawdowns }) => drawdowns.CANARY,
+      ),
+      stableDrawdown: number('The same of the stable side.', ({ drawdowns }) => drawdowns.STABLE),
+      low: number(
+        'Lower end of the interval that speaks, a check; null before there is one.',
+        ({ interval }) => interval?.low,
+      ),
+      high: number('Upper end of the interval that speaks.', ({ interval }) => interval?.high),
+      earningLow: number(
+        'Lower end of the series that is right when the stable side earns.',
+        ({ whenEarning }) => whenEarning?.low,
+      ),
+      earningHigh: number('Its upper end.', ({ whenEarning }) => whenEarning?.high),
+      losingLow: number(
+        'Lower end of the series that is right when the stable side loses.',
+        ({ whenLosing }) => whenLosing?.low,
+      ),
+      losingHigh: number('Its upper end.', ({ whenLosing }) => whenLosing?.high),
+      verdict: t.field({
+        type: EvidenceVerdictType,
+        nullable: true,
+        description: 'What the sequential test said then.',
+        resolve: ({ verdict }) => verdict,
+      }),
+      canaryHeldUsd: held('CANARY'),
+      stableHeldUsd: held('STABLE'),
+    };
+  },
+});
+
+const SeriesMarkerType = builder.objectRef<SeriesMarker>('SeriesMarker').implement({
+  description:
+    'Something that happened, to be marked on the picture: a step, a pause, an answer, a decision.',
+  fields: (t) => ({
+    at: t.expose('at', { type: 'DateTime', description: 'When.' }),
+    type: t.expose('type', { type: EventTypeEnum, description: 'What kind of event.' }),
+    description: t.exposeString('description', { description: 'What happened, in words.' }),
+  }),
+});
+
+interface SeriesView {
+  readonly points: readonly SeriesPoint[];
+  readonly markers: readonly SeriesMarker[];
+}
+
+const SeriesType = builder.objectRef<SeriesView>('Series').implement({
+  description: 'The course of a deployment: points a picture can show, and what happened.',
+  fields: (t) => ({
+    points: t.field({
+      type: [SeriesPointType],
+      description: 'In order of time; spikes of both sides stay where points were left out.',
+      resolve: ({ points }) => [...points],
+    }),
+    markers: t.field({
+      type: [SeriesMarkerType],
+      description: `In order of time, at most the newest ${MAX_MARKERS}.`,
+      resolve: ({ markers }) => [...markers],
+    }),
+  }),
+});
+
+builder.objectField(DeploymentRef, 'series', (t) =>
+  t.field({
+    type: SeriesType,
+    description: 'Its course as numbers to draw, from its first check to its last.',
+    args: {
+      points: t.arg.int({
+        defaultValue: DEFAULT_POINTS,
+        required: true,
+        description: `At most so many points (2 to ${MAX_POINTS}).`,
+      }),
+      from: t.arg({ type: 'DateTime', description: 'Only from this time on.' }),
+      to: t.arg({ type: 'DateTime', description: 'Only until this time.' }),
+    },
+    resolve: async ({ state }, { points, from, to }, { app }) => {
+      if (points < 2 || points > MAX_POINTS) {
+        throw badInput(`points must be between 2 and ${MAX_POINTS}, got ${points}`, ['points']);
+      }
+      const series = await seriesReader(app.db).read(state.id);
+      const within = ({ at }: { readonly at: number }) =>
+        at >= (from ?? Number.NEGATIVE_INFINITY) && at <= (to ?? Number.POSITIVE_INFINITY);
+      return {
+        points: thinned(series.points.filter(within), points),
+        markers: series.markers.filter(within).slice(-MAX_MARKERS),
+      };
+    },
+  }),
+);

@@ -1,0 +1,59 @@
+/** A strategy over time: its deployments, and the versions that were stable. */
+import { pageDeployments } from '../store/deployments/deployments.ts';
+import { readStableVersions, type StableVersion } from '../store/deployments/stableVersions.ts';
+import { builder } from './builder.ts';
+import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
+import { DeploymentRef } from './deploymentRef.ts';
+import { AFTER, BEFORE, FIRST, LAST } from './paging.ts';
+import { StrategyRef } from './strategy.ts';
+
+/** Live deployments of one strategy: one a chain. */
+const MAX_LIVE = 100;
+
+const StableVersionType = builder.objectRef<StableVersion>('StableVersion').implement({
+  description: 'A version that was stable for a time.',
+  fields: (t) => ({
+    versionId: t.exposeString('versionId', { description: 'The version.' }),
+    since: t.expose('since', { type: 'DateTime', description: 'Since when.' }),
+    until: t.expose('until', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Until when; null for the version of today.',
+    }),
+    deploymentId: t.exposeID('deploymentId', {
+      nullable: true,
+      description: 'The deployment that promoted it; null where none is known.',
+    }),
+  }),
+});
+
+builder.objectFields(StrategyRef, (t) => ({
+  deployments: t.field({
+    type: DeploymentConnection,
+    description: 'Its deployments, the newest first.',
+    args: {
+      first: t.arg.int({ description: FIRST }),
+      after: t.arg.string({ description: AFTER }),
+      last: t.arg.int({ description: LAST }),
+      before: t.arg.string({ description: BEFORE }),
+    },
+    resolve: ({ id }, args, { app, actor }) =>
+      pageOf(app, args, { strategyId: id, scope: actor.strategies }, { by: 'CREATED_AT', descending: true }),
+  }),
+  liveDeployments: t.field({
+    type: [DeploymentRef],
+    description: `Its deployments that have not ended, one a chain; at most ${MAX_LIVE}.`,
+    resolve: ({ id }, _args, { app, actor }) =>
+      pageDeployments(app.db, {
+        filter: { strategyId: id, live: true, scope: actor.strategies },
+        order: { by: 'CREATED_AT', descending: true },
+        limit: MAX_LIVE,
+        fromEnd: false,
+      }),
+  }),
+  stableVersions: t.field({
+    type: [StableVersionType],
+    description: 'The versions that were stable, oldest first; the last is the one of today.',
+    resolve: (strategy, _args, { app }) => readStableVersions(app.db, strategy),
+  }),
+}));

@@ -1,0 +1,84 @@
+/** What a desk asks first, over all deployments that somebody sees: how many, what waits, how much money. */
+import { type SQL, sql } from 'drizzle-orm';
+import { APPROVAL_HOURS } from '../../core/lifecycle/approval.ts';
+import { type CanaryStatus, LIVE_STATUSES } from '../../core/lifecycle/state.ts';
+import { type Decimal, decimal } from '../../core/values/decimal.ts';
+import { inScope, type Scope } from '../access/strategyScope.ts';
+import type { Queries } from '../postgres/database.ts';
+import { deployments } from '../tables/tables.ts';
+
+export interface Overview {
+  /** The time of this look, on Serin's clock. */
+  readonly at: number;
+  readonly counts: readonly { readonly status: CanaryStatus; readonly count: number }[];
+  readonly waitingForPerson: number;
+  readonly capitalOnTrialUsd: Decimal;
+  readonly lossTodayUsd: Decimal;
+  readonly overdueAllocations: number;
+}
+
+interface OverviewRow extends Record<string, unknown> {
+  readonly at: number;
+  readonly counts: readonly { readonly status: CanaryStatus; readonly count: number }[] | null;
+  readonly waiting: number;
+  readonly capital: string;
+  readonly loss: string;
+  readonly overdue: number;
+}
+
+/** An allocation that no side has answered for so long is overdue, seconds. */
+const OVERDUE_SECONDS = 300;
+
+const live = sql.raw(`(${LIVE_STATUSES.map((status) => `'${status}'`).join(', ')})`);
+const visible = (scope: Scope): SQL => inScope(deployments.strategyId, scope) ?? sql`true`;
+
+/**
+ * Reads it in one statement. Capital is what the canary says it holds, or was asked to hold where it never answers. The
+ * loss of today is what canaries have lost since midnight (UTC, on Serin's clock), gains of others left out; one that
+ * ended today counts until its end.
+ */
+export async function readOverview(db: Queries, scope: Scope): Promise<Overview> {
+  const [row] = await db.execute<OverviewRow>(sql`
+    with clock as materialized (
+      select serin_now() as now, date_trunc('day', serin_now() at time zone 'UTC') at time zone 'UTC' as midnight),
+    seen as materialized (
+      select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
+        deployments.canary_capital_usd, deployments.detail
+      from deployments where deployments.status in ${live} and ${visible(scope)}
+      union all
+      select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
+        deployments.canary_capital_usd, deployments.detail
+      from deployments, clock where deployments.ended_at >= clock.midnight and ${visible(scope)}),
+    counted as (select status, count(*)::int as count from seen group by status order by status),
+    earned as (
+      select coalesce(m.net_pnl_usd, 0) - coalesce((
+        select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
+        where s.deployment_id = seen.id and s.at < clock.midnight order by s."check" desc limit 1), 0) as pnl
+      from seen cross join clock
+      join side_metrics m on m.deployment_id = seen.id and m.side = 'CANARY'
+      where seen.started_at is not null)
+    select date_part('epoch', clock.now) * 1000 as at,
+      (select jsonb_agg(jsonb_build_object('status', status, 'count', count)) from counted) as counts,
+      (select count(*)::int from seen where ended_at is null and (status = 'OBSERVATION_COMPLETE'
+        or (detail #>> '{observation,promotionRequest,at}')::timestamptz
+          > clock.now - make_interval(hours => ${APPROVAL_HOURS}))) as waiting,
+      (select coalesce(sum(coalesce((detail #>> '{allocation,acknowledged,CANARY,heldUsd}')::numeric,
+        canary_capital_usd)), 0)::text from seen where ended_at is null) as capital,
+      (select coalesce(-sum(pnl) filter (where pnl < 0), 0)::text from earned) as loss,
+      (select count(*)::int from seen where detail -> 'allocation' <> 'null' and exists (
+        select from jsonb_each(detail #> '{allocation,acknowledged}') answer
+        where answer.value <> 'null'
+          and (answer.value ->> 'number')::int < (detail #>> '{allocation,number}')::int)
+        and (detail #>> '{allocation,requestedAt}')::timestamptz
+          < clock.now - make_interval(secs => ${OVERDUE_SECONDS})) as overdue
+    from clock`);
+  if (!row) throw new Error('the overview has no row');
+  return {
+    at: Math.round(row.at),
+    counts: row.counts ?? [],
+    waitingForPerson: row.waiting,
+    capitalOnTrialUsd: decimal(row.capital),
+    lossTodayUsd: decimal(row.loss),
+    overdueAllocations: row.overdue,
+  };
+}
