@@ -5,7 +5,7 @@
  */
 import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
 import { BadEnvironment, readEnvironment } from './environment/environment.ts';
-import { startSerin } from './serin.ts';
+import { type Serin, startSerin } from './serin.ts';
 
 /** SIGTERM promises to be over within ten seconds. */
 const STOP_WITHIN_MS = 9000;
@@ -20,21 +20,32 @@ else {
 }
 
 async function serve(): Promise<void> {
-  const serin = await startSerin(readEnvironment(process.env));
+  const environment = readEnvironment(process.env);
+  const stopping = new AbortController();
+  let started: Serin | null = null;
+  // From the beginning: a signal that came while PostgreSQL starts would leave it behind.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted) return;
+      stopping.abort();
+      setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+      void started?.stop().then(() => process.exit(0));
+    });
+  }
+  const serin = await startSerin(environment, stopping.signal).catch((error: unknown) => {
+    if (stopping.signal.aborted) process.exit(0);
+    throw error;
+  });
+  started = serin;
+  if (stopping.signal.aborted) {
+    await serin.stop();
+    process.exit(0);
+  }
   process.stdout.write(`Serin listening on ${serin.url} (GraphQL at ${serin.url}/graphql)\n`);
   if (serin.open) {
     process.stdout.write(
       'Serin runs open: whoever reaches this machine may do everything (SERIN_AUTH=keys asks for keys)\n',
     );
-  }
-  let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) return;
-      stopping = true;
-      setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
-      void serin.stop().then(() => process.exit(0));
-    });
   }
 }
 

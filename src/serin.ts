@@ -67,8 +67,8 @@ const withStopTimeout =
   () =>
     Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
 
-/** Starts Serin. What was started is stopped again when a later part fails. */
-export async function startSerin(environment: Environment): Promise<Serin> {
+/** Starts Serin. What was started is stopped again when a later part fails, or the start is aborted. */
+export async function startSerin(environment: Environment, signal?: AbortSignal): Promise<Serin> {
   const log = createLog(environment);
   const parts: Parts = { work: [], needs: [], connections: [], database: [] };
   /** The parts of a stage stop together, so that the stages' patience adds up and not the parts'. */
@@ -84,10 +84,13 @@ export async function startSerin(environment: Environment): Promise<Serin> {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
     }
     const url = environment.databaseUrl ?? (await startOwnDatabase());
+    signal?.throwIfAborted();
     await migrateDatabase(
       { url },
       { info: (message) => log.info(message), warn: (message) => log.warn(message) },
+      signal,
     );
+    signal?.throwIfAborted();
     const database = openDatabase({ url });
     parts.connections.push(withStopTimeout(() => database.close()));
     const { db, client } = database;
@@ -197,6 +200,7 @@ export async function startSerin(environment: Environment): Promise<Serin> {
   async function startOwnDatabase(): Promise<string> {
     const own = await startEmbeddedPostgres({
       dataDir: environment.dataDir,
+      ...(signal ? { signal } : {}),
       onLog: (line) => log.debug({ postgres: line }),
     });
     parts.database.push(() => own.stop());

@@ -1,5 +1,10 @@
 /** SIGTERM: the process drains and exits with 0 within ten seconds, whatever hangs on it. And what `kill -9` leaves. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -172,3 +177,22 @@ async function deliveredAfterRestart(id: string): Promise<void> {
   expect(numbersOf(receiver.taken, id)).toEqual([1, 2, 3, 4]);
   expect(receiver.taken[0]?.headers['webhook-id']).toBe(tried?.headers['webhook-id']);
 }
+
+describe('SIGTERM while it starts ends it with 0 and leaves no PostgreSQL', () => {
+  test.each([
+    ['as soon as PostgreSQL runs', (dir: string) => existsSync(join(dir, 'postgres', 'postmaster.pid'))],
+    ['as soon as the folder is locked', (dir: string) => existsSync(join(dir, 'serin.pid'))],
+  ])('%s', async (_name, ready) => {
+    const dir = await mkdtemp(join(tmpdir(), 'serin-stop-'));
+    const child = spawn('node', [program], {
+      env: { ...process.env, PORT: '0', SERIN_DATA_DIR: dir, DATABASE_URL: '', LOG_LEVEL: 'fatal' },
+      stdio: 'ignore',
+    });
+    const ended = new Promise((done) => child.once('exit', (code, signal) => done(signal ?? code)));
+    await until(() => ready(dir));
+    child.kill('SIGTERM');
+    expect(await Promise.race([ended, sleep(DRAIN_MS, 'too late')])).toBe(0);
+    expect(existsSync(join(dir, 'postgres', 'postmaster.pid'))).toBe(false);
+    await rm(dir, { recursive: true, force: true });
+  });
+});

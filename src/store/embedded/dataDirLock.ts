@@ -3,7 +3,7 @@
  * holder has started. A lock whose process has ended is taken over.
  */
 import { readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 const LOCK = 'serin.pid';
@@ -11,7 +11,13 @@ const LOCK = 'serin.pid';
 /** Locks the folder for this process. @throws {Error} if another process holds the lock or the folder is read-only */
 export async function takeLock(root: string): Promise<void> {
   const file = join(root, LOCK);
-  const mine = `${process.pid} ${startTimeOf(process.pid)}`;
+  try {
+    await mkdir(root, { recursive: true });
+  } catch (error) {
+    throw explainFolder(error, root);
+  }
+  // With the folder: a copy of it has a copy of the lock, and that one belongs to the original.
+  const mine = `${process.pid} ${startTimeOf(process.pid)} ${await realpath(root)}`;
   for (;;) {
     try {
       await writeFile(file, mine, { flag: 'wx' });
@@ -19,6 +25,7 @@ export async function takeLock(root: string): Promise<void> {
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw explainFolder(error, root);
     }
+    const found = await readLock(root);
     const holder = await holderOf(root);
     if (holder !== null && holder !== process.pid) {
       throw new Error(
@@ -26,18 +33,34 @@ export async function takeLock(root: string): Promise<void> {
           'SERIN_DATA_DIR to another folder',
       );
     }
-    await rm(file, { force: true });
+    await removeStale(file, found);
   }
+}
+
+/** Removes a lock that nobody holds. Another start may have taken it over meanwhile: its lock is put back. */
+async function removeStale(file: string, stale: string): Promise<void> {
+  const aside = `${file}.${process.pid}`;
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return;
+    throw error;
+  }
+  if ((await readFile(aside, 'utf8')) !== stale) await link(aside, file).catch(() => {});
+  await rm(aside, { force: true });
 }
 
 export async function releaseLock(root: string): Promise<void> {
   await rm(join(root, LOCK), { force: true });
 }
 
+const readLock = (root: string) => readFile(join(root, LOCK), 'utf8').catch(() => '');
+
 /** The id of the running process that holds the lock; null if there is none. */
 async function holderOf(root: string): Promise<number | null> {
-  const [pid, startTime] = (await readFile(join(root, LOCK), 'utf8').catch(() => '')).split(' ');
+  const [pid, startTime, ...folder] = (await readLock(root)).split(' ');
   const holder = Number(pid);
+  if (folder.length > 0 && folder.join(' ') !== (await realpath(root))) return null;
   return holder > 0 && isAlive(holder) && startTimeOf(holder) === startTime ? holder : null;
 }
 

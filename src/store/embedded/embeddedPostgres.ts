@@ -2,14 +2,17 @@
  * Serin's own PostgreSQL, for users who have none: creates the database in the data folder when it is new, starts the
  * server on a free port of 127.0.0.1 and waits until it accepts connections.
  */
+
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { databaseAddress, releaseLock, takeLock } from './dataDirLock.ts';
 import { chooseRunner, ownerFor, type Runner } from './privileges.ts';
@@ -22,6 +25,8 @@ export interface EmbeddedOptions {
   readonly onLog?: (line: string) => void;
   /** Extra server settings, `name=value`. */
   readonly settings?: readonly string[];
+  /** Gives the start up. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
@@ -37,31 +42,95 @@ interface Binaries {
   readonly postgres: string;
 }
 
-/** Starts the database of a folder, and creates it first if it is new. */
+/**
+ * Starts the database of a folder, and creates it first if it is new. Aborted, it leaves no server behind.
+ * @throws {Error} with what to do, where the folder cannot be used
+ */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const { signal } = options;
   const root = resolve(options.dataDir);
   const data = join(root, 'postgres');
   const log = options.onLog ?? (() => {});
   const binaries = await findBinaries();
-  await mkdir(root, { recursive: true });
   await takeLock(root);
-  const runner = await chooseRunner([data, binaries.postgres]);
-  await stopOrphan(data, log);
-  const password = await initialise({ root, data, binaries, runner, log });
-  const port = await freePort();
-  const args = serverArguments(data, port, options.settings ?? []);
-  const url = databaseAddress(password, port);
-  const server = superviseServer(() => start(runner, binaries.postgres, args), log);
-  await untilReady(url, server, log);
-  return {
-    url,
-    port,
-    pid: () => server.child().pid,
-    async stop() {
-      await server.stop();
-      await releaseLock(root);
-    },
-  };
+  try {
+    const runner = await chooseRunner([data, binaries.postgres]);
+    await refuseForeignFolder(data, runner, binaries);
+    await stopOrphan(data, log);
+    const password = await initialise({ root, data, binaries, runner, log });
+    signal?.throwIfAborted();
+    const { server, port, url } = await launch({ runner, binaries, data, password, log }, options);
+    return {
+      url,
+      port,
+      pid: () => server.child().pid,
+      async stop() {
+        await server.stop();
+        await releaseLock(root);
+      },
+    };
+  } catch (error) {
+    await releaseLock(root);
+    throw error;
+  }
+}
+
+interface Launching {
+  readonly runner: Runner;
+  readonly binaries: Binaries;
+  readonly data: string;
+  readonly password: string;
+  readonly log: (line: string) => void;
+}
+
+/** Another program may take the port that was free a moment ago: then another one is tried. */
+async function launch(
+  { runner, binaries, data, password, log }: Launching,
+  { settings = [], signal }: EmbeddedOptions,
+): Promise<{ server: Supervised; port: number; url: string }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    const url = databaseAddress(password, port);
+    const args = serverArguments(data, port, settings);
+    const server = superviseServer(() => start(runner, binaries.postgres, args), log);
+    try {
+      await untilReady(url, server, log, signal);
+      return { server, port, url };
+    } catch (error) {
+      const taken = error instanceof Error && error.message.includes('Address already in use');
+      if (!taken || attempt === 3) throw error;
+    }
+  }
+}
+
+/**
+ * A folder of another user, or of another major version of PostgreSQL, is refused before a server is started in it: what
+ * the server says about it does not say what to do.
+ */
+async function refuseForeignFolder(data: string, runner: Runner, binaries: Binaries): Promise<void> {
+  const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new Error(`The database in ${data} cannot be read: start Serin as the user who created it`, {
+      cause: error,
+    });
+  });
+  if (version === null) return;
+  const { stdout } = await promisify(execFile)(binaries.postgres, ['--version']);
+  const brought = /(\d+)\./.exec(stdout)?.[1] ?? /(\d+)/.exec(stdout)?.[1];
+  if (version.trim() !== brought) {
+    throw new Error(
+      `The database in ${data} is of PostgreSQL ${version.trim()}, and this Serin brings PostgreSQL ${brought}: dump it ` +
+        'with the Serin that made it and restore it into a new folder, see docs/upgrade.md',
+    );
+  }
+  const { uid } = await stat(data);
+  const owner = runner.uid ?? ownerFor(runner)?.uid ?? process.getuid?.();
+  if (owner !== undefined && uid !== owner) {
+    throw new Error(
+      `The database in ${data} belongs to user ${uid}, and would run as user ${owner}: start Serin as the user who ` +
+        `created it, or give it the folder (chown -R ${owner} ${data})`,
+    );
+  }
 }
 
 async function findBinaries(): Promise<Binaries> {
@@ -143,7 +212,12 @@ async function freePort(): Promise<number> {
   throw new Error('no free port for PostgreSQL between 20000 and 32000 on 127.0.0.1');
 }
 
-async function untilReady(url: string, server: Supervised, log: (line: string) => void): Promise<void> {
+async function untilReady(
+  url: string,
+  server: Supervised,
+  log: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const deadline = Date.now() + 30_000;
   const lines: string[] = [];
   logLines(server.child(), (line) => lines.push(line));
@@ -153,7 +227,7 @@ async function untilReady(url: string, server: Supervised, log: (line: string) =
       await client`select 1`;
       return;
     } catch (error) {
-      if (Date.now() > deadline || server.child().exitCode !== null) {
+      if (Date.now() > deadline || server.child().exitCode !== null || signal?.aborted) {
         await server.stop();
         throw new Error(`PostgreSQL did not start: ${lines.slice(-5).join(' ')}`, { cause: error });
       }

@@ -1,17 +1,21 @@
 /** Starts, supervises and stops the process of the embedded PostgreSQL. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { chmod, readFile, rm } from 'node:fs/promises';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { isAlive } from './dataDirLock.ts';
 import type { Runner } from './privileges.ts';
 
-/** Stops a server whose Serin was killed (kill -9), with a clean shutdown. Removes a stale pid file. */
+/**
+ * Stops a server whose Serin was killed (kill -9), with a clean shutdown. Removes a stale pid file: its number may by now
+ * belong to another PostgreSQL, which is left alone.
+ */
 export async function stopOrphan(data: string, log: (line: string) => void): Promise<void> {
   const pidFile = join(data, 'postmaster.pid');
-  const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
-  if (!pid || !isPostgres(pid)) {
+  const [pid] = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n').map(Number);
+  if (!pid || !(await isServerOf(pid, data))) {
     await rm(pidFile, { force: true });
     return;
   }
@@ -26,10 +30,24 @@ export async function stopOrphan(data: string, log: (line: string) => void): Pro
   throw new Error(`PostgreSQL ${pid} in ${data} does not stop: stop it manually and start Serin again`);
 }
 
-function isPostgres(pid: number): boolean {
+/**
+ * Whether a process is the PostgreSQL server of a data folder. A server works in its data folder; where the system does
+ * not say where a process works, its command line must name the folder.
+ */
+async function isServerOf(pid: number, data: string): Promise<boolean> {
   if (!isAlive(pid)) return false;
-  const proc = `/proc/${pid}/cmdline`;
-  return !existsSync('/proc/self') || (existsSync(proc) && readFileSync(proc, 'utf8').includes('postgres'));
+  const folder = await realpath(data);
+  if (existsSync('/proc/self/cwd')) {
+    const program = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
+    const worksIn = await realpath(`/proc/${pid}/cwd`).catch(() => '');
+    return program === 'postgres' && worksIn === folder;
+  }
+  const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(
+    () => ({
+      stdout: '',
+    }),
+  );
+  return stdout.includes('postgres') && (stdout.includes(`-D ${folder} `) || stdout.includes(`-D ${data} `));
 }
 
 export function start(runner: Runner, file: string, args: readonly string[]): ChildProcess {

@@ -69,11 +69,18 @@ export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database 
 }
 
 /** Brings the tables up to date. One node at a time; the others wait and find nothing left to do. */
-export async function migrateDatabase({ url }: DatabaseOptions, log: MigrationLog = QUIET): Promise<void> {
+export async function migrateDatabase(
+  { url }: DatabaseOptions,
+  log: MigrationLog = QUIET,
+  signal?: AbortSignal,
+): Promise<void> {
   requirePatchedDriver();
   const client = postgres(url, { max: 1, onnotice: () => {} });
   try {
+    const giveUp = () => void client.end({ timeout: 0 });
+    signal?.addEventListener('abort', giveUp, { once: true });
     await runMigrations(client, null, log);
+    signal?.removeEventListener('abort', giveUp);
   } finally {
     await client.end({ timeout: 5 });
   }

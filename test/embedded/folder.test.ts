@@ -1,0 +1,106 @@
+/**
+ * The data folder of Serin's own PostgreSQL: what is not its own is never touched, and a folder that cannot be used is
+ * refused with a sentence that says what to do.
+ */
+import { execFileSync } from 'node:child_process';
+import { chown, cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { afterAll, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
+
+const folders: string[] = [];
+const running: EmbeddedPostgres[] = [];
+afterAll(async () => {
+  for (const server of running) await server.stop();
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'serin-folder-'));
+  folders.push(made);
+  return made;
+}
+
+async function start(dataDir: string): Promise<EmbeddedPostgres> {
+  const server = await startEmbeddedPostgres({ dataDir, settings: ['shared_buffers=16MB'] });
+  running.push(server);
+  return server;
+}
+
+async function answers({ url }: EmbeddedPostgres): Promise<boolean> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    return (await sql`select 1`).length === 1;
+  } finally {
+    await sql.end();
+  }
+}
+
+const pidFile = (dataDir: string) => join(dataDir, 'postgres', 'postmaster.pid');
+
+test('a stale pid file whose number belongs to another PostgreSQL now stops nothing', async () => {
+  const other = await folder();
+  const unrelated = await start(other);
+  const mine = await folder();
+  await (await startEmbeddedPostgres({ dataDir: mine })).stop();
+  const [, , ...rest] = (await readFile(pidFile(other), 'utf8')).split('\n');
+  await writeFile(pidFile(mine), [unrelated.pid(), join(mine, 'postgres'), ...rest].join('\n'));
+  const server = await start(mine);
+  expect(await answers(server)).toBe(true);
+  expect(await answers(unrelated)).toBe(true);
+  expect(server.pid()).not.toBe(unrelated.pid());
+}, 60_000);
+
+test('a copy of the folder of a running Serin is a folder of its own', async () => {
+  const original = await folder();
+  const first = await start(original);
+  const sql = postgres(first.url, { max: 1, onnotice: () => {} });
+  await sql`create table kept as select 7 as number`;
+  await sql`checkpoint`;
+  const copied = await folder();
+  await cp(original, copied, { recursive: true, preserveTimestamps: true });
+  if (process.getuid?.() === 0) await giveAway(copied, original);
+  const second = await start(copied);
+  const there = postgres(second.url, { max: 1, onnotice: () => {} });
+  expect(await there`select number from kept`).toEqual([{ number: 7 }]);
+  await sql`insert into kept values (8)`;
+  expect(await there`select count(*)::int as count from kept`).toEqual([{ count: 1 }]);
+  await sql.end();
+  await there.end();
+}, 60_000);
+
+/** Root copies for itself: the server's user must own the copy as it owned the original. */
+async function giveAway(copied: string, original: string): Promise<void> {
+  const { uid, gid } = await stat(join(original, 'postgres'));
+  execFileSync('chown', ['-R', `${uid}:${gid}`, join(copied, 'postgres')]);
+}
+
+test('a database of another major version is refused, with the way out', async () => {
+  const dataDir = await folder();
+  await (await startEmbeddedPostgres({ dataDir })).stop();
+  await writeFile(join(dataDir, 'postgres', 'PG_VERSION'), '17\n');
+  await expect(startEmbeddedPostgres({ dataDir })).rejects.toThrow(
+    /PostgreSQL 17.*brings PostgreSQL 18.*upgrade\.md/,
+  );
+}, 60_000);
+
+test.skipIf(process.getuid?.() !== 0)(
+  'a folder of another user is refused, and says whose it is',
+  async () => {
+    const dataDir = await folder();
+    await (await startEmbeddedPostgres({ dataDir })).stop();
+    await chown(join(dataDir, 'postgres'), 12_345, 12_345);
+    await expect(startEmbeddedPostgres({ dataDir })).rejects.toThrow(/belongs to user 12345.*chown -R/);
+  },
+  60_000,
+);
+
+test('a place that cannot be written is refused, naming the variable', async () => {
+  const file = join(await folder(), 'a file');
+  await writeFile(file, '');
+  await expect(startEmbeddedPostgres({ dataDir: join(file, 'data') })).rejects.toThrow(
+    /not writable: set SERIN_DATA_DIR/,
+  );
+});
