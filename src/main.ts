@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
- * The process. `serin` starts the server: reads the environment, says where it listens, and stops cleanly on a signal.
- * `serin keys …` manages API keys and is over.
+ * The process. `serin` starts the server: it reads the environment, prints its address, and stops cleanly on a signal.
+ * `serin keys …` manages API keys and exits.
  */
 import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
 import { BadEnvironment, readEnvironment } from './environment/environment.ts';
 import { type Serin, startSerin } from './serin.ts';
 
-/** SIGTERM promises to be over within ten seconds. */
+/** On SIGTERM the process exits within ten seconds. */
 const STOP_WITHIN_MS = 9000;
 
 const [command, ...rest] = process.argv.slice(2);
@@ -44,7 +44,7 @@ async function serve(): Promise<void> {
   process.stdout.write(`Serin listening on ${serin.url} (GraphQL at ${serin.url}/graphql)\n`);
   if (serin.open) {
     process.stdout.write(
-      'Serin runs open: whoever reaches this machine may do everything (SERIN_AUTH=keys asks for keys)\n',
+      'Serin runs open, without authentication: every caller on this machine is ADMIN (SERIN_AUTH=keys requires keys)\n',
     );
   }
 }
@@ -53,8 +53,8 @@ async function orExit(what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${what}: ${said}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${what}: ${message}\n`);
     if (!(error instanceof BadEnvironment) && error instanceof Error && error.cause instanceof Error) {
       process.stderr.write(`  because: ${error.cause.message}\n`);
     }

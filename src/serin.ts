@@ -1,4 +1,4 @@
-/** Serin, put together: database, loop, feed and server as one thing that starts and stops. */
+/** Assembles Serin: starts and stops the database, the observation loop, the feeds and the server together. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import { createCommands } from './app/commands.ts';
@@ -39,25 +39,25 @@ import { startDeliverer } from './webhooks/deliverer.ts';
 import { createTargets } from './webhooks/targets.ts';
 
 export interface Serin {
-  /** Where it listens: `http://HOST:PORT`. */
+  /** Its address: `http://HOST:PORT`. */
   readonly url: string;
-  /** Whether nothing is asked of callers. */
+  /** Whether callers need no credentials. */
   readonly open: boolean;
   /** Drains and stops everything, the database last. */
   stop(): Promise<void>;
 }
 
-/** How long a part may take to stop: a database that is away keeps nobody. What it did not finish is taken over. */
+/** Timeout for stopping a part, for when the database is away. Another node takes over unfinished work. */
 const STOP_PART_MS = 2000;
-/** The stages of a stop: what takes up work, what that needs, the connections to the database, Serin's own database. */
+/** The stages of a stop: workers, their dependencies, the connections to the database, the embedded database. */
 const STAGES = ['work', 'needs', 'connections', 'database'] as const;
-/** How long the database may take before this node is not ready. */
+/** A node whose database takes longer than this is not ready. */
 const READY_WITHIN_MS = 2000;
-/** From when on a feed that is held back is worth a warning. */
+/** A feed that is blocked for longer than this causes a warning. */
 const BLOCKED_WARNING_MS = 5000;
 
 const NOT_MIGRATED =
-  'the database is not the one of this version: its tables are missing or older. A node that starts brings them up to date';
+  'the tables of the database are missing or older than this version: a node that starts migrates them';
 
 type Part = () => Promise<void>;
 type Parts = Record<(typeof STAGES)[number], Part[]>;
@@ -67,11 +67,11 @@ const withStopTimeout =
   () =>
     Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
 
-/** Starts Serin. What was started is stopped again when a later part fails, or the start is aborted. */
+/** Starts Serin. If a part fails to start, or the start is aborted, the parts started before it are stopped. */
 export async function startSerin(environment: Environment, signal?: AbortSignal): Promise<Serin> {
   const log = createLog(environment);
   const parts: Parts = { work: [], needs: [], connections: [], database: [] };
-  /** The parts of a stage stop together, so that the stages' patience adds up and not the parts'. */
+  /** The parts of a stage stop concurrently, so that only the timeouts of the stages add up. */
   const stop = async () => {
     const cleanly = (part: Part) =>
       part().catch((error: unknown) => log.error({ error }, 'a part did not stop cleanly'));
@@ -98,7 +98,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     const { rate: timeScale } = await readClock(db);
     if (environment.production && timeScale !== 1) {
       throw new BadEnvironment(
-        `This database runs at ${timeScale} times real time: set SERIN_TIME_SCALE=1 to bring it back, production needs it`,
+        `This database's clock runs at ${timeScale} times real time: set SERIN_TIME_SCALE=1, which production requires`,
       );
     }
 
@@ -188,7 +188,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     throw error;
   }
 
-  /** OpenTelemetry is loaded where someone listens. */
+  /** Loads OpenTelemetry only if a collector is configured. */
   async function startTraces(): Promise<Tracing | null> {
     if (environment.tracesEndpoint === null) return null;
     const { startTracing } = await import('./server/telemetry/tracing.ts');
@@ -208,7 +208,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
   }
 }
 
-/** What keeps this node from working, and what an operator should look at. */
+/** Why this node cannot work, and what needs an operator's attention. */
 async function readReadiness(db: Queries, tail: Tail): Promise<Readiness> {
   const migrated = await Promise.race([
     isMigrated(db).catch(() => null),
@@ -216,15 +216,15 @@ async function readReadiness(db: Queries, tail: Tail): Promise<Readiness> {
   ]);
   const blocked = tail.blockedBy();
   return {
-    missing: migrated === null ? 'the database does not answer' : migrated ? null : NOT_MIGRATED,
+    missing: migrated === null ? 'the database does not respond' : migrated ? null : NOT_MIGRATED,
     warnings:
       blocked && blocked.ms >= BLOCKED_WARNING_MS
-        ? [`the feeds are held back for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`]
+        ? [`the feeds have been blocked for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`]
         : [],
   };
 }
 
-/** What the loop does, counted and traced. */
+/** Counts and traces what the loop does. */
 function watchLoop(metrics: Metrics, tracing: Tracing | null): LoopWatchers {
   return {
     onFetch: metrics.countFetch,

@@ -1,6 +1,6 @@
 /**
- * Who asks: one answer for HTTP, SSE and WebSocket. Serin runs open, where everybody may do everything, or every
- * caller brings an API key or a token of the issuer.
+ * Authentication for HTTP, SSE and WebSocket. In open mode every caller is ADMIN; otherwise every caller needs an API
+ * key or a token of the issuer.
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
@@ -12,47 +12,47 @@ import { createSessions } from './sessions.ts';
 import { createTokenReader, type TokenSettings } from './token.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 
-/** What to do where nobody has a key yet. */
-export const FIRST_KEY = 'make the first one with `npx serin keys create --role admin --name NAME`';
+/** Instruction for creating the first key. */
+export const FIRST_KEY = 'create the first key with `npx serin keys create --role admin --name NAME`';
 
 export interface AccessSettings {
-  /** Whether API keys are taken. */
+  /** Whether API keys are accepted. */
   readonly keys: boolean;
-  /** Whose tokens are taken; null when nobody's. */
+  /** The accepted tokens; null if none are. */
   readonly tokens: TokenSettings | null;
   /** Whether a bot may roll back, pause and cancel the deployments of its strategies. */
   readonly botsReduceRisk: boolean;
 }
 
-/** What a caller brings along. */
+/** The credentials of a request. */
 export interface Credentials {
-  /** `Bearer …`, as it came. */
+  /** The `Authorization` header, unchanged. */
   readonly authorization: string | null;
-  /** Who the caller says to be: believed only where Serin runs open. */
+  /** The name that the caller claims; used in open mode only. */
   readonly name: string | null;
 }
 
 export interface Access {
-  /** Whether nothing is asked of callers. */
+  /** Whether callers need no credentials. */
   readonly open: boolean;
-  /** Who asks. Throws {@link Unauthenticated}. */
+  /** The actor of the credentials. Throws {@link Unauthenticated}. */
   identify(credentials: Credentials): Promise<Actor>;
-  /** Calls back once, with what to tell, when an actor's rights have ended. Answers how to stop watching. */
+  /** Calls back once, with a message, when the actor's rights end. Returns a function that stops watching. */
   watch(actor: Actor, onEnd: (why: string) => void): () => void;
   createKey(actor: Actor, request: KeyRequest): Promise<KeyAnswer>;
-  /** Revokes a key, and ends what it holds open. */
+  /** Revokes a key and ends its open subscriptions. */
   revokeKey(actor: Actor, idOrName: string): Promise<KeyAnswer>;
   stop(): void;
 }
 
 export function createAccess(db: PostgresJsDatabase, log: Logger, settings: AccessSettings): Access {
-  const ring = createKeyCache(db, log);
+  const keyCache = createKeyCache(db, log);
   const sessions = createSessions(db, log);
   const open = isOpen(settings);
   const ofToken = settings.tokens && createTokenReader(settings.tokens, settings.botsReduceRisk);
 
   async function ofKey(key: string): Promise<Actor> {
-    const { id, name, role, strategies } = await ring.check(key);
+    const { id, name, role, strategies } = await keyCache.check(key);
     const reducesRisk = settings.botsReduceRisk;
     return createActor(name, { role, strategies, reducesRisk }, { type: 'KEY', id });
   }
@@ -60,31 +60,31 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
   return {
     open,
     async identify({ authorization, name }) {
-      if (open) return openActor(ownName(name));
+      if (open) return openActor(claimedName(name));
       const token = bearerOf(authorization);
       if (settings.keys && looksLikeKey(token)) return ofKey(token);
       if (ofToken) return ofToken(token);
-      throw new Unauthenticated('This is no API key: a key begins with serin_');
+      throw new Unauthenticated('This is not an API key: a key begins with serin_');
     },
     watch: sessions.watch,
     createKey: (actor, request) => createKey(db, actor, request),
     async revokeKey(actor, idOrName) {
       const answer = await revokeKey(db, actor, idOrName);
-      ring.forget();
-      sessions.look();
+      keyCache.forget();
+      sessions.checkNow();
       return answer;
     },
     stop: sessions.stop,
   };
 }
 
-/** Whether nothing is asked of callers. */
+/** Whether callers need no credentials. */
 export const isOpen = ({ keys, tokens }: AccessSettings): boolean => !keys && tokens === null;
 
 function bearerOf(authorization: string | null): string {
   if (authorization === null) {
     throw new Unauthenticated(
-      'Serin asks who you are: send the header "Authorization: Bearer …" with your key or token',
+      'Credentials are required: send the header "Authorization: Bearer …" with your key or token',
     );
   }
   const token = /^Bearer +(\S{1,16384})$/i.exec(authorization.trim())?.[1];
@@ -93,7 +93,7 @@ function bearerOf(authorization: string | null): string {
   return token;
 }
 
-/** Serin runs open: callers say who they are, for the record. Nobody is Serin itself. */
-function ownName(given: string | null): string {
-  return given !== null && /^[\w.:@/ -]{1,100}$/.test(given) && given !== SERIN.name ? given : 'anonymous';
+/** In open mode the claimed name is recorded; the name of Serin itself is reserved. */
+function claimedName(name: string | null): string {
+  return name !== null && /^[\w.:@/ -]{1,100}$/.test(name) && name !== SERIN.name ? name : 'anonymous';
 }

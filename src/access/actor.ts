@@ -1,27 +1,27 @@
-/** Who asks, and with which rights: the answer of every way to authenticate, and all that the rules look at. */
+/** The actor: an authenticated caller with its rights. Every way to authenticate returns one; permissions read only it. */
 import { covers, type Scope } from '../store/access/strategyScope.ts';
 
-/** From least to most: each may do all that the ones before it may. */
+/** From least to most: each role includes the rights of the roles before it. */
 export const ROLES = ['VIEWER', 'BOT', 'OPERATOR', 'ADMIN'] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface Rights {
   readonly role: Role;
-  /** The strategies it is about; what lies outside is not there for this actor. */
+  /** The strategies that the actor can see; all others are invisible to it. */
   readonly strategies: Scope;
-  /** Whether this bot may also do what only reduces risk: roll back, pause, cancel. */
+  /** Whether a bot may also run the commands that only reduce risk: roll back, pause, cancel. */
   readonly reducesRisk: boolean;
 }
 
 export interface Actor extends Rights {
-  /** What actions are recorded under: the name of a key, or the subject of a token. */
+  /** The name recorded for its actions: the name of the key, or the subject of the token. */
   readonly name: string;
-  /** The same for all that have the same rights: they may be given the same answers. */
+  /** Equal for actors with equal rights, which may share results. */
   readonly rightsKey: string;
   readonly credential: Credential;
 }
 
-/** What an actor's rights hang on, and so how they end. */
+/** The source of an actor's rights, which determines when they end. */
 export type Credential =
   | { readonly type: 'NONE' }
   | { readonly type: 'KEY'; readonly id: string }
@@ -36,20 +36,20 @@ export function createActor(name: string, rights: Rights, credential: Credential
 
 const OPEN = createActor('', { role: 'ADMIN', strategies: null, reducesRisk: true }, { type: 'NONE' });
 
-/** Someone of whom nothing is asked: Serin runs open, or it is the command line of its own machine. */
+/** An actor without credentials: in open mode, or on the command line. */
 export const openActor = (name: string): Actor => ({ ...OPEN, name });
 
-/** Anybody with the same rights as this actor: nobody's name, and nothing that could end. */
+/** An anonymous actor with the same rights, which do not end. */
 export const withSameRights = (actor: Actor): Actor => ({
   ...actor,
   name: 'anyone',
   credential: { type: 'NONE' },
 });
 
-/** The actor of what happens by itself. */
+/** The actor of everything that happens automatically. */
 export const SERIN: Actor = openActor('serin');
 
-/** Whether a strategy, and all that belongs to it, is there for this actor. */
+/** Whether a strategy, and everything that belongs to it, is visible to this actor. */
 export function canSee(actor: Rights, strategyId: string): boolean {
   return covers(actor.strategies, strategyId);
 }

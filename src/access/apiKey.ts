@@ -1,13 +1,13 @@
 /**
- * What an API key looks like: `serin_PREFIX_SECRET`. The prefix is its readable name in lists and logs, the secret is
- * 256 random bits. Only a SHA-256 of the whole is kept. A slow hash such as bcrypt protects secrets that can be
- * guessed; nobody guesses 256 bits, and a slow hash on every request would be a gift to whoever floods the server.
+ * The format of an API key: `serin_PREFIX_SECRET`. The prefix identifies it in lists and logs, the secret is 256 random
+ * bits. Only a SHA-256 hash of the key is stored. A slow hash such as bcrypt protects secrets that can be guessed; 256
+ * bits cannot, and a slow hash on every request would help an attacker to overload the server.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export interface FreshKey {
   readonly id: string;
-  /** The whole key: shown once, kept nowhere. */
+  /** The complete key: shown once, never stored. */
   readonly key: string;
   readonly hash: string;
 }
@@ -22,10 +22,10 @@ const FORM = /^serin_([0-9a-f]{12})_[\w-]{43}$/;
 
 const idOf = (prefix: string) => `key_${prefix}`;
 
-/** Whether a bearer token means to be an API key. */
+/** Whether a bearer token has the form of an API key. */
 export const looksLikeKey = (token: string) => token.startsWith('serin_');
 
-/** The id that a key claims; null when it is no key at all. */
+/** The id in a key; null if it is not a well-formed key. */
 export function claimedId(key: string): string | null {
   const prefix = FORM.exec(key)?.[1];
   return prefix === undefined ? null : idOf(prefix);
@@ -35,7 +35,7 @@ function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** Whether a key is the one that was hashed; takes the same time wherever they differ. */
+/** Whether a key matches a hash; compares in constant time. */
 export function isKey(key: string, hash: string): boolean {
   return timingSafeEqual(Buffer.from(hashOf(key), 'hex'), Buffer.from(hash, 'hex'));
 }

@@ -1,4 +1,4 @@
-/** Making, revoking and listing API keys. Whatever is done leaves an audit record in the same transaction. */
+/** Creates and revokes API keys. Every change writes an audit record in the same transaction. */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { ApiKey } from '../store/access/apiKeys.ts';
@@ -13,13 +13,13 @@ export interface KeyRequest {
   readonly name: string;
   readonly role: Role;
   readonly strategies: Scope;
-  /** Epoch milliseconds of real time; null is never. */
+  /** Epoch milliseconds of real time; null means never. */
   readonly expiresAt: number | null;
 }
 
 export type KeyAnswer =
   | { readonly refusal: Refusal; readonly apiKey: null; readonly key: null }
-  /** `key` is the key itself where it was just made: this is the only time that it is seen. */
+  /** `key` is the secret key if it was just created; it is never shown again. */
   | { readonly refusal: null; readonly apiKey: ApiKey; readonly key: string | null };
 
 const refused = (no: Refusal): KeyAnswer => ({ refusal: no, apiKey: null, key: null });
@@ -28,7 +28,7 @@ const NAME = /^[\w.:@/ -]{1,100}$/;
 const MAX_PATTERNS = 100;
 const PATTERN = /^[\p{L}\p{N}._:/@+*-]{1,200}$/u;
 
-/** Makes a key. The secret is in the answer and nowhere else. */
+/** Creates a key. Only this result contains the secret. */
 export async function createKey(
   db: PostgresJsDatabase,
   actor: Actor,
@@ -40,7 +40,7 @@ export async function createKey(
   return db.transaction(async (tx): Promise<KeyAnswer> => {
     const apiKey = await insertApiKey(tx, { id, hash, createdBy: actor.name, ...request });
     if (!apiKey) {
-      const message = `There is a key named ${request.name} already: revoke it, or choose another name`;
+      const message = `A key named ${request.name} already exists: revoke it, or choose another name`;
       return refused(refusal('ALREADY_EXISTS', message, ['name']));
     }
     const { name, role, strategies, expiresAt } = apiKey;
@@ -60,10 +60,11 @@ function violation({ name, strategies, expiresAt }: KeyRequest): Refusal | null 
   if (!NAME.test(name) || name.trim() !== name) {
     return no('name', 'must have 1 to 100 letters, digits, spaces and . _ : @ / -');
   }
-  if (name === SERIN.name) return no('name', `must not be ${SERIN.name}: that is who acts by itself`);
+  if (name === SERIN.name)
+    return no('name', `must not be ${SERIN.name}, which is reserved for automatic actions`);
   if (strategies) {
     if (strategies.length === 0 || strategies.length > MAX_PATTERNS) {
-      return no('strategies', `must have 1 to ${MAX_PATTERNS} patterns, or be left out for every strategy`);
+      return no('strategies', `must have 1 to ${MAX_PATTERNS} patterns, or be omitted for all strategies`);
     }
     const odd = strategies.find((pattern) => !PATTERN.test(pattern));
     if (odd !== undefined) {
@@ -73,19 +74,19 @@ function violation({ name, strategies, expiresAt }: KeyRequest): Refusal | null 
       );
     }
   }
-  // The database's clock decides whether a key is good; this only catches a slip.
-  if (expiresAt !== null && expiresAt <= Date.now()) return no('expiresAt', 'must lie in the future');
+  // The database's clock decides whether a key has expired; this only catches mistakes.
+  if (expiresAt !== null && expiresAt <= Date.now()) return no('expiresAt', 'must be in the future');
   return null;
 }
 
-/** Nobody gives away more than they have. */
+/** A key cannot have more strategies than its creator. */
 function beyond(actor: Actor, { strategies }: KeyRequest): Refusal | null {
   if (contains(actor.strategies, strategies)) return null;
-  const message = `strategies must lie within your own: ${actor.strategies?.join(', ')}`;
+  const message = `strategies must be within your own: ${actor.strategies?.join(', ')}`;
   return refusal('INVALID_INPUT', message, ['strategies']);
 }
 
-/** Revokes a key by its id, or by its name. One that was revoked already stays so. */
+/** Revokes a key by its id or name. Revoking it again changes nothing. */
 export async function revokeKey(db: PostgresJsDatabase, actor: Actor, idOrName: string): Promise<KeyAnswer> {
   return db.transaction(async (tx): Promise<KeyAnswer> => {
     const named = await findApiKeysNamed(tx, idOrName);

@@ -1,16 +1,16 @@
 /**
- * Who may do what: every operation of the API with the least role that may use it. An operation without an entry
- * cannot be asked for at all. What an actor sees is not decided here but by the scope of its strategies, see `sees`.
+ * Permissions: the least role for every operation of the API. An operation without an entry stops the start. What an
+ * actor sees is decided by the scope of its strategies, see `canSee`.
  */
 import { type Actor, ROLES, type Role } from './actor.ts';
 
 export interface Rule {
   readonly least: Role;
-  /** It only takes capital or time away from a canary: a bot may do it too where the operator allows that. */
+  /** It only reduces a canary's capital or time: bots may do it too if the operator allows that. */
   readonly reducesRisk?: true;
   /**
-   * How the scope of strategies shows: `TARGET` has one deployment or strategy, which is not there when it lies
-   * outside; `LIST` is narrowed; `NONE` has nothing that belongs to a strategy.
+   * Effect of the scope of strategies: `TARGET` has one deployment or strategy, which is invisible outside the scope;
+   * `LIST` is filtered; `NONE` does not depend on strategies.
    */
   readonly scope: 'TARGET' | 'LIST' | 'NONE';
 }
@@ -55,7 +55,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.resumeDeployment': operate,
   'Mutation.rollbackCanary': retreat,
 
-  /** A document brings its own past, with the names of others in it. */
+  /** A document contains a history with the names of other actors. */
   'Mutation.importDeployment': administer('TARGET'),
   'Mutation.createApiKey': administer('NONE'),
   'Mutation.revokeApiKey': administer('NONE'),
@@ -78,11 +78,11 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
 /** The rule of an operation such as `Mutation.promoteCanary`. */
 export function ruleOf(operation: string): Rule {
   const rule = PERMISSIONS[operation];
-  if (!rule) throw new Error(`${operation} has no rule: say in src/access/policy.ts who may use it`);
+  if (!rule) throw new Error(`${operation} has no rule: add it to src/access/permissions.ts`);
   return rule;
 }
 
-/** Whether an actor's role reaches for an operation. */
+/** Whether an actor's role permits an operation. */
 export function may(actor: Actor, operation: string): boolean {
   const { least, reducesRisk } = ruleOf(operation);
   if (reducesRisk && actor.reducesRisk && atLeast(actor.role, 'BOT')) return true;
@@ -93,20 +93,20 @@ export function atLeast(role: Role, least: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(least);
 }
 
-/** The actor sees it but may not do it. */
+/** The actor sees the object but lacks the right. */
 export class Forbidden extends Error {}
 
-/** What to tell someone whose role does not reach for an operation. */
+/** The error for a role that does not permit an operation. */
 export function beyondRole(actor: Actor, operation: string): Forbidden {
   const name = operation.split('.').at(-1);
   return new Forbidden(
-    `${name} needs the role ${ruleOf(operation).least}, and ${actor.name} is ${actor.role}: ` +
-      'ask an administrator for a key of that role',
+    `${name} requires the role ${ruleOf(operation).least}, and ${actor.name} has ${actor.role}:  ` +
+      'ask an administrator for a key with that role',
   );
 }
 
-/** What to tell someone who names a strategy outside of theirs. Says nothing about whether there is one. */
+/** The error for a strategy outside the actor's scope. It does not reveal whether the strategy exists. */
 export function beyondScope(actor: Actor, strategyId: string): Forbidden {
   const own = actor.strategies?.join(', ') || 'none';
-  return new Forbidden(`${actor.name} may work with the strategies ${own} only, not with ${strategyId}`);
+  return new Forbidden(`${actor.name} may use only the strategies ${own}, not ${strategyId}`);
 }

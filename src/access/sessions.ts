@@ -1,6 +1,6 @@
 /**
- * What lives longer than a request: streams and sockets, each ended when what its rights hang on is no longer good.
- * One look at the database a second serves all of a node; while the database is away nothing new is delivered anyway.
+ * Streams and sockets, which outlive a request: closed when the credential expires or is revoked. One query per second
+ * checks all of a node's sessions; while the database is away nothing new is delivered anyway.
  */
 import type { Logger } from 'pino';
 import { findEndedKeys } from '../store/access/apiKeys.ts';
@@ -11,10 +11,10 @@ import { ended } from './keyCache.ts';
 const POLL_INTERVAL_MS = 1000;
 
 export interface Sessions {
-  /** Calls back once, with what to tell, when the actor's rights have ended. Answers how to stop watching. */
+  /** Calls back once, with a message, when the actor's rights end. Returns a function that stops watching. */
   watch(actor: Actor, onEnd: (why: string) => void): () => void;
-  /** Looks now instead of within a second. */
-  look(): void;
+  /** Checks now instead of within a second. */
+  checkNow(): void;
   stop(): void;
 }
 
@@ -25,11 +25,11 @@ interface Session {
 
 export function createSessions(db: Queries, log: Logger): Sessions {
   const open = new Set<Session>();
-  let looking = false;
+  let checking = false;
 
-  async function look(): Promise<void> {
-    if (looking || open.size === 0) return;
-    looking = true;
+  async function check(): Promise<void> {
+    if (checking || open.size === 0) return;
+    checking = true;
     try {
       const ids = new Set(
         [...open].flatMap(({ actor: { credential } }) => (credential.type === 'KEY' ? [credential.id] : [])),
@@ -42,13 +42,13 @@ export function createSessions(db: Queries, log: Logger): Sessions {
         session.onEnd(why);
       }
     } catch (error) {
-      log.warn({ error }, 'the keys of open streams cannot be looked at; trying again');
+      log.warn({ error }, 'cannot check the keys of open streams; trying again');
     } finally {
-      looking = false;
+      checking = false;
     }
   }
 
-  const timer = setInterval(() => void look(), POLL_INTERVAL_MS).unref();
+  const timer = setInterval(() => void check(), POLL_INTERVAL_MS).unref();
   return {
     watch(actor, onEnd) {
       if (actor.credential.type === 'NONE') return () => {};
@@ -56,7 +56,7 @@ export function createSessions(db: Queries, log: Logger): Sessions {
       open.add(session);
       return () => open.delete(session);
     },
-    look: () => void look(),
+    checkNow: () => void check(),
     stop: () => clearInterval(timer),
   };
 }
@@ -66,6 +66,6 @@ function endOf({ name, credential }: Actor, gone: ReadonlyMap<string, 'REVOKED' 
     const how = gone.get(credential.id);
     return how ? ended(name, how) : null;
   }
-  const over = credential.type === 'TOKEN' && credential.expiresAt <= Date.now();
-  return over ? `The token of ${name} has expired: come again with a new one` : null;
+  const expired = credential.type === 'TOKEN' && credential.expiresAt <= Date.now();
+  return expired ? `The token of ${name} has expired: connect again with a new one` : null;
 }

@@ -1,12 +1,12 @@
 /**
- * Bearer tokens (JWT) of an issuer that is configured: signed with one of its published keys, for this audience, by an
- * algorithm of the list. The published keys are fetched when a token names one that is not known, and kept.
+ * Bearer tokens (JWT) of the configured issuer: signed with one of its published keys, for this audience, by an allowed
+ * algorithm. The published keys are fetched when a token names an unknown key, and cached.
  */
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import { type Actor, createActor, ROLES, type Role, SERIN } from './actor.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 
-/** Signatures that anybody can check and only the issuer can make. No shared secrets, and never `none`. */
+/** Asymmetric algorithms only: no shared secrets, and never `none`. */
 export const TOKEN_ALGORITHMS = [
   'RS256',
   'RS384',
@@ -24,19 +24,19 @@ export type TokenAlgorithm = (typeof TOKEN_ALGORITHMS)[number];
 export interface TokenSettings {
   readonly issuer: string;
   readonly audience: string;
-  /** Where the issuer publishes its keys. */
+  /** URL of the issuer's published keys. */
   readonly keysUrl: string;
   readonly algorithms: readonly TokenAlgorithm[];
-  /** The claim that holds the role, such as `OPERATOR`. */
+  /** Name of the claim with the role, such as `OPERATOR`. */
   readonly roleClaim: string;
-  /** The claim that holds the patterns of strategies; `*` is every strategy. */
+  /** Name of the claim with the patterns of strategies; `*` means all strategies. */
   readonly strategiesClaim: string;
 }
 
-/** The issuer's keys cannot be had at the moment: nothing is known of the caller either way. */
+/** The issuer's keys cannot be fetched, so the caller can be neither accepted nor refused. */
 export class IssuerAway extends Error {}
 
-/** Answers who a token stands for. Throws {@link Unauthenticated} or {@link IssuerAway}. */
+/** Creates the function that maps a token to its actor. Throws {@link Unauthenticated} or {@link IssuerAway}. */
 export function createTokenReader(
   settings: TokenSettings,
   botsReduceRisk: boolean,
@@ -55,19 +55,18 @@ export function createTokenReader(
 }
 
 function explain(error: unknown): never {
-  if (error instanceof errors.JWTExpired)
-    throw new Unauthenticated('This token has expired: come again with a new one');
+  if (error instanceof errors.JWTExpired) throw new Unauthenticated('This token has expired: send a new one');
   if (error instanceof errors.JWTClaimValidationFailed) {
-    throw new Unauthenticated(`This token is not for this Serin: its claim ${error.claim} does not hold`);
+    throw new Unauthenticated(`This token is not valid for this server: its claim ${error.claim} is wrong`);
   }
   if (error instanceof errors.JOSEAlgNotAllowed)
-    throw new Unauthenticated('This token is signed by an algorithm that is not taken here');
+    throw new Unauthenticated('This token is signed with an algorithm that is not allowed here');
   if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey) {
-    throw new Unauthenticated('This token is not signed by a key of the issuer');
+    throw new Unauthenticated('This token is not signed with a key of the issuer');
   }
   if (error instanceof errors.JWKSMultipleMatchingKeys) {
     throw new Unauthenticated(
-      'This token does not say which of the keys of the issuer signed it: it needs a kid',
+      'This token does not name the key of the issuer that signed it: it needs a kid',
     );
   }
   if (
@@ -75,16 +74,16 @@ function explain(error: unknown): never {
     error instanceof errors.JWTInvalid ||
     error instanceof errors.JOSENotSupported
   ) {
-    throw new Unauthenticated('This is neither an API key (serin_…) nor a token that can be read');
+    throw new Unauthenticated('This is neither an API key (serin_…) nor a valid token');
   }
-  throw new IssuerAway('The keys of the token issuer cannot be had at the moment: try again', {
+  throw new IssuerAway("Cannot fetch the token issuer's keys at the moment: try again", {
     cause: error,
   });
 }
 
 function nameOf({ sub }: JWTPayload): string {
   if (typeof sub === 'string' && /^[^\p{C}]{1,200}$/u.test(sub) && sub !== SERIN.name) return sub;
-  throw new Unauthenticated('The subject of this token cannot be used as a name');
+  throw new Unauthenticated('The subject (sub) of this token cannot be used as a name');
 }
 
 function roleOf(claim: unknown, named: string): Role {
@@ -93,14 +92,14 @@ function roleOf(claim: unknown, named: string): Role {
   throw new Unauthenticated(`This token has no role: its claim ${named} must be one of ${ROLES.join(', ')}`);
 }
 
-/** Said in so many words, also for every strategy: a claim that was forgotten opens nothing. */
+/** The claim is required, also for all strategies: a forgotten claim grants nothing. */
 function strategiesOf(claim: unknown, named: string): readonly string[] | null {
   const patterns = typeof claim === 'string' ? claim.split(/[\s,]+/).filter(Boolean) : claim;
   if (Array.isArray(patterns) && patterns.length > 0 && patterns.length <= 100 && patterns.every(isPattern)) {
     return patterns.includes('*') ? null : patterns;
   }
   throw new Unauthenticated(
-    `This token has no strategies: its claim ${named} must be patterns such as ["eth-*"], ["*"] for every strategy`,
+    `This token has no strategies: its claim ${named} must be patterns such as ["eth-*"], ["*"] for all strategies`,
   );
 }
 

@@ -1,2 +1,2 @@
-/** Nobody knows who asks: no credentials, bad ones, or such as are no longer good. */
+/** The caller is not authenticated: credentials are missing, invalid, expired or revoked. */
 export class Unauthenticated extends Error {}

@@ -1,4 +1,4 @@
-/** The part of the environment that says who may ask: API keys, the tokens of an issuer, or everybody. */
+/** Environment variables of authentication: API keys, tokens of an issuer, or open mode. */
 import { z } from 'zod';
 import type { AccessSettings } from '../access/access.ts';
 import { TOKEN_ALGORITHMS, type TokenSettings } from '../access/token.ts';
@@ -13,23 +13,23 @@ const METHODS = ['open', 'keys', 'jwt', 'keys,jwt'] as const;
 
 const AUTH: Variable<(typeof METHODS)[number]> = {
   schema: z.enum(METHODS),
-  rule: 'must be open (nothing is asked of callers), keys (they bring API keys), jwt (tokens of an issuer), or keys,jwt',
+  rule: 'must be open (no authentication), keys (API keys), jwt (tokens of an issuer), or keys,jwt',
 };
 
 const BOTS: Variable<'report' | 'reduce-risk'> = {
   schema: z.enum(['report', 'reduce-risk']),
-  rule: 'must be report, or reduce-risk: whether bots may also roll back, pause and cancel',
+  rule: 'must be report, or reduce-risk (bots may also roll back, pause and cancel)',
 };
 
-const TEXT: Variable<string> = { schema: z.string().regex(/^\S+$/), rule: 'must be a word without spaces' };
+const WORD: Variable<string> = { schema: z.string().regex(/^\S+$/), rule: 'must be a word without spaces' };
 
-/** Whoever can change the keys on their way makes tokens at will. */
+/** Requires https, because an attacker who can change the keys in transit can forge tokens. */
 const KEYS_URL: Variable<string> = {
   schema: z.url({ protocol: /^https?$/ }).refine((text) => {
     const { protocol, hostname } = new URL(text);
     return protocol === 'https:' || hostname === 'localhost' || /^127\.|^\[::1\]$/.test(hostname);
   }),
-  rule: 'must be the https:// address of the published keys of the issuer (http:// on this machine only)',
+  rule: 'must be the https:// URL of the issuer’s published keys (http:// only for this machine)',
 };
 
 const ALGORITHMS: Variable<TokenSettings['algorithms']> = {
@@ -37,10 +37,10 @@ const ALGORITHMS: Variable<TokenSettings['algorithms']> = {
     .string()
     .transform((text) => text.split(','))
     .pipe(z.array(z.enum(TOKEN_ALGORITHMS))),
-  rule: `must be some of ${TOKEN_ALGORITHMS.join(',')}`,
+  rule: `must be a list of ${TOKEN_ALGORITHMS.join(',')}`,
 };
 
-/** Reads how callers are known. Throws {@link BadEnvironment}. */
+/** Reads how callers are authenticated. Throws {@link BadEnvironment}. */
 export function readAccess(variables: NodeJS.ProcessEnv): AccessSettings {
   const read = <T>(name: string, { schema, rule }: Variable<T>): T | null => {
     const text = variables[name];
@@ -50,8 +50,8 @@ export function readAccess(variables: NodeJS.ProcessEnv): AccessSettings {
     return parsed.data;
   };
   const need = (name: string): string => {
-    const value = read(name, TEXT);
-    if (value === null) throw new BadEnvironment(`${name} must be set: SERIN_AUTH takes tokens`);
+    const value = read(name, WORD);
+    if (value === null) throw new BadEnvironment(`${name} must be set, because SERIN_AUTH includes jwt`);
     return value;
   };
   const readTokens = (): TokenSettings => {
@@ -59,15 +59,15 @@ export function readAccess(variables: NodeJS.ProcessEnv): AccessSettings {
     const published = `${issuer.replace(/\/$/, '')}/.well-known/jwks.json`;
     const keysUrl = read('SERIN_JWT_JWKS', KEYS_URL);
     if (keysUrl === null && !KEYS_URL.schema.safeParse(published).success) {
-      throw new BadEnvironment(`SERIN_JWT_JWKS ${KEYS_URL.rule}: SERIN_JWT_ISSUER does not lead there`);
+      throw new BadEnvironment(`SERIN_JWT_JWKS ${KEYS_URL.rule}: SERIN_JWT_ISSUER is not such a URL`);
     }
     return {
       issuer,
       audience: need('SERIN_JWT_AUDIENCE'),
       keysUrl: keysUrl ?? published,
       algorithms: read('SERIN_JWT_ALGORITHMS', ALGORITHMS) ?? ['RS256', 'PS256', 'ES256', 'EdDSA'],
-      roleClaim: read('SERIN_JWT_ROLE_CLAIM', TEXT) ?? 'serin_role',
-      strategiesClaim: read('SERIN_JWT_STRATEGIES_CLAIM', TEXT) ?? 'serin_strategies',
+      roleClaim: read('SERIN_JWT_ROLE_CLAIM', WORD) ?? 'serin_role',
+      strategiesClaim: read('SERIN_JWT_STRATEGIES_CLAIM', WORD) ?? 'serin_strategies',
     };
   };
   const methods = (read('SERIN_AUTH', AUTH) ?? 'open').split(',');

@@ -1,2 +1,2 @@
-/** A variable that cannot be used: the message is for the person who set it. */
+/** An invalid environment variable; the message is for the person who set it. */
 export class BadEnvironment extends Error {}

@@ -1,6 +1,6 @@
 /**
- * Secure by default: an open Serin is for its own machine only. On any address that others may reach it does not start
- * before callers are asked who they are.
+ * Secure by default: without authentication Serin only listens on the loopback interface. It refuses to start on an
+ * address that other machines can reach.
  */
 import { lookup } from 'node:dns/promises';
 import { BlockList } from 'node:net';
@@ -11,7 +11,7 @@ const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 
-/** Refuses an open Serin on an address beyond this machine. Throws {@link BadEnvironment}. */
+/** Refuses open mode on an address that other machines can reach. Throws {@link BadEnvironment}. */
 export async function checkBindSafety(host: string): Promise<void> {
   const addresses = await lookup(host, { all: true }).catch((error: unknown) => {
     throw new BadEnvironment(
@@ -23,7 +23,7 @@ export async function checkBindSafety(host: string): Promise<void> {
   );
   if (!reachable && addresses.length > 0) return;
   throw new BadEnvironment(
-    `HOST ${host} can be reached from other machines, and nothing is asked of callers: set SERIN_AUTH=keys and ` +
+    `HOST ${host} can be reached from other machines, and callers need no credentials: set SERIN_AUTH=keys and ` +
       `${FIRST_KEY}, or listen on this machine only with HOST=127.0.0.1`,
   );
 }

@@ -1,4 +1,4 @@
-/** The configuration of a process: environment variables, read once, each refused with a sentence that names it. */
+/** The configuration of the process: environment variables, read once; an invalid one is refused with its name. */
 import { z } from 'zod';
 import type { AccessSettings } from '../access/access.ts';
 import { parseNetwork } from '../webhooks/networks.ts';
@@ -11,24 +11,24 @@ export { BadEnvironment } from './badEnvironment.ts';
 
 export interface Environment {
   readonly host: string;
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
-  /** Absent: Serin starts its own PostgreSQL in `dataDir`. */
+  /** Null: Serin starts its own PostgreSQL in `dataDir`. */
   readonly databaseUrl: string | null;
   readonly dataDir: string;
-  /** Seconds of Serin's time that pass in a real one. Null leaves the database's clock as it is. */
+  /** Seconds of Serin's clock per real second. Null keeps the rate of the database. */
   readonly timeScale: number | null;
   readonly logLevel: LogLevel;
-  /** The file that names metrics providers. */
+  /** The file with the metrics providers. */
   readonly providersFile: string | null;
   readonly production: boolean;
   readonly access: AccessSettings;
   readonly http: HttpSettings;
-  /** The OpenTelemetry collector that gets the traces; null for none. */
+  /** The OpenTelemetry collector for traces; null for none. */
   readonly tracesEndpoint: string | null;
-  /** Days after its end that a deployment's history stays in the log; null keeps it there. */
+  /** Days after its end for which a deployment's history stays in the log; null keeps it there. */
   readonly retentionDays: number | null;
-  /** Networks beside the public internet that webhooks may call. */
+  /** Networks that webhooks may call in addition to the public internet. */
   readonly webhookNetworks: readonly string[];
 }
 
@@ -54,14 +54,14 @@ const VARIABLES = {
     schema: z.string().regex(/^postgres(ql)?:\/\/\S+$/),
     rule: 'must be a PostgreSQL address, such as postgres://user:password@host:5432/serin',
   },
-  SERIN_DATA_DIR: { schema: z.string().min(1), rule: 'must name a folder' },
+  SERIN_DATA_DIR: { schema: z.string().min(1), rule: 'must be the path of a folder' },
   SERIN_TIME_SCALE: {
     schema: z
       .string()
       .regex(/^\d+(\.\d+)?$/)
       .transform(Number)
       .refine((value) => value >= 1 && value <= 100_000),
-    rule: 'must be a number from 1 to 100000: how many seconds pass in a real one',
+    rule: 'must be a number from 1 to 100000: seconds of Serin’s clock per real second',
   },
   LOG_LEVEL: { schema: z.enum(LOG_LEVELS), rule: `must be one of ${LOG_LEVELS.join(', ')}` },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
@@ -74,9 +74,12 @@ const VARIABLES = {
   },
   SERIN_WEBHOOKS_ALLOW_PRIVATE: {
     schema: z.string().refine((text) => listed(text).every((network) => parseNetwork(network) !== null)),
-    rule: 'must be a list of networks or addresses that webhooks may call beside the public internet, such as 10.1.0.0/16,127.0.0.1',
+    rule: 'must be a list of networks or addresses that webhooks may call in addition to the public internet, such as 10.1.0.0/16,127.0.0.1',
   },
-  SERIN_PROVIDERS: { schema: z.string().min(1), rule: 'must name a JSON file of metrics providers' },
+  SERIN_PROVIDERS: {
+    schema: z.string().min(1),
+    rule: 'must be the path of a JSON file with metrics providers',
+  },
 } as const;
 
 /** Reads the environment. Throws {@link BadEnvironment}. */
@@ -116,7 +119,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
 
 const nullable = (value: string | number | null) => (value === null ? null : String(value));
 
-/** A database address may hold a password. */
+/** Hides the password of a database URL. */
 function shown(name: string, text: string): string {
   return name === 'DATABASE_URL' ? text.replace(/:[^:@/]*@/, ':…@') : text;
 }

@@ -1,11 +1,11 @@
 /**
- * What one caller may ask of a node: every bound with the variable that sets it, its standard value, and the sentence
- * that explains a bad one. docs/limits.md says what each is for.
+ * The limits per caller of a node: each with its variable, default, range, and a description for error messages.
+ * docs/limits.md explains what each is for.
  */
 
 interface Limit {
   readonly variable: string;
-  readonly standard: number;
+  readonly defaultValue: number;
   readonly least: number;
   readonly most: number;
   readonly what: string;
@@ -14,112 +14,112 @@ interface Limit {
 export const LIMITS = {
   depth: {
     variable: 'SERIN_MAX_DEPTH',
-    standard: 12,
+    defaultValue: 12,
     least: 3,
     most: 50,
     what: 'levels of fields in a document',
   },
   cost: {
     variable: 'SERIN_MAX_COST',
-    standard: 10_000,
+    defaultValue: 10_000,
     least: 100,
     most: 10_000_000,
-    what: 'objects that a document may ask for',
+    what: 'objects that a document may request',
   },
   aliases: {
     variable: 'SERIN_MAX_ALIASES',
-    standard: 50,
+    defaultValue: 50,
     least: 0,
     most: 10_000,
     what: 'aliases in a document',
   },
   fields: {
     variable: 'SERIN_MAX_FIELDS',
-    standard: 1000,
+    defaultValue: 1000,
     least: 50,
     most: 10_000,
     what: 'fields and fragments named in a document',
   },
   tokens: {
     variable: 'SERIN_MAX_TOKENS',
-    standard: 15_000,
+    defaultValue: 15_000,
     least: 500,
     most: 200_000,
-    what: 'words and signs of a document',
+    what: 'tokens of a document',
   },
   bodyBytes: {
     variable: 'SERIN_MAX_BODY_BYTES',
-    standard: 4_000_000,
+    defaultValue: 4_000_000,
     least: 10_000,
     most: 100_000_000,
     what: 'bytes of a request or WebSocket message',
   },
   variableValues: {
     variable: 'SERIN_MAX_VARIABLE_VALUES',
-    standard: 200_000,
+    defaultValue: 200_000,
     least: 100,
     most: 10_000_000,
     what: 'values in the variables of an operation',
   },
   variableDepth: {
     variable: 'SERIN_MAX_VARIABLE_DEPTH',
-    standard: 20,
+    defaultValue: 20,
     least: 5,
     most: 100,
     what: 'levels of lists and objects in variables',
   },
   operationsPerSocket: {
     variable: 'SERIN_MAX_OPERATIONS_PER_SOCKET',
-    standard: 200,
+    defaultValue: 200,
     least: 1,
     most: 100_000,
-    what: 'operations under way on one WebSocket, subscriptions among them',
+    what: 'operations in flight on one WebSocket, including subscriptions',
   },
   connections: {
     variable: 'SERIN_MAX_CONNECTIONS',
-    standard: 50_000,
+    defaultValue: 50_000,
     least: 10,
     most: 1_000_000,
     what: 'connections to a node',
   },
   connectionsPerAddress: {
     variable: 'SERIN_MAX_CONNECTIONS_PER_ADDRESS',
-    standard: 1000,
+    defaultValue: 1000,
     least: 1,
     most: 1_000_000,
     what: 'connections from one address',
   },
   rate: {
     variable: 'SERIN_RATE_LIMIT',
-    standard: 200,
+    defaultValue: 200,
     least: 0,
     most: 1_000_000,
-    what: 'operations a second from one address, over ten seconds; 0 switches it off',
+    what: 'operations per second from one address, averaged over ten seconds; 0 switches the limit off',
   },
   keyRate: {
     variable: 'SERIN_KEY_RATE_LIMIT',
-    standard: 500,
+    defaultValue: 500,
     least: 0,
     most: 1_000_000,
-    what: 'operations a second with one key or token, over ten seconds; 0 switches it off',
+    what: 'operations per second with one key or token, averaged over ten seconds; 0 switches the limit off',
   },
   subscriptionsPerKey: {
     variable: 'SERIN_MAX_SUBSCRIPTIONS_PER_KEY',
-    standard: 10_000,
+    defaultValue: 10_000,
     least: 1,
     most: 1_000_000,
-    what: 'subscriptions at a time with one key or token',
+    what: 'concurrent subscriptions with one key or token',
   },
   headersTimeoutMs: {
     variable: 'SERIN_ARRIVAL_TIMEOUT_MS',
-    standard: 10_000,
+    defaultValue: 10_000,
     least: 400,
     most: 120_000,
-    what: 'milliseconds for the headers of a request to come in; the whole of it has three times as long',
+    what: 'milliseconds for the headers of a request to arrive; the whole request has three times as long',
   },
   initMs: {
     variable: 'SERIN_INIT_TIMEOUT_MS',
-    standard: 3000,
+    defaultValue: 3000,
     least: 100,
     most: 60_000,
     what: 'milliseconds a WebSocket has for its connection_init',
@@ -129,20 +129,20 @@ export const LIMITS = {
 export type LimitName = keyof typeof LIMITS;
 export type Limits = Readonly<Record<LimitName, number>>;
 
-/** How callers are told apart and which strangers are let in. */
+/** Settings of the HTTP server. */
 export interface HttpSettings {
   readonly limits: Limits;
-  /** Whether addresses of this machine are bounded too: only where a bound was set on purpose. */
+  /** Whether limits apply to loopback addresses too: only if one of the variables is set. */
   readonly boundsLoopback: boolean;
   /** Web pages of these origins may use the API from a browser. */
   readonly origins: readonly string[];
-  /** Proxies in front, each of which adds one address to `X-Forwarded-For`. */
+  /** Number of proxies in front of Serin, each of which adds one address to `X-Forwarded-For`. */
   readonly trustedProxies: number;
-  /** Whether the schema can be asked for, and GraphiQL is there. */
+  /** Whether introspection and GraphiQL are available. */
   readonly introspection: boolean;
-  /** What whoever reads /metrics has to bring where callers are asked who they are; null lets nobody read there. */
+  /** The bearer token for /metrics where callers need credentials; null closes /metrics there. */
   readonly metricsToken: string | null;
 }
 
-/** Where the API is. */
+/** Path of the GraphQL API. */
 export const ENDPOINT = '/graphql';

@@ -1,6 +1,6 @@
 /**
- * The log as streams. `follow` gives entries from a cursor (or from now), every one once, replayed from the database
- * and then live from the tail; `watch` says that a deployment has changed and skips to the newest.
+ * The log as streams. `follow` delivers the entries after a cursor (or from now), each exactly once: first replayed from
+ * the database, then live from the tail. `watch` signals that a deployment has changed; several changes may be merged.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -27,12 +27,12 @@ import type { Queries } from '../store/postgres/database.ts';
 import type { Rewound } from './serverWatch.ts';
 import type { Tail } from './tail.ts';
 
-/** Entries a slow consumer may leave lying before its feed is closed. */
+/** Most queued entries of a slow consumer; beyond that its feed is closed. */
 const QUEUE_LIMIT = 1024;
 const REPLAY_PAGE = 500;
 const METRICS_POLL_MS = 1000;
 
-/** The consumer was too slow for its feed: it should resume from its last cursor. */
+/** The consumer is too slow for its feed and must resume from its last cursor. */
 export class FeedLagged extends Error {
   constructor() {
     super(
@@ -41,12 +41,12 @@ export class FeedLagged extends Error {
   }
 }
 
-/** Events that the consumer has not seen yet were archived: going on would leave a hole. */
+/** Events that the consumer has not seen were archived: continuing would leave a gap. */
 export class CursorTooOld extends Error {
   constructor() {
     super(
-      'Events behind this cursor were archived: read those deployments with `exportDeployment`, and begin anew with ' +
-        '`after: "0"` (what is kept) or without a cursor (from now)',
+      'Events after this cursor were archived: read those deployments with `exportDeployment`, and start again with ' +
+        '`after: "0"` (everything stored) or without a cursor (from now)',
     );
   }
 }
@@ -57,13 +57,13 @@ export interface Feed {
    * {@link CursorTooOld} and {@link HistoryRewound}.
    */
   follow(filter: LogFilter, after: Cursor | null, signal: AbortSignal): AsyncGenerator<LogEntry>;
-  /** Yields whenever a deployment has changed; several changes may come as one. */
+  /** Yields when a deployment has changed; several changes may be merged. */
   watch(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
-  /** Yields whenever a side's metrics were written, at most once a second. */
+  /** Yields when a side's metrics were written, at most once per second. */
   watchMetrics(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
   /** Tells which deployments of a scope change, until the signal. */
   watchAll(scope: Scope, signal: AbortSignal): Changes;
-  /** What is committed now: a feed that starts now leaves it out. */
+  /** What is committed now: a feed that starts now skips it. */
   now(): Promise<Horizon>;
   /** Streams open now. */
   consumers(): number;
@@ -127,7 +127,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
           consumed.at = position;
           yield entry;
         }
-        // What came live while we replayed was replayed too, or is still in the queue; an overrun queue is not.
+        // Entries that arrived during the replay were replayed too or are in the queue, unless the queue overran.
         if (!queue.overrun()) break;
         queue.reset();
       }
@@ -151,7 +151,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     while (!signal.aborted) {
       const from = position;
       const page = await retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal);
-      // Looked up after the page was read: what was archived before it is known now.
+      // Checked after the page was read, so that everything archived before the read is known.
       if (isAfter(begin, LOG_START) && (await retrying(() => isBehindArchive(db, from, filter), signal))) {
         throw new CursorTooOld();
       }
@@ -246,7 +246,7 @@ async function* live(queue: Queue, wanted: (entry: LogEntry) => boolean): AsyncG
   }
 }
 
-/** Whom an entry concerns, without asking every consumer: by deployment, by strategy, or everything. */
+/** Indexes consumers by deployment, by strategy, or for everything, so that an entry only reaches candidates. */
 function createTopics() {
   const consumers = new Map<string, Set<Consumer>>();
   const topicOf = ({ deploymentId, strategyId }: LogFilter) =>
@@ -289,7 +289,7 @@ function passes(filter: LogFilter, entry: LogEntry): boolean {
 
 interface Queue {
   push(entry: LogEntry): void;
-  /** The next entry; null at the end of the stream, or when the queue is overrun. */
+  /** The next entry; null at the end of the stream or after an overrun. */
   next(): Promise<LogEntry | null>;
   overrun(): boolean;
   reset(): void;
@@ -298,7 +298,7 @@ interface Queue {
   check(): void;
 }
 
-/** What waits for a consumer, bounded: beyond the limit everything is dropped and the overrun remembered. */
+/** The bounded queue of a consumer: beyond the limit all entries are dropped and the overrun is recorded. */
 function createQueue(signal: AbortSignal): Queue {
   let entries: LogEntry[] = [];
   let overrun = false;
@@ -339,7 +339,7 @@ function createQueue(signal: AbortSignal): Queue {
 
 interface Signal {
   notify(): void;
-  /** Resolves after a ring, at once when there was one since the last time; false at the end. */
+  /** Resolves after a notification, immediately if one is pending; false at the end. */
   next(): Promise<boolean>;
 }
 
@@ -364,7 +364,7 @@ function createSignal(signal: AbortSignal): Signal {
   };
 }
 
-/** Looks once a second whether the metrics of watched deployments were written. */
+/** Polls once per second whether metrics of watched deployments were written. */
 function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
   const watched = new Map<string, Set<() => void>>();
   const seen = new Map<string, number>();
@@ -381,7 +381,7 @@ function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
           for (const notify of watched.get(id) ?? []) notify();
         }
       } catch (error) {
-        log.warn({ error }, 'metrics cannot be watched; trying again');
+        log.warn({ error }, 'cannot read the metrics of watched deployments; trying again');
       }
       await sleep(METRICS_POLL_MS, undefined, { ref: false });
     }
@@ -392,14 +392,14 @@ function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
   return {
     size: () => size,
     join(deploymentId: string, notify: () => void): () => void {
-      const rings = watched.get(deploymentId) ?? new Set();
-      watched.set(deploymentId, rings.add(notify));
+      const listeners = watched.get(deploymentId) ?? new Set();
+      watched.set(deploymentId, listeners.add(notify));
       size += 1;
       if (!running) void poll();
       return () => {
-        if (!rings.delete(notify)) return;
+        if (!listeners.delete(notify)) return;
         size -= 1;
-        if (rings.size > 0) return;
+        if (listeners.size > 0) return;
         watched.delete(deploymentId);
         seen.delete(deploymentId);
       };
@@ -407,7 +407,7 @@ function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
   };
 }
 
-/** Many callers of the same moment share one run that starts after all of them have asked. */
+/** Concurrent callers share one run, which starts after all of them have called. */
 function shareUpcoming(run: () => Promise<Horizon>): () => Promise<Horizon> {
   let upcoming: Promise<Horizon> | null = null;
   return () => {
@@ -419,7 +419,7 @@ function shareUpcoming(run: () => Promise<Horizon>): () => Promise<Horizon> {
   };
 }
 
-/** Keeps trying while the database is away, so that streams stay open and catch up. */
+/** Retries while the database is away, so that streams stay open and catch up. */
 async function retrying<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
     try {

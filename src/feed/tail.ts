@@ -1,6 +1,6 @@
 /**
- * The end of the log, followed by one reader a node: it wakes on the doorbell, polls slowly besides, and hands every
- * settled entry on, once and in the order of the log.
+ * The tail of the log, followed by one reader per node: it wakes on NOTIFY, also polls slowly, and emits every settled
+ * entry exactly once, in log order.
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
@@ -11,31 +11,31 @@ import { oldestWriter } from '../store/postgres/openTransactions.ts';
 import { type Rewound, watchServer } from './serverWatch.ts';
 
 const PAGE = 1000;
-/** How long a lost ring can go unnoticed. */
+/** Poll interval: how long a lost notification can go unnoticed. */
 const POLL_MS = 1000;
-/** How soon to look again at entries that a running transaction still holds back, rising to the poll. */
+/** First delay before reading again while an open transaction blocks entries; it doubles up to the poll interval. */
 const UNSETTLED_MS = 3;
-/** How long a transaction may hold the log back before somebody is told. */
+/** How long a transaction may block the log before it is logged. */
 const BLOCKED_MS = 5000;
-/** How often that is logged while it lasts. */
+/** How often it is logged again. */
 const BLOCKED_AGAIN_MS = 60_000;
 
 export interface Tail {
-  /** Calls back with every batch of new entries. Answers how to stop. */
+  /** Calls back with every batch of new entries. Returns a function that stops. */
   subscribe(onEntries: (entries: readonly LogEntry[]) => void): () => void;
   /** Calls back when entries that were handed on have ceased to exist. Answers how to stop. */
   onRewound(callBack: (rewound: Rewound) => void): () => void;
-  /** Milliseconds since this reader last saw the end of the log. */
+  /** Milliseconds since this reader last reached the end of the log. */
   lagMs(): number;
-  /** Who keeps this reader from going on, while somebody does. */
+  /** The transaction blocking this reader, if any. */
   blockedBy(): BlockedBy | null;
   stop(): Promise<void>;
 }
 
-/** The log has entries that may not be read yet: a transaction from before them is still open. */
+/** The log has entries that cannot be read yet, because an earlier transaction is still open. */
 export interface BlockedBy {
   readonly ms: number;
-  /** In a sentence, for an operator. */
+  /** The transaction, described for an operator. */
   readonly by: string;
 }
 
@@ -48,11 +48,11 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
   let stopped = false;
   let atEnd = Date.now();
   let blockedBy: { since: number; by: string; logAt: number } | null = null;
-  const ring = () => {
+  const onNotify = () => {
     notified = true;
     wake();
   };
-  const unlisten = await notifier.listen(ring);
+  const unlisten = await notifier.listen(onNotify);
   const running = follow();
 
   return {
@@ -65,7 +65,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
     blockedBy: () => blockedBy && { ms: Date.now() - blockedBy.since, by: blockedBy.by },
     async stop() {
       stopped = true;
-      ring();
+      onNotify();
       await running;
       await unlisten().catch(() => {});
     },
@@ -79,13 +79,13 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
       try {
         pause = await readOn(pause);
       } catch (error) {
-        log.warn({ error }, 'the log cannot be read; trying again');
+        log.warn({ error }, 'cannot read the log; trying again');
         pause = Math.min(Math.max(pause * 2, 100), 2000);
       }
     }
   }
 
-  /** Reads to the end of what is settled; answers how long to sleep. */
+  /** Reads to the end of the settled entries; returns how long to sleep. */
   async function readOn(before: number): Promise<number> {
     for (;;) {
       const entries = await readLog(db, position, PAGE);
@@ -108,7 +108,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
     return POLL_MS;
   }
 
-  /** Nothing can be done about it here, but it never goes unnoticed. */
+  /** Finds and logs the blocking transaction; an operator has to end it. */
   async function findBlocker(): Promise<void> {
     const now = Date.now();
     blockedBy ??= { since: now, by: 'a transaction that is still open', logAt: now + BLOCKED_MS };
@@ -119,7 +119,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
     blockedBy.logAt = now + BLOCKED_AGAIN_MS;
     log.warn(
       { heldMs: now - blockedBy.since, by: blockedBy.by },
-      'an open transaction holds the feeds back: end it',
+      'an open transaction blocks the feeds: end it',
     );
   }
 

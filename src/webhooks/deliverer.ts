@@ -1,7 +1,7 @@
 /**
- * Delivery, as every node does it: takes events over from the log, claims due deliveries webhook by webhook, and tries
- * them. Nothing is held in memory that the database does not know, so a node may die at any moment: its claims run
- * out and another tries again, which is why a receiver may see a message twice.
+ * Delivery of webhooks on every node: creates deliveries from the log, claims due deliveries per webhook, and attempts
+ * them. All state is in the database, so a node may die at any moment: its claims expire and another node tries again,
+ * which is why a receiver may get a message twice.
  */
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
@@ -26,20 +26,20 @@ import { messageOf, rewindMessageOf } from './message.ts';
 import { type Sent, send } from './send.ts';
 import type { Targets } from './targets.ts';
 
-/** Deliveries of one webhook that one node tries at the same time. A dead receiver holds up no more than these. */
+/** Concurrent deliveries per webhook and node. A dead receiver delays at most these. */
 const CONCURRENCY = 8;
-/** Real seconds after which a claim may be taken over; a try takes ten at most. */
+/** Real seconds after which a claim expires; an attempt takes at most ten. */
 const LEASE_SECONDS = 30;
-/** How long a retry that is due, or a ring that was lost, can go unnoticed. */
+/** Poll interval: how long a due retry or a lost notification can go unnoticed. */
 const POLL_MS = 1000;
-/** What comes within so many milliseconds is taken together. */
+/** Events within this time are processed together. */
 const GATHER_MS = 10;
 const HOUSEKEEPING_MS = 600_000;
-/** How long tries under way may take once the node stops; what is cut off is given back, and tried by another. */
+/** How long attempts in flight may take once the node stops; after that they are released to other nodes. */
 const DRAIN_MS = 1000;
 
 export interface Deliverer {
-  /** Lets the tries under way finish and stops. */
+  /** Lets attempts in flight finish and stops. */
   stop(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export interface DelivererParts {
   readonly tail: Pick<Tail, 'subscribe'>;
   readonly targets: Targets;
   readonly log: Logger;
-  /** Told how each try ended. */
+  /** Called with the outcome of each attempt. */
   readonly onAttempt?: (outcome: 'delivered' | 'failed') => void;
 }
 
@@ -63,8 +63,8 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
     wake();
   };
   const unsubscribe = tail.subscribe(onLogGrowth);
-  /** Tries under way, by webhook. */
-  const underWay = new Map<string, Set<Promise<void>>>();
+  /** Attempts in flight, by webhook. */
+  const inFlight = new Map<string, Set<Promise<void>>>();
   const running = run();
 
   async function run(): Promise<void> {
@@ -74,7 +74,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       try {
         if (await anyEnabled(db)) {
           while (await fanOut(db)) if (stopped) return;
-          for (const webhookId of await webhooksDue(db)) await tryDue(webhookId);
+          for (const webhookId of await webhooksDue(db)) await startDue(webhookId);
         }
         if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
           while (await pruneDeliveries(db)) if (stopped) return;
@@ -101,25 +101,25 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
     });
   }
 
-  /** Claims what is due of a webhook, as far as its places go, and starts trying. */
-  async function tryDue(webhookId: string): Promise<void> {
-    const tries = underWay.get(webhookId) ?? new Set();
-    const limit = CONCURRENCY - tries.size;
+  /** Claims due deliveries of a webhook, up to its concurrency, and starts them. */
+  async function startDue(webhookId: string): Promise<void> {
+    const attempts = inFlight.get(webhookId) ?? new Set();
+    const limit = CONCURRENCY - attempts.size;
     if (limit === 0 || stopped) return;
     const token = randomUUID();
     const claims = await claimDeliveries(db, webhookId, { limit, leaseSeconds: LEASE_SECONDS, token });
     if (stopped) return releaseClaims(db, token);
     for (const claim of claims) {
-      const trying = deliver(claim)
+      const attempt = deliver(claim)
         .catch((error: unknown) =>
           log.error({ error, webhookId, deploymentId: claim.deploymentId }, 'a delivery failed'),
         )
         .finally(() => {
-          tries.delete(trying);
-          if (tries.size === 0) underWay.delete(webhookId);
+          attempts.delete(attempt);
+          if (attempts.size === 0) inFlight.delete(webhookId);
           wake();
         });
-      underWay.set(webhookId, tries.add(trying));
+      inFlight.set(webhookId, attempts.add(attempt));
     }
   }
 
@@ -159,7 +159,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
         retryAfterMs,
       });
       if (status !== null && httpStatus === 410) {
-        const disabledReason = 'The receiver answered 410 Gone. Enable the webhook when it is back';
+        const disabledReason = 'The receiver returned 410 Gone. Enable the webhook when the receiver is back';
         await saveWebhook(tx, claim.webhookId, { disabledReason });
       }
     });
@@ -172,7 +172,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       wake();
       await running;
       const forceCloseTimer = setTimeout(() => givenUp.abort(), DRAIN_MS);
-      await Promise.all([...underWay.values()].flatMap((tries) => [...tries]));
+      await Promise.all([...inFlight.values()].flatMap((attempts) => [...attempts]));
       clearTimeout(forceCloseTimer);
       await targets.dispatcher.close();
     },

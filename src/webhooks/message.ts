@@ -1,4 +1,4 @@
-/** The message of an event: its body, and its headers by the Standard Webhooks specification. */
+/** The message of an event: its body, and its headers according to the Standard Webhooks specification. */
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
 import { describeEvent } from '../core/lifecycle/describe.ts';
@@ -30,11 +30,11 @@ export function rewindMessageOf({ label, at, last }: RewindMessage, secrets: rea
 }
 
 /**
- * Its id is the event's, the same at every try; the timestamp is the try's, so that a receiver can refuse what is
- * old. Every secret signs.
+ * The id is that of the event, the same in every attempt. The timestamp is that of the attempt, so that a receiver can
+ * refuse old messages. Every secret signs the message.
  */
 function signed(plainId: string, body: string, secrets: readonly string[]): Message {
-  // A header is ASCII; ids may have any letter.
+  // A header is ASCII, but ids may contain any letter.
   const id = encodeURI(plainId);
   const at = new Date();
   const headers = {
@@ -47,7 +47,7 @@ function signed(plainId: string, body: string, secrets: readonly string[]): Mess
   return { headers, body };
 }
 
-/** What the event is, when it happened, and all of it. */
+/** The JSON body: the type, time and data of the event. */
 function bodyOf({ event, change, position, deploymentId, strategyId }: LogEntry): string {
   const { no, at, actor, revision, type, ...details } = z.encode(eventCodec, event);
   const data = {

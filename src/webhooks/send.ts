@@ -1,30 +1,30 @@
-/** One try: a POST that always ends in what the receiver answered or in words, bounded in time and in size. */
+/** One delivery attempt: a POST, bounded in time and size, that always ends in a status or an error message. */
 import { type Agent, request } from 'undici';
 import { ForbiddenTarget } from './targets.ts';
 
 const TIMEOUT_MS = 10_000;
-/** What is read of an answer, so that the connection can be used again; nobody looks at it. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+/** Most bytes read of a response body, so that the connection can be reused; the content is ignored. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 
 export interface Message {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** How a try ended. */
+/** The outcome of an attempt. */
 export interface Sent {
-  /** Null when there was no answer. */
+  /** Null if there was no response. */
   readonly httpStatus: number | null;
-  /** Why it counts as failed, in words; null when it was taken. */
+  /** Why the attempt failed, as a message; null if it succeeded. */
   readonly error: string | null;
-  /** What the receiver asked for in `Retry-After`. */
+  /** The receiver's `Retry-After`; null if there was none. */
   readonly retryAfterSeconds: number | null;
   readonly durationMs: number;
 }
 
 /**
- * Never rejects; `givenUp` ends it early. Only 2xx is success; redirects are not followed: they would lead where
- * nobody has looked.
+ * Never rejects; `givenUp` ends it early. Only 2xx is success. Redirects are not followed, because their targets were
+ * not checked.
  */
 export async function send(
   dispatcher: Agent,
@@ -42,18 +42,18 @@ export async function send(
     durationMs: Math.round(performance.now() - began),
   });
   try {
-    const answer = await request(url, {
+    const response = await request(url, {
       dispatcher,
       method: 'POST',
       headers,
       body,
       signal: limit.signal,
     });
-    await answer.body.dump({ limit: MAX_ANSWER_BYTES, signal: limit.signal });
-    const asked = Number(answer.headers['retry-after']);
+    await response.body.dump({ limit: MAX_RESPONSE_BYTES, signal: limit.signal });
+    const asked = Number(response.headers['retry-after']);
     return ended({
-      httpStatus: answer.statusCode,
-      error: refusalOf(answer.statusCode),
+      httpStatus: response.statusCode,
+      error: refusalOf(response.statusCode),
       retryAfterSeconds: asked > 0 ? asked : null,
     });
   } catch (error) {
@@ -68,29 +68,29 @@ class TooSlow extends Error {}
 
 function refusalOf(status: number): string | null {
   if (status >= 200 && status <= 299) return null;
-  if (status === 410) return 'The receiver answered 410 Gone: it wants no more';
+  if (status === 410) return 'The receiver returned 410 Gone: it wants no more messages';
   if (status >= 300 && status <= 399) {
-    return `The receiver answered a redirect (HTTP ${status}), which is not followed: give the webhook the final URL`;
+    return `The receiver returned a redirect (HTTP ${status}), which is not followed: set the webhook to the final URL`;
   }
-  return `The receiver answered HTTP ${status}`;
+  return `The receiver returned HTTP ${status}`;
 }
 
 const NETWORK_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The receiver refused the connection',
-  ECONNRESET: 'The receiver cut the connection',
-  UND_ERR_SOCKET: 'The receiver cut the connection',
-  ENOTFOUND: 'The host name is not known',
-  EAI_AGAIN: 'The host name cannot be looked up now',
+  ECONNRESET: 'The receiver closed the connection',
+  UND_ERR_SOCKET: 'The receiver closed the connection',
+  ENOTFOUND: 'The host name is unknown',
+  EAI_AGAIN: 'The host name cannot be resolved now',
   EHOSTUNREACH: 'The receiver cannot be reached',
   ENETUNREACH: 'The receiver cannot be reached',
-  UND_ERR_CONNECT_TIMEOUT: 'The receiver cannot be reached in time',
-  ETIMEDOUT: 'The receiver cannot be reached in time',
+  UND_ERR_CONNECT_TIMEOUT: 'The connection to the receiver timed out',
+  ETIMEDOUT: 'The connection to the receiver timed out',
 };
 
 function describe(error: unknown): string {
   if (error instanceof ForbiddenTarget) return `Not sent: ${error.message}`;
-  if (!(error instanceof Error)) return 'It could not be sent';
-  if (error instanceof TooSlow) return `The receiver did not answer within ${TIMEOUT_MS / 1000} seconds`;
+  if (!(error instanceof Error)) return 'The request failed';
+  if (error instanceof TooSlow) return `The receiver did not respond within ${TIMEOUT_MS / 1000} seconds`;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return NETWORK_ERRORS[code] ?? `It could not be sent (${code || error.name})`;
+  return NETWORK_ERRORS[code] ?? `The request failed (${code || error.name})`;
 }

@@ -39,12 +39,12 @@ describe.each(commands.filter(({ name }) => ruleOf(name).least !== 'VIEWER'))('$
   test('is forbidden to the role below, and says which role it needs', async () => {
     const { errors } = await door(ROLES[least - 1] ?? '').post(documentOf(operation, seen));
     expect(errors?.[0]).toMatchObject({ extensions: { code: 'FORBIDDEN' } });
-    expect(errors?.[0]?.message).toContain(`needs the role ${ROLES[least]}`);
+    expect(errors?.[0]?.message).toContain(`requires the role ${ROLES[least]}`);
   });
 
   test('is not forbidden to the role itself', async () => {
     const { errors } = await door(ROLES[least] ?? '').post(documentOf(operation, 'dep_nowhere'));
-    expect(JSON.stringify(errors ?? [])).not.toContain(' needs the role ');
+    expect(JSON.stringify(errors ?? [])).not.toContain(' requires the role ');
   });
 });
 
@@ -206,10 +206,10 @@ test('bots may reduce risk where that is configured, and nothing else', async ()
   const other = await running(admin, { strategyId: 'other' });
   const { deployment } = await bot.ask(`{ deployment(id: "${own}") { availableActions } }`);
   expect(deployment.availableActions).toEqual(['ROLLBACK', 'CANCEL', 'PAUSE']);
-  await expect(command(bot, 'promoteCanary', own)).rejects.toThrow('needs the role OPERATOR');
+  await expect(command(bot, 'promoteCanary', own)).rejects.toThrow('requires the role OPERATOR');
   expect((await command(bot, 'rollbackCanary', other)).error.code).toBe('NOT_FOUND');
   expect((await command(bot, 'pauseDeployment', own)).success).toBe(true);
-  await expect(command(bot, 'resumeDeployment', own)).rejects.toThrow('needs the role OPERATOR');
+  await expect(command(bot, 'resumeDeployment', own)).rejects.toThrow('requires the role OPERATOR');
   expect((await command(bot, 'rollbackCanary', own)).deployment.status).toBe('ROLLED_BACK');
   await lenient.stop();
 });

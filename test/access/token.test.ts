@@ -104,7 +104,7 @@ test('what happens is recorded under the subject, within the strategies', async 
   const hidden = await running(root, { strategyId: 'btc-token' });
   expect((await command(ada, 'pauseDeployment', hidden)).error.code).toBe('NOT_FOUND');
   const viewer = serin.as(await sign({ serin_role: 'VIEWER' }));
-  await expect(command(viewer, 'pauseDeployment', id)).rejects.toThrow('needs the role OPERATOR');
+  await expect(command(viewer, 'pauseDeployment', id)).rejects.toThrow('requires the role OPERATOR');
 });
 
 describe('a token is refused', () => {
@@ -122,7 +122,7 @@ describe('a token is refused', () => {
     [
       'signed by another key of the same name',
       () => sign({}, { by: stranger }),
-      'not signed by a key of the issuer',
+      'not signed with a key of the issuer',
     ],
     ['with no signature', () => new UnsecuredJWT({ ...CLAIMS }).setExpirationTime('5m').encode(), 'cannot'],
     [
@@ -132,7 +132,7 @@ describe('a token is refused', () => {
           .setProtectedHeader({ alg: 'HS256', kid: 'first' })
           .setExpirationTime('5m')
           .sign(new TextEncoder().encode(JSON.stringify(published[0]))),
-      'algorithm that is not taken',
+      'algorithm that is not allowed',
     ],
     ['that is none', () => 'not.a.token', 'neither an API key'],
   ];
@@ -217,7 +217,7 @@ test.each([
   ],
   [
     { SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: ISSUER, SERIN_JWT_AUDIENCE: 'x', SERIN_JWT_ALGORITHMS: 'HS256' },
-    'SERIN_JWT_ALGORITHMS must be some of',
+    'SERIN_JWT_ALGORITHMS must be a list of',
   ],
   [{ SERIN_AUTH: 'none' }, 'SERIN_AUTH must be open'],
   [{ SERIN_BOTS_MAY: 'everything' }, 'SERIN_BOTS_MAY must be report'],

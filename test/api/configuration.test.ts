@@ -7,10 +7,10 @@ import { LIMITS } from '../../src/environment/limits.ts';
 import { createLog } from '../../src/server/telemetry/logger.ts';
 
 describe('bounds', () => {
-  test.each(Object.values(LIMITS))('$variable', ({ variable, standard, least, most }) => {
+  test.each(Object.values(LIMITS))('$variable', ({ variable, defaultValue, least, most }) => {
     const guide = readFileSync('docs/limits.md', 'utf8');
     expect(guide).toContain(`\`${variable}\``);
-    expect(guide).toContain(standard.toLocaleString('en'));
+    expect(guide).toContain(defaultValue.toLocaleString('en'));
     for (const bad of ['many', '-1', '1.5', String(most + 1), ...(least > 0 ? [String(least - 1)] : [])]) {
       expect(() => readEnvironment({ [variable]: bad })).toThrow(
         `${variable} must be a whole number from ${least} to ${most}`,

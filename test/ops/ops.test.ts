@@ -179,9 +179,9 @@ test('/ready says what is missing: the tables of this version', async () => {
   const { sql } = serin.database;
   const [last] = await sql`select * from drizzle.__drizzle_migrations order by created_at desc limit 1`;
   await sql`delete from drizzle.__drizzle_migrations where id = ${last?.id}`;
-  expect((await ready()).missing).toContain('tables are missing or older');
+  expect((await ready()).missing).toContain('tables of the database are missing or older');
   await sql`alter schema drizzle rename to gone`;
-  expect((await ready()).missing).toContain('tables are missing or older');
+  expect((await ready()).missing).toContain('tables of the database are missing or older');
   await sql`alter schema gone rename to drizzle`;
   await sql`insert into drizzle.__drizzle_migrations ${sql(last ?? {})}`;
   expect(await ready()).toMatchObject({ status: 'ready' });

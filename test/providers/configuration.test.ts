@@ -55,7 +55,11 @@ describe('a mistake is named by its path', () => {
       'providers.a.type must be "prometheus" or "http"',
     ],
     ['no type', { providers: { a: {} } }, 'providers.a.type must be "prometheus" or "http"'],
-    ['a bad name', { providers: { 'a b': http().providers.desk } }, 'providers.a b is not a name: use letters'],
+    [
+      'a bad name',
+      { providers: { 'a b': http().providers.desk } },
+      'providers.a b is not a name: use letters',
+    ],
     ['an unknown setting', http({ timeout: 5 }), 'providers.desk.timeout is not a setting'],
     [
       'an unknown metric',

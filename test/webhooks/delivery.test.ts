@@ -163,7 +163,7 @@ describe('failures', () => {
     const [failed] = await deliveriesOf(serin, webhook.id, { status: ['FAILED'] });
     expect(failed.attempts.at(-1)).toMatchObject({
       httpStatus: 500,
-      error: 'The receiver answered HTTP 500',
+      error: 'The receiver returned HTTP 500',
       nextAttemptAt: null,
     });
     to.answer = () => 204;

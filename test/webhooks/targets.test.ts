@@ -82,10 +82,10 @@ describe('an address inside', () => {
     ['93.184.216.34', '127.0.0.1'],
   ])('a name that leads to %s is refused, when it is given and when it is called', async (...found) => {
     const targets = createTargets([], resolving(...found));
-    expect(await targets.refuse('https://hooks.example.com/')).toContain('leads to');
+    expect(await targets.refuse('https://hooks.example.com/')).toContain('resolves to');
     const { port } = new URL(receiver.url);
     const sent = await post(targets, `http://hooks.example.com:${port}/`);
-    expect(sent.error).toContain('leads to');
+    expect(sent.error).toContain('resolves to');
     expect(receiver.received).toHaveLength(0);
   });
 
@@ -95,7 +95,7 @@ describe('an address inside', () => {
     const { port } = new URL(receiver.url);
     const url = `http://rebind.example.com:${port}/`;
     expect(await targets.refuse(url)).toBeNull();
-    expect((await post(targets, url)).error).toContain('leads to 127.0.0.1');
+    expect((await post(targets, url)).error).toContain('resolves to 127.0.0.1');
     expect(receiver.received).toHaveLength(0);
   });
 

@@ -25,11 +25,11 @@ export interface HttpParts extends OperatorParts {
 
 export interface HttpServer {
   readonly url: string;
-  /** Takes no more requests, lets those under way finish, and ends the streams. */
+  /** Accepts no more requests, lets requests in flight finish, and ends the streams. */
   stop(): Promise<void>;
 }
 
-/** How long requests under way may take once the server stops. */
+/** How long requests in flight may take once the server stops. */
 const DRAIN_MS = 3000;
 
 const MAX_HEADER_BYTES = 16_384;
@@ -63,7 +63,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
     async stop() {
       const closed = new Promise<void>((done) => server.close(() => done()));
       const forceCloseTimer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-      // A stream that is cut is resumed elsewhere; one that ends in order would be taken for complete.
+      // A client resumes a broken stream on another node; it would take a stream that ends normally for complete.
       for (const stream of streams) stream.destroy();
       await stopSockets();
       server.closeIdleConnections();
@@ -74,7 +74,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   };
 }
 
-/** Who sends a byte now and then keeps no connection. */
+/** Bounds slow senders: a client that sends a byte now and then cannot keep a connection. */
 function requestTimeouts(headersTimeout: number) {
   return {
     headersTimeout,

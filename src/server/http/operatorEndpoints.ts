@@ -1,4 +1,4 @@
-/** `/health`, `/ready` and `/metrics`: what operators and their tools read. */
+/** The endpoints for operators and their tools: `/health`, `/ready` and `/metrics`. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Access } from '../../access/access.ts';
@@ -6,13 +6,13 @@ import { ENDPOINT, type HttpSettings } from '../../environment/limits.ts';
 import type { Metrics } from '../telemetry/prometheus.ts';
 
 export interface Readiness {
-  /** What is missing for work, in a sentence; null when nothing is. */
+  /** Why this node cannot work, as a message; null if it can. */
   readonly missing: string | null;
-  /** What works, but needs an operator. */
+  /** Problems that do not stop the node but need an operator. */
   readonly warnings: readonly string[];
 }
 
-/** What these endpoints read. */
+/** Dependencies of these endpoints. */
 export interface OperatorParts {
   readonly access: Access;
   readonly settings: HttpSettings;
@@ -32,9 +32,9 @@ const json = (status: number, value: unknown): PlainAnswer => ({
   body: `${JSON.stringify(value)}\n`,
 });
 
-type Answering = (parts: OperatorParts, request: IncomingMessage) => Promise<PlainAnswer>;
+type EndpointHandler = (parts: OperatorParts, request: IncomingMessage) => Promise<PlainAnswer>;
 
-export const OPERATOR_ENDPOINTS: Readonly<Record<string, Answering>> = {
+export const OPERATOR_ENDPOINTS: Readonly<Record<string, EndpointHandler>> = {
   '/health': async () => json(200, { status: 'ok' }),
   '/ready': async ({ readiness }) => {
     const { missing, warnings } = await readiness();
@@ -44,16 +44,16 @@ export const OPERATOR_ENDPOINTS: Readonly<Record<string, Answering>> = {
   },
   '/metrics': async ({ access, metrics, settings: { metricsToken } }, { headers }) => {
     if (!access.open && !carriesToken(headers.authorization, metricsToken))
-      return json(401, { error: NO_FIGURES });
+      return json(401, { error: TOKEN_REQUIRED });
     return { status: 200, type: metrics.contentType, body: await metrics.text() };
   },
 };
 
-/** Figures are of all strategies, and told while the database is away: no key of a caller can open them. */
-const NO_FIGURES =
-  'Figures are for whoever brings "Authorization: Bearer …" with the SERIN_METRICS_TOKEN of this node';
+/** The figures cover all strategies and are served while the database is away, so an API key does not grant access. */
+const TOKEN_REQUIRED =
+  '/metrics requires "Authorization: Bearer …" with the SERIN_METRICS_TOKEN of this node';
 
-/** Takes the same time wherever the two differ. */
+/** Compares in constant time. */
 function carriesToken(authorization: string | undefined, token: string | null): boolean {
   if (token === null || authorization === undefined) return false;
   const digest = (text: string) => createHash('sha256').update(text).digest();
@@ -62,5 +62,5 @@ function carriesToken(authorization: string | undefined, token: string | null): 
 
 export const notFound = async () =>
   json(404, {
-    error: `Nothing is here. Serin's API is at ${ENDPOINT}; /health, /ready and /metrics are beside it`,
+    error: `Not found. Serin's API is at ${ENDPOINT}; there are also /health, /ready and /metrics`,
   });

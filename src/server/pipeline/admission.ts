@@ -1,6 +1,6 @@
 /**
- * What every HTTP request passes before any door: it gets an id and safe headers, must come from a page and for a host
- * that are ours, must not come too often, and must be of a kind that no web page can send in a visitor's name.
+ * Admission of every HTTP request: it gets an id and security headers, must have an allowed Origin and Host, must stay
+ * within the rate, and must be of a kind that no foreign web page can send with a visitor's browser.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -10,16 +10,16 @@ import { type ClientAddresses, isLoopback } from './clientAddresses.ts';
 import { rateLimited } from './rateLimits.ts';
 
 export interface Admission {
-  /** Lets a request pass, or answers it. */
+  /** Returns true if the request may proceed; otherwise responds to it. */
   admit(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
-  /** Why a WebSocket may not be opened, as an HTTP status; null when it may. */
+  /** The HTTP status that refuses a WebSocket; null if it may be opened. */
   refuseUpgrade(request: IncomingMessage): number | null;
 }
 
 export interface AdmissionParts {
   readonly settings: HttpSettings;
   readonly addresses: ClientAddresses;
-  /** Whether nothing is asked of callers; then Serin listens on this machine only. */
+  /** Whether callers need no credentials; then Serin listens on this machine only. */
   readonly open: boolean;
   readonly onRefusal: (status: number) => void;
 }
@@ -29,7 +29,7 @@ interface Refusal {
   readonly error: GraphQLError;
 }
 
-const SAFE_HEADERS = {
+const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
@@ -37,19 +37,19 @@ const SAFE_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 } as const;
 
-/** GraphiQL brings its scripts, styles and workers with it. */
+/** For GraphiQL, whose scripts, styles and workers are inline. */
 const PAGE_POLICY =
   "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' ws: wss:; frame-ancestors 'none'";
 
-/** An id that a proxy or client gave, if it may stand in a log. */
+/** Request ids of a proxy or client that are safe to log. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
 
 export function createAdmission({ settings, addresses, open, onRefusal }: AdmissionParts): Admission {
   const { limits, origins, introspection, trustedProxies } = settings;
 
   /**
-   * A name that leads to this machine only by a trick of DNS is a web page's, not a client's. Such a page has no key:
-   * it is to be feared where none is asked for.
+   * DNS rebinding: a foreign name that resolves to this machine belongs to a web page, not to a client. The page has no
+   * key, so this only matters where callers need none.
    */
   function isUnknownHost({ headers }: IncomingMessage): boolean {
     if (!open || trustedProxies > 0 || headers.host === undefined) return false;
@@ -67,17 +67,21 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
       return refusal(
         403,
         'FORBIDDEN',
-        `Serin is not known as ${request.headers.host}: use 127.0.0.1 or localhost`,
+        `${request.headers.host} is not a name of this server: use 127.0.0.1 or localhost`,
       );
     }
     if (pathOf(request) !== ENDPOINT) return null;
     if (isUnknownOrigin(request)) {
-      const message = `Pages of ${request.headers.origin} may not use this API: name the origin in SERIN_ORIGINS`;
+      const message = `Pages of ${request.headers.origin} are not allowed to use this API: add the origin to SERIN_ORIGINS`;
       return refusal(403, 'FORBIDDEN', message);
     }
     if (request.method !== 'POST') return null;
     if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
-      return refusal(415, 'BAD_REQUEST', 'The body must be JSON: send it as Content-Type: application/json');
+      return refusal(
+        415,
+        'BAD_REQUEST',
+        'The body must be JSON: send it with Content-Type: application/json',
+      );
     }
     if (Number(request.headers['content-length'] ?? 0) > limits.bodyBytes) {
       return refusal(413, 'BAD_REQUEST', tooLong(limits.bodyBytes));
@@ -95,11 +99,11 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
 
   return {
     async admit(request, response) {
-      const given = request.headers['x-request-id'];
-      const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+      const sent = request.headers['x-request-id'];
+      const id = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
       request.headers['x-request-id'] = id;
       response.setHeader('x-request-id', id);
-      for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
       const wantsPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
       if (introspection && wantsPage) response.setHeader('content-security-policy', PAGE_POLICY);
       allowOrigin(request, response);
@@ -139,13 +143,13 @@ function refusal(status: number, code: string, message: string): Refusal {
   return { status, error: new GraphQLError(message, { extensions: { code } }) };
 }
 
-/** Says no in the words of GraphQL; what is left of the request is not read. */
+/** Responds with a GraphQL error; the rest of the request is not read. */
 function answer(response: ServerResponse, { status, error }: Refusal): void {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
   response.end(JSON.stringify({ errors: [error] }));
 }
 
-/** What a browser asks before a page of another origin may send its request. */
+/** Responds to the preflight request of a browser for a page of another origin. */
 function answerPreflight(request: IncomingMessage, response: ServerResponse): void {
   if (response.hasHeader('access-control-allow-origin')) {
     response.setHeader('access-control-allow-methods', 'GET, POST');

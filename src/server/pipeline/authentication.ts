@@ -1,6 +1,6 @@
 /**
- * Who asks, found out before anything else is done for them, and what is held open for them ended when their rights
- * end. HTTP and SSE bring the `Authorization` header; a WebSocket brings it with the upgrade or in `connection_init`.
+ * Authenticates callers before their request is processed, and ends their subscriptions when their rights end. HTTP and
+ * SSE use the `Authorization` header; a WebSocket uses the header of its upgrade or `connection_init`.
  */
 import type { IncomingMessage } from 'node:http';
 import { type ExecutionResult, GraphQLError } from 'graphql';
@@ -12,19 +12,19 @@ import { Unauthenticated } from '../../access/unauthenticated.ts';
 import type { Context } from '../../graphql/builder.ts';
 import { presentError, UNAUTHENTICATED } from './errors.ts';
 
-/** Who asks, for the requests that this plugin let pass. */
+/** The actors of authenticated requests. */
 export interface Callers {
   actorOf(request: Request): Actor;
   readonly plugin: Plugin<Context>;
 }
 
-/** Lets nobody pass who is not known: HTTP 401, before the body is read. */
+/** Refuses unauthenticated requests with HTTP 401 before the body is read. */
 export function identifyCallers(access: Access, log: Logger): Callers {
   const actors = new WeakMap<Request, Actor>();
   return {
     actorOf(request) {
       const actor = actors.get(request);
-      if (!actor) throw new Unauthenticated('This request was not identified');
+      if (!actor) throw new Unauthenticated('This request was not authenticated');
       return actor;
     },
     plugin: {
@@ -53,12 +53,12 @@ export function identifyCallers(access: Access, log: Logger): Callers {
   };
 }
 
-/** How a WebSocket introduces itself: `connection_init` counts before the headers of its upgrade. */
+/** The credentials of a WebSocket: `connection_init` takes precedence over the headers of the upgrade. */
 export function readCredentials(
   params: Readonly<Record<string, unknown>> | undefined,
   { headers }: IncomingMessage,
 ): Credentials {
-  const said = (...names: readonly string[]) => {
+  const parameter = (...names: readonly string[]) => {
     const entries = Object.entries(params ?? {});
     const found = entries.find(
       ([name, value]) => names.includes(name.toLowerCase()) && typeof value === 'string',
@@ -67,12 +67,12 @@ export function readCredentials(
   };
   const header = headers['x-serin-actor'];
   return {
-    authorization: said('authorization') ?? headers.authorization ?? null,
-    name: said('actor', 'x-serin-actor') ?? (typeof header === 'string' ? header : null),
+    authorization: parameter('authorization') ?? headers.authorization ?? null,
+    name: parameter('actor', 'x-serin-actor') ?? (typeof header === 'string' ? header : null),
   };
 }
 
-/** Ends every subscription with an error that says so when the rights of its actor have ended. */
+/** Ends a subscription with an error when its actor's rights end. */
 export function endWithRights(access: Access): Plugin<Context> {
   return {
     onSubscribe({ args }) {
@@ -86,7 +86,7 @@ export function endWithRights(access: Access): Plugin<Context> {
   };
 }
 
-/** The same results, and a last one that says why there are no more. */
+/** Passes results through, and adds a last one with the reason when the rights end. */
 function untilEnd(
   access: Access,
   actor: Actor,
@@ -115,7 +115,7 @@ function untilEnd(
     next() {
       if (over) return Promise.resolve({ done: true, value: undefined });
       if (ended !== null) return last(ended);
-      // One waiter at a time, and nothing that grows with the number of results.
+      // One pending promise at a time, so that memory does not grow with the number of results.
       return new Promise((resolve, reject) => {
         wake = () => resolve(last(ended ?? ''));
         source.next().then((next) => {

@@ -1,16 +1,16 @@
-/** Reading the body of a request: never more than it may be, never a number rounded. */
+/** Reads request bodies: bounded in size, with numbers kept exact. */
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import { tooLong } from './admission.ts';
 
-/** More digits in one number than a double carries from text to text. */
+/** A number with more digits than a double preserves. */
 const LONG_NUMBER = /[\d.]{16,}/;
 
-/** Text that is none is refused: decoded anyway, it would be kept as something that nobody sent. */
+/** Refuses invalid UTF-8: decoding it with replacement characters would store something else than was sent. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Takes JSON only. Long numbers in variables are taken as written. */
+/** Parses JSON bodies. Long numbers in variables are kept as written. */
 export function readBodies(maxBytes: number): Plugin {
   return {
     onRequestParse({ request, setRequestParser }) {
@@ -18,14 +18,14 @@ export function readBodies(maxBytes: number): Plugin {
       setRequestParser(async (posted) => {
         const body = readJson(await bytesOf(posted, maxBytes).catch(neverArrived));
         if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
-        if (Array.isArray(body)) throw badBody('one operation a request: a list of them is not taken');
+        if (Array.isArray(body)) throw badBody('batching is not supported: send one operation per request');
         return body;
       });
     },
   };
 }
 
-/** The JSON of a body. Throws what to answer where there is none. */
+/** The JSON of a body. Throws the GraphQL error for the caller if it is not JSON. */
 export function readJson(bytes: ArrayBuffer | Uint8Array): unknown {
   const text = textOf(bytes);
   try {
@@ -43,7 +43,7 @@ function textOf(bytes: ArrayBuffer | Uint8Array): string {
   }
 }
 
-/** A body that says its length, or does not. Refuses what is too long while it comes in. */
+/** Reads a body with or without a content length. A body that is too long is refused while it arrives. */
 async function bytesOf(request: Request, maxBytes: number): Promise<ArrayBuffer | Uint8Array> {
   return request.headers.has('content-length') ? request.arrayBuffer() : bytesWithin(request, maxBytes);
 }
@@ -51,7 +51,7 @@ async function bytesOf(request: Request, maxBytes: number): Promise<ArrayBuffer 
 async function bytesWithin(request: Request, maxBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   const reader = request.body?.getReader();
-  // Not cancelled when it is too long: that would cut the connection before the answer is out.
+  // Not cancelled when it is too long: that would close the connection before the response is sent.
   for (let bytes = 0; reader; ) {
     const { done, value } = await reader.read();
     if (done) break;
@@ -62,12 +62,12 @@ async function bytesWithin(request: Request, maxBytes: number): Promise<Buffer> 
   return Buffer.concat(chunks);
 }
 
-/** A caller that is gone half way is no fault of ours, and none of the database. */
+/** A caller that disconnects while sending is an error of the caller, not of the server or the database. */
 function neverArrived(error: unknown): never {
   throw error instanceof GraphQLError ? error : badBody('the body did not arrive');
 }
 
-/** A plain number where that loses nothing. */
+/** A plain number if that is exact. */
 function exactNumber(text: string): number | LosslessNumber {
   return isSafeNumber(text) ? Number(text) : new LosslessNumber(text);
 }

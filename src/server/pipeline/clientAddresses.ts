@@ -1,4 +1,4 @@
-/** Where a request comes from, and how much of it: addresses, their connections, and their rate. */
+/** Client addresses, and the bounds per address: connections and rate. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HttpSettings } from '../../environment/limits.ts';
@@ -6,9 +6,9 @@ import { createRate } from './rateLimits.ts';
 
 export interface ClientAddresses {
   addressOf(request: IncomingMessage): string;
-  /** Counts one operation. Answers how many seconds to wait, or null when it may go on: at once where none are counted. */
+  /** Counts one operation. Seconds to wait, or null if it may proceed; not a promise if the address is not counted. */
   overRate(address: string): Promise<number | null> | null;
-  /** Refuses connections beyond the bounds. */
+  /** Closes connections beyond the bounds. */
   boundConnections(server: Server): void;
 }
 
@@ -33,7 +33,7 @@ export function createClientAddresses({
       const open = new Map<string, number>();
       server.on('connection', (socket: Socket) => {
         const address = socket.remoteAddress ?? 'unknown';
-        // Behind a proxy every connection is the proxy's.
+        // Behind a proxy every connection comes from the proxy.
         if (trustedProxies > 0 || isFree(address)) return;
         const count = (open.get(address) ?? 0) + 1;
         if (count > limits.connectionsPerAddress) {
@@ -51,7 +51,7 @@ export function createClientAddresses({
   };
 }
 
-/** An address that only this machine can come from, or listen on. */
+/** Whether an address or host name belongs to the loopback interface. */
 export function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.\d+\.\d+\.\d+$|^\[?::1\]?$|^localhost$|\.localhost$/i.test(address);
 }

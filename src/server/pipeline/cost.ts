@@ -1,6 +1,6 @@
 /**
- * What an operation may cost, known before it runs: the objects it can ask for, pages multiplied through. A page counts
- * its size, any other list an assumed length, and a page of a nested list also the question to the database.
+ * The cost of an operation, computed before it runs: the objects it can return, with the sizes of nested pages
+ * multiplied. A page counts its size, any other list an assumed length, and each nested page also its database query.
  */
 import {
   type DocumentNode,
@@ -29,7 +29,7 @@ const COST_OF_JSON = 20;
 /** Points of a series that count as one object. */
 const POINTS_OF_COST = 20;
 
-/** Fields that compute for a while before they answer. */
+/** Fields with long computations. */
 const COST_OF_FIELD: Readonly<Record<string, number>> = {
   simulatePolicy: 2000,
   policySimulation: 2000,
@@ -38,7 +38,7 @@ const COST_OF_FIELD: Readonly<Record<string, number>> = {
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** @param variables as the client sent them: wrong ones are refused later, by their type */
+/** @param variables as the client sent them; invalid ones are refused later */
 export function costOf(
   schema: GraphQLSchema,
   document: DocumentNode,

@@ -1,6 +1,6 @@
 /**
- * What an operation may look like: bounded words, fields, aliases and depth before it is validated, bounded variables and
- * cost before it runs.
+ * Limits of an operation: tokens, fields, aliases and depth are checked before validation, variables and cost before
+ * execution.
  */
 import {
   type DocumentNode,
@@ -20,14 +20,14 @@ import { LosslessNumber } from 'lossless-json';
 import { LIMITS, type LimitName, type Limits } from '../../environment/limits.ts';
 import { costOf } from './cost.ts';
 
-/** Bounds the documents of every door, since all of them parse and validate with Yoga. */
+/** Bounds the documents of every transport, since all of them parse and validate with Yoga. */
 export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
-  const looked = new WeakMap<DocumentNode, GraphQLError | null>();
-  const look = (document: DocumentNode): GraphQLError | null => {
-    const before = looked.get(document);
-    if (before !== undefined) return before;
+  const checked = new WeakMap<DocumentNode, GraphQLError | null>();
+  const check = (document: DocumentNode): GraphQLError | null => {
+    const known = checked.get(document);
+    if (known !== undefined) return known;
     const found = tooComplex(document, limits);
-    looked.set(document, found);
+    checked.set(document, found);
     return found;
   };
 
@@ -37,7 +37,7 @@ export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
         try {
           return parseFn(source, { ...options, maxTokens: limits.tokens });
         } catch (error) {
-          if (error instanceof RangeError) throw refusal('The document is nested too deeply to be read');
+          if (error instanceof RangeError) throw refusal('The document is nested too deeply to be parsed');
           if (error instanceof GraphQLError && error.message.includes(`${limits.tokens} tokens`)) {
             throw over('tokens', limits);
           }
@@ -46,7 +46,7 @@ export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
       });
     },
     onValidate({ params, setResult, addValidationRule }) {
-      const error = look(params.documentAST);
+      const error = check(params.documentAST);
       if (error) setResult([error]);
       if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
     },
@@ -59,19 +59,17 @@ function refusal(message: string): GraphQLError {
 
 function over(name: LimitName, limits: Limits): GraphQLError {
   const { what, variable } = LIMITS[name];
-  return refusal(
-    `Too much at once: at most ${limits[name]} ${what} (${variable}). Ask for less, or in parts`,
-  );
+  return refusal(`Limit exceeded: at most ${limits[name]} ${what} (${variable}). Request less, or in parts`);
 }
 
-/** The size of the document itself; nothing here depends on the schema. */
+/** Checks the size of the document; nothing here depends on the schema. */
 function tooComplex(document: DocumentNode, limits: Limits): GraphQLError | null {
   let fields = 0;
   let aliases = 0;
-  let badText: StringValueNode | null = null;
+  let invalidString: StringValueNode | null = null;
   visit(document, {
     StringValue(node) {
-      if (NO_TEXT.test(node.value)) badText ??= node;
+      if (INVALID_CHARACTERS.test(node.value)) invalidString ??= node;
     },
     Field({ alias }) {
       fields += 1;
@@ -86,17 +84,17 @@ function tooComplex(document: DocumentNode, limits: Limits): GraphQLError | null
   });
   if (fields > limits.fields) return over('fields', limits);
   if (aliases > limits.aliases) return over('aliases', limits);
-  if (badText) return noText({ nodes: badText });
+  if (invalidString) return invalidCharacters({ nodes: invalidString });
   return depthWithin(document, limits.depth) ? null : over('depth', limits);
 }
 
-/** Introspection is bounded by graphql-js itself. */
+/** Checks the depth. Introspection is bounded by graphql-js. */
 function depthWithin({ definitions }: DocumentNode, limit: number): boolean {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const node of definitions) {
     if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
   }
-  /** The most that was left when a fragment was looked into: with more left it need not be looked into again. */
+  /** The smallest depth left with which a fragment was checked: with at least as much left it fits too. */
   const fits = new Map<FragmentDefinitionNode, number>();
 
   function within({ selections }: SelectionSetNode, left: number): boolean {
@@ -117,39 +115,36 @@ function depthWithin({ definitions }: DocumentNode, limit: number): boolean {
   );
 }
 
-/** Why an operation is not run with these variables. */
+/** Why an operation is refused with these variables; null if it is not. */
 export function exceededLimit(args: ExecutionArgs, limits: Limits): GraphQLError | null {
   const variables = args.variableValues ?? {};
   const name = variablesOver(variables, limits);
   if (name) return over(name, limits);
-  const path = badTextIn(variables);
-  if (path) return noText({ extensions: { path } });
+  const path = invalidStringIn(variables);
+  if (path) return invalidCharacters({ extensions: { path } });
   const operation = getOperationAST(args.document, args.operationName);
   if (!operation) return null;
   return costOf(args.schema, args.document, operation, variables) > limits.cost ? over('cost', limits) : null;
 }
 
-/** What no database takes as text: NUL, and half of a UTF-16 pair. */
-const NO_TEXT = /[\0\p{Surrogate}]/u;
+/** Characters that the database cannot store: NUL and lone UTF-16 surrogates. */
+const INVALID_CHARACTERS = /[\0\p{Surrogate}]/u;
 
-function noText({ nodes, extensions }: GraphQLErrorOptions): GraphQLError {
+function invalidCharacters({ nodes, extensions }: GraphQLErrorOptions): GraphQLError {
   const place = Array.isArray(extensions?.path) ? `${extensions.path.join('.')}: ` : '';
-  return new GraphQLError(
-    `${place}Text must not have NUL characters or halves of characters (lone surrogates)`,
-    {
-      nodes: nodes ?? null,
-      extensions: { code: 'BAD_USER_INPUT', ...extensions },
-    },
-  );
+  return new GraphQLError(`${place}a string must not contain NUL characters or lone surrogates`, {
+    nodes: nodes ?? null,
+    extensions: { code: 'BAD_USER_INPUT', ...extensions },
+  });
 }
 
-/** The way to the first text that is none. The depth was bounded before. */
-function badTextIn(value: unknown): string[] | null {
-  if (typeof value === 'string') return NO_TEXT.test(value) ? [] : null;
+/** The path of the first invalid string; null if there is none. The depth was bounded before. */
+function invalidStringIn(value: unknown): string[] | null {
+  if (typeof value === 'string') return INVALID_CHARACTERS.test(value) ? [] : null;
   if (typeof value !== 'object' || value === null) return null;
   for (const [name, inner] of Object.entries(value)) {
-    if (NO_TEXT.test(name)) return [JSON.stringify(name)];
-    const path = badTextIn(inner);
+    if (INVALID_CHARACTERS.test(name)) return [JSON.stringify(name)];
+    const path = invalidStringIn(inner);
     if (path) return [name, ...path];
   }
   return null;

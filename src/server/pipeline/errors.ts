@@ -1,6 +1,6 @@
 /**
- * What clients are told when something is no domain answer: a code, a sentence, and for what is our fault an id that
- * the log has too. Nothing of the inside is shown.
+ * Errors for clients: a code, a message, and for internal errors an id that is also in the log. Internal details are
+ * masked.
  */
 import { randomUUID } from 'node:crypto';
 import { type ASTNode, GraphQLError, Kind, parse, visit } from 'graphql';
@@ -24,12 +24,12 @@ const AWAY = new Set([
   'CONNECTION_ENDED',
   'CONNECT_TIMEOUT',
   'WAITED_TOO_LONG',
-  // A statement that ran out of time, and a transaction that was idle for too long.
+  // Statement timeout, and a transaction that was idle for too long.
   '57014',
   '25P03',
 ]);
 
-/** Whether an error says that the database cannot be reached or does not answer in time: classes 08, 53, 57P too. */
+/** Whether an error means that the database is unreachable or too slow, including the SQLSTATE classes 08, 53, 57P. */
 export function isDatabaseAway(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const code = 'code' in cause ? String(cause.code) : '';
@@ -38,7 +38,7 @@ export function isDatabaseAway(error: unknown): boolean {
   return false;
 }
 
-/** Turns any error of an operation into what the client may see. */
+/** Turns any error of an operation into the error that the client sees. */
 export function presentError(error: unknown, log: Logger): GraphQLError {
   if (error instanceof GraphQLError) {
     if (!error.originalError || error.originalError instanceof GraphQLError) return explainInput(error);
@@ -55,23 +55,23 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
     return new GraphQLError(fault.message, { ...place, extensions: { code: refusedAs } });
   }
   if (fault instanceof IssuerAway) {
-    log.warn({ error: fault }, 'the keys of the token issuer cannot be had');
+    log.warn({ error: fault }, 'cannot fetch the keys of the token issuer');
     return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
   if (isDatabaseAway(fault)) {
-    log.warn({ error: fault }, 'the database cannot be reached');
-    const message = 'The database cannot be reached at the moment: nothing was answered, try again';
+    log.warn({ error: fault }, 'the database is unreachable');
+    const message = 'The database is unreachable at the moment: try again';
     return new GraphQLError(message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
   const id = randomUUID();
   log.error({ error: fault, errorId: id }, 'an operation failed');
-  return new GraphQLError(`Something went wrong on the server; its log knows more under ${id}`, {
+  return new GraphQLError(`Internal error; the server's log has the details under ${id}`, {
     ...place,
     extensions: { code: 'INTERNAL_SERVER_ERROR', id },
   });
 }
 
-/** Where the schema is not shown, mistakes do not show it either, neither those of documents nor those of variables. */
+/** Removes suggestions, which would reveal names of the schema where introspection is off. */
 export function withoutSuggestion(error: GraphQLError): GraphQLError {
   if (!error.message.includes('Did you mean')) return error;
   const { nodes, source, positions, path, extensions } = error;
@@ -84,11 +84,11 @@ export function withoutSuggestion(error: GraphQLError): GraphQLError {
   });
 }
 
-/** A value that cannot be read is the caller's mistake: the error says which field it stands in. */
+/** An invalid value is an error of the caller: adds the path of its field. */
 function explainInput(error: GraphQLError): GraphQLError {
-  const given = error.extensions.code;
+  const { code } = error.extensions;
   const inVariable = /^Variable "\$(\w+)" (?:got invalid value|of )/.test(error.message);
-  const inLiteral = given === 'BAD_USER_INPUT' && error.path === undefined && !inVariable;
+  const inLiteral = code === 'BAD_USER_INPUT' && error.path === undefined && !inVariable;
   if (!inVariable && !inLiteral) return error;
   const path = inVariable ? variablePath(error.message) : literalPath(error);
   const named = path.length > 0 && !inVariable ? `${path.join('.')}: ${error.message}` : error.message;
@@ -100,7 +100,7 @@ function explainInput(error: GraphQLError): GraphQLError {
   });
 }
 
-/** graphql-js names the place in a variable as `at "input.config.steps[0].minutes"`. */
+/** graphql-js writes the path in a variable as `at "input.config.steps[0].minutes"`. */
 function variablePath(message: string): string[] {
   const place = /^Variable "\$(\w+)"(?: got invalid value .*? at "([^"]+)")?/s.exec(message);
   return (place?.[2] ?? place?.[1] ?? '').split(/[.[\]]+/).filter(Boolean);

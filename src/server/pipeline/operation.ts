@@ -1,19 +1,19 @@
-/** What an operation brings along from its door into the pipeline. */
+/** An operation together with the transport it came over. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionArgs } from 'graphql';
 import type { Actor } from '../../access/actor.ts';
 import type { Context } from '../../graphql/builder.ts';
 
 export interface OperationOrigin {
-  /** Where the door has asked already who calls. */
+  /** The actor, if the transport has authenticated the caller already. */
   readonly actor?: Actor | undefined;
-  /** The HTTP request that it is; none over WebSocket. */
+  /** The HTTP request; undefined over WebSocket. */
   readonly req?: IncomingMessage | undefined;
-  /** Where the answer goes, when it is a stream over HTTP. */
+  /** The HTTP response, for streams over HTTP. */
   readonly res?: ServerResponse | undefined;
 }
 
-/** The context of an operation, for the plugins that ask how it came. */
+/** The context of an operation, for plugins that need its transport. */
 export type OperationContext = Context & Pick<OperationOrigin, 'req' | 'res'>;
 
 /** An operation as it is executed. */

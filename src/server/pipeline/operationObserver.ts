@@ -1,4 +1,4 @@
-/** Every operation, seen from outside: how long it took and how it ended, as a metric, a line of the log, and a trace. */
+/** Records every operation: its duration and outcome as a metric, a log line and a trace. */
 import {
   type ExecutionResult,
   getOperationAST,
@@ -16,15 +16,15 @@ import type { Operation, OperationContext } from './operation.ts';
 export interface Observers {
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Null where no collector is configured. */
+  /** Null if no collector is configured. */
   readonly tracing: Tracing | null;
 }
 
-/** Mutations that bots repeat every few seconds; their lines are for debugging. */
+/** Mutations that bots repeat every few seconds; logged at level debug. */
 const REPORTS = new Set(['updateCanaryMetrics', 'updateStableMetrics', 'reportMetrics', 'recordTrades']);
 
 interface Observed {
-  /** The root fields: what was asked for, whatever the client calls its operation. */
+  /** The root fields, whatever the client calls its operation. */
   readonly fields: readonly string[];
   readonly deploymentId: string | undefined;
   readonly actor: string;
@@ -32,23 +32,23 @@ interface Observed {
   readonly parent: string | undefined;
 }
 
-/** Sees an operation begin. What it answers is to be told how it ended. */
+/** Called when an operation begins; returns a function to call with its result. */
 export type Observer = (operation: Operation) => (result: ExecutionResult) => void;
 
 export function createObserver(observers: Observers): Observer {
   return (operation) => {
-    const begun = performance.now();
-    return (result) => tell(observers, operation, result, begun);
+    const startedAt = performance.now();
+    return (result) => record(observers, operation, result, startedAt);
   };
 }
 
-/** Observes what does not come to be executed: documents that are not valid, and subscriptions until they begin. */
+/** Observes operations that are not executed: invalid documents, and subscriptions until they begin. */
 export function observeRest(observe: Observer, metrics: Metrics): Plugin<OperationContext> {
   return {
     onValidate() {
-      const begun = performance.now();
+      const startedAt = performance.now();
       return ({ valid }) => {
-        if (!valid) metrics.countOperation('unknown', 'INVALID', (performance.now() - begun) / 1000);
+        if (!valid) metrics.countOperation('unknown', 'INVALID', (performance.now() - startedAt) / 1000);
       };
     },
     onSubscribe({ args }) {
@@ -62,7 +62,12 @@ export function observeRest(observe: Observer, metrics: Metrics): Plugin<Operati
   };
 }
 
-function lookAt({ document, operationName, variableValues, contextValue: context }: Operation): Observed {
+function describeOperation({
+  document,
+  operationName,
+  variableValues,
+  contextValue: context,
+}: Operation): Observed {
   const operation = getOperationAST(document, operationName);
   const selections = operation?.selectionSet.selections ?? [];
   const headers = context.req?.headers ?? {};
@@ -75,7 +80,7 @@ function lookAt({ document, operationName, variableValues, contextValue: context
   };
 }
 
-/** Headers that are there once are no lists. */
+/** The value of a header that occurs once. */
 function single(header: string | readonly string[] | undefined): string | undefined {
   return typeof header === 'string' ? header : undefined;
 }
@@ -101,7 +106,7 @@ function deploymentIn(
   return undefined;
 }
 
-/** Looks at no more of an input than the id: it may be long. */
+/** Reads only the id of an input, which may be long. */
 function idWithin(
   input: ValueNode,
   names: readonly string[],
@@ -116,25 +121,25 @@ function idWithin(
   return Object.entries(given).find(([name]) => names.includes(name))?.[1];
 }
 
-function tell(
+function record(
   { log, metrics, tracing }: Observers,
   operation: Operation,
   { errors }: ExecutionResult,
-  begun: number,
+  startedAt: number,
 ): void {
-  const ms = performance.now() - begun;
+  const ms = performance.now() - startedAt;
   const error = errors?.[0];
   const outcome = error ? String(error.extensions?.code ?? 'ERROR') : 'OK';
   const type = getOperationAST(operation.document, operation.operationName)?.operation ?? 'unknown';
   metrics.countOperation(type, outcome, ms / 1000);
   const routine = type !== 'mutation' && outcome === 'OK';
-  // What goes well all day is looked at no closer, unless somebody wants to know.
+  // Routine successes are described only if a trace or the debug log needs it.
   if (routine && !tracing && !log.isLevelEnabled('debug')) return;
-  const { parent, ...line } = lookAt(operation);
+  const { parent, ...line } = describeOperation(operation);
   tracing?.operation({ type, ...line, outcome, ms, parent });
   const level = routine || (outcome === 'OK' && line.fields.every((f) => REPORTS.has(f))) ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
-  // The id of a masked error leads from the client's answer to the line that has its details.
+  // The id of a masked error leads from the client's response to the log line with the details.
   const errorId = error?.extensions?.id;
   log[level](
     { type, ...line, outcome, ms: Math.round(ms * 10) / 10, ...(errorId ? { errorId } : {}) },

@@ -1,35 +1,35 @@
 /**
- * Every query and mutation is answered within seconds, whatever the database does: an outage or a frozen server costs
- * a caller its patience and the process a bounded number of operations under way. Subscriptions may wait.
+ * Timeout of queries and mutations: an outage costs callers at most 8 s and the process a bounded number of in-flight
+ * operations. Subscriptions may wait longer.
  */
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import { REQUEST_TIMEOUT_MS } from '../../app/execution/transaction.ts';
 
-/** Operations under way at once; beyond, callers are sent away at once. */
-const MAX_UNDER_WAY = 4096;
+/** Most operations in flight; beyond that, operations are refused immediately. */
+const MAX_IN_FLIGHT = 4096;
 
 type Answer = Promise<ExecutionResult> | ExecutionResult;
 
-/** Bounds how long an operation may take, and how many may take so long. */
+/** Bounds the duration of an operation and the number of operations in flight. */
 export function createOperationTimeout(): (execute: () => Answer) => Answer {
-  let underWay = 0;
+  let inFlight = 0;
   return (execute) => {
-    if (underWay >= MAX_UNDER_WAY) return unavailable('Too much is waiting for the database');
+    if (inFlight >= MAX_IN_FLIGHT) return unavailable('Too many operations are waiting for the database');
     const answer = execute();
     if (!(answer instanceof Promise)) return answer;
-    underWay += 1;
-    return inTime(
+    inFlight += 1;
+    return withTimeout(
       answer.finally(() => {
-        underWay -= 1;
+        inFlight -= 1;
       }),
     );
   };
 }
 
-async function inTime(answer: Promise<ExecutionResult>): Promise<ExecutionResult> {
+async function withTimeout(answer: Promise<ExecutionResult>): Promise<ExecutionResult> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<ExecutionResult>((resolve) => {
-    const message = 'The database did not answer in time: the outcome is not known';
+    const message = 'The database did not respond in time: the outcome is unknown';
     timer = setTimeout(() => resolve(unavailable(message)), REQUEST_TIMEOUT_MS);
   });
   try {
@@ -40,6 +40,6 @@ async function inTime(answer: Promise<ExecutionResult>): Promise<ExecutionResult
 }
 
 function unavailable(what: string): ExecutionResult {
-  const message = `${what}. Try again, with the same idempotencyKey where there is one`;
+  const message = `${what}. Try again, with the same idempotencyKey if the operation has one`;
   return { errors: [new GraphQLError(message, { extensions: { code: 'UNAVAILABLE' } })] };
 }

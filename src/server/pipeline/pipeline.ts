@@ -1,4 +1,4 @@
-/** The GraphQL pipeline: one for HTTP, SSE and WebSocket, so that all three answer the same. */
+/** The GraphQL pipeline, shared by HTTP, SSE and WebSocket so that all three behave the same. */
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { type DocumentNode, type ExecutionResult, execute, GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
@@ -34,7 +34,7 @@ export interface GraphQLParts {
   readonly reports: Reports;
   readonly subscriptionQuota: SubscriptionQuota;
   readonly log: Logger;
-  /** Seconds of Serin's time in a real one; shown on every answer when it is not 1. */
+  /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
   readonly timeScale: number;
   readonly httpSettings: HttpSettings;
   readonly metrics: Metrics;
@@ -52,10 +52,10 @@ query Deployments {
 }
 `;
 
-/** Parses, validates and executes the operations of all doors. */
+/** Parses, validates and executes the operations of all transports. */
 export interface GraphQLServer {
   readonly yoga: YogaServerInstance<OperationOrigin, Context>;
-  /** The document of a text, or what is wrong with it. */
+  /** Parses and validates a document; returns its errors if it is invalid. */
   read(text: string): DocumentNode | readonly GraphQLError[];
   /** The context of an operation of this caller. */
   contextOf(actor: Actor): Context;
@@ -98,16 +98,16 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     landingPage: false,
     multipart: false,
     batching: false,
-    // Which pages of other origins may ask is the gate's business.
+    // Admission decides which pages of other origins may send requests.
     cors: false,
     graphiql: httpSettings.introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
     renderGraphiQL(options) {
-      // The page that is served offline takes its first query from `query`, not from `defaultQuery`.
+      // The offline page takes its first query from `query`, not from `defaultQuery`.
       const page = { ...options, query: WELCOME };
       return renderGraphiQL(page);
     },
     maskedErrors: { maskError: (error) => presentError(error, log) },
-    // What is to be said of an error, `presentError` says. Yoga would say again, for the log, what callers sent.
+    // `presentError` logs errors. Yoga's own log would repeat what callers sent.
     logging: false,
     context: ({ request, actor }) => contextOf(actor ?? callers.actorOf(request)),
     plugins: [
@@ -124,12 +124,12 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
   return { yoga, read: createReader(yoga, present), contextOf, run: operations.run };
 }
 
-/** Characters of the documents that are remembered to be valid. */
-const REMEMBERED = 1_000_000;
+/** Most characters of cached valid documents. */
+const MAX_CACHED_CHARACTERS = 1_000_000;
 
 function createReader({ getEnveloped }: GraphQLServer['yoga'], present: Present): GraphQLServer['read'] {
   const valid = new LRUCache<string, DocumentNode>({
-    maxSize: REMEMBERED,
+    maxSize: MAX_CACHED_CHARACTERS,
     sizeCalculation: (_document, text) => text.length,
   });
   return (text) => {
@@ -148,7 +148,7 @@ function createReader({ getEnveloped }: GraphQLServer['yoga'], present: Present)
   };
 }
 
-/** Makes errors fit to be shown. */
+/** Creates the function that masks errors for clients. */
 function presenter(log: Logger, introspection: boolean): Present {
   return (errors) =>
     errors.map((error) => {
@@ -157,10 +157,10 @@ function presenter(log: Logger, introspection: boolean): Present {
     });
 }
 
-/** Errors of what is not executed. Yoga masks only after its plugins, and errors of validation pass by its masking. */
+/** Masks errors outside of execution. Yoga masks after its plugins, and does not mask validation errors. */
 function presentErrors(present: Present): Plugin {
   return {
-    // Yoga says this of requests only; but the error is kept with the document, and the next may come another way.
+    // Yoga sets this for HTTP requests only, but caches the error with the document for every transport.
     onParse() {
       return ({ result }) => {
         if (!(result instanceof GraphQLError)) return;
@@ -183,12 +183,12 @@ function presentErrors(present: Present): Plugin {
   };
 }
 
-/** Errors as callers may see them. */
+/** Masks errors for clients. */
 export type Present = (errors: readonly unknown[]) => GraphQLError[];
 
 export interface OperationParts {
   readonly limits: Limits;
-  /** Seconds of Serin's time in a real one; told with every answer when it is not 1. */
+  /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
   readonly timeScale: number;
   readonly observe: Observer;
   readonly present: Present;
@@ -197,7 +197,7 @@ export interface OperationParts {
 export interface Operations {
   /** Runs a valid query or mutation. */
   run(operation: Operation): Promise<ExecutionResult>;
-  /** Lets Yoga run operations this way, too. */
+  /** Makes Yoga run operations the same way. */
   readonly plugin: Plugin<OperationContext>;
 }
 

@@ -1,4 +1,4 @@
-/** How often someone may come: counted in the node's memory, evened out over ten seconds. */
+/** Rate limits, counted in the node's memory over windows of ten seconds. */
 import { GraphQLError } from 'graphql';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Actor } from '../../access/actor.ts';
@@ -6,10 +6,10 @@ import type { OperationContext } from './operation.ts';
 
 const WINDOW_SECONDS = 10;
 
-/** Counts one operation. Answers how many seconds to wait, or null when it may go on. */
+/** Counts one operation. Resolves to the seconds to wait, or null if it may proceed. */
 export type Rate = (caller: string) => Promise<number | null>;
 
-/** @param perSecond 0 for no bound */
+/** @param perSecond 0 switches the limit off */
 export function createRate(perSecond: number): Rate {
   if (perSecond === 0) return async () => null;
   const limiter = new RateLimiterMemory({ points: perSecond * WINDOW_SECONDS, duration: WINDOW_SECONDS });
@@ -24,16 +24,16 @@ export function createRate(perSecond: number): Rate {
   };
 }
 
-/** The refusal of an operation that comes too soon. */
-export function rateLimited(whose: string, retryAfterSeconds: number): GraphQLError {
-  const message = `Too many operations ${whose}: try again in ${retryAfterSeconds} s`;
+/** The error for an operation beyond the rate. */
+export function rateLimited(source: string, retryAfterSeconds: number): GraphQLError {
+  const message = `Too many operations ${source}: try again in ${retryAfterSeconds} s`;
   return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds } });
 }
 
-/** How often a key or token is used, from whatever addresses: the same over every door. */
+/** The rate of a key or token, from any address and over any transport. */
 export interface KeyRate {
-  /** Counts one operation. Answers why it is refused, or null; at once where there is no key, as in a Serin that runs open. */
-  refuse(arrived: OperationContext): Promise<GraphQLError | null> | null;
+  /** Counts one operation. The error that refuses it, or null; not a promise if there is no key. */
+  refuse(context: OperationContext): Promise<GraphQLError | null> | null;
 }
 
 export function createKeyRate(perSecond: number): KeyRate {
@@ -47,14 +47,14 @@ export function createKeyRate(perSecond: number): KeyRate {
   };
 }
 
-/** Over HTTP it is a status as well. */
+/** Over HTTP the error also sets the status. */
 function keyRefusal(wait: number, overHttp: boolean): GraphQLError {
   const error = rateLimited('with this key', wait);
   const http = { status: 429, headers: { 'retry-after': String(wait) } };
   return overHttp ? new GraphQLError(error.message, { extensions: { ...error.extensions, http } }) : error;
 }
 
-/** What bounds are counted by: the key, or the subject of the token; null where Serin runs open. */
+/** The id that limits are counted by: the key, or the subject of the token; null in open mode. */
 export function callerOf({ credential, name }: Actor): string | null {
   if (credential.type === 'NONE') return null;
   return credential.type === 'KEY' ? `key ${credential.id}` : `token ${name}`;

@@ -1,4 +1,4 @@
-/** How many subscriptions one key or token may hold open on a node, from whatever addresses and over every door. */
+/** Quota of open subscriptions per key or token on a node, from any address and over any transport. */
 import type { ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
@@ -7,9 +7,9 @@ import type { OperationContext } from './operation.ts';
 import { callerOf } from './rateLimits.ts';
 
 export interface SubscriptionQuota {
-  /** Takes a place. Answers how to give it back, once; null when the actor's key has no place left. */
+  /** Takes a slot. Returns the function that releases it; null if the actor is over its quota. */
   take(actor: Actor): (() => void) | null;
-  /** What the caller is told who got none. */
+  /** The error for a caller over quota. */
   refusal(): GraphQLError;
 }
 
@@ -22,10 +22,10 @@ export function createSubscriptionQuota(perKey: number): SubscriptionQuota {
       const held = taken.get(caller) ?? 0;
       if (held >= perKey) return null;
       taken.set(caller, held + 1);
-      let given = false;
+      let released = false;
       return () => {
-        if (given) return;
-        given = true;
+        if (released) return;
+        released = true;
         const left = (taken.get(caller) ?? 1) - 1;
         if (left > 0) taken.set(caller, left);
         else taken.delete(caller);
@@ -39,38 +39,38 @@ export function createSubscriptionQuota(perKey: number): SubscriptionQuota {
 }
 
 /**
- * A place for every subscription that the pipeline runs, until it ends or its consumer leaves. A caller that is gone
- * before its SSE stream begins is looked for: that stream nobody would ever read, nor end.
+ * Takes a slot for every subscription until it ends or its consumer leaves. Also handles a caller that disconnects
+ * before its SSE stream begins: nobody would read or end that stream.
  */
 export function boundSubscriptions(quota: SubscriptionQuota): Plugin<OperationContext> {
   return {
     onSubscribe({ args, setResultAndStopExecution }) {
       const { actor, res } = args.contextValue;
-      const leave = quota.take(actor);
-      if (!leave) {
+      const release = quota.take(actor);
+      if (!release) {
         setResultAndStopExecution({ errors: [quota.refusal()] });
         return undefined;
       }
       return {
-        onSubscribeError: leave,
+        onSubscribeError: release,
         onSubscribeResult({ result }) {
           if (!isAsyncIterable(result)) {
-            leave();
+            release();
             return undefined;
           }
           whenClosed(res, () => {
-            leave();
+            release();
             void result[Symbol.asyncIterator]().return?.();
           });
-          return { onEnd: leave };
+          return { onEnd: release };
         },
       };
     },
   };
 }
 
-/** Calls when an answer reaches nobody any more: later, or now. */
-function whenClosed(answer: ServerResponse | undefined, call: () => void): void {
-  if (answer?.destroyed) call();
-  else answer?.once('close', call);
+/** Calls back when the connection of a response is closed; immediately if it already is. */
+function whenClosed(response: ServerResponse | undefined, call: () => void): void {
+  if (response?.destroyed) call();
+  else response?.once('close', call);
 }

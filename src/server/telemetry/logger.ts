@@ -1,11 +1,11 @@
-/** The log: JSON lines on stderr, in which no secret stands. */
+/** The log: JSON lines on stderr, with secrets redacted. */
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Environment } from '../../environment/environment.ts';
 
-/** Names under which a secret may be logged with an object. */
+/** Field names whose values are redacted. */
 const SECRET_FIELDS = ['authorization', 'password', 'secret', 'token', 'key', 'connectionParams', 'cookie'];
-/** Secrets in the middle of a text: passwords in addresses, and what follows `Bearer`. */
-const SECRET_TEXTS: readonly [RegExp, string][] = [
+/** Secrets within strings: passwords in URLs, and credentials after `Bearer` or `Basic`. */
+const SECRET_PATTERNS: readonly [RegExp, string][] = [
   [/(\w+:\/\/[^\s:/@"\\]*:)[^\s@"\\]+@/g, '$1…@'],
   [/\b(Bearer|Basic) [\w.~+/=-]+/gi, '$1 …'],
 ];
@@ -22,21 +22,21 @@ export function createLog(
         paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
         censor: '…',
       },
-      hooks: { streamWrite: blot(passwordOf(environment.databaseUrl)) },
+      hooks: { streamWrite: redactPassword(passwordOf(environment.databaseUrl)) },
     },
     destination,
   );
 }
 
-function blot(password: string | null): (line: string) => string {
+function redactPassword(password: string | null): (line: string) => string {
   return (line) => {
     let shown = line;
-    for (const [secret, instead] of SECRET_TEXTS) shown = shown.replace(secret, instead);
+    for (const [secret, instead] of SECRET_PATTERNS) shown = shown.replace(secret, instead);
     return password ? shown.replaceAll(password, '…') : shown;
   };
 }
 
-/** Long enough to be told from other words. */
+/** The password of a URL; null if it is too short to be distinguished from other words. */
 function passwordOf(url: string | null): string | null {
   if (url === null || !URL.canParse(url)) return null;
   const password = decodeURIComponent(new URL(url).password);

@@ -1,4 +1,4 @@
-/** What Prometheus is told: counters of this node, and a census of the database that every node tells alike. */
+/** The metrics of `/metrics`: counters of this node, and gauges of the database that are the same on every node. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CanaryEvent } from '../../core/lifecycle/events.ts';
 import { STATUSES } from '../../core/lifecycle/state.ts';
@@ -7,7 +7,7 @@ import type { Queries } from '../../store/postgres/database.ts';
 import { type Gauges, readGauges } from '../../store/postgres/gauges.ts';
 import type { PoolStats } from '../../store/postgres/poolStats.ts';
 
-/** How long a scrape waits for the database before it goes on without. */
+/** How long a scrape waits for the database before it continues without its gauges. */
 const GAUGES_TIMEOUT_MS = 2000;
 
 export interface Metrics {
@@ -17,13 +17,13 @@ export interface Metrics {
   countCheck(events: readonly CanaryEvent[]): void;
   /** A check could not be made. */
   countFailedCheck(): void;
-  /** A provider was asked for one side. */
+  /** Metrics of one side were fetched from a provider. */
   countFetch(provider: string, ok: boolean): void;
-  /** A delivery to a webhook was tried. */
+  /** A delivery to a webhook was attempted. */
   countAttempt(outcome: 'delivered' | 'failed'): void;
   /** @param outcome `OK`, or the code of the first error */
   countOperation(type: string, outcome: string, seconds: number): void;
-  /** A request that no door saw, by its HTTP status. */
+  /** A request was refused at admission, with its HTTP status. */
   countRefused(status: number): void;
 }
 
@@ -46,22 +46,20 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
   const checks = count('serin_checks_total', 'Checks applied by this node.');
   const failedChecks = count(
     'serin_checks_failed_total',
-    'Checks that this node could not make; they are tried again.',
+    'Checks that failed on this node; they are retried.',
   );
   const decisions = count('serin_decisions_total', 'Automatic decisions made by this node.', ['decision']);
-  const fetches = count('serin_provider_fetches_total', 'Metrics of one side asked of a provider.', [
+  const fetches = count('serin_provider_fetches_total', 'Fetches of one side’s metrics from a provider.', [
     'provider',
     'outcome',
   ]);
-  const attempts = count('serin_webhook_attempts_total', 'Tries by this node to deliver to a webhook.', [
+  const attempts = count('serin_webhook_attempts_total', 'Attempts of this node to deliver to a webhook.', [
     'outcome',
   ]);
-  const refused = count('serin_requests_refused_total', 'Requests refused before they reached a door.', [
-    'status',
-  ]);
+  const refused = count('serin_requests_refused_total', 'Requests refused at admission.', ['status']);
   const operations = new Histogram({
     name: 'serin_operation_seconds',
-    help: 'How long operations took, by type and outcome: OK, or the code of the error. A subscription: until it began.',
+    help: 'Duration of operations by type and outcome: OK, or the code of the error. For a subscription, until it began.',
     labelNames: ['type', 'outcome'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
@@ -103,7 +101,7 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
   return {
     contentType: registry.contentType,
     async text() {
-      // However many ask at once, the database is asked once.
+      // Concurrent scrapes share one query.
       counting ??= readGaugesInTime(db).finally(() => {
         counting = null;
       });
@@ -124,7 +122,7 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
   };
 }
 
-/** The database away, or slow, is itself a figure: the others are told all the same. */
+/** Null if the database is away or slow; the other metrics are served all the same. */
 async function readGaugesInTime(db: Queries): Promise<Gauges | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
@@ -137,7 +135,7 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
   const registers = [registry];
   const up = new Gauge({
     name: 'serin_database_up',
-    help: 'Whether the database answered this scrape.',
+    help: 'Whether the database responded to this scrape.',
     registers,
   });
   const deployments = new Gauge({
@@ -159,12 +157,12 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
   });
   const backlog = new Gauge({
     name: 'serin_webhook_backlog',
-    help: 'Deliveries to webhooks that are not settled: those waiting for their turn or their next try.',
+    help: 'Pending deliveries to webhooks.',
     registers,
   });
   const backlogAge = new Gauge({
     name: 'serin_webhook_backlog_age_seconds',
-    help: 'How long the oldest delivery that is not settled has waited, in real seconds.',
+    help: 'Age of the oldest pending delivery, in real seconds.',
     registers,
   });
   return (gauges) => {

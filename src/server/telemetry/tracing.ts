@@ -1,6 +1,6 @@
 /**
- * Traces for a collector that speaks OTLP over HTTP: a span for every operation, joined to the caller's trace, and one
- * for every check. Loaded only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+ * Traces for a collector of OTLP over HTTP: a span for every operation, linked to the caller's trace, and one for every
+ * check. Loaded only if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
  */
 import { type Context, ROOT_CONTEXT, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -11,7 +11,7 @@ import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trac
 export interface Tracing {
   operation(operation: TracedOperation): void;
   check(check: TracedCheck): void;
-  /** Sends what was gathered. */
+  /** Sends the collected spans and stops. */
   stop(): Promise<void>;
 }
 
@@ -73,7 +73,7 @@ function contextOf(traceparent: string | undefined): Context {
   );
 }
 
-/** A span of what is already over. */
+/** Records a span that has already ended. */
 function span(
   tracer: Tracer,
   name: string,

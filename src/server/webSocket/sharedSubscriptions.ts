@@ -1,7 +1,6 @@
 /**
- * One execution for all that follow the same: who sends the same document with the same variables and has the same
- * rights gets the same answers, so an event is executed and serialised once and sent to everybody. It is for feeds of
- * the log that start now; a feed with `after` has a past of its own to replay and stays by itself.
+ * Subscriptions with the same document, variables and rights share one execution and one serialisation of each event.
+ * Only for log feeds that start now; a feed with `after` replays its own past and has its own execution.
  */
 import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST, Kind } from 'graphql';
 import type { Feed } from '../../feed/feed.ts';
@@ -11,10 +10,10 @@ import { type Horizon, wasCommitted } from '../../store/log/eventLog.ts';
 import type { LogPosition } from '../../store/log/position.ts';
 
 const SHARED_FIELDS: ReadonlySet<string> = new Set(['stateChanged', 'decisionMade', 'eventAppended']);
-/** What may lie unsent for one member, bytes: beyond it the member is too slow. */
+/** Most unsent bytes per member; beyond that the member is too slow. */
 const MAX_BACKLOG = 4_000_000;
 
-/** Whether an operation follows the log from now on, and nothing else. */
+/** Whether an operation only follows the log from now on. */
 export function isShareable(
   document: DocumentNode,
   operationName: string | null | undefined,
@@ -33,27 +32,27 @@ export function isShareable(
   return after === undefined || after.kind === Kind.NULL;
 }
 
-/** The one execution: its results, and where in the log the latest of them stands. */
+/** The shared execution: its results, and the log position of the latest one. */
 export interface Opened {
   readonly results: AsyncIterable<ExecutionResult>;
-  readonly place: DeliveryPosition;
+  readonly position: DeliveryPosition;
 }
 
-/** Where a member's results go. */
+/** The receiver of a member's results. */
 export interface Subscriber {
-  /** Takes a result that is JSON already, in bytes, as everybody gets the same. */
+  /** Sends a result that is already serialised as JSON. */
   send(payload: Buffer): void;
-  /** Bytes that lie unsent. */
+  /** Unsent bytes. */
   backlog(): number;
-  /** Told once that nothing more will come. */
+  /** Called once when no more results will come. */
   ended(): void;
 }
 
 interface FanoutGroup {
-  /** The execution, or the answer that refuses it. */
+  /** The execution, or the result that refuses it. */
   readonly opening: Promise<Execution | ExecutionResult>;
   readonly members: Set<Member>;
-  /** Those who came and have not left; who still waits for the execution to begin is one of them. */
+  /** Members that have not left, including those that still wait for the execution to begin. */
   followers: number;
   /** Set when no more results will come. */
   over: { readonly fault: unknown } | null;
@@ -61,13 +60,13 @@ interface FanoutGroup {
 
 interface Execution {
   readonly results: AsyncIterator<ExecutionResult>;
-  readonly place: DeliveryPosition;
+  readonly position: DeliveryPosition;
 }
 
 export interface SharedSubscriptions {
   /**
-   * Joins those who follow the same, or begins. The answer yields nothing while all is well: results go to the sink.
-   * @param open executes; its answer is no stream when the operation is refused, and is passed on as it is
+   * Joins the group of the key, or starts it. Results go to the subscriber; the returned stream yields only a last error.
+   * @param open executes the subscription; if it is refused, its result is not a stream and is returned unchanged
    */
   join(
     key: string,
@@ -92,17 +91,17 @@ export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscr
     return group;
   }
 
-  /** Who comes later begins anew; who came meanwhile may have done so already. */
+  /** Removes a group, unless a newer one has replaced it; later members start a new group. */
   function forget(key: string, group: FanoutGroup): void {
     if (groups.get(key) === group) groups.delete(key);
   }
 
-  async function broadcast(key: string, group: FanoutGroup, { results, place }: Execution): Promise<void> {
+  async function broadcast(key: string, group: FanoutGroup, { results, position }: Execution): Promise<void> {
     let fault: unknown = null;
     try {
       for (let next = await results.next(); !next.done; next = await results.next()) {
         const payload = Buffer.from(JSON.stringify(next.value));
-        for (const member of group.members) member.take(payload, place.at);
+        for (const member of group.members) member.take(payload, position.at);
       }
     } catch (error) {
       fault = error;
@@ -133,9 +132,9 @@ export function createSharedSubscriptions(feed: Pick<Feed, 'now'>): SharedSubscr
   };
 }
 
-/** A stream that only ever ends: with an error, with last words, or when its consumer leaves. */
+/** A stream without results: it ends with an error, with one last result, or when its consumer leaves. */
 export type Membership = AsyncIterableIterator<ExecutionResult> & {
-  /** Says a last thing and ends. */
+  /** Delivers a last result and ends. */
   finish(last: ExecutionResult): void;
 };
 
@@ -145,7 +144,7 @@ interface Member {
   readonly membership: Membership;
 }
 
-/** What was committed before the member came is not for it; until that is known, results wait. */
+/** A member skips entries committed before it joined; until that horizon is known, results are buffered. */
 function createMember(subscriber: Subscriber, now: Promise<Horizon>, leave: () => void): Member {
   let horizon: Horizon | null = null;
   let waiting: { readonly payload: Buffer; readonly at: LogPosition | null }[] = [];
@@ -181,12 +180,12 @@ function createMember(subscriber: Subscriber, now: Promise<Horizon>, leave: () =
     for (const { payload, at } of waiting.splice(0)) take(payload, at);
   }, end);
 
-  let said = false;
+  let finished = false;
   const membership: Membership = {
     async next() {
       const last = await ended;
-      if (last === null || said) return { done: true, value: undefined };
-      said = true;
+      if (last === null || finished) return { done: true, value: undefined };
+      finished = true;
       return { done: false, value: last };
     },
     async return() {

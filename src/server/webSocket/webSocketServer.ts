@@ -101,7 +101,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
         ...args,
         contextValue,
       });
-      return isAsyncIterable(results) ? { results, place: contextValue.position } : results;
+      return isAsyncIterable(results) ? { results, position: contextValue.position } : results;
     };
     const head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     let unwatch = () => {};
