@@ -1,5 +1,5 @@
 # Serin for production: no embedded database, no compiler, not as root. DATABASE_URL says where PostgreSQL is.
-FROM node:22-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /serin
 COPY package.json package-lock.json ./
 COPY patches ./patches
@@ -10,7 +10,7 @@ COPY console ./console
 COPY schema.graphql ./
 RUN npm run build
 
-FROM node:22-bookworm-slim AS dependencies
+FROM node:24-bookworm-slim AS dependencies
 WORKDIR /serin
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-fund --no-audit \
@@ -18,7 +18,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-fund --no-audit \
 # The PostgreSQL driver with its patch.
 COPY --from=build /serin/node_modules/postgres ./node_modules/postgres
 
-FROM node:22-bookworm-slim
+FROM node:24-bookworm-slim
 WORKDIR /serin
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
 COPY --from=dependencies /serin/node_modules ./node_modules

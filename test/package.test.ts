@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import manifest from '../package.json' with { type: 'json' };
 import { freshDatabase, type TestDatabase } from './harness/database.ts';
 import { until } from './harness/serin.ts';
 
+const VERSION = manifest.version;
 const run = promisify(execFile);
 const QUIET = ['--no-audit', '--no-fund', '--prefer-offline'];
 const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', LOG_LEVEL: 'error' };
@@ -23,8 +25,8 @@ beforeAll(async () => {
   described = (await run('npm', ['pack', '--json', '--pack-destination', packed])).stdout;
   await run(process.execPath, ['--import', 'tsx', 'scripts/packParts.ts', packed]);
   const installed = await Promise.all([
-    install('server', ['serin-0.1.0.tgz']),
-    install('parts', ['serin-core-0.1.0.tgz', 'serin-client-0.1.0.tgz']),
+    install('server', [`serin-${VERSION}.tgz`]),
+    install('parts', [`serin-core-${VERSION}.tgz`, `serin-client-${VERSION}.tgz`]),
   ]);
   warnings = installed.join('');
 }, 180_000);
@@ -110,7 +112,7 @@ describe('serin', () => {
        const kinds = [typeof CanaryDeployment, typeof parseDecimal, typeof followFeed];
        console.log(...kinds, require('serin/package.json').version, schema.includes('type Mutation'));`,
     );
-    expect(said).toBe('function function function 0.1.0 true');
+    expect(said).toBe(`function function function ${VERSION} true`);
   });
 
   test('carries the PostgreSQL driver with its patch', async () => {
