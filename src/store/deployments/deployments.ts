@@ -10,8 +10,9 @@ import {
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
+import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
-import { movingColumns, stateToColumns } from './rows.ts';
+import { MOVING_COLUMNS, movingColumns, stateToColumns } from './rows.ts';
 import { type DeploymentView, readViews, readViewsById } from './views.ts';
 
 export { type DeploymentView, readViewsById } from './views.ts';
@@ -131,20 +132,15 @@ export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Pro
     ...movingColumns(state),
     ...schedule(scheduled),
   }));
-  // Written as SQL for speed: this statement and the insert of events are most of the cost of a command.
-  await tx.execute(sql`
-    update deployments set status = r.status, revision = r.revision, event_count = r."eventCount",
-      started_at = r."startedAt", ended_at = r."endedAt", observation_deadline = r."observationDeadline",
-      canary_percent = r."canaryPercent", total_capital_usd = r."totalCapitalUsd",
-      canary_capital_usd = r."canaryCapitalUsd", stable_capital_usd = r."stableCapitalUsd",
-      detail = r.detail, breaches = r.breaches, next_check_at = r."nextCheckAt",
-      lease_until = null, lease_token = null
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (id text, status text, revision integer,
-      "eventCount" integer, "startedAt" timestamptz, "endedAt" timestamptz, "observationDeadline" timestamptz,
-      "canaryPercent" numeric, "totalCapitalUsd" numeric, "canaryCapitalUsd" numeric, "stableCapitalUsd" numeric,
-      detail jsonb, breaches jsonb, "nextCheckAt" timestamptz)
-    where deployments.id = r.id`);
+  await tx.execute(updateRows(rows));
 }
+
+const updateRows = bulkUpdate(
+  deployments,
+  'id',
+  [...MOVING_COLUMNS, 'nextCheckAt', 'breaches'],
+  ['lease_until = null', 'lease_token = null'],
+);
 
 /** Writes only the breach counts of the guardrails. */
 export async function saveBreaches(tx: Queries, id: string, breaches: BreachCounts): Promise<void> {

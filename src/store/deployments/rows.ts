@@ -100,7 +100,22 @@ export function stateToColumns(state: DeploymentState): StateColumns {
 }
 
 /** The columns that a command may change; the others are fixed at creation. */
-export function movingColumns(state: DeploymentState) {
+export const MOVING_COLUMNS = [
+  'status',
+  'revision',
+  'eventCount',
+  'startedAt',
+  'endedAt',
+  'observationDeadline',
+  'canaryPercent',
+  'totalCapitalUsd',
+  'canaryCapitalUsd',
+  'stableCapitalUsd',
+  'detail',
+] as const;
+
+/** The values of {@link MOVING_COLUMNS}. */
+export function movingColumns(state: DeploymentState): Pick<StateColumns, (typeof MOVING_COLUMNS)[number]> {
   const observed = observationOf(state);
   const allocated = allocationOf(state);
   return {

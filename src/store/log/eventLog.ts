@@ -10,6 +10,7 @@ import type { CanaryStatus } from '../../core/lifecycle/state.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
+import { bulkInsert } from '../tables/bulk.ts';
 import { events } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
 import { CURRENT, labelText, readLabels, settledBefore } from './incarnations.ts';
@@ -30,26 +31,37 @@ export interface LogEntry {
 /** An entry before it is written: its position follows from the insert. */
 export interface NewEntry extends Omit<LogEntry, 'position'> {}
 
+const insertRows = bulkInsert(events, [
+  'deploymentId',
+  'strategyId',
+  'no',
+  'type',
+  'at',
+  'actor',
+  'revision',
+  'timeline',
+  'previousStatus',
+  'status',
+  'payload',
+]);
+
 /** Appends any number of events in one statement and notifies readers. */
 export async function appendEvents(tx: LogWriteTransaction, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(({ deploymentId, strategyId, timeline, change, event }) => ({
-    deployment: deploymentId,
-    strategy: strategyId,
+    deploymentId,
+    strategyId,
+    no: event.no,
+    type: event.type,
+    at: new Date(event.at),
+    actor: event.actor,
+    revision: event.revision,
     timeline,
-    previous: change?.previousStatus ?? null,
+    previousStatus: change?.previousStatus ?? null,
     status: change?.status ?? null,
     payload: eventCodec.encode(event),
   }));
-  // The payload contains the values of the columns too; they are taken from it.
-  const appended = tx.execute(sql`
-    insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload)
-    select r.deployment, r.strategy, (r.payload ->> 'no')::integer, r.payload ->> 'type',
-      (r.payload ->> 'at')::timestamptz, r.payload ->> 'actor', (r.payload ->> 'revision')::integer, r.timeline,
-      r.previous, r.status, r.payload
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (deployment text, strategy text,
-      timeline boolean, previous text, status text, payload jsonb)
-    order by r.deployment, (r.payload ->> 'no')::integer`);
+  const appended = tx.execute(sql`${insertRows(rows)} order by r."deploymentId", r.no`);
   await Promise.all([appended, tx.notification.onAppend(tx)]);
 }
 

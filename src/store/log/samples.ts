@@ -1,15 +1,18 @@
 /** The samples that checks took: the history of a deployment's metrics. */
-import { and, asc, desc, eq, gt, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Sample } from '../../core/document/document.ts';
 import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/comparison.ts';
 import { bySide } from '../../core/values/codecs.ts';
 import type { Queries } from '../postgres/database.ts';
+import { bulkInsert } from '../tables/bulk.ts';
 import { samples } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
 
 const metricsCodec = bySide(sideMetricsCodec.nullable());
+
+const insertRows = bulkInsert(samples, ['deploymentId', 'check', 'at', 'decision', 'metrics']);
 
 /** A sample of a deployment. */
 export interface TakenSample extends Sample {
@@ -26,11 +29,7 @@ export async function insertSamples(tx: Queries, taken: readonly TakenSample[]):
     decision,
     metrics: metricsCodec.encode(metrics),
   }));
-  await tx.execute(sql`
-    insert into samples (deployment_id, "check", at, decision, metrics)
-    select r."deploymentId", r."check", r.at, r.decision, r.metrics
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r ("deploymentId" text, "check" integer,
-      at timestamptz, decision text, metrics jsonb)`);
+  await tx.execute(insertRows(rows));
 }
 
 export interface SamplePage {
