@@ -1,6 +1,6 @@
 /**
- * The answer of a use case: what a mutation says, kept by idempotency key so that a retry hears the same. A kept
- * answer names the place in the log it belongs to; the deployment as it was then is replayed from the log.
+ * The answer of a use case on deployments, which a mutation returns and which is stored under its idempotency key. A
+ * stored answer contains the number of the deployment's last event: a retry replays the log up to that event.
  */
 import { z } from 'zod';
 import { canSee } from '../access/actor.ts';
@@ -13,47 +13,41 @@ import { describeViolations, type Violation } from '../core/values/violation.ts'
 import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
-import type { App } from './context.ts';
-import {
-  type AnswerCodec,
-  type Attempt,
-  type Request,
-  refusalCodec,
-  runIdempotent,
-  runIdempotentAttempt,
-} from './execution/idempotency.ts';
+import { type AnswerCodec, refusalCodec } from './execution/idempotency.ts';
 
 export interface Answer {
-  /** Null when it was done. */
+  /** Null if the use case was executed. */
   readonly refusal: Refusal | null;
   readonly message: string;
   readonly decision: CanaryDecision | null;
-  /** The deployment after the command, or as it stands when it was refused; null when there is none. */
+  /** The deployment after the command, or its current state if refused; null if there is none. */
   readonly view: DeploymentView | null;
+  /** Whether this is the stored answer of an earlier request with the same idempotency key. */
   readonly replayed: boolean;
 }
 
+/** The answer of an executed use case. */
 export function done(message: string, view: DeploymentView, decision: CanaryDecision | null = null): Answer {
   return { refusal: null, message, decision, view, replayed: false };
 }
 
+/** The answer of a refused use case, with the current state of the deployment. */
 export function refused(refusal: Refusal, view: DeploymentView | null = null): Answer {
   return { refusal, message: refusal.message, decision: null, view, replayed: false };
 }
 
-/** The answer to an input that breaks rules: all of them in the message, the first one's path. */
+/** The answer to an invalid input: the message has all violations, the path is that of the first one. */
 export function invalid(violations: readonly Violation[], view: DeploymentView | null = null): Answer {
   const path = violations[0]?.path ?? [];
   return refused(refusal('INVALID_INPUT', describeViolations(violations), path), view);
 }
 
-/** There is no such deployment, or none that the actor sees: the answer is the same. */
+/** The refusal for a deployment that does not exist or that the actor may not see, without telling which. */
 export function notFound(deploymentId: string): Refusal {
   return refusal('NOT_FOUND', `There is no deployment ${deploymentId}`, ['deploymentId']);
 }
 
-const keptCodec = z.strictObject({
+const storedCodec = z.strictObject({
   refusal: refusalCodec.nullable(),
   message: z.string(),
   decision: z.enum(DECISIONS).nullable(),
@@ -68,9 +62,10 @@ const keptCodec = z.strictObject({
     .nullable(),
 });
 
-const codec: AnswerCodec<Answer> = {
+/** How answers are stored, and what of them an actor may see. */
+export const answerCodec: AnswerCodec<Answer> = {
   encode: ({ refusal, message, decision, view }) =>
-    keptCodec.encode({
+    storedCodec.encode({
       refusal,
       message,
       decision,
@@ -83,44 +78,26 @@ const codec: AnswerCodec<Answer> = {
       },
     }),
   async decode(db, answer) {
-    const { refusal, message, decision, deployment } = keptCodec.parse(answer);
-    const view = deployment && (await asItWas(db, deployment));
+    const { refusal, message, decision, deployment } = storedCodec.parse(answer);
+    const view = deployment && (await viewAtThatTime(db, deployment));
     return { refusal, message, decision, view, replayed: true };
   },
   refused,
+  visibleTo(actor, answer) {
+    if (!answer.view || canSee(actor, answer.view.state.strategyId)) return answer;
+    return answer.refusal ? { ...answer, view: null } : refused(notFound(answer.view.state.id));
+  },
 };
 
-/** A use case on deployments, once (see {@link runIdempotent}); nobody is shown too much. */
-export function answerIdempotent(
-  app: App,
-  request: Request,
-  work: (tx: LogWriteTransaction) => Promise<Answer>,
-): Promise<Answer> {
-  return runIdempotent(app, request, codec, work).then((answer) => asSeen(request, answer));
-}
+type StoredDeployment = NonNullable<z.output<typeof storedCodec>['deployment']>;
 
-/** The same for a use case that sees to its transaction itself. */
-export function answerIdempotentAttempt(
-  app: App,
-  request: Request,
-  attempt: Attempt<Answer>,
-): Promise<Answer> {
-  return runIdempotentAttempt(app, request, codec, attempt).then((answer) => asSeen(request, answer));
-}
-
-/** Nobody is shown a deployment that they do not see, not even in a refusal or in an answer from earlier. */
-function asSeen({ actor }: Request, answer: Answer): Answer {
-  if (!answer.view || canSee(actor, answer.view.state.strategyId)) return answer;
-  return answer.refusal ? { ...answer, view: null } : refused(notFound(answer.view.state.id));
-}
-
-type KeptDeployment = NonNullable<z.output<typeof keptCodec>['deployment']>;
-
-async function asItWas(db: Queries, kept: KeptDeployment): Promise<DeploymentView | null> {
-  const today = await findDeployment(db, kept.id);
-  if (!today) return null;
-  const log = await readDeploymentEvents(db, kept.id, { limit: kept.eventCount });
-  if (log.length < kept.eventCount) return today;
+/** The deployment as it was when the answer was stored. */
+async function viewAtThatTime(db: Queries, stored: StoredDeployment): Promise<DeploymentView | null> {
+  const { id, eventCount, metrics, nextCheckAt, now } = stored;
+  const current = await findDeployment(db, id);
+  if (!current) return null;
+  const log = await readDeploymentEvents(db, id, { limit: eventCount });
+  if (log.length < eventCount) return current;
   const state = replay(log.map(({ event }) => event));
-  return { ...today, state, metrics: kept.metrics, nextCheckAt: kept.nextCheckAt, now: kept.now };
+  return { ...current, state, metrics, nextCheckAt, now };
 }

@@ -1,109 +1,93 @@
+/**
+ * Applies observation checks. Concurrent checks are batched into one transaction. A check whose deployment is locked, or
+ * whose batch failed, runs in its own transaction.
+ */
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { nextCheckAt } from '../core/lifecycle/state.ts';
 import { applyFetchResult, type FetchResult, fetchFailure } from '../core/metrics/fetched.ts';
 import { type BySide, SIDES } from '../core/values/side.ts';
 import {
   type DeploymentView,
-  lockDeployment,
+  type LockedDeployments,
+  lockDeployments,
   lockFreeDeployments,
 } from '../store/deployments/deployments.ts';
 import { type Claim, releaseClaim, standingClaims } from '../store/deployments/leases.ts';
 import { saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { TakenSample } from '../store/log/samples.ts';
+import { allDone } from '../store/postgres/allDone.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { type App, SERIN } from './context.ts';
 import { createBatcher } from './execution/batcher.ts';
-import { allDone, transaction } from './execution/transaction.ts';
+import { transaction } from './execution/transaction.ts';
 import { stageCommand } from './stageCommand.ts';
 
-/** The events of a check; null when the claim was lost meanwhile and nothing was written. */
+/** The events of a check; null if the claim was lost and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;
 
-/** What one check goes on. */
+/** A check that waits for its transaction. */
 interface PendingCheck {
   readonly claim: Claim;
-  /** What the provider answered, or null when the bots report. */
+  /** The results of the provider; null if bots report. */
   readonly fetched: BySide<FetchResult> | null;
 }
 
-/** As many as the loop claims at once. */
+/** The number of deployments that the observation loop claims with one statement. */
 const MAX_BATCH_SIZE = 64;
-/** One decides while the other is flushed to the disk. */
+/** One batch decides while the other waits for the commit. */
 const MAX_CONCURRENT_BATCHES = 2;
 
 export interface Checks {
-  /** The same as {@link applyCheck}, perhaps together with others. */
+  /**
+   * Applies a check. The claim's token is the fence: if the node has outlived its lease, nothing is written.
+   * @param fetched the results of the provider; null if bots report
+   */
   apply(claim: Claim, fetched: BySide<FetchResult> | null): Promise<CheckResult>;
 }
 
-/**
- * Checks that are ready at the same time share a transaction; one whose deployment somebody is at, and any of a
- * transaction that fails, has one of its own, so that no deployment waits for another.
- */
 export function createChecks(app: App): Checks {
   const apply = createBatcher({
     maxBatchSize: MAX_BATCH_SIZE,
     maxConcurrentBatches: MAX_CONCURRENT_BATCHES,
     async run(checks: readonly PendingCheck[]) {
-      const results = await applyBatch(app, checks).catch(() => null);
-      return (look) => {
-        const result = results?.get(look);
-        return result === undefined ? applyCheck(app, look.claim, look.fetched) : result;
+      const results = await applyTogether(app, checks, lockFreeDeployments).catch(() => null);
+      return (check) => {
+        const result = results?.get(check);
+        return result === undefined ? applyAlone(app, check) : result;
       };
     },
   });
   return { apply: (claim, fetched) => apply({ claim, fetched }) };
 }
 
-/**
- * Applies a check. The claim is the fence: a node that slept past its lease finds another token, or none, and leaves
- * everything as it is.
- * @param fetched what the provider answered, or null when the bots report
- */
-export async function applyCheck(
-  app: App,
-  claim: Claim,
-  fetched: BySide<FetchResult> | null,
-): Promise<CheckResult> {
-  const look = { claim, fetched };
-  const { deploymentId } = claim;
-  const results = await app.inDeploymentOrder(deploymentId, () =>
-    applyLocked(app, [look], async (tx) => {
-      const view = await lockDeployment(tx, deploymentId);
-      return new Map(view && [[deploymentId, view]]);
-    }),
+/** Applies a check in its own transaction, and waits for its deployment's lock. */
+async function applyAlone(app: App, check: PendingCheck): Promise<CheckResult> {
+  const results = await app.inDeploymentOrder(check.claim.deploymentId, () =>
+    applyTogether(app, [check], lockDeployments),
   );
-  return results.get(look) ?? null;
+  return results.get(check) ?? null;
 }
 
-/** Applies checks in one transaction, except on deployments that somebody else is at: those have no result. */
-function applyBatch(
+/** Applies checks in one transaction. Those whose deployment `lock` leaves to another transaction have no result. */
+async function applyTogether(
   app: App,
   checks: readonly PendingCheck[],
-): Promise<ReadonlyMap<PendingCheck, CheckResult>> {
-  const ids = checks.map(({ claim }) => claim.deploymentId);
-  return applyLocked(app, checks, async (tx) => (await lockFreeDeployments(tx, ids)).free);
-}
-
-/** @param lock locks deployments and answers them as they stand */
-async function applyLocked(
-  app: App,
-  checks: readonly PendingCheck[],
-  lock: (tx: Queries) => Promise<ReadonlyMap<string, DeploymentView>>,
+  lock: (tx: Queries, ids: readonly string[]) => Promise<LockedDeployments>,
 ): Promise<ReadonlyMap<PendingCheck, CheckResult>> {
   return transaction(app, async (tx) => {
     const claims = checks.map(({ claim }) => claim);
-    const [views, standing] = await Promise.all([lock(tx), standingClaims(tx, claims)]);
+    const ids = claims.map(({ deploymentId }) => deploymentId);
+    const [{ free }, standing] = await Promise.all([lock(tx, ids), standingClaims(tx, claims)]);
     const unit = createUnitOfWork();
-    const applied = checks.flatMap((each) => {
-      const view = views.get(each.claim.deploymentId);
-      return view ? [{ each, view }] : [];
+    const locked = checks.flatMap((check) => {
+      const view = free.get(check.claim.deploymentId);
+      return view ? [{ check, view }] : [];
     });
     const results = await allDone(
-      applied.map(async ({ each, view }): Promise<[PendingCheck, CheckResult]> => {
-        const stands = standing.has(each.claim.deploymentId);
-        return [each, stands ? await look(tx, unit, view, each) : null];
+      locked.map(async ({ check, view }): Promise<[PendingCheck, CheckResult]> => {
+        const stands = standing.has(check.claim.deploymentId);
+        return [check, stands ? await stageCheck(tx, unit, view, check) : null];
       }),
     );
     await flush(tx, unit);
@@ -111,23 +95,23 @@ async function applyLocked(
   });
 }
 
-/** One check, on a locked deployment whose claim stands. What follows is left to be written. */
-async function look(
+/** Decides a check on a locked deployment whose claim stands, and stages what follows. */
+async function stageCheck(
   tx: Queries,
   unit: UnitOfWork,
-  view: DeploymentView,
+  before: DeploymentView,
   { claim, fetched }: PendingCheck,
 ): Promise<readonly CanaryEvent[]> {
-  const looked = fetched ? await saveFetched(tx, view, fetched) : view;
+  const view = fetched ? await saveFetched(tx, before, fetched) : before;
   const failure = fetched ? fetchFailure(fetched) : null;
-  const outcome = await stageCommand(unit, tx, looked, { type: 'CHECK', failure }, SERIN);
+  const outcome = stageCommand(unit, view, { type: 'CHECK', failure }, SERIN);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
-  unit.samples.push(...samplesOf(looked, outcome.events));
+  unit.samples.push(...samplesOf(view, outcome.events));
   return outcome.events;
 }
 
-/** Writes what was answered and looks at the deployment with it. */
+/** Writes the results of the provider and returns the deployment with them. */
 async function saveFetched(
   tx: Queries,
   view: DeploymentView,

@@ -1,29 +1,30 @@
 /**
- * Commands of people and bots. Those that come at the same time share a transaction; one whose deployment somebody else
- * is at, and any of a transaction that fails, has one of its own, so that no deployment waits for another; one at a time
- * of each deployment, so that a crowd at one leaves connections to the others.
+ * Commands of people and bots. Concurrent commands are batched into one transaction. A command whose deployment is
+ * locked, or whose batch failed, runs in its own transaction. At most one transaction per deployment waits for a lock,
+ * so a hot deployment cannot exhaust the pool.
  */
 import { canSee } from '../access/actor.ts';
 import type { Command } from '../core/lifecycle/command.ts';
 import { impliedDecision } from '../core/lifecycle/decide.ts';
 import { describeCommand } from '../core/lifecycle/describe.ts';
 import { refusal } from '../core/values/refusal.ts';
+import { findAnswers, type KeyedRequest, type StoredAnswer } from '../store/access/idempotencyKeys.ts';
 import {
   type DeploymentView,
-  lockDeployment,
+  type LockedDeployments,
+  lockDeployments,
   lockFreeDeployments,
 } from '../store/deployments/deployments.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
-import { type Answer, answerIdempotentAttempt, done, notFound, refused } from './answer.ts';
+import { type Answer, answerCodec, done, notFound, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
 import { createBatcher } from './execution/batcher.ts';
-import type { StoreAnswer } from './execution/idempotency.ts';
-import { allDone, transaction, transactionInOrder } from './execution/transaction.ts';
+import { keyOf, recall } from './execution/idempotency.ts';
+import { transaction } from './execution/transaction.ts';
 import { stageCommand } from './stageCommand.ts';
 
-/** What all lifecycle inputs have. */
+/** The fields that all lifecycle inputs have. */
 export interface LifecycleRequest {
   readonly deploymentId: string;
   readonly expectedRevision: number | null;
@@ -34,117 +35,142 @@ export interface LifecycleRequest {
 }
 
 export interface Commands {
-  /** Carries out a command. The answer comes after its commit. */
+  /** Executes a command. Resolves after its commit. */
   submit(actor: Actor, request: LifecycleRequest, command: Command): Promise<Answer>;
 }
 
-/** A command on its way. */
+/** A command that waits for its execution. */
 interface PendingCommand {
   readonly actor: Actor;
   readonly request: LifecycleRequest;
   readonly command: Command;
-  readonly storeAnswer: StoreAnswer<Answer>;
-  /** When it came, by `performance.now()`. */
+  readonly key: KeyedRequest | null;
+  /** When it was submitted, by `performance.now()`. */
   readonly askedAt: number;
 }
 
+/** Answers of commands. A replayed answer is read from the log after the commit. */
+type Answers = ReadonlyMap<PendingCommand, Answer | Promise<Answer>>;
+
 const MAX_BATCH_SIZE = 32;
-/** One decides while the other is flushed to the disk. */
+/** One batch decides while the other waits for the commit. */
 const MAX_CONCURRENT_BATCHES = 2;
 
 export function createCommands(app: App): Commands {
-  const obey = createBatcher({
+  const execute = createBatcher({
     maxBatchSize: MAX_BATCH_SIZE,
     maxConcurrentBatches: MAX_CONCURRENT_BATCHES,
     async run(commands: readonly PendingCommand[]) {
-      const answers = await executeBatch(app, commands).catch(() => null);
+      const answers = await executeTogether(app, commands, lockFreeDeployments).catch(() => null);
       return (pending) => answers?.get(pending) ?? executeAlone(app, pending);
     },
   });
   return {
-    submit(actor, request, command) {
+    async submit(actor, request, command) {
+      const key = keyOf({ ...request, actor });
       const askedAt = performance.now();
-      return answerIdempotentAttempt(app, { ...request, actor }, (storeAnswer) =>
-        obey({ actor, request, command, storeAnswer, askedAt }),
-      );
+      const answer = await execute({ actor, request, command, key, askedAt });
+      return answerCodec.visibleTo(actor, answer);
     },
   };
 }
 
-/** Obeys orders in one transaction, except on deployments that somebody else is at: those have no answer. */
-async function executeBatch(
+/** Executes a command in its own transaction, and waits for its deployment's lock. */
+async function executeAlone(app: App, pending: PendingCommand): Promise<Answer> {
+  const { deploymentId } = pending.request;
+  const answers = await app.inDeploymentOrder(deploymentId, () =>
+    executeTogether(app, [pending], lockDeployments),
+  );
+  const answer = answers.get(pending);
+  if (!answer) throw new Error(`a command on ${deploymentId} has no answer`);
+  return answer;
+}
+
+/**
+ * Executes commands in one transaction. Those whose deployment `lock` leaves to another transaction, and further ones
+ * with the same idempotency key, have no answer.
+ */
+async function executeTogether(
   app: App,
   commands: readonly PendingCommand[],
-): Promise<ReadonlyMap<PendingCommand, Answer>> {
+  lock: (tx: Queries, ids: readonly string[]) => Promise<LockedDeployments>,
+): Promise<Answers> {
   const askedAt = Math.min(...commands.map((pending) => pending.askedAt));
-  return transaction(
+  const { answers, stored } = await transaction(
     app,
     async (tx) => {
       const ids = [...new Set(commands.map(({ request }) => request.deploymentId))];
-      const { free, taken } = await lockFreeDeployments(tx, ids);
-      const views = new Map(free);
+      const keys = commands.flatMap(({ key }) => (key ? [key] : []));
+      // The keys are read after the locks: a request with the same key has ended by then.
+      const [locked, answerOf] = await Promise.all([lock(tx, ids), findAnswers(tx, keys)]);
       const unit = createUnitOfWork();
-      const answers = new Map<PendingCommand, Answer>();
-      for (const pending of commands) {
-        const { deploymentId } = pending.request;
-        if (taken.has(deploymentId)) continue;
-        const answer = await obey(unit, tx, views.get(deploymentId) ?? null, pending);
-        answers.set(pending, answer);
-        // The next order on this deployment finds what this one made of it.
-        if (answer.view) views.set(deploymentId, answer.view);
-      }
-      await finish(tx, unit, answers);
-      return answers;
+      const outcome = stageAll(unit, locked, commands, answerOf);
+      await flush(tx, unit);
+      return outcome;
     },
     askedAt,
   );
+  const all = new Map<PendingCommand, Answer | Promise<Answer>>(answers);
+  for (const [pending, { key, earlier }] of stored)
+    all.set(pending, recall(app.db, key, earlier, answerCodec));
+  return all;
 }
 
-/** Obeys one order, waiting for whoever is at its deployment. */
-async function executeAlone(app: App, pending: PendingCommand): Promise<Answer> {
-  const { deploymentId } = pending.request;
-  return transactionInOrder(
-    app,
-    deploymentId,
-    async (tx) => {
-      const view = await lockDeployment(tx, deploymentId);
-      const unit = createUnitOfWork();
-      const answer = await obey(unit, tx, view, pending);
-      await finish(tx, unit, new Map([[pending, answer]]));
-      return answer;
-    },
-    pending.askedAt,
-  );
+interface Staged {
+  readonly answers: ReadonlyMap<PendingCommand, Answer>;
+  /** Commands whose answers were stored earlier. */
+  readonly stored: ReadonlyMap<
+    PendingCommand,
+    { readonly key: KeyedRequest; readonly earlier: StoredAnswer }
+  >;
 }
 
-/** Decides on an order. What follows is left to be written; a refusal leaves nothing. */
-async function obey(
+/** Decides commands one after the other and stages their changes and their answers. */
+function stageAll(
   unit: UnitOfWork,
-  tx: Queries,
+  locked: LockedDeployments,
+  commands: readonly PendingCommand[],
+  answerOf: (key: KeyedRequest) => StoredAnswer | null,
+): Staged {
+  const views = new Map(locked.free);
+  const answers = new Map<PendingCommand, Answer>();
+  const stored = new Map<PendingCommand, { key: KeyedRequest; earlier: StoredAnswer }>();
+  for (const pending of commands) {
+    const { key } = pending;
+    const { deploymentId } = pending.request;
+    const earlier = key && answerOf(key);
+    if (key && earlier) {
+      stored.set(pending, { key, earlier });
+      continue;
+    }
+    const repeated = key && unit.answers.some((other) => other.key === key.key && other.actor === key.actor);
+    if (repeated || locked.skipped.has(deploymentId)) continue;
+    const answer = execute(unit, views.get(deploymentId) ?? null, pending);
+    answers.set(pending, answer);
+    if (key) unit.answers.push({ ...key, answer: answerCodec.encode(answer) });
+    // The next command on this deployment is decided on the state that this one led to.
+    if (answer.view && !answer.refusal) views.set(deploymentId, answer.view);
+  }
+  return { answers, stored };
+}
+
+/** Decides a command and stages what follows. A refusal stages nothing. */
+function execute(
+  unit: UnitOfWork,
   view: DeploymentView | null,
   { actor, request, command }: PendingCommand,
-): Promise<Answer> {
+): Answer {
   const { deploymentId, expectedRevision } = request;
   if (!view || !canSee(actor, view.state.strategyId)) return refused(notFound(deploymentId));
   const { revision } = view.state;
   if (expectedRevision !== null && expectedRevision !== revision) {
     const message =
       `Deployment ${deploymentId} is at revision ${revision}, not ${expectedRevision}: ` +
-      'read it again and decide on what it is now';
+      'read it again and decide on its current state';
     return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
   }
-  const outcome = await stageCommand(unit, tx, view, command, actor);
+  const outcome = stageCommand(unit, view, command, actor);
   if (!outcome.accepted) return refused(outcome.refusal, view);
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));
-}
-
-/** Writes what follows, and the answers that say so. */
-async function finish(
-  tx: LogWriteTransaction,
-  unit: UnitOfWork,
-  answers: ReadonlyMap<PendingCommand, Answer>,
-): Promise<void> {
-  const accepted = [...answers].filter(([, { refusal }]) => refusal === null);
-  await allDone([flush(tx, unit), ...accepted.map(([{ storeAnswer }, answer]) => storeAnswer(tx, answer))]);
 }

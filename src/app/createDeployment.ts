@@ -18,8 +18,9 @@ import {
 import { ensureStrategy } from '../store/deployments/strategies.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
-import { type Answer, answerIdempotent, done, invalid, refused } from './answer.ts';
+import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
+import { runIdempotent } from './execution/idempotency.ts';
 import { entriesOf } from './stageCommand.ts';
 
 export interface NewDeployment {
@@ -59,7 +60,7 @@ export async function createDeployment(
   const config = parsed.value;
 
   const request = { actor, operation: 'createDeployment', input, idempotencyKey };
-  return answerIdempotent(app, request, async (tx) => {
+  return runIdempotent(app, request, answerCodec, async (tx) => {
     const id = input.id ?? newId();
     const taken = input.id ? await findDeployment(tx, id) : null;
     if (taken) return refused(alreadyExists(id), taken);

@@ -15,7 +15,7 @@ import { refusal } from '../core/values/refusal.ts';
 import { SIDES } from '../core/values/side.ts';
 import { findDeployment, findLive, insertDeployment } from '../store/deployments/deployments.ts';
 import { saveMetrics } from '../store/deployments/sideMetrics.ts';
-import { ensureStrategy, moveStableVersion } from '../store/deployments/strategies.ts';
+import { ensureStrategy, moveStableVersions } from '../store/deployments/strategies.ts';
 import {
   findTradeStatistics,
   insertCheckpoints,
@@ -28,8 +28,9 @@ import {
 import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
 import { insertSamples, readSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
-import { type Answer, answerIdempotent, done, invalid, refused } from './answer.ts';
+import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
+import { runIdempotent } from './execution/idempotency.ts';
 import { entriesOf } from './stageCommand.ts';
 
 /** The document of a deployment, read in one consistent look; null when there is none for this actor. */
@@ -72,7 +73,7 @@ export async function importDeployment(
   const { state, metrics, breaches, samples, trades, events } = archive;
   if (!canSee(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
   const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
-  return answerIdempotent(app, request, async (tx) => {
+  return runIdempotent(app, request, answerCodec, async (tx) => {
     const there = await findDeployment(tx, state.id);
     if (there) {
       const message = `There is a deployment ${state.id} already: a document is imported once`;
@@ -125,7 +126,8 @@ async function settleStrategy(tx: Queries, { state }: Archive, now: number): Pro
   const strategy = await ensureStrategy(tx, strategyId, promoted ? canaryVersionId : stableVersionId);
   if (!strategy) throw new Error(`strategy ${strategyId} is gone`);
   if (promoted && strategy.stableVersionId === stableVersionId) {
-    await moveStableVersion(tx, strategyId, stableVersionId, canaryVersionId, now);
+    const move = { from: stableVersionId, to: canaryVersionId, at: now };
+    await moveStableVersions(tx, new Map([[strategyId, move]]));
     return canaryVersionId;
   }
   return strategy.stableVersionId;

@@ -1,20 +1,16 @@
 /**
- * A decision on a locked deployment, and what follows from it. Whoever asks (a bot, a person, the loop), everything that
- * happens to a deployment goes through `carryOut`.
+ * Decides a command on a locked deployment and stages what follows in a unit of work. Every change of a deployment's
+ * state, whether a bot, a person or the observation loop causes it, is made here.
  */
-
 import type { Command } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
 import { handle } from '../core/lifecycle/handle.ts';
 import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';
 import type { Refusal } from '../core/values/refusal.ts';
-import { type DeploymentView, saveBreaches } from '../store/deployments/deployments.ts';
-import { moveStableVersion } from '../store/deployments/strategies.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { NewEntry } from '../store/log/eventLog.ts';
-import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
-import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import type { Actor } from './context.ts';
 
@@ -22,7 +18,7 @@ export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
   | { readonly accepted: false; readonly refusal: Refusal };
 
-/** Decides a command on a locked deployment and writes what follows. The transaction is the caller's. */
+/** Decides a command on a locked deployment and writes what follows. */
 export async function applyCommand(
   tx: LogWriteTransaction,
   view: DeploymentView,
@@ -30,54 +26,62 @@ export async function applyCommand(
   actor: Actor,
 ): Promise<CommandOutcome> {
   const unit = createUnitOfWork();
-  const outcome = await stageCommand(unit, tx, view, command, actor);
+  const outcome = stageCommand(unit, view, command, actor);
   await flush(tx, unit);
   return outcome;
 }
 
-/** The same, but what follows is left to be written, together with what else there is. */
-export async function stageCommand(
+/** Decides a command on a locked deployment and stages what follows. A refused command stages nothing. */
+export function stageCommand(
   unit: UnitOfWork,
-  tx: Queries,
   view: DeploymentView,
   command: Command,
   actor: Actor,
-): Promise<CommandOutcome> {
-  const { state: before, metrics, breaches: counted, strategyStableVersionId: stableVersionId, now } = view;
+): CommandOutcome {
+  const { state: before, metrics, breaches: counted, now } = view;
+  const { id, strategyId } = before;
+  const stableVersionId = unit.stableMoves.get(strategyId)?.to ?? view.strategyStableVersionId;
   const facts = { now, metrics, breaches: counted, stableVersionId, actor: actor.name };
   const handled = handle(before, command, facts);
   if (!handled.accepted) return handled;
   const { state, events, breaches } = handled;
   if (events.length === 0) {
-    if (breaches !== counted) await saveBreaches(tx, before.id, breaches);
+    if (breaches !== counted) stageBreaches(unit, view, breaches);
     return { accepted: true, view: { ...view, breaches }, events };
   }
-  const strategyStableVersionId = (await followPromotion(tx, state, events)) ?? stableVersionId;
-  const looked = command.type === 'CHECK';
-  const scheduled = {
-    nextCheckAt: reschedule(state, { due: view.nextCheckAt, now, wasCheck: looked }),
-    breaches,
-  };
-  unit.saved.set(state.id, { state, ...scheduled });
+  const promotion = events.find((event) => event.type === 'CANARY_PROMOTED');
+  if (promotion) stagePromotion(unit, strategyId, promotion);
+  const wasCheck = command.type === 'CHECK';
+  const nextCheckAt = reschedule(state, { due: view.nextCheckAt, now, wasCheck });
+  unit.saved.set(id, { state, nextCheckAt, breaches });
+  unit.breaches.delete(id);
   unit.entries.push(...entriesOf(before, events));
-  return { accepted: true, view: { ...view, state, ...scheduled, strategyStableVersionId }, events };
+  const strategyStableVersionId = promotion?.stableVersionId ?? stableVersionId;
+  return {
+    accepted: true,
+    view: { ...view, state, nextCheckAt, breaches, strategyStableVersionId },
+    events,
+  };
 }
 
-/** Moves the strategy's stable version where a canary was promoted. Answers it, or null where none was. */
-async function followPromotion(
-  tx: Queries,
-  { strategyId }: DeploymentState,
-  events: readonly CanaryEvent[],
-): Promise<string | null> {
-  const promoted = events.find((event) => event.type === 'CANARY_PROMOTED');
-  if (promoted?.type !== 'CANARY_PROMOTED') return null;
-  const { previousStableVersionId, stableVersionId, at } = promoted;
-  const moved = await moveStableVersion(tx, strategyId, previousStableVersionId, stableVersionId, at);
-  if (!moved) throw new ConcurrentChange(`the stable version of ${strategyId} has moved`);
-  return stableVersionId;
+/** Breach counts alone leave the rest of the row, and its lease, as they are. */
+function stageBreaches(unit: UnitOfWork, { state }: DeploymentView, breaches: DeploymentView['breaches']) {
+  const saved = unit.saved.get(state.id);
+  if (saved) unit.saved.set(state.id, { ...saved, breaches });
+  else unit.breaches.set(state.id, breaches);
 }
 
-/** The log entries of one command's events: which belong to the timeline, and which moved the status. */
+/** The canary becomes the strategy's stable version. Of several promotions of a strategy the last one counts. */
+function stagePromotion(
+  unit: UnitOfWork,
+  strategyId: string,
+  { previousStableVersionId, stableVersionId, at }: Extract<CanaryEvent, { type: 'CANARY_PROMOTED' }>,
+): void {
+  const from = unit.stableMoves.get(strategyId)?.from ?? previousStableVersionId;
+  unit.stableMoves.set(strategyId, { from, to: stableVersionId, at });
+}
+
+/** The log entries of one command's events, each with its status change and whether the timeline shows it. */
 export function entriesOf(before: DeploymentState | null, events: readonly CanaryEvent[]): NewEntry[] {
   let state = before;
   return events.map((event): NewEntry => {

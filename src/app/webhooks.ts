@@ -104,6 +104,7 @@ const codec: AnswerCodec<WebhookAnswer> = {
     return { refusal, message, webhook, secret: current ?? null, scheduled, replayed: true };
   },
   refused,
+  visibleTo: (_actor, answer) => answer,
 };
 
 /** Whether a webhook is there for an actor: one of all strategies is there for those who see all. */

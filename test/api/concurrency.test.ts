@@ -79,8 +79,21 @@ test('commands of the same moment share transactions, and each is answered for i
     select count(*)::int as events, count(distinct xid)::int as transactions from events
     where type = 'CANARY_PAUSED' and deployment_id = any(${[...plain, keyed]})`;
   expect(row?.events).toBe(plain.length + 1);
-  // The broken one's transaction fell apart, and so did one with the same key twice; the others did not.
   expect(row?.transactions).toBeLessThan(plain.length);
+});
+
+test('a key that is used for two deployments at the same moment is refused for one of them', async () => {
+  const ids = await Promise.all([running(serin), running(serin)]);
+  const answers: Data[] = await Promise.all(
+    ids.map((id) => command(serin, 'pauseDeployment', id, { idempotencyKey: 'for two' })),
+  );
+  expect(answers.map(({ error }) => error?.code ?? null).toSorted()).toEqual([
+    'IDEMPOTENCY_KEY_REUSED',
+    null,
+  ]);
+  const [row] = await serin.database.sql`
+    select count(*)::int as paused from events where type = 'CANARY_PAUSED' and deployment_id = any(${ids})`;
+  expect(row?.paused).toBe(1);
 });
 
 test('a deployment that somebody is at keeps its own commands waiting, and no others', async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { applyCheck, createChecks } from '../../src/app/checks.ts';
+import { type Checks, createChecks } from '../../src/app/checks.ts';
 import type { App } from '../../src/app/context.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
@@ -26,6 +26,7 @@ describe('a claim', () => {
   let database: Database;
   let simulator: ReturnType<typeof createSimulator>;
   let app: App;
+  let checks: Checks;
   beforeAll(async () => {
     serin = await startTestSerin();
     database = openDatabase({ url: serin.database.url });
@@ -46,6 +47,7 @@ describe('a claim', () => {
       simulator,
       policyWarnings,
     };
+    checks = createChecks(app);
   });
   afterAll(async () => {
     await simulator.stop();
@@ -68,8 +70,8 @@ describe('a claim', () => {
 
   test('lets its holder write once', async () => {
     const claim = await claimed();
-    expect((await applyCheck(app, claim, null))?.map(({ type }) => type)).toContain('CANARY_METRICS_UPDATED');
-    expect(await applyCheck(app, claim, null)).toBeNull();
+    expect((await checks.apply(claim, null))?.map(({ type }) => type)).toContain('CANARY_METRICS_UPDATED');
+    expect(await checks.apply(claim, null)).toBeNull();
   });
 
   test('that has run out lets nobody write, even when nobody else took it', async () => {
@@ -78,7 +80,7 @@ describe('a claim', () => {
     await serin.database.sql`
       update deployments set lease_until = clock_timestamp() - interval '1 second', next_check_at = next_check_at + interval '1 day'
       where id = ${claim.deploymentId}`;
-    expect(await applyCheck(app, claim, null)).toBeNull();
+    expect(await checks.apply(claim, null)).toBeNull();
     expect(await events(claim.deploymentId)).toBe(before);
   });
 
@@ -107,9 +109,9 @@ describe('a claim', () => {
     const newer = await take();
     expect(newer.token).not.toBe(older.token);
     const before = await events(deploymentId);
-    expect(await applyCheck(app, older, null)).toBeNull();
+    expect(await checks.apply(older, null)).toBeNull();
     expect(await events(deploymentId)).toBe(before);
-    expect(await applyCheck(app, newer, null)).not.toBeNull();
+    expect(await checks.apply(newer, null)).not.toBeNull();
   });
 
   test('lets a check be written together with others, and is undone by none of them', async () => {
@@ -170,7 +172,7 @@ describe('a claim', () => {
   test('on a decided deployment writes nothing', async () => {
     const claim = await claimed();
     await command(serin, 'rollbackCanary', claim.deploymentId);
-    expect(await applyCheck(app, claim, null)).toBeNull();
+    expect(await checks.apply(claim, null)).toBeNull();
     expect(await statusOf(serin, claim.deploymentId)).toBe('ROLLED_BACK');
   });
 });

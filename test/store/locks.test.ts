@@ -29,13 +29,13 @@ test('what somebody else is at counts as taken: its row is locked, or its name, 
       const found = await lockFreeDeployments(tx, [row, name, free, 'nowhere']);
       expect([...found.free.keys()]).toEqual([free]);
       expect(found.free.get(free)?.state.status).toBe('RUNNING');
-      expect(found.taken).toEqual(new Set([row, name]));
+      expect(found.skipped).toEqual(new Set([row, name]));
     });
   });
   await database.db.transaction(async (tx) => {
     const found = await lockFreeDeployments(tx, [row, name, free]);
     expect([...found.free.keys()].toSorted()).toEqual([free, row, name].toSorted());
-    expect(found.taken.size).toBe(0);
+    expect(found.skipped.size).toBe(0);
   });
 });
 

@@ -1,18 +1,24 @@
 /**
- * A use case that answers once: its answer is kept under the request's idempotency key in the transaction that did
- * the work, so that a retry hears the same and does nothing twice.
+ * Idempotency: the answer of a use case is stored under the request's key in the transaction that did the work, so that
+ * a retry returns the stored answer and has no second effect.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../../access/actor.ts';
 import { REFUSAL_CODES, type Refusal, refusal } from '../../core/values/refusal.ts';
-import { findAnswer, type KeyedRequest, storeAnswer } from '../../store/access/idempotencyKeys.ts';
+import {
+  findAnswers,
+  type KeyedRequest,
+  type StoredAnswer,
+  storeAnswers,
+} from '../../store/access/idempotencyKeys.ts';
+import { ConcurrentChange } from '../../store/postgres/concurrentChange.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import type { ExecutionContext } from './executionContext.ts';
 import { rollback, transaction } from './transaction.ts';
 
-/** What identifies a request for idempotency: who, which mutation, which input. */
+/** A request of a use case: the actor, the mutation's name, its input and the idempotency key, if the caller gave one. */
 export interface Request {
   readonly actor: Actor;
   readonly operation: string;
@@ -24,74 +30,25 @@ interface Answered {
   readonly refusal: Refusal | null;
 }
 
-/** How answers of a kind are kept. */
+/** How answers of one kind are stored and shown. */
 export interface AnswerCodec<A extends Answered> {
   encode(answer: A): unknown;
-  /** The answer as it was kept, marked as replayed. */
-  decode(db: Queries, kept: unknown): Promise<A>;
+  /** The answer as it was stored, marked as replayed. */
+  decode(db: Queries, stored: unknown): Promise<A>;
   refused(refusal: Refusal): A;
+  /** The answer without what the actor may not see. */
+  visibleTo(actor: Actor, answer: A): A;
 }
 
-/** How a refusal is kept. */
+/** How a refusal is stored. */
 export const refusalCodec = z.strictObject({
   code: z.enum(REFUSAL_CODES),
   message: z.string(),
   path: z.array(z.string()).readonly(),
 });
 
-/** Another request with the same key committed first. */
-class KeyTaken extends Error {}
-
-/** Keeps the answer of what was done, in the transaction that did it; throws where the key is taken meanwhile. */
-export type StoreAnswer<A> = (tx: Queries, answer: A) => Promise<void>;
-
-/** Does what is asked and keeps the answer, in one transaction; or is refused, and has written nothing. */
-export type Attempt<A> = (storeAnswer: StoreAnswer<A>) => Promise<A>;
-
-/** Runs a use case in one transaction. A refusal writes nothing but its own answer. */
-export function runIdempotent<A extends Answered>(
-  app: ExecutionContext,
-  request: Request,
-  codec: AnswerCodec<A>,
-  work: (tx: LogWriteTransaction) => Promise<A>,
-): Promise<A> {
-  return runIdempotentAttempt(app, request, codec, (storeAnswer) =>
-    transaction(app, async (tx) => {
-      const made = await work(tx);
-      if (made.refusal) return rollback(made);
-      await storeAnswer(tx, made);
-      return made;
-    }),
-  );
-}
-
-/** The same for a use case that sees to its transaction itself. */
-export async function runIdempotentAttempt<A extends Answered>(
-  app: ExecutionContext,
-  request: Request,
-  codec: AnswerCodec<A>,
-  attempt: Attempt<A>,
-): Promise<A> {
-  const keyed = keyOf(request);
-  const recalled = async () => keyed && recall(app.db, keyed, codec);
-  const kept = async (db: Queries, answer: A) =>
-    keyed === null || storeAnswer(db, keyed, codec.encode(answer));
-  const earlier = await recalled();
-  if (earlier) return earlier;
-  try {
-    const answer = await attempt(async (tx, made) => {
-      if (!(await kept(tx, made))) throw new KeyTaken();
-    });
-    if (answer.refusal === null || (await kept(app.db, answer))) return answer;
-    return (await recalled()) ?? answer;
-  } catch (error) {
-    const first = error instanceof KeyTaken ? await recalled() : null;
-    if (first) return first;
-    throw error;
-  }
-}
-
-function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedRequest | null {
+/** The key of a request; null if the caller gave none. */
+export function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedRequest | null {
   if (idempotencyKey === null) return null;
   const request = createHash('sha256')
     .update(JSON.stringify([operation, input]))
@@ -99,16 +56,66 @@ function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedReque
   return { actor: actor.name, key: idempotencyKey, request };
 }
 
-async function recall<A extends Answered>(
+/** The stored answer of a key, or the refusal of a key that was used for another request. */
+export async function recall<A extends Answered>(
   db: Queries,
-  keyed: KeyedRequest,
+  key: KeyedRequest,
+  stored: StoredAnswer,
   codec: AnswerCodec<A>,
-): Promise<A | null> {
-  const kept = await findAnswer(db, keyed);
-  if (!kept) return null;
-  if (kept.request === keyed.request) return codec.decode(db, kept.answer);
+): Promise<A> {
+  if (stored.request === key.request) return codec.decode(db, stored.answer);
   const message =
-    `The idempotency key ${keyed.key} was used for another request: ` +
+    `The idempotency key ${key.key} was used for another request: ` +
     'send the same input again, or a new key for a new request';
   return codec.refused(refusal('IDEMPOTENCY_KEY_REUSED', message, ['idempotencyKey']));
+}
+
+/**
+ * Runs a use case in one transaction, or returns the answer that is stored under the request's key. A refusal rolls the
+ * transaction back and is stored too.
+ */
+export async function runIdempotent<A extends Answered>(
+  app: ExecutionContext,
+  request: Request,
+  codec: AnswerCodec<A>,
+  work: (tx: LogWriteTransaction) => Promise<A>,
+): Promise<A> {
+  const key = keyOf(request);
+  const outcome = await transaction<{ answer: A; unstored: boolean }>(app, async (tx) => {
+    const earlier = await findEarlier(tx, key, codec);
+    if (earlier) return { answer: earlier, unstored: false };
+    const answer = await work(tx);
+    if (answer.refusal) return rollback({ answer, unstored: key !== null });
+    if (key) await storeAnswers(tx, [{ ...key, answer: codec.encode(answer) }]);
+    return { answer, unstored: false };
+  });
+  const { answer, unstored } = outcome;
+  const final = key && unstored ? await storeRefusal(app, key, codec, answer) : answer;
+  return codec.visibleTo(request.actor, final);
+}
+
+async function findEarlier<A extends Answered>(
+  db: Queries,
+  key: KeyedRequest | null,
+  codec: AnswerCodec<A>,
+): Promise<A | null> {
+  if (key === null) return null;
+  const stored = (await findAnswers(db, [key]))(key);
+  return stored && recall(db, key, stored, codec);
+}
+
+/** Stores a refusal. If a concurrent request with the same key has stored its answer first, returns that one. */
+async function storeRefusal<A extends Answered>(
+  { db }: ExecutionContext,
+  key: KeyedRequest,
+  codec: AnswerCodec<A>,
+  answer: A,
+): Promise<A> {
+  try {
+    await storeAnswers(db, [{ ...key, answer: codec.encode(answer) }]);
+    return answer;
+  } catch (error) {
+    if (!(error instanceof ConcurrentChange)) throw error;
+    return (await findEarlier(db, key, codec)) ?? answer;
+  }
 }

@@ -91,11 +91,3 @@ export function transactionInOrder<T>(
 ): Promise<T> {
   return app.inDeploymentOrder(deploymentId, () => transaction(app, work, askedAt));
 }
-
-/** Waits for all parts of a transaction's work, so that none is still in flight when it ends; throws if one failed. */
-export async function allDone<T>(parts: readonly Promise<T>[]): Promise<T[]> {
-  return (await Promise.allSettled(parts)).map((part) => {
-    if (part.status === 'rejected') throw part.reason;
-    return part.value;
-  });
-}

@@ -65,16 +65,26 @@ export async function lockDeployment(tx: Queries, id: string): Promise<Deploymen
   return view;
 }
 
+/** Locks deployments one after the other in the order of their ids, waiting for other holders, and reads them. */
+export async function lockDeployments(tx: Queries, ids: readonly string[]): Promise<LockedDeployments> {
+  const free = new Map<string, DeploymentView>();
+  for (const id of ids.toSorted()) {
+    const view = await lockDeployment(tx, id);
+    if (view) free.set(id, view);
+  }
+  return { free, skipped: new Set() };
+}
+
 /** Of several deployments; those in neither set do not exist. */
-export interface FreeDeployments {
+export interface LockedDeployments {
   /** Locked by this transaction, as read under the lock. */
   readonly free: ReadonlyMap<string, DeploymentView>;
-  /** Locked by other transactions. */
-  readonly taken: ReadonlySet<string>;
+  /** Locked by other transactions, or with a row that cannot be parsed. Each needs a transaction of its own. */
+  readonly skipped: ReadonlySet<string>;
 }
 
 /** Locks those of several deployments that no other transaction holds, without waiting, and reads them. */
-export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): Promise<FreeDeployments> {
+export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): Promise<LockedDeployments> {
   const named = locking(
     tx,
     sql`select id from unnest(${textArray(ids)}) as given (id)
@@ -84,15 +94,14 @@ export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): 
     tx,
     sql`select id from deployments where id = any(${textArray(ids)}) order by id for no key update skip locked`,
   );
-  const [views, names, rows] = await Promise.all([findDeployments(tx, ids), named, locked]);
+  const [views, names, rows] = await Promise.all([readViewsById(tx, ids), named, locked]);
   const free = new Map<string, DeploymentView>();
-  const taken = new Set<string>();
-  for (const view of views) {
-    const { id } = view.state;
-    if (names.has(id) && rows.has(id)) free.set(id, view);
-    else taken.add(id);
+  const skipped = new Set<string>();
+  for (const [id, view] of views) {
+    if (names.has(id) && rows.has(id) && !(view instanceof Error)) free.set(id, view);
+    else skipped.add(id);
   }
-  return { free, taken };
+  return { free, skipped };
 }
 
 export interface Schedule {
@@ -142,9 +151,12 @@ const updateRows = bulkUpdate(
   ['lease_until = null', 'lease_token = null'],
 );
 
-/** Writes only the breach counts of the guardrails. */
-export async function saveBreaches(tx: Queries, id: string, breaches: BreachCounts): Promise<void> {
-  await tx.update(deployments).set({ breaches }).where(eq(deployments.id, id));
+const updateBreaches = bulkUpdate(deployments, 'id', ['breaches']);
+
+/** Writes only the breach counts of the guardrails, by the ids of the deployments, in one statement. */
+export async function saveBreaches(tx: Queries, counts: ReadonlyMap<string, BreachCounts>): Promise<void> {
+  if (counts.size === 0) return;
+  await tx.execute(updateBreaches([...counts].map(([id, breaches]) => ({ id, breaches }))));
 }
 
 /** The live deployment of a strategy on a chain; null if there is none. */

@@ -1,7 +1,9 @@
 /** Queries of strategies and their current stable versions. */
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm';
 import { inScope, type Scope } from '../access/strategyScope.ts';
+import { ConcurrentChange } from '../postgres/concurrentChange.ts';
 import type { Queries } from '../postgres/database.ts';
+import { bulkUpdate } from '../tables/bulk.ts';
 import { strategies } from '../tables/tables.ts';
 
 export interface Strategy {
@@ -65,18 +67,26 @@ export async function ensureStrategy(
   return row ? toStrategy(row) : null;
 }
 
-/** Moves the stable version; false if the current one is not `from`. */
-export async function moveStableVersion(
-  tx: Queries,
-  id: string,
-  from: string,
-  to: string,
-  at: number,
-): Promise<boolean> {
-  const rows = await tx
-    .update(strategies)
-    .set({ stableVersionId: to, updatedAt: new Date(at) })
-    .where(and(eq(strategies.id, id), eq(strategies.stableVersionId, from)))
-    .returning({ id: strategies.id });
-  return rows.length === 1;
+/** A strategy's stable version becomes another one. */
+export interface StableMove {
+  readonly from: string;
+  readonly to: string;
+  /** Epoch milliseconds on Serin's clock. */
+  readonly at: number;
+}
+
+const updateRows = bulkUpdate(strategies, 'id', ['stableVersionId', 'updatedAt']);
+
+/**
+ * Moves the stable versions of strategies, by their ids, in one statement.
+ * @throws {ConcurrentChange} if the stable version of one of them is not `from`
+ */
+export async function moveStableVersions(tx: Queries, moves: ReadonlyMap<string, StableMove>): Promise<void> {
+  if (moves.size === 0) return;
+  const rows = [...moves].map(([id, { to, at }]) => ({ id, stableVersionId: to, updatedAt: new Date(at) }));
+  const expected = Object.fromEntries([...moves].map(([id, { from }]) => [id, from]));
+  const moved = await tx.execute(sql`
+    ${updateRows(rows)} and ${strategies.stableVersionId} = ${JSON.stringify(expected)}::text::jsonb ->> r.id
+    returning r.id`);
+  if (moved.length < moves.size) throw new ConcurrentChange('a stable version has moved');
 }

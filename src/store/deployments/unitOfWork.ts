@@ -1,24 +1,48 @@
 /** Unit of work: collects the changes of many commands and writes them in one statement per table. */
+import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import { type NewAnswer, storeAnswers } from '../access/idempotencyKeys.ts';
 import { appendEvents, type NewEntry } from '../log/eventLog.ts';
 import { insertSamples, type TakenSample } from '../log/samples.ts';
+import { allDone } from '../postgres/allDone.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
-import { type Saved, saveDeployments } from './deployments.ts';
+import { type Saved, saveBreaches, saveDeployments } from './deployments.ts';
+import { moveStableVersions, type StableMove } from './strategies.ts';
 
 export interface UnitOfWork {
   /** The last state of each changed deployment, by id. */
   readonly saved: Map<string, Saved>;
+  /** The last breach counts of deployments of which nothing else changed, by id. */
+  readonly breaches: Map<string, BreachCounts>;
+  /** The moves of stable versions, by strategy. */
+  readonly stableMoves: Map<string, StableMove>;
   readonly entries: NewEntry[];
   readonly samples: TakenSample[];
+  /** Answers to store under their idempotency keys. */
+  readonly answers: NewAnswer[];
 }
 
-export const createUnitOfWork = (): UnitOfWork => ({ saved: new Map(), entries: [], samples: [] });
+export const createUnitOfWork = (): UnitOfWork => ({
+  saved: new Map(),
+  breaches: new Map(),
+  stableMoves: new Map(),
+  entries: [],
+  samples: [],
+  answers: [],
+});
 
-/** Writes all changes. The transaction must have locked the rows. */
-export async function flush(tx: LogWriteTransaction, { saved, entries, samples }: UnitOfWork): Promise<void> {
+/**
+ * Writes all changes. The transaction must have locked the rows of the deployments.
+ * @throws {ConcurrentChange} if a stable version has moved, or an idempotency key was used, since it was read
+ */
+export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<void> {
+  const { saved, breaches, stableMoves, entries, samples, answers } = unit;
   // Pipelined: no statement waits for the result of the one before.
-  await Promise.all([
+  await allDone([
     saveDeployments(tx, [...saved.values()]),
+    saveBreaches(tx, breaches),
+    moveStableVersions(tx, stableMoves),
     appendEvents(tx, entries),
     insertSamples(tx, samples),
+    storeAnswers(tx, answers),
   ]);
 }
