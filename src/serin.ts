@@ -110,16 +110,6 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     const targets = createTargets(environment.webhookNetworks);
     const refuseTarget = targets.refuse;
     const inDeploymentOrder = createDeploymentQueue();
-    const app: App = {
-      db,
-      notifier,
-      inDeploymentOrder,
-      providerNames,
-      refuseTarget,
-      log,
-      simulator,
-      policyWarnings,
-    };
     const tail = await startTail(db, notifier, log);
     parts.needs.push(withStopTimeout(() => tail.stop()));
     const feed = createFeed(db, tail, log);
@@ -129,6 +119,20 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       pool: database.pool,
       feed: { lagMs: tail.lagMs, held: tail.blockedBy, consumers: feed.consumers },
     });
+    const app: App = {
+      db,
+      notifier,
+      inDeploymentOrder,
+      onBatchFailure(failure) {
+        metrics.countBatchFailure(failure.kind);
+        log.warn(failure, 'a batch failed: each of its items runs in its own transaction');
+      },
+      providerNames,
+      refuseTarget,
+      log,
+      simulator,
+      policyWarnings,
+    };
     const tracing = await startTraces();
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });

@@ -30,6 +30,7 @@ export async function assemble(url: string) {
     db,
     notifier: doorbell,
     inDeploymentOrder: turns,
+    onBatchFailure: ({ error }) => log.error(error),
     providerNames,
     refuseTarget,
     log,

@@ -19,6 +19,7 @@ import type { TakenSample } from '../store/log/samples.ts';
 import { allDone } from '../store/postgres/allDone.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { type App, SERIN } from './context.ts';
+import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { transaction } from './execution/transaction.ts';
 import { stageCommand } from './stageCommand.ts';
@@ -51,9 +52,11 @@ export function createChecks(app: App): Checks {
     maxBatchSize: MAX_BATCH_SIZE,
     maxConcurrentBatches: MAX_CONCURRENT_BATCHES,
     async run(checks: readonly PendingCheck[]) {
-      const results = await applyTogether(app, checks, lockFreeDeployments).catch(() => null);
+      const results = await runBatch(app, 'checks', checks, () =>
+        applyTogether(app, checks, lockFreeDeployments),
+      );
       return (check) => {
-        const result = results?.get(check);
+        const result = results.get(check);
         return result === undefined ? applyAlone(app, check) : result;
       };
     },

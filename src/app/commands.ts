@@ -19,6 +19,7 @@ import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/u
 import type { Queries } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, notFound, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
+import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { keyOf, recall } from './execution/idempotency.ts';
 import { transaction } from './execution/transaction.ts';
@@ -61,8 +62,10 @@ export function createCommands(app: App): Commands {
     maxBatchSize: MAX_BATCH_SIZE,
     maxConcurrentBatches: MAX_CONCURRENT_BATCHES,
     async run(commands: readonly PendingCommand[]) {
-      const answers = await executeTogether(app, commands, lockFreeDeployments).catch(() => null);
-      return (pending) => answers?.get(pending) ?? executeAlone(app, pending);
+      const answers = await runBatch(app, 'commands', commands, () =>
+        executeTogether(app, commands, lockFreeDeployments),
+      );
+      return (pending) => answers.get(pending) ?? executeAlone(app, pending);
     },
   });
   return {

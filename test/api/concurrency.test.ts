@@ -1,5 +1,5 @@
 /** Requests that meet: commands are decided on what the one before them left, and reads share no fault. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
@@ -80,6 +80,67 @@ test('commands of the same moment share transactions, and each is answered for i
     where type = 'CANARY_PAUSED' and deployment_id = any(${[...plain, keyed]})`;
   expect(row?.events).toBe(plain.length + 1);
   expect(row?.transactions).toBeLessThan(plain.length);
+});
+
+describe('a batch that fails', () => {
+  const PAUSE = `mutation($input: PauseDeploymentInput!) { pauseDeployment(input: $input) { success } }`;
+  /** Pauses deployments concurrently. Returns the success, or the code of the error, of each. */
+  const pauseAll = (ids: readonly string[]) =>
+    Promise.all(
+      ids.map(async (deploymentId) => {
+        const { data, errors } = await serin.post(PAUSE, { input: { deploymentId } });
+        return errors?.[0]?.extensions.code ?? data.pauseDeployment.success;
+      }),
+    );
+  /** The row of a deployment cannot be updated: `statement` runs instead. */
+  async function whenUpdated(id: string, statement: string) {
+    const { sql } = serin.database;
+    await sql`create sequence updates`;
+    await sql.unsafe(`
+      create function fail() returns trigger language plpgsql as
+        $$ begin perform nextval('updates'); ${statement}; return new; end $$;
+      create trigger fail before update on deployments for each row when (old.id = '${id}') execute function fail()`);
+    return {
+      updates: async () => (await sql`select last_value::int as count from updates`)[0]?.count,
+      remove: () =>
+        sql.unsafe('drop trigger fail on deployments; drop function fail(); drop sequence updates'),
+    };
+  }
+  const failures = async (kind: string) => {
+    const metrics = await (await fetch(`${serin.url}/metrics`)).text();
+    return Number(new RegExp(`serin_batch_failures_total\\{kind="${kind}"\\} (\\d+)`).exec(metrics)?.[1]);
+  };
+
+  test('runs its commands one by one, and is counted', async () => {
+    const ids = await Promise.all(Array.from({ length: 6 }, () => running(serin)));
+    const [faulty = '', ...others] = ids;
+    const before = await failures('commands');
+    const trigger = await whenUpdated(faulty, `raise exception 'not this one'`);
+    try {
+      expect(await pauseAll(ids)).toEqual(['INTERNAL_SERVER_ERROR', ...others.map(() => true)]);
+      expect(await trigger.updates()).toBe(2);
+    } finally {
+      await trigger.remove();
+    }
+    expect(await failures('commands')).toBeGreaterThan(before);
+    expect(await failures('checks')).toBe(0);
+    expect(await pauseAll([faulty])).toEqual([true]);
+  });
+
+  test('because the database is away is not run one by one', async () => {
+    const ids = await Promise.all(Array.from({ length: 6 }, () => running(serin)));
+    const before = await failures('commands');
+    const trigger = await whenUpdated(ids[0] ?? '', 'perform pg_terminate_backend(pg_backend_pid())');
+    try {
+      const answers = await pauseAll(ids);
+      expect(answers[0]).toBe('UNAVAILABLE');
+      expect(await trigger.updates()).toBe(1);
+    } finally {
+      await trigger.remove();
+    }
+    expect(await failures('commands')).toBe(before);
+    expect(await pauseAll([ids[0] ?? ''])).toEqual([true]);
+  });
 });
 
 test('a key that is used for two deployments at the same moment is refused for one of them', async () => {

@@ -41,6 +41,7 @@ describe('a claim', () => {
       db,
       notifier: doorbell,
       inDeploymentOrder: turns,
+      onBatchFailure: () => {},
       providerNames: new Set(),
       refuseTarget,
       log,

@@ -114,6 +114,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       db,
       notifier: doorbell,
       inDeploymentOrder: turns,
+      onBatchFailure: () => {},
       providerNames,
       refuseTarget,
       simulator,

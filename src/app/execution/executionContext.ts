@@ -3,9 +3,23 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Notifier } from '../../store/postgres/notifier.ts';
 import type { DeploymentQueue } from './deploymentQueue.ts';
 
+/** A batch that failed; its items run alone. */
+export interface BatchFailure {
+  readonly kind: (typeof BATCH_KINDS)[number];
+  /** The number of its items. */
+  readonly size: number;
+  readonly error: unknown;
+}
+
+/** What a batch consists of. */
+export const BATCH_KINDS = ['commands', 'checks'] as const;
+export type BatchKind = (typeof BATCH_KINDS)[number];
+
 export interface ExecutionContext {
   readonly db: PostgresJsDatabase;
   readonly notifier: Notifier;
   /** Serialises work that waits for a deployment's lock. */
   readonly inDeploymentOrder: DeploymentQueue;
+  /** Called when a batch has failed. */
+  readonly onBatchFailure: (failure: BatchFailure) => void;
 }

@@ -8,35 +8,9 @@ import type { Logger } from 'pino';
 import { Forbidden } from '../../access/permissions.ts';
 import { IssuerAway } from '../../access/token.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
+import { isDatabaseAway } from '../../app/execution/databaseAway.ts';
 
 export const UNAUTHENTICATED = 'UNAUTHENTICATED';
-
-const AWAY = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'CONNECTION_CLOSED',
-  'CONNECTION_DESTROYED',
-  'CONNECTION_ENDED',
-  'CONNECT_TIMEOUT',
-  'WAITED_TOO_LONG',
-  // Statement timeout, and a transaction that was idle for too long.
-  '57014',
-  '25P03',
-]);
-
-/** Whether an error means that the database is unreachable or too slow, including the SQLSTATE classes 08, 53, 57P. */
-export function isDatabaseAway(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const code = 'code' in cause ? String(cause.code) : '';
-    if (AWAY.has(code) || /^(08|53|57P)/.test(code)) return true;
-  }
-  return false;
-}
 
 /** Turns any error of an operation into the error that the client sees. */
 export function presentError(error: unknown, log: Logger): GraphQLError {

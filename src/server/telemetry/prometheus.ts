@@ -1,5 +1,6 @@
 /** The metrics of `/metrics`: counters of this node, and gauges of the database that are the same on every node. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { BATCH_KINDS, type BatchKind } from '../../app/execution/executionContext.ts';
 import type { CanaryEvent } from '../../core/lifecycle/events.ts';
 import { STATUSES } from '../../core/lifecycle/state.ts';
 import type { BlockedBy } from '../../feed/tail.ts';
@@ -17,6 +18,8 @@ export interface Metrics {
   countCheck(events: readonly CanaryEvent[]): void;
   /** A check could not be made. */
   countFailedCheck(): void;
+  /** A batch of commands or checks failed, and its items ran alone. */
+  countBatchFailure(kind: BatchKind): void;
   /** Metrics of one side were fetched from a provider. */
   countFetch(provider: string, ok: boolean): void;
   /** A delivery to a webhook was attempted. */
@@ -48,6 +51,12 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     'serin_checks_failed_total',
     'Checks that failed on this node; they are retried.',
   );
+  const batchFailures = count(
+    'serin_batch_failures_total',
+    'Batches of this node that failed as a whole; each of their items then ran in its own transaction.',
+    ['kind'],
+  );
+  for (const kind of BATCH_KINDS) batchFailures.inc({ kind }, 0);
   const decisions = count('serin_decisions_total', 'Automatic decisions made by this node.', ['decision']);
   const fetches = count('serin_provider_fetches_total', 'Fetches of one side’s metrics from a provider.', [
     'provider',
@@ -115,6 +124,7 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
       }
     },
     countFailedCheck: () => failedChecks.inc(),
+    countBatchFailure: (kind) => batchFailures.inc({ kind }),
     countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
     countAttempt: (outcome) => attempts.inc({ outcome }),
     countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
