@@ -1,6 +1,7 @@
-/** The statement that writes a batch of reports, straight through the driver: how fast the database takes them. */
+/** The statements that read and write a batch of reports, straight through the driver: how fast PostgreSQL takes them. */
+import { applyReport } from '../../src/core/metrics/sideMetrics.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
-import { upsertReports } from '../../src/store/deployments/sideMetrics.ts';
+import { lockSides, writeSides } from '../../src/store/deployments/sideMetrics.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { sayReady } from '../harness/child.ts';
 
@@ -12,13 +13,20 @@ async function run(seconds: number): Promise<number> {
   let written = 0;
   const began = performance.now();
   const writer = async (connection: number) => {
-    const reports = Array.from({ length: Number(size) }, (_, index) => ({
+    const keys = Array.from({ length: Number(size) }, (_, index) => ({
       deploymentId: `bench-${connection * Number(size) + index}`,
       side: 'CANARY' as const,
-      report: { pnlUsd: decimal('12.5'), trades: 50, errors: 1, drawdown: decimal('0.01') },
     }));
+    const report = { pnlUsd: decimal('12.5'), trades: 50, errors: 1, drawdown: decimal('0.01') };
     while (performance.now() - began < seconds * 1000) {
-      written += (await upsertReports(db, reports)).length;
+      const rows = (await lockSides(db, keys)).map(({ deploymentId, side, version, now }) => ({
+        deploymentId,
+        side,
+        version,
+        metrics: applyReport(null, report, now),
+        run: null,
+      }));
+      written += (await writeSides(db, rows)).length;
     }
   };
   await Promise.all(Array.from({ length: Number(connections) }, (_, connection) => writer(connection)));

@@ -1,6 +1,7 @@
 /** Serin without the batching of concurrent reports: each is written by a statement and a commit of its own. */
 
 import type { Reports } from '../../src/app/reports.ts';
+import { applyReport } from '../../src/core/metrics/sideMetrics.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { startHttpServer } from '../../src/server/http/httpServer.ts';
 import { createAdmission } from '../../src/server/pipeline/admission.ts';
@@ -8,7 +9,7 @@ import { createClientAddresses } from '../../src/server/pipeline/clientAddresses
 import { createGraphQLServer } from '../../src/server/pipeline/pipeline.ts';
 import { createSubscriptionQuota } from '../../src/server/pipeline/subscriptionQuota.ts';
 import { createMetrics } from '../../src/server/telemetry/prometheus.ts';
-import { upsertReports } from '../../src/store/deployments/sideMetrics.ts';
+import { lockSides, writeSides } from '../../src/store/deployments/sideMetrics.ts';
 import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
 
@@ -16,9 +17,13 @@ const [databaseUrl = ''] = process.argv.slice(2);
 const { access, app, feed, commands, log, pool } = await assemble(databaseUrl);
 const reports: Reports = {
   async take(_actor, report) {
-    const [taken] = await upsertReports(app.db, [report]);
-    if (!taken) throw new Error(`${report.deploymentId} takes no reports`);
-    return null;
+    const { deploymentId, side } = report;
+    const [stored] = await lockSides(app.db, [report]);
+    if (!stored) throw new Error(`${deploymentId} takes no reports`);
+    const { now, version, record } = stored;
+    const metrics = applyReport(record.metrics, report.report, now);
+    await writeSides(app.db, [{ deploymentId, side, metrics, run: null, version }]);
+    return { refusal: null, stale: false, now };
   },
 };
 const metrics = createMetrics({

@@ -2,10 +2,14 @@
  * Applies observation checks. Concurrent checks are batched into one transaction. A check whose deployment is locked, or
  * whose batch failed, runs in its own transaction.
  */
+import type { SideReset } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
-import { nextCheckAt } from '../core/lifecycle/state.ts';
-import { applyFetchResult, type FetchResult, fetchFailure } from '../core/metrics/fetched.ts';
-import { type BySide, SIDES } from '../core/values/side.ts';
+import { staleMs } from '../core/lifecycle/freshness.ts';
+import { nextCheckAt, observationOf, sideReturn } from '../core/lifecycle/state.ts';
+import { type FetchedSide, type FetchResult, fetchFailure, takeFetched } from '../core/metrics/fetched.ts';
+import type { MetricsBySide, SideMetrics } from '../core/metrics/sideMetrics.ts';
+import type { Decimal } from '../core/values/decimal.ts';
+import { type BySide, SIDES, type Side } from '../core/values/side.ts';
 import {
   type DeploymentView,
   type LockedDeployments,
@@ -13,7 +17,7 @@ import {
   lockFreeDeployments,
 } from '../store/deployments/deployments.ts';
 import { type Claim, releaseClaim, standingClaims } from '../store/deployments/leases.ts';
-import { saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { readRecord, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { TakenSample } from '../store/log/samples.ts';
 import { allDone } from '../store/postgres/allDone.ts';
@@ -105,27 +109,61 @@ async function stageCheck(
   before: DeploymentView,
   { claim, fetched }: PendingCheck,
 ): Promise<readonly CanaryEvent[]> {
-  const view = fetched ? await saveFetched(tx, before, fetched) : before;
-  const failure = fetched ? fetchFailure(fetched) : null;
-  const outcome = stageCommand(unit, view, { type: 'CHECK', failure }, SERIN);
+  const applied = fetched ? await saveFetched(tx, before, fetched) : NOTHING_FETCHED;
+  const view = { ...before, metrics: { ...before.metrics, ...applied.metrics } };
+  const { failure, resets } = applied;
+  const outcome = stageCommand(unit, view, { type: 'CHECK', failure }, SERIN, resets);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
   unit.samples.push(...samplesOf(view, outcome.events));
   return outcome.events;
 }
 
-/** Writes the results of the provider and returns the deployment with them. */
+/** What the results of a provider led to. */
+interface AppliedFetch {
+  /** Of the sides whose metrics were available. */
+  readonly metrics: Partial<MetricsBySide>;
+  readonly resets: readonly SideReset[];
+  readonly failure: string | null;
+}
+
+const NOTHING_FETCHED: AppliedFetch = { metrics: {}, resets: [], failure: null };
+
+/** Writes the results of the provider. */
 async function saveFetched(
   tx: Queries,
-  view: DeploymentView,
+  { state, now }: DeploymentView,
   fetched: BySide<FetchResult>,
-): Promise<DeploymentView> {
-  const metrics = applyFetchResult(view.metrics, fetched, view.now);
+): Promise<AppliedFetch> {
+  const observation = observationOf(state);
+  if (!observation) return NOTHING_FETCHED;
+  const applySide = async (side: Side): Promise<FetchedSide> => {
+    const answer = fetched[side];
+    if (!answer.ok) return answer;
+    const key = { deploymentId: state.id, side };
+    const before = await readRecord(tx, key);
+    const facts = {
+      now,
+      startedAt: observation.startedAt,
+      staleMs: staleMs(state.config),
+      returned: (netPnlUsd: Decimal) => sideReturn(observation.basis[side], netPnlUsd),
+    };
+    const taken = takeFetched(before, answer.report, facts);
+    if (taken.ok) await saveMetrics(tx, key, taken);
+    return taken;
+  };
+  const [canary, stable] = await allDone([applySide('CANARY'), applySide('STABLE')]);
+  if (!canary || !stable) throw new Error('a side was not applied');
+  const applied: BySide<FetchedSide> = { CANARY: canary, STABLE: stable };
+  const metrics: { -readonly [S in Side]?: SideMetrics } = {};
+  const resets: SideReset[] = [];
   for (const side of SIDES) {
-    const taken = metrics[side];
-    if (fetched[side].ok && taken) await saveMetrics(tx, view.state.id, side, taken);
+    const taken = applied[side];
+    if (!taken.ok) continue;
+    metrics[side] = taken.metrics;
+    if (taken.reset) resets.push({ side, ...taken.reset });
   }
-  return { ...view, metrics };
+  return { metrics, resets, failure: fetchFailure(applied) };
 }
 
 function samplesOf({ state, metrics }: DeploymentView, events: readonly CanaryEvent[]): TakenSample[] {

@@ -14,13 +14,12 @@ import { addTrades } from '../core/metrics/tradeStatistics.ts';
 import { refusal } from '../core/values/refusal.ts';
 import { SIDES } from '../core/values/side.ts';
 import { findDeployment, findLive, insertDeployment } from '../store/deployments/deployments.ts';
-import { saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { ensureStrategy, moveStableVersions } from '../store/deployments/strategies.ts';
 import {
   findTradeStatistics,
   insertCheckpoints,
   insertTrades,
-  type SideKey,
   saveTradeStatistics,
   startTradeStatistics,
   streamTrades,
@@ -49,8 +48,12 @@ export async function exportDeployment(
         CANARY: await allTrades(tx, { deploymentId: id, side: 'CANARY' }),
         STABLE: await allTrades(tx, { deploymentId: id, side: 'STABLE' }),
       };
+      const runs = {
+        CANARY: (await readRecord(tx, { deploymentId: id, side: 'CANARY' })).run,
+        STABLE: (await readRecord(tx, { deploymentId: id, side: 'STABLE' })).run,
+      };
       const { state, metrics, breaches } = view;
-      return { state, metrics, breaches, samples, trades, events: log.map(({ event }) => event) };
+      return { state, metrics, breaches, samples, trades, runs, events: log.map(({ event }) => event) };
     },
     { isolationLevel: 'repeatable read', accessMode: 'read only' },
   );
@@ -70,7 +73,7 @@ export async function importDeployment(
   const read = fromDocument(document);
   if (!read.ok) return invalid(read.violations);
   const archive = read.value;
-  const { state, metrics, breaches, samples, trades, events } = archive;
+  const { state, metrics, breaches, samples, trades, runs, events } = archive;
   if (!canSee(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
   const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
   return runIdempotent(app, request, answerCodec, async (tx) => {
@@ -95,8 +98,10 @@ export async function importDeployment(
     for (const side of SIDES) {
       const known = metrics[side];
       const traded = trades[side];
-      if (known) await saveMetrics(tx, state.id, side, known, traded ? 'TRADES' : 'TOTALS');
-      if (traded) await insertBook(tx, { deploymentId: state.id, side }, traded);
+      const key = { deploymentId: state.id, side };
+      const record = known && { metrics: known, run: runs?.[side] ?? null };
+      if (record) await saveMetrics(tx, key, record, traded ? 'TRADES' : 'TOTALS');
+      if (traded) await insertBook(tx, key, traded);
     }
     const view = { state, metrics, breaches, strategyStableVersionId: stable, nextCheckAt: next, now };
     return done(`Deployment ${state.id} imported: ${state.status}, ${events.length} events`, view);

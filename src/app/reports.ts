@@ -1,51 +1,70 @@
 /**
- * Metrics reports: an upsert of the side's latest figures, apart from the lifecycle row. Reports that come at the same
- * time are written together in one statement and answered after its commit; a report that breaks a guardrail is
- * written again under the deployment's lock, in the transaction that decides on it.
+ * Metrics reports: they change the side's latest figures, apart from the lifecycle row. Concurrent reports are written in
+ * one statement and answered after its commit. A report that changes what the guardrails have counted, or that begins a
+ * further run, is applied under the deployment's lock, in the transaction that decides on it.
  */
 
 import { canSee } from '../access/actor.ts';
 import { GUARDRAILS } from '../core/config/config.ts';
+import type { SideReset } from '../core/lifecycle/command.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
-import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
-import { type MetricsReport, reportViolations } from '../core/metrics/sideMetrics.ts';
+import { type DeploymentState, isWatched, sideReturn } from '../core/lifecycle/state.ts';
+import { reportViolations } from '../core/metrics/sideMetrics.ts';
+import { type SideRecord, takeReport } from '../core/metrics/takeReport.ts';
 import { checkMetricLimits } from '../core/rule/guardrails.ts';
+import type { Decimal } from '../core/values/decimal.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments/deployments.ts';
-import { type SideReport, type TakenReport, upsertReports } from '../store/deployments/sideMetrics.ts';
+import {
+  type ChangedSide,
+  lockSides,
+  type SideKey,
+  type SideReport,
+  type StoredSide,
+  writeSides,
+} from '../store/deployments/sideMetrics.ts';
+import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import { notFound } from './answer.ts';
 import { type Actor, type App, SERIN } from './context.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { transaction, transactionInOrder } from './execution/transaction.ts';
 import { applyCommand } from './stageCommand.ts';
 
-/** Null: it is on disk. */
-export type ReportAnswer = Refusal | null;
+export interface ReportAnswer {
+  /** Null: the report is on disk, or stale. */
+  readonly refusal: Refusal | null;
+  /** A newer report had come before: nothing has changed. */
+  readonly stale: boolean;
+  /** Serin's time when the report was applied, epoch milliseconds; null where none was read. */
+  readonly now: number | null;
+}
 
-/** At most this many sides in one statement. */
-const BATCH = 500;
+/** Maximum number of reports in one transaction. */
+const MAX_BATCH_SIZE = 500;
 const MAX_REMEMBERED = 10_000;
 
 export interface Reports {
-  /** Takes a report of an actor; the answer comes after its commit. */
+  /** Applies a report of an actor; the answer comes after its commit. */
   take(actor: Actor, report: SideReport): Promise<ReportAnswer>;
 }
 
-/** The one writer of reports in this process: while a statement runs, the next ones gather. */
+/** The one writer of reports in this process: while one batch is written, the next gathers. */
 export function createReports(app: App): Reports {
   const write = createBatcher({
-    maxBatchSize: BATCH,
+    maxBatchSize: MAX_BATCH_SIZE,
     maxConcurrentBatches: 1,
     async run(reports: readonly SideReport[]) {
-      const answers = await applyReports(app, mergeBySide(reports));
-      return (report) => answers.get(keyOf(report)) ?? null;
+      const answers = await applyReports(app, groupBySide(reports));
+      return async (report) =>
+        (await answers.get(keyOf(report)))?.get(report) ?? refused(notFound(report.deploymentId));
     },
   });
   const strategyOf = rememberStrategies(app);
 
-  /** Whether the actor sees the deployment; who sees everything learns from the write whether there is one. */
+  /** Whether the actor may see the deployment. For an actor who may see all, the write tells whether it exists. */
   async function isThere(actor: Actor, deploymentId: string): Promise<boolean> {
     if (actor.strategies === null) return true;
     const strategyId = await strategyOf(deploymentId);
@@ -54,18 +73,18 @@ export function createReports(app: App): Reports {
 
   return {
     async take(actor, report) {
-      if (!(await isThere(actor, report.deploymentId))) return notFound(report.deploymentId);
+      if (!(await isThere(actor, report.deploymentId))) return refused(notFound(report.deploymentId));
       const violations = reportViolations(report.report);
       const [first] = violations;
       if (first) {
-        return refusal('INVALID_INPUT', describeViolations(violations), first.path);
+        return refused(refusal('INVALID_INPUT', describeViolations(violations), first.path));
       }
       return write(report);
     },
   };
 }
 
-/** A deployment never changes its strategy: a report every few seconds need not ask for it again. */
+/** A deployment never changes its strategy, so that reports need not look it up again. */
 function rememberStrategies({ db }: App): (deploymentId: string) => Promise<string | null> {
   const known = new Map<string, string>();
   return async (deploymentId) => {
@@ -81,94 +100,158 @@ function rememberStrategies({ db }: App): (deploymentId: string) => Promise<stri
 
 const keyOf = ({ deploymentId, side }: { deploymentId: string; side: Side }) => `${side} ${deploymentId}`;
 
-/** Several reports of one side become one: the later names override the earlier. */
-function mergeBySide(reports: readonly SideReport[]): SideReport[] {
-  const merged = new Map<string, SideReport>();
+/** The reports of one side, in the order in which they came. */
+interface SideReports extends SideKey {
+  readonly reports: readonly SideReport[];
+}
+type Answers = ReadonlyMap<SideReport, ReportAnswer>;
+
+function groupBySide(reports: readonly SideReport[]): SideReports[] {
+  const groups = new Map<string, SideReport[]>();
   for (const report of reports) {
-    const before = merged.get(keyOf(report));
-    merged.set(keyOf(report), before ? { ...report, report: overlay(before.report, report.report) } : report);
+    const group = groups.get(keyOf(report));
+    if (group) group.push(report);
+    else groups.set(keyOf(report), [report]);
   }
-  return [...merged.values()];
+  return [...groups.values()].flatMap((group): SideReports[] => {
+    const [first] = group;
+    return first ? [{ deploymentId: first.deploymentId, side: first.side, reports: group }] : [];
+  });
 }
 
-function overlay(before: MetricsReport, after: MetricsReport): MetricsReport {
-  const named = Object.entries(after).filter(([, value]) => value !== undefined);
-  return { ...before, ...Object.fromEntries(named) };
-}
-
-/** A batch must be undone because these sides need a careful look. */
-class NeedsCare extends Error {
-  constructor(readonly keys: ReadonlySet<string>) {
-    super('a report moves a guardrail');
-  }
-}
+const refused = (no: Refusal, now: number | null = null): ReportAnswer => ({
+  refusal: no,
+  stale: false,
+  now,
+});
 
 async function applyReports(
   app: App,
-  reports: readonly SideReport[],
-): Promise<ReadonlyMap<string, ReportAnswer | Promise<ReportAnswer>>> {
-  try {
-    const taken = await transaction(app, async (tx) => {
-      const rows = await upsertReports(tx, reports);
-      const careful = rows.filter(movesGuardrail);
-      if (careful.length > 0) throw new NeedsCare(new Set(careful.map(keyOf)));
-      return rows;
+  groups: readonly SideReports[],
+): Promise<ReadonlyMap<string, Answers | Promise<Answers>>> {
+  const { applied, careful } = await transaction(app, async (tx) => {
+    const known = new Map((await lockSides(tx, groups)).map((side) => [keyOf(side), side]));
+    const sides = groups.flatMap((group): AppliedSide[] => {
+      const side = known.get(keyOf(group));
+      return side ? [applyInOrder(side, group.reports)] : [];
     });
-    return answersFor(app, reports, taken);
-  } catch (error) {
-    if (!(error instanceof NeedsCare)) throw error;
-    const plain = reports.filter((report) => !error.keys.has(keyOf(report)));
-    const answers = new Map(plain.length > 0 ? await applyReports(app, plain) : []);
-    // Under way, so that a deployment that somebody holds keeps no other's reports waiting.
-    for (const report of reports) {
-      if (error.keys.has(keyOf(report))) answers.set(keyOf(report), applyCarefully(app, report));
-    }
-    return answers;
+    const plain = sides.filter((side) => !needsLock(side));
+    await write(tx, plain);
+    return { applied: plain, careful: new Set(sides.filter(needsLock).map(({ side }) => keyOf(side))) };
+  });
+  const rest = groups.filter((group) => !careful.has(keyOf(group)));
+  const answers = new Map<string, Answers | Promise<Answers>>(await answersFor(app, rest, applied));
+  // Not awaited here: a locked deployment must not delay the reports of others.
+  for (const group of groups) {
+    if (careful.has(keyOf(group))) answers.set(keyOf(group), applyUnderLock(app, group));
   }
+  return answers;
 }
 
-/** Whether a report changes what the guardrails have counted: rare, and worth the deployment's lock. */
-function movesGuardrail({ side, metrics, config, canaryCapitalUsd, breaches }: TakenReport): boolean {
-  if (side !== 'CANARY') return false;
-  const { counts, tripped } = checkMetricLimits(config, metrics, canaryCapitalUsd, breaches);
+/** A side with its reports applied to it, not written yet. */
+interface AppliedSide {
+  readonly side: StoredSide;
+  readonly record: SideRecord;
+  readonly changed: boolean;
+  readonly resets: readonly SideReset[];
+  readonly answers: Answers;
+}
+
+function applyInOrder(side: StoredSide, reports: readonly SideReport[]): AppliedSide {
+  const { now, startedAt, basis } = side;
+  const facts = { now, startedAt, returned: (netPnlUsd: Decimal) => sideReturn(basis, netPnlUsd) };
+  let record = side.record;
+  let changed = false;
+  const resets: SideReset[] = [];
+  const answers = new Map<SideReport, ReportAnswer>();
+  for (const each of reports) {
+    const taken = takeReport(record, each.report, facts);
+    if (taken.type === 'TAKEN') {
+      record = taken;
+      changed = true;
+      if (taken.reset) resets.push({ side: side.side, ...taken.reset });
+    }
+    answers.set(each, {
+      refusal: taken.type === 'REFUSED' ? taken.refusal : null,
+      stale: taken.type === 'STALE',
+      now,
+    });
+  }
+  return { side, record, changed, resets, answers };
+}
+
+async function write(tx: Queries, sides: readonly AppliedSide[]): Promise<void> {
+  const rows = sides.flatMap(({ side, record, changed }): ChangedSide[] => {
+    const { deploymentId, version } = side;
+    const { metrics, run } = record;
+    return changed && metrics ? [{ deploymentId, side: side.side, metrics, run, version }] : [];
+  });
+  if (rows.length === 0) return;
+  const written = await writeSides(tx, rows);
+  // Ended, or first reported elsewhere, since it was read: read again.
+  if (written.length < rows.length) throw new ConcurrentChange('a side was written, or its deployment ended');
+}
+
+/** Whether reports change what the guardrails have counted, or begin a further run: rare, and decided under the lock. */
+function needsLock({ side, record, resets }: AppliedSide): boolean {
+  if (resets.length > 0) return true;
+  if (side.side !== 'CANARY' || !record.metrics) return false;
+  const { config, basis, breaches } = side;
+  const { counts, tripped } = checkMetricLimits(config, record.metrics, basis.capitalUsd, breaches);
   return tripped !== null || GUARDRAILS.some((name) => counts[name] !== breaches[name]);
 }
 
-/** Writes one report under the deployment's lock and lets the guardrails decide in the same transaction. */
-async function applyCarefully(app: App, report: SideReport): Promise<ReportAnswer> {
-  const { deploymentId } = report;
-  return transactionInOrder(app, deploymentId, async (tx): Promise<ReportAnswer> => {
-    const view = await lockDeployment(tx, deploymentId);
-    if (!view) return notFound(deploymentId);
-    const [taken] = await upsertReports(tx, [report]);
-    if (!taken) return takesNoTotals(view.state, report.side);
-    const metrics = { ...view.metrics, [taken.side]: taken.metrics };
-    const now = Math.max(view.now, taken.metrics.reportedAt);
-    await applyCommand(tx, { ...view, metrics, now }, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
-    return null;
+/** Applies the reports of a side under the deployment's lock; the guardrails decide in the same transaction. */
+async function applyUnderLock(app: App, { deploymentId, reports }: SideReports): Promise<Answers> {
+  return transactionInOrder(app, deploymentId, async (tx): Promise<Answers> => {
+    const answers = new Map<SideReport, ReportAnswer>();
+    let view = await lockDeployment(tx, deploymentId);
+    for (const report of reports) {
+      if (!view) {
+        answers.set(report, refused(notFound(deploymentId)));
+        continue;
+      }
+      const [stored] = isWatched(view.state) ? await lockSides(tx, [report]) : [];
+      if (!stored) {
+        answers.set(report, refused(takesNoTotals(view.state, report.side), view.now));
+        continue;
+      }
+      const applied = applyInOrder(stored, [report]);
+      await write(tx, [applied]);
+      for (const [key, answer] of applied.answers) answers.set(key, answer);
+      if (!applied.changed) continue;
+      const metrics = { ...view.metrics, [report.side]: applied.record.metrics };
+      const now = Math.max(view.now, applied.record.metrics?.reportedAt ?? 0);
+      const command = { type: 'EVALUATE_GUARDRAILS' } as const;
+      const outcome = await applyCommand(tx, { ...view, metrics, now }, command, SERIN, applied.resets);
+      if (!outcome.accepted) throw new Error(`the guardrails were refused: ${outcome.refusal.message}`);
+      view = outcome.view;
+    }
+    return answers;
   });
 }
 
 async function answersFor(
   app: App,
-  reports: readonly SideReport[],
-  taken: readonly TakenReport[],
-): Promise<ReadonlyMap<string, ReportAnswer>> {
-  const answers = new Map<string, ReportAnswer>(taken.map((row) => [keyOf(row), null]));
-  const missing = reports.filter((report) => !answers.has(keyOf(report)));
+  groups: readonly SideReports[],
+  applied: readonly AppliedSide[],
+): Promise<ReadonlyMap<string, Answers>> {
+  const answers = new Map(applied.map(({ side, answers: of }) => [keyOf(side), of]));
+  const missing = groups.filter((group) => !answers.has(keyOf(group)));
   if (missing.length === 0) return answers;
   const found = await findDeployments(
     app.db,
     missing.map(({ deploymentId }) => deploymentId),
   );
-  for (const report of missing) {
-    const state = found.find((view) => view.state.id === report.deploymentId)?.state;
-    answers.set(keyOf(report), state ? takesNoTotals(state, report.side) : notFound(report.deploymentId));
+  for (const group of missing) {
+    const view = found.find(({ state }) => state.id === group.deploymentId);
+    const no = view ? takesNoTotals(view.state, group.side) : notFound(group.deploymentId);
+    answers.set(keyOf(group), new Map(group.reports.map((each) => [each, refused(no, view?.now)])));
   }
   return answers;
 }
 
-/** Why a side took no report. */
+/** Why a side takes no reports of totals. */
 function takesNoTotals(state: DeploymentState, side: Side): Refusal {
   const elsewhere = takesNoMetrics(state);
   if (elsewhere) return elsewhere;
@@ -176,7 +259,7 @@ function takesNoTotals(state: DeploymentState, side: Side): Refusal {
   return refusal('INVALID_INPUT', message, ['deploymentId']);
 }
 
-/** Why bots cannot tell this deployment anything: it is not watched, or a provider is asked. Null when they can. */
+/** Why bots cannot report to this deployment: it is not watched, or it has a provider. Null when they can. */
 export function takesNoMetrics(state: DeploymentState): Refusal | null {
   if (!isWatched(state)) return notWatched(state);
   const { id, config } = state;

@@ -2,7 +2,7 @@
  * Decides a command on a locked deployment and stages what follows in a unit of work. Every change of a deployment's
  * state, whether a bot, a person or the observation loop causes it, is made here.
  */
-import type { Command } from '../core/lifecycle/command.ts';
+import type { Command, SideReset } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
 import { handle } from '../core/lifecycle/handle.ts';
@@ -24,9 +24,10 @@ export async function applyCommand(
   view: DeploymentView,
   command: Command,
   actor: Actor,
+  resets: readonly SideReset[] = [],
 ): Promise<CommandOutcome> {
   const unit = createUnitOfWork();
-  const outcome = stageCommand(unit, view, command, actor);
+  const outcome = stageCommand(unit, view, command, actor, resets);
   await flush(tx, unit);
   return outcome;
 }
@@ -37,11 +38,12 @@ export function stageCommand(
   view: DeploymentView,
   command: Command,
   actor: Actor,
+  resets: readonly SideReset[] = [],
 ): CommandOutcome {
   const { state: before, metrics, breaches: counted, now } = view;
   const { id, strategyId } = before;
   const stableVersionId = unit.stableMoves.get(strategyId)?.to ?? view.strategyStableVersionId;
-  const facts = { now, metrics, breaches: counted, stableVersionId, actor: actor.name };
+  const facts = { now, metrics, breaches: counted, stableVersionId, resets, actor: actor.name };
   const handled = handle(before, command, facts);
   if (!handled.accepted) return handled;
   const { state, events, breaches } = handled;

@@ -5,7 +5,8 @@
  */
 import { canSee } from '../access/actor.ts';
 import { capitalHistory } from '../core/lifecycle/evolve.ts';
-import { isWatched, type ReturnAccount, type Watched } from '../core/lifecycle/state.ts';
+import { isWatched, type ReturnAccount, sideReturn, type Watched } from '../core/lifecycle/state.ts';
+import type { SideRun } from '../core/metrics/run.ts';
 import type { SideMetrics } from '../core/metrics/sideMetrics.ts';
 import { firstDifference, type RecordedTrade, type Trade, tradeViolations } from '../core/metrics/trade.ts';
 import {
@@ -16,18 +17,19 @@ import {
   metricsOf,
   oversizedFigure,
   type TradeStatistics,
+  withOpenPositions,
 } from '../core/metrics/tradeStatistics.ts';
+import type { Decimal } from '../core/values/decimal.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments/deployments.ts';
-import { saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import {
   findTradeStatistics,
   findTrades,
   insertCheckpoints,
   insertTrades,
   rewindCheckpoints,
-  type SideKey,
   saveTradeStatistics,
   startTradeStatistics,
   streamTrades,
@@ -47,6 +49,8 @@ export const MAX_TRADES = 1000;
 
 export interface TradeBatch extends SideKey {
   readonly trades: readonly Trade[];
+  /** The value of open positions when the batch was sent, USD; undefined leaves it as it was. */
+  readonly unrealizedPnlUsd?: Decimal | undefined;
 }
 
 /** A trade that was not taken, and its place in the batch. */
@@ -84,9 +88,9 @@ function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
 async function takeBatch(
   tx: LogWriteTransaction,
   actor: Actor,
-  { trades, ...key }: TradeBatch,
+  { trades, deploymentId, side, unrealizedPnlUsd }: TradeBatch,
 ): Promise<TradesAnswer | Rollback<TradesAnswer>> {
-  const { deploymentId, side } = key;
+  const key = { deploymentId, side };
   const view = await lockDeployment(tx, deploymentId);
   if (!view || !canSee(actor, view.state.strategyId)) return nothingTaken(notFound(deploymentId), null);
   const { state, now } = view;
@@ -102,15 +106,18 @@ async function takeBatch(
     trades.map(({ id }) => id),
   );
   const { fresh, known, refused } = sortOut(trades, booked, { from: state.observation.startedAt, to: now });
-  if (refused.length > 0 && fresh.length + known === 0)
+  if (refused.length > 0 && fresh.length + known === 0 && unrealizedPnlUsd === undefined)
     return { refusal: null, refused, taken: 0, known, view };
 
   const withCapital = await bookOnCapital(tx, state, key, fresh, now);
   const book = await bookTrades(tx, key, opened ?? (await startTradeStatistics(tx, key)), withCapital);
-  const metrics = metricsOf(book, now);
-  const oversized = oversizedFigure(metrics);
+  const { startedAt, basis } = state.observation;
+  const facts = { now, startedAt, returned: (netPnlUsd: Decimal) => sideReturn(basis[side], netPnlUsd) };
+  const before = await readRecord(tx, key);
+  const record = withOpenPositions(before, metricsOf(book, now), unrealizedPnlUsd, facts);
+  const oversized = oversizedFigure(record.metrics);
   if (oversized) return rollback(nothingTaken(tooLarge(oversized), view));
-  const after = await publish(tx, view, key, metrics, fresh.length > 0);
+  const after = await publish(tx, view, key, record, fresh.length > 0 || unrealizedPnlUsd !== undefined);
   return { refusal: null, refused, taken: fresh.length, known, view: after };
 }
 
@@ -235,15 +242,16 @@ async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> 
 async function publish(
   tx: LogWriteTransaction,
   view: DeploymentView,
-  { deploymentId, side }: SideKey,
-  metrics: SideMetrics,
-  look: boolean,
+  key: SideKey,
+  record: { readonly metrics: SideMetrics; readonly run: SideRun | null },
+  moved: boolean,
 ): Promise<DeploymentView> {
-  const saved = await saveMetrics(tx, deploymentId, side, metrics, 'TRADES');
+  const { side } = key;
+  const saved = await saveMetrics(tx, key, record, 'TRADES');
   // A first report of totals was committed meanwhile: run again, the batch is refused.
   if (!saved) throw new ConcurrentChange('the side is measured by totals');
-  const after = { ...view, metrics: { ...view.metrics, [side]: metrics } };
-  if (!look || side !== 'CANARY') return after;
+  const after = { ...view, metrics: { ...view.metrics, [side]: record.metrics } };
+  if (!moved || side !== 'CANARY') return after;
   const outcome = await applyCommand(tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
   if (!outcome.accepted) throw new Error(`a look was refused: ${outcome.refusal.message}`);
   return outcome.view;

@@ -16,6 +16,7 @@ import {
   type STATUSES,
   stepAt,
 } from '../core/lifecycle/state.ts';
+import { type DeploymentWarning, warningsOf } from '../core/lifecycle/warnings.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
@@ -80,6 +81,14 @@ const MUTATION_OF: Record<Action, string> = {
 const AllocationCause = builder.enumType('AllocationCause', {
   description: 'Why an allocation was requested.',
   values: ALLOCATION_CAUSES,
+});
+
+const DeploymentWarningType = builder.objectRef<DeploymentWarning>('DeploymentWarning').implement({
+  description: 'Something an operator should know about the figures of a live deployment.',
+  fields: (t) => ({
+    side: t.expose('side', { type: SideType, nullable: true, description: 'The side; null for both.' }),
+    message: t.exposeString('message', { description: 'What is wrong and what to do.' }),
+  }),
 });
 
 export interface AllocationView {
@@ -482,6 +491,11 @@ DeploymentRef.implement({
         const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
         return entry ? describeEvent(entry.event) : state.status;
       },
+    }),
+    warnings: t.field({
+      type: [DeploymentWarningType],
+      description: 'What its figures leave out, and what is delayed until newer figures arrive.',
+      resolve: ({ state, metrics, now }) => [...warningsOf(state, metrics, now)],
     }),
     summary: t.string({
       description:

@@ -129,6 +129,7 @@ function comparisonThen({ entry, record, deployment }: DecisionView): Comparison
     side,
     versionId: versions[side],
     capitalUsd: record.capitalUsd[side],
+    returned: record.returns[side],
     metrics: record.metrics[side],
     startedAt,
     at: entry.event.at,

@@ -1,5 +1,5 @@
-import { type DeploymentState, forSides, observationOf } from '../core/lifecycle/state.ts';
-import { errorRate, type MetricsBySide, type SideMetrics } from '../core/metrics/sideMetrics.ts';
+import { type DeploymentState, forSides, observationOf, returnsOf } from '../core/lifecycle/state.ts';
+import { errorRate, MAX_COUNT, type MetricsBySide, type SideMetrics } from '../core/metrics/sideMetrics.ts';
 import {
   type Comparison,
   DECISIONS,
@@ -46,6 +46,8 @@ export interface SideView {
   readonly side: Side;
   readonly versionId: string;
   readonly capitalUsd: Decimal;
+  /** Its return since the start, a fraction of capital. */
+  readonly returned: Decimal;
   readonly metrics: SideMetrics | null;
   readonly startedAt: number;
   readonly at: number;
@@ -60,15 +62,20 @@ export function sideViews(
   const observation = observationOf(state);
   if (!observation) return null;
   const versions = { CANARY: state.canaryVersionId, STABLE: state.stableVersionId };
+  const returns = returnsOf(observation, metrics);
   return forSides((side) => ({
     side,
     versionId: versions[side],
     capitalUsd: observation.basis[side].capitalUsd,
+    returned: returns[side],
     metrics: metrics[side],
     startedAt: observation.startedAt,
     at: 'endedAt' in state ? state.endedAt : at,
   }));
 }
+
+/** Counts that were stored before they had bounds must not make the whole deployment unreadable. */
+const shownCount = (count: number | undefined) => Math.min(count ?? 0, MAX_COUNT);
 
 const PerformanceMetrics = builder.objectRef<SideView>('PerformanceMetrics').implement({
   description:
@@ -79,7 +86,16 @@ const PerformanceMetrics = builder.objectRef<SideView>('PerformanceMetrics').imp
       description: string,
     ) => t.field({ type: 'Decimal', description, resolve: ({ metrics }) => metrics?.[name] ?? ZERO });
     return {
-      netPnlUsd: amount('netPnlUsd', 'Profit and loss after costs, USD. Decisions are made on it.'),
+      netPnlUsd: amount(
+        'netPnlUsd',
+        'Profit and loss after costs, USD, open positions included if reported. Decisions are based on it.',
+      ),
+      unrealizedPnlUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: 'The part of `netPnlUsd` in open positions, USD; null if never reported.',
+        resolve: ({ metrics }) => metrics?.unrealizedPnlUsd ?? null,
+      }),
       totalPnlUsd: amount('totalPnlUsd', 'Profit and loss before costs, USD.'),
       maxDrawdown: amount(
         'maxDrawdown',
@@ -101,12 +117,15 @@ const PerformanceMetrics = builder.objectRef<SideView>('PerformanceMetrics').imp
           'Winning trades over all trades, 0 to 1; null until reported. Of recorded trades: those with a net PnL above 0.',
         resolve: ({ metrics }) => metrics?.winRate ?? null,
       }),
-      totalTrades: t.int({ description: 'Trades made.', resolve: ({ metrics }) => metrics?.trades ?? 0 }),
+      totalTrades: t.int({
+        description: 'Trades made.',
+        resolve: ({ metrics }) => shownCount(metrics?.trades),
+      }),
       totalGasUsd: amount('totalGasUsd', 'Gas paid, USD.'),
       avgTradeSizeUsd: amount('avgTradeSizeUsd', 'Average size of a trade, USD.'),
       uptimeSeconds: t.int({
         description: 'Seconds the side was up, as reported.',
-        resolve: ({ metrics }) => metrics?.uptimeSeconds ?? 0,
+        resolve: ({ metrics }) => shownCount(metrics?.uptimeSeconds),
       }),
       measurementStart: t.expose('startedAt', {
         type: 'DateTime',
@@ -138,8 +157,8 @@ export const CanaryMetrics = builder.objectRef<SideView>('CanaryMetrics').implem
         'hold where it never answers. While that is 0, the capital before.',
     }),
     metrics: t.field({ type: PerformanceMetrics, description: 'The figures.', resolve: (view) => view }),
-    tradeCount: t.int({ description: 'Trades made.', resolve: ({ metrics }) => metrics?.trades ?? 0 }),
-    errorCount: t.int({ description: 'Errors met.', resolve: ({ metrics }) => metrics?.errors ?? 0 }),
+    tradeCount: t.int({ description: 'Trades made.', resolve: ({ metrics }) => shownCount(metrics?.trades) }),
+    errorCount: t.int({ description: 'Errors met.', resolve: ({ metrics }) => shownCount(metrics?.errors) }),
     errorRate: t.field({
       type: 'Decimal',
       nullable: true,
@@ -161,8 +180,25 @@ export const CanaryMetrics = builder.objectRef<SideView>('CanaryMetrics').implem
     reportedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the side last reported; null when it never has.',
+      description: 'When the latest news of the side arrived; null if it has never reported.',
       resolve: ({ metrics }) => metrics?.reportedAt ?? null,
+    }),
+    asOf: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the owner took the latest figures; null if the owner did not state it.',
+      resolve: ({ metrics }) => metrics?.asOf ?? null,
+    }),
+    session: t.string({
+      nullable: true,
+      description: "The owner's name of its current run; null if none was given.",
+      resolve: ({ metrics }) => metrics?.session ?? null,
+    }),
+    returnOnCapital: t.field({
+      type: 'Decimal',
+      description:
+        'Return since the deployment started, a fraction: net PnL over capital, each interval on the capital held in it.',
+      resolve: ({ returned }) => toStoredPrecision(returned),
     }),
   }),
 });

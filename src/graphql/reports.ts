@@ -1,61 +1,93 @@
+/** Mutations that report running totals, and their results. */
+import type { ReportAnswer } from '../app/reports.ts';
 import type { MetricsReport } from '../core/metrics/sideMetrics.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { builder, type Context } from './builder.ts';
+import { readClock } from '../store/postgres/database.ts';
+import { builder, type Context, type InputFields } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { SideType } from './metrics.ts';
 import { DomainError } from './results.ts';
 
 const MAX_REPORTS = 500;
 
-const figures = {
-  pnlUsd: 'Net profit and loss since the deployment started, USD.',
-  totalPnlUsd: 'Profit and loss before costs, USD.',
-  trades: 'Trades made since the deployment started.',
-  errors: 'Errors met since the deployment started.',
-  drawdown: 'Largest fall from a high, as a fraction of capital: 0.05 is five percent.',
-  sharpeRatio: 'Sharpe ratio, both sides computed the same way.',
-  winRate: 'Winning trades over all trades, 0 to 1.',
-  totalGasUsd: 'Gas paid, USD.',
-  avgTradeSizeUsd: 'Average size of a trade, USD.',
-  uptimeSeconds: 'Seconds the side was up.',
-};
-
 const UpdateMetricsInput = builder.inputType('UpdateMetricsInput', {
-  description: 'Running totals of one side. What is left out (or null) stays as it was.',
+  description: 'Running totals of one side. A field that is omitted (or null) keeps its value.',
   fields: (t) => ({
     deploymentId: t.id({ required: true, description: 'The deployment.' }),
-    pnlUsd: t.field({ type: 'Decimal', description: figures.pnlUsd }),
-    totalPnlUsd: t.field({ type: 'Decimal', description: figures.totalPnlUsd }),
-    trades: t.int({ description: figures.trades }),
-    errors: t.int({ description: figures.errors }),
-    drawdown: t.field({ type: 'Decimal', description: figures.drawdown }),
-    sharpeRatio: t.field({ type: 'Decimal', description: figures.sharpeRatio }),
-    winRate: t.field({ type: 'Decimal', description: figures.winRate }),
-    totalGasUsd: t.field({ type: 'Decimal', description: figures.totalGasUsd }),
-    avgTradeSizeUsd: t.field({ type: 'Decimal', description: figures.avgTradeSizeUsd }),
-    uptimeSeconds: t.int({ description: figures.uptimeSeconds }),
+    ...reportFields(t),
   }),
 });
 
 const MetricsReportInput = builder.inputType('MetricsReportInput', {
-  description: 'A report of one side. What is left out (or null) stays as it was.',
+  description: 'Running totals of one side. A field that is omitted (or null) keeps its value.',
   fields: (t) => ({
     deploymentId: t.id({ required: true, description: 'The deployment.' }),
-    side: t.field({ type: SideType, required: true, description: 'Which side reports.' }),
-    pnlUsd: t.field({ type: 'Decimal', description: figures.pnlUsd }),
-    totalPnlUsd: t.field({ type: 'Decimal', description: figures.totalPnlUsd }),
-    trades: t.int({ description: figures.trades }),
-    errors: t.int({ description: figures.errors }),
-    drawdown: t.field({ type: 'Decimal', description: figures.drawdown }),
-    sharpeRatio: t.field({ type: 'Decimal', description: figures.sharpeRatio }),
-    winRate: t.field({ type: 'Decimal', description: figures.winRate }),
-    totalGasUsd: t.field({ type: 'Decimal', description: figures.totalGasUsd }),
-    avgTradeSizeUsd: t.field({ type: 'Decimal', description: figures.avgTradeSizeUsd }),
-    uptimeSeconds: t.int({ description: figures.uptimeSeconds }),
+    side: t.field({ type: SideType, required: true, description: 'The side that reports.' }),
+    ...reportFields(t),
   }),
 });
+
+/** The fields of both inputs that are about the figures. */
+function reportFields(t: InputFields) {
+  return {
+    pnlUsd: t.field({
+      type: 'Decimal',
+      description:
+        'Net profit and loss since the deployment, or the session, started, USD. Realised PnL if `unrealizedPnlUsd` is ' +
+        'reported; otherwise send equity, open positions included.',
+    }),
+    unrealizedPnlUsd: t.field({
+      type: 'Decimal',
+      description:
+        'Profit and loss of open positions now, USD. Once a side has sent it, every report with `pnlUsd` must have it.',
+    }),
+    totalPnlUsd: t.field({ type: 'Decimal', description: 'Profit and loss before costs, USD.' }),
+    trades: t.int({ description: 'Number of trades. It can only grow within a session.' }),
+    errors: t.int({ description: 'Number of errors. It can only grow within a session.' }),
+    drawdown: t.field({
+      type: 'Decimal',
+      description: 'Largest fall from a high, as a fraction of capital: 0.05 is five percent.',
+    }),
+    sharpeRatio: t.field({
+      type: 'Decimal',
+      description: 'Sharpe ratio, computed the same way on both sides.',
+    }),
+    winRate: t.field({ type: 'Decimal', description: 'Winning trades over all trades, 0 to 1.' }),
+    totalGasUsd: t.field({
+      type: 'Decimal',
+      description: 'Gas paid, USD. It can only grow within a session.',
+    }),
+    avgTradeSizeUsd: t.field({ type: 'Decimal', description: 'Average size of a trade, USD.' }),
+    uptimeSeconds: t.int({ description: 'Seconds the side was up. It can only grow within a session.' }),
+    session: t.string({
+      description:
+        "The bot's own name of this run, 1 to 200 characters. The totals of each session count from zero, and what " +
+        'earlier sessions earned is kept. Without it, the totals must continue from `canaryMetrics` after a restart.',
+    }),
+    sequence: t.int({
+      description:
+        'Number of the report, rising within the session. A report that is not newer is answered `stale: true` and ' +
+        'changes nothing.',
+    }),
+    asOf: t.field({
+      type: 'DateTime',
+      description:
+        "When the figures were taken, on Serin's clock (see `now` and `clockRate` of the result). An older report is " +
+        'stale. At most a minute in the future.',
+    }),
+    since: t.field({
+      type: 'DateTime',
+      description:
+        'Since when the totals count; read in the first report of a session. If it is before the start of the ' +
+        'deployment, these totals are the zero of the session.',
+    }),
+    baseline: t.boolean({
+      description: 'Whether the totals of the first report of a session are its zero.',
+    }),
+  };
+}
 
 const ReportMetricsInput = builder.inputType('ReportMetricsInput', {
   description: 'Reports of any sides of any deployments.',
@@ -68,22 +100,37 @@ const ReportMetricsInput = builder.inputType('ReportMetricsInput', {
   }),
 });
 
-interface Reported {
+interface Reported extends ReportAnswer {
   readonly deploymentId: string;
   readonly side: Side;
-  readonly refusal: Refusal | null;
 }
 
 const UpdateMetricsResult = builder.objectRef<Reported>('UpdateMetricsResult').implement({
   description: 'The answer to one report.',
   fields: (t) => ({
     success: t.boolean({
-      description: 'Whether it was taken. What was taken is on disk.',
+      description: 'Whether the report was accepted. An accepted report is on disk.',
       resolve: ({ refusal: no }) => no === null,
     }),
     message: t.string({
       description: 'What happened, for people.',
-      resolve: ({ refusal: no, side }) => no?.message ?? `Metrics of the ${side.toLowerCase()} side updated`,
+      resolve: ({ refusal: no, stale, side }) => {
+        const name = side.toLowerCase();
+        if (stale) return `A newer report of the ${name} side came before: nothing has changed`;
+        return no?.message ?? `Metrics of the ${name} side updated`;
+      },
+    }),
+    stale: t.exposeBoolean('stale', {
+      description: 'Whether a newer report had arrived before, so that this one changed nothing.',
+    }),
+    now: t.field({
+      type: 'DateTime',
+      description: "Serin's time of the report: the clock of `asOf` and `since`.",
+      resolve: async ({ now }, _args, { app }) => now ?? (await readClock(app.db)).now,
+    }),
+    clockRate: t.float({
+      description: "Seconds of Serin's time that pass in a real second; 1 in production.",
+      resolve: async (_reported, _args, { app }) => (await readClock(app.db)).rate,
     }),
     error: t.expose('refusal', { type: DomainError, nullable: true, description: 'Why it was refused.' }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment that was named.' }),
@@ -133,10 +180,11 @@ const ReportMetricsResult = builder.objectRef<BatchReported>('ReportMetricsResul
 
 type Given<T> = { readonly [K in keyof T]?: T[K] | null | undefined };
 
-/** The figures of an input; null is the same as left out. */
+/** The report of an input; null is the same as omitted. */
 function reportOf(given: Given<MetricsReport>): MetricsReport {
   return {
     pnlUsd: given.pnlUsd ?? undefined,
+    unrealizedPnlUsd: given.unrealizedPnlUsd ?? undefined,
     totalPnlUsd: given.totalPnlUsd ?? undefined,
     trades: given.trades ?? undefined,
     errors: given.errors ?? undefined,
@@ -146,6 +194,11 @@ function reportOf(given: Given<MetricsReport>): MetricsReport {
     totalGasUsd: given.totalGasUsd ?? undefined,
     avgTradeSizeUsd: given.avgTradeSizeUsd ?? undefined,
     uptimeSeconds: given.uptimeSeconds ?? undefined,
+    session: given.session ?? undefined,
+    sequence: given.sequence ?? undefined,
+    asOf: given.asOf ?? undefined,
+    since: given.since ?? undefined,
+    baseline: given.baseline ?? undefined,
   };
 }
 
@@ -156,7 +209,7 @@ async function take(
 ): Promise<Reported> {
   const { deploymentId } = given;
   const answer = await reports.take(actor, { deploymentId, side, report: reportOf(given) });
-  return { deploymentId, side, refusal: answer };
+  return { deploymentId, side, ...answer };
 }
 
 /** The path of a refused report leads through the batch to the field. */

@@ -25,6 +25,10 @@ const ErrorCode = builder.enumType('ErrorCode', {
         'The database was set back to a state before this cursor; the message names the last one that exists.',
     },
     LIMIT_REACHED: { description: 'The maximum number is reached.' },
+    COUNTER_RESET: {
+      description:
+        'A total that can only grow has fallen: the bot restarted. Continue from `canaryMetrics`, or name a session.',
+    },
   } satisfies Record<(typeof REFUSAL_CODES)[number], { description: string }>,
 });
 

@@ -56,6 +56,11 @@ const RecordTradesInput = builder.inputType('RecordTradesInput', {
       required: true,
       description: `At most ${MAX_TRADES}, in any order. None at all says that the side lives and has not traded.`,
     }),
+    unrealizedPnlUsd: t.field({
+      type: 'Decimal',
+      description:
+        'Profit and loss of open positions when the batch is sent, USD. Omitted, the value before stays, and ages.',
+    }),
   }),
 });
 
@@ -120,6 +125,7 @@ builder.mutationField('recordTrades', (t) =>
       recordTrades(app, actor, {
         deploymentId: input.deploymentId,
         side: input.side,
+        unrealizedPnlUsd: input.unrealizedPnlUsd ?? undefined,
         trades: input.trades.map((trade) => ({
           id: trade.id,
           at: trade.at,

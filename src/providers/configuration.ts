@@ -83,6 +83,7 @@ function eachMetric<T extends z.ZodType>(schema: T) {
     totalGasUsd: optional,
     avgTradeSizeUsd: optional,
     uptimeSeconds: optional,
+    unrealizedPnlUsd: optional,
   } satisfies Record<Metric, z.ZodType>);
 }
 

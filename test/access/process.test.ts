@@ -96,7 +96,6 @@ test('`npx serin` makes a key in a fresh clone, before anything was built', {
       'bin',
       'src',
       'console',
-      'scripts',
       'drizzle',
       'tsconfig.json',
       'tsconfig.build.json',

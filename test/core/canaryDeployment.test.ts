@@ -245,7 +245,7 @@ describe('a metrics provider', () => {
     ['hangs', () => new Promise(() => {}), 'did not answer within 10 s'],
     ['answers nothing', () => undefined, 'a report is an object'],
     ['answers NaN', () => ({ pnlUsd: Number.NaN, trades: 1 }), 'pnlUsd is not a number'],
-    ['answers garbage', () => ({ pnl: 5 }), 'pnl is no metric'],
+    ['answers garbage', () => ({ pnl: 5 }), 'pnl is not a metric'],
     ['answers negative counts', () => ({ trades: -3 }), 'trades must be a whole number'],
     ['answers a text', () => 'fine, thanks', 'a report is an object'],
     [

@@ -2,6 +2,7 @@ import type { CanaryEvent } from '../lifecycle/events.ts';
 import type { DeploymentState } from '../lifecycle/state.ts';
 import { readReport } from '../metrics/report.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import { sizeViolations } from '../metrics/takeReport.ts';
 import { formatDecimal, parseExactDecimal } from '../values/decimal.ts';
 import { nameViolations } from '../values/identifiers.ts';
 import { SIDES } from '../values/side.ts';
@@ -38,7 +39,7 @@ const KEPT_AS: Readonly<Record<string, string>> = { pnlUsd: 'netPnlUsd', drawdow
 /** Checks a side's metrics as if they were reported. */
 function metricsViolations({ netPnlUsd, maxDrawdown, reportedAt, ...same }: SideMetrics): Violation[] {
   const read = readReport({ ...same, pnlUsd: netPnlUsd, drawdown: maxDrawdown });
-  if (read.ok) return [];
+  if (read.ok) return sizeViolations({ ...same, pnlUsd: netPnlUsd });
   return read.violations.map(({ path, message }) => ({
     path: path.map((name) => KEPT_AS[name] ?? name),
     message,

@@ -7,6 +7,7 @@ import { configHash, GUARDRAILS, parseConfig } from '../config/config.ts';
 import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
 import { replay } from '../lifecycle/evolve.ts';
 import { type DeploymentState, observationOf, STATUSES } from '../lifecycle/state.ts';
+import { type SideRun, sideRunCodec } from '../metrics/run.ts';
 import { type MetricsBySide, type SideMetrics, sideMetricsCodec } from '../metrics/sideMetrics.ts';
 import { type RecordedTrade, recordedTradeCodec, tradeViolations } from '../metrics/trade.ts';
 import { addTrades, metricsOf } from '../metrics/tradeStatistics.ts';
@@ -47,6 +48,8 @@ const documentCodec = z.strictObject({
   samples: z.array(sampleCodec).readonly(),
   /** Null for a side that does not report trades. */
   trades: bySide(z.array(recordedTradeCodec).readonly().nullable()),
+  /** What is remembered of each side's runs; absent where neither side has named one. */
+  runs: bySide(sideRunCodec.nullable()).optional(),
   events: z.array(eventCodec).min(1).readonly(),
 });
 
@@ -58,6 +61,8 @@ export interface Archive {
   readonly samples: readonly Sample[];
   /** Null for a side that does not report trades. */
   readonly trades: BySide<readonly RecordedTrade[] | null>;
+  /** What is remembered of each side's runs; null for a side that has named none. */
+  readonly runs?: BySide<SideRun | null> | undefined;
   readonly events: readonly CanaryEvent[];
 }
 
@@ -65,7 +70,7 @@ export type DeploymentDocument = z.input<typeof documentCodec>;
 
 /** Writes the document. */
 export function toDocument(archive: Archive): DeploymentDocument {
-  const { state, metrics, breaches, samples, trades, events } = archive;
+  const { state, metrics, breaches, samples, trades, runs, events } = archive;
   const { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision, config } = state;
   const summary = { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision };
   return z.encode(documentCodec, {
@@ -76,6 +81,7 @@ export function toDocument(archive: Archive): DeploymentDocument {
     breaches,
     samples,
     trades,
+    ...(runs?.CANARY || runs?.STABLE ? { runs } : {}),
     events,
   });
 }
@@ -95,7 +101,7 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
     );
     return { ok: false, violations };
   }
-  const { deployment, metrics, breaches, samples, trades, events } = read.data;
+  const { deployment, metrics, breaches, samples, trades, runs, events } = read.data;
   const refuse = (message: string, ...at: string[]): Parsed<Archive> => ({
     ok: false,
     violations: [{ path: [...path, ...at], message }],
@@ -108,14 +114,14 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
   }
   const config = parseConfig(state.config, [...path, 'events', '0', 'config']);
   if (!config.ok) return config;
-  const derived: DeploymentDocument['deployment'] = toDocument({ ...read.data, state }).deployment;
+  const derived: DeploymentDocument['deployment'] = toDocument({ ...read.data, runs, state }).deployment;
   for (const [field, value] of Object.entries(deployment)) {
     const replayed = Object.entries(derived).find(([name]) => name === field)?.[1];
     if (replayed !== value) {
       return refuse(`is ${String(value)}, but the events lead to ${String(replayed)}`, 'deployment', field);
     }
   }
-  const archive = { state, metrics, breaches, samples, trades, events };
+  const archive = { state, metrics, breaches, samples, trades, runs, events };
   const violations = [
     ...boundViolations(archive, path),
     ...SIDES.flatMap((side) => brokenTrades(archive, side, path)),
@@ -140,8 +146,16 @@ function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Vi
     if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} appears twice` }];
     ids.add(trade.id);
   }
-  const derived = toStoredMetrics(metricsOf(addTrades(trades), metrics.reportedAt));
-  const differs = Object.entries(derived).find(([name, value]) => toStoredMetrics(metrics)[name] !== value);
+  const closed = toStoredMetrics(metricsOf(addTrades(trades), metrics.reportedAt));
+  const { unrealizedPnlUsd } = metrics;
+  // Open positions are in the net PnL, and may have made the drawdown deeper than closed trades did.
+  const recorded = toStoredMetrics(
+    unrealizedPnlUsd === undefined
+      ? metrics
+      : { ...metrics, netPnlUsd: metrics.netPnlUsd.minus(unrealizedPnlUsd) },
+  );
+  const derived = unrealizedPnlUsd === undefined ? closed : { ...closed, maxDrawdown: recorded.maxDrawdown };
+  const differs = Object.entries(derived).find(([name, value]) => recorded[name] !== value);
   if (!differs) return [];
   const [field, value] = differs;
   return [{ path: [...path, 'metrics', side, field], message: `is not ${value}, which the trades lead to` }];

@@ -11,23 +11,29 @@ import {
   type Sample,
   toDocument,
 } from '../document/document.ts';
-import type { Command } from '../lifecycle/command.ts';
+import type { Command, SideReset } from '../lifecycle/command.ts';
 import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
+import { staleMs } from '../lifecycle/freshness.ts';
 import { begin, type Handled, handle } from '../lifecycle/handle.ts';
 import {
   comparisonOf,
   type DeploymentState,
+  forSides,
   isWatched,
   nextCheckAt,
   observationOf,
   reschedule,
+  sideReturn,
+  type Watched,
 } from '../lifecycle/state.ts';
 import { type DeploymentStatus, statusOf } from '../lifecycle/status.ts';
-import { applyFetchResult, type FetchResult, fetchFailure } from '../metrics/fetched.ts';
+import { type FetchResult, fetchFailure, takeFetched } from '../metrics/fetched.ts';
 import { type GivenReport, readReport } from '../metrics/report.ts';
-import { type MetricsBySide, NO_METRICS, withReport } from '../metrics/sideMetrics.ts';
+import type { SideRun } from '../metrics/run.ts';
+import { type MetricsBySide, NO_METRICS } from '../metrics/sideMetrics.ts';
+import { type ReportFacts, takeReport } from '../metrics/takeReport.ts';
 import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
 import { type NumberInput, parseCount, parseDecimalRounded } from '../values/decimal.ts';
@@ -59,6 +65,8 @@ export class CanaryDeployment {
   readonly #samples: Sample[] = [];
   /** Trades of sides that were imported with a document. */
   readonly #trades: Archive['trades'] = { CANARY: null, STABLE: null };
+  /** What is remembered of each side's runs. */
+  readonly #runs: Record<Side, SideRun | null> = { CANARY: null, STABLE: null };
   readonly #log: CanaryEvent[] = [];
 
   readonly #embedding: Embedding;
@@ -81,12 +89,13 @@ export class CanaryDeployment {
     this.#callbacks = new CallbackDispatcher(embedding);
     this.#monitoring = embedding.monitor ?? true;
     if ('events' in deployment) {
-      const { state, metrics, breaches, samples, trades, events } = deployment;
+      const { state, metrics, breaches, samples, trades, runs, events } = deployment;
       this.#state = state;
       this.#metrics = metrics;
       this.#breaches = breaches;
       this.#samples.push(...samples);
       this.#trades = trades;
+      Object.assign(this.#runs, runs);
       this.#log.push(...events);
       this.#latest = events.at(-1)?.at ?? 0;
       this.#nextCheckAt = nextCheckAt(state, this.#now());
@@ -118,6 +127,7 @@ export class CanaryDeployment {
       breaches: this.#breaches,
       samples: this.#samples,
       trades: this.#trades,
+      runs: { ...this.#runs },
       events: this.#log,
     });
   }
@@ -245,11 +255,32 @@ export class CanaryDeployment {
     this.#fetching = fetching;
     const fetched = await this.#fetch(fetching.signal);
     if (fetching.signal.aborted || !isWatched(this.#state)) return;
-    const now = this.#now();
-    if (fetched) this.#metrics = applyFetchResult(this.#metrics, fetched, now);
+    const applied = fetched ? this.#takeFetched(this.#state, fetched) : { failure: null, resets: [] };
     const before = this.#log.length;
-    this.#apply({ type: 'CHECK', failure: fetched && fetchFailure(fetched) }, SERIN);
+    this.#apply({ type: 'CHECK', failure: applied.failure }, SERIN, applied.resets);
     this.#storeSample(this.#log.slice(before));
+  }
+
+  #takeFetched(state: Watched, fetched: BySide<FetchResult>) {
+    const resets: SideReset[] = [];
+    const applied = forSides((side) => {
+      const answer = fetched[side];
+      if (!answer.ok) return answer;
+      const record = { metrics: this.#metrics[side], run: this.#runs[side] };
+      const facts = { ...this.#reportFacts(state, side), staleMs: staleMs(state.config) };
+      const taken = takeFetched(record, answer.report, facts);
+      if (!taken.ok) return taken;
+      this.#metrics = { ...this.#metrics, [side]: taken.metrics };
+      this.#runs[side] = taken.run;
+      if (taken.reset) resets.push({ side, ...taken.reset });
+      return taken;
+    });
+    return { failure: fetchFailure(applied), resets };
+  }
+
+  #reportFacts({ observation }: Watched, side: Side): ReportFacts {
+    const { startedAt, basis } = observation;
+    return { now: this.#now(), startedAt, returned: (netPnlUsd) => sideReturn(basis[side], netPnlUsd) };
   }
 
   async #fetch(signal: AbortSignal): Promise<BySide<FetchResult> | null> {
@@ -287,9 +318,18 @@ export class CanaryDeployment {
       const path = read.violations[0]?.path ?? [];
       return this.#refused(refusal('INVALID_INPUT', describeViolations(read.violations), path));
     }
-    this.#metrics = withReport(this.#metrics, side, read.value, this.#now());
-    if (side === 'CANARY') this.#apply({ type: 'EVALUATE_GUARDRAILS' }, SERIN);
-    return this.#done('CONTINUE', `Metrics of the ${side.toLowerCase()} side taken`);
+    const record = { metrics: this.#metrics[side], run: this.#runs[side] };
+    const taken = takeReport(record, read.value, this.#reportFacts(this.#state, side));
+    if (taken.type === 'REFUSED') return this.#refused(taken.refusal);
+    if (taken.type === 'STALE') {
+      const message = `A newer report of the ${side.toLowerCase()} side came before: nothing has changed`;
+      return { ...this.#done('CONTINUE', message), stale: true };
+    }
+    this.#metrics = { ...this.#metrics, [side]: taken.metrics };
+    this.#runs[side] = taken.run;
+    const resets = taken.reset ? [{ side, ...taken.reset }] : [];
+    if (side === 'CANARY' || resets.length > 0) this.#apply({ type: 'EVALUATE_GUARDRAILS' }, SERIN, resets);
+    return this.#done('CONTINUE', `Metrics of the ${side.toLowerCase()} side updated`);
   }
 
   #plain(
@@ -307,11 +347,11 @@ export class CanaryDeployment {
   }
 
   /** Decides and records, then dispatches the events to the callbacks. */
-  #apply(command: Command, actor: string): Handled {
+  #apply(command: Command, actor: string, resets: readonly SideReset[] = []): Handled {
     const now = this.#now();
     const before = this.#state;
     const { stableVersionId } = before;
-    const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, actor };
+    const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, resets, actor };
     const handled = handle(before, command, facts);
     if (!handled.accepted) return handled;
     const { state, events } = handled;

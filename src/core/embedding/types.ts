@@ -50,6 +50,8 @@ export interface CanaryResult {
   /** Why it was refused, with the path of the invalid field; null if it was accepted. */
   readonly error: Refusal | null;
   readonly deployment: DeploymentStatus;
+  /** A newer report had come before, so that this one changed nothing. */
+  readonly stale?: boolean;
 }
 
 export interface DeployCanaryResult extends CanaryResult {

@@ -33,10 +33,12 @@ export function check(
     facts.breaches,
   );
   const held = state.observation.tripped;
-  if (tripped && !held) return { events: trip(state, tripped, facts), breaches: counts };
+  const resets = (facts.resets ?? []).map((reset): EventBody => ({ type: 'COUNTER_RESET', ...reset }));
+  if (tripped && !held) return { events: [...resets, ...trip(state, tripped, facts)], breaches: counts };
   if (command.type === 'EVALUATE_GUARDRAILS' || state.status !== 'RUNNING')
-    return { events: [], breaches: counts };
-  return sampleAndDecide(state, command.failure, { ...facts, breaches: counts });
+    return { events: resets, breaches: counts };
+  const { events, breaches } = sampleAndDecide(state, command.failure, { ...facts, breaches: counts });
+  return { events: [...resets, ...events], breaches };
 }
 
 function trip(state: Watched, breach: Breach, facts: Facts): EventBody[] {

@@ -1,5 +1,6 @@
 /** What a deployment can be told to do, and in which status it accepts that. */
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import type { CounterReset } from '../metrics/takeReport.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
 import type { Decimal } from '../values/decimal.ts';
 import type { Refusal } from '../values/refusal.ts';
@@ -23,6 +24,11 @@ export type Command =
 
 export type CommandType = Command['type'];
 
+/** A run of one side that began after another one. */
+export interface SideReset extends CounterReset {
+  readonly side: Side;
+}
+
 /** What is true when a command meets a state. */
 export interface Facts {
   /** Epoch milliseconds of the database's clock. */
@@ -34,6 +40,8 @@ export interface Facts {
   readonly stableVersionId: string;
   /** Who gives the command: the name that its events are recorded under. `serin` for the clock. */
   readonly actor: string;
+  /** Runs that began since the deployment was last written. */
+  readonly resets?: readonly SideReset[] | undefined;
 }
 
 /** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */

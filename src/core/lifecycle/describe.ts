@@ -25,6 +25,12 @@ export function describeEvent(event: EventBody): string {
       const { CANARY: canary, STABLE: stable } = event.netPnlUsd;
       return `Check ${event.check}: canary ${pnl(canary)}, stable ${pnl(stable)}; as of now ${event.decision}`;
     }
+    case 'COUNTER_RESET': {
+      const { side, session, carried } = event;
+      const began = session === null ? 'the counters start again' : `session ${session} began`;
+      const trades = `${carried.trades} trade${carried.trades === 1 ? '' : 's'}`;
+      return `The ${side.toLowerCase()} side restarted: ${began}; ${dollars(carried.pnlUsd)} and ${trades} are carried over`;
+    }
     case 'METRICS_UNAVAILABLE':
       return `Check ${event.check} could not have the metrics: ${event.message}`;
     case 'CANARY_PAUSED':

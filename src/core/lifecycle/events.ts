@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { configCodec } from '../config/codec.ts';
 import { GUARDRAILS } from '../config/config.ts';
+import { totalsCodec } from '../metrics/run.ts';
 import { sideMetricsCodec } from '../metrics/sideMetrics.ts';
 import { DECISIONS, GATE_OUTCOMES, GATES } from '../rule/comparison.ts';
 import { EVIDENCE_VERDICTS } from '../rule/evidence.ts';
@@ -100,6 +101,14 @@ const bodies = {
     silentMs: bySide(countCodec),
     decision: z.enum(DECISIONS),
   },
+  /** A run of a side ended and another began: what it had earned is carried over, and totals count from zero again. */
+  COUNTER_RESET: {
+    side: z.enum(SIDES),
+    /** The session that began; null where a provider's counters fell. */
+    session: z.string().nullable(),
+    previousSession: z.string().nullable(),
+    carried: totalsCodec,
+  },
   /** A check could not have the metrics: the provider's failure in words. */
   METRICS_UNAVAILABLE: { check: countCodec, silentMs: bySide(countCodec), message: z.string() },
   CANARY_PAUSED: { reason },
@@ -175,6 +184,7 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('ALLOCATION_REQUESTED'),
   member('ALLOCATION_ACKNOWLEDGED'),
   member('CANARY_METRICS_UPDATED'),
+  member('COUNTER_RESET'),
   member('METRICS_UNAVAILABLE'),
   member('CANARY_PAUSED'),
   member('CANARY_RESUMED'),
@@ -192,8 +202,12 @@ export const eventCodec = z.discriminatedUnion('type', [
 
 export const EVENT_TYPES = eventTypes.filter((type): type is EventType => type in bodies);
 
-/** Facts of looking, not of deciding: they are numbered in the log but leave the revision as it is. */
-const OBSERVATIONS: ReadonlySet<EventType> = new Set(['CANARY_METRICS_UPDATED', 'METRICS_UNAVAILABLE']);
+/** Facts of observing, not of deciding: they are numbered in the log but leave the revision as it is. */
+const OBSERVATIONS: ReadonlySet<EventType> = new Set([
+  'CANARY_METRICS_UPDATED',
+  'METRICS_UNAVAILABLE',
+  'COUNTER_RESET',
+]);
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {
   return OBSERVATIONS.has(event.type);

@@ -120,6 +120,8 @@ function applyWatched(
       const { check, silentMs, at } = event;
       return withObservation(state, { checks: check, silentMs, lastCheckAt: at });
     }
+    case 'COUNTER_RESET':
+      return state;
     case 'CANARY_PAUSED':
       return { ...running(state), status: 'PAUSED', pausedAt: event.at };
     case 'CANARY_RESUMED':

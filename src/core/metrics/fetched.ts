@@ -1,27 +1,140 @@
+/**
+ * What a provider answered becomes a side's figures. Counters are treated as Prometheus treats them: one that falls has
+ * started again, and what it had counted is carried over.
+ */
+import { type Decimal, decimal, ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
-import { applyReport, type MetricsBySide, type MetricsReport } from './sideMetrics.ts';
+import { COUNTERS, extendRunCurve, runOf, type SideRun, type Totals, totalsOf } from './run.ts';
+import { type MetricsReport, type SideMetrics, sideMetricsCodec } from './sideMetrics.ts';
+import { type CounterReset, type ReportFacts, type SideRecord, valueViolations } from './takeReport.ts';
 
-/** The metrics of a side, checked against the bounds of a report, or why they could not be had. */
+/** The metrics of a side, checked against the bounds of a report, or why they are not available. */
 export type FetchResult =
   | { readonly ok: true; readonly report: MetricsReport }
   /** Words for an operator, without secrets: what was asked for and what was wrong. */
   | { readonly ok: false; readonly message: string };
 
-/** The metrics after a fetch. What was answered is the whole truth: a figure that is no longer answered is gone. */
-export function applyFetchResult(
-  metrics: MetricsBySide,
-  fetched: BySide<FetchResult>,
-  now: number,
-): MetricsBySide {
-  const { CANARY: canary, STABLE: stable } = fetched;
+export interface FetchFacts extends ReportFacts {
+  /** How old figures may be before nothing is promoted on them, milliseconds. */
+  readonly staleMs: number;
+}
+
+/** A side after a fetch. */
+export type FetchedSide =
+  | {
+      readonly ok: true;
+      readonly metrics: SideMetrics;
+      readonly run: SideRun;
+      readonly reset: CounterReset | null;
+    }
+  | { readonly ok: false; readonly message: string };
+
+/** Applies a fetch to a side. The answer is the whole truth: a figure that is no longer answered is gone. */
+export function takeFetched(before: SideRecord, report: MetricsReport, facts: FetchFacts): FetchedSide {
+  const { metrics: known } = before;
+  const opened = runOf(known, before.run);
+  if (known?.asOf !== undefined && report.asOf !== undefined && report.asOf < known.asOf) {
+    return { ok: true, metrics: known, run: opened, reset: null };
+  }
+  const restarted = restartedRun(before, opened, report);
+  const run = restarted ?? opened;
+  const { carried } = run;
+  const { unrealizedPnlUsd } = report;
+  const realized = carried.pnlUsd.plus(report.pnlUsd ?? ZERO);
+  const netPnlUsd = realized.plus(unrealizedPnlUsd ?? ZERO);
+  const totals: Totals = {
+    pnlUsd: realized,
+    totalPnlUsd: carried.totalPnlUsd.plus(report.totalPnlUsd ?? ZERO),
+    totalGasUsd: carried.totalGasUsd.plus(report.totalGasUsd ?? ZERO),
+    trades: carried.trades + (report.trades ?? 0),
+    errors: carried.errors + (report.errors ?? 0),
+    uptimeSeconds: carried.uptimeSeconds + (report.uptimeSeconds ?? 0),
+  };
+  const [wrong] = valueViolations({ ...totals, pnlUsd: netPnlUsd }, report, facts);
+  if (wrong) return { ok: false, message: `${wrong.path.join('.')} ${wrong.message}` };
+
+  const curve = extendRunCurve(run.curve, facts.returned(netPnlUsd));
+  const reportedDrawdown = larger(run.reportedDrawdown, report.drawdown ?? ZERO);
+  const own = run.runs > 1 || unrealizedPnlUsd !== undefined;
+  const figures = {
+    netPnlUsd,
+    totalPnlUsd: totals.totalPnlUsd,
+    maxDrawdown: own ? larger(curve.maxDrawdown, reportedDrawdown) : (report.drawdown ?? ZERO),
+    sharpeRatio: report.sharpeRatio ?? null,
+    winRate: report.winRate ?? null,
+    trades: totals.trades,
+    errors: totals.errors,
+    totalGasUsd: totals.totalGasUsd,
+    avgTradeSizeUsd: report.avgTradeSizeUsd ?? ZERO,
+    uptimeSeconds: totals.uptimeSeconds,
+    ...(unrealizedPnlUsd === undefined ? {} : { unrealizedPnlUsd }),
+  };
+  const same = known !== null && sameFigures(known, figures);
+  const changedAt = same ? (run.changedAt ?? known.reportedAt) : facts.now;
+  const asOf = report.asOf ?? stoodStillSince(changedAt, facts);
+  // Of figures that say their time, only newer ones are news.
+  const noNews = report.asOf !== undefined && report.asOf === known?.asOf;
   return {
-    CANARY: canary.ok ? applyReport(null, canary.report, now) : metrics.CANARY,
-    STABLE: stable.ok ? applyReport(null, stable.report, now) : metrics.STABLE,
+    ok: true,
+    metrics: {
+      ...figures,
+      reportedAt: noNews ? known.reportedAt : facts.now,
+      ...(asOf === null ? {} : { asOf }),
+    },
+    run: { ...run, reportedDrawdown, curve, changedAt },
+    reset: restarted && { session: null, previousSession: null, carried },
   };
 }
 
-/** Why metrics could not be had, side by side; null when they could. */
-export function fetchFailure(fetched: BySide<FetchResult>): string | null {
+/** The next run where a counter has fallen; null where none has. */
+function restartedRun(before: SideRecord, run: SideRun, report: MetricsReport): SideRun | null {
+  const { metrics } = before;
+  if (!metrics) return null;
+  const totals = totalsOf(metrics);
+  const fallen = COUNTERS.filter((name) => {
+    const given = report[name];
+    return given !== undefined && decimal(totals[name]).minus(run.carried[name]).gt(given);
+  });
+  if (fallen.length === 0) return null;
+  const has = (name: keyof Totals) => fallen.some((each) => each === name);
+  // PnL may fall by itself. It starts again with the process, which shows in what the process counts.
+  const process = has('trades') || has('uptimeSeconds');
+  return {
+    ...run,
+    runs: run.runs + 1,
+    carried: {
+      pnlUsd: process ? totals.pnlUsd : run.carried.pnlUsd,
+      totalPnlUsd: process ? totals.totalPnlUsd : run.carried.totalPnlUsd,
+      totalGasUsd: has('totalGasUsd') ? totals.totalGasUsd : run.carried.totalGasUsd,
+      trades: has('trades') ? totals.trades : run.carried.trades,
+      errors: has('errors') ? totals.errors : run.carried.errors,
+      uptimeSeconds: has('uptimeSeconds') ? totals.uptimeSeconds : run.carried.uptimeSeconds,
+    },
+  };
+}
+
+/**
+ * The time of figures that do not say it, where they have not changed for so long that they may be those of a dead
+ * process: for more than half of the deployment, and longer than figures may be old. Null for others.
+ */
+function stoodStillSince(changedAt: number, { now, startedAt, staleMs }: FetchFacts): number | null {
+  return now - changedAt > Math.max(staleMs, (now - startedAt) / 2) ? changedAt : null;
+}
+
+function sameFigures(known: SideMetrics, figures: Omit<SideMetrics, 'reportedAt'>): boolean {
+  const text = (metrics: SideMetrics) =>
+    JSON.stringify(
+      sideMetricsCodec.encode({ ...metrics, reportedAt: 0, asOf: undefined, session: undefined }),
+    );
+  return text(known) === text({ ...figures, reportedAt: 0 });
+}
+
+const larger = (one: Decimal, other: Decimal) => (one.gt(other) ? one : other);
+
+/** Why metrics are not available, side by side; null when they are. */
+export function fetchFailure(
+  fetched: BySide<{ readonly ok: true } | { readonly ok: false; readonly message: string }>,
+): string | null {
   const failures = SIDES.flatMap((side) => {
     const answer = fetched[side];
     return answer.ok ? [] : [`${side.toLowerCase()} side: ${answer.message}`];

@@ -1,3 +1,4 @@
+/** Reads a report that no compiler has checked: of an embedder, a provider or a document. */
 import { type Decimal, type NumberInput, parseCount, parseDecimalRounded, shown } from '../values/decimal.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { type MetricsReport, reportViolations } from './sideMetrics.ts';
@@ -10,14 +11,48 @@ const DECIMAL_METRICS = [
   'winRate',
   'totalGasUsd',
   'avgTradeSizeUsd',
+  'unrealizedPnlUsd',
 ] as const;
 const COUNT_METRICS = ['trades', 'errors', 'uptimeSeconds'] as const;
 
-export type Metric = keyof MetricsReport;
-export const METRICS = [...DECIMAL_METRICS, ...COUNT_METRICS] as const satisfies readonly Metric[];
+export const METRICS = [
+  'pnlUsd',
+  'totalPnlUsd',
+  'drawdown',
+  'sharpeRatio',
+  'winRate',
+  'totalGasUsd',
+  'avgTradeSizeUsd',
+  'trades',
+  'errors',
+  'uptimeSeconds',
+  'unrealizedPnlUsd',
+] as const satisfies readonly (keyof MetricsReport)[];
+/** A figure of a side. */
+export type Metric = (typeof METRICS)[number];
+
+/** What a report says about itself, besides its figures. */
+const ORIGIN = ['session', 'sequence', 'asOf', 'since', 'baseline'] as const satisfies readonly Exclude<
+  keyof MetricsReport,
+  Metric
+>[];
 
 /** A report as it is given: what is left out, or null, stays as it was. */
-export type GivenReport = { readonly [M in Metric]?: NumberInput | null | undefined };
+export interface GivenReport extends GivenFigures {
+  /** The owner's name of its run. */
+  readonly session?: string | null | undefined;
+  /** Rises from report to report within a session. */
+  readonly sequence?: number | null | undefined;
+  /** When the figures were taken: epoch milliseconds, a Date, or an RFC 3339 string. */
+  readonly asOf?: InstantInput | null | undefined;
+  /** Since when the run's totals count. */
+  readonly since?: InstantInput | null | undefined;
+  /** The first totals of the run are its zero. */
+  readonly baseline?: boolean | null | undefined;
+}
+
+type GivenFigures = { readonly [M in Metric]?: NumberInput | null | undefined };
+export type InstantInput = number | string | Date;
 
 /**
  * Reads a report and checks it.
@@ -28,16 +63,22 @@ export function readReport(given: unknown): Parsed<MetricsReport> {
     return { ok: false, violations: [{ path: [], message: `a report is an object, got ${shown(given)}` }] };
   }
   const fields = new Map<string, unknown>(Object.entries(given));
-  const names = new Set<string>(METRICS);
+  const names = new Set<string>([...METRICS, ...ORIGIN]);
   const violations = [...fields.keys()].flatMap((name): Violation[] =>
-    names.has(name) ? [] : [{ path: [name], message: `is no metric; there are ${METRICS.join(', ')}` }],
+    names.has(name)
+      ? []
+      : [{ path: [name], message: `is not a metric; valid ones are ${METRICS.join(', ')}` }],
   );
-  const read = <T>(metric: Metric, reader: (value: unknown) => T | string): T | undefined => {
-    const value = fields.get(metric) ?? undefined;
+  /** @param reader returns what it read, or a sentence that says what is wrong */
+  const read = <T extends object | number | boolean>(
+    field: keyof MetricsReport,
+    reader: (value: unknown) => T | string,
+  ): T | undefined => {
+    const value = fields.get(field) ?? undefined;
     if (value === undefined) return undefined;
     const result = reader(value);
     if (typeof result !== 'string') return result;
-    violations.push({ path: [metric], message: result });
+    violations.push({ path: [field], message: result });
     return undefined;
   };
   const decimals: Partial<Record<(typeof DECIMAL_METRICS)[number], Decimal>> = {};
@@ -50,7 +91,34 @@ export function readReport(given: unknown): Parsed<MetricsReport> {
     const value = read(metric, parseCount);
     if (value !== undefined) counts[metric] = value;
   }
-  const report: MetricsReport = { ...decimals, ...counts };
+  const session = read('session', readName);
+  const sequence = read('sequence', parseCount);
+  const asOf = read('asOf', readInstant);
+  const since = read('since', readInstant);
+  const baseline = read('baseline', readFlag);
+  const report: MetricsReport = {
+    ...decimals,
+    ...counts,
+    ...(session && { session: session.name }),
+    ...(sequence !== undefined && { sequence }),
+    ...(asOf !== undefined && { asOf }),
+    ...(since !== undefined && { since }),
+    ...(baseline !== undefined && { baseline }),
+  };
   if (violations.length === 0) violations.push(...reportViolations(report));
   return violations.length > 0 ? { ok: false, violations } : { ok: true, value: report };
+}
+
+const readName = (given: unknown) =>
+  typeof given === 'string' ? { name: given } : `must be a string, got ${shown(given)}`;
+
+const readFlag = (given: unknown) =>
+  typeof given === 'boolean' ? given : `must be true or false, got ${shown(given)}`;
+
+/** Epoch milliseconds of a Date, a number of them, or an RFC 3339 string. */
+function readInstant(given: unknown): number | string {
+  const text = typeof given === 'string' && /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/i.test(given);
+  const instant = given instanceof Date ? given.getTime() : text ? Date.parse(given) : given;
+  if (typeof instant === 'number' && Number.isSafeInteger(Math.round(instant))) return Math.round(instant);
+  return `must be a Date, epoch milliseconds or an RFC 3339 string, got ${shown(given)}`;
 }

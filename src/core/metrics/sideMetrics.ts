@@ -1,3 +1,4 @@
+/** The figures of a side: what a report may say, what is kept of it, and how that is written in JSON. */
 import { z } from 'zod';
 import { countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
 import { type Decimal, formatDecimal, ZERO } from '../values/decimal.ts';
@@ -5,7 +6,7 @@ import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
 
 export interface SideMetrics {
-  /** Profit and loss after costs, USD. The figure decisions are made on. */
+  /** Profit and loss after costs, open positions included where they are reported, USD. Decisions are made on it. */
   readonly netPnlUsd: Decimal;
   /** Profit and loss before costs, USD. */
   readonly totalPnlUsd: Decimal;
@@ -19,15 +20,21 @@ export interface SideMetrics {
   readonly totalGasUsd: Decimal;
   readonly avgTradeSizeUsd: Decimal;
   readonly uptimeSeconds: number;
-  /** When the latest news of this side came, epoch milliseconds. */
+  /** When the latest news of this side arrived, epoch milliseconds. */
   readonly reportedAt: number;
+  /** The part of `netPnlUsd` that is in open positions, USD; absent where it was never reported. */
+  readonly unrealizedPnlUsd?: Decimal | undefined;
+  /** When the owner took the latest figures, epoch milliseconds on Serin's clock; absent where it does not say. */
+  readonly asOf?: number | undefined;
+  /** The owner's name of its present run; absent where it names none. */
+  readonly session?: string | undefined;
 }
 
-/** How a side is measured: by running totals that are reported or fetched, or by its trades. One way a side. */
+/** How a side is measured: by reported or fetched totals, or by its trades. A side is measured one way. */
 export const METRICS_SOURCES = ['TOTALS', 'TRADES'] as const;
 export type MetricsSource = (typeof METRICS_SOURCES)[number];
 
-/** The latest metrics of both sides; `null` where a side has not reported yet. */
+/** The latest metrics of both sides; `null` for a side that has not reported yet. */
 export type MetricsBySide = BySide<SideMetrics | null>;
 
 export const NO_METRICS: MetricsBySide = { CANARY: null, STABLE: null };
@@ -44,6 +51,18 @@ export interface MetricsReport {
   readonly totalGasUsd?: Decimal | undefined;
   readonly avgTradeSizeUsd?: Decimal | undefined;
   readonly uptimeSeconds?: number | undefined;
+  /** Profit and loss of open positions, USD. Where it is reported, `pnlUsd` is the realised part. */
+  readonly unrealizedPnlUsd?: Decimal | undefined;
+  /** The owner's name of its run: its totals count from zero in each. */
+  readonly session?: string | undefined;
+  /** Rises from report to report within a session. */
+  readonly sequence?: number | undefined;
+  /** When the owner took the figures, epoch milliseconds on Serin's clock. */
+  readonly asOf?: number | undefined;
+  /** Since when the run's totals count, epoch milliseconds on Serin's clock. */
+  readonly since?: number | undefined;
+  /** The first totals of the run are its zero. */
+  readonly baseline?: boolean | undefined;
 }
 
 const REPORT_FIELDS = [
@@ -57,7 +76,14 @@ const REPORT_FIELDS = [
   'totalGasUsd',
   'avgTradeSizeUsd',
   'uptimeSeconds',
+  'unrealizedPnlUsd',
 ] as const satisfies readonly (keyof MetricsReport)[];
+
+/** The largest count: a 32-bit integer, as GraphQL's Int. */
+export const MAX_COUNT = 2_147_483_647;
+const MAX_SESSION = 200;
+/** Characters that a name may not have: control and format characters, and halves of a pair. */
+const UNPRINTABLE = /\p{C}/u;
 
 /** Checks a report's bounds; an empty list means it may be applied. */
 export function reportViolations(report: MetricsReport, path: readonly string[] = []): Violation[] {
@@ -65,21 +91,32 @@ export function reportViolations(report: MetricsReport, path: readonly string[] 
   const refuse = (field: keyof MetricsReport, message: string) =>
     violations.push({ path: [...path, field], message });
   if (REPORT_FIELDS.every((field) => report[field] === undefined)) {
-    violations.push({ path: [...path], message: 'names no metric: give at least one' });
+    violations.push({ path: [...path], message: 'contains no metric: provide at least one' });
   }
   for (const field of ['drawdown', 'totalGasUsd', 'avgTradeSizeUsd'] as const) {
     const value = report[field];
     if (value?.isNegative() && !value.isZero())
       refuse(field, `must not be negative, got ${formatDecimal(value)}`);
   }
-  for (const field of ['trades', 'errors', 'uptimeSeconds'] as const) {
+  for (const field of ['trades', 'errors', 'uptimeSeconds', 'sequence'] as const) {
     const value = report[field];
-    if (value !== undefined && (!Number.isInteger(value) || value < 0)) {
+    if (value === undefined) continue;
+    if (!Number.isInteger(value) || value < 0) {
       refuse(field, `must be a whole number, 0 or more, got ${value}`);
     }
   }
   if (report.winRate && (report.winRate.lt(0) || report.winRate.gt(1))) {
-    refuse('winRate', `must be between 0 and 1, got ${formatDecimal(report.winRate)}`);
+    const given = formatDecimal(report.winRate);
+    refuse('winRate', `must be between 0 and 1, got ${given}: 55 percent is 0.55`);
+  }
+  for (const field of ['asOf', 'since'] as const) {
+    if ((report[field] ?? 0) < 0) refuse(field, 'must not be before 1970');
+  }
+  const { session } = report;
+  if (session !== undefined && (session.length < 1 || session.length > MAX_SESSION)) {
+    refuse('session', `must have between 1 and ${MAX_SESSION} characters, got ${session.length}`);
+  } else if (session !== undefined && UNPRINTABLE.test(session)) {
+    refuse('session', 'must have printable characters only');
   }
   return violations;
 }
@@ -117,16 +154,16 @@ export function errorRate(metrics: SideMetrics): Decimal | null {
   return metrics.errors === 0 ? ZERO : null;
 }
 
-/** Names of the figures that are no finite numbers. */
-export function nonFiniteFigures(metrics: SideMetrics): string[] {
-  return Object.entries(metrics)
+/** Names of the figures that are not finite numbers. */
+export function nonFiniteFigures({ session: _name, ...figures }: SideMetrics): string[] {
+  return Object.entries(figures)
     .filter(([, value]) =>
-      typeof value === 'number' ? !Number.isFinite(value) : value !== null && !value.isFinite(),
+      typeof value === 'number' ? !Number.isFinite(value) : value != null && !value.isFinite(),
     )
     .map(([name]) => name);
 }
 
-/** Both sides have spoken. */
+/** Whether both sides have reported. */
 export function bothReported(metrics: MetricsBySide): metrics is BySide<SideMetrics> {
   return SIDES.every((side) => metrics[side] !== null);
 }
@@ -143,4 +180,7 @@ export const sideMetricsCodec = z.strictObject({
   avgTradeSizeUsd: decimalCodec,
   uptimeSeconds: countCodec,
   reportedAt: instantCodec,
+  unrealizedPnlUsd: decimalCodec.optional(),
+  asOf: instantCodec.optional(),
+  session: z.string().optional(),
 }) satisfies z.ZodType<SideMetrics>;

@@ -9,8 +9,10 @@
  * Statistics of Sharpe Ratios", Financial Analysts Journal 58, 2002) that is a factor, the square root of the trades in a
  * year, and only where returns are independent.
  */
-import { type Decimal, decimal, MAX_INTEGER_DIGITS, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import { Decimal, decimal, MAX_INTEGER_DIGITS, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import { extendRunCurve, runOf, type SideRun } from './run.ts';
 import type { SideMetrics } from './sideMetrics.ts';
+import type { ReportFacts, SideRecord } from './takeReport.ts';
 import { netPnlUsd, type RecordedTrade } from './trade.ts';
 
 /** A return is rounded to so many decimals, once; everything after that is exact. */
@@ -177,6 +179,30 @@ function sharpeRatio({ trades: n, returns, squares }: TradeTotals): Decimal | nu
   const spread = squares.times(n).minus(returns.times(returns));
   if (n < 2 || !spread.gt(0)) return null;
   return toStoredPrecision(returns.times(decimal(n - 1).sqrt()).div(spread.times(n).sqrt()));
+}
+
+/**
+ * The figures of a side that is measured by its trades, with the value of its open positions.
+ * @param given the value that came with the batch; without it the value before stands, and ages
+ */
+export function withOpenPositions(
+  before: SideRecord,
+  closed: SideMetrics,
+  given: Decimal | undefined,
+  facts: ReportFacts,
+): { readonly metrics: SideMetrics; readonly run: SideRun | null } {
+  const { metrics: known } = before;
+  const unrealizedPnlUsd = given ?? known?.unrealizedPnlUsd;
+  if (unrealizedPnlUsd === undefined) return { metrics: closed, run: before.run };
+  const netPnlUsd = closed.netPnlUsd.plus(unrealizedPnlUsd);
+  const run = runOf(null, before.run);
+  const curve = extendRunCurve(run.curve, facts.returned(netPnlUsd));
+  const maxDrawdown = Decimal.max(closed.maxDrawdown, curve.maxDrawdown);
+  const asOf = given === undefined ? known?.asOf : facts.now;
+  return {
+    metrics: { ...closed, netPnlUsd, maxDrawdown, unrealizedPnlUsd, asOf },
+    run: { ...run, curve },
+  };
 }
 
 /** The first figure that has more digits than can be kept; null when all fit. */

@@ -12,6 +12,7 @@ export const REFUSAL_CODES = [
   'LIMIT_REACHED',
   'CURSOR_TOO_OLD',
   'HISTORY_REWOUND',
+  'COUNTER_RESET',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

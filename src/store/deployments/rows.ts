@@ -9,7 +9,9 @@ import {
   type DeploymentState,
   observationDeadline,
   observationOf,
+  type ReturnAccount,
 } from '../../core/lifecycle/state.ts';
+import { type SideRun, sideRunCodec } from '../../core/metrics/run.ts';
 import type { SideMetrics } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/comparison.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
@@ -20,6 +22,13 @@ import type { deployments } from '../tables/tables.ts';
 const sums = z.strictObject({ n: countCodec, mean: z.number(), m2: z.number() });
 const acknowledgement = z.strictObject({ number: countCodec, heldUsd: decimalCodec, at: instantCodec });
 
+const basis = z.strictObject({
+  capitalUsd: decimalCodec,
+  since: instantCodec,
+  pnlFromUsd: decimalCodec,
+  returnBefore: decimalCodec,
+});
+
 const observation = z.strictObject({
   startedAt: instantCodec,
   step: z.strictObject({ index: countCodec, startedAt: instantCodec, endsAt: instantCodec }),
@@ -29,14 +38,7 @@ const observation = z.strictObject({
   extensions: countCodec,
   evidence: z.strictObject({ y1: sums, y2: sums }),
   sampled: bySide(decimalCodec),
-  basis: bySide(
-    z.strictObject({
-      capitalUsd: decimalCodec,
-      since: instantCodec,
-      pnlFromUsd: decimalCodec,
-      returnBefore: decimalCodec,
-    }),
-  ),
+  basis: bySide(basis),
   tripped: z.boolean(),
   promotionRequest: z.strictObject({ by: z.string(), at: instantCodec }).nullable(),
 });
@@ -211,6 +213,10 @@ function cached<T extends object>(parse: (value: unknown) => T): (json: string, 
 export const configOf = cached((value): CanaryConfig => configCodec.parse(value));
 /** The parts of a state that have no column, in a column's JSON string. */
 const readDetail = cached((value) => detailCodec.parse(value));
+/** What a side's return is computed from, in a column's JSON string. */
+export const basisOf = cached((value): ReturnAccount => basis.parse(value));
+/** The runs of a side in a column's JSON string. */
+export const runOfText = cached((value): SideRun => sideRunCodec.parse(value));
 /** The breach counts of the guardrails in a column's JSON string. */
 export const breachesOf = cached((value): BreachCounts => breachesCodec.parse(value));
 
@@ -227,6 +233,9 @@ const metricsRow = z.strictObject({
   avgTradeSizeUsd: amount,
   uptimeSeconds: countCodec.nullable(),
   reportedAt: z.number(),
+  unrealizedPnlUsd: amount,
+  asOf: z.number().nullable(),
+  session: z.string().nullable(),
 });
 
 /** A side's metrics as queries return them: decimals as strings, `reportedAt` in epoch milliseconds. */
@@ -247,6 +256,9 @@ export function rowToMetrics(row: MetricsRow): SideMetrics {
     avgTradeSizeUsd: number(row.avgTradeSizeUsd),
     uptimeSeconds: row.uptimeSeconds ?? 0,
     reportedAt: Math.round(row.reportedAt),
+    ...(row.unrealizedPnlUsd === null ? {} : { unrealizedPnlUsd: decimal(row.unrealizedPnlUsd) }),
+    ...(row.asOf === null ? {} : { asOf: Math.round(row.asOf) }),
+    ...(row.session === null ? {} : { session: row.session }),
   };
 }
 
@@ -269,5 +281,7 @@ export function metricsToColumns(metrics: SideMetrics) {
     avgTradeSizeUsd: formatDecimal(metrics.avgTradeSizeUsd),
     uptimeSeconds: metrics.uptimeSeconds,
     reportedAt: new Date(metrics.reportedAt),
+    unrealizedPnlUsd: optional(metrics.unrealizedPnlUsd ?? null),
+    asOf: date(metrics.asOf),
   };
 }

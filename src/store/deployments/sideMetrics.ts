@@ -1,119 +1,181 @@
-/** The latest metrics of each side, written by reports and read by everyone. */
+/** The latest metrics of each side: read with what a report needs to be applied, and written under a version check. */
 import { eq, inArray, sql } from 'drizzle-orm';
 import type { CanaryConfig } from '../../core/config/config.ts';
-import { WATCHED_STATUSES } from '../../core/lifecycle/state.ts';
+import { type ReturnAccount, WATCHED_STATUSES } from '../../core/lifecycle/state.ts';
+import { type SideRun, sideRunCodec } from '../../core/metrics/run.ts';
 import type { MetricsReport, MetricsSource, SideMetrics } from '../../core/metrics/sideMetrics.ts';
+import type { SideRecord } from '../../core/metrics/takeReport.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
-import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
 import type { Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { sideMetrics } from '../tables/tables.ts';
-import { breachesOf, configOf, type MetricsRow, metricsToColumns, rowToMetrics } from './rows.ts';
+import {
+  basisOf,
+  breachesOf,
+  configOf,
+  type MetricsRow,
+  metricsToColumns,
+  rowToMetrics,
+  runOfText,
+} from './rows.ts';
 
-/** A report on its way to the database. */
-export interface SideReport {
+/** One side of one deployment. */
+export interface SideKey {
   readonly deploymentId: string;
   readonly side: Side;
+}
+
+/** A report on its way to the database. */
+export interface SideReport extends SideKey {
   readonly report: MetricsReport;
 }
 
-/** A report that was taken: the metrics it led to, and what guardrails need to judge them. */
-export interface TakenReport {
-  readonly deploymentId: string;
-  readonly side: Side;
-  readonly metrics: SideMetrics;
+/** A side as a report finds it. Only sides that take reports of totals are read: see {@link lockSides}. */
+export interface StoredSide extends SideKey {
+  readonly record: SideRecord;
+  /** Counts writes; 0 where the side has not reported. */
+  readonly version: number;
   readonly config: CanaryConfig;
-  readonly canaryCapitalUsd: Decimal;
   readonly breaches: BreachCounts;
+  readonly basis: ReturnAccount;
+  readonly startedAt: number;
+  /** Serin's time, epoch milliseconds. */
+  readonly now: number;
 }
 
-const written = (value: Decimal | undefined) => (value ? formatDecimal(value) : undefined);
+const date = (column: string) => sql.raw(`date_part('epoch', ${column}) * 1000`);
 
 /**
- * Applies reports, at most one a side, in one statement; what a report leaves out stays as it was. A side of a
- * deployment that is not watched (not deployed yet, or ended), that has a provider, or that is measured by its trades
- * is left alone and missing from the answer.
+ * Locks sides that have reported before, and reads all for their next report. Left out: a side of a deployment that is
+ * not there or not watched (not deployed yet, or ended), that has a provider, or that is measured by its trades.
  */
-export async function upsertReports(db: Queries, reports: readonly SideReport[]): Promise<TakenReport[]> {
-  const rows = reports.map(({ deploymentId, side, report }) => ({
-    deployment_id: deploymentId,
-    side,
-    net: written(report.pnlUsd),
-    total: written(report.totalPnlUsd),
-    drawdown: written(report.drawdown),
-    sharpe: written(report.sharpeRatio),
-    win: written(report.winRate),
-    trades: report.trades,
-    errors: report.errors,
-    gas: written(report.totalGasUsd),
-    size: written(report.avgTradeSizeUsd),
-    uptime: report.uptimeSeconds,
-  }));
-  const taken = await db.execute<TakenRow>(sql`
-    with taken as (
-      insert into side_metrics as m (deployment_id, side, net_pnl_usd, total_pnl_usd, max_drawdown, sharpe_ratio,
-        win_rate, trades, errors, total_gas_usd, avg_trade_size_usd, uptime_seconds, reported_at, version)
-      select d.id, r.side, r.net, r.total, r.drawdown, r.sharpe, r.win, r.trades, r.errors, r.gas, r.size, r.uptime,
-        serin_now(), 1
-      from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (deployment_id text, side text, net numeric,
-        total numeric, drawdown numeric, sharpe numeric, win numeric, trades bigint, errors bigint, gas numeric,
-        size numeric, uptime bigint)
-      join deployments d on d.id = r.deployment_id
-      where d.status in ${[...WATCHED_STATUSES]} and d.config ->> 'metricsProvider' is null
-      order by d.id, r.side
-      on conflict (deployment_id, side) do update set
-        net_pnl_usd = coalesce(excluded.net_pnl_usd, m.net_pnl_usd),
-        total_pnl_usd = coalesce(excluded.total_pnl_usd, m.total_pnl_usd),
-        max_drawdown = coalesce(excluded.max_drawdown, m.max_drawdown),
-        sharpe_ratio = coalesce(excluded.sharpe_ratio, m.sharpe_ratio),
-        win_rate = coalesce(excluded.win_rate, m.win_rate),
-        trades = coalesce(excluded.trades, m.trades),
-        errors = coalesce(excluded.errors, m.errors),
-        total_gas_usd = coalesce(excluded.total_gas_usd, m.total_gas_usd),
-        avg_trade_size_usd = coalesce(excluded.avg_trade_size_usd, m.avg_trade_size_usd),
-        uptime_seconds = coalesce(excluded.uptime_seconds, m.uptime_seconds),
-        reported_at = excluded.reported_at,
-        version = m.version + 1
-      where m.source = 'TOTALS'
-      returning *)
-    select taken.deployment_id as "deploymentId", taken.side, taken.net_pnl_usd as "netPnlUsd",
-      taken.total_pnl_usd as "totalPnlUsd", taken.max_drawdown as "maxDrawdown", taken.sharpe_ratio as "sharpeRatio",
-      taken.win_rate as "winRate", taken.trades::float8 as trades, taken.errors::float8 as errors,
-      taken.total_gas_usd as "totalGasUsd", taken.avg_trade_size_usd as "avgTradeSizeUsd",
-      taken.uptime_seconds::float8 as "uptimeSeconds",
-      date_part('epoch', taken.reported_at) * 1000 as "reportedAt",
-      d.config::text as config, d.breaches::text as breaches, d.detail #>> '{observation,basis,CANARY,capitalUsd}' as "capitalUsd"
-    from taken join deployments d on d.id = taken.deployment_id`);
-  return taken.map((row) => ({
+export async function lockSides(tx: Queries, keys: readonly SideKey[]): Promise<StoredSide[]> {
+  const ids = keys.map(({ deploymentId }) => deploymentId);
+  const sides = keys.map(({ side }) => side);
+  const wanted = sql`unnest(${sql.param(ids)}::text[], ${sql.param(sides)}::text[]) as k (id, side)`;
+  // Sent together. Locked in one order, so that two nodes never wait for each other.
+  const locked = tx.execute(sql`
+    select 1 from side_metrics m join ${wanted} on m.deployment_id = k.id and m.side = k.side
+    order by m.deployment_id, m.side for update of m`);
+  const read = tx.execute<SideRow>(sql`
+    select d.id as "deploymentId", k.side, d.config::text as config, d.breaches::text as breaches,
+      d.detail #>> array['observation', 'basis', k.side] as basis, ${date('d.started_at')} as "startedAt",
+      ${date('serin_now()')} as now, coalesce(m.version, 0)::float8 as version, m.run::text as run,
+      ${MEASURED}
+    from ${wanted}
+    join deployments d on d.id = k.id
+    left join side_metrics m on m.deployment_id = k.id and m.side = k.side
+    where d.status in ${[...WATCHED_STATUSES]} and d.config ->> 'metricsProvider' is null
+      and coalesce(m.source, 'TOTALS') = 'TOTALS'`);
+  const [rows] = await Promise.all([read, locked]);
+  return rows.map((row) => ({
     deploymentId: row.deploymentId,
     side: row.side,
-    metrics: rowToMetrics(row),
+    record: recordOf(row),
+    version: row.version,
     config: configOf(row.config),
-    canaryCapitalUsd: decimal(row.capitalUsd),
     breaches: breachesOf(row.breaches),
+    basis: basisOf(row.basis),
+    startedAt: Math.round(row.startedAt),
+    now: Math.round(row.now),
   }));
 }
 
-interface TakenRow extends MetricsRow, Record<string, unknown> {
+/** The record of a side whatever it is measured by. */
+export async function readRecord(db: Queries, { deploymentId, side }: SideKey): Promise<SideRecord> {
+  const [row] = await db.execute<RecordRow>(sql`
+    select m.run::text as run, ${MEASURED} from side_metrics m
+    where m.deployment_id = ${deploymentId} and m.side = ${side}`);
+  return row ? recordOf(row) : { metrics: null, run: null };
+}
+
+/** The figures of `m`, under the names of a {@link MetricsRow}. */
+const MEASURED = sql.raw(`m.net_pnl_usd as "netPnlUsd", m.total_pnl_usd as "totalPnlUsd",
+  m.max_drawdown as "maxDrawdown", m.sharpe_ratio as "sharpeRatio", m.win_rate as "winRate",
+  m.trades::float8 as trades, m.errors::float8 as errors, m.total_gas_usd as "totalGasUsd",
+  m.avg_trade_size_usd as "avgTradeSizeUsd", m.uptime_seconds::float8 as "uptimeSeconds",
+  date_part('epoch', m.reported_at) * 1000 as "reportedAt", m.unrealized_pnl_usd as "unrealizedPnlUsd",
+  date_part('epoch', m.as_of) * 1000 as "asOf", m.run ->> 'session' as session`);
+
+interface RecordRow extends Omit<MetricsRow, 'reportedAt'>, Record<string, unknown> {
+  /** Null where the side has not reported. */
+  readonly reportedAt: number | null;
+  readonly run: string | null;
+}
+
+interface SideRow extends RecordRow {
   readonly deploymentId: string;
   readonly side: Side;
   readonly config: string;
   readonly breaches: string;
-  readonly capitalUsd: string;
+  readonly basis: string;
+  readonly startedAt: number;
+  readonly now: number;
+  readonly version: number;
+}
+
+function recordOf({ run, reportedAt, ...figures }: RecordRow): SideRecord {
+  return {
+    metrics: reportedAt === null ? null : rowToMetrics({ ...figures, reportedAt }),
+    run: run === null ? null : runOfText(run),
+  };
+}
+
+/** A side to be written over the version that was read. */
+export interface ChangedSide extends SideKey {
+  readonly metrics: SideMetrics;
+  readonly run: SideRun | null;
+  /** The version that was read; 0 where there was none. */
+  readonly version: number;
 }
 
 /**
- * Replaces a side's metrics: what a provider answered, or what its trades add up to, is the whole truth.
+ * Writes sides in one statement.
+ * @returns those that were written; missing are sides that somebody else wrote since, or that take no totals any more
+ */
+export async function writeSides(db: Queries, changed: readonly ChangedSide[]): Promise<SideKey[]> {
+  const rows = changed.map(({ deploymentId, side, metrics, run, version }) => ({
+    deploymentId,
+    side,
+    version: version + 1,
+    run: run && sideRunCodec.encode(run),
+    ...metricsToColumns(metrics),
+  }));
+  return db.execute<{ deploymentId: string; side: Side }>(sql`
+    insert into side_metrics as m (deployment_id, side, net_pnl_usd, total_pnl_usd, max_drawdown, sharpe_ratio, win_rate,
+      trades, errors, total_gas_usd, avg_trade_size_usd, uptime_seconds, reported_at, unrealized_pnl_usd, as_of, run, version)
+    select d.id, r.side, r."netPnlUsd", r."totalPnlUsd", r."maxDrawdown", r."sharpeRatio", r."winRate", r.trades,
+      r.errors, r."totalGasUsd", r."avgTradeSizeUsd", r."uptimeSeconds", r."reportedAt", r."unrealizedPnlUsd", r."asOf",
+      nullif(r.run, 'null'::jsonb), r.version
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r ("deploymentId" text, side text,
+      "netPnlUsd" numeric, "totalPnlUsd" numeric, "maxDrawdown" numeric, "sharpeRatio" numeric, "winRate" numeric,
+      trades bigint, errors bigint, "totalGasUsd" numeric, "avgTradeSizeUsd" numeric, "uptimeSeconds" bigint,
+      "reportedAt" timestamptz, "unrealizedPnlUsd" numeric, "asOf" timestamptz, run jsonb, version bigint)
+    join deployments d on d.id = r."deploymentId"
+    where d.status in ${[...WATCHED_STATUSES]} and d.config ->> 'metricsProvider' is null
+    order by d.id, r.side
+    on conflict (deployment_id, side) do update set
+      net_pnl_usd = excluded.net_pnl_usd, total_pnl_usd = excluded.total_pnl_usd,
+      max_drawdown = excluded.max_drawdown, sharpe_ratio = excluded.sharpe_ratio, win_rate = excluded.win_rate,
+      trades = excluded.trades, errors = excluded.errors, total_gas_usd = excluded.total_gas_usd,
+      avg_trade_size_usd = excluded.avg_trade_size_usd, uptime_seconds = excluded.uptime_seconds,
+      reported_at = excluded.reported_at, unrealized_pnl_usd = excluded.unrealized_pnl_usd, as_of = excluded.as_of,
+      run = excluded.run, version = excluded.version
+    where m.source = 'TOTALS' and m.version = excluded.version - 1
+    returning deployment_id as "deploymentId", side`);
+}
+
+/**
+ * Replaces a side's record, under the deployment's lock: what a provider answered, or what its trades add up to.
  * @returns false where the side is measured the other way: nothing was written
  */
 export async function saveMetrics(
   tx: Queries,
-  deploymentId: string,
-  side: Side,
-  metrics: SideMetrics,
+  { deploymentId, side }: SideKey,
+  { metrics, run }: { readonly metrics: SideMetrics; readonly run: SideRun | null },
   source: MetricsSource = 'TOTALS',
 ): Promise<boolean> {
-  const columns = metricsToColumns(metrics);
+  const columns = { ...metricsToColumns(metrics), run: run && sideRunCodec.encode(run) };
   const written = await tx
     .insert(sideMetrics)
     .values({ deploymentId, side, ...columns, version: 1, source })
@@ -126,7 +188,7 @@ export async function saveMetrics(
   return written.length > 0;
 }
 
-/** How often each of these deployments' metrics have been written: watchers compare it with what they saw. */
+/** The sum of both sides' versions per deployment: watchers compare it with what they saw. */
 export async function metricsVersions(
   db: Queries,
   deploymentIds: readonly string[],

@@ -5,16 +5,10 @@ import type { RecordedTrade } from '../../core/metrics/trade.ts';
 import { type Curve, NO_TRADES, type TradeStatistics } from '../../core/metrics/tradeStatistics.ts';
 import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
-import type { Side } from '../../core/values/side.ts';
 import { findArchivedRows } from '../log/archive.ts';
 import type { Queries } from '../postgres/database.ts';
 import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';
-
-/** Whose trades. */
-export interface SideKey {
-  readonly deploymentId: string;
-  readonly side: Side;
-}
+import type { SideKey } from './sideMetrics.ts';
 
 const curveCodec = z.strictObject({
   at: countCodec,

@@ -39,7 +39,9 @@ const figuresOf = (side: 'canary' | 'stable') => `
     'winRate', ${side}.win_rate::text, 'trades', ${side}.trades, 'errors', ${side}.errors,
     'totalGasUsd', ${side}.total_gas_usd::text, 'avgTradeSizeUsd', ${side}.avg_trade_size_usd::text,
     'uptimeSeconds', ${side}.uptime_seconds,
-    'reportedAt', date_part('epoch', ${side}.reported_at) * 1000)::text end as ${side}`;
+    'reportedAt', date_part('epoch', ${side}.reported_at) * 1000,
+    'unrealizedPnlUsd', ${side}.unrealized_pnl_usd::text, 'asOf', date_part('epoch', ${side}.as_of) * 1000,
+    'session', ${side}.run ->> 'session')::text end as ${side}`;
 
 /** The statement without its conditions: `deployments`, `strategies` and the sides `canary` and `stable`. */
 export const VIEW_TEXT = `

@@ -201,6 +201,12 @@ export const sideMetrics = pgTable(
     version: bigint('version', { mode: 'number' }).notNull(),
     /** Where the figures of the side come from, always the same: totals of a bot or provider, or its trades. */
     source: text('source').$type<MetricsSource>().notNull().default('TOTALS'),
+    /** The part of the net PnL that is in open positions; null where it was never reported. */
+    unrealizedPnlUsd: money('unrealized_pnl_usd'),
+    /** When the owner took the latest figures, on Serin's clock; null where it does not say. */
+    asOf: instant('as_of'),
+    /** The runs of the side in the engine's JSON; null where it has named none. See `core/metrics/run.ts`. */
+    run: jsonb('run'),
   },
   (table) => [
     primaryKey({ columns: [table.deploymentId, table.side] }),

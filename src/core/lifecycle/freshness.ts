@@ -1,0 +1,58 @@
+/**
+ * How old the figures of a deployment are. Nothing is promoted automatically, and no step begins by itself, on figures
+ * older than the limit. (Silence is another measure: watched time without news; only it leads to FAILED.)
+ */
+import type { CanaryConfig } from '../config/config.ts';
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import { CLOCK_TOLERANCE_MS } from '../metrics/trade.ts';
+import { type BySide, SIDES } from '../values/side.ts';
+import { forSides } from './state.ts';
+
+/** Where `maxStaleSeconds` is off. */
+const STALE_CHECKS = 5;
+
+/** How old figures may be, milliseconds: `maxStaleSeconds`, or five checks. */
+export function staleMs({ guardrails, checkIntervalSeconds }: CanaryConfig): number {
+  return 1000 * (guardrails.maxStaleSeconds ?? STALE_CHECKS * checkIntervalSeconds);
+}
+
+/** Milliseconds since each side's figures were taken, or arrived where their owner does not say; null before the first. */
+export function agesOf(metrics: MetricsBySide, now: number): BySide<number | null> {
+  return forSides((side) => {
+    const known = metrics[side];
+    return known && now - (known.asOf ?? known.reportedAt);
+  });
+}
+
+/**
+ * Whether the figures of both sides are recent enough to be promoted on. Figures from the future are those of before a
+ * step of the clock: nobody knows how old they are.
+ */
+export function isFresh(
+  { config }: { readonly config: CanaryConfig },
+  metrics: MetricsBySide,
+  now: number,
+): boolean {
+  const limit = staleMs(config);
+  const ages = agesOf(metrics, now);
+  return SIDES.every((side) => {
+    const age = ages[side];
+    return age !== null && age <= limit && age >= -CLOCK_TOLERANCE_MS;
+  });
+}
+
+/** The ages of both sides' figures: "canary figures 78 min old, stable figures 20 s old". */
+export function describeAges(ages: BySide<number | null>): string {
+  return SIDES.map((side) => {
+    const age = ages[side];
+    const name = side.toLowerCase();
+    return age === null ? `no figures of the ${name} side` : `${name} figures ${duration(age)} old`;
+  }).join(', ');
+}
+
+function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 180 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}

@@ -1,0 +1,50 @@
+/** What an operator should know about the figures of a live deployment: what they leave out, and what waits for them. */
+import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import { SIDES, type Side } from '../values/side.ts';
+import { agesOf, describeAges, isFresh } from './freshness.ts';
+import { type DeploymentState, isWatched, type Watched } from './state.ts';
+
+export interface DeploymentWarning {
+  /** The side it is about; null for both. */
+  readonly side: Side | null;
+  /** What is wrong and what to do. */
+  readonly message: string;
+}
+
+/** @param now epoch milliseconds */
+export function warningsOf(
+  state: DeploymentState,
+  metrics: MetricsBySide,
+  now: number,
+): readonly DeploymentWarning[] {
+  if (!isWatched(state)) return [];
+  return [
+    ...SIDES.flatMap((side) => {
+      const known = metrics[side];
+      return known ? leftOut(side, known) : [];
+    }),
+    ...waitsForNews(state, metrics, now),
+  ];
+}
+
+function leftOut(side: Side, metrics: SideMetrics): DeploymentWarning[] {
+  const name = side.toLowerCase();
+  const warnings: DeploymentWarning[] = [];
+  if (metrics.unrealizedPnlUsd === undefined) {
+    const message = `The ${name} side has never sent unrealizedPnlUsd, so losses in open positions may be missing: send it with pnlUsd, or send equity as pnlUsd`;
+    warnings.push({ side, message });
+  }
+  const { trades, errors, uptimeSeconds, totalGasUsd } = metrics;
+  if (metrics.session === undefined && trades + errors + uptimeSeconds === 0 && totalGasUsd.isZero()) {
+    const message = `The ${name} side sends neither a session nor a counter, so a restart cannot be noticed: send session, or trades`;
+    warnings.push({ side, message });
+  }
+  return warnings;
+}
+
+function waitsForNews(state: Watched, metrics: MetricsBySide, now: number): DeploymentWarning[] {
+  if (state.status !== 'RUNNING' || isFresh(state, metrics, now)) return [];
+  if (now < state.observation.step.endsAt) return [];
+  const ages = describeAges(agesOf(metrics, now));
+  return [{ side: null, message: `The step is over and no promotion is made on old figures: ${ages}` }];
+}

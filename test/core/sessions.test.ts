@@ -1,0 +1,104 @@
+/** Laws of runs: where a run is cut does not matter, and what is stale changes nothing. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { takeFetched } from '../../src/core/metrics/fetched.ts';
+import type { MetricsReport } from '../../src/core/metrics/sideMetrics.ts';
+import { type SideRecord, takeReport } from '../../src/core/metrics/takeReport.ts';
+import { type Decimal, decimal, ZERO } from '../../src/core/values/decimal.ts';
+
+const START = Date.parse('2026-01-05T09:00:00Z');
+const NEW: SideRecord = { metrics: null, run: null };
+const facts = (now: number) => ({
+  now,
+  startedAt: START,
+  staleMs: 300_000,
+  returned: (netPnlUsd: Decimal) => netPnlUsd.div(10_000),
+});
+
+/** What a bot does between two reports, and whether it restarts before it. */
+interface Deed {
+  readonly earned: number;
+  readonly traded: number;
+  readonly erred: number;
+  readonly open: number;
+  readonly restarts: boolean;
+}
+const deeds: fc.Arbitrary<Deed[]> = fc.array(
+  fc.record({
+    earned: fc.integer({ min: -500, max: 500 }),
+    traded: fc.integer({ min: 0, max: 5 }),
+    erred: fc.integer({ min: 0, max: 2 }),
+    open: fc.integer({ min: -300, max: 300 }),
+    restarts: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 30 },
+);
+
+function live(life: readonly Deed[], cut: boolean) {
+  let record: SideRecord = NEW;
+  let run = { session: 0, pnl: 0, trades: 0, errors: 0 };
+  const returns: string[] = [];
+  life.forEach((deed, index) => {
+    if (cut && deed.restarts) run = { session: run.session + 1, pnl: 0, trades: 0, errors: 0 };
+    run.pnl += deed.earned;
+    run.trades += deed.traded;
+    run.errors += deed.erred;
+    const report: MetricsReport = {
+      session: String(run.session),
+      sequence: index,
+      pnlUsd: decimal(run.pnl),
+      unrealizedPnlUsd: decimal(deed.open),
+      trades: run.trades,
+      errors: run.errors,
+    };
+    const taken = takeReport(record, report, facts(START + index * 1000));
+    if (taken.type !== 'TAKEN') throw new Error(`report ${index} was not taken`);
+    record = taken;
+    const { netPnlUsd, maxDrawdown, trades, errors } = taken.metrics;
+    returns.push([netPnlUsd, maxDrawdown, trades, errors].join(' '));
+  });
+  return returns;
+}
+
+test('sessions cut anywhere give the same figures as one session', () => {
+  fc.assert(
+    fc.property(deeds, (life) => {
+      expect(live(life, true)).toEqual(live(life, false));
+    }),
+  );
+});
+
+test('a report that was overtaken changes nothing, whatever it says', () => {
+  const late = fc.record({
+    pnlUsd: fc.integer().map(decimal),
+    trades: fc.nat(),
+    asOf: fc.integer({ min: START, max: START + 9_999 }),
+  });
+  const first = takeReport(NEW, { pnlUsd: ZERO, trades: 9, asOf: START + 10_000 }, facts(START + 20_000));
+  fc.assert(
+    fc.property(late, (report) => {
+      if (first.type !== 'TAKEN') throw new Error('the first report was not taken');
+      expect(takeReport(first, report, facts(START + 30_000))).toEqual({ type: 'STALE' });
+    }),
+  );
+});
+
+test('a counter of a provider that falls has started again: its total never falls', () => {
+  const answers = fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(answers, (counts) => {
+      let record: SideRecord = NEW;
+      let expected = 0;
+      let before = 0;
+      counts.forEach((trades, index) => {
+        const report = { pnlUsd: ZERO, trades };
+        const taken = takeFetched(record, report, facts(START + index * 1000));
+        if (!taken.ok) throw new Error(taken.message);
+        expected += trades < before ? trades : trades - before;
+        before = trades;
+        expect(taken.metrics.trades).toBe(expected);
+        record = taken;
+      });
+    }),
+  );
+});
