@@ -1,25 +1,29 @@
 #!/usr/bin/env node
 /**
  * The process. `serin` starts the server: it reads the environment, prints its address, and stops cleanly on a signal.
- * `serin keys …` manages API keys and exits.
+ * Everything else is a command of `cli`; what only the server needs is loaded where it is started.
  */
-import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
-import { BadEnvironment, readEnvironment } from './environment/environment.ts';
-import { type Serin, startSerin } from './serin.ts';
+import { runProgram } from './cli/program.ts';
+import { BadEnvironment } from './environment/badEnvironment.ts';
+import type { Serin } from './serin.ts';
 
 /** On SIGTERM the process exits within ten seconds. */
 const STOP_WITHIN_MS = 9000;
 
-const [command, ...rest] = process.argv.slice(2);
-if (command === undefined) await orExit('Serin cannot start', serve);
-else if (command === 'keys') await orExit('serin keys', () => keysCommand(rest, process.env));
-else {
-  const help = command === '--help' || command === 'help';
-  process[help ? 'stdout' : 'stderr'].write(`serin              starts the server\n${KEYS_USAGE}`);
-  process.exit(help ? 0 : 2);
-}
+// A reader that has seen enough, such as `head`, ends the command.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const exitCode = await runProgram(process.argv.slice(2), {
+  serve: () => orExit('Serin cannot start', serve),
+  async keys(args) {
+    const { keysCommand } = await import('./cli/keys.ts');
+    await orExit('serin keys', () => keysCommand(args, process.env));
+  },
+});
+if (exitCode !== null) process.exit(exitCode);
 
 async function serve(): Promise<void> {
+  const { readEnvironment } = await import('./environment/environment.ts');
   const environment = readEnvironment(process.env);
   const stopping = new AbortController();
   let started: Serin | null = null;
@@ -32,6 +36,7 @@ async function serve(): Promise<void> {
       void started?.stop().then(() => process.exit(0));
     });
   }
+  const { startSerin } = await import('./serin.ts');
   const serin = await startSerin(environment, stopping.signal).catch((error: unknown) => {
     if (stopping.signal.aborted) process.exit(0);
     throw error;

@@ -49,6 +49,12 @@ export const withSameRights = (actor: Actor): Actor => ({
 /** The actor of everything that happens automatically. */
 export const SERIN: Actor = openActor('serin');
 
+/** Names that Serin records its own acts under, in any case and Unicode form: no key and no token may have them. */
+export function isReservedName(name: string): boolean {
+  const plain = name.normalize('NFKC').trim().toLowerCase();
+  return plain === SERIN.name || plain.startsWith('cli:');
+}
+
 /** Whether a strategy, and everything that belongs to it, is visible to this actor. */
 export function canSee(actor: Rights, strategyId: string): boolean {
   return covers(actor.strategies, strategyId);

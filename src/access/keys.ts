@@ -4,9 +4,9 @@ import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { ApiKey } from '../store/access/apiKeys.ts';
 import { findApiKeysNamed, insertApiKey, markKeyRevoked } from '../store/access/apiKeys.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
-import { contains, type Scope } from '../store/access/strategyScope.ts';
+import { contains, patternViolation, type Scope } from '../store/access/strategyScope.ts';
 import type { Actor, Role } from './actor.ts';
-import { SERIN } from './actor.ts';
+import { isReservedName } from './actor.ts';
 import { freshKey } from './apiKey.ts';
 
 export interface KeyRequest {
@@ -26,7 +26,6 @@ const refused = (no: Refusal): KeyAnswer => ({ refusal: no, apiKey: null, key: n
 
 const NAME = /^[\w.:@/ -]{1,100}$/;
 const MAX_PATTERNS = 100;
-const PATTERN = /^[\p{L}\p{N}._:/@+*-]{1,200}$/u;
 
 /** Creates a key. Only this result contains the secret. */
 export async function createKey(
@@ -60,19 +59,14 @@ function violation({ name, strategies, expiresAt }: KeyRequest): Refusal | null 
   if (!NAME.test(name) || name.trim() !== name) {
     return no('name', 'must have 1 to 100 letters, digits, spaces and . _ : @ / -');
   }
-  if (name === SERIN.name)
-    return no('name', `must not be ${SERIN.name}, which is reserved for automatic actions`);
+  if (isReservedName(name))
+    return no('name', `must not be ${name}, which is reserved for Serin's own actions`);
   if (strategies) {
     if (strategies.length === 0 || strategies.length > MAX_PATTERNS) {
       return no('strategies', `must have 1 to ${MAX_PATTERNS} patterns, or be omitted for all strategies`);
     }
-    const odd = strategies.find((pattern) => !PATTERN.test(pattern));
-    if (odd !== undefined) {
-      return no(
-        'strategies',
-        `must be names of strategies, with * for any characters, got ${JSON.stringify(odd)}`,
-      );
-    }
+    const wrong = strategies.map(patternViolation).find((message) => message !== null);
+    if (wrong) return no('strategies', wrong);
   }
   // The database's clock decides whether a key has expired; this only catches mistakes.
   if (expiresAt !== null && expiresAt <= Date.now()) return no('expiresAt', 'must be in the future');

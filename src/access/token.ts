@@ -3,7 +3,8 @@
  * algorithm. The published keys are fetched when a token names an unknown key, and cached.
  */
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
-import { type Actor, createActor, ROLES, type Role, SERIN } from './actor.ts';
+import { patternViolation } from '../store/access/strategyScope.ts';
+import { type Actor, createActor, isReservedName, ROLES, type Role } from './actor.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 
 /** Asymmetric algorithms only: no shared secrets, and never `none`. */
@@ -82,12 +83,14 @@ function explain(error: unknown): never {
 }
 
 function nameOf({ sub }: JWTPayload): string {
-  if (typeof sub === 'string' && /^[^\p{C}]{1,200}$/u.test(sub) && sub !== SERIN.name) return sub;
+  if (typeof sub === 'string' && /^[^\p{C}]{1,200}$/u.test(sub) && !isReservedName(sub)) return sub;
   throw new Unauthenticated('The subject (sub) of this token cannot be used as a name');
 }
 
 function roleOf(claim: unknown, named: string): Role {
-  const role = ROLES.find((known) => typeof claim === 'string' && known === claim.toUpperCase());
+  // Letters of ASCII only: the upper case of others can be an ASCII letter ("admın" would be ADMIN).
+  const name = typeof claim === 'string' && /^[a-z]+$/i.test(claim) ? claim.toUpperCase() : null;
+  const role = ROLES.find((known) => known === name);
   if (role) return role;
   throw new Unauthenticated(`This token has no role: its claim ${named} must be one of ${ROLES.join(', ')}`);
 }
@@ -103,5 +106,5 @@ function strategiesOf(claim: unknown, named: string): readonly string[] | null {
   );
 }
 
-const isPattern = (value: unknown): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= 200;
+/** The rule for patterns is that of keys. */
+const isPattern = (value: unknown): value is string => patternViolation(value) === null;

@@ -1,7 +1,7 @@
 /** The client of Serin: typed operations that are safe to repeat, the sides of a deployment, and its feeds. */
 import { addressesOf } from './endpoint.ts';
 import { messageOf, SerinUnavailable } from './errors.ts';
-import { type Delivery, followFeed } from './followFeed.ts';
+import { type Delivery, followFeed, followState } from './followFeed.ts';
 import { createHttp, type Http, type HttpOptions, type Variables } from './http.ts';
 import {
   type CommandInputs,
@@ -94,6 +94,16 @@ export class SerinClient {
       onDisconnect: (reason, waitMs) =>
         onNotice?.(`the feed broke (${messageOf(reason)}); resumed in ${Math.round(waitMs)} ms`),
     });
+  }
+
+  /** Follows a feed without cursors, such as `deploymentUpdated`: the state as it is now, then after every change. */
+  watch<T>(
+    query: string,
+    variables: Variables,
+    signal?: AbortSignal,
+    onDisconnect?: (reason: unknown, waitMs: number) => void,
+  ): AsyncGenerator<T, void, void> {
+    return followState<T>({ ...this.#options, query, variables, signal, onDisconnect });
   }
 
   /** What a side holds is said however long Serin is away: money has moved already. */

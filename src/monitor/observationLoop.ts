@@ -65,21 +65,21 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
   const stopping = new AbortController();
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
   const checks = createChecks(app);
-  const underWay = new Map<Claim, Promise<void>>();
+  const inFlight = new Map<Claim, Promise<void>>();
   const running = run();
 
   async function run(): Promise<void> {
     let lastHousekeepingAt = 0;
     while (!stopping.signal.aborted) {
       try {
-        const limit = Math.min(BATCH, CONCURRENCY - underWay.size);
+        const limit = Math.min(BATCH, CONCURRENCY - inFlight.size);
         const claims = await claimDue(app.db, {
           limit,
           leaseSeconds: LEASE_SECONDS,
           slots: providerSlots(),
         });
         for (const claim of claims) begin(claim);
-        if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
+        if (inFlight.size >= CONCURRENCY) await Promise.race(inFlight.values());
         if (claims.length === limit) continue;
         if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
           await deleteOldAnswers(app.db);
@@ -100,16 +100,16 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
 
   function providerSlots(): ProviderSlots {
     const left = new Map<string, number>();
-    for (const { provider } of underWay.keys()) {
+    for (const { provider } of inFlight.keys()) {
       if (provider !== null) left.set(provider, (left.get(provider) ?? PER_PROVIDER) - 1);
     }
     return { each: PER_PROVIDER, left };
   }
 
   function begin(claim: Claim): void {
-    underWay.set(
+    inFlight.set(
       claim,
-      checkSafely(claim).finally(() => underWay.delete(claim)),
+      checkSafely(claim).finally(() => inFlight.delete(claim)),
     );
   }
 
@@ -152,7 +152,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     async stop() {
       stopping.abort();
       await running;
-      await Promise.all(underWay.values());
+      await Promise.all(inFlight.values());
     },
   };
 }

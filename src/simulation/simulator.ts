@@ -41,7 +41,7 @@ export interface Simulator {
 
 interface Waiting {
   readonly urgent: boolean;
-  tell(message: FromThread): void;
+  post(message: FromThread): void;
 }
 
 export function createSimulator(log: Logger): Simulator {
@@ -57,12 +57,12 @@ export function createSimulator(log: Logger): Simulator {
   function start(): Worker {
     const worker = startThread('./worker', import.meta.url);
     worker.unref();
-    worker.on('message', (message: FromThread) => waiting.get(message.id)?.tell(message));
+    worker.on('message', (message: FromThread) => waiting.get(message.id)?.post(message));
     worker.on('error', (error) => log.error({ error }, 'the simulation thread failed'));
     worker.on('exit', () => {
       if (thread === worker) thread = null;
       const message = 'The simulation thread ended: try again';
-      for (const [id, { tell }] of waiting) tell({ type: 'FAILED', id, reason: 'ENDED', message });
+      for (const [id, { post }] of waiting) post({ type: 'FAILED', id, reason: 'ENDED', message });
     });
     return worker;
   }
@@ -81,7 +81,7 @@ export function createSimulator(log: Logger): Simulator {
       let wake = () => {};
       waiting.set(id, {
         urgent,
-        tell(message) {
+        post(message) {
           newest = message;
           wake();
         },

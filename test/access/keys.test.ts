@@ -60,6 +60,9 @@ test.each([
   ['an empty name', { name: '' }, 'name'],
   ['a name with a line break', { name: 'a\nb' }, 'name'],
   ['the name of Serin itself', { name: 'serin' }, 'name'],
+  ['the name of Serin in capitals', { name: 'Serin' }, 'name'],
+  ['a name of the command line', { name: 'cli:root' }, 'name'],
+  ['a pattern of nine stars', { name: 'x', strategies: ['a*b*c*d*e*f*g*h*i*'] }, 'strategies'],
   ['no pattern at all', { name: 'x', strategies: [] }, 'strategies'],
   ['an odd pattern', { name: 'x', strategies: ['eth-*', 'a b'] }, 'strategies'],
   ['a time that has passed', { name: 'x', expiresAt: '2020-01-01T00:00:00Z' }, 'expiresAt'],
@@ -124,6 +127,11 @@ test('the last use is known, and written once a minute only', async () => {
     const [row] = await serin.database.sql`select xmin::text as writer from api_keys where id = ${apiKey.id}`;
     return row?.writer;
   };
+  expect(await used()).toBeNull();
+  const guessed = `${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`;
+  expect((await serin.as(guessed).post('{ viewer { actor } }')).errors?.[0]?.extensions?.code).toBe(
+    'UNAUTHENTICATED',
+  );
   expect(await used()).toBeNull();
   await serin.as(key).ask('{ viewer { actor } }');
   await until(async () => (await used()) !== null);

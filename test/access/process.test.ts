@@ -96,6 +96,7 @@ test('`npx serin` makes a key in a fresh clone, before anything was built', {
       'bin',
       'src',
       'console',
+      'scripts',
       'drizzle',
       'tsconfig.json',
       'tsconfig.build.json',

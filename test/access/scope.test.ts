@@ -96,3 +96,12 @@ test('what a contained scope covers, the containing one covers', () => {
   expect(contains(['eth-*'], ['eth-a*', 'eth-b'])).toBe(true);
   expect(contains(['eth-*'], ['*'])).toBe(false);
 });
+
+test('a pattern of many stars takes no longer than the name is long, in the code and in the database', async () => {
+  // A backtracking expression would need 2^30 steps for this.
+  const pattern = `${'a*'.repeat(30)}b`;
+  const name = 'a'.repeat(200);
+  expect(covers([pattern], name)).toBe(false);
+  expect(covers([pattern], `${name}b`)).toBe(true);
+  expect(await coversInSql([pattern], [name, `${name}b`])).toEqual([`${name}b`]);
+});

@@ -118,6 +118,13 @@ describe('a token is refused', () => {
     ['that says to be Serin', () => sign({ sub: 'serin' }), 'cannot be used as a name'],
     ['without a role', () => sign({ serin_role: undefined }), 'claim serin_role'],
     ['with an unknown role', () => sign({ serin_role: 'OWNER' }), 'claim serin_role'],
+    ['with a role in letters that only look right', () => sign({ serin_role: 'admın' }), 'claim serin_role'],
+    [
+      'with a pattern of many stars',
+      () => sign({ serin_strategies: ['a*'.repeat(9)] }),
+      'claim serin_strategies',
+    ],
+    ['with the name of Serin', () => sign({ sub: 'SERIN' }), 'cannot be used as a name'],
     ['without strategies', () => sign({ serin_strategies: undefined }), 'claim serin_strategies'],
     [
       'signed by another key of the same name',

@@ -62,6 +62,11 @@ describe.each([
       '{ deployments(first: 200) { nodes { events(first: 200) { edges { node { id } } } } } }',
     ],
     ['pages in pages by variable', `query($n: Int) { deployments(first: $n) { ${PAGES} } }`, { n: 200 }],
+    [
+      'pages in pages by the default of a variable',
+      `query($n: Int = 200) { deployments(first: $n) { ${PAGES} } }`,
+    ],
+    ['the schema twice', '{ a: __schema { description } b: __schema { description } }'],
     ['JSON in pages', '{ deployments(first: 200) { nodes { decisionHistory { record } } } }'],
     ['simulations', `{ ${many(6, (i) => `a${i}: simulatePolicy { complete }`)} }`],
     ['deep variables', IMPORT, { d: deepJson(30) }],
@@ -70,6 +75,16 @@ describe.each([
   test.each(attacks)('%s: TOO_COMPLEX', async (_what, query, variables) => {
     const errors = await ask(serin, query, variables);
     expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['TOO_COMPLEX']);
+  });
+
+  test('what is too expensive says what it costs, and which fields cost most', async () => {
+    const errors = await ask(
+      serin,
+      `{ small: deployments(first: 1) { nodes { id } } big: deployments(first: 150) { ${PAGES.replace('$n', '100')} } }`,
+    );
+    expect(errors?.[0]?.message).toMatch(
+      /^Limit exceeded: the document costs \d+ and may cost 10000 \(SERIN_MAX_COST\). Its most expensive fields: big \d+, small \d+/,
+    );
   });
 
   test('fragments that laugh a billion times are answered at once', async () => {

@@ -29,8 +29,10 @@ const COST_OF_JSON = 20;
 /** Points of a series that count as one object. */
 const POINTS_OF_COST = 20;
 
-/** Fields with long computations. */
+/** Fields with long computations, and introspection: the whole schema is half a megabyte. */
 const COST_OF_FIELD: Readonly<Record<string, number>> = {
+  __schema: 2000,
+  __type: 200,
   simulatePolicy: 2000,
   policySimulation: 2000,
   replayPolicy: 500,
@@ -38,13 +40,21 @@ const COST_OF_FIELD: Readonly<Record<string, number>> = {
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** @param variables as the client sent them; invalid ones are refused later */
+/** The cost of an operation in objects, and the share of each field at its root, the most expensive first. */
+export interface Cost {
+  readonly total: number;
+  readonly fields: readonly { readonly name: string; readonly cost: number }[];
+}
+
+/** @param sent the variables of the client; invalid ones are refused later */
 export function costOf(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
-  variables: Variables,
-): number {
+  sent: Variables,
+): Cost {
+  const variables = { ...defaultsOf(operation), ...sent };
+  const atRoot = new Map<string, number>();
   const fragments = new Map(
     document.definitions.flatMap((node) =>
       node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node] as const] : [],
@@ -61,7 +71,7 @@ export function costOf(
   ): number {
     let cost = 0;
     for (const selection of selections) {
-      if (selection.kind === Kind.FIELD) cost += field(selection, type, page);
+      if (selection.kind === Kind.FIELD) cost += counted(selection, type, page);
       else if (selection.kind === Kind.INLINE_FRAGMENT) {
         const narrowed = compositeType(selection.typeCondition?.name.value) ?? type;
         cost += selected(selection.selectionSet, narrowed, page);
@@ -84,9 +94,16 @@ export function costOf(
     return cost;
   }
 
+  function counted(node: FieldNode, parent: GraphQLCompositeType, page: number | null): number {
+    const cost = field(node, parent, page);
+    const name = (node.alias ?? node.name).value;
+    if (parent === root) atRoot.set(name, Math.max(cost, atRoot.get(name) ?? 0));
+    return cost;
+  }
+
   function field(node: FieldNode, parent: GraphQLCompositeType, page: number | null): number {
     const definition = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
-    if (!definition) return 0;
+    if (!definition) return COST_OF_FIELD[node.name.value] ?? 0;
     const type = getNamedType(definition.type);
     if (!isCompositeType(type)) return type.name === 'JSON' ? COST_OF_JSON : 0;
     const points = pointsOf(node, definition, variables);
@@ -103,7 +120,18 @@ export function costOf(
     return isCompositeType(type) ? type : null;
   }
 
-  return root ? selected(operation.selectionSet, root, null) : 0;
+  const total = root ? selected(operation.selectionSet, root, null) : 0;
+  const fields = [...atRoot].map(([name, cost]) => ({ name, cost })).sort((a, b) => b.cost - a.cost);
+  return { total, fields };
+}
+
+/** Variables that the client leaves out have their default values. */
+function defaultsOf({ variableDefinitions = [] }: OperationDefinitionNode): Variables {
+  return Object.fromEntries(
+    variableDefinitions.flatMap(({ variable, defaultValue }) =>
+      defaultValue ? [[variable.name.value, read(defaultValue, {})]] : [],
+    ),
+  );
 }
 
 /** The size of the page that a connection is asked for; null where there is no paging. */

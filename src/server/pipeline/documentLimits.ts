@@ -18,7 +18,7 @@ import {
 import type { Plugin } from 'graphql-yoga';
 import { LosslessNumber } from 'lossless-json';
 import { LIMITS, type LimitName, type Limits } from '../../environment/limits.ts';
-import { costOf } from './cost.ts';
+import { type Cost, costOf } from './cost.ts';
 
 /** Bounds the documents of every transport, since all of them parse and validate with Yoga. */
 export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
@@ -66,13 +66,15 @@ function over(name: LimitName, limits: Limits): GraphQLError {
 function tooComplex(document: DocumentNode, limits: Limits): GraphQLError | null {
   let fields = 0;
   let aliases = 0;
+  let introspection = 0;
   let invalidString: StringValueNode | null = null;
   visit(document, {
     StringValue(node) {
       if (INVALID_CHARACTERS.test(node.value)) invalidString ??= node;
     },
-    Field({ alias }) {
+    Field({ alias, name }) {
       fields += 1;
+      if (name.value === '__schema' || name.value === '__type') introspection += 1;
       if (alias) aliases += 1;
     },
     FragmentSpread() {
@@ -84,6 +86,7 @@ function tooComplex(document: DocumentNode, limits: Limits): GraphQLError | null
   });
   if (fields > limits.fields) return over('fields', limits);
   if (aliases > limits.aliases) return over('aliases', limits);
+  if (introspection > 1) return refusal('Limit exceeded: at most one of __schema and __type per document');
   if (invalidString) return invalidCharacters({ nodes: invalidString });
   return depthWithin(document, limits.depth) ? null : over('depth', limits);
 }
@@ -124,7 +127,16 @@ export function exceededLimit(args: ExecutionArgs, limits: Limits): GraphQLError
   if (path) return invalidCharacters({ extensions: { path } });
   const operation = getOperationAST(args.document, args.operationName);
   if (!operation) return null;
-  return costOf(args.schema, args.document, operation, variables) > limits.cost ? over('cost', limits) : null;
+  const cost = costOf(args.schema, args.document, operation, variables);
+  return cost.total > limits.cost ? tooExpensive(cost, limits) : null;
+}
+
+function tooExpensive({ total, fields }: Cost, limits: Limits): GraphQLError {
+  const expensive = fields.slice(0, 3).map(({ name, cost }) => `${name} ${cost}`);
+  return refusal(
+    `Limit exceeded: the document costs ${total} and may cost ${limits.cost} (${LIMITS.cost.variable}). ` +
+      `Its most expensive fields: ${expensive.join(', ')}. Request smaller pages, or in parts`,
+  );
 }
 
 /** Characters that the database cannot store: NUL and lone UTF-16 surrogates. */

@@ -1,0 +1,6 @@
+"""The client of Serin for trading bots: reports, capital, feeds. Standard library only, Python 3.9 or newer."""
+from ._client import Serin
+from ._http import FeedRefused, SerinError, SerinUnavailable
+from ._side import Allocation, Side
+
+__all__ = ["Allocation", "FeedRefused", "Serin", "SerinError", "SerinUnavailable", "Side"]

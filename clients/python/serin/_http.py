@@ -1,0 +1,226 @@
+"""Operations over HTTP and feeds over Server-Sent Events, sent again while nothing is known of their outcome."""
+from __future__ import annotations
+
+import email.utils
+import http.client
+import json
+import random
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
+
+Key = Union[None, str, Callable[[], Optional[str]]]
+Notice = Callable[[str], None]
+
+PASSING = {"UNAVAILABLE", "RATE_LIMITED"}
+# A feed also outlives being cut off, and an internal error of one delivery.
+PASSING_FEED = PASSING | {"RESUME_FROM_CURSOR", "INTERNAL_SERVER_ERROR"}
+PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}
+# Serin sends a comment every 12 s: a connection without any sign of life for longer is given up.
+SILENT_SECONDS = 30.0
+
+
+class SerinError(Exception):
+    """Serin refuses the operation itself: credentials, rights, a document it cannot read."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SerinUnavailable(Exception):
+    """No node answered within the time that the caller gave. Whether the operation was done is not known."""
+
+
+class FeedRefused(SerinError):
+    """The feed cannot continue: Serin refuses the subscription itself, and would do so again."""
+
+
+class Again(Exception):
+    """A try that failed in a way that passes."""
+
+    def __init__(self, message: str, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Backoff:
+    """Doubles from 0.1 s to 10 s; each wait is between half of that and the whole."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def next(self) -> float:
+        now, self._wait = self._wait, min(self._wait * 2, 10.0)
+        return now * (0.5 + random.random() / 2)
+
+    def reset(self) -> None:
+        self._wait = 0.1
+
+
+class Http:
+    """Where Serin is and who the caller is."""
+
+    def __init__(
+        self,
+        url: Union[str, Sequence[str]],
+        key: Key,
+        actor: Optional[str],
+        timeout: float,
+        retry_for: float,
+        notice: Notice,
+    ) -> None:
+        urls = [url] if isinstance(url, str) else list(url)
+        self.addresses = [address(one) for one in urls]
+        self.timeout, self.retry_for, self.notice = timeout, retry_for, notice
+        self._key, self._actor = key, actor
+        self._turn = 0
+
+    def open(self, body: Mapping[str, Any], accept: str, timeout: float) -> http.client.HTTPResponse:
+        """Sends one request to the node whose turn it is. Raises Again where no answer begins."""
+        key = self._key() if callable(self._key) else self._key
+        headers = {"content-type": "application/json", "accept": accept}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        if self._actor:
+            headers["x-serin-actor"] = self._actor
+        target = self.addresses[self._turn % len(self.addresses)]
+        request = urllib.request.Request(target, json.dumps(body).encode(), headers)
+        try:
+            return urllib.request.urlopen(request, timeout=timeout)  # type: ignore[no-any-return]
+        except urllib.error.HTTPError as error:
+            # An answer that says what is wrong, in its body.
+            return error  # type: ignore[return-value]
+        except (OSError, http.client.HTTPException) as error:
+            self._turn += 1
+            raise Again(f"{target} cannot be reached: {getattr(error, 'reason', error)}") from error
+
+    def attempt(self, query: str, variables: Mapping[str, Any]) -> Any:
+        """One try. Raises Again when the outcome is not known or it may be sent again."""
+        for last in (not callable(self._key), True):
+            try:
+                with self.open({"query": query, "variables": variables}, "application/json", self.timeout) as response:
+                    status, after = response.status, retry_after(response.headers.get("retry-after"))
+                    text = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._turn += 1
+                raise Again(f"the answer was cut off: {error}") from error
+            try:
+                answer = json.loads(text)
+                errors = answer.get("errors") if isinstance(answer, dict) else None
+                if not errors and "data" not in answer:
+                    raise ValueError
+            except (ValueError, TypeError):
+                if status in PASSING_STATUS:
+                    self._turn += 1
+                    raise Again(f"HTTP {status} without an answer", after) from None
+                raise SerinError(f"HTTP {status} without a GraphQL answer: is this the address of a Serin?", "NOT_SERIN") from None
+            if not errors:
+                return answer["data"]
+            code = code_of(errors)
+            # A function is asked once more: the token may have expired on the way.
+            if code == "UNAUTHENTICATED" and not last:
+                continue
+            message = "; ".join(str(error["message"]) for error in errors)
+            if code in PASSING:
+                self._turn += 1
+                raise Again(message, after)
+            raise SerinError(message, code)
+        raise AssertionError("not reached")
+
+    def send(self, query: str, variables: Mapping[str, Any], retry_for: Optional[float] = None) -> Any:
+        """Sends an operation until it is answered."""
+        until = time.monotonic() + (self.retry_for if retry_for is None else retry_for)
+        backoff = Backoff()
+        while True:
+            try:
+                return self.attempt(query, variables)
+            except Again as error:
+                wait = max(error.after, backoff.next())
+                if time.monotonic() + wait > until:
+                    raise SerinUnavailable(f"Serin does not answer: {error}") from error
+                self.notice(f"{error}; trying again in {wait:.1f} s")
+                time.sleep(wait)
+
+    def subscribe(self, query: str, variables: Mapping[str, Any]) -> Iterator[Any]:
+        """What one connection of a feed delivers; ends or raises Again with it."""
+        try:
+            with self.open({"query": query, "variables": variables}, "text/event-stream", SILENT_SECONDS) as stream:
+                if not (stream.headers.get("content-type") or "").startswith("text/event-stream"):
+                    raise refusal(stream.status, stream.read())
+                event = ""
+                for line in stream:
+                    text = line.decode().rstrip("\r\n")
+                    if text.startswith("event:"):
+                        event = text[6:].strip()
+                    elif text.startswith("data:") and event == "next":
+                        result = json.loads(text[5:])
+                        if result.get("errors"):
+                            raise feed_error(result["errors"])
+                        yield next(iter(result["data"].values()))
+                    elif event == "complete":
+                        break
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self._turn += 1
+            raise Again(f"the feed broke: {error}") from error
+        raise Again("the feed was ended by the server")
+
+    def follow(
+        self, query: str, variables: Callable[[], Mapping[str, Any]], stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Any]:
+        """Connects again and again, with the variables of the moment, until it is stopped or refused."""
+        backoff, may_renew = Backoff(), callable(self._key)
+        while not stopped():
+            try:
+                for delivery in self.subscribe(query, variables()):
+                    backoff.reset()
+                    may_renew = callable(self._key)
+                    yield delivery
+                    if stopped():
+                        return
+            except FeedRefused as error:
+                if error.code != "UNAUTHENTICATED" or not may_renew:
+                    raise
+                may_renew = False
+            except Again as error:
+                if stopped():
+                    return
+                wait = max(error.after, backoff.next())
+                self.notice(f"{error}; resumed in {wait:.1f} s")
+                time.sleep(wait)
+
+
+def address(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"url must be http://HOST:PORT or https://HOST:PORT, got {url!r}")
+    return parts._replace(path=parts.path if parts.path not in ("", "/") else "/graphql").geturl()
+
+
+def code_of(errors: Sequence[Mapping[str, Any]]) -> str:
+    return str((errors[0].get("extensions") or {}).get("code", "GRAPHQL_VALIDATION_FAILED"))
+
+
+def feed_error(errors: Sequence[Mapping[str, Any]]) -> Exception:
+    code, message = code_of(errors), str(errors[0]["message"])
+    return Again(message) if code in PASSING_FEED else FeedRefused(message, code)
+
+
+def refusal(status: int, body: bytes) -> Exception:
+    try:
+        errors = json.loads(body).get("errors")
+    except ValueError:
+        errors = None
+    return feed_error(errors) if errors else Again(f"HTTP {status} instead of a feed")
+
+
+def retry_after(value: Optional[str]) -> float:
+    """Both forms of the header, in seconds; 0 where there is none."""
+    if not value:
+        return 0.0
+    if value.isdigit():
+        return float(value)
+    at = email.utils.parsedate_tz(value)
+    return max(0.0, email.utils.mktime_tz(at) - time.time()) if at else 0.0

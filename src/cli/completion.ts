@@ -1,0 +1,57 @@
+/** Completion for bash and zsh: the shells ask `serin complete` what may come next. */
+import type { Command } from 'commander';
+import { contextOf } from './context.ts';
+import { usage } from './exitCodes.ts';
+
+const SCRIPTS: Readonly<Record<string, string>> = {
+  bash: `_serin() {
+  local words=("\${COMP_WORDS[@]:1:COMP_CWORD-1}")
+  COMPREPLY=($(compgen -W "$(serin complete -- "\${words[@]}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -F _serin serin
+`,
+  zsh: `#compdef serin
+_serin() {
+  local -a candidates
+  candidates=(\${(f)"$(serin complete -- \${words[2,CURRENT-1]} 2>/dev/null)"})
+  compadd -a candidates
+}
+compdef _serin serin
+`,
+};
+
+export function completionScript(shell: string): string {
+  const script = SCRIPTS[shell];
+  if (script === undefined) throw usage(`completion is there for bash and zsh, not for ${shell}`);
+  return script;
+}
+
+const IDS =
+  'query { deployments(first: 200, orderBy: { field: CREATED_AT, direction: DESC }) { nodes { id } } }';
+
+/** What may stand after these words: commands, ids of deployments, options. */
+export async function complete(words: readonly string[], program: Command): Promise<string[]> {
+  let command = program;
+  let operands = 0;
+  for (const word of words) {
+    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (next) command = next;
+    else if (!word.startsWith('-')) operands += 1;
+  }
+  const options = command.options.map(({ long }) => long ?? '').filter(Boolean);
+  const names = command.commands.map((one) => one.name()).filter((name) => name !== 'complete');
+  if (names.length > 0) return [...names, ...options];
+  const wantsId = command.registeredArguments[operands]?.name() === 'id';
+  return [...(wantsId ? await ids(command) : []), ...options];
+}
+
+async function ids(command: Command): Promise<string[]> {
+  try {
+    const { serin } = contextOf(command);
+    const { deployments } = await serin.query<{ deployments: { nodes: { id: string }[] } }>(IDS);
+    return deployments.nodes.map(({ id }) => id);
+  } catch {
+    // A shell that completes must not be told of a server that is away.
+    return [];
+  }
+}

@@ -1,0 +1,25 @@
+/** `serin export` and `serin import`: a deployment as one document, for another server or an archive. */
+import { writeFile } from 'node:fs/promises';
+import type { Context } from './context.ts';
+import { notFound } from './exitCodes.ts';
+import { change, readJson } from './lifecycle.ts';
+
+export async function exportDeployment(
+  id: string,
+  output: string | undefined,
+  context: Context,
+): Promise<void> {
+  const { serin, terminal } = context;
+  const query = 'query ($id: ID!) { exportDeployment(id: $id) }';
+  const { exportDeployment: document } = await serin.query<{ exportDeployment: unknown }>(query, { id });
+  if (document === null) throw notFound(`There is no deployment ${id} (or this key may not see it)`);
+  if (output === undefined) terminal.value(document);
+  else {
+    await writeFile(output, `${JSON.stringify(document, null, 2)}\n`);
+    terminal.note(`${id} is in ${output}`);
+  }
+}
+
+export async function importDeployment(path: string, context: Context): Promise<void> {
+  await change('importDeployment', { document: await readJson(path) }, context);
+}

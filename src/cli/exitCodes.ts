@@ -1,0 +1,51 @@
+/** What the command ends with, for scripts. Documented in docs/cli.md; a number is never given another meaning. */
+import { SerinError, SerinUnavailable } from '../client/index.ts';
+
+export const EXIT = {
+  done: 0,
+  /** Serin refused: nothing was changed. */
+  refused: 1,
+  /** The command line itself is wrong: nothing was sent. */
+  usage: 2,
+  /** Serin does not answer: whether a command was carried out is not known. */
+  unreachable: 3,
+  /** There is no such thing, or the caller may not see it. */
+  notFound: 4,
+  /** The key is missing, wrong, or may not do this. */
+  forbidden: 5,
+} as const;
+
+/** Ends the command with a sentence and a code. */
+export class CommandFailed extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super(message);
+  }
+}
+
+export const usage = (message: string) => new CommandFailed(message, EXIT.usage);
+export const notFound = (message: string) => new CommandFailed(message, EXIT.notFound);
+
+const HINTS: Readonly<Record<string, string>> = {
+  UNAUTHENTICATED: 'give a key with --key or SERIN_KEY',
+  NOT_SERIN: 'check --url or SERIN_URL',
+};
+
+/** The sentence and the code of whatever went wrong. */
+export function explain(error: unknown): { readonly message: string; readonly exitCode: number } {
+  if (error instanceof CommandFailed) return { message: error.message, exitCode: error.exitCode };
+  if (error instanceof SerinUnavailable) {
+    return { message: `${error.message} (check --url or SERIN_URL)`, exitCode: EXIT.unreachable };
+  }
+  if (error instanceof SerinError) {
+    const hint = HINTS[error.code];
+    const forbidden = error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN';
+    return {
+      message: hint ? `${error.message}: ${hint}` : error.message,
+      exitCode: forbidden ? EXIT.forbidden : error.code === 'NOT_SERIN' ? EXIT.unreachable : EXIT.refused,
+    };
+  }
+  return { message: error instanceof Error ? error.message : String(error), exitCode: EXIT.refused };
+}

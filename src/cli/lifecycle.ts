@@ -1,0 +1,162 @@
+/** The commands that change a deployment: each is one mutation, carried out once however often it is sent. */
+import { readFile } from 'node:fs/promises';
+import type { CommandInputs, CommandName, CommandResult, Side } from '../client/index.ts';
+import type { Context } from './context.ts';
+import { readDeployment } from './deployment.ts';
+import { CommandFailed, EXIT, usage } from './exitCodes.ts';
+import { money, readMoney, words } from './words.ts';
+
+export interface ChangeOptions {
+  readonly reason?: string;
+  readonly expectedRevision?: number;
+  readonly idempotencyKey?: string;
+}
+
+/** Sends a command and says what came of it. */
+export async function change<Name extends CommandName>(
+  name: Name,
+  input: CommandInputs[Name],
+  context: Context,
+): Promise<void> {
+  report(await context.serin.command(name, input), context);
+}
+
+/** Says what came of a command; @throws {CommandFailed} with the refusal. */
+function report(result: CommandResult, context: Context): void {
+  if (context.terminal.json) context.terminal.value(result);
+  if (!result.success) throw refusal(result);
+  if (!context.terminal.json) say(result, context);
+}
+
+function refusal({ error, message }: CommandResult): CommandFailed {
+  const path = error?.path.length ? ` (${error.path.join('.')})` : '';
+  const exitCode = error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
+  return new CommandFailed(`${error?.message ?? message}${path} [${error?.code ?? 'REFUSED'}]`, exitCode);
+}
+
+function say({ message, deployment, replayed }: CommandResult, { terminal }: Context): void {
+  terminal.line(replayed ? `${message} (answered before)` : message);
+  if (!deployment) return;
+  const { id, status, canaryCapitalUsd, stableCapitalUsd } = deployment;
+  const capital = `canary ${money(canaryCapitalUsd)}, stable ${money(stableCapitalUsd)}`;
+  terminal.line(terminal.paint('dim', `${id}  ${words(status)}  ${capital}`));
+}
+
+export interface CreateOptions {
+  readonly id?: string;
+  readonly stable?: string;
+  readonly chain?: string;
+  /** A file with a `CanaryConfigInput` as JSON; the options below stand over it. */
+  readonly config?: string;
+  readonly percent?: string;
+  readonly minutes?: number;
+  readonly check?: number;
+  readonly steps?: string;
+  readonly autoPromote?: boolean | undefined;
+  readonly autoRollback?: boolean | undefined;
+  readonly requireApproval?: boolean;
+  readonly deploy?: string;
+  readonly idempotencyKey?: string;
+}
+
+export async function create(
+  strategyId: string,
+  canaryVersionId: string,
+  options: CreateOptions,
+  context: Context,
+): Promise<void> {
+  const config = await configOf(options);
+  const capitalUsd = options.deploy === undefined ? undefined : capitalOf(options.deploy);
+  const input = {
+    id: options.id,
+    strategyId,
+    stableVersionId: options.stable,
+    canaryVersionId,
+    chain: options.chain,
+    config,
+    idempotencyKey: options.idempotencyKey,
+  };
+  const created = await context.serin.command('createDeployment', input);
+  // As JSON the answer is one: that of the last command.
+  if (capitalUsd === undefined || !created.deployment || !context.terminal.json) report(created, context);
+  if (!created.success) throw refusal(created);
+  if (capitalUsd === undefined || !created.deployment) return;
+  const deploymentId = created.deployment.id;
+  const idempotencyKey = options.idempotencyKey && `${options.idempotencyKey}/deploy`;
+  await change('deployCanary', { deploymentId, capitalUsd, idempotencyKey }, context);
+}
+
+/** The configuration of the options, over that of the file; undefined where neither says anything. */
+export async function configOf(options: CreateOptions): Promise<Record<string, unknown> | undefined> {
+  const file = options.config === undefined ? {} : await readJson(options.config);
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) {
+    throw usage(`${options.config} must hold one JSON object: a configuration`);
+  }
+  const given = {
+    canaryPercent: options.percent,
+    observationPeriodMinutes: options.minutes,
+    checkIntervalSeconds: options.check,
+    steps: options.steps === undefined ? undefined : stepsOf(options.steps),
+    autoPromote: options.autoPromote,
+    autoRollback: options.autoRollback,
+    requireApproval: options.requireApproval,
+  };
+  const named = Object.entries(given).filter(([, value]) => value !== undefined);
+  const config = { ...file, ...Object.fromEntries(named) };
+  return Object.keys(config).length === 0 ? undefined : config;
+}
+
+/** `10:60,25:120m`: shares of the capital in percent and minutes; an `m` has a person open the step after it. */
+function stepsOf(text: string): { canaryPercent: string; minutes: number; gate: string }[] {
+  return text.split(',').map((part) => {
+    const [, canaryPercent = '', minutes = '', manual = ''] =
+      /^(\d+(?:\.\d+)?):(\d+)(m?)$/.exec(part.trim()) ?? [];
+    if (!canaryPercent) throw usage(`--steps must be such as 10:60,25:120 (percent:minutes), got ${part}`);
+    return { canaryPercent, minutes: Number(minutes), gate: manual ? 'MANUAL' : 'AUTO' };
+  });
+}
+
+export function capitalOf(text: string): string {
+  const capitalUsd = readMoney(text);
+  if (capitalUsd === null)
+    throw usage(`the capital must be an amount such as 250000, $1,000,000 or 250k, got ${text}`);
+  return capitalUsd;
+}
+
+/** Answers the request for capital that is open, or the one that is named. */
+export async function acknowledge(
+  deploymentId: string,
+  sideName: string,
+  heldUsd: string,
+  number: number | undefined,
+  context: Context,
+): Promise<void> {
+  const side = sideOf(sideName);
+  const held = capitalOf(heldUsd);
+  const open = number ?? (await readDeployment(deploymentId, context)).allocation?.number;
+  if (open === undefined)
+    throw new CommandFailed(`${deploymentId} has not asked for capital yet`, EXIT.refused);
+  await change('acknowledgeAllocation', { deploymentId, side, heldUsd: held, number: open }, context);
+}
+
+function sideOf(name: string): Side {
+  const side = name.toUpperCase();
+  if (side !== 'CANARY' && side !== 'STABLE') throw usage(`the side must be canary or stable, got ${name}`);
+  return side;
+}
+
+/** JSON from a file, or from stdin where it is `-`. */
+export async function readJson(path: string): Promise<unknown> {
+  let text = '';
+  try {
+    if (path === '-') for await (const chunk of process.stdin) text += String(chunk);
+    else text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw usage(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw usage(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

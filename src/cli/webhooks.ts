@@ -1,0 +1,153 @@
+/** `serin webhooks`: who is sent the timeline, and what became of it. */
+import { randomUUID } from 'node:crypto';
+import type { Context } from './context.ts';
+import { CommandFailed, EXIT } from './exitCodes.ts';
+import { table } from './terminal.ts';
+import { moment, words } from './words.ts';
+
+interface WebhookView {
+  readonly id: string;
+  readonly url: string;
+  readonly status: string;
+  readonly strategyId: string | null;
+  readonly eventTypes: readonly string[] | null;
+  readonly pendingCount: number;
+  readonly disabledReason: string | null;
+  readonly description: string | null;
+}
+
+const WEBHOOK = 'id url status strategyId eventTypes pendingCount disabledReason description';
+const LIST = `query ($after: String) { webhooks(first: 100, after: $after) {
+  nodes { ${WEBHOOK} } pageInfo { hasNextPage endCursor } } }`;
+
+interface Paged<Node> {
+  readonly nodes: readonly Node[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+export async function listWebhooks({ serin, terminal }: Context): Promise<void> {
+  const all: WebhookView[] = [];
+  for (let after: string | null = null; ; ) {
+    const page: { webhooks: Paged<WebhookView> } = await serin.query(LIST, { after });
+    all.push(...page.webhooks.nodes);
+    if (!page.webhooks.pageInfo.hasNextPage) break;
+    after = page.webhooks.pageInfo.endCursor;
+  }
+  if (terminal.json) terminal.value(all);
+  else if (all.length === 0) terminal.line('There is no webhook: serin webhooks create URL makes one.');
+  else {
+    const lines = table(
+      all,
+      [
+        { head: 'WEBHOOK', of: ({ id }) => id },
+        {
+          head: 'STATUS',
+          of: ({ status, disabledReason }) => words(status) + (disabledReason ? `: ${disabledReason}` : ''),
+        },
+        { head: 'STRATEGY', of: ({ strategyId }) => strategyId ?? '*' },
+        { head: 'EVENTS', of: ({ eventTypes }) => eventTypes?.map(words).join(', ') ?? '*', cut: true },
+        { head: 'PENDING', of: ({ pendingCount }) => String(pendingCount), right: true },
+        { head: 'URL', of: ({ url }) => url, cut: true },
+      ],
+      terminal,
+    );
+    for (const line of lines) terminal.line(line);
+  }
+}
+
+interface WebhookResult {
+  readonly success: boolean;
+  readonly message: string;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly path: readonly string[];
+  } | null;
+  readonly secret?: string | null;
+  readonly webhook: WebhookView | null;
+}
+
+const RESULTS = {
+  createWebhook: `secret webhook { ${WEBHOOK} }`,
+  updateWebhook: `secret webhook { ${WEBHOOK} }`,
+  deleteWebhook: `webhook { ${WEBHOOK} }`,
+  redeliver: `webhook { ${WEBHOOK} }`,
+} as const;
+
+/** One of the mutations on webhooks; the secret is printed alone on stdout, so that it can be kept by a script. */
+export async function changeWebhook(
+  mutation: keyof typeof RESULTS,
+  input: Readonly<Record<string, unknown>>,
+  { serin, terminal }: Context,
+): Promise<void> {
+  const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+  const fields = `success message error { code message path } ${RESULTS[mutation]}`;
+  const { result } = await serin.query<{ result: WebhookResult }>(
+    `mutation ($input: ${type}!) { result: ${mutation}(input: $input) { ${fields} } }`,
+    { input: { ...input, idempotencyKey: randomUUID() } },
+  );
+  if (terminal.json) terminal.value(result);
+  if (!result.success) {
+    const exitCode = result.error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
+    throw new CommandFailed(
+      `${result.error?.message ?? result.message} [${result.error?.code ?? 'REFUSED'}]`,
+      exitCode,
+    );
+  }
+  if (terminal.json) return;
+  if (result.secret) {
+    terminal.line(result.secret);
+    terminal.note(`${result.message} (${result.webhook?.id}). Keep the secret now: it is not shown again.`);
+  } else terminal.line(result.message);
+}
+
+interface DeliveryView {
+  readonly id: string;
+  readonly messageId: string;
+  readonly eventType: string;
+  readonly status: string;
+  readonly attemptCount: number;
+  readonly createdAt: string;
+  readonly nextAttemptAt: string | null;
+  readonly attempts: readonly { readonly httpStatus: number | null; readonly error: string | null }[];
+}
+
+const DELIVERIES = `query ($webhookId: ID!, $first: Int!) {
+  webhookDeliveries(filter: { webhookId: $webhookId }, first: $first) {
+    nodes { id messageId eventType status attemptCount createdAt nextAttemptAt attempts { httpStatus error } } } }`;
+
+export async function listDeliveries(
+  webhookId: string,
+  first: number,
+  { serin, terminal }: Context,
+): Promise<void> {
+  const { webhookDeliveries } = await serin.query<{ webhookDeliveries: Paged<DeliveryView> }>(DELIVERIES, {
+    webhookId,
+    first,
+  });
+  const { nodes } = webhookDeliveries;
+  if (terminal.json) terminal.value(nodes);
+  else if (nodes.length === 0) terminal.line('Nothing was sent yet.');
+  else {
+    const lines = table(
+      nodes,
+      [
+        { head: 'CREATED', of: ({ createdAt }) => moment(createdAt) },
+        { head: 'DELIVERY', of: ({ id }) => id },
+        { head: 'MESSAGE', of: ({ messageId }) => messageId, cut: true },
+        { head: 'EVENT', of: ({ eventType }) => words(eventType) },
+        { head: 'STATUS', of: ({ status }) => words(status) },
+        { head: 'TRIES', of: ({ attemptCount }) => String(attemptCount), right: true },
+        { head: 'LAST', of: ({ attempts }) => lastOf(attempts), cut: true },
+      ],
+      terminal,
+    );
+    for (const line of lines) terminal.line(line);
+  }
+}
+
+function lastOf(attempts: DeliveryView['attempts']): string {
+  const last = attempts.at(-1);
+  if (!last) return '–';
+  return last.error ?? `HTTP ${last.httpStatus}`;
+}

@@ -1,0 +1,241 @@
+/** `serin` as an operator types it: every command against a real server, what it prints and what it ends with. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
+import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { buildBinary, serinCommand } from './serin.ts';
+
+const BINARY = await buildBinary('commands');
+
+let serin: TestSerin;
+let folder: string;
+beforeAll(async () => {
+  serin = await startTestSerin({ webhookNetworks: ['127.0.0.1'] });
+  folder = await mkdtemp(join(tmpdir(), 'serin-cli-'));
+});
+afterAll(async () => {
+  await serin.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Hours between two checks: nothing happens that a test did not do. */
+const QUIET = { config: { ...CALM, checkIntervalSeconds: 3600, observationPeriodMinutes: 2880 } };
+
+const run = (...args: string[]) => serinCommand(BINARY, serin.url, args);
+
+test('a deployment from creation to its end, in words and money', { timeout: 120_000 }, async () => {
+  const file = join(folder, 'config.json');
+  await writeFile(file, '{ "guardrails": { "maxStaleSeconds": null } }');
+  const words = [
+    '--id',
+    'dep_cli',
+    '--stable',
+    'v42',
+    '--steps',
+    '10:60m,25:120',
+    '-c',
+    file,
+    '--deploy',
+    '$1m',
+  ];
+  const created = await run('create', 'eth-momentum', 'v43', ...words);
+  expect(created).toMatchObject({ code: 0, stderr: '' });
+  expect(created.stdout).toContain('dep_cli  running  canary $100,000, stable $900,000');
+  expect((await run('step', 'dep_cli', '-r', 'looks good')).stdout).toContain('canary $250,000');
+  expect(await run('ack', 'dep_cli', 'canary', '250,000')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Allocation 2 acknowledged by the canary side'),
+  });
+  await report(serin, 'Canary', 'dep_cli', { pnlUsd: '-3186.07', trades: 12 });
+  await report(serin, 'Stable', 'dep_cli', { pnlUsd: '90', trades: 9 });
+  const [list, got, why] = await Promise.all([
+    run('ls', 'eth'),
+    run('get', 'dep_cli'),
+    run('why', 'dep_cli'),
+  ]);
+  expect(list.stdout).toMatch(/dep_cli +eth-momentum +v42 +v43 +running +2\/2 .* \$1,000,000 +-1\.27 %/);
+  expect(got.stdout).toMatch(/canary +-1\.27 % +-\$3,186\.07 +\$250,000 +12/);
+  expect(got.stdout).toContain('canary should hold $250,000, holds $250,000');
+  expect(got.stdout).toContain('you can');
+  expect(why.stdout).toContain('Nothing was decided yet.');
+  expect(await run('rollback', 'dep_cli', '--reason', 'enough')).toMatchObject({ code: 0 });
+  expect(await statusOf(serin, 'dep_cli')).toBe('ROLLED_BACK');
+  const over = await run('why', 'dep_cli');
+  expect(over.stdout).toMatch(/rollback by cli:\w+ at .*: enough/);
+  expect((await run('ls', 'eth')).stdout).toContain('no live deployment that matches eth');
+  expect((await run('ls', 'eth', '--all', '-q')).stdout).toBe('dep_cli\n');
+});
+
+test('refusals are sentences with a code for scripts, and nothing changes', {
+  timeout: 120_000,
+}, async () => {
+  const { deployment } = await create(serin);
+  const { id } = deployment;
+  const refused = await run('promote', id);
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toMatch(/^serin: .* is PENDING and cannot be promoted.*\[INVALID_TRANSITION\]\n$/);
+  expect(await run('get', 'dep_none')).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('There is no deployment dep_none'),
+  });
+  expect(await run('pause', 'dep_none')).toMatchObject({ code: 4 });
+  expect(await run('deploy', id, 'lots')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('got lots'),
+  });
+  expect(await run('deploy', id)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("missing required argument 'usd'"),
+  });
+  expect(await run('extned', id)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('Did you mean extend?'),
+  });
+  expect(await run('ls', '--status', 'RUNING')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('RUNING'),
+  });
+  const away = await serinCommand(BINARY, 'http://127.0.0.1:1', ['ls']);
+  expect(away).toMatchObject({ code: 3, stderr: expect.stringContaining('does not answer') });
+  expect(await serinCommand(BINARY, '127.0.0.1:4000', ['ls'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--url must be'),
+  });
+  expect(await statusOf(serin, id)).toBe('PENDING');
+});
+
+test('as JSON every answer is one value, also a refusal', { timeout: 60_000 }, async () => {
+  const id = await running(serin, QUIET);
+  const [paused, again, list] = await Promise.all([
+    run('pause', id, '--json', '--idempotency-key', 'p1'),
+    run('promote', 'dep_none', '--json'),
+    run('ls', '--json'),
+  ]);
+  expect(JSON.parse(paused.stdout)).toMatchObject({ success: true, deployment: { id, status: 'PAUSED' } });
+  expect(again.code).toBe(4);
+  expect(JSON.parse(again.stdout)).toMatchObject({ success: false, error: { code: 'NOT_FOUND' } });
+  expect(JSON.parse(list.stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ id })]));
+  const repeated = await run('pause', id, '--idempotency-key', 'p1');
+  expect(repeated).toMatchObject({ code: 0, stdout: expect.stringContaining('(answered before)') });
+});
+
+test('events: the newest, since a time, and live without a gap', { timeout: 60_000 }, async () => {
+  const id = await running(serin, QUIET);
+  const { stdout } = await run('events', id);
+  expect(stdout.split('\n').filter(Boolean)).toHaveLength(3);
+  expect(stdout).toMatch(new RegExp(`${id}  canary started .*Canary started with 10 % of \\$100,000`));
+  expect(JSON.parse((await run('events', id, '--json', '-t', 'canary_started')).stdout)).toMatchObject([
+    { type: 'CANARY_STARTED', deploymentId: id },
+  ]);
+  expect((await run('events', id, '--since', 'yesterday')).code).toBe(2);
+  const lines: string[] = [];
+  const child = execFile(process.execPath, [...BINARY, 'events', id, '-f', '--json'], {
+    env: { PATH: process.env.PATH, SERIN_URL: serin.url },
+  });
+  child.stdout?.on('data', (text: string) => lines.push(...text.split('\n').filter(Boolean)));
+  await until(() => lines.length === 3);
+  await command(serin, 'pauseDeployment', id);
+  await until(() => lines.length === 4);
+  await serin.restart();
+  await command(serin, 'cancelDeployment', id);
+  await until(() => lines.length === 6);
+  expect(lines.map((line) => JSON.parse(line).type).slice(3)).toEqual([
+    'CANARY_PAUSED',
+    'CANARY_CANCELLED',
+    'ALLOCATION_REQUESTED',
+  ]);
+  const ended = new Promise((done) => child.once('exit', done));
+  child.kill('SIGINT');
+  expect(await ended).toBe(0);
+});
+
+test('a document goes out and comes in; a policy is tried on it', { timeout: 60_000 }, async () => {
+  const id = await running(serin, QUIET);
+  const file = join(folder, 'document.json');
+  expect(await run('export', id, '-o', file)).toMatchObject({ code: 0, stdout: '' });
+  const document = JSON.parse(await readFile(file, 'utf8'));
+  expect(await run('import', file)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('ALREADY_EXISTS'),
+  });
+  const other = await startTestSerin();
+  try {
+    const piped = await serinCommand(BINARY, other.url, ['import', '-'], { input: JSON.stringify(document) });
+    expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
+  } finally {
+    await other.stop();
+  }
+  const [simulated, replayed] = await Promise.all([
+    run('simulate', '--runs', '20', '--minutes', '30', '--seed', '1'),
+    run('replay', id, '--percent', '20', '--no-auto-promote'),
+  ]);
+  expect(simulated.stdout).toMatch(/identical +[\d.]+ ± [\d.]+ %/);
+  expect(replayed).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('undecided on 0 recorded checks'),
+  });
+});
+
+test('webhooks: made, listed, rotated, deleted', { timeout: 60_000 }, async () => {
+  const made = await run('webhooks', 'create', 'http://127.0.0.1:9/hook', '-t', 'CANARY_PROMOTED');
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_\S+\n$/) });
+  const list = await run('webhooks', 'ls', '--json');
+  const [{ id }] = JSON.parse(list.stdout);
+  expect((await run('webhooks', 'rotate', id)).stdout).toMatch(/^whsec_\S+\n$/);
+  expect((await run('webhooks', 'deliveries', id)).stdout).toContain('Nothing was sent yet.');
+  expect(await run('webhooks', 'delete', id)).toMatchObject({ code: 0 });
+  expect(await run('webhooks', 'delete', 'wh_none')).toMatchObject({ code: 4 });
+});
+
+test('a key is asked for where the server asks for one, and may do what its role may', {
+  timeout: 60_000,
+}, async () => {
+  const guarded = await startTestSerin({ access: WITH_KEYS });
+  try {
+    const key = await makeKey(await administrator(guarded), 'VIEWER');
+    const ask = (args: string[], environment = {}) =>
+      serinCommand(BINARY, guarded.url, args, { environment });
+    const [none, listed, changed] = await Promise.all([
+      ask(['ls']),
+      ask(['ls'], { SERIN_KEY: key }),
+      ask(['create', 's-key', 'v2', '--stable', 'v1', '--key', key]),
+    ]);
+    expect(none).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('give a key with --key or SERIN_KEY'),
+    });
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('no live deployment') });
+    expect(changed.code).toBe(5);
+  } finally {
+    await guarded.stop();
+  }
+});
+
+test('the version, the help, and the completion of bash with ids of this moment', {
+  timeout: 60_000,
+}, async () => {
+  const { version } = JSON.parse(await readFile('package.json', 'utf8'));
+  const id = await running(serin, QUIET);
+  const [versioned, helped, completed, script] = await Promise.all([
+    run('--version'),
+    run('get', '--help'),
+    run('complete', '--', 'get'),
+    run('completion', 'bash'),
+  ]);
+  expect(versioned).toMatchObject({ code: 0, stdout: `${version}\n` });
+  expect(helped).toMatchObject({ code: 0, stdout: expect.stringContaining('-w, --watch') });
+  expect(completed.stdout.split('\n')).toEqual(expect.arrayContaining([id, '--watch']));
+  expect((await run('completion', 'fish')).code).toBe(2);
+  const shell = `serin() { ${process.execPath} ${BINARY.join(' ')} "$@"; }
+    ${script.stdout}
+    COMP_WORDS=(serin web); COMP_CWORD=1; _serin; echo "\${COMPREPLY[@]}"`;
+  const { stdout } = await promisify(execFile)('bash', ['-c', shell], {
+    env: { ...process.env, SERIN_URL: serin.url },
+  });
+  expect(stdout).toBe('webhooks\n');
+});

@@ -1,0 +1,194 @@
+/** The Python client, as a bot uses it: a process of its own against a real server. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startProxy, type TcpProxy } from '../faults/proxy.ts';
+import { command, create, running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+const hasPython =
+  spawnSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))']).status === 0;
+if (!hasPython) console.log('The Python client is not tested: there is no python3 of version 3.9 or newer.');
+
+let serin: TestSerin;
+let proxy: TcpProxy;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  serin = await startTestSerin();
+  proxy = await startProxy(() => Number(new URL(serin.url).port));
+});
+afterEach(() => {
+  proxy.pass();
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(async () => {
+  await proxy.close();
+  await serin.stop();
+});
+
+const PRELUDE = `import json, sys, threading, time
+from serin import Serin, SerinError
+def say(**value): print(json.dumps(value), flush=True)
+serin = Serin(sys.argv[1], on_notice=lambda sentence: say(notice=sentence))
+`;
+
+/** Runs a program with the client; what it says is one JSON object a line. */
+function python(program: string, ...args: string[]) {
+  const child = spawn('python3', ['-c', PRELUDE + program, `http://127.0.0.1:${proxy.port}`, ...args], {
+    env: { PATH: process.env.PATH, PYTHONPATH: 'clients/python', PYTHONDONTWRITEBYTECODE: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  const said: Record<string, unknown>[] = [];
+  let errors = '';
+  let rest = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    said.push(...lines.map((line) => JSON.parse(line)));
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code, errors }));
+  return { child, said, ended };
+}
+
+const FIGURES = `query($id: ID!) { deployment(id: $id) { canaryMetrics { tradeCount errorCount
+  metrics { netPnlUsd maxDrawdown winRate } } } }`;
+const figures = async (id: string) => (await serin.ask(FIGURES, { id })).deployment.canaryMetrics;
+
+describe.runIf(hasPython)('the Python client', () => {
+  test('totals of a run continue from what the side had before, and bad figures are refused by name', async () => {
+    const id = await running(serin);
+    const program = `
+side = serin.side(sys.argv[2], "CANARY")
+say(result=side.report(pnl_usd="10.1", trades=4, errors=1, drawdown=0.02, win_rate="0.5"))
+later = serin.side(sys.argv[2], "CANARY")
+later.report(pnl_usd=-0.2, unrealized_pnl_usd="-0.4", trades=4, drawdown="0.01", win_rate=1)
+for figures in ({"pnl_usd": float("nan")}, {"trades": 1.5}, {"pnl": 1}, {"unrealized_pnl_usd": 1}):
+    try: later.report(**figures)
+    except TypeError as error: say(refused=str(error))
+`;
+    const { said, ended } = python(program, id);
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    expect(said[0]).toMatchObject({ result: { success: true, status: 'RUNNING', error: null } });
+    expect(said.slice(1).map(({ refused }) => String(refused).split(',')[0])).toEqual([
+      'pnl_usd must be a number',
+      'trades must be a whole number from 0',
+      'pnl is not a figure; there are pnl_usd',
+      'unrealized_pnl_usd needs pnl_usd in the same report',
+    ]);
+    expect(await figures(id)).toEqual({
+      tradeCount: 8,
+      errorCount: 1,
+      metrics: { netPnlUsd: '9.5', maxDrawdown: '0.02', winRate: '0.75' },
+    });
+  });
+
+  test('allocations: each acknowledged, over a cut and a restart, until the last; waits for the deployment', async () => {
+    const { said, ended } = python(
+      `
+side = serin.side(sys.argv[2], "CANARY")
+for allocation in side.allocations():
+    say(cause=allocation.cause, capital=allocation.capital_usd, final=allocation.final)
+    allocation.acknowledge()
+say(ended=side.ended)
+`,
+      'dep_python',
+    );
+    await until(() => said.length === 1);
+    expect(said[0]).toEqual({ notice: expect.stringContaining('There is no deployment dep_python yet') });
+    await create(serin, { id: 'dep_python' });
+    await command(serin, 'deployCanary', 'dep_python', { capitalUsd: '100000' });
+    await until(() => said.length === 2);
+    expect(said[1]).toEqual({ cause: 'DEPLOY', capital: '10000', final: false });
+    proxy.cut();
+    await serin.restart();
+    await command(serin, 'rollbackCanary', 'dep_python');
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    expect(said.filter((line) => !line.notice).slice(1)).toEqual([
+      { cause: 'ROLLBACK', capital: '0', final: true },
+      { ended: true },
+    ]);
+    const query = `query { deployment(id: "dep_python") { allocation { sides { side acknowledgedNumber heldUsd } } } }`;
+    const { deployment } = await serin.ask(query);
+    expect(deployment.allocation.sides[0]).toEqual({ side: 'CANARY', acknowledgedNumber: 2, heldUsd: '0' });
+  });
+
+  test('a bot that cannot reach Serin stands down by itself, and returns with what is asked by then', async () => {
+    const id = await running(serin);
+    const { said } = python(
+      `
+side = serin.side(sys.argv[2], "CANARY", stand_down_after_seconds=1.5)
+for allocation in side.allocations():
+    say(cause=allocation.cause, capital=allocation.capital_usd)
+    say(answer=allocation.acknowledge()["success"])
+`,
+      id,
+    );
+    const causes = () => said.flatMap(({ cause }) => (cause ? [cause] : []));
+    await until(() => said.some(({ answer }) => answer === true));
+    proxy.refuse();
+    proxy.cut();
+    await until(() => causes().at(-1) === 'LEASE_EXPIRED');
+    proxy.pass();
+    await until(() => causes().at(-1) === 'DEPLOY');
+  });
+
+  test('a report waits for a server that is away, and many threads send one at a time', async () => {
+    const id = await running(serin);
+    const { said, ended } = python(
+      `
+side = serin.side(sys.argv[2], "CANARY")
+say(ready=True)
+sys.stdin.close()
+threads = [threading.Thread(target=side.report, kwargs={"trades": n + 1, "errors": 30 - n}) for n in range(30)]
+time.sleep(1)
+for thread in threads: thread.start(); time.sleep(0.01)
+for thread in threads: thread.join()
+say(done=True)
+`,
+      id,
+    );
+    await until(() => said.length === 1);
+    proxy.refuse();
+    await until(() => said.some(({ notice }) => String(notice).includes('a report was not answered')));
+    proxy.pass();
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    expect(await figures(id)).toMatchObject({ tradeCount: 30, errorCount: 1 });
+  });
+
+  test('feeds, trades, commands and refusals', async () => {
+    const id = await running(serin);
+    const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });
+    const { said, ended } = python(
+      `
+feed = serin.follow("subscription($id: ID, $after: String) { eventAppended(deploymentId: $id, after: $after) { cursor no } }", {"id": sys.argv[2]}, after="0")
+say(numbers=[next(feed)["no"] for _ in range(3)])
+side = serin.side(sys.argv[2], "CANARY")
+trades = [{"id": f"t{no}", "at": sys.argv[3], "pnlUsd": "0.1"} for no in range(1100)]
+recorded = side.record_trades(trades)
+say(trades=[recorded["taken"], recorded["known"]])
+say(again=side.record_trades(trades)["known"])
+say(paused=serin.command("pauseDeployment", deploymentId=sys.argv[2])["deployment"]["status"])
+say(refused=serin.command("pauseDeployment", deploymentId=sys.argv[2])["error"]["code"])
+say(none=serin.deployment("dep_none"))
+try: serin.query("{ nothing }")
+except SerinError as error: say(error=error.code)
+`,
+      id,
+      deployment.startedAt,
+    );
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    expect(said).toEqual([
+      { numbers: [1, 2, 3] },
+      { trades: [1100, 0] },
+      { again: 1100 },
+      { paused: 'PAUSED' },
+      { refused: 'INVALID_TRANSITION' },
+      { none: null },
+      { error: 'GRAPHQL_VALIDATION_FAILED' },
+    ]);
+  });
+});
