@@ -1,4 +1,4 @@
-/** What every use case has at hand. */
+/** The dependencies of all use cases. */
 import type { Logger } from 'pino';
 import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
@@ -7,12 +7,12 @@ import type { ExecutionContext } from './execution/executionContext.ts';
 export { type Actor, SERIN } from '../access/actor.ts';
 
 export interface App extends ExecutionContext {
-  /** Names of the metrics providers that this server has. */
+  /** Names of the metrics providers that are configured on this server. */
   readonly providerNames: ReadonlySet<string>;
-  /** Simulations, in a thread of their own. */
+  /** Runs simulations in a worker thread. */
   readonly simulator: Simulator;
   readonly policyWarnings: PolicyWarnings;
-  /** Why a webhook may not be sent to a URL, in words that follow the field's name; null when it may. */
+  /** Why webhooks must not be sent to a URL, as a message that follows the field's name; null if they may. */
   readonly refuseTarget: (url: string) => Promise<string | null>;
   readonly log: Logger;
 }

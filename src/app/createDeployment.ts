@@ -1,4 +1,4 @@
-/** New deployments: checked, and given their strategy's place on a chain. */
+/** Creates deployments: validates the input, and allows one live deployment per strategy and chain. */
 import { randomBytes } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
@@ -32,7 +32,10 @@ export interface NewDeployment {
   readonly config: CanaryConfigInput;
 }
 
-/** Creates a deployment in PENDING: nothing trades before `deployCanary`. Throws Forbidden outside the actor's scope. */
+/**
+ * Creates a deployment in PENDING: nothing trades before `deployCanary`.
+ * @throws {Forbidden} if the strategy is outside the actor's scope
+ */
 export async function createDeployment(
   app: App,
   actor: Actor,
@@ -49,8 +52,8 @@ export async function createDeployment(
   ];
   const provider = input.config.metricsProvider;
   if (provider && !app.providerNames.has(provider)) {
-    const known = [...app.providerNames].join(', ') || 'none is configured';
-    const message = `names no provider of this server (${known})`;
+    const known = [...app.providerNames].join(', ') || 'none';
+    const message = `is not a provider of this server; it has: ${known}`;
     violations.push({ path: ['config', 'metricsProvider'], message });
   }
   if (stableVersionId === canaryVersionId) {
@@ -62,8 +65,8 @@ export async function createDeployment(
   const request = { actor, operation: 'createDeployment', input, idempotencyKey };
   return runIdempotent(app, request, answerCodec, async (tx) => {
     const id = input.id ?? newId();
-    const taken = input.id ? await findDeployment(tx, id) : null;
-    if (taken) return refused(alreadyExists(id), taken);
+    const existing = input.id ? await findDeployment(tx, id) : null;
+    if (existing) return refused(alreadyExists(id), existing);
     const strategy = await ensureStrategy(tx, strategyId, stableVersionId);
     if (!strategy) {
       const message = `must be given: ${strategyId} is a new strategy and has no stable version yet`;
@@ -77,14 +80,14 @@ export async function createDeployment(
       return refused(refusal('STALE_STABLE_VERSION', message, ['stableVersionId']));
     }
     if (stable === canaryVersionId) {
-      const message = `must differ from the stable version, which is ${stable} today`;
+      const message = `must differ from the current stable version ${stable}`;
       return invalid([{ path: ['canaryVersionId'], message }]);
     }
     const { now } = await readClock(tx);
     const named = { id, strategyId, chain, stableVersionId: stable, canaryVersionId, config };
     const { state, events } = begin(named, { at: now, actor: actor.name });
     if (!(await insertDeployment(tx, state, { nextCheckAt: null, breaches: NO_BREACHES }))) {
-      return placeTaken(tx, state);
+      return notInserted(tx, state);
     }
     await appendEvents(tx, entriesOf(null, events));
     const view: DeploymentView = {
@@ -95,11 +98,12 @@ export async function createDeployment(
       nextCheckAt: null,
       now,
     };
-    return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} beside ${stable}`, view);
+    return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} alongside ${stable}`, view);
   });
 }
 
-async function placeTaken(tx: Queries, { id, strategyId, chain }: DeploymentState): Promise<Answer> {
+/** Why a deployment could not be inserted: its id exists, or its strategy has a live deployment on this chain. */
+async function notInserted(tx: Queries, { id, strategyId, chain }: DeploymentState): Promise<Answer> {
   const live = await findLive(tx, strategyId, chain);
   if (!live) return refused(alreadyExists(id), await findDeployment(tx, id));
   const message =
@@ -109,7 +113,7 @@ async function placeTaken(tx: Queries, { id, strategyId, chain }: DeploymentStat
 }
 
 function alreadyExists(id: string) {
-  return refusal('ALREADY_EXISTS', `There is a deployment ${id} already: choose another id`, ['id']);
+  return refusal('ALREADY_EXISTS', `Deployment ${id} already exists: choose another id`, ['id']);
 }
 
 function newId(): string {

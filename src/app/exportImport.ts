@@ -1,5 +1,7 @@
-/** A deployment out of Serin as one document, and into another Serin: the log moves, and with it everything. */
-
+/**
+ * Exports a deployment as one document and imports it into another Serin. The document contains the log, from which the
+ * state follows, and the samples and trades.
+ */
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import {
@@ -32,7 +34,7 @@ import type { Actor, App } from './context.ts';
 import { runIdempotent } from './execution/idempotency.ts';
 import { entriesOf } from './stageCommand.ts';
 
-/** The document of a deployment, read in one consistent look; null when there is none for this actor. */
+/** The document of a deployment, read from one snapshot; null if it does not exist or the actor may not see it. */
 export async function exportDeployment(
   app: App,
   actor: Actor,
@@ -61,8 +63,9 @@ export async function exportDeployment(
 }
 
 /**
- * Takes a deployment from a document. A live one goes on: its next check is due an interval from now, or at once when
- * its deadline has passed. The strategy is created when it is new here.
+ * Imports a deployment from a document. A live one continues: its next check is due in one interval, or immediately if
+ * its deadline has passed. The strategy is created if it is new here.
+ * @throws {Forbidden} if the strategy is outside the actor's scope
  */
 export async function importDeployment(
   app: App,
@@ -70,20 +73,20 @@ export async function importDeployment(
   input: { readonly document: unknown; readonly idempotencyKey: string | null },
 ): Promise<Answer> {
   const { document, idempotencyKey } = input;
-  const read = fromDocument(document);
-  if (!read.ok) return invalid(read.violations);
-  const archive = read.value;
+  const parsed = fromDocument(document);
+  if (!parsed.ok) return invalid(parsed.violations);
+  const archive = parsed.value;
   const { state, metrics, breaches, samples, trades, runs, events } = archive;
   if (!canSee(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
   const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
   return runIdempotent(app, request, answerCodec, async (tx) => {
-    const there = await findDeployment(tx, state.id);
-    if (there) {
-      const message = `There is a deployment ${state.id} already: a document is imported once`;
-      return refused(refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']), there);
+    const existing = await findDeployment(tx, state.id);
+    if (existing) {
+      const message = `Deployment ${state.id} already exists: a document can be imported only once`;
+      return refused(refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']), existing);
     }
     const { now } = await readClock(tx);
-    const stable = await settleStrategy(tx, archive, now);
+    const stable = await ensureImportedStrategy(tx, archive, now);
     const next = nextCheckAt(state, now);
     if (!(await insertDeployment(tx, state, { nextCheckAt: next, breaches }))) {
       const live = await findLive(tx, state.strategyId, state.chain);
@@ -96,19 +99,19 @@ export async function importDeployment(
       samples.map((sample) => ({ deploymentId: state.id, ...sample })),
     );
     for (const side of SIDES) {
-      const known = metrics[side];
-      const traded = trades[side];
+      const sideMetrics = metrics[side];
+      const sideTrades = trades[side];
       const key = { deploymentId: state.id, side };
-      const record = known && { metrics: known, run: runs?.[side] ?? null };
-      if (record) await saveMetrics(tx, key, record, traded ? 'TRADES' : 'TOTALS');
-      if (traded) await insertBook(tx, key, traded);
+      const record = sideMetrics && { metrics: sideMetrics, run: runs?.[side] ?? null };
+      if (record) await saveMetrics(tx, key, record, sideTrades ? 'TRADES' : 'TOTALS');
+      if (sideTrades) await insertStatistics(tx, key, sideTrades);
     }
     const view = { state, metrics, breaches, strategyStableVersionId: stable, nextCheckAt: next, now };
     return done(`Deployment ${state.id} imported: ${state.status}, ${events.length} events`, view);
   });
 }
 
-/** All trades of a side, the earliest first; null where it is not measured by them. */
+/** All trades of a side, the earliest first; null if the side is not measured by its trades. */
 async function allTrades(tx: Queries, key: SideKey): Promise<RecordedTrade[] | null> {
   if (!(await findTradeStatistics(tx, key))) return null;
   const all: RecordedTrade[] = [];
@@ -116,7 +119,8 @@ async function allTrades(tx: Queries, key: SideKey): Promise<RecordedTrade[] | n
   return all;
 }
 
-async function insertBook(tx: Queries, key: SideKey, trades: readonly RecordedTrade[]): Promise<void> {
+/** Inserts the trades of a side and the statistics that they add up to. */
+async function insertStatistics(tx: Queries, key: SideKey, trades: readonly RecordedTrade[]): Promise<void> {
   const { totals, curve, checkpoints } = addTrades(trades);
   await startTradeStatistics(tx, key);
   await insertTrades(tx, key, trades);
@@ -124,12 +128,12 @@ async function insertBook(tx: Queries, key: SideKey, trades: readonly RecordedTr
   await saveTradeStatistics(tx, key, { totals, curve });
 }
 
-/** The strategy's stable version after an import: a promotion in the document moves it, unless it has moved on. */
-async function settleStrategy(tx: Queries, { state }: Archive, now: number): Promise<string> {
+/** The strategy's stable version after an import. A promotion in the document moves it, unless another one did. */
+async function ensureImportedStrategy(tx: Queries, { state }: Archive, now: number): Promise<string> {
   const { strategyId, stableVersionId, canaryVersionId } = state;
   const promoted = state.status === 'PROMOTED';
   const strategy = await ensureStrategy(tx, strategyId, promoted ? canaryVersionId : stableVersionId);
-  if (!strategy) throw new Error(`strategy ${strategyId} is gone`);
+  if (!strategy) throw new Error(`strategy ${strategyId} was not created`);
   if (promoted && strategy.stableVersionId === stableVersionId) {
     const move = { from: stableVersionId, to: canaryVersionId, at: now };
     await moveStableVersions(tx, new Map([[strategyId, move]]));

@@ -1,4 +1,4 @@
-/** Policies tried before they are trusted: simulated on canaries whose worth is known, or replayed on a record. */
+/** Tries a policy before it is used: simulates it on canaries of known quality, or replays the record of a deployment. */
 import { canSee } from '../access/actor.ts';
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
 import type { Sample } from '../core/document/document.ts';
@@ -14,13 +14,13 @@ import { readSamples } from '../store/log/samples.ts';
 import type { Actor, App } from './context.ts';
 import { REQUEST_TIMEOUT_MS } from './execution/transaction.ts';
 
-/** A policy and what is to be assumed about the strategy. */
+/** A policy and the assumptions about the strategy to simulate. */
 export interface PolicyQuestion {
   readonly config: CanaryConfig;
   readonly assumptions: Assumptions;
 }
 
-/** Reads a question; the work that it asks for is bounded here. */
+/** Parses the inputs of a simulation. The bounds of the assumptions limit its work. */
 export function askPolicy(
   configInput: CanaryConfigInput,
   assumptionsInput: AssumptionsInput,
@@ -32,7 +32,7 @@ export function askPolicy(
   return { ok: true, value: { config: config.value, assumptions: assumptions.value } };
 }
 
-/** Simulates a policy, reporting as it goes: the complete report is the last. */
+/** Simulates a policy. Yields intermediate reports; the last one is complete. */
 export function simulatePolicy(
   { simulator }: App,
   { config, assumptions }: PolicyQuestion,
@@ -41,24 +41,27 @@ export function simulatePolicy(
   return simulator.run({ config, assumptions, kinds: CANARY_KINDS }, signal);
 }
 
-/** A simulation whose caller waits for it: there is time to say so when it is not done in time. */
-const ANSWER_MS = REQUEST_TIMEOUT_MS - 1000;
+/** Limit of a simulation that the caller waits for: leaves a second to answer that it takes too long. */
+const SIMULATION_TIMEOUT_MS = REQUEST_TIMEOUT_MS - 1000;
 
-/** Simulates a policy while its caller waits. Throws SimulationTooLong. */
+/** Simulates a policy while the caller waits. @throws {SimulationTooLong} if it takes too long */
 export function simulatePolicyNow(app: App, question: PolicyQuestion): Promise<PolicySimulation> {
-  return finished(simulatePolicy(app, question, AbortSignal.timeout(ANSWER_MS)));
+  return finished(simulatePolicy(app, question, AbortSignal.timeout(SIMULATION_TIMEOUT_MS)));
 }
 
-/** Events of the longest record that is replayed: two weeks of checks a minute apart. */
+/** The longest record that is replayed: two weeks of checks, one per minute. */
 const MAX_REPLAYED_EVENTS = 20_000;
-/** Events between two breaths: other requests are answered while a replay runs. */
+/** Events per page. Between pages other requests are answered. */
 const REPLAY_PAGE = 40;
 
 export interface ReplayedPolicy extends PolicyReplay {
   readonly config: CanaryConfig;
 }
 
-/** What a policy would have decided on a deployment's record; null when there is none for this actor. */
+/**
+ * What a policy would have decided on a deployment's record; null if the deployment does not exist or the actor may not
+ * see it.
+ */
 export async function replayPolicy(
   { db }: App,
   actor: Actor,

@@ -1,6 +1,6 @@
 /**
- * Webhooks as their owner manages them: create, change, delete, and send again. A secret is shown when it is made,
- * and again to a retry of that very request.
+ * The use cases of webhooks: create, change, delete, and redeliver. A secret is shown when it is created, and again to a
+ * retry with the same idempotency key.
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
@@ -34,24 +34,26 @@ import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idemp
 
 const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;
-/** How long the old secret signs beside a new one. */
+/** How long the old secret signs too after a rotation. */
 const ROTATION_HOURS = 24;
 
+/** The events that a webhook may send, whatever their types. */
 const timelineOf = ({ strategyId }: Pick<Webhook, 'strategyId'>) => ({
   timelineOnly: true,
   strategyId: strategyId ?? undefined,
 });
-const MISSED = 'Events that it would have to send were archived meanwhile';
+const MISSED = 'Events that the webhook would have to send have been archived';
 
 export interface WebhookAnswer {
-  /** Null when it was done. */
+  /** Null if the use case was executed. */
   readonly refusal: Refusal | null;
   readonly message: string;
   readonly webhook: Webhook | null;
-  /** The secret that was just made. */
+  /** The secret, if this request created one. */
   readonly secret: string | null;
-  /** How many deliveries were scheduled. */
+  /** The number of scheduled deliveries. */
   readonly scheduled: number;
+  /** Whether this is the stored answer of an earlier request with the same idempotency key. */
   readonly replayed: boolean;
 }
 
@@ -79,18 +81,18 @@ const invalid = (violations: readonly Violation[]): WebhookAnswer =>
 
 const notFound = (id: string) => refused(refusal('NOT_FOUND', `There is no webhook ${id}`, ['webhookId']));
 
-const keptCodec = z.strictObject({
+const storedCodec = z.strictObject({
   refusal: refusalCodec.nullable(),
   message: z.string(),
   webhookId: z.string().nullable(),
-  /** The secret itself is not kept twice: a retry is shown it while it signs. */
+  /** Whether a secret was created. The secret itself is not stored again: a retry reads it from the webhook. */
   secretMade: z.boolean(),
   scheduled: z.int(),
 });
 
 const codec: AnswerCodec<WebhookAnswer> = {
   encode: ({ refusal, message, webhook, secret, scheduled }) =>
-    keptCodec.encode({
+    storedCodec.encode({
       refusal,
       message,
       webhookId: webhook?.id ?? null,
@@ -98,7 +100,7 @@ const codec: AnswerCodec<WebhookAnswer> = {
       scheduled,
     }),
   async decode(db, answer) {
-    const { refusal, message, webhookId, secretMade, scheduled } = keptCodec.parse(answer);
+    const { refusal, message, webhookId, secretMade, scheduled } = storedCodec.parse(answer);
     const webhook = webhookId === null ? null : await findWebhook(db, webhookId);
     const [current] = webhook && secretMade ? await signingSecrets(db, webhook.id) : [];
     return { refusal, message, webhook, secret: current ?? null, scheduled, replayed: true };
@@ -107,12 +109,12 @@ const codec: AnswerCodec<WebhookAnswer> = {
   visibleTo: (_actor, answer) => answer,
 };
 
-/** Whether a webhook is there for an actor: one of all strategies is there for those who see all. */
+/** Whether an actor may see a webhook. A webhook of all strategies is visible only to actors who may see all. */
 export function seesWebhook(actor: Actor, { strategyId }: Pick<Webhook, 'strategyId'>): boolean {
   return strategyId === null ? actor.strategies === null : canSee(actor, strategyId);
 }
 
-/** Who asks, and the idempotency key of the request. */
+/** The actor and the idempotency key of a request. */
 export interface WebhookRequest {
   readonly actor: Actor;
   readonly idempotencyKey: string | null;
@@ -123,10 +125,14 @@ export interface NewWebhookInput {
   readonly description: string | null;
   readonly strategyId: string | null;
   readonly eventTypes: readonly EventType[] | null;
-  /** A place in the log to begin behind; null begins now. */
+  /** The position in the log to start after; null starts with events from now on. */
   readonly after: Cursor | null;
 }
 
+/**
+ * Creates a webhook.
+ * @throws {Forbidden} if its strategies are outside the actor's scope
+ */
 export async function createWebhook(
   app: App,
   request: WebhookRequest,
@@ -137,15 +143,17 @@ export async function createWebhook(
   if (!seesWebhook(actor, input)) throw beyondScope(actor, strategyId ?? 'all of them');
   const violations = await violationsOf(app, input);
   if (violations.length > 0) return invalid(violations);
-  const kept = { ...input, after: input.after && textsOf(input.after) };
-  return runIdempotent(app, { ...request, operation: 'createWebhook', input: kept }, codec, async (tx) => {
+  const keyed = { ...input, after: input.after && textsOf(input.after) };
+  return runIdempotent(app, { ...request, operation: 'createWebhook', input: keyed }, codec, async (tx) => {
     await holdRetention(tx);
     const after = input.after && (await positionOf(tx, input.after, actor));
     if (after instanceof HistoryRewound) {
       return refused(refusal('HISTORY_REWOUND', after.message, ['after']));
     }
     if (after && isAfter(after, LOG_START) && (await isBehindArchive(tx, after, timelineOf(input)))) {
-      return refused(refusal('CURSOR_TOO_OLD', `${MISSED}: begin behind "0", or now`, ['after']));
+      return refused(
+        refusal('CURSOR_TOO_OLD', `${MISSED}: start after "0", or leave it out to start now`, ['after']),
+      );
     }
     const secret = newSecret();
     const id = `wh_${randomBytes(10).toString('hex')}`;
@@ -154,10 +162,10 @@ export async function createWebhook(
     const made = { id, url, description, strategyId, eventTypes, createdBy, secret, after };
     const webhook = await insertWebhook(tx, made, MAX_WEBHOOKS);
     if (!webhook) {
-      const message = `There are ${MAX_WEBHOOKS} webhooks already, as many as there may be: delete one first`;
+      const message = `There are already ${MAX_WEBHOOKS} webhooks, the maximum: delete one first`;
       return refused(refusal('LIMIT_REACHED', message));
     }
-    return done(`Webhook ${id} created: keep its secret, it is not shown again`, webhook, { secret });
+    return done(`Webhook ${id} created: store its secret, it is not shown again`, webhook, { secret });
   });
 }
 
@@ -171,12 +179,12 @@ async function positionOf(db: Queries, cursor: Cursor, actor: Actor): Promise<Lo
   }
 }
 
-/** A cursor as an answer is kept under it. */
+/** A cursor in the form that is hashed for idempotency. */
 const textsOf = ({ label, xid, id }: Cursor) => [...(label === null ? [] : [label]), String(xid), String(id)];
 
 export interface WebhookChangeInput {
   readonly webhookId: string;
-  /** What is undefined stays as it is. */
+  /** Undefined fields stay as they are. */
   readonly url?: string | undefined;
   readonly description?: string | null | undefined;
   readonly eventTypes?: readonly EventType[] | null | undefined;
@@ -184,6 +192,7 @@ export interface WebhookChangeInput {
   readonly rotateSecret?: boolean | undefined;
 }
 
+/** Changes a webhook. Enabling it continues after the last event that it has taken from the log. */
 export async function updateWebhook(
   app: App,
   request: WebhookRequest,
@@ -205,20 +214,23 @@ export async function updateWebhook(
       return refused(refusal('CURSOR_TOO_OLD', message, ['enabled']), before);
     }
     const secret = rotateSecret ? newSecret() : null;
-    const byHand = `Disabled by ${request.actor.name}. Enable it to go on where it stopped`;
+    const reason = `Disabled by ${request.actor.name}. Enable it to continue where it stopped`;
     const webhook = await saveWebhook(tx, webhookId, {
       url,
       description,
       eventTypes: eventTypes && distinct(eventTypes),
-      disabledReason: enabled === undefined ? undefined : enabled ? null : (before.disabledReason ?? byHand),
+      disabledReason: enabled === undefined ? undefined : enabled ? null : (before.disabledReason ?? reason),
       rotation: secret === null ? undefined : { secret, overlapSeconds: ROTATION_HOURS * 3600 },
     });
-    const rotated = secret === null ? '' : `; the old secret signs too for ${ROTATION_HOURS} hours`;
+    const rotated =
+      secret === null
+        ? ''
+        : `; messages carry the signature of the old secret too for ${ROTATION_HOURS} hours`;
     return done(`Webhook ${webhookId} changed${rotated}`, webhook, { secret });
   });
 }
 
-/** Deletes a webhook with the record of its deliveries. */
+/** Deletes a webhook and its deliveries. */
 export async function deleteWebhook(
   app: App,
   request: WebhookRequest,
@@ -237,13 +249,13 @@ export async function deleteWebhook(
   );
 }
 
-/** One of the two: a delivery, or all that failed of a webhook. */
+/** Exactly one of the two: a delivery, or a webhook, for all its failed deliveries. */
 export interface Redelivery {
   readonly deliveryId: string | null;
   readonly webhookId: string | null;
 }
 
-/** Sends again, with a new day of retries. */
+/** Schedules one delivery, or all failed ones of a webhook, again with a new day of retries. */
 export async function redeliver(
   app: App,
   request: WebhookRequest,
@@ -251,29 +263,29 @@ export async function redeliver(
 ): Promise<WebhookAnswer> {
   const { deliveryId } = input;
   if ((deliveryId === null) === (input.webhookId === null)) {
-    return invalid([{ path: ['deliveryId'], message: 'or webhookId must be given, and not both' }]);
+    return invalid([{ path: ['deliveryId'], message: 'or webhookId must be given, but not both' }]);
   }
   return runIdempotent(app, { ...request, operation: 'redeliver', input }, codec, async (tx) => {
     const delivery = deliveryId === null ? null : await findDelivery(tx, parseDeliveryId(deliveryId));
     const webhook = await findWebhook(tx, input.webhookId ?? delivery?.webhookId ?? '');
-    const seen = webhook && seesWebhook(request.actor, webhook);
-    if (!seen && deliveryId !== null) {
-      const message = `There is no delivery ${deliveryId}: settled ones are kept for a week`;
+    const visible = webhook && seesWebhook(request.actor, webhook);
+    if (!visible && deliveryId !== null) {
+      const message = `There is no delivery ${deliveryId}: settled deliveries are deleted after a week`;
       return refused(refusal('NOT_FOUND', message, ['deliveryId']));
     }
-    if (!seen) return notFound(input.webhookId ?? '');
+    if (!visible) return notFound(input.webhookId ?? '');
     const { id } = webhook;
     const scheduled = await scheduleAgain(tx, delivery ? { seq: delivery.seq } : { failedOf: id });
-    const waits = webhook.disabledReason === null ? '' : ' once the webhook is enabled';
-    const message = `${scheduled} deliveries of webhook ${id} are sent again${waits}`;
+    const condition = webhook.disabledReason === null ? '' : ' once the webhook is enabled';
+    const message = `${scheduled} deliveries of webhook ${id} are sent again${condition}`;
     return done(message, webhook, { scheduled });
   });
 }
 
-/** Deliveries are named by their number. */
+/** The id of a delivery for clients. */
 export const formatDeliveryId = (seq: bigint) => `whd_${seq}`;
 
-/** 0, which none has, where it is no such id. */
+/** The number of a delivery from its id; 0, which no delivery has, if the id is not valid. */
 function parseDeliveryId(id: string): bigint {
   return BigInt(/^whd_(\d{1,18})$/.exec(id)?.[1] ?? 0);
 }
@@ -294,7 +306,10 @@ async function violationsOf(
     violations.push({ path: ['description'], message });
   }
   if (eventTypes?.length === 0) {
-    violations.push({ path: ['eventTypes'], message: 'must name a type; leave it out for all of them' });
+    violations.push({
+      path: ['eventTypes'],
+      message: 'must contain at least one type; leave it out for all types',
+    });
   }
   return violations;
 }

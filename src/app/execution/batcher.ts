@@ -1,16 +1,16 @@
 /**
- * Work of one kind that is ready at the same moment is done together: one transaction, its round trips and its flush to
- * the disk, for all of it. Where there is much of it, the next group gathers while the ones before are under way.
+ * Micro-batcher: items submitted in the same event-loop turn run as one batch, which shares a transaction, its round
+ * trips and its flush to disk. Under load the next batch gathers while earlier ones are in flight.
  */
 
 export interface BatcherOptions<I, O> {
-  /** As many go together. */
+  /** Maximum batch size. */
   readonly maxBatchSize: number;
-  /** So many groups may be under way at a time. */
+  /** Maximum concurrent batches. */
   readonly maxConcurrentBatches: number;
   /**
-   * Does what is in a group. Answers what came of each, which may still be under way: the next group does not wait for
-   * it. When it fails, all of the group fail.
+   * Runs a batch. Resolves to a function that returns the result of each item. A result may be a promise that is still
+   * pending: the next batch does not wait for it. If `run` rejects, all items of the batch reject.
    */
   readonly run: (items: readonly I[]) => Promise<(item: I) => O | Promise<O>>;
 }
@@ -21,22 +21,24 @@ interface Waiting<I, O> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Answers how to have an item done, perhaps together with others. */
+/** Returns a function that submits an item and resolves to its result. */
 export function createBatcher<I, O>({
   maxBatchSize,
   maxConcurrentBatches,
   run,
 }: BatcherOptions<I, O>): (item: I) => Promise<O> {
   const waiting: Waiting<I, O>[] = [];
+  /** Whether a start is scheduled for the end of this event-loop turn. */
   let gathering = false;
   let running = 0;
 
   function start(): void {
     gathering = false;
-    while (waiting.length > 0 && running < maxConcurrentBatches) void settle(waiting.splice(0, maxBatchSize));
+    while (waiting.length > 0 && running < maxConcurrentBatches)
+      void runBatch(waiting.splice(0, maxBatchSize));
   }
 
-  async function settle(batch: readonly Waiting<I, O>[]): Promise<void> {
+  async function runBatch(batch: readonly Waiting<I, O>[]): Promise<void> {
     running += 1;
     try {
       const outcomeOf = await run(batch.map(({ item }) => item));

@@ -1,26 +1,26 @@
 /**
- * Who waits for a deployment that somebody holds: one after the other at the same deployment, and not too many at all of
- * them. They wait here, where they cost nothing; each that waits in the database has a connection, and a crowd would
- * take all that a node has.
+ * Serialises work per deployment and caps it at 8 across the node. Waiters queue in memory instead of holding database
+ * connections: each transaction that waits for a lock has one, and a hot deployment would take all of a node's.
  */
 import pLimit from 'p-limit';
 
-/** Of a node's connections (16 in its pool), so that there are some for everything else whatever is held. */
+/** Half of a node's pool of 16 connections, so that locked deployments leave enough for everything else. */
 const MAX_CONCURRENT = 8;
 
-/** Does work at a deployment when its turn has come. */
+/** Runs work on a deployment after all earlier work on it. */
 export type DeploymentQueue = <T>(deploymentId: string, work: () => Promise<T>) => Promise<T>;
 
 export function createDeploymentQueue(): DeploymentQueue {
-  const few = pLimit(MAX_CONCURRENT);
-  const last = new Map<string, Promise<unknown>>();
+  const limit = pLimit(MAX_CONCURRENT);
+  /** The end of the last queued work of each deployment. */
+  const tails = new Map<string, Promise<unknown>>();
   return (deploymentId, work) => {
-    const before = last.get(deploymentId) ?? Promise.resolve();
-    const outcome = before.then(() => few(work));
-    const over = outcome.catch(() => {});
-    last.set(deploymentId, over);
-    void over.then(() => {
-      if (last.get(deploymentId) === over) last.delete(deploymentId);
+    const before = tails.get(deploymentId) ?? Promise.resolve();
+    const outcome = before.then(() => limit(work));
+    const settled = outcome.catch(() => {});
+    tails.set(deploymentId, settled);
+    void settled.then(() => {
+      if (tails.get(deploymentId) === settled) tails.delete(deploymentId);
     });
     return outcome;
   };

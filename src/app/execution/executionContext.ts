@@ -1,4 +1,4 @@
-/** What executing a use case needs: the database, the notifier, and the queue of work per deployment. */
+/** What the execution of a use case needs: the database, the notifier, and the queue of work per deployment. */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Notifier } from '../../store/postgres/notifier.ts';
 import type { DeploymentQueue } from './deploymentQueue.ts';
