@@ -70,6 +70,13 @@ test('a command is a line with its request, deployment, actor and outcome; a mas
     await until(() => lines().some(({ requestId }) => requestId === 'desk-4'));
     expect(log).not.toContain('whsec_hidden');
     expect(lines().filter(({ level }) => level >= 50)).toEqual([]);
+    // A statement that fails is logged without what it was sent: here with the secret that was made for the webhook.
+    await database.sql`alter table webhooks add constraint closed check (false)`;
+    const create = `mutation { createWebhook(input: { url: "https://93.184.216.34/hook-of-ours" }) { success } }`;
+    expect((await post(create, {}, 'desk-5')).errors[0].extensions.code).toBe('INTERNAL_SERVER_ERROR');
+    await until(() => log.includes('violates check constraint'));
+    expect(log).not.toContain('whsec_');
+    expect(log).not.toContain('hook-of-ours');
     await database.sql`alter table deployments rename to gone`;
     const { errors } = await post('{ deployment(id: "x") { id } }', {}, 'desk-2');
     const { id } = errors[0].extensions;

@@ -17,7 +17,7 @@ export function createLog(
   return pino(
     {
       level: environment.logLevel,
-      serializers: { error: pino.stdSerializers.err },
+      serializers: { error: loggedError },
       redact: {
         paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
         censor: '…',
@@ -26,6 +26,22 @@ export function createLog(
     },
     destination,
   );
+}
+
+/**
+ * An error without the values that a statement was sent with: Drizzle puts all parameters into the message of a query
+ * that failed, PostgreSQL names values in `detail` and `where`. The statement itself stays.
+ */
+function loggedError(error: Error): unknown {
+  const sent = causes(error).flatMap((cause) => ('params' in cause ? [`\nparams: ${cause.params}`] : []));
+  const without = (text: string) => sent.reduce((rest, params) => rest.replaceAll(params, ''), text);
+  const { message, stack, params, detail, where, ...others } = pino.stdSerializers.err(error);
+  return { ...others, message: without(message), stack: without(stack) };
+}
+
+/** An error and what caused it, as deep as it goes. */
+function causes(error: unknown): readonly Error[] {
+  return error instanceof Error ? [error, ...causes(error.cause)] : [];
 }
 
 function redactPassword(password: string | null): (line: string) => string {
