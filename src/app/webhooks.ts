@@ -41,6 +41,7 @@ const ROTATION_HOURS = 24;
 const timelineOf = ({ strategyId }: Pick<Webhook, 'strategyId'>) => ({
   timelineOnly: true,
   strategyId: strategyId ?? undefined,
+  scope: null,
 });
 const MISSED = 'Events that the webhook would have to send have been archived';
 

@@ -167,7 +167,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     async *watch(deploymentId, consumer) {
       const signal = AbortSignal.any([consumer, ended.signal]);
       const wakeup = createSignal(signal);
-      const leave = topics.join({ filter: { deploymentId }, take: wakeup.notify });
+      const leave = topics.join({ filter: { deploymentId, scope: null }, take: wakeup.notify });
       try {
         while (await wakeup.next()) yield;
       } finally {
@@ -283,7 +283,7 @@ function passes(filter: LogFilter, entry: LogEntry): boolean {
   if (deploymentId !== undefined && deploymentId !== entry.deploymentId) return false;
   if (strategyId !== undefined && strategyId !== entry.strategyId) return false;
   if (timelineOnly && !entry.timeline) return false;
-  if (scope && !covers(scope, entry.strategyId)) return false;
+  if (!covers(scope, entry.strategyId)) return false;
   return types === undefined || types.includes(entry.event.type);
 }
 

@@ -88,7 +88,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
   /** Reads to the end of the settled entries; returns how long to sleep. */
   async function readOn(before: number): Promise<number> {
     for (;;) {
-      const entries = await readLog(db, position, PAGE);
+      const entries = await readLog(db, position, PAGE, { scope: null });
       const last = entries.at(-1);
       await server.check(last?.position.incarnation.number);
       if (last) {

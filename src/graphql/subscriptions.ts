@@ -2,7 +2,7 @@
 import type { CanaryStatus } from '../core/lifecycle/state.ts';
 import { comparisonOf } from '../core/lifecycle/state.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import type { LogEntry, LogFilter } from '../store/log/eventLog.ts';
+import type { EventFilter, LogEntry, LogFilter } from '../store/log/eventLog.ts';
 import { formatCursor, parseCursor } from '../store/log/position.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
@@ -101,7 +101,7 @@ interface FeedArgs {
 function followLog<T>(
   { feed, loaders, actor, position }: Context,
   args: FeedArgs,
-  narrow: LogFilter,
+  narrow: EventFilter,
   pick: (entry: LogEntry) => T | null | Promise<T | null>,
 ): AsyncIterableIterator<T> {
   const after = readCursor('after', args.after, parseCursor) ?? null;

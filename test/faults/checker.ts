@@ -35,7 +35,7 @@ export async function check(history: History, { db, client }: Database): Promise
 async function wholeLog(db: Database['db']): Promise<LogEntry[]> {
   const log: LogEntry[] = [];
   for (;;) {
-    const page = await readLog(db, log.at(-1)?.position ?? LOG_START, 1000);
+    const page = await readLog(db, log.at(-1)?.position ?? LOG_START, 1000, { scope: null });
     if (page.length === 0) return log;
     log.push(...page);
   }

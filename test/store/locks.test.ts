@@ -1,5 +1,4 @@
-/** The order of the log: a transaction that locks several deployments writes behind all that was written before. */
-
+/** Locks of deployments, and the order of the log that follows from them. */
 import { sql as sqlText } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments/deployments.ts';
@@ -20,7 +19,7 @@ afterAll(async () => {
   await serin.stop();
 });
 
-test('what somebody else is at counts as taken: its row is locked, or its name, by who waits for the row', async () => {
+test('a deployment whose row or advisory lock another transaction holds is skipped', async () => {
   const [free, row, name] = [await running(serin), await running(serin), await running(serin)];
   await database.db.transaction(async (tx) => {
     await serin.database.sql.begin(async (other) => {
@@ -39,33 +38,35 @@ test('what somebody else is at counts as taken: its row is locked, or its name, 
   });
 });
 
-test('who waits for a deployment has no transaction id yet: nobody can come between the two', async () => {
+test('a transaction that waits for a deployment has no transaction id yet, so that none can overtake it', async () => {
   const id = await running(serin);
   const { sql } = serin.database;
   const waiters = Array.from({ length: 5 }, () => openDatabase({ url: serin.database.url, poolSize: 1 }));
+  /** The sessions of the waiters: the node's own checks may wait too. */
+  const pids: number[] = [];
+  const waitersWaiting = async () => {
+    const [row] = await sql<{ waiting: number; named: number }[]>`
+      select count(*)::int as waiting, count(backend_xid)::int as named from pg_stat_activity
+      where pid = any(${pids}) and wait_event_type = 'Lock'`;
+    return row;
+  };
   const waiting: Promise<void>[] = [];
-  const seen: Record<string, number>[] = [];
+  const seen: { readonly waiting?: number; readonly named?: number }[] = [];
   await sql.begin(async (holder) => {
     await holder`select pg_advisory_xact_lock(5371004, hashtext(${id}))`;
     await holder`update deployments set revision = revision where id = ${id}`;
     for (const { db } of waiters) {
       waiting.push(
         db.transaction(async (tx) => {
+          const [session] = await tx.execute<{ pid: number }>(sqlText`select pg_backend_pid() as pid`);
+          pids.push(session?.pid ?? 0);
           await lockDeployment(tx, id);
           await tx.execute(sqlText`update deployments set revision = revision where id = ${id}`);
-          const [others] = await sql`
-            select count(*)::int as waiting, count(backend_xid)::int as named from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'`;
-          seen.push(others ?? {});
+          seen.push((await waitersWaiting()) ?? {});
         }),
       );
     }
-    await until(async () => {
-      const [row] = await sql`
-        select count(*)::int as waiting from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`;
-      return row?.waiting === waiters.length;
-    });
+    await until(async () => (await waitersWaiting())?.waiting === waiters.length);
   });
   await Promise.all(waiting);
   expect(seen.map(({ waiting }) => waiting)).toEqual([4, 3, 2, 1, 0]);
@@ -78,7 +79,7 @@ test('transaction ids of more digits come later', async () => {
   for (const name of ['pauseDeployment', 'resumeDeployment']) await command(serin, name, deploymentId);
   await serin.database.sql`
     update events set xid = (7 + no)::text::xid8 where deployment_id = ${deploymentId}`;
-  const entries = await readLog(database.db, LOG_START, 10, { deploymentId });
+  const entries = await readLog(database.db, LOG_START, 10, { deploymentId, scope: null });
   expect(entries.map(({ position }) => position.xid)).toEqual(
     Array.from({ length: entries.length }, (_, index) => BigInt(8 + index)),
   );

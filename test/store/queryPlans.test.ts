@@ -76,24 +76,31 @@ async function scanned(work: (db: PostgresJsDatabase) => Promise<unknown>): Prom
 
 const order = { by: 'CREATED_AT', descending: true } as const;
 const page = { order, limit: 21, fromEnd: false };
+const ALL = { scope: null };
 const beyond = { at: Date.now(), id: 'grown-7' };
 
 describe('no table is read from end to end for', () => {
   test.each<[string, (db: PostgresJsDatabase) => Promise<unknown>]>([
     ['a deployment by id', (db) => findDeployment(db, 'grown-7')],
     ['several by id', (db) => findDeployments(db, ['grown-7', 'grown-8'])],
-    ['the newest deployments', (db) => pageDeployments(db, { ...page, filter: {} })],
-    ['the next page', (db) => pageDeployments(db, { ...page, filter: {}, after: beyond })],
-    ['a page of one status', (db) => pageDeployments(db, { ...page, filter: { statuses: ['RUNNING'] } })],
-    ['a page of a strategy', (db) => pageDeployments(db, { ...page, filter: { strategyId: 'grown-7' } })],
+    ['the newest deployments', (db) => pageDeployments(db, { ...page, filter: ALL })],
+    ['the next page', (db) => pageDeployments(db, { ...page, filter: ALL, after: beyond })],
+    [
+      'a page of one status',
+      (db) => pageDeployments(db, { ...page, filter: { ...ALL, statuses: ['RUNNING'] } }),
+    ],
+    [
+      'a page of a strategy',
+      (db) => pageDeployments(db, { ...page, filter: { ...ALL, strategyId: 'grown-7' } }),
+    ],
     [
       'the claim of what is due',
       (db) => claimDue(db, { limit: 16, leaseSeconds: 30, slots: { each: 16, left: new Map() } }),
     ],
     ['the events of a deployment', (db) => readDeploymentEvents(db, 'grown-7', { limit: 20 })],
-    ['the log from a cursor', (db) => readLog(db, LOG_START, 100)],
-    ['the log of a strategy', (db) => readLog(db, LOG_START, 100, { strategyId: 'grown-7' })],
-    ['the log of a deployment', (db) => readLog(db, LOG_START, 100, { deploymentId: 'grown-7' })],
+    ['the log from a cursor', (db) => readLog(db, LOG_START, 100, ALL)],
+    ['the log of a strategy', (db) => readLog(db, LOG_START, 100, { ...ALL, strategyId: 'grown-7' })],
+    ['the log of a deployment', (db) => readLog(db, LOG_START, 100, { ...ALL, deploymentId: 'grown-7' })],
   ])('%s', async (_name, work) => {
     expect(await scanned(work)).toEqual([]);
   });

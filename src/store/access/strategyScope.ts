@@ -36,8 +36,8 @@ export function contains(outer: Scope, inner: Scope): boolean {
 }
 
 /** `covers` in SQL, for a column of strategy names; undefined if there is nothing to filter. */
-export function inScope(column: AnyColumn, scope: Scope | undefined): SQL | undefined {
-  if (scope === null || scope === undefined) return undefined;
+export function inScope(column: AnyColumn, scope: Scope): SQL | undefined {
+  if (scope === null) return undefined;
   return sql`${column} like any(${likePatterns(scope)})`;
 }
 

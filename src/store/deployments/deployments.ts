@@ -189,7 +189,7 @@ export interface DeploymentFilter {
   /** true: only deployments that have not ended; false: only those that have. */
   readonly live?: boolean | undefined;
   /** Only deployments of strategies that the caller may see. */
-  readonly scope?: Scope | undefined;
+  readonly scope: Scope;
 }
 
 /** Whether a deployment matches a filter: the conditions of a page, on a deployment that has been read. */
@@ -207,7 +207,7 @@ export function isMatch(filter: DeploymentFilter, { state }: DeploymentView): bo
     (startedBefore === undefined || (startedAt !== null && startedAt < startedBefore)) &&
     (filter.live === undefined || filter.live === !isEnded(state)) &&
     covers(filter.strategies ?? null, state.strategyId) &&
-    covers(filter.scope ?? null, state.strategyId)
+    covers(filter.scope, state.strategyId)
   );
 }
 
@@ -253,7 +253,7 @@ function matches(filter: DeploymentFilter): (SQL | undefined)[] {
     startedFrom === undefined ? undefined : gte(deployments.startedAt, new Date(startedFrom)),
     startedBefore === undefined ? undefined : lt(deployments.startedAt, new Date(startedBefore)),
     filter.live === undefined ? undefined : livingCondition(filter.live),
-    inScope(deployments.strategyId, filter.strategies),
+    inScope(deployments.strategyId, filter.strategies ?? null),
     inScope(deployments.strategyId, filter.scope),
   ];
 }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import { type CanaryEvent, type EventType, eventCodec } from '../../core/lifecycle/events.ts';
 import type { CanaryStatus } from '../../core/lifecycle/state.ts';
-import { covers, inScope, type Scope } from '../access/strategyScope.ts';
+import { inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { bulkInsert } from '../tables/bulk.ts';
@@ -102,19 +102,23 @@ function toEntry(row: EntryRow): LogEntry {
   };
 }
 
-/** Which entries to read; undefined fields match every entry. */
-export interface LogFilter {
-  readonly deploymentId?: string | undefined;
-  readonly strategyId?: string | undefined;
+/** Which events of a deployment to read; undefined fields match every event. */
+export interface EventFilter {
   readonly types?: readonly EventType[] | undefined;
   /** Only events of the timeline. */
   readonly timelineOnly?: boolean | undefined;
-  /** Only events of strategies that the caller may see. */
-  readonly scope?: Scope | undefined;
-  /** Only events at this time or later, epoch ms. */
+  /** Only events at this time or later, epoch milliseconds. */
   readonly from?: number | undefined;
-  /** Only events before this time, epoch ms. */
+  /** Only events before this time, epoch milliseconds. */
   readonly to?: number | undefined;
+}
+
+/** Which entries to read; undefined fields match every entry. */
+export interface LogFilter extends EventFilter {
+  readonly deploymentId?: string | undefined;
+  readonly strategyId?: string | undefined;
+  /** Only events of strategies that the caller may see. */
+  readonly scope: Scope;
 }
 
 function matches(filter: LogFilter): (SQL | undefined)[] {
@@ -144,7 +148,7 @@ export async function readLog(
   db: Queries,
   after: LogPosition,
   limit: number,
-  filter: LogFilter = {},
+  filter: LogFilter,
 ): Promise<LogEntry[]> {
   const rows = await db.execute<EntryRow>(
     sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.incarnation, events.xid, events.id limit ${limit}`,
@@ -164,7 +168,7 @@ export interface LogPage {
 export async function readLogPage(
   db: Queries,
   { after, before, limit, fromEnd }: LogPage,
-  filter: LogFilter = {},
+  filter: LogFilter,
 ): Promise<LogEntry[]> {
   const wanted = and(afterPosition(after), before && beforePosition(before), settled, ...matches(filter));
   const order = fromEnd
@@ -205,7 +209,7 @@ export async function readLogWhenSettled(
   db: Queries,
   after: LogPosition,
   limit: number,
-  filter: LogFilter = {},
+  filter: LogFilter,
 ): Promise<LogEntry[]> {
   const deadline = Date.now() + SETTLING_MS;
   const heldBack = () => hasMore(db, after, unsettled, ...matches(filter));
@@ -265,12 +269,13 @@ export interface DeploymentLogPage {
   readonly limit?: number;
   /** Take the last ones instead of the first. */
   readonly fromEnd?: boolean;
-  readonly filter?: LogFilter;
+  readonly filter?: EventFilter;
 }
 
 /**
  * A deployment's events in order of number, also archived ones. The newest may not be settled. Their positions are still
- * valid to continue within this deployment, because its events are written one after another.
+ * valid to continue within this deployment, because its events are written one after another. The caller checks that the
+ * reader may see the deployment.
  */
 export async function readDeploymentEvents(
   db: Queries,
@@ -279,7 +284,7 @@ export async function readDeploymentEvents(
 ): Promise<LogEntry[]> {
   const { afterNo = 0, after, before, limit, fromEnd = false, filter = {} } = page;
   const conditions = [
-    ...matches({ ...filter, deploymentId }),
+    ...matches({ ...filter, deploymentId, scope: null }),
     gt(events.no, afterNo),
     after && afterPosition(after),
     before && beforePosition(before),
@@ -307,7 +312,7 @@ export async function readLatestEvent(
   deploymentId: string,
   types: readonly EventType[],
 ): Promise<LogEntry | null> {
-  const condition = and(...matches({ deploymentId, types }));
+  const condition = and(...matches({ deploymentId, types, scope: null }));
   const [row] = await db.execute<EntryRow>(
     sql`${ENTRIES} where ${condition} order by events.no desc limit 1`,
   );
@@ -327,15 +332,13 @@ async function readArchivedEvents(
     toEntry({ ...row, deploymentId, number: incarnation, label: labels.get(incarnation) ?? '' }),
   );
   return entries.filter(
-    ({ event, position, strategyId, timeline }) =>
+    ({ event, position, timeline }) =>
       event.no > afterNo &&
       (!after || isAfter(position, after)) &&
       (!before || isAfter(before, position)) &&
       (filter.types === undefined || filter.types.includes(event.type)) &&
-      (filter.strategyId === undefined || filter.strategyId === strategyId) &&
       (!filter.timelineOnly || timeline) &&
       event.at >= (filter.from ?? Number.NEGATIVE_INFINITY) &&
-      event.at < (filter.to ?? Number.POSITIVE_INFINITY) &&
-      covers(filter.scope ?? null, strategyId),
+      event.at < (filter.to ?? Number.POSITIVE_INFINITY),
   );
 }

@@ -110,7 +110,7 @@ async function moveToArchive(
 export async function isBehindArchive(
   db: Queries,
   { incarnation, xid, id }: LogPosition,
-  filter: LogFilter = {},
+  filter: LogFilter,
 ): Promise<boolean> {
   const conditions: (SQL | undefined)[] = [
     filter.deploymentId === undefined ? undefined : eq(archives.deploymentId, filter.deploymentId),
