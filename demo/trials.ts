@@ -7,7 +7,7 @@ import { Bot } from '../examples/bot.ts';
 import type { Side } from '../examples/client.ts';
 import { MovingAverageTrader, type MovingAverageVersion } from '../examples/movingAverage.ts';
 import { type MarketDay, readPrices } from '../examples/prices.ts';
-import type { Api, DeploymentStatus } from './api.ts';
+import type { Api } from './api.ts';
 import { isEnded } from './panel.ts';
 import type { Screen } from './screen.ts';
 
@@ -97,7 +97,7 @@ async function runTrial(trial: Trial, market: Market, { api, url, screen }: Stag
     new Bot({ url: `${url}/graphql`, deploymentId, side, trader: new MovingAverageTrader(version, history) });
   const bots = [botFor('CANARY', canary), botFor('STABLE', stable)];
   const obeying = bots.map((bot) => bot.obey());
-  const watching = showUntilEnded(api.watch(deploymentId), screen, market);
+  const watching = showUntilEnded(deploymentId, market, { api, screen });
 
   // Both bots report in the middle between two checks, so that a check sees the same days of both.
   for (let due = begun + DAY_MS / 2; bots.some((bot) => !bot.ended); due += DAY_MS) {
@@ -111,14 +111,20 @@ async function runTrial(trial: Trial, market: Market, { api, url, screen }: Stag
   screen.settle();
 }
 
+/** Draws every change. Where Serin leaves the decision to a person, the demo is that person, so that it ends. */
 async function showUntilEnded(
-  updates: AsyncIterable<DeploymentStatus>,
-  screen: Screen,
+  deploymentId: string,
   market: Market,
+  { api, screen }: Pick<Stage, 'api' | 'screen'>,
 ): Promise<void> {
-  for await (const deployment of updates) {
+  let decided = false;
+  for await (const deployment of api.watch(deploymentId)) {
     screen.show(deployment, market.prices[market.today]?.date ?? '');
     if (isEnded(deployment)) return;
+    if (deployment.status !== 'OBSERVATION_COMPLETE' || decided) continue;
+    decided = true;
+    screen.say('  Serin leaves this decision to a person. The demo rolls the canary back.');
+    await api.command('rollbackCanary', 'RollbackCanaryInput', { deploymentId, reason: 'not convincing' });
   }
 }
 
