@@ -5,7 +5,7 @@ import { lockDeployment, lockFreeDeployments } from '../../src/store/deployments
 import { readLog } from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
-import { command, running } from '../harness/deployment.ts';
+import { CALM, command, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -19,8 +19,12 @@ afterAll(async () => {
   await serin.stop();
 });
 
+/** A deployment that the node leaves alone: its checks are a day apart. */
+const calm = () =>
+  running(serin, { config: { ...CALM, observationPeriodMinutes: 100_000, checkIntervalSeconds: 86_400 } });
+
 test('a deployment whose row or advisory lock another transaction holds is skipped', async () => {
-  const [free, row, name] = [await running(serin), await running(serin), await running(serin)];
+  const [free, row, name] = [await calm(), await calm(), await calm()];
   await database.db.transaction(async (tx) => {
     await serin.database.sql.begin(async (other) => {
       await other`select 1 from deployments where id = ${row} for update`;
@@ -39,15 +43,16 @@ test('a deployment whose row or advisory lock another transaction holds is skipp
 });
 
 test('a transaction that waits for a deployment has no transaction id yet, so that none can overtake it', async () => {
-  const id = await running(serin);
+  const id = await calm();
   const { sql } = serin.database;
   const waiters = Array.from({ length: 5 }, () => openDatabase({ url: serin.database.url, poolSize: 1 }));
   /** The sessions of the waiters: the node's own checks may wait too. */
   const pids: number[] = [];
   const waitersWaiting = async () => {
     const [row] = await sql<{ waiting: number; named: number }[]>`
-      select count(*)::int as waiting, count(backend_xid)::int as named from pg_stat_activity
-      where pid = any(${pids}) and wait_event_type = 'Lock'`;
+      select count(*)::int as waiting, count(a.backend_xid)::int as named
+      from pg_locks l join pg_stat_activity a using (pid)
+      where a.pid = any(${pids}) and not l.granted`;
     return row;
   };
   const waiting: Promise<void>[] = [];
