@@ -1,35 +1,35 @@
-/** Work that comes at the same time is done in groups. */
-import { setImmediate as turn } from 'node:timers/promises';
+/** Items that are submitted concurrently run in batches. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createBatcher } from '../../src/app/execution/batcher.ts';
 
-test('every item gets its own outcome, in groups no larger and no more than allowed, in the order they came', async () => {
+test('every item gets its own result; batches keep the order and both limits', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 3 }),
       fc.array(fc.record({ pause: fc.nat(3), fails: fc.boolean() }), { maxLength: 40 }),
-      async (most, groups, items) => {
+      async (maxBatchSize, maxConcurrentBatches, items) => {
         const seen: number[] = [];
-        let underWay = 0;
+        let inFlight = 0;
         const double = createBatcher({
-          maxBatchSize: most,
-          maxConcurrentBatches: groups,
-          async run(group: readonly number[]) {
-            underWay += 1;
-            expect(underWay).toBeLessThanOrEqual(groups);
-            expect(group.length).toBeLessThanOrEqual(most);
-            seen.push(...group);
-            await turn();
-            underWay -= 1;
-            if (group.some((item) => items[item]?.fails)) throw new Error(group.join());
+          maxBatchSize,
+          maxConcurrentBatches,
+          async run(batch: readonly number[]) {
+            inFlight += 1;
+            expect(inFlight).toBeLessThanOrEqual(maxConcurrentBatches);
+            expect(batch.length).toBeLessThanOrEqual(maxBatchSize);
+            seen.push(...batch);
+            await nextTurn();
+            inFlight -= 1;
+            if (batch.some((item) => items[item]?.fails)) throw new Error(batch.join());
             return (item) => item * 2;
           },
         });
         const outcomes: Promise<number | string>[] = [];
         for (const [item, { pause }] of items.entries()) {
-          for (let turns = 0; turns < pause; turns += 1) await turn();
+          for (let turns = 0; turns < pause; turns += 1) await nextTurn();
           outcomes.push(double(item).catch((error: Error) => error.message));
         }
         const all = await Promise.all(outcomes);
@@ -44,7 +44,7 @@ test('every item gets its own outcome, in groups no larger and no more than allo
   );
 });
 
-test('an outcome that is still under way keeps no group waiting', async () => {
+test('a result that is still pending does not delay the next batch', async () => {
   let release: (outcome: string) => void = () => {};
   const slow = new Promise<string>((resolve) => {
     release = resolve;

@@ -1,4 +1,4 @@
-/** Databases for tests: each test file gets its own, cloned from the migrated template. */
+/** Databases for tests: each test file gets its own, cloned from a migrated template. */
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { inject } from 'vitest';

@@ -1,8 +1,8 @@
-/** What most tests need first: a deployment in some status, made through the door. */
+/** What most tests need first: a deployment in some status, created over HTTP. */
 import { randomBytes } from 'node:crypto';
 import type { Data, Door } from './serin.ts';
 
-/** Config that keeps the tests' own pace out of the way: nobody fails for silence. */
+/** A configuration for tests that take their time: no deployment fails because its sides are silent. */
 export const CALM = { guardrails: { maxStaleSeconds: null } };
 
 export const RESULT = `success replayed message error { code message path }
@@ -38,7 +38,7 @@ export async function command(
   return data[name];
 }
 
-/** A deployment in RUNNING; answers its id. */
+/** Creates a deployment in RUNNING. Returns its id. */
 export async function running(serin: Door, input: Record<string, unknown> = {}): Promise<string> {
   const created = await create(serin, input);
   const deployed = await command(serin, 'deployCanary', created.deployment.id, { capitalUsd: '100000' });

@@ -1,4 +1,4 @@
-/** Documents for any operation of the schema, with the least that its arguments need. */
+/** Documents for any operation of the schema, with the required arguments only. */
 import {
   type GraphQLField,
   type GraphQLInputType,
@@ -32,7 +32,7 @@ export const OPERATIONS: readonly Operation[] = [
   })),
 );
 
-/** A document that asks for an operation; every id in it is the one given. */
+/** A document of an operation; every id in it is the given one. */
 export function documentOf({ kind, field }: Operation, id: string): string {
   const given = field.args
     .filter(isRequiredArgument)

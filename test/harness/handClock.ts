@@ -1,4 +1,4 @@
-/** A clock that a test moves by hand: what is due on the way happens in order, and what it leads to settles in between. */
+/** A clock that a test advances: alarms fire in order, and their consequences settle in between. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/embedding/clock.ts';
 
@@ -28,7 +28,7 @@ export class HandClock implements Clock {
     return this.#alarms.length;
   }
 
-  /** Jumps, as a machine that slept or a clock that was set: nothing on the way happens. */
+  /** Jumps, like a machine that slept or a clock that was set: no alarm fires on the way. */
   jump(seconds: number): void {
     this.#now += seconds * 1000;
   }

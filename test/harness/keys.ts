@@ -1,4 +1,4 @@
-/** API keys for tests: the first one as the command line makes it, the others by an administrator through the door. */
+/** API keys for tests: the first one is created like the command line does, the others by an administrator over HTTP. */
 import { openActor } from '../../src/access/actor.ts';
 import { createKey } from '../../src/access/keys.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
@@ -6,7 +6,7 @@ import type { Door, TestSerin } from './serin.ts';
 
 export const WITH_KEYS = { keys: true, tokens: null, botsReduceRisk: false };
 
-/** An administrator of everything. */
+/** An administrator of all strategies. */
 export async function administrator(serin: TestSerin): Promise<Door> {
   const database = openDatabase({ url: serin.database.url, poolSize: 1 });
   try {

@@ -1,6 +1,6 @@
 /**
- * Random lives of a deployment, and a small model of what may become of it: which statuses a command is taken in and
- * where it leads. What the model does not foresee (what a check decides) is held against what must always hold.
+ * Random lives of a deployment, and a small model of the lifecycle: in which statuses a command is allowed and which
+ * status follows. What the model does not predict (the decision of a check) is tested against invariants.
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';
@@ -24,7 +24,7 @@ export const ORDERS = [
 ] as const;
 export type Order = (typeof ORDERS)[number];
 
-/** The lifecycle of the specification, written down a second time. */
+/** The lifecycle of the specification, written independently of the engine. */
 export const TAKEN_IN: Record<Order, readonly CanaryStatus[]> = {
   DEPLOY: ['PENDING'],
   PROMOTE: ['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
@@ -47,7 +47,7 @@ export const LEADS_TO: Record<Order, CanaryStatus> = {
   ADVANCE_STEP: 'RUNNING',
 };
 
-/** Where a look may lead from each status, itself aside. */
+/** The statuses that a check may lead to from each status, besides the same one. */
 const A_LOOK_LEADS_TO: Record<CanaryStatus, readonly CanaryStatus[]> = {
   PENDING: [],
   RUNNING: ['OBSERVATION_COMPLETE', 'PROMOTED', 'ROLLED_BACK', 'FAILED'],
@@ -69,7 +69,7 @@ export interface Model {
 
 export const TERMINAL = ['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED'];
 
-/** What holds after every command, whatever it was. */
+/** The invariants after every command. */
 export function expectSound(trial: Trial): void {
   const { log, state } = trial;
   expect(log.map(({ no }) => no)).toEqual(log.map((_, index) => index + 1));
@@ -80,7 +80,7 @@ export function expectSound(trial: Trial): void {
   expectAllocations(log);
 }
 
-/** Allocations are numbered, and always split the same capital. */
+/** Allocations are numbered and always split the same capital. */
 function expectAllocations(log: readonly CanaryEvent[]): void {
   const requests = log.flatMap((event) => (event.type === 'ALLOCATION_REQUESTED' ? [event] : []));
   expect(requests.map(({ number }) => number)).toEqual(requests.map((_, index) => index + 1));
@@ -114,13 +114,13 @@ class Orders implements fc.Command<Model, Trial> {
 class Look implements fc.Command<Model, Trial> {
   constructor(
     readonly name: string,
-    readonly look: (trial: Trial) => void,
+    readonly verify: (trial: Trial) => void,
   ) {}
   check = () => true;
   toString = () => this.name;
 
   run(model: Model, trial: Trial): void {
-    this.look(trial);
+    this.verify(trial);
     if (trial.status !== model.status) expect(A_LOOK_LEADS_TO[model.status]).toContain(trial.status);
     const step = observationOf(trial.state)?.step.index ?? 0;
     expect(step).toBeGreaterThanOrEqual(model.step);
@@ -141,7 +141,7 @@ class StableMoves implements fc.Command<Model, Trial> {
   }
 }
 
-/** What ends a life is rare, or lives would be short. */
+/** Commands that end a life are rare, so that lives are long. */
 const anyOrder: fc.Arbitrary<Order> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom('DEPLOY', 'PAUSE', 'RESUME', 'EXTEND', 'ADVANCE_STEP') },
   { weight: 1, arbitrary: fc.constantFrom('PROMOTE', 'ROLLBACK', 'CANCEL') },
@@ -202,11 +202,11 @@ const answer = fc
 export interface Setup {
   readonly config: CanaryConfigInput;
   readonly steps: number;
-  /** Null is a deployment still to be deployed. */
+  /** Null if the deployment is not deployed yet. */
   readonly capitalUsd: number | null;
 }
 
-/** A deployment at the beginning of a life, and the model of it. */
+/** A deployment at the start of a life, and its model. */
 export function born({ config, steps, capitalUsd }: Setup): { readonly model: Model; readonly real: Trial } {
   const status = capitalUsd === null ? 'PENDING' : 'RUNNING';
   return {

@@ -1,4 +1,4 @@
-/** A WebSocket without a client library: what a test sends is what goes over the wire. */
+/** A WebSocket without a client library: a test sends exactly what it writes. */
 import { WebSocket } from 'ws';
 import { type Data, type TestSerin, until } from './serin.ts';
 
@@ -8,9 +8,9 @@ export interface RawSocket {
   closed(): { readonly code: number; readonly reason: string } | null;
   send(message: unknown): void;
   sendText(text: string | Buffer): void;
-  /** Waits for the next message that was not taken yet. */
+  /** Waits for the next message that was not returned yet. */
   next(): Promise<Data>;
-  /** Waits for the close; answers its code. */
+  /** Waits for the close. Returns its code. */
   closeCode(): Promise<number>;
   close(): void;
 }

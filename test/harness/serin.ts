@@ -1,5 +1,5 @@
 /**
- * A running Serin for a test, spoken to through its door. Its clock is the database's: tests move it forward instead
+ * A running Serin for a test, used over HTTP and WebSocket. Its clock is the database's: tests move it forward instead
  * of waiting.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,13 +10,13 @@ import { type Environment, readEnvironment } from '../../src/environment/environ
 import { type Serin, startSerin } from '../../src/serin.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 
-/** Nothing is asked of callers. */
+/** No authentication. */
 export const OPEN: AccessSettings = { keys: false, tokens: null, botsReduceRisk: false };
 
-/** Fast enough that the loop looks often, slow enough that a test's own steps take little of Serin's time. */
+/** Fast enough that the loop checks often, slow enough that a test's own steps take little of Serin's time. */
 const TIME_SCALE = 60;
 
-// biome-ignore lint/suspicious/noExplicitAny: an answer's shape is what the test's own query asks for
+// biome-ignore lint/suspicious/noExplicitAny: the shape of an answer depends on the query of the test
 export type Data = any;
 
 export interface Answer {
@@ -25,15 +25,15 @@ export interface Answer {
   readonly extensions?: Record<string, unknown>;
 }
 
-/** Serin as one caller meets it. */
+/** Serin for one caller. */
 export interface Door {
-  /** One operation over HTTP; throws when it has errors. */
+  /** One operation over HTTP; throws if the response has errors. */
   ask(query: string, variables?: Record<string, unknown>): Promise<Data>;
-  /** One operation over HTTP, errors and all. */
+  /** One operation over HTTP; the response may have errors. */
   post(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
-  /** A WebSocket client, closed with the server. */
+  /** A WebSocket client; it is closed when the server stops. */
   socket(): Client;
-  /** What a subscription delivers, in order. */
+  /** The messages of a subscription, in order. */
   follow(query: string, variables?: Record<string, unknown>): Followed;
 }
 
@@ -44,7 +44,7 @@ export interface TestSerin extends Door {
   as(token: string): Door;
   /** Moves Serin's clock forward. */
   advance(seconds: number): Promise<void>;
-  /** Stops this server and starts another on the same database and port, with other settings where given. */
+  /** Stops this server and starts another on the same database and port, with changed settings if given. */
   restart(changes?: Partial<Environment>): Promise<void>;
   stop(): Promise<void>;
 }
@@ -52,7 +52,7 @@ export interface TestSerin extends Door {
 export interface Followed {
   readonly received: Data[];
   readonly errors: unknown[];
-  /** Waits until so many have come. */
+  /** Waits until `count` messages have arrived and returns them. */
   take(count: number): Promise<Data[]>;
   end(): void;
 }
@@ -153,7 +153,7 @@ function follow(client: Client, query: string, variables: Record<string, unknown
   };
 }
 
-/** Waits for a condition, looking often; fails with the test's own timeout in mind. */
+/** Polls a condition until it holds. @throws {Error} after `withinMs` */
 export async function until(condition: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {

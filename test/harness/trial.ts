@@ -1,6 +1,6 @@
 /**
- * A deployment on the engine's functions alone, for tests of the rule: commands, reports and checks on simulated time,
- * with everything they led to. Each deed answers the types of the events that followed.
+ * A deployment on the engine's functions alone, for tests of the rule: commands, reports and checks in simulated time,
+ * and their results. Each method returns the types of the events that followed.
  */
 
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
@@ -25,7 +25,7 @@ import { type BreachCounts, NO_BREACHES } from '../../src/core/rule/guardrails.t
 import { decimal } from '../../src/core/values/decimal.ts';
 import type { Side } from '../../src/core/values/side.ts';
 
-/** Nobody fails for silence and no loss is too large: what a test of something else wants. */
+/** Guardrails off: no failure because of silence or losses, for tests of something else. */
 export const NO_GUARDRAILS = { maxStaleSeconds: null, maxLossPercent: null };
 
 /** Figures as tests write them. */
@@ -86,7 +86,7 @@ export class Trial {
     return verdict.events.map(({ type }) => type);
   }
 
-  /** A command that needs nothing but its name. */
+  /** A command without parameters. */
   order(type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP'): EventType[] {
     return this.do({ type, reason: null });
   }
@@ -122,7 +122,7 @@ export class Trial {
     return this.do({ type: 'CHECK', failure });
   }
 
-  /** Checks until the deployment no longer runs, or the running step is another one; what the last one led to. */
+  /** Checks until the deployment stops running or enters another step. Returns the result of the last check. */
   checkToEnd(): EventType[] {
     const { index } = this.observation.step;
     for (;;) {

@@ -1,4 +1,4 @@
-/** Work shared by claims: who holds one may write, and only for as long as the lease runs. */
+/** Claims: only the node that holds one may write the check, and only during its lease. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,7 +18,7 @@ import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { CALM, command, running, statusOf } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
-/** Long enough between checks that the loop of the server leaves the claims to the test. */
+/** Checks a day apart, so that the server's own loop does not claim the test's deployments. */
 const RARELY = { ...CALM, observationPeriodMinutes: 100_000, checkIntervalSeconds: 86_400 };
 
 describe('a claim', () => {
@@ -34,13 +34,13 @@ describe('a claim', () => {
     const log = pino({ level: 'silent' });
     simulator = createSimulator(log);
     const policyWarnings = createPolicyWarnings(simulator, log);
-    const doorbell = createNotifier(client);
+    const notifier = createNotifier(client);
     const refuseTarget = async () => null;
-    const turns = createDeploymentQueue();
+    const inDeploymentOrder = createDeploymentQueue();
     app = {
       db,
-      notifier: doorbell,
-      inDeploymentOrder: turns,
+      notifier,
+      inDeploymentOrder,
       onBatchFailure: () => {},
       providerNames: new Set(),
       refuseTarget,
@@ -56,7 +56,7 @@ describe('a claim', () => {
     await serin.stop();
   });
 
-  /** A deployment that is due and held by us, as if our node had claimed it. */
+  /** A due deployment with a claim of the test, as if it were another node. */
   async function claimed(): Promise<Claim> {
     const id = await running(serin, { config: RARELY });
     const { sql } = serin.database;
@@ -69,13 +69,13 @@ describe('a claim', () => {
   const events = async (id: string) =>
     Number((await serin.database.sql`select count(*) from events where deployment_id = ${id}`)[0]?.count);
 
-  test('lets its holder write once', async () => {
+  test('permits one write', async () => {
     const claim = await claimed();
     expect((await checks.apply(claim, null))?.map(({ type }) => type)).toContain('CANARY_METRICS_UPDATED');
     expect(await checks.apply(claim, null)).toBeNull();
   });
 
-  test('that has run out lets nobody write, even when nobody else took it', async () => {
+  test('that has expired permits no write, even if no other node has claimed the row', async () => {
     const claim = await claimed();
     const before = await events(claim.deploymentId);
     await serin.database.sql`
@@ -85,7 +85,7 @@ describe('a claim', () => {
     expect(await events(claim.deploymentId)).toBe(before);
   });
 
-  test('that was taken again by the same node fences its older one', async () => {
+  test('of the same node fences its older claim', async () => {
     const { deploymentId } = await claimed();
     const take = async () => {
       await serin.database
@@ -99,7 +99,7 @@ describe('a claim', () => {
         });
         mine = claims.find((claim) => claim.deploymentId === deploymentId);
         if (mine) return true;
-        // The server's own loop was faster: make it due again.
+        // The server's own loop was faster: schedule it again.
         await serin.database.sql`
           update deployments set next_check_at = serin_now(), lease_until = clock_timestamp() - interval '1 second' where id = ${deploymentId}`;
         return false;
@@ -115,7 +115,7 @@ describe('a claim', () => {
     expect(await checks.apply(newer, null)).not.toBeNull();
   });
 
-  test('lets a check be written together with others, and is undone by none of them', async () => {
+  test('permits a check in a batch, and a faulty check of the batch does not undo it', async () => {
     const checks = createChecks(app);
     const [good, lost, broken, other] = [await claimed(), await claimed(), await claimed(), await claimed()];
     const { sql } = serin.database;
@@ -133,7 +133,7 @@ describe('a claim', () => {
     expect(await events(good.deploymentId)).toBeGreaterThan(await events(lost.deploymentId));
   });
 
-  test('of several, all are written in one transaction', async () => {
+  test('of several deployments permits one batch in one transaction', async () => {
     const checks = createChecks(app);
     const claims = [await claimed(), await claimed(), await claimed()];
     const results = await Promise.all(claims.map((claim) => checks.apply(claim, null)));
@@ -144,7 +144,7 @@ describe('a claim', () => {
     expect(writers).toHaveLength(1);
   });
 
-  test('on a deployment that somebody is at waits for them, and keeps no other check waiting', async () => {
+  test('on a locked deployment waits for the lock, and does not delay other checks', async () => {
     const checks = createChecks(app);
     const held = await claimed();
     let late: Promise<unknown> = Promise.resolve();
@@ -160,7 +160,7 @@ describe('a claim', () => {
     expect(await late).toHaveLength(1);
   });
 
-  test('that is given back is free at once', async () => {
+  test('that is released can be claimed immediately', async () => {
     const claim = await claimed();
     await returnClaim(app.db, claim);
     await until(async () => {
@@ -170,7 +170,7 @@ describe('a claim', () => {
     });
   });
 
-  test('on a decided deployment writes nothing', async () => {
+  test('on a deployment that has ended writes nothing', async () => {
     const claim = await claimed();
     await command(serin, 'rollbackCanary', claim.deploymentId);
     expect(await checks.apply(claim, null)).toBeNull();
@@ -210,7 +210,7 @@ describe('a provider that does not answer', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('holds up its own deployments and no others, and a stopping node gives them back', async () => {
+  test('delays only its own deployments, and a stopping node releases their claims', async () => {
     const serin = await startTestSerin({
       databaseUrl: database.url,
       providersFile: join(folder, 'providers.json'),
@@ -230,7 +230,7 @@ describe('a provider that does not answer', () => {
     const events = async () => Number((await sql`select count(*) from events`)[0]?.count);
     const held = async () =>
       Number((await sql`select count(*) from deployments where lease_token is not null`)[0]?.count);
-    // As many as may be at one provider at a time, both sides of each; the others are left for other nodes.
+    // The concurrency limit of a provider, for both sides of each; the other deployments are left for other nodes.
     await until(async () => (await held()) === 16);
     expect(waiting.size).toBe(32);
     expect(slow.length).toBeGreaterThan(16);

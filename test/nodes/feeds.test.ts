@@ -1,4 +1,4 @@
-/** Several nodes behave as one: what happens on one reaches subscribers of all, rung or not, held back or not. */
+/** Several nodes behave as one: events reach the subscribers of all nodes, with and without NOTIFY. */
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command, running } from '../harness/deployment.ts';
@@ -19,7 +19,7 @@ const STATES =
   'subscription($id: ID, $after: String) { stateChanged(deploymentId: $id, after: $after) { cursor status } }';
 
 describe('two nodes', () => {
-  test('a mutation on one reaches subscribers on both, and a cursor of one is good on the other', async () => {
+  test('a mutation on one reaches subscribers on both, and a cursor of one is valid on the other', async () => {
     const id = await running(one);
     const here = one.follow(STATES, { id, after: '0' });
     const there = other.follow(STATES, { id, after: '0' });
@@ -33,7 +33,7 @@ describe('two nodes', () => {
     for (const feed of [here, there, resumed]) feed.end();
   });
 
-  test('a doorbell that cannot be heard delays a feed and loses nothing', async () => {
+  test('without notifications a feed is delayed and loses nothing', async () => {
     const id = await running(one);
     const feed = other.follow(STATES, { id, after: '0' });
     await feed.take(1);
@@ -52,7 +52,7 @@ describe('two nodes', () => {
     feed.end();
   });
 
-  test('a transaction that stays open elsewhere holds feeds back, and is named', async () => {
+  test('an open transaction of another program holds feeds back, and is reported', async () => {
     const id = await running(one);
     const feed = one.follow(STATES, { id, after: '0' });
     await feed.take(1);

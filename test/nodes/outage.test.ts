@@ -1,4 +1,4 @@
-/** PostgreSQL goes away and comes back: connections cut, refused, swallowed. Serin says so, stays up, and catches up. */
+/** Outages of PostgreSQL: connections cut, refused, or silent. Serin answers UNAVAILABLE, stays up, and catches up. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ function throughProxy(url: string): string {
 }
 
 describe('the driver', () => {
-  test('a connection cut in the middle of a transaction is an error of that transaction, and of nothing else', async () => {
+  test('a connection that is cut inside a transaction fails that transaction only', async () => {
     const { db, close } = openDatabase({ url: throughProxy(database.url), poolSize: 4 });
     let cuts = 0;
     const work = async () => {
@@ -89,7 +89,7 @@ describe('an outage', () => {
       await until(() => feed.received.at(-1)?.status === 'ROLLED_BACK');
       expect(feed.errors).toEqual([]);
       feed.end();
-      // A check that the outage interrupted is taken up again when its lease is over: now.
+      // A check that the outage interrupted is claimed again when its lease has expired: now.
       await database.sql`update deployments set lease_until = clock_timestamp()`;
       await database.sql`update clock set epoch = epoch + interval '1 hour'`;
       await until(async () => (await statusOf(serin, checked)) === 'OBSERVATION_COMPLETE');

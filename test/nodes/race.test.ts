@@ -1,4 +1,4 @@
-/** Two nodes, many operators, one deployment: one decision wins, and the others are told which. */
+/** Two nodes, many operators, one deployment: one decision wins, and the others are refused with its outcome. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { command, report, running } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -23,7 +23,7 @@ async function waitingForLocks(): Promise<number> {
   return Number(row?.count);
 }
 
-test('of twelve decisions at once, one is taken', async () => {
+test('of twelve concurrent decisions one is accepted', async () => {
   for (let round = 0; round < 5; round += 1) {
     const id = await running(one);
     const answers = await Promise.all(
@@ -54,7 +54,7 @@ test('commands on one deployment queue up and lose nothing', async () => {
   expect(revisions).toEqual(revisions.map((_, index) => 3 + index));
 });
 
-test('a crowd at a deployment that somebody holds takes one connection and keeps nobody waiting elsewhere', async () => {
+test('many commands on a locked deployment take one connection and do not delay other deployments', async () => {
   const [held, free] = [await running(one), await running(one)];
   const { sql } = one.database;
   let crowd: Promise<unknown[]> = Promise.resolve([]);
@@ -79,7 +79,7 @@ test('a crowd at a deployment that somebody holds takes one connection and keeps
   );
 });
 
-test('a report that a guardrail must look at waits for its deployment, and no other report waits for it', async () => {
+test('a report that changes a guardrail waits for its deployment and delays no other report', async () => {
   const strict = { config: { guardrails: { maxStaleSeconds: null, maxDrawdown: '0.1' } } };
   const [held, free] = [await running(one, strict), await running(one, strict)];
   const { sql } = one.database;

@@ -1,4 +1,4 @@
-/** Clients that do not read what they asked for: they are closed before they cost memory, and resume without a gap. */
+/** Clients that do not read: they are closed before they cost much memory, and resume without a gap. */
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,7 +45,7 @@ describe('over WebSocket', () => {
   }
 
   test.each([
-    ['one execution for many: who does not read is closed', null],
+    ['one execution for many: a client that does not read is closed', null],
     ['an execution for each: it waits for its client', '0'],
   ])(
     '%s, others miss nothing, and nor does it',
@@ -69,7 +69,7 @@ describe('over WebSocket', () => {
       expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
       expect(quick.ends).toEqual([]);
 
-      // Time for the server to see that nothing is taken.
+      // Time for the server to notice that nothing is read.
       await sleep(2500);
       slow.socket.resume();
       await until(
@@ -77,7 +77,7 @@ describe('over WebSocket', () => {
         30_000,
       );
       const got = slow.deliveries.length;
-      // The other one is closed, too, where it takes nothing for 20 seconds: on a busy machine.
+      // On a busy machine the other one may read nothing for 20 seconds and be closed too.
       if (after === null) expect(got).toBeLessThan(numbers.length);
       const resumed = await subscriber(id, slow.deliveries.at(-1)?.cursor ?? null);
       await until(() => got + resumed.deliveries.length >= numbers.length, 60_000);
@@ -121,7 +121,7 @@ describe('any connection', () => {
     return { client, closed: () => closed };
   }
 
-  /** Seconds as the server counts them, with turns of the real event loop in between. */
+  /** Seconds of fake time, with turns of the real event loop in between. */
   async function pass(seconds: number): Promise<void> {
     for (let second = 0; second < seconds; second += 1) {
       vi.advanceTimersByTime(1000);
@@ -129,7 +129,7 @@ describe('any connection', () => {
     }
   }
 
-  test('that takes nothing for 20 seconds is closed; one that has nothing to take stays', async () => {
+  test('that reads nothing for 20 seconds is closed; one that has nothing to read stays open', async () => {
     const { client, closed } = await reader();
     await pass(60);
     expect(closed()).toBe(false);
@@ -143,7 +143,7 @@ describe('any connection', () => {
     client.destroy();
   });
 
-  test('for which more than 16 MB wait is closed at once; one that reads is not', async () => {
+  test('with more than 16 MB waiting is closed immediately; one that reads is not', async () => {
     const { client } = await reader();
     write(40_000_000);
     while (client.bytesRead < 40_000_000) await sleep(10);

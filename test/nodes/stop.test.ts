@@ -1,4 +1,4 @@
-/** SIGTERM: the process drains and exits with 0 within ten seconds, whatever hangs on it. And what `kill -9` leaves. */
+/** SIGTERM: the process drains and exits with 0 within ten seconds, whatever its clients do. And recovery after `kill -9`. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -79,7 +79,7 @@ const pause = (deploymentId: string): Promise<Data> =>
     input: { deploymentId },
   });
 
-/** The exit code after SIGTERM; what is late is no exit code. */
+/** The exit code after SIGTERM; null if the process does not exit in time. */
 const terminated = () => Promise.race([node.terminate(), sleep(DRAIN_MS, 'too late')]);
 
 describe('SIGTERM ends the process with 0', () => {
@@ -96,7 +96,7 @@ describe('SIGTERM ends the process with 0', () => {
     60_000,
   );
 
-  test('with clients that take nothing, say nothing, or stop in the middle of a request', async () => {
+  test('with clients that read nothing, send nothing, or stop in the middle of a request', async () => {
     const id = await deploy();
     const port = Number(new URL(node.url).port);
     const query = 'subscription { stateChanged(after: "0") { cursor status } }';
@@ -137,7 +137,7 @@ describe('SIGTERM ends the process with 0', () => {
     socket.terminate();
   }, 60_000);
 
-  test('with a webhook whose receiver never answers; what it was sending is sent again', async () => {
+  test('with a webhook whose receiver never answers; its delivery is sent again', async () => {
     const id = await hangingDelivery();
     expect(await terminated()).toBe(0);
     await deliveredAfterRestart(id);
@@ -147,14 +147,14 @@ describe('SIGTERM ends the process with 0', () => {
 test('kill -9 in the middle of a delivery: it is sent again, and nothing is missing', async () => {
   const id = await hangingDelivery();
   await node.kill();
-  // The lease of a process that is gone runs out.
+  // The lease of the killed process expires.
   await database.sql`update webhook_deliveries set lease_until = clock_timestamp() where lease_token is not null`;
   await deliveredAfterRestart(id);
 }, 60_000);
 
 test('none of them crashed before', () => expect(crashes).toEqual([]));
 
-/** A delivery that is under way and is never answered. Answers the deployment that it is about. */
+/** A delivery in flight that is never answered. Returns its deployment. */
 async function hangingDelivery(): Promise<string> {
   receiver.received.length = 0;
   receiver.taken.length = 0;

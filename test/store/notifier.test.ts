@@ -1,4 +1,4 @@
-/** The doorbell: who hears of a commit, and when. */
+/** The notifier: when a commit notifies readers, and when notifications are coalesced. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
@@ -8,16 +8,16 @@ import { until } from '../harness/serin.ts';
 
 let fresh: TestDatabase;
 let database: Database;
-let doorbell: Notifier;
-let heard = 0;
+let notifier: Notifier;
+let received = 0;
 let stop: () => Promise<void>;
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = openDatabase({ url: fresh.url });
-  doorbell = createNotifier(database.client);
-  // The doorbell's own way of listening rings by itself now and then.
+  notifier = createNotifier(database.client);
+  // Not `notifier.listen`: that one notifies itself now and then.
   const { unlisten } = await database.client.listen('serin_log', () => {
-    heard += 1;
+    received += 1;
   });
   stop = unlisten;
 });
@@ -26,51 +26,51 @@ afterAll(async () => {
   await database.close();
   await fresh.drop();
 });
-/** Longer than the doorbell keeps quiet. */
-const silence = () => sleep(50);
+/** Longer than the cooldown between two notifications. */
+const idlePeriod = () => sleep(50);
 beforeEach(async () => {
-  await silence();
-  heard = 0;
+  await idlePeriod();
+  received = 0;
 });
 
-test('the first ring goes out with the commit and not before, and once', async () => {
-  const ring = doorbell.notification();
+test('after an idle period the commit notifies, once and not before', async () => {
+  const notification = notifier.notification();
   await database.db.transaction(async (tx) => {
-    await ring.onAppend(tx);
-    await ring.onAppend(tx);
-    await silence();
-    expect(heard).toBe(0);
+    await notification.onAppend(tx);
+    await notification.onAppend(tx);
+    await idlePeriod();
+    expect(received).toBe(0);
   });
-  await until(async () => heard === 1);
-  ring.afterCommit();
-  await silence();
-  expect(heard).toBe(1);
+  await until(async () => received === 1);
+  notification.afterCommit();
+  await idlePeriod();
+  expect(received).toBe(1);
 });
 
-test('what is rolled back is not rung for', async () => {
+test('a transaction that is rolled back does not notify', async () => {
   const undone = database.db.transaction(async (tx) => {
-    await doorbell.notification().onAppend(tx);
+    await notifier.notification().onAppend(tx);
     throw new Error('undone');
   });
   await expect(undone).rejects.toThrow('undone');
-  await silence();
-  expect(heard).toBe(0);
+  await idlePeriod();
+  expect(received).toBe(0);
 });
 
-test('of many at the same moment the later ones share one more ring, behind their commits', async () => {
-  const rings = Array.from({ length: 8 }, () => doorbell.notification());
-  await database.db.transaction((tx) => Promise.all(rings.map((ring) => ring.onAppend(tx))));
-  for (const ring of rings) ring.afterCommit();
-  await until(async () => heard >= 2);
-  await silence();
-  // Where the silence was over before the commit, the first of the others rings by itself.
-  expect(heard).toBeLessThanOrEqual(3);
+test('under load the notifications after the first are coalesced into one, after their commits', async () => {
+  const notifications = Array.from({ length: 8 }, () => notifier.notification());
+  await database.db.transaction((tx) => Promise.all(notifications.map((each) => each.onAppend(tx))));
+  for (const each of notifications) each.afterCommit();
+  await until(async () => received >= 2);
+  await idlePeriod();
+  // If the cooldown ended before the commit, the first of the others notifies too.
+  expect(received).toBeLessThanOrEqual(3);
 });
 
-test('a commit that appends nothing rings for nothing', async () => {
-  const ring = doorbell.notification();
+test('a commit that appends nothing does not notify', async () => {
+  const notification = notifier.notification();
   await database.db.transaction(async () => {});
-  ring.afterCommit();
-  await silence();
-  expect(heard).toBe(0);
+  notification.afterCommit();
+  await idlePeriod();
+  expect(received).toBe(0);
 });

@@ -44,7 +44,7 @@ interface Statement {
   readonly parameters: unknown[];
 }
 
-/** A database that writes down what it is asked. */
+/** A database that records its statements. */
 function listening(): { db: PostgresJsDatabase; statements: Statement[] } {
   const statements: Statement[] = [];
   const logger = {
@@ -53,7 +53,7 @@ function listening(): { db: PostgresJsDatabase; statements: Statement[] } {
   return { db: drizzle(serin.database.sql, { logger }), statements };
 }
 
-/** The tables that a piece of work reads from end to end. */
+/** The tables that some work reads with a sequential scan. */
 async function scanned(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
   const { db, statements } = listening();
   await work(db);
@@ -79,7 +79,7 @@ const page = { order, limit: 21, fromEnd: false };
 const ALL = { scope: null };
 const beyond = { at: Date.now(), id: 'grown-7' };
 
-describe('no table is read from end to end for', () => {
+describe('no sequential scan for', () => {
   test.each<[string, (db: PostgresJsDatabase) => Promise<unknown>]>([
     ['a deployment by id', (db) => findDeployment(db, 'grown-7')],
     ['several by id', (db) => findDeployments(db, ['grown-7', 'grown-8'])],
@@ -107,20 +107,20 @@ describe('no table is read from end to end for', () => {
 });
 
 describe('the number of statements does not grow with the number of rows:', () => {
-  /** Statements that requests send which come at once, asked through the schema. */
+  /** The number of statements that concurrent operations on the schema send. */
   async function statementsOf(...sources: readonly string[]): Promise<number> {
     const { db, statements } = listening();
     const log = pino({ level: 'silent' });
-    const doorbell = createNotifier(serin.database.sql);
+    const notifier = createNotifier(serin.database.sql);
     const simulator = createSimulator(log);
     const policyWarnings = createPolicyWarnings(simulator, log);
     const providerNames = new Set<string>();
     const refuseTarget = async () => null;
-    const turns = createDeploymentQueue();
+    const inDeploymentOrder = createDeploymentQueue();
     const app: App = {
       db,
-      notifier: doorbell,
-      inDeploymentOrder: turns,
+      notifier,
+      inDeploymentOrder,
       onBatchFailure: () => {},
       providerNames,
       refuseTarget,
@@ -129,7 +129,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       log,
     };
     const access = createAccess(db, log, OPEN);
-    const tail = await startTail(db, doorbell, log);
+    const tail = await startTail(db, notifier, log);
     const feed = createFeed(db, tail, log);
     const actor = openActor('test');
     await tail.stop();
@@ -169,7 +169,7 @@ describe('the number of statements does not grow with the number of rows:', () =
     expect(await statementsOf(status)).toBe(1);
   });
 
-  test('nor with the number of requests that ask for a status at the same moment', async () => {
+  test('nor with the number of concurrent requests for a status', async () => {
     const status = (n: number) => `{ deployment(id: "grown-${n}") { id status comparison { decision } } }`;
     expect(await statementsOf(...Array.from({ length: 50 }, (_, n) => status(n % 40)))).toBe(1);
   });

@@ -1,6 +1,6 @@
 /**
  * The lock of a data folder, so that only one Serin uses it at a time, and the address of the database that the lock's
- * holder has started. A lock whose process has ended is taken over.
+ * owner has started. A lock whose process has ended is taken over.
  */
 import { readFileSync } from 'node:fs';
 import { link, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
@@ -26,10 +26,10 @@ export async function takeLock(root: string): Promise<void> {
       if (!isErrno(error, 'EEXIST')) throw explainFolder(error, root);
     }
     const found = await readLock(root);
-    const holder = await holderOf(root);
-    if (holder !== null && holder !== process.pid) {
+    const owner = await ownerOf(root);
+    if (owner !== null && owner !== process.pid) {
       throw new Error(
-        `The data folder ${root} is in use by another Serin (process ${holder}): stop that one, or set ` +
+        `The data folder ${root} is in use by another Serin (process ${owner}): stop that one, or set ` +
           'SERIN_DATA_DIR to another folder',
       );
     }
@@ -57,17 +57,17 @@ export async function releaseLock(root: string): Promise<void> {
 const readLock = (root: string) => readFile(join(root, LOCK), 'utf8').catch(() => '');
 
 /** The id of the running process that holds the lock; null if there is none. */
-async function holderOf(root: string): Promise<number | null> {
+async function ownerOf(root: string): Promise<number | null> {
   const [pid, startTime, ...folder] = (await readLock(root)).split(' ');
-  const holder = Number(pid);
+  const owner = Number(pid);
   if (folder.length > 0 && folder.join(' ') !== (await realpath(root))) return null;
-  return holder > 0 && isAlive(holder) && startTimeOf(holder) === startTime ? holder : null;
+  return owner > 0 && isAlive(owner) && startTimeOf(owner) === startTime ? owner : null;
 }
 
 /** The address of the database that a running Serin has started in a folder; null if no Serin runs there. */
 export async function findRunningDatabase(dataDir: string): Promise<string | null> {
   const root = resolve(dataDir);
-  if ((await holderOf(root)) === null) return null;
+  if ((await ownerOf(root)) === null) return null;
   const password = (await readFile(join(root, 'postgres.password'), 'utf8')).trim();
   const port = (await readFile(join(root, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[3];
   return databaseAddress(password, Number(port));

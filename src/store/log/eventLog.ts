@@ -61,8 +61,8 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
     status: change?.status ?? null,
     payload: eventCodec.encode(event),
   }));
-  const appended = tx.execute(sql`${insertRows(rows)} order by r."deploymentId", r.no`);
-  await Promise.all([appended, tx.notification.onAppend(tx)]);
+  const inserted = tx.execute(sql`${insertRows(rows)} order by r."deploymentId", r.no`);
+  await Promise.all([inserted, tx.notification.onAppend(tx)]);
 }
 
 /**
