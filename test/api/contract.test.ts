@@ -84,7 +84,7 @@ describe('createDeployment', () => {
     expect(stale.error).toMatchObject({ code: 'STALE_STABLE_VERSION', path: ['stableVersionId'] });
     const next = await create(serin, { strategyId: 'moving', stableVersionId: null, canaryVersionId: 'v3' });
     expect(next.success).toBe(true);
-    expect(next.message).toContain('v3 beside v2');
+    expect(next.message).toContain('v3 alongside v2');
   });
 
   test('refuses a second live deployment of a strategy on a chain, and names the first', async () => {
