@@ -1,4 +1,4 @@
-/** What a desk asks first, over all deployments that somebody sees: how many, what waits, how much money. */
+/** The overview of all deployments within a scope: counts, decisions to be made, capital and losses. */
 import { type SQL, sql } from 'drizzle-orm';
 import { APPROVAL_HOURS } from '../../core/lifecycle/approval.ts';
 import { type CanaryStatus, LIVE_STATUSES } from '../../core/lifecycle/state.ts';
@@ -8,7 +8,7 @@ import type { Queries } from '../postgres/database.ts';
 import { deployments } from '../tables/tables.ts';
 
 export interface Overview {
-  /** The time of this look, on Serin's clock. */
+  /** The time of the read on Serin's clock, epoch milliseconds. */
   readonly at: number;
   readonly counts: readonly { readonly status: CanaryStatus; readonly count: number }[];
   readonly waitingForPerson: number;
@@ -26,16 +26,16 @@ interface OverviewRow extends Record<string, unknown> {
   readonly overdue: number;
 }
 
-/** An allocation that no side has answered for so long is overdue, seconds. */
+/** An allocation is overdue if a side has not acknowledged it for this time, seconds. */
 const OVERDUE_SECONDS = 300;
 
 const live = sql.raw(`(${LIVE_STATUSES.map((status) => `'${status}'`).join(', ')})`);
 const visible = (scope: Scope): SQL => inScope(deployments.strategyId, scope) ?? sql`true`;
 
 /**
- * Reads it in one statement. Capital is what the canary says it holds, or was asked to hold where it never answers. The
- * loss of today is what canaries have lost since midnight (UTC, on Serin's clock), gains of others left out; one that
- * ended today counts until its end.
+ * Reads the overview in one statement. Capital is the amount that the canary has acknowledged, or the requested amount if
+ * it never acknowledges. The loss of today is the sum of the losses of canaries since midnight (UTC, on Serin's clock),
+ * without the gains of others; a canary that ended today counts until its end.
  */
 export async function readOverview(db: Queries, scope: Scope): Promise<Overview> {
   const [row] = await db.execute<OverviewRow>(sql`

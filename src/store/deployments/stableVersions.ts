@@ -1,6 +1,6 @@
 /**
- * Which version of a strategy was stable when. It is read off its deployments, which stay when their history is archived:
- * the first one says what was stable before it, each promoted one moved it.
+ * The history of a strategy's stable version. It follows from its deployments, whose rows stay when their events are
+ * archived: the first one names the version before it, and each promoted one moved it.
  */
 import { and, asc, eq } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
@@ -11,9 +11,9 @@ export interface StableVersion {
   readonly versionId: string;
   /** Epoch milliseconds. */
   readonly since: number;
-  /** Null for the version of today. */
+  /** Null for the current version. */
   readonly until: number | null;
-  /** The deployment that promoted it; null where none is known. */
+  /** The deployment that promoted it; null if there is none. */
   readonly deploymentId: string | null;
 }
 
@@ -31,16 +31,16 @@ export async function readStableVersions(db: Queries, strategy: Strategy): Promi
     .from(deployments)
     .where(and(of, eq(deployments.status, 'PROMOTED')))
     .orderBy(asc(deployments.endedAt));
-  const begun: Omit<StableVersion, 'until'>[] = promoted.flatMap(({ id, versionId, at }) =>
+  const versions: Omit<StableVersion, 'until'>[] = promoted.flatMap(({ id, versionId, at }) =>
     at ? [{ versionId, since: at.getTime(), deploymentId: id }] : [],
   );
   if (first) {
     const since = Math.min(strategy.createdAt, first.at.getTime());
-    begun.unshift({ versionId: first.versionId, since, deploymentId: null });
+    versions.unshift({ versionId: first.versionId, since, deploymentId: null });
   }
-  // Moved in another way, such as by a document from elsewhere.
-  if (begun.at(-1)?.versionId !== strategy.stableVersionId) {
-    begun.push({ versionId: strategy.stableVersionId, since: strategy.updatedAt, deploymentId: null });
+  // Moved in another way, such as by an imported document.
+  if (versions.at(-1)?.versionId !== strategy.stableVersionId) {
+    versions.push({ versionId: strategy.stableVersionId, since: strategy.updatedAt, deploymentId: null });
   }
-  return begun.map((version, index) => ({ ...version, until: begun[index + 1]?.since ?? null }));
+  return versions.map((version, index) => ({ ...version, until: versions[index + 1]?.since ?? null }));
 }

@@ -1,27 +1,27 @@
 /**
- * In which run of PostgreSQL the log is written. Transaction ids order events within one run; a dump restored elsewhere,
- * a standby promoted, a recovery to a point in time or a copied folder gives ids out again. So the order of the log
- * begins with the incarnation, and a node that finds a start of the server that nobody has found begins the next one.
+ * Incarnations: the runs of PostgreSQL in which the log is written. Transaction ids order events within one run only. A
+ * restored dump, a promoted standby, a recovery to a point in time or a copied folder assigns ids again. Therefore the
+ * order of the log begins with the incarnation, and the first node that sees a new start of the server begins the next.
  */
 import { randomBytes } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Queries } from '../postgres/database.ts';
 
-/** What the function `serin_incarnation` raises. */
+/** The SQLSTATE that the function `serin_incarnation` raises when this start of the server has no incarnation yet. */
 export const INCARNATION_UNKNOWN = 'SI001';
 
-/** An incarnation as it goes with a position in the log. */
+/** The incarnation of a position in the log. */
 export interface Incarnation {
   readonly number: number;
-  /** `epoch.mark`: unlike its number never the same as that of a lost one. */
+  /** `epoch.mark`. Unlike the number it is never the same as that of an incarnation that a rewind has removed. */
   readonly label: string;
 }
 
-/** The epoch of an incarnation; 1 in the first. */
+/** The epoch of an incarnation; the first is 1. */
 export const epochOf = ({ label }: Incarnation): number => Number(label.split('.')[0]);
 
-/** The id of an event, of its message too: never that of another, though numbers are given out again by a rewind. */
+/** The id of an event and of its webhook message. Unique, although a rewind assigns numbers again. */
 export const eventId = (deploymentId: string, no: number, epoch: number): string =>
   epoch === 1 ? `${deploymentId}:${no}` : `${deploymentId}:${no}~${epoch}`;
 
@@ -37,15 +37,15 @@ export async function readLabels(db: Queries): Promise<ReadonlyMap<number, strin
   return new Map(rows.map(({ number, label }) => [number, label]));
 }
 
-/** The number of the current one, for the end of what is settled: see {@link settledBefore}. */
+/** SQL for the number of the current incarnation, see {@link settledBefore}. */
 export const CURRENT = sql.raw('(select max(number) from incarnations)');
 
-/** Nobody still writes below this: not in an incarnation that is over, nor before the oldest open transaction. */
+/** SQL for the end of the settled log: no writes before it, neither in ended incarnations nor by open transactions. */
 export const settledBefore = sql.raw(
   '((select max(number) from incarnations), pg_snapshot_xmin(pg_current_snapshot()))',
 );
 
-/** The incarnation that is written in; null when nobody has found this start of the server yet. */
+/** The current incarnation; null if no node has seen this start of the server yet. */
 export async function currentIncarnation(db: Queries): Promise<Incarnation | null> {
   const [row] = await db.execute<{ number: number; label: string; current: boolean }>(sql`
     select number, epoch || '.' || mark as label, postmaster_started_at = pg_postmaster_start_time() as current
@@ -53,13 +53,13 @@ export async function currentIncarnation(db: Queries): Promise<Incarnation | nul
   return row?.current ? { number: row.number, label: row.label } : null;
 }
 
-/** The cluster and its timeline. */
+/** The cluster and its timeline, as PostgreSQL identifies them. */
 interface ServerIdentity {
   readonly systemIdentifier: string | null;
   readonly timeline: string | null;
 }
 
-/** Null where this role may not read it: hosted servers keep it to themselves. */
+/** A field is null if this role may not read it, as on some hosted servers. */
 async function identify(db: Queries): Promise<ServerIdentity> {
   const read = async (what: string) => {
     try {
@@ -71,26 +71,26 @@ async function identify(db: Queries): Promise<ServerIdentity> {
   };
   return {
     systemIdentifier: await read('(select system_identifier::text from pg_control_system())'),
-    // The checkpoint's timeline lags behind a promotion: the name of the segment in use does not.
+    // Not the timeline of the last checkpoint, which is old for a while after a promotion.
     timeline: await read('left(pg_walfile_name(pg_current_wal_lsn()), 8)'),
   };
 }
 
-/** Serialises those who find a new server at the same moment. */
+/** Key of the advisory lock for nodes that see a new start of the server concurrently; arbitrary but unique. */
 const INCARNATION_LOCK = 5_371_005;
 
-/** What a node has found. */
+/** The result of {@link ensureIncarnation}. */
 export interface Found {
   readonly incarnation: Incarnation;
-  /** Whether this call began it. */
+  /** Whether this call created it. */
   readonly begun: boolean;
-  /** Whether it began another epoch. */
+  /** Whether it starts a new epoch. */
   readonly newEpoch: boolean;
 }
 
 /**
- * Makes sure that this start of the server has an incarnation. A new one is of the same epoch while the cluster, its
- * timeline and its counter of transactions go on; otherwise webhooks get a message that history may have been rewound.
+ * Ensures that this start of the server has an incarnation. A new one has the same epoch if the cluster, its timeline and
+ * its transaction counter continue; otherwise webhooks get a message that history may have been rewound.
  */
 export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> {
   const known = await currentIncarnation(db);
@@ -108,7 +108,7 @@ export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> 
     const meanwhile = await currentIncarnation(tx);
     if (meanwhile) return { incarnation: meanwhile, begun: false, newEpoch: false };
     const mark = randomBytes(4).toString('hex');
-    // An id at or ahead of the counter was given out by another cluster, or by a later state of this one.
+    // An id at or above the counter was assigned by another cluster, or by a later state of this one.
     const [row] = await tx.execute<{ number: number; label: string; newEpoch: boolean }>(sql`
       with before as (select * from incarnations order by number desc limit 1),
       last as (
@@ -140,8 +140,8 @@ export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> 
 }
 
 /**
- * Leaves a message for every enabled webhook that events it was sent may no longer have happened, once in the incarnation
- * that it is found in. It has no deployment, and is a delivery like any other.
+ * Inserts a delivery for every enabled webhook, at most one per incarnation: events that it was sent may have been undone.
+ * The delivery has no deployment and is otherwise like any other.
  */
 export async function announceRewind(tx: Queries): Promise<void> {
   await tx.execute(sql`

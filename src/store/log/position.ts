@@ -1,13 +1,13 @@
 /**
- * Positions in the log, and the cursors that clients keep of them. A cursor names its incarnation by epoch and mark, as
- * numbers are given out again where history is rewound: a position that no longer exists is told from one that does.
+ * Positions in the log, and their cursors for clients. A cursor contains the epoch and the mark of its incarnation. A
+ * rewind assigns the numbers of incarnations again, but not the marks, so a position that no longer exists is recognised.
  */
 import { sql } from 'drizzle-orm';
 import type { Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
 import { announceRewind, CURRENT, type Incarnation } from './incarnations.ts';
 
-/** A place in the log: everything up to and including it has been read. */
+/** A position in the log: everything up to and including it has been read. */
 export interface LogPosition {
   readonly incarnation: Incarnation;
   readonly xid: bigint;
@@ -16,10 +16,10 @@ export interface LogPosition {
 
 export const LOG_START: LogPosition = { incarnation: { number: 0, label: '' }, xid: 0n, id: 0n };
 
-/** The bounds of PostgreSQL's `xid8` and `bigint`. */
+/** The maxima of PostgreSQL's `xid8` and `bigint`. */
 const LAST_XID = 2n ** 64n - 1n;
 const LAST_ID = 2n ** 63n - 1n;
-/** The id of a position behind all events of a transaction: no event has it. */
+/** The id of a position after all events of a transaction; no event has it. */
 export const BETWEEN_EVENTS = LAST_ID;
 
 export function isAfter(a: LogPosition, b: LogPosition): boolean {
@@ -28,20 +28,20 @@ export function isAfter(a: LogPosition, b: LogPosition): boolean {
   return a.xid > b.xid || (a.xid === b.xid && a.id > b.id);
 }
 
-/** A position as clients see it. `0` is the beginning. */
+/** A position as a cursor for clients. `0` is the beginning of the log. */
 export function formatCursor({ incarnation, xid, id }: LogPosition): string {
   return xid === 0n && id === 0n ? '0' : `${incarnation.label}-${xid.toString(36)}-${id.toString(36)}`;
 }
 
-/** A cursor as it was given: whether its position exists is the database's to say, see {@link findPosition}. */
+/** A parsed cursor. Whether its position exists is only known to the database, see {@link findPosition}. */
 export interface Cursor {
-  /** Null in the cursors of Serin 0.1, which are of the first incarnation. */
+  /** Null in cursors of Serin 0.1, which belong to the first incarnation. */
   readonly label: string | null;
   readonly xid: bigint;
   readonly id: bigint;
 }
 
-/** Reads a cursor; null when it is none. */
+/** Parses a cursor; null if it is not valid. */
 export function parseCursor(cursor: string): Cursor | null {
   if (cursor === '0') return { label: null, xid: 0n, id: 0n };
   const match = /^(?:(\d{1,9}\.[0-9a-f]{8})-)?([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
@@ -57,17 +57,17 @@ function fromBase36(text: string): bigint {
 }
 
 /**
- * The reader has seen events that are no longer in the log: a restore, or a promotion of a standby that had not got
- * them, has rewound it. Its deployments are to be read anew, and the log from `lastCursor`.
+ * The reader has seen events that are no longer in the log, because of a restore or of a promoted standby that lacked
+ * them. The reader must read its deployments again, and the log from `lastCursor`.
  */
 export class HistoryRewound extends Error {
   constructor(
-    /** The last position that still exists where this reader's history ends. */
+    /** The last position of the reader's history that still exists. */
     readonly lastCursor: string,
   ) {
     super(
       'The database was set back to an earlier state (a restore, or a standby that took over without the last commits): ' +
-        `events up to this cursor no longer exist. Read the deployments anew, and go on with \`after: "${lastCursor}"\``,
+        `events up to this cursor no longer exist. Read the deployments again, and continue with \`after: "${lastCursor}"\``,
     );
   }
 }
@@ -82,9 +82,9 @@ interface FoundCursor extends Record<string, unknown> {
 }
 
 /**
- * The position of a cursor. Where there is none, webhooks are told as well, if the reader sees every strategy: what it
- * has seen, they may have been sent.
- * @throws {HistoryRewound} when its event, or the incarnation it was written in, no longer exists
+ * The position of a cursor. If it no longer exists and the reader sees every strategy, webhooks get a message too, because
+ * they may have been sent the same events.
+ * @throws {HistoryRewound} if its event, or the incarnation it was written in, no longer exists
  */
 export async function findPosition(db: Queries, cursor: Cursor, scope: Scope): Promise<LogPosition> {
   const { label, xid, id } = cursor;
@@ -103,7 +103,7 @@ export async function findPosition(db: Queries, cursor: Cursor, scope: Scope): P
   const exists =
     found.there ||
     id === BETWEEN_EVENTS ||
-    // A cursor of 0.1 says less about itself: as long as nothing was rewound it is taken as it always was.
+    // A cursor of 0.1 has no label: it is accepted as in 0.1 unless it is ahead of the end of the first incarnation.
     (label === null ? found.current || !found.ahead : found.archived && (found.current || !found.ahead));
   return exists ? position : refuse(db, position, scope);
 }
@@ -113,7 +113,7 @@ async function refuse(db: Queries, position: LogPosition | null, scope: Scope): 
   throw new HistoryRewound(await lastCursorBefore(db, position));
 }
 
-/** An entry as it was read once. */
+/** An entry that was read earlier. */
 interface Remembered {
   readonly position: LogPosition;
   readonly deploymentId: string;
@@ -139,7 +139,7 @@ export async function findLost<T extends Remembered>(
   return { entry: lost, lastCursor: await lastCursorBefore(db, lost.position) };
 }
 
-/** The last event up to a position; of one that is unknown, the last one before this start of the server. */
+/** The cursor of the last event up to a position; if that is unknown, of the last event before this start of the server. */
 async function lastCursorBefore(db: Queries, position: LogPosition | null): Promise<string> {
   const before = position
     ? sql`(e.incarnation, e.xid, e.id) <= (${position.incarnation.number}::integer,

@@ -1,7 +1,7 @@
 /**
- * Migrations, applied so that a running service goes on: each in a transaction of its own, or in none where it says
- * `-- concurrently`; no lock is waited for longer than a second, as everybody else would queue up behind it. Drizzle
- * writes the files and defines the table of those that are done.
+ * Applies migrations while the service runs: each in a transaction of its own, or in none if it begins with
+ * `-- concurrently`. None waits for a lock longer than a second, because all other queries would queue up after it.
+ * Drizzle generates the files and defines the table of applied migrations.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,19 +10,19 @@ import type postgres from 'postgres';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
-/** Any number, as long as every version of Serin uses the same. With it goes the schema, see {@link lockKey}. */
+/** First key of the advisory lock for migrations; arbitrary, but the same in every version. {@link lockKey} is the second. */
 const MIGRATION_LOCK = 5_371_001;
-/** How long a statement may wait for a lock: so long everybody behind it waits too. */
+/** How long a statement may wait for a lock. Queries that need the same table wait as long. */
 const LOCK_TIMEOUT_MS = 1000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
-/** How often the migration lock of another node is tried. */
+/** How often the migration lock is tried while another node holds it. */
 const POLL_MS = 200;
-/** After so long it is logged who is in the way, and again as often as this. */
-const SAY_AFTER_MS = 2000;
-const SAY_AGAIN_MS = 30_000;
+/** When the sessions that block a migration are logged first, and how often again. */
+const FIRST_LOG_AFTER_MS = 2000;
+const LOG_INTERVAL_MS = 30_000;
 
-/** Where progress, and whoever is in the way, is said. */
+/** Receives progress and blocking sessions. */
 export interface MigrationLog {
   info(message: string): void;
   warn(message: string): void;
@@ -30,21 +30,21 @@ export interface MigrationLog {
 
 export const QUIET: MigrationLog = { info: () => {}, warn: () => {} };
 
-/** The table of migrations that are done: where it always was, or in the schema that this Serin is confined to. */
+/** The table of applied migrations: in Drizzle's own schema, or in the schema that this Serin is confined to. */
 export function migrationsTable(schema: string | null): string {
   return schema === null ? 'drizzle.__drizzle_migrations' : `${quoted(schema)}.__drizzle_migrations`;
 }
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** When the last migration of this version was written, epoch milliseconds. */
+/** Timestamp of the last migration of this version, epoch milliseconds. */
 export function latestMigration(): number {
   return readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).at(-1)?.folderMillis ?? 0;
 }
 
 /**
- * Brings the tables up to date over a connection of its own. One node at a time: the others wait and find nothing left
- * to do. What is interrupted is begun again by the next one.
+ * Applies the pending migrations over a connection of its own. Only one node does so at a time; the others wait and then
+ * have nothing to apply. After an interruption the next node restarts the migration.
  */
 export async function runMigrations(
   client: postgres.Sql,
@@ -69,7 +69,7 @@ export async function runMigrations(
   }
 }
 
-/** A role that owns its schema and nothing else cannot create one: it is created only where it is missing. */
+/** Creates the schema only if it is missing, because a role that owns nothing but its schema may not create one. */
 async function createSchemas(client: postgres.Sql, schema: string | null): Promise<void> {
   const name = schema ?? 'drizzle';
   const [found] = await client`select from pg_namespace where nspname = ${name}`;
@@ -85,11 +85,11 @@ async function createSchemas(client: postgres.Sql, schema: string | null): Promi
   }
 }
 
-/** Advisory locks are of the whole database: two Serins in two of its schemas do not wait for each other. */
+/** Advisory locks belong to the database: with the schema in the key, Serins in two schemas do not block each other. */
 const lockKey = (client: postgres.Sql) =>
   client`(${MIGRATION_LOCK}::bigint << 32) | coalesce(current_schema()::regnamespace::oid::bigint, 0)`;
 
-/** Tried again and again and not waited for: a waiting session would hold back CREATE INDEX CONCURRENTLY. */
+/** Polls the lock, because a session that waits for it would block CREATE INDEX CONCURRENTLY. */
 async function takeLock(client: postgres.Sql, log: MigrationLog): Promise<void> {
   const overdue = sayOnceInAWhile();
   for (;;) {
@@ -113,7 +113,7 @@ async function apply(
   log: MigrationLog,
 ): Promise<void> {
   const { folderMillis, hash } = migration;
-  // Drizzle writes the schema into foreign keys; the search path decides it.
+  // Drizzle writes the schema into foreign keys, but here the search path determines it.
   const statements = migration.sql.map((statement) => statement.replaceAll('"public".', ''));
   const concurrently = statements[0]?.trimStart().startsWith('-- concurrently') ?? false;
   const overdue = sayOnceInAWhile();
@@ -138,7 +138,7 @@ async function apply(
   }
 }
 
-/** Waits for transactions that are open, and nobody waits for it. What an interruption has left is removed first. */
+/** Waits for open transactions without blocking others. Removes the invalid index of an interrupted run first. */
 async function outsideOfTransaction(
   client: postgres.Sql,
   statement: string,
@@ -152,7 +152,7 @@ async function outsideOfTransaction(
     const waiting = setTimeout(
       () =>
         log.info(`a migration takes a while, and nobody waits for it: ${index ?? statement.slice(0, 80)}`),
-      SAY_AFTER_MS,
+      FIRST_LOG_AFTER_MS,
     );
     try {
       if (index) {
@@ -171,7 +171,7 @@ async function outsideOfTransaction(
 
 const isLockTimeout = (error: unknown) => error instanceof Error && 'code' in error && error.code === '55P03';
 
-/** Whoever holds a lock on a table of this schema, the oldest transactions first. */
+/** The sessions that hold a lock on a table of this schema, the oldest transactions first. */
 async function whoHoldsLocks(client: postgres.Sql): Promise<string> {
   const holders = await client<{ who: string }[]>`
     select ${whoIs(client)} || ', open for ' || extract(epoch from clock_timestamp() - min(a.xact_start))::int
@@ -190,12 +190,12 @@ const whoIs = (client: postgres.Sql) =>
 const listed = (holders: readonly { who: string }[]) =>
   holders.map(({ who }) => who).join('; ') || 'a session this role may not see';
 
-/** True when it is time to say something: after a while, and then now and again. */
+/** Returns a function that is true when it is time to log again. */
 function sayOnceInAWhile(): () => boolean {
-  let next = performance.now() + SAY_AFTER_MS;
+  let next = performance.now() + FIRST_LOG_AFTER_MS;
   return () => {
     if (performance.now() < next) return false;
-    next = performance.now() + SAY_AGAIN_MS;
+    next = performance.now() + LOG_INTERVAL_MS;
     return true;
   };
 }

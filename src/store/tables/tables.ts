@@ -114,31 +114,31 @@ export const deployments = pgTable(
 );
 
 /**
- * The runs of PostgreSQL in which this database was written: one for every start of a server that a node has found.
- * Transaction ids are comparable within one only: a restore, a promotion or a copied folder begins another.
+ * The runs of PostgreSQL in which this database was written: one for every start of a server that a node has seen.
+ * Transaction ids are comparable only within one. A restore, a promotion or a copied folder begins another one.
  */
 export const incarnations = pgTable('incarnations', {
-  /** Counts from 1; later ones come after in the log. */
+  /** Counts from 1, in the order of the log. */
   number: integer('number').primaryKey(),
-  /** Goes up when the cluster or its timeline is another, or its transaction ids have begun anew. */
+  /** Increases when the cluster or its timeline changes, or when its transaction ids start again. */
   epoch: integer('epoch').notNull(),
-  /** Random, so that a lost one and the one that took its number are told apart. */
+  /** Random, to distinguish an incarnation that a rewind has removed from the one that got its number. */
   mark: text('mark').notNull(),
-  /** When its server was started: what tells one from the next. */
+  /** When its server was started; differs between incarnations. */
   postmasterStartedAt: timestamp('postmaster_started_at', { withTimezone: true, mode: 'string' }).notNull(),
-  /** The cluster and its timeline; null where the role may not read them. */
+  /** The cluster and its timeline; null if the role may not read them. */
   systemIdentifier: text('system_identifier'),
   timeline: text('timeline'),
   foundAt: timestamp('found_at', { withTimezone: true, mode: 'string' })
     .notNull()
     .default(sql`clock_timestamp()`),
-  /** The last position of the log in it, once it is over; null while it lasts, or where it has no events. */
+  /** Its last position in the log; null while it is the current one, or if it has no events. */
   lastXid: xid8('last_xid'),
   lastId: bigint('last_id', { mode: 'bigint' }),
 });
 
 /**
- * The log. Its order is (`incarnation`, `xid`, `id`), read only below the oldest transaction still running: see `feed`.
+ * The log. Its order is (`incarnation`, `xid`, `id`), and it is read only below the oldest open transaction.
  */
 export const events = pgTable(
   'events',

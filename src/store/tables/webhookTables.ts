@@ -40,7 +40,7 @@ export const webhooks = pgTable(
     /** The secret before the last rotation; messages carry its signature too until `previousSecretUntil`. */
     previousSecret: text('previous_secret'),
     previousSecretUntil: instant('previous_secret_until'),
-    /** How far it has taken over the log: every matching event up to here has a delivery. */
+    /** Its position in the log: every matching event up to here has a delivery. */
     cursorIncarnation: integer('cursor_incarnation').notNull().default(1),
     cursorXid: xid8('cursor_xid').notNull(),
     cursorId: bigint('cursor_id', { mode: 'bigint' }).notNull(),
@@ -66,8 +66,8 @@ export const webhookDeliveries = pgTable(
       .notNull()
       .references(() => webhooks.id, { onDelete: 'cascade' }),
     /**
-     * The event, by deployment and number: it may have been archived meanwhile. Without a deployment it is the message
-     * that history was rewound, found in the incarnation of that number.
+     * Identifies the event. Not a reference to its row, which may have been archived. An empty deployment stands for the
+     * message that history was rewound; `no` is then the incarnation in which the rewind was detected.
      */
     deploymentId: text('deployment_id').notNull(),
     no: integer('no').notNull(),

@@ -130,17 +130,17 @@ export async function claimDeliveries(
   return rows.map(({ seq, ...claim }) => ({ ...claim, seq: BigInt(seq), webhookId, token }));
 }
 
-/** What is said of a rewind to one webhook. */
+/** The message to one webhook that history was rewound. */
 export interface RewindMessage extends Record<string, unknown> {
-  /** `epoch.mark` of the incarnation that it was found in. */
+  /** `epoch.mark` of the incarnation in which the rewind was detected. */
   readonly label: string;
-  /** When it was found. */
+  /** When the rewind was detected. */
   readonly at: Date;
-  /** The last event before it of those that the webhook is sent; null when there is none. */
+  /** The last event before the rewind that the webhook was sent; null if there is none. */
   readonly last: { readonly position: LogPosition; readonly messageId: string } | null;
 }
 
-/** What a delivery without a deployment says; null when the webhook is gone. */
+/** The message of a delivery without a deployment; null if the webhook was deleted. */
 export async function findRewind(
   db: Queries,
   webhookId: string,

@@ -27,7 +27,7 @@ export interface Webhook {
   readonly updatedAt: number;
 }
 
-/** The columns, and the label of the incarnation that the cursor lies in. */
+/** The columns, and the label of the cursor's incarnation. */
 const ROW = {
   ...getTableColumns(webhooks),
   label: sql<string>`${sql.raw(labelText('webhooks.cursor_incarnation'))}`,
