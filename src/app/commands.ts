@@ -21,7 +21,7 @@ import { type Answer, answerCodec, done, notFound, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
-import { keyOf, recall } from './execution/idempotency.ts';
+import { keyOf, keyRefusal, recall } from './execution/idempotency.ts';
 import { transaction } from './execution/transaction.ts';
 import { stageCommand } from './stageCommand.ts';
 
@@ -70,6 +70,8 @@ export function createCommands(app: App): Commands {
   });
   return {
     async submit(actor, request, command) {
+      const unusable = keyRefusal({ ...request, actor });
+      if (unusable) return answerCodec.refused(unusable);
       const key = keyOf({ ...request, actor });
       const askedAt = performance.now();
       const answer = await execute({ actor, request, command, key, askedAt });

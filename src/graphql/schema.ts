@@ -2,6 +2,7 @@
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { guarded } from './guard.ts';
+import { withStringLimits } from './stringLimits.ts';
 import './allocations.ts';
 import './apiKeys.ts';
 import './approval.ts';
@@ -22,7 +23,7 @@ import './viewer.ts';
 import './webhookMutations.ts';
 import './webhooks.ts';
 
-export const schema = guarded(builder.toSchema());
+export const schema = guarded(withStringLimits(builder.toSchema()));
 
 /** The schema as a string: the content of `schema.graphql`. */
 export function printedSchema(): string {

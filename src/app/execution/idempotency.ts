@@ -47,9 +47,23 @@ export const refusalCodec = z.strictObject({
   path: z.array(z.string()).readonly(),
 });
 
-/** The key of a request; null if the caller gave none. */
+/** As many characters as the index of stored answers holds, whatever they are. */
+const MAX_KEY_LENGTH = 255;
+
+/** Why a request's key cannot be used; null if it can. */
+export function keyRefusal({ idempotencyKey }: Request): Refusal | null {
+  const length = idempotencyKey?.length ?? 0;
+  if (length <= MAX_KEY_LENGTH) return null;
+  const message = `idempotencyKey must have at most ${MAX_KEY_LENGTH} characters, got ${length}`;
+  return refusal('INVALID_INPUT', message, ['idempotencyKey']);
+}
+
+/**
+ * The key of a request; null if the caller gave none. The empty string is what forms and unset variables send: as a key, all
+ * their requests would share it.
+ */
 export function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedRequest | null {
-  if (idempotencyKey === null) return null;
+  if (idempotencyKey === null || idempotencyKey === '') return null;
   const request = createHash('sha256')
     .update(JSON.stringify([operation, input]))
     .digest('hex');
@@ -80,6 +94,8 @@ export async function runIdempotent<A extends Answered>(
   codec: AnswerCodec<A>,
   work: (tx: LogWriteTransaction) => Promise<A>,
 ): Promise<A> {
+  const unusable = keyRefusal(request);
+  if (unusable) return codec.refused(unusable);
   const key = keyOf(request);
   const outcome = await transaction<{ answer: A; unstored: boolean }>(app, async (tx) => {
     const earlier = await findEarlier(tx, key, codec);

@@ -1,4 +1,5 @@
 import { type Decimal, formatDecimal, parseDecimalRounded, shown, ZERO } from './decimal.ts';
+import { MAX_NAME_LENGTH } from './identifiers.ts';
 import type { Violation } from './violation.ts';
 
 /** Reads values of callers that no compiler has checked. After a violation the returned value is a placeholder. */
@@ -43,10 +44,11 @@ export class Reader {
     return given === true;
   }
 
-  /** A name, or null if there is none. */
+  /** A name, or null if there is none: the empty string is what forms and unset variables send. */
   name(path: readonly string[], given: unknown): string | null {
-    if (given === null || typeof given === 'string') return given;
-    this.refuse(path, `must be a name, got ${shown(given)}`);
+    if (given === null || given === '') return null;
+    if (typeof given === 'string' && given.length <= MAX_NAME_LENGTH) return given;
+    this.refuse(path, `must be a name of at most ${MAX_NAME_LENGTH} characters, got ${shown(given)}`);
     return null;
   }
 
