@@ -6,6 +6,7 @@ import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { openActor, ROLES, type Role } from '../access/actor.ts';
 import { createKey, revokeKey } from '../access/keys.ts';
+import { isDate } from '../core/values/instant.ts';
 import { readEnvironment } from '../environment/environment.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { findRunningDatabase } from '../store/embedded/dataDirLock.ts';
@@ -82,7 +83,7 @@ const UNITS = { h: 3_600_000, d: 86_400_000 } as const;
 function readExpiry(given: string): number {
   const length = /^(\d{1,5})([hd])$/.exec(given);
   if (length) return Date.now() + Number(length[1]) * (length[2] === 'h' ? UNITS.h : UNITS.d);
-  const at = /^\d{4}-\d{2}-\d{2}/.test(given) ? Date.parse(given) : Number.NaN;
+  const at = isDate(given.slice(0, 10)) ? Date.parse(given) : Number.NaN;
   if (Number.isNaN(at))
     throw new Error(`--expires must be such as 90d, 12h or 2030-01-31, got ${JSON.stringify(given)}`);
   return at;

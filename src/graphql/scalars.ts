@@ -1,67 +1,56 @@
 /** The scalars of the API: how values are sent and read. An invalid value is refused before the operation runs. */
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { LosslessNumber } from 'lossless-json';
-import { Decimal, formatDecimal, parseExactDecimal } from '../core/values/decimal.ts';
+import { Decimal, formatDecimal, parseExactDecimal, parseNumberText } from '../core/values/decimal.ts';
+import { parseInstant } from '../core/values/instant.ts';
 
 /** @param node the literal in the document, if the value is one */
 function badInput(message: string, node?: ValueNode): GraphQLError {
   return new GraphQLError(message, { nodes: node ?? null, extensions: { code: 'BAD_USER_INPUT' } });
 }
 
-function parseDecimalValue(text: string, node?: ValueNode): Decimal {
-  const value = parseExactDecimal(text);
+function readDecimal(text: string, value: Decimal | string, node?: ValueNode): Decimal {
   if (typeof value === 'string') {
     throw badInput(`Decimal ${JSON.stringify(text.slice(0, 80))} ${value}`, node);
   }
   return value;
 }
 
-/** Significant decimal digits that a double preserves. */
-const DOUBLE_DIGITS = 15;
+/** Reads a string, which must be exact. */
+const readString = (text: string, node?: ValueNode) => readDecimal(text, parseExactDecimal(text), node);
 
-/** Reads a JSON number that was already parsed as a double. */
-function readDouble(value: number): Decimal {
-  if (!Number.isFinite(value)) throw badInput(`Decimal must be a finite number, got ${value}`);
-  if (new Decimal(value).precision() > DOUBLE_DIGITS) {
-    throw badInput(`Decimal ${value} may have lost digits as a JSON number: send it as a string`);
-  }
-  return parseDecimalValue(new Decimal(value).toFixed());
-}
+/** Reads a number, as programs print it. */
+const readNumber = (text: string, node?: ValueNode) => readDecimal(text, parseNumberText(text), node);
 
 export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
   name: 'Decimal',
   description:
     'An exact decimal number, sent as a string without exponent ("1234.5"). Read from a string, an integer, or a ' +
-    'number literal taken as written. NaN, Infinity, more than 38 significant digits and more than 18 decimals are refused.',
+    'number literal. A number of at most 17 significant digits, as a double has, is rounded to 18 decimals. Otherwise more ' +
+    'than 18 decimals are refused, as are more than 38 significant digits, NaN and Infinity.',
   serialize(value) {
     if (!Decimal.isDecimal(value)) throw new TypeError(`not a Decimal: ${String(value)}`);
     return formatDecimal(new Decimal(value));
   },
   parseValue(value) {
-    if (value instanceof LosslessNumber) return parseDecimalValue(value.value);
-    if (typeof value === 'string') return parseDecimalValue(value);
-    if (typeof value === 'number') return readDouble(value);
+    if (value instanceof LosslessNumber) return readNumber(value.value);
+    if (typeof value === 'string') return readString(value);
+    if (typeof value === 'number') {
+      if (!Number.isInteger(value) || Number.isSafeInteger(value)) return readNumber(String(value));
+      throw badInput(`Decimal ${value} may have lost digits as a JSON number: send it as a string`);
+    }
     throw badInput(`Decimal must be a string or a number, got ${typeof value}`);
   },
   parseLiteral(node) {
-    if (node.kind === Kind.STRING || node.kind === Kind.INT || node.kind === Kind.FLOAT) {
-      return parseDecimalValue(node.value, node);
-    }
+    if (node.kind === Kind.STRING) return readString(node.value, node);
+    if (node.kind === Kind.INT || node.kind === Kind.FLOAT) return readNumber(node.value, node);
     throw badInput('Decimal must be a string or a number', node);
   },
 });
 
-const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
-
-/** First and last instant that RFC 3339 can write in UTC; an offset may lead beyond them. */
-const [FIRST_INSTANT, LAST_INSTANT] = [
-  Date.parse('0001-01-01T00:00:00Z'),
-  Date.parse('9999-12-31T23:59:59.999Z'),
-];
-
 function readInstant(text: string, node?: ValueNode): number {
-  const instant = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
-  if (instant >= FIRST_INSTANT && instant <= LAST_INSTANT) return instant;
+  const instant = parseInstant(text);
+  if (instant !== null) return instant;
   const shown = JSON.stringify(text.slice(0, 80));
   throw badInput(`DateTime ${shown} is not an RFC 3339 date and time of the years 1 to 9999`, node);
 }

@@ -24,7 +24,25 @@ const PLAIN = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$/;
  */
 export function parseExactDecimal(text: string): Decimal | string {
   if (text.length > MAX_TEXT_LENGTH || !PLAIN.test(text)) return 'is not a decimal number';
+  return storable(new Decimal(text));
+}
+
+/** Significant digits of the shortest form of a double, at most. */
+const DOUBLE_DIGITS = 17;
+
+/**
+ * Parses a number as programs print it. One with at most 17 significant digits may be a computed double, such as 1/810:
+ * it is rounded half up to the 18 decimals that are stored. One with more digits is refused if it cannot be stored exactly.
+ * @returns the number, or an error message
+ */
+export function parseNumberText(text: string): Decimal | string {
+  if (text.length > MAX_TEXT_LENGTH || !PLAIN.test(text)) return 'is not a decimal number';
   const value = new Decimal(text);
+  return storable(value.precision() <= DOUBLE_DIGITS ? toStoredPrecision(value) : value);
+}
+
+/** The number if its digits fit the database, else an error message. */
+function storable(value: Decimal): Decimal | string {
   if (value.decimalPlaces() > MAX_DECIMALS) return `has more than ${MAX_DECIMALS} decimals`;
   if (value.precision() > MAX_SIGNIFICANT_DIGITS) {
     return `has more than ${MAX_SIGNIFICANT_DIGITS} significant digits`;
