@@ -36,6 +36,8 @@ const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;
 /** How long the old secret signs too after a rotation. */
 const ROTATION_HOURS = 24;
+/** Secrets that sign at the same time: each replaced one signs for as long as its rotation promised. */
+const MAX_SIGNING_SECRETS = 10;
 
 /** The events that a webhook may send, whatever their types. */
 const timelineOf = ({ strategyId }: Pick<Webhook, 'strategyId'>) => ({
@@ -213,6 +215,10 @@ export async function updateWebhook(
     ) {
       const message = `${MISSED}: delete this webhook and create another from a later cursor`;
       return refused(refusal('CURSOR_TOO_OLD', message, ['enabled']), before);
+    }
+    if (rotateSecret && (await signingSecrets(tx, webhookId)).length >= MAX_SIGNING_SECRETS) {
+      const message = `${MAX_SIGNING_SECRETS} secrets of this webhook sign at the moment, each for ${ROTATION_HOURS} hours: rotate again later`;
+      return refused(refusal('LIMIT_REACHED', message, ['rotateSecret']), before);
     }
     const secret = rotateSecret ? newSecret() : null;
     const reason = `Disabled by ${request.actor.name}. Enable it to continue where it stopped`;

@@ -17,5 +17,6 @@ export function backoffMs(tries: number, retryAfterSeconds: number | null): numb
   const step = STEPS[tries] ?? LONGEST;
   const requested =
     retryAfterSeconds === null ? 0 : Math.min(retryAfterSeconds * SECOND, LONGEST_RETRY_AFTER);
-  return Math.round(Math.max(step, requested) * (0.8 + Math.random() * 0.4));
+  // Never earlier than the receiver requested.
+  return Math.round(Math.max(step * (0.8 + Math.random() * 0.4), requested * (1 + Math.random() * 0.2)));
 }

@@ -174,7 +174,8 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       const forceCloseTimer = setTimeout(() => givenUp.abort(), DRAIN_MS);
       await Promise.all([...inFlight.values()].flatMap((attempts) => [...attempts]));
       clearTimeout(forceCloseTimer);
-      await targets.dispatcher.close();
+      // Only response bodies that nobody needs are still open.
+      await targets.dispatcher.destroy();
     },
   };
 }

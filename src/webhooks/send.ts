@@ -3,6 +3,8 @@ import { type Agent, request } from 'undici';
 import { ForbiddenTarget } from './targets.ts';
 
 const TIMEOUT_MS = 10_000;
+/** How long a response body is read, so that the connection can be reused. */
+const BODY_MS = 2_000;
 /** Most bytes read of a response body, so that the connection can be reused; the content is ignored. */
 const MAX_RESPONSE_BYTES = 64 * 1024;
 
@@ -49,12 +51,14 @@ export async function send(
       body,
       signal: limit.signal,
     });
-    await response.body.dump({ limit: MAX_RESPONSE_BYTES, signal: limit.signal });
-    const asked = Number(response.headers['retry-after']);
+    // The status line is the outcome: a body that stalls, breaks off or is too long does not change it.
+    void response.body
+      .dump({ limit: MAX_RESPONSE_BYTES, signal: AbortSignal.timeout(BODY_MS) })
+      .catch(() => {});
     return ended({
       httpStatus: response.statusCode,
       error: refusalOf(response.statusCode),
-      retryAfterSeconds: asked > 0 ? asked : null,
+      retryAfterSeconds: retryAfterSeconds(response.headers['retry-after'], Date.now()),
     });
   } catch (error) {
     return ended({ httpStatus: null, error: describe(error), retryAfterSeconds: null });
@@ -62,6 +66,19 @@ export async function send(
     clearTimeout(timer);
     givenUp.removeEventListener('abort', giveUp);
   }
+}
+
+/**
+ * Parses `Retry-After`, which is a number of seconds or an HTTP date (RFC 9110, 10.2.3).
+ * @returns seconds from now, above 0; null if there is none
+ */
+export function retryAfterSeconds(value: string | readonly string[] | undefined, now: number): number | null {
+  const text = typeof value === 'string' ? value.trim() : '';
+  if (text === '') return null;
+  // The obsolete asctime form has no zone: it is UTC as well.
+  const date = text.endsWith('GMT') ? text : `${text} GMT`;
+  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(date) - now) / 1000;
+  return seconds > 0 ? seconds : null;
 }
 
 class TooSlow extends Error {}

@@ -1,4 +1,5 @@
 /** Delivery to a real receiver: signed, in order, again after failures, and never lost. */
+import { createServer } from 'node:http';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../src/environment/environment.ts';
@@ -236,6 +237,67 @@ test('while a secret is rotated both sign; then only the new one', async () => {
   if (!last) throw new Error('nothing came');
   new Webhook(rotated.secret).verify(last.text, last.headers);
   expect(() => new Webhook(old).verify(last.text, last.headers)).toThrow();
+});
+
+test('every rotated secret signs for as long as its rotation promised', async () => {
+  const to = await receiver();
+  const { secret: first, webhook } = await createWebhook(serin, { url: to.url, strategyId: 'rotated-often' });
+  const secrets = [first];
+  for (let rotation = 0; rotation < 3; rotation += 1) {
+    secrets.push((await updateWebhook(serin, { webhookId: webhook.id, rotateSecret: true })).secret);
+  }
+  await start({ strategyId: 'rotated-often' });
+  await until(() => to.taken.length >= 1);
+  for (const { headers, text } of to.taken) {
+    for (const secret of secrets) new Webhook(secret).verify(text, headers);
+    // The current one comes first: receivers may look at one signature only.
+    expect(headers['webhook-signature']?.split(' ')).toHaveLength(4);
+  }
+  for (let rotation = 4; rotation < 10; rotation += 1) {
+    await updateWebhook(serin, { webhookId: webhook.id, rotateSecret: true });
+  }
+  const tooMany = await updateWebhook(serin, { webhookId: webhook.id, rotateSecret: true });
+  expect(tooMany).toMatchObject({ success: false, error: { code: 'LIMIT_REACHED', path: ['rotateSecret'] } });
+});
+
+test('the status line decides: a 2xx whose body stalls is delivered', async () => {
+  const to = createServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { 'content-length': '10' }).write('ok');
+  });
+  await new Promise<void>((done) => to.listen(0, '127.0.0.1', done));
+  const address = to.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  const { webhook } = await createWebhook(serin, { url: `http://127.0.0.1:${port}/`, strategyId: 'stalls' });
+  await start({ strategyId: 'stalls' });
+  const delivered = async () =>
+    (await deliveriesOf(serin, webhook.id, { status: ['DELIVERED'] })).length >= 3;
+  await until(delivered, 6000);
+  const [{ attempts }] = await deliveriesOf(serin, webhook.id);
+  expect(attempts).toMatchObject([{ number: 1, httpStatus: 200, error: null }]);
+  to.closeAllConnections();
+  to.close();
+});
+
+test.each([
+  ['seconds', () => '600'],
+  ['an HTTP date', () => new Date(Date.now() + 600_000).toUTCString()],
+  ['a date in the past', () => new Date(0).toUTCString()],
+  ['neither', () => 'soon'],
+])('Retry-After may be %s', async (form, value) => {
+  const to = await receiver();
+  to.answer = () => ({ status: 503, headers: { 'retry-after': value() } });
+  const strategyId = `retry-${form.replaceAll(' ', '-')}`;
+  const { webhook } = await createWebhook(serin, { url: to.url, strategyId });
+  await start({ strategyId });
+  await until(async () =>
+    (await deliveriesOf(serin, webhook.id)).some(({ attemptCount }) => attemptCount > 0),
+  );
+  const deliveries = await deliveriesOf(serin, webhook.id);
+  const tried = deliveries.find(({ attemptCount }) => attemptCount > 0);
+  const wait = (Date.parse(tried.nextAttemptAt) - Date.now()) / 1000;
+  if (form === 'seconds' || form === 'an HTTP date') expect(wait).toBeGreaterThan(580);
+  else expect(wait).toBeLessThan(10);
 });
 
 test('a node that dies in the middle of a try: another sends it, and nothing is lost', async () => {

@@ -9,6 +9,7 @@ import {
   check,
   index,
   integer,
+  jsonb,
   pgTable,
   primaryKey,
   text,
@@ -20,6 +21,12 @@ import { instant, xid8 } from './tables.ts';
 export const WEBHOOK_STATUSES = ['ENABLED', 'DISABLED'] as const;
 export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+/** A replaced secret, with the instant until which it signs. */
+interface EarlierSecret {
+  readonly secret: string;
+  readonly until: string;
+}
 
 const now = sql`clock_timestamp()`;
 
@@ -40,6 +47,8 @@ export const webhooks = pgTable(
     /** The secret before the last rotation; messages carry its signature too until `previousSecretUntil`. */
     previousSecret: text('previous_secret'),
     previousSecretUntil: instant('previous_secret_until'),
+    /** Secrets of rotations before the last one, which sign until their own time. */
+    earlierSecrets: jsonb('earlier_secrets').$type<EarlierSecret[]>().notNull().default([]),
     /** Its position in the log: every matching event up to here has a delivery. */
     cursorIncarnation: integer('cursor_incarnation').notNull().default(1),
     cursorXid: xid8('cursor_xid').notNull(),

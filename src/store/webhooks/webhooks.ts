@@ -65,17 +65,26 @@ export async function lockWebhook(tx: Queries, id: string): Promise<Webhook | nu
   return row ? toWebhook(row) : null;
 }
 
-/** The secrets that sign messages now, the current one first. */
+/** The secrets of a JSON array that still sign, the oldest first. */
+const signingEarlier = (secrets: SQL) => sql`(
+  select coalesce(jsonb_agg(entry order by (entry->>'until')::timestamptz), '[]')
+  from jsonb_array_elements(${secrets}) as entry
+  where (entry->>'until')::timestamptz > clock_timestamp())`;
+
+/** The secrets that sign messages now, the current one first and the oldest last. */
 export async function signingSecrets(db: Queries, id: string): Promise<string[]> {
   const [row] = await db
     .select({
       current: webhooks.secret,
       previous: sql<string | null>`case when ${webhooks.previousSecretUntil} > clock_timestamp()
         then ${webhooks.previousSecret} end`,
+      earlier: sql<{ readonly secret: string }[]>`${signingEarlier(sql`${webhooks.earlierSecrets}`)}`,
     })
     .from(webhooks)
     .where(eq(webhooks.id, id));
-  return row ? [row.current, ...(row.previous === null ? [] : [row.previous])] : [];
+  if (!row) return [];
+  const earlier = row.earlier.map(({ secret }) => secret).reverse();
+  return [row.current, ...(row.previous === null ? [] : [row.previous]), ...earlier];
 }
 
 export interface NewWebhook
@@ -119,7 +128,7 @@ export interface WebhookChange {
   readonly eventTypes?: readonly EventType[] | null | undefined;
   /** Null enables it. */
   readonly disabledReason?: string | null | undefined;
-  /** Replaces the secret; the old one signs too for `overlapSeconds`. */
+  /** Replaces the secret; the old one signs too for `overlapSeconds`, and those before it until their own time. */
   readonly rotation?: { readonly secret: string; readonly overlapSeconds: number } | undefined;
 }
 
@@ -141,6 +150,10 @@ export async function saveWebhook(
         ? {}
         : {
             secret: rotation.secret,
+            earlierSecrets: signingEarlier(sql`${webhooks.earlierSecrets} || case
+              when ${webhooks.previousSecret} is null then '[]'::jsonb
+              else jsonb_build_object(
+                'secret', ${webhooks.previousSecret}, 'until', ${webhooks.previousSecretUntil}) end`),
             previousSecret: sql`${webhooks.secret}`,
             previousSecretUntil: sql`clock_timestamp() + make_interval(secs => ${rotation.overlapSeconds})`,
           }),
