@@ -13,6 +13,7 @@ import { startTail, type Tail } from './feed/tail.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
+import { httpOptions } from './server/http/graphqlHttp.ts';
 import { startHttpServer } from './server/http/httpServer.ts';
 import type { Readiness } from './server/http/operatorEndpoints.ts';
 import { createAdmission } from './server/pipeline/admission.ts';
@@ -158,6 +159,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       log,
       timeScale,
       httpSettings: http,
+      httpOptions: httpOptions(http.introspection),
       metrics,
       tracing,
     });

@@ -3,6 +3,7 @@
 import type { Reports } from '../../src/app/reports.ts';
 import { applyReport } from '../../src/core/metrics/sideMetrics.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
+import { httpOptions } from '../../src/server/http/graphqlHttp.ts';
 import { startHttpServer } from '../../src/server/http/httpServer.ts';
 import { createAdmission } from '../../src/server/pipeline/admission.ts';
 import { createClientAddresses } from '../../src/server/pipeline/clientAddresses.ts';
@@ -43,6 +44,7 @@ const graphql = createGraphQLServer({
   log,
   timeScale: 1,
   httpSettings: http,
+  httpOptions: httpOptions(http.introspection),
   metrics,
   tracing: null,
 });

@@ -34,6 +34,9 @@ export interface TokenSettings {
   readonly strategiesClaim: string;
 }
 
+/** Difference between the issuer's clock and ours that is tolerated, in `exp` and `nbf`. */
+const LEEWAY_SECONDS = 30;
+
 /** The issuer's keys cannot be fetched, so the caller can be neither accepted nor refused. */
 export class IssuerAway extends Error {}
 
@@ -44,13 +47,21 @@ export function createTokenReader(
 ): (token: string) => Promise<Actor> {
   const { issuer, audience, keysUrl, algorithms } = settings;
   const keys = createRemoteJWKSet(new URL(keysUrl), { timeoutDuration: 5000, cooldownDuration: 10_000 });
-  const rules = { issuer, audience, algorithms: [...algorithms], requiredClaims: ['sub', 'exp'] };
+  const rules = {
+    issuer,
+    audience,
+    algorithms: [...algorithms],
+    requiredClaims: ['sub', 'exp'],
+    clockTolerance: LEEWAY_SECONDS,
+  };
   return async (token) => {
     const { payload } = await jwtVerify(token, keys, rules).catch(explain);
     const name = nameOf(payload);
     const role = roleOf(payload[settings.roleClaim], settings.roleClaim);
     const strategies = strategiesOf(payload[settings.strategiesClaim], settings.strategiesClaim);
-    const expiresAt = Number(payload.exp) * 1000;
+    const exp = Number(payload.exp) * 1000;
+    // What it holds open ends at `exp`, or after the leeway that it was accepted with.
+    const expiresAt = exp > Date.now() ? exp : exp + LEEWAY_SECONDS * 1000;
     return createActor(name, { role, strategies, reducesRisk: botsReduceRisk }, { type: 'TOKEN', expiresAt });
   };
 }

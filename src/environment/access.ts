@@ -27,7 +27,7 @@ const WORD: Variable<string> = { schema: z.string().regex(/^\S+$/), rule: 'must 
 const KEYS_URL: Variable<string> = {
   schema: z.url({ protocol: /^https?$/ }).refine((text) => {
     const { protocol, hostname } = new URL(text);
-    return protocol === 'https:' || hostname === 'localhost' || /^127\.|^\[::1\]$/.test(hostname);
+    return protocol === 'https:' || /^localhost\.?$/.test(hostname) || /^127\.|^\[::1\]$/.test(hostname);
   }),
   rule: 'must be the https:// URL of the issuer’s published keys (http:// only for this machine)',
 };

@@ -86,6 +86,15 @@ test('a token says who, which role and which strategies; the keys of the issuer 
   expect(asked).toBe(1);
 });
 
+test('half a minute between the clocks of issuer and server is tolerated', async () => {
+  const now = Math.floor(Date.now() / 1000);
+  for (const token of [await sign({}, { expires: now - 10 }), await sign({ nbf: now + 15 })]) {
+    expect((await serin.as(token).ask(VIEWER)).viewer.actor).toBe('ada@example.org');
+  }
+  await expect(serin.as(await sign({}, { expires: now - 60 })).ask(VIEWER)).rejects.toThrow('has expired');
+  await expect(serin.as(await sign({ nbf: now + 120 })).ask(VIEWER)).rejects.toThrow('nbf');
+});
+
 test.each([
   ['viewer', ['eth-*', 'btc-*'], 'VIEWER', ['eth-*', 'btc-*']],
   ['Admin', '*', 'ADMIN', null],

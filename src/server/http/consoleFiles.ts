@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { acceptedCoding, CODINGS } from '../pipeline/contentEncoding.ts';
 
 export interface ConsoleFiles {
   /** Answers a request for a file or a page of the console; false when it is for neither. */
@@ -95,20 +96,12 @@ function send(file: File, request: IncomingMessage, response: ServerResponse): v
     response.writeHead(304).end();
     return;
   }
-  const encoding = encodingFor(file, request.headers['accept-encoding']);
+  const available = CODINGS.filter((coding) => file.bodies[coding]);
+  const encoding = acceptedCoding(request.headers['accept-encoding'], available) ?? 'identity';
   const body = file.bodies[encoding] ?? file.bodies.identity;
   if (encoding !== 'identity') response.setHeader('content-encoding', encoding);
   response.writeHead(200, { 'content-type': file.type, 'content-length': body.length });
   response.end(request.method === 'HEAD' ? undefined : body);
-}
-
-/** The smallest form that the client takes. */
-function encodingFor({ bodies }: File, accepted = ''): Encoding {
-  const taken = accepted.split(',').flatMap((each) => {
-    const [name = '', ...parameters] = each.split(';').map((part) => part.trim());
-    return parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter)) ? [] : [name];
-  });
-  return (['br', 'gzip'] as const).find((each) => bodies[each] && taken.includes(each)) ?? 'identity';
 }
 
 async function readFiles(folder: string): Promise<Map<string, File>> {

@@ -1,22 +1,27 @@
 /**
- * The common request (a POST of JSON that wants JSON back) without the costs of the Fetch API around it, which take
- * three quarters of the time of a small answer. It is parsed, validated and executed by the same pipeline; whatever is not
- * plain (other methods and types, streams, other origins, bodies and documents that cannot be read) is Yoga's to answer.
+ * The GraphQL endpoint over HTTP, in two ways. A plain request (a POST of JSON that accepts JSON) is read and answered
+ * without the Fetch API, which takes three quarters of the time of a small response. Everything else (other methods and
+ * types, streams, other origins, invalid bodies and documents) goes through Yoga. Both ways use the same pipeline: `PLAIN`
+ * lists all that differs.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql';
-import { type GraphQLParams, processRegularResult } from 'graphql-yoga';
+import { type ExecutionResult, GraphQLError, getOperationAST, OperationTypeNode } from 'graphql';
+import { type GraphQLParams, type Plugin, processRegularResult } from 'graphql-yoga';
 import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
+import { ENDPOINT } from '../../environment/limits.ts';
 import { schema } from '../../graphql/schema.ts';
 import { readCredentials } from '../pipeline/authentication.ts';
 import { readJson } from '../pipeline/body.ts';
-import type { GraphQLServer } from '../pipeline/pipeline.ts';
+import { acceptedCoding, compress, MIN_COMPRESSED_BYTES } from '../pipeline/contentEncoding.ts';
+import type { GraphQLServer, TransportOptions } from '../pipeline/pipeline.ts';
+import { graphiqlOptions } from './graphiql.ts';
+import { streamHeaders } from './sse.ts';
 
-/** Larger bodies take the long way; bytes. */
+/** Larger bodies go through Yoga, bytes. */
 const MAX_BODY = 100_000;
 
-/** What clients accept, as they write it, and what they get. Anything else is negotiated by Yoga. */
+/** `Accept` as clients write it, and the type of the response. Yoga negotiates anything else. */
 const ACCEPTED: ReadonlyMap<string | undefined, string> = new Map([
   [undefined, 'application/json'],
   ['*/*', 'application/json'],
@@ -27,76 +32,132 @@ const ACCEPTED: ReadonlyMap<string | undefined, string> = new Map([
 
 const CONTENT_TYPE = /^application\/json(; ?charset=utf-8)?$/i;
 
-/** Whether a request is of the common kind. */
-export function isPlainPost({ method, headers, url }: IncomingMessage, endpoint: string): boolean {
-  return (
-    method === 'POST' &&
-    url === endpoint &&
-    CONTENT_TYPE.test(headers['content-type'] ?? '') &&
-    ACCEPTED.has(headers.accept) &&
-    Number(headers['content-length'] ?? MAX_BODY + 1) <= MAX_BODY &&
-    headers.origin === undefined &&
-    headers['content-encoding'] === undefined
-  );
+/** What makes a request plain. If one condition does not hold, the request goes through Yoga. */
+const PLAIN: readonly ((request: IncomingMessage) => boolean)[] = [
+  ({ method }) => method === 'POST',
+  ({ url }) => url === ENDPOINT,
+  ({ headers }) => CONTENT_TYPE.test(headers['content-type'] ?? ''),
+  ({ headers }) => ACCEPTED.has(headers.accept),
+  ({ headers }) => Number(headers['content-length'] ?? MAX_BODY + 1) <= MAX_BODY,
+  ({ headers }) => headers.origin === undefined,
+  ({ headers }) => headers['content-encoding'] === undefined,
+];
+
+/** What HTTP adds to Yoga: GraphiQL, the headers of streams, compression. */
+export function httpOptions(introspection: boolean): TransportOptions {
+  return {
+    ...graphiqlOptions(introspection),
+    plugins: [explainNotAcceptable(), streamHeaders(), compressResponses()],
+  };
 }
 
-interface GraphqlHttpParts {
+/** Adds a message to Yoga's response 406, which has none: multipart subscriptions, for example, are not supported. */
+function explainNotAcceptable(): Plugin {
+  const message =
+    'None of the accepted types can be sent: accept application/json or application/graphql-response+json for queries ' +
+    'and mutations, text/event-stream for subscriptions, or subscribe over WebSocket (graphql-transport-ws)';
+  return {
+    onResponse({ response, setResponse, fetchAPI }) {
+      if (response.status !== 406) return;
+      const errors = [new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } })];
+      const headers = new fetchAPI.Headers(response.headers);
+      headers.set('content-type', 'application/json; charset=utf-8');
+      headers.delete('content-length');
+      setResponse(new fetchAPI.Response(JSON.stringify({ errors }), { status: 406, headers }));
+    },
+  };
+}
+
+/** Compresses Yoga's responses, except for streams. */
+function compressResponses(): Plugin {
+  return {
+    async onResponse({ request, response, setResponse, fetchAPI }) {
+      const type = response.headers.get('content-type') ?? '';
+      const coding = /json|html/.test(type) ? acceptedCoding(request.headers.get('accept-encoding')) : null;
+      if (!coding || response.headers.has('content-encoding')) return;
+      const { status, statusText, headers } = response;
+      const body = Buffer.from(await response.arrayBuffer());
+      const compressed = body.length >= MIN_COMPRESSED_BYTES ? await compress(body, coding) : body;
+      if (compressed !== body) headers.set('content-encoding', coding);
+      headers.set('content-length', String(compressed.length));
+      setResponse(new fetchAPI.Response(new Uint8Array(compressed), { status, statusText, headers }));
+    },
+  };
+}
+
+export interface GraphqlHttpParts {
   readonly access: Access;
   readonly graphql: GraphQLServer;
 }
 
-/** Answers a common request. Who is not known is told so by Yoga, before the body is read. */
-export async function servePlainPost(
+/** Responds to a request for the endpoint. */
+export async function serveGraphql(
+  parts: GraphqlHttpParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (PLAIN.every((holds) => holds(request))) await servePlain(parts, request, response);
+  else await parts.graphql.yoga(request, response);
+}
+
+async function servePlain(
   { access, graphql }: GraphqlHttpParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { yoga } = graphql;
   const actor = await access.identify(readCredentials(undefined, request)).catch(() => null);
+  // Yoga responds to unauthenticated callers, before the body is read.
   if (!actor) return yoga(request, response);
   const body = await bodyOf(request);
   if (body === null) return;
-  const params = commonParams(body);
-  const result = params && (await answerTo(graphql, params, actor, request));
-  if (!result) return send(await yoga.fetch(asFetched(yoga, request, body), { req: request }), response);
+  const params = plainParams(body);
+  const result = params && (await execute(graphql, params, actor, request));
+  if (!result) return send(await yoga.fetch(toFetchRequest(yoga, request, body), { req: request }), response);
   const type = ACCEPTED.get(request.headers.accept) ?? 'application/json';
   if (result.errors || result.extensions?.http) {
     return send(processRegularResult(result, yoga.fetchAPI, type), response);
   }
-  const text = JSON.stringify(result);
+  await sendJson(JSON.stringify(result), type, request, response);
+}
+
+async function sendJson(
+  text: string,
+  type: string,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  response.setHeader('content-type', `${type}; charset=utf-8`);
+  const coding = text.length >= MIN_COMPRESSED_BYTES ? acceptedCoding(headers['accept-encoding']) : null;
+  if (coding) {
+    const body = await compress(Buffer.from(text), coding);
+    response.writeHead(200, { 'content-encoding': coding, 'content-length': body.length }).end(body);
+    return;
+  }
   await endOfEventLoopTurn();
-  response.writeHead(200, {
-    'content-type': `${type}; charset=utf-8`,
-    'content-length': Buffer.byteLength(text),
-  });
-  response.end(text);
+  response.writeHead(200, { 'content-length': Buffer.byteLength(text) }).end(text);
 }
 
 let ending: Promise<void> | null = null;
 
 /**
- * When this turn of the event loop has read what there is to read. Answers are written then, one right after the other: the
- * first wakes whoever waits for them (another process, a proxy), and the others find it awake. Waking costs more than
- * answering.
+ * Responses of one event-loop turn are flushed together: each separate write would wake the peer, which costs more than
+ * the response.
  */
 function endOfEventLoopTurn(): Promise<void> {
-  ending ??= new Promise((over) => {
+  ending ??= new Promise((resolve) => {
     setImmediate(() => {
       ending = null;
-      over();
+      resolve();
     });
   });
   return ending;
 }
 
-interface Params extends GraphQLParams {
-  readonly query: string;
-}
-
-/** What to execute; null where the body is not as it should be. */
-function commonParams(body: Uint8Array): Params | null {
+/** The parameters of a plain body; null if it is invalid. */
+function plainParams(body: Uint8Array): GraphQLParams | null {
   const params = jsonOf(body);
-  return isCommonParams(params) ? params : null;
+  return arePlainParams(params) ? params : null;
 }
 
 function jsonOf(body: Uint8Array): unknown {
@@ -117,21 +178,25 @@ const EXPECTED: Readonly<Record<string, (value: unknown) => boolean>> = {
   extensions: (value) => value === null || isMap(value),
 };
 
-function isCommonParams(params: unknown): params is Params {
+function arePlainParams(params: unknown): params is GraphQLParams {
   return (
     isMap(params) &&
-    'query' in params &&
+    ('query' in params || 'extensions' in params) &&
     Object.entries(params).every(([name, value]) => Object.hasOwn(EXPECTED, name) && EXPECTED[name]?.(value))
   );
 }
 
-/** The result of a query or mutation; null where another is asked for, and Yoga has to say what becomes of it. */
-function answerTo(
-  { read, contextOf, run }: GraphQLServer,
-  { query, operationName, variables: variableValues }: Params,
+/** The result of a query or mutation; null for anything else, to which Yoga responds. */
+function execute(
+  { read, contextOf, run, persistedQueries }: GraphQLServer,
+  params: GraphQLParams,
   actor: Actor,
   req: IncomingMessage,
 ): Promise<ExecutionResult> | ExecutionResult | null {
+  const resolved = resolvePersisted(persistedQueries, params);
+  if (resolved instanceof GraphQLError) return { errors: [resolved] };
+  const { query, operationName, variables: variableValues } = resolved;
+  if (!query) return null;
   const document = read(query);
   if (!('definitions' in document)) return { errors: document };
   const operation = getOperationAST(document, operationName);
@@ -140,18 +205,31 @@ function answerTo(
   return run({ schema, document, contextValue, variableValues, operationName });
 }
 
+function resolvePersisted(
+  { resolve }: GraphQLServer['persistedQueries'],
+  params: GraphQLParams,
+): GraphQLParams | GraphQLError {
+  try {
+    return resolve(params);
+  } catch (error) {
+    if (error instanceof GraphQLError) return error;
+    throw error;
+  }
+}
+
+/** The body of a request; null if the client disconnects. */
 function bodyOf(request: IncomingMessage): Promise<Buffer<ArrayBuffer> | null> {
-  return new Promise((done) => {
+  return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => done(Buffer.concat(chunks)));
-    request.on('error', () => done(null));
-    request.on('close', () => done(null));
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('error', () => resolve(null));
+    request.on('close', () => resolve(null));
   });
 }
 
 /** The same request for Yoga. */
-function asFetched(
+function toFetchRequest(
   { fetchAPI }: GraphQLServer['yoga'],
   { headers, url }: IncomingMessage,
   body: Buffer<ArrayBuffer>,
@@ -168,7 +246,7 @@ function asFetched(
 }
 
 async function send(answer: Response, response: ServerResponse): Promise<void> {
-  const body = await answer.text();
+  const body = Buffer.from(await answer.arrayBuffer());
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   response.end(body);
 }

@@ -10,9 +10,11 @@ import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { serveWebSocket } from '../webSocket/webSocketServer.ts';
 import { type ConsoleFiles, loadConsole } from './consoleFiles.ts';
-import { isPlainPost, servePlainPost } from './graphqlHttp.ts';
+import { serveGraphql } from './graphqlHttp.ts';
+import { UpgradableRequest, useOriginForm } from './incomingRequest.ts';
 import { notFound, OPERATOR_ENDPOINTS, type OperatorParts } from './operatorEndpoints.ts';
 import { dropSlowClients } from './slowClients.ts';
+import { createOpenStreams } from './sse.ts';
 
 export interface HttpParts extends OperatorParts {
   readonly feed: Feed;
@@ -35,24 +37,28 @@ const DRAIN_MS = 3000;
 const MAX_HEADER_BYTES = 16_384;
 
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
-  const streams = new Set<ServerResponse>();
+  const streams = createOpenStreams();
   const console = await loadConsole();
-  const server = createServer(
-    requestTimeouts(parts.settings.limits.headersTimeoutMs),
-    (request, response) => {
-      parts.admission.admit(request, response).then(
-        (admitted) => {
-          if (!admitted) return;
-          if (wantsStream(request)) {
-            streams.add(response);
-            response.once('close', () => streams.delete(response));
-          }
-          serve(parts, console, request, response);
-        },
-        () => response.destroy(),
-      );
-    },
-  );
+  const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
+    useOriginForm(request);
+    parts.admission.admit(request, response).then(
+      (admitted) => {
+        if (!admitted) return;
+        if (expectsContinue) response.writeContinue();
+        streams.add(request, response);
+        serve(parts, console, request, response);
+      },
+      () => response.destroy(),
+    );
+  };
+  const options = {
+    ...requestTimeouts(parts.settings.limits.headersTimeoutMs),
+    IncomingMessage: UpgradableRequest,
+  };
+  const server = createServer(options, (request, response) => handle(request, response, false));
+  // A client that asks first need not send a body that is refused.
+  server.on('checkContinue', (request, response) => handle(request, response, true));
+  server.on('upgrade', useOriginForm);
   parts.addresses.boundConnections(server);
   server.keepAliveTimeout = 65_000;
   const stopSockets = serveWebSocket(server, { ...parts, limits: parts.settings.limits });
@@ -63,8 +69,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
     async stop() {
       const closed = new Promise<void>((done) => server.close(() => done()));
       const forceCloseTimer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-      // A client resumes a broken stream on another node; it would take a stream that ends normally for complete.
-      for (const stream of streams) stream.destroy();
+      streams.destroyAll();
       await stopSockets();
       server.closeIdleConnections();
       await closed;
@@ -84,10 +89,6 @@ function requestTimeouts(headersTimeout: number) {
   };
 }
 
-function wantsStream({ headers }: IncomingMessage): boolean {
-  return headers.accept?.includes('text/event-stream') ?? false;
-}
-
 function serve(
   parts: HttpParts,
   console: ConsoleFiles,
@@ -96,10 +97,9 @@ function serve(
 ): void {
   const path = request.url?.split('?')[0];
   if (path === ENDPOINT) {
-    const answered = isPlainPost(request, ENDPOINT)
-      ? servePlainPost(parts, request, response)
-      : Promise.resolve(parts.graphql.yoga(request, response));
-    answered.catch(() => (response.headersSent ? response.destroy() : response.writeHead(500).end()));
+    serveGraphql(parts, request, response).catch(() =>
+      response.headersSent ? response.destroy() : response.writeHead(500).end(),
+    );
     return;
   }
   const endpoint = OPERATOR_ENDPOINTS[path ?? ''];

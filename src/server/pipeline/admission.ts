@@ -59,7 +59,7 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
   function isUnknownOrigin({ headers }: IncomingMessage): boolean {
     const { origin } = headers;
     if (origin === undefined || origins.includes(origin)) return false;
-    return URL.canParse(origin) ? new URL(origin).host !== headers.host : true;
+    return URL.canParse(origin) ? new URL(origin).host !== headers.host?.toLowerCase() : true;
   }
 
   function refuse(request: IncomingMessage): Refusal | null {
@@ -94,7 +94,7 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
     if (origin === undefined || !origins.includes(origin)) return;
     response.setHeader('access-control-allow-origin', origin);
     response.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
-    response.setHeader('vary', 'Origin');
+    response.setHeader('vary', 'Origin, Accept-Encoding');
   }
 
   return {
@@ -106,12 +106,13 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
       const wantsPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
       if (introspection && wantsPage) response.setHeader('content-security-policy', PAGE_POLICY);
+      if (pathOf(request) === ENDPOINT) response.setHeader('vary', 'Accept-Encoding');
       allowOrigin(request, response);
 
       const refused = refuse(request);
       if (refused) {
         onRefusal(refused.status);
-        answer(response, refused);
+        answer(request, response, refused);
         return false;
       }
       if (request.method === 'OPTIONS' && pathOf(request) === ENDPOINT) {
@@ -122,7 +123,7 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
       if (wait === null) return true;
       onRefusal(429);
       response.setHeader('retry-after', String(wait));
-      answer(response, { status: 429, error: rateLimited('from this address', wait) });
+      answer(request, response, { status: 429, error: rateLimited('from this address', wait) });
       return false;
     },
     refuseUpgrade(request) {
@@ -143,10 +144,31 @@ function refusal(status: number, code: string, message: string): Refusal {
   return { status, error: new GraphQLError(message, { extensions: { code } }) };
 }
 
-/** Responds with a GraphQL error; the rest of the request is not read. */
-function answer(response: ServerResponse, { status, error }: Refusal): void {
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
-  response.end(JSON.stringify({ errors: [error] }));
+/** How long the rest of a refused request is read. */
+const LINGER_MS = 5000;
+
+/**
+ * Responds with a GraphQL error and closes the connection, once the sender has stopped sending: closing earlier would reset
+ * the connection, and the sender would lose the response.
+ */
+function answer(request: IncomingMessage, response: ServerResponse, { status, error }: Refusal): void {
+  const body = JSON.stringify({ errors: [error] });
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  if (request.complete || request.headers.expect !== undefined) {
+    response.end(body);
+    return;
+  }
+  response.write(body);
+  const end = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  request.once('end', end).once('close', end).resume();
 }
 
 /** Responds to the preflight request of a browser for a page of another origin. */

@@ -3,6 +3,7 @@ import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import { tooLong } from './admission.ts';
+import { decompress, REQUEST_CODINGS } from './contentEncoding.ts';
 
 /** A number with more digits than a double preserves. */
 const LONG_NUMBER = /[\d.]{16,}/;
@@ -16,7 +17,7 @@ export function readBodies(maxBytes: number): Plugin {
     onRequestParse({ request, setRequestParser }) {
       if (request.method !== 'POST') return;
       setRequestParser(async (posted) => {
-        const body = readJson(await bytesOf(posted, maxBytes).catch(neverArrived));
+        const body = readJson(await decoded(posted, maxBytes));
         if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
         if (Array.isArray(body)) throw badBody('batching is not supported: send one operation per request');
         return body;
@@ -41,6 +42,19 @@ function textOf(bytes: ArrayBuffer | Uint8Array): string {
   } catch {
     throw badBody('the body is not UTF-8, as JSON must be');
   }
+}
+
+/** The bytes of a body after its content coding. */
+async function decoded(request: Request, maxBytes: number): Promise<ArrayBuffer | Uint8Array> {
+  const bytes = await bytesOf(request, maxBytes).catch(neverArrived);
+  const coding = request.headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity';
+  if (coding === 'identity' || coding === '') return bytes;
+  const body = await decompress(new Uint8Array(bytes), coding, maxBytes);
+  if (body === 'TOO_LONG') throw badBody(`${tooLong(maxBytes)} after decoding`, 413);
+  if (body === 'INVALID') throw badBody(`the body is not valid ${coding}, as its Content-Encoding says`);
+  if (body !== 'UNKNOWN') return body;
+  const message = `Content-Encoding ${coding} is not supported: send ${REQUEST_CODINGS}, or no coding`;
+  throw badBody(message, 415, { 'accept-encoding': REQUEST_CODINGS });
 }
 
 /** Reads a body with or without a content length. A body that is too long is refused while it arrives. */
@@ -68,10 +82,14 @@ function neverArrived(error: unknown): never {
 }
 
 /** A plain number if that is exact. */
-function exactNumber(text: string): number | LosslessNumber {
+export function exactNumber(text: string): number | LosslessNumber {
   return isSafeNumber(text) ? Number(text) : new LosslessNumber(text);
 }
 
-function badBody(message: string, status = 400): GraphQLError {
-  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status } } });
+function badBody(
+  message: string,
+  status = 400,
+  headers: Readonly<Record<string, string>> = {},
+): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status, headers } } });
 }

@@ -1,6 +1,7 @@
 /** Client addresses, and the bounds per address: connections and rate. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import type { HttpSettings } from '../../environment/limits.ts';
 import { createRate } from './rateLimits.ts';
 
@@ -22,17 +23,17 @@ export function createClientAddresses({
 
   return {
     addressOf(request) {
-      const direct = request.socket.remoteAddress ?? 'unknown';
+      const direct = addressOf(request.socket);
       if (trustedProxies === 0) return direct;
       const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',');
-      return forwarded.at(-trustedProxies)?.trim() || direct;
+      return readAddress(forwarded.at(-trustedProxies) ?? '') ?? direct;
     },
     overRate: (address) => (isFree(address) ? null : rate(address)),
     boundConnections(server) {
       server.maxConnections = limits.connections;
       const open = new Map<string, number>();
       server.on('connection', (socket: Socket) => {
-        const address = socket.remoteAddress ?? 'unknown';
+        const address = addressOf(socket);
         // Behind a proxy every connection comes from the proxy.
         if (trustedProxies > 0 || isFree(address)) return;
         const count = (open.get(address) ?? 0) + 1;
@@ -51,7 +52,25 @@ export function createClientAddresses({
   };
 }
 
+const addressOf = ({ remoteAddress = '' }: Socket) => readAddress(remoteAddress) ?? 'unknown';
+
+/** The network of one subscriber: who has an IPv6 address has 2^64 of them. */
+const IPV6_PREFIX = 64;
+
+/**
+ * The address that limits count, from `remoteAddress` or an entry of `X-Forwarded-For`, which may have a port: an IPv4
+ * address, or the /64 network of an IPv6 address. Null if it is not an address.
+ */
+function readAddress(text: string): string | null {
+  const plain = text.trim().replace(/^"(.*)"$/, '$1');
+  const host = /^\[([^\]]+)\](?::\d+)?$/.exec(plain)?.[1] ?? plain.replace(/^([\d.]+):\d+$/, '$1');
+  if (!ipaddr.isValid(host)) return null;
+  const address = ipaddr.process(host);
+  if (address instanceof ipaddr.IPv4 || address.range() === 'loopback') return address.toString();
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString().replace(/%.*/, '')}/${IPV6_PREFIX}`)}/${IPV6_PREFIX}`;
+}
+
 /** Whether an address or host name belongs to the loopback interface. */
 export function isLoopback(address: string): boolean {
-  return /^(::ffff:)?127\.\d+\.\d+\.\d+$|^\[?::1\]?$|^localhost$|\.localhost$/i.test(address);
+  return /^(::ffff:)?127\.\d+\.\d+\.\d+$|^\[?::1\]?$|^localhost\.?$|\.localhost\.?$/i.test(address);
 }

@@ -3,6 +3,7 @@
  * execution.
  */
 import {
+  type DirectiveNode,
   type DocumentNode,
   type ExecutionArgs,
   type FragmentDefinitionNode,
@@ -11,6 +12,7 @@ import {
   getOperationAST,
   Kind,
   NoSchemaIntrospectionCustomRule,
+  OperationTypeNode,
   type SelectionSetNode,
   type StringValueNode,
   visit,
@@ -45,12 +47,80 @@ export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
         }
       });
     },
-    onValidate({ params, setResult, addValidationRule }) {
-      const error = check(params.documentAST);
+    onValidate({ params, validateFn, setValidationFn, setResult, addValidationRule }) {
+      setValidationFn((...args) => {
+        try {
+          return validateFn(...args);
+        } catch (error) {
+          return [validationError(error)];
+        }
+      });
+      const error = check(params.documentAST) ?? conditionalSubscription(params.documentAST);
       if (error) setResult([error]);
       if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
     },
   };
+}
+
+/** The error of a validation that throws: graphql-js does so for some documents instead of returning errors. */
+function validationError(error: unknown): GraphQLError {
+  if (error instanceof GraphQLError) return invalid(error.message, error.nodes ?? null);
+  if (error instanceof RangeError) return refusal('The document is nested too deeply to be validated');
+  const originalError = error instanceof Error ? error : new Error(String(error));
+  return new GraphQLError(originalError.message, { originalError });
+}
+
+function invalid(message: string, nodes: GraphQLErrorOptions['nodes']): GraphQLError {
+  return new GraphQLError(message, {
+    nodes: nodes ?? null,
+    extensions: { code: 'GRAPHQL_VALIDATION_FAILED', http: { spec: true, status: 400 } },
+  });
+}
+
+/**
+ * The specification forbids `@skip` and `@include` on the root selection of a subscription: they depend on variables, which
+ * validation does not know.
+ */
+function conditionalSubscription({ definitions }: DocumentNode): GraphQLError | null {
+  const fragments = fragmentsOf(definitions);
+  const visited = new Set<FragmentDefinitionNode>();
+
+  function directiveIn({ selections }: SelectionSetNode): DirectiveNode | null {
+    for (const selection of selections) {
+      const directive = selection.directives?.find(({ name }) => CONDITIONAL.has(name.value));
+      if (directive) return directive;
+      if (selection.kind === Kind.FIELD) continue;
+      const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      if (!inner) continue;
+      if (inner.kind === Kind.FRAGMENT_DEFINITION) {
+        if (visited.has(inner)) continue;
+        visited.add(inner);
+      }
+      const found = directiveIn(inner.selectionSet);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  for (const node of definitions) {
+    if (node.kind !== Kind.OPERATION_DEFINITION || node.operation !== OperationTypeNode.SUBSCRIPTION)
+      continue;
+    const directive = directiveIn(node.selectionSet);
+    if (!directive) continue;
+    const name = directive.name.value;
+    return invalid(`The root field of a subscription must not use @${name}: subscribe or do not`, directive);
+  }
+  return null;
+}
+
+const CONDITIONAL: ReadonlySet<string> = new Set(['skip', 'include']);
+
+function fragmentsOf(definitions: DocumentNode['definitions']): Map<string, FragmentDefinitionNode> {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const node of definitions) {
+    if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
+  }
+  return fragments;
 }
 
 function refusal(message: string): GraphQLError {
@@ -93,10 +163,7 @@ function tooComplex(document: DocumentNode, limits: Limits): GraphQLError | null
 
 /** Checks the depth. Introspection is bounded by graphql-js. */
 function depthWithin({ definitions }: DocumentNode, limit: number): boolean {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const node of definitions) {
-    if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
-  }
+  const fragments = fragmentsOf(definitions);
   /** The smallest depth left with which a fragment was checked: with at least as much left it fits too. */
   const fits = new Map<FragmentDefinitionNode, number>();
 

@@ -1,7 +1,6 @@
 /** The GraphQL pipeline, shared by HTTP, SSE and WebSocket so that all three behave the same. */
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { type DocumentNode, type ExecutionResult, execute, GraphQLError } from 'graphql';
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Access } from '../../access/access.ts';
@@ -23,6 +22,7 @@ import { presentError, withoutSuggestion } from './errors.ts';
 import type { Operation, OperationContext, OperationOrigin } from './operation.ts';
 import { createObserver, type Observer, observeRest } from './operationObserver.ts';
 import { createOperationTimeout } from './operationTimeout.ts';
+import { createPersistedQueries, type PersistedQueries } from './persistedQueries.ts';
 import { createKeyRate } from './rateLimits.ts';
 import { boundSubscriptions, type SubscriptionQuota } from './subscriptionQuota.ts';
 
@@ -37,26 +37,24 @@ export interface GraphQLParts {
   /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
   readonly timeScale: number;
   readonly httpSettings: HttpSettings;
+  /** What HTTP adds to Yoga. */
+  readonly httpOptions: TransportOptions;
   readonly metrics: Metrics;
   readonly tracing: Tracing | null;
 }
 
-const WELCOME = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
-query Deployments {
-  deployments(first: 10) {
-    nodes {
-      id strategyId status canaryVersionId stableVersionId observationRemainingSeconds
-      comparison { decision decisionReasons }
-    }
-  }
+/** What a transport adds to Yoga. */
+export interface TransportOptions
+  extends Pick<YogaServerOptions<object, object>, 'graphiql' | 'renderGraphiQL'> {
+  readonly plugins: Plugin[];
 }
-`;
 
 /** Parses, validates and executes the operations of all transports. */
 export interface GraphQLServer {
   readonly yoga: YogaServerInstance<OperationOrigin, Context>;
   /** Parses and validates a document; returns its errors if it is invalid. */
   read(text: string): DocumentNode | readonly GraphQLError[];
+  readonly persistedQueries: PersistedQueries;
   /** The context of an operation of this caller. */
   contextOf(actor: Actor): Context;
   /** Runs a valid query or mutation, as Yoga does. */
@@ -74,10 +72,12 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     log,
     timeScale,
     httpSettings,
+    httpOptions,
     metrics,
     tracing,
   } = parts;
   const callers = identifyCallers(access, log);
+  const persistedQueries = createPersistedQueries();
   const loadersFor = createLoaders(app.db);
   const present = presenter(log, httpSettings.introspection);
   const observe = createObserver({ log, metrics, tracing });
@@ -100,19 +100,17 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     batching: false,
     // Admission decides which pages of other origins may send requests.
     cors: false,
-    graphiql: httpSettings.introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
-    renderGraphiQL(options) {
-      // The offline page takes its first query from `query`, not from `defaultQuery`.
-      const page = { ...options, query: WELCOME };
-      return renderGraphiQL(page);
-    },
+    graphiql: httpOptions.graphiql,
+    renderGraphiQL: httpOptions.renderGraphiQL,
     maskedErrors: { maskError: (error) => presentError(error, log) },
     // `presentError` logs errors. Yoga's own log would repeat what callers sent.
     logging: false,
     context: ({ request, actor }) => contextOf(actor ?? callers.actorOf(request)),
     plugins: [
       callers.plugin,
+      ...httpOptions.plugins,
       endWithRights(access),
+      persistedQueries.plugin,
       readBodies(httpSettings.limits.bodyBytes),
       boundDocuments(httpSettings.limits, httpSettings.introspection),
       operations.plugin,
@@ -121,7 +119,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
       observeRest(observe, metrics),
     ],
   });
-  return { yoga, read: createReader(yoga, present), contextOf, run: operations.run };
+  return { yoga, read: createReader(yoga, present), contextOf, run: operations.run, persistedQueries };
 }
 
 /** Most characters of cached valid documents. */
