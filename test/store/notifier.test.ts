@@ -10,14 +10,18 @@ let fresh: TestDatabase;
 let database: Database;
 let notifier: Notifier;
 let received = 0;
+/** Sent by the test itself: what was sent before a marker has arrived when the marker does. */
+const MARKER = 'marker';
+let markers = 0;
 let stop: () => Promise<void>;
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = openDatabase({ url: fresh.url });
   notifier = createNotifier(database.client);
   // Not `notifier.listen`: that one notifies itself now and then.
-  const { unlisten } = await database.client.listen('serin_log', () => {
-    received += 1;
+  const { unlisten } = await database.client.listen('serin_log', (payload) => {
+    if (payload === MARKER) markers += 1;
+    else received += 1;
   });
   stop = unlisten;
 });
@@ -30,6 +34,9 @@ afterAll(async () => {
 const idlePeriod = () => sleep(50);
 beforeEach(async () => {
   await idlePeriod();
+  const before = markers;
+  await database.client.notify('serin_log', MARKER);
+  await until(() => markers > before);
   received = 0;
 });
 
