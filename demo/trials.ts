@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Bot } from '../examples/bot.ts';
-import type { Side } from '../examples/client.ts';
 import { MovingAverageTrader, type MovingAverageVersion } from '../examples/movingAverage.ts';
 import { type MarketDay, readPrices } from '../examples/prices.ts';
+import type { Side } from '../src/client/index.ts';
 import type { Api } from './api.ts';
 import { isEnded } from './panel.ts';
 import type { Screen } from './screen.ts';
@@ -90,12 +90,11 @@ async function runTrial(trial: Trial, market: Market, { api, url, screen }: Stag
     config,
   });
   await api.command('deployCanary', 'DeployCanaryInput', { deploymentId, capitalUsd: CAPITAL_USD });
-  const begun = performance.now();
-
   const history = market.prices.slice(0, market.today);
   const botFor = (side: Side, version: MovingAverageVersion) =>
-    new Bot({ url: `${url}/graphql`, deploymentId, side, trader: new MovingAverageTrader(version, history) });
-  const bots = [botFor('CANARY', canary), botFor('STABLE', stable)];
+    Bot.open({ url, deploymentId, side, trader: new MovingAverageTrader(version, history) });
+  const bots = await Promise.all([botFor('CANARY', canary), botFor('STABLE', stable)]);
+  const begun = performance.now();
   const obeying = bots.map((bot) => bot.obey());
   const watching = showUntilEnded(deploymentId, market, { api, screen });
 

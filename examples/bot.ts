@@ -3,19 +3,22 @@
  *
  *     npx tsx examples/bot.ts --deployment dep_first --side CANARY --window 20
  *
- * It trades one day of the S&P 500 per second; `--every` changes that. `SERIN_URL` is the GraphQL endpoint,
- * `SERIN_TOKEN` the bot's API key or token. It can be started before the deployment is there, and again at any time.
+ * It trades one day of the S&P 500 per second; `--every` changes that. `SERIN_URL` is where Serin is, `SERIN_KEY` (or
+ * `SERIN_TOKEN`) the bot's API key or token. It can be started before the deployment is there, and again at any time.
+ * In a project of your own the client is imported from `serin/client`.
  */
 import { argv, env } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type AllocationEvent, type Connection, type Outcome, SerinClient, type Side } from './client.ts';
+import { connectSerin, type DeploymentSide, type ReportResult, type Side } from '../src/client/index.ts';
 import { dollars } from './money.ts';
 import { MovingAverageTrader } from './movingAverage.ts';
 import { type MarketDay, readPrices } from './prices.ts';
 
-export interface BotOptions extends Connection {
+export interface BotOptions {
+  readonly url: string;
+  readonly key?: string | undefined;
   readonly deploymentId: string;
   readonly side: Side;
   readonly trader: MovingAverageTrader;
@@ -23,134 +26,77 @@ export interface BotOptions extends Connection {
   readonly say?: (sentence: string) => void;
 }
 
-/** An allocation for one of these causes is the last one: the deployment has ended. */
-const LAST_CAUSES = ['PROMOTE', 'ROLLBACK', 'CANCEL', 'FAIL'];
-const RETRY_MS = 500;
-const WAIT_MS = 1000;
 /** Market days between two lines about the figures, unless a trade was closed. */
 const DAYS_PER_LINE = 20;
 
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
-}
-
 export class Bot {
-  readonly options: BotOptions;
-  readonly #serin: SerinClient;
-  #ended = false;
+  readonly #side: DeploymentSide;
+  readonly #trader: MovingAverageTrader;
+  readonly #say: (sentence: string) => void;
   #days = 0;
-  #lastSaid = '';
 
-  constructor(options: BotOptions) {
-    this.options = options;
-    this.#serin = new SerinClient(options);
+  private constructor(side: DeploymentSide, trader: MovingAverageTrader, say: (sentence: string) => void) {
+    this.#side = side;
+    this.#trader = trader;
+    this.#say = say;
   }
 
-  /** The deployment has ended and this side has acknowledged its last capital. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** Waits until the deployment exists and has capital, then goes on from the totals that Serin has of this side. */
-  async begin(): Promise<void> {
-    const { deploymentId, side, trader } = this.options;
-    const deployment = await this.#started();
-    const figures = side === 'CANARY' ? deployment.canaryMetrics : deployment.stableMetrics;
-    if (!figures) return;
-    const { tradeCount: trades, errorCount: errors, metrics } = figures;
-    const netPnlUsd = Number(metrics.netPnlUsd);
-    trader.goOnFrom({
-      netPnlUsd,
-      totalPnlUsd: Number(metrics.totalPnlUsd),
-      trades,
-      errors,
-      maxDrawdown: Number(metrics.maxDrawdown),
-      winRate: metrics.winRate === null ? null : Number(metrics.winRate),
-      avgTradeSizeUsd: Number(metrics.avgTradeSizeUsd),
-    });
-    this.#say(
-      `${deploymentId} is ${deployment.status}; the ${side} side goes on from ${trades} trades, net PnL ${dollars(netPnlUsd)}.`,
-    );
-  }
-
-  /**
-   * Holds every allocation since the deployment began, in order, each once, until the last one. After a broken
-   * connection the feed continues after the cursor of the last allocation.
-   */
-  async obey(): Promise<void> {
-    let cursor = '0';
-    while (!this.#ended) {
-      try {
-        for await (const event of this.#serin.allocations(this.options.deploymentId, cursor)) {
-          await this.#hold(event);
-          cursor = event.cursor;
-          if (this.#ended) break;
-        }
-      } catch (error) {
-        this.#say(`The feed of allocations broke and is opened again: ${messageOf(error)}`);
-        await sleep(RETRY_MS);
-      }
+  /** Waits until the deployment exists. The client adds this run's totals to those that the side had before. */
+  static async open({ url, key, deploymentId, side, trader, say }: BotOptions): Promise<Bot> {
+    const saying = once(say ?? (() => {}));
+    const opened = await connectSerin({ url, key, onNotice: saying }).side(deploymentId, side);
+    const { before } = opened;
+    if (before) {
+      const netPnl = dollars(Number(before.metrics.netPnlUsd));
+      saying(`The ${side} side goes on from ${before.tradeCount} trades, net PnL ${netPnl}.`);
     }
+    return new Bot(opened, trader, saying);
   }
 
-  /** Trades one day of the market and reports the totals of this side. */
+  /** The deployment has ended; `obey` holds the last capital and then returns. */
+  get ended(): boolean {
+    return this.#side.ended;
+  }
+
+  /** Holds the newest allocation and acknowledges it, until the last one. */
+  async obey(): Promise<void> {
+    for await (const { number, cause, capitalUsd, acknowledge } of this.#side.allocations()) {
+      this.#trader.hold(Number(capitalUsd));
+      this.#sayIfRefused('Acknowledgement', await acknowledge());
+      this.#say(
+        `Allocation ${number} (${cause}): the ${this.#side.side} side holds ${dollars(Number(capitalUsd))}.`,
+      );
+    }
+    await this.#side.close();
+  }
+
+  /** Trades one day of the market and reports the totals of this run. */
   async trade(day: MarketDay): Promise<void> {
-    const { trader, deploymentId, side } = this.options;
-    const before = trader.figures().trades;
-    trader.trade(day);
-    const figures = trader.figures();
+    const before = this.#trader.figures().trades;
+    this.#trader.trade(day);
+    const figures = this.#trader.figures();
     this.#days += 1;
     if (figures.trades > before || this.#days % DAYS_PER_LINE === 0) {
       this.#say(`${day.date}: ${figures.trades} trades, net PnL ${dollars(Number(figures.pnlUsd))}.`);
     }
-    try {
-      const outcome = await this.#serin.report(side, { deploymentId, ...figures });
-      this.#sayIfRefused('Report', outcome);
-    } catch (error) {
-      this.#say(`A report was lost; the next one has the same totals and more: ${messageOf(error)}`);
-    }
+    this.#sayIfRefused('Report', await this.#side.report(figures));
   }
 
-  async #started() {
-    const { deploymentId } = this.options;
-    for (;;) {
-      try {
-        const deployment = await this.#serin.deployment(deploymentId);
-        if (deployment && deployment.status !== 'PENDING') return deployment;
-        this.#say(
-          deployment
-            ? `Deployment ${deploymentId} has no capital yet; waiting for deployCanary.`
-            : `There is no deployment ${deploymentId} yet; waiting for createDeployment.`,
-        );
-      } catch (error) {
-        this.#say(`Serin cannot be reached at ${this.options.url}; trying again: ${messageOf(error)}`);
-      }
-      await sleep(WAIT_MS);
-    }
-  }
-
-  async #hold({ details }: AllocationEvent): Promise<void> {
-    const { deploymentId, side, trader } = this.options;
-    const { number, cause } = details;
-    const heldUsd = side === 'CANARY' ? details.canaryUsd : details.stableUsd;
-    trader.hold(Number(heldUsd));
-    const outcome = await this.#serin.acknowledge({ deploymentId, number, side, heldUsd });
-    this.#say(`Allocation ${number} (${cause}): the ${side} side holds ${dollars(Number(heldUsd))}.`);
-    this.#sayIfRefused('Acknowledgement', outcome);
-    this.#ended = LAST_CAUSES.includes(cause);
-  }
-
-  #sayIfRefused(what: string, { success, message, error }: Outcome): void {
+  #sayIfRefused(
+    what: string,
+    { success, message, error }: Pick<ReportResult, 'success' | 'message' | 'error'>,
+  ): void {
     if (!success) this.#say(`${what} refused, ${error?.code}: ${message}`);
   }
+}
 
-  /** The same sentence is said once, however often its cause comes again. */
-  #say(sentence: string): void {
-    if (sentence === this.#lastSaid) return;
-    this.#lastSaid = sentence;
-    this.options.say?.(sentence);
-  }
+/** The same sentence is said once, however often its cause comes again. */
+function once(say: (sentence: string) => void): (sentence: string) => void {
+  let last = '';
+  return (sentence) => {
+    if (sentence !== last) say(sentence);
+    last = sentence;
+  };
 }
 
 async function main(): Promise<void> {
@@ -181,15 +127,14 @@ async function main(): Promise<void> {
   }
   const version = { id: `ma-${values.window}`, window: Number(values.window) };
   const trader = new MovingAverageTrader(version, prices.slice(0, first));
-  const bot = new Bot({
-    url: env.SERIN_URL ?? 'http://127.0.0.1:4000/graphql',
-    token: env.SERIN_TOKEN,
+  const bot = await Bot.open({
+    url: env.SERIN_URL ?? 'http://127.0.0.1:4000',
+    key: env.SERIN_KEY ?? env.SERIN_TOKEN,
     deploymentId: deployment,
     side,
     trader,
     say: (sentence) => console.log(`${version.id} ${side}: ${sentence}`),
   });
-  await bot.begin();
   const obeying = bot.obey();
   for (const day of prices.slice(first)) {
     if (bot.ended) break;

@@ -12,20 +12,7 @@ export interface MovingAverageVersion {
   readonly reentersDaily?: boolean;
 }
 
-/** Totals that Serin has of a side, to go on from after a restart. */
-export interface Totals {
-  readonly netPnlUsd: number;
-  readonly totalPnlUsd: number;
-  readonly trades: number;
-  readonly errors: number;
-  /** As a fraction of capital. */
-  readonly maxDrawdown: number;
-  /** 0 to 1; null before the first trade. */
-  readonly winRate: number | null;
-  readonly avgTradeSizeUsd: number;
-}
-
-/** Running totals since the deployment started, as Serin expects them in a report. */
+/** Running totals since the bot started, as the client expects them in a report. */
 export interface Figures {
   readonly pnlUsd: string;
   readonly totalPnlUsd: string;
@@ -53,7 +40,6 @@ export class MovingAverageTrader {
   #drawdown = 0;
   #entryNet = 0;
   #trades = 0;
-  #errors = 0;
   #wins = 0;
   #traded = 0;
   readonly #returns: number[] = [];
@@ -62,17 +48,6 @@ export class MovingAverageTrader {
   constructor(version: MovingAverageVersion, history: readonly MarketDay[]) {
     this.version = version;
     this.#closes = history.slice(-version.window - 1).map(({ close }) => close);
-  }
-
-  /** Adds its own trades to these totals from now on. Its Sharpe ratio begins anew: that needs every daily return. */
-  goOnFrom(totals: Totals): void {
-    this.#net = totals.netPnlUsd;
-    this.#gross = totals.totalPnlUsd;
-    this.#trades = totals.trades;
-    this.#errors = totals.errors;
-    this.#drawdown = totals.maxDrawdown;
-    this.#wins = Math.round((totals.winRate ?? 0) * totals.trades);
-    this.#traded = totals.avgTradeSizeUsd * totals.trades;
   }
 
   /** What Serin allocated, USD; an open position is grown or shrunk to it on the next day. */
@@ -97,7 +72,7 @@ export class MovingAverageTrader {
       pnlUsd: this.#net.toFixed(2),
       totalPnlUsd: this.#gross.toFixed(2),
       trades: this.#trades,
-      errors: this.#errors,
+      errors: 0,
       drawdown: this.#drawdown.toFixed(6),
       sharpeRatio: this.#sharpe()?.toFixed(4) ?? null,
       winRate: this.#trades > 0 ? (this.#wins / this.#trades).toFixed(4) : null,

@@ -10,8 +10,11 @@ import type { Serin } from './serin.ts';
 /** On SIGTERM the process exits within ten seconds. */
 const STOP_WITHIN_MS = 9000;
 
-// A reader that has seen enough, such as `head`, ends the command.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+let serving = false;
+// A reader that has seen enough, such as `head`, ends a command; a server goes on.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!serving) process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
 
 const exitCode = await runProgram(process.argv.slice(2), {
   serve: () => orExit('Serin cannot start', serve),
@@ -23,6 +26,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
 if (exitCode !== null) process.exit(exitCode);
 
 async function serve(): Promise<void> {
+  serving = true;
   const { readEnvironment } = await import('./environment/environment.ts');
   const environment = readEnvironment(process.env);
   const stopping = new AbortController();

@@ -1,5 +1,9 @@
 /** The example bots, run as their users run them: separate processes against a live Serin. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, report } from './harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from './harness/serin.ts';
@@ -21,10 +25,10 @@ const LANGUAGES = [
   { language: 'Python', run: ['python3', 'examples/bot.py'], there: hasPython },
 ];
 
-function start(run: readonly string[], ...options: string[]) {
-  const [file = '', ...first] = run;
-  const bot = spawn(file, [...first, ...options], {
-    env: { ...process.env, SERIN_URL: `${serin.url}/graphql` },
+function start(run: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const [file = '', ...args] = run;
+  const bot = spawn(file, args, {
+    env: { ...process.env, SERIN_URL: `${serin.url}/graphql`, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   bots.push(bot);
@@ -32,7 +36,7 @@ function start(run: readonly string[], ...options: string[]) {
   bot.stdout.setEncoding('utf8').on('data', (text: string) => said.push(text));
   bot.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));
   const ended = new Promise<number | null>((done) => bot.once('exit', done));
-  return { said, ended };
+  return { child: bot, said, ended };
 }
 
 const LOOK = `query($id: ID!) { deployment(id: $id) {
@@ -47,8 +51,8 @@ for (const { language, run, there } of LANGUAGES) {
       const { id } = created.deployment;
       await command(serin, 'deployCanary', id, { capitalUsd: '1000000' });
       const options = ['--deployment', id, '--every', '0.002'];
-      const canary = start(run, ...options, '--side', 'CANARY', '--window', '20');
-      const stable = start(run, ...options, '--side', 'STABLE', '--window', '50');
+      const canary = start([...run, ...options, '--side', 'CANARY', '--window', '20']);
+      const stable = start([...run, ...options, '--side', 'STABLE', '--window', '50']);
 
       const look = async () => (await serin.ask(LOOK, { id })).deployment;
       await until(async () => {
@@ -76,15 +80,15 @@ for (const { language, run, there } of LANGUAGES) {
 
     test('waits for a deployment that is not there, and goes on from its totals', async () => {
       const id = `later-${language}`;
-      const early = start(run, '--deployment', id, '--every', '0.002', '--side', 'STABLE');
+      const early = start([...run, '--deployment', id, '--every', '0.002', '--side', 'STABLE']);
       await until(() => early.said.join('').includes(`There is no deployment ${id} yet`), 50_000);
       await create(serin, { id, config: CALM });
       await until(() => early.said.join('').includes(`${id} has no capital yet`), 50_000);
       await command(serin, 'deployCanary', id, { capitalUsd: '1000000' });
       await report(serin, 'Canary', id, { pnlUsd: '-3186.07', trades: 12, errors: 2, winRate: '0.25' });
 
-      const again = start(run, '--deployment', id, '--every', '0.002', '--side', 'CANARY');
-      const goesOn = `${id} is RUNNING; the CANARY side goes on from 12 trades, net PnL -$3,186.07.`;
+      const again = start([...run, '--deployment', id, '--every', '0.002', '--side', 'CANARY']);
+      const goesOn = 'The CANARY side goes on from 12 trades, net PnL -$3,186.07.';
       await until(() => again.said.join('').includes(goesOn), 50_000);
       const canary = async () => (await serin.ask(LOOK, { id })).deployment.canaryMetrics;
       await until(async () => (await canary()).tradeCount > 12, 50_000);
@@ -106,7 +110,7 @@ for (const { language, run, there } of LANGUAGES) {
         { input: { deploymentId: id, side: 'CANARY', trades: [trade] } },
       );
       expect(recordTrades.success).toBe(true);
-      const bot = start(run, '--deployment', id, '--every', '0.02', '--side', 'CANARY');
+      const bot = start([...run, '--deployment', id, '--every', '0.02', '--side', 'CANARY']);
       await until(() => bot.said.join('').includes('Report refused, INVALID_INPUT: '), 50_000);
       await command(serin, 'cancelDeployment', id);
       expect(await bot.ended).toBe(0);
@@ -116,7 +120,7 @@ for (const { language, run, there } of LANGUAGES) {
       const created = await create(serin, { config: CALM });
       const { id } = created.deployment;
       await command(serin, 'deployCanary', id, { capitalUsd: '5000' });
-      const bot = start(run, '--deployment', id, '--every', '0.05', '--side', 'CANARY');
+      const bot = start([...run, '--deployment', id, '--every', '0.05', '--side', 'CANARY']);
       const acknowledged = async () =>
         (await serin.ask(LOOK, { id })).deployment.allocation.sides[0].acknowledgedNumber;
       await until(async () => (await acknowledged()) === 1, 50_000);
@@ -125,5 +129,78 @@ for (const { language, run, there } of LANGUAGES) {
       expect(await bot.ended, bot.said.join('')).toBe(0);
       expect(await acknowledged()).toBe(2);
     }, 120_000);
+  });
+}
+
+const runTypeScript = [process.execPath, '--import', 'tsx'];
+
+test('the ledger writes every change of status once, over its own end and that of Serin', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'serin-ledger-'));
+  const file = join(folder, 'ledger.jsonl');
+  const entries = async () =>
+    (await readFile(file, 'utf8').catch(() => ''))
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  const strategyId = 's-ledger';
+  const of = async (id: string) => (await entries()).filter(({ deploymentId }) => deploymentId === id);
+  try {
+    const { id } = (await create(serin, { strategyId, config: CALM })).deployment;
+    await command(serin, 'deployCanary', id, { capitalUsd: '1000' });
+    const first = start([...runTypeScript, 'examples/ledger.ts', file]);
+    await until(async () => (await of(id)).length === 1, 50_000);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    // As a crash in the middle of a write leaves it.
+    await appendFile(file, '{"cursor":"1');
+    await command(serin, 'pauseDeployment', id);
+    const second = start([...runTypeScript, 'examples/ledger.ts', file]);
+    await until(
+      async () => second.said.join('').includes('continues after') && (await of(id)).length === 2,
+      50_000,
+    );
+    await serin.restart();
+    await command(serin, 'cancelDeployment', id);
+    await until(async () => (await of(id)).length === 3, 50_000);
+    expect((await of(id)).map(({ status }) => status)).toEqual(['RUNNING', 'PAUSED', 'CANCELLED']);
+    const cursors = (await entries()).map(({ cursor }) => cursor);
+    expect(new Set(cursors).size).toBe(cursors.length);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 120_000);
+
+test('the receiver of webhooks takes what Serin has signed, and alerts once', async () => {
+  const own = await startTestSerin({ webhookNetworks: ['127.0.0.1'] });
+  try {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}/`;
+    const { createWebhook } = await own.ask(
+      `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { secret } }`,
+      { input: { url } },
+    );
+    const receiver = start([...runTypeScript, 'examples/alerts.ts'], {
+      SERIN_WEBHOOK_SECRET: createWebhook.secret,
+      PORT: String(port),
+    });
+    await until(() => receiver.said.join('').includes('Alerts are received'), 50_000);
+    const forged = await fetch(url, { method: 'POST', body: '{"type":"CANARY_FAILED","data":{}}' });
+    expect(forged.status).toBe(401);
+    const { id } = (await create(own, { config: CALM })).deployment;
+    await command(own, 'deployCanary', id, { capitalUsd: '1000' });
+    await command(own, 'rollbackCanary', id, { reason: 'a test' });
+    await until(() => /ALERT \S+ \S+: .*a test/.test(receiver.said.join('')), 50_000);
+    expect(receiver.said.join('').match(/ALERT/g)).toHaveLength(1);
+  } finally {
+    await own.stop();
+  }
+}, 120_000);
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => done(typeof address === 'object' ? (address?.port ?? 0) : 0));
+    });
   });
 }

@@ -14,6 +14,7 @@ export {
   type DomainError,
   isEnded,
   type Side,
+  type SideFigures,
   type Trade,
   type TradesResult,
 } from './operations.ts';

@@ -20,6 +20,7 @@ export function createLease(seconds: number | null, onChange: () => void): Lease
   let lasts = seconds;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let expired = false;
+  let stopped = false;
   const expire = () => {
     expired = true;
     onChange();
@@ -27,7 +28,7 @@ export function createLease(seconds: number | null, onChange: () => void): Lease
   return {
     answered(sentAt, given) {
       if (given) lasts = seconds === null ? given : Math.min(seconds, given);
-      if (lasts === null) return;
+      if (lasts === null || stopped) return;
       clearTimeout(timer);
       timer = setTimeout(expire, Math.max(0, sentAt + lasts * 1000 - performance.now()));
       if (!expired) return;
@@ -41,6 +42,7 @@ export function createLease(seconds: number | null, onChange: () => void): Lease
       return lasts === null ? null : (lasts * 1000) / 3;
     },
     stop() {
+      stopped = true;
       clearTimeout(timer);
     },
   };

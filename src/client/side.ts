@@ -71,7 +71,9 @@ export class DeploymentSide {
   readonly session: string;
   readonly #context: SideContext;
   readonly #features: Features;
-  /** What the side had earned before this run; null where the server keeps sessions apart. */
+  /** What the side had done before this run, in runs of the bot that ended; null where it has no capital yet. */
+  readonly before: SideFigures | null;
+  /** What is added to the totals of this run; null where the server adds the runs up itself. */
   readonly #base: SideFigures | null;
   readonly #closing = new AbortController();
   readonly #reporter: Reporter;
@@ -79,20 +81,22 @@ export class DeploymentSide {
   #onLease: () => void = () => {};
   /** Aborted when the allocation that the bot has is replaced by another. */
   #replaced = new AbortController();
-  #ended = false;
+  /** Aborted when the deployment has ended: there is no capital to lose any more. */
+  readonly #over = new AbortController();
 
   private constructor(
     context: SideContext,
     options: SideOptions,
     features: Features,
-    base: SideFigures | null,
+    before: SideFigures | null,
   ) {
     this.deploymentId = options.deploymentId;
     this.side = options.side;
     this.session = options.session ?? randomName();
     this.#context = context;
     this.#features = features;
-    this.#base = base;
+    this.before = before;
+    this.#base = features.has('session') ? null : before;
     this.#lease = createLease(options.standDownAfterSeconds ?? null, () => {
       context.notice(
         this.#lease.expired
@@ -123,12 +127,7 @@ export class DeploymentSide {
       const { deployment } = await context.http.send<Opening>(OPENING, { id: deploymentId });
       if (deployment) {
         const figures = side === 'CANARY' ? deployment.canaryMetrics : deployment.stableMetrics;
-        const opened = new DeploymentSide(
-          context,
-          options,
-          features,
-          features.has('session') ? null : figures,
-        );
+        const opened = new DeploymentSide(context, options, features, figures);
         opened.#lease.answered(sentAt);
         return opened;
       }
@@ -143,7 +142,7 @@ export class DeploymentSide {
 
   /** Whether the deployment has ended, as far as this side has heard. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#over.signal.aborted;
   }
 
   /**
@@ -155,7 +154,7 @@ export class DeploymentSide {
   async report(totals: Totals): Promise<ReportResult> {
     const figures = readTotals(totals, this.#features.has('unrealizedPnlUsd'));
     const result = await this.#reporter.report(this.#base ? continueFrom(this.#base, figures) : figures);
-    if (result.status && isEnded(result.status)) this.#ended = true;
+    if (result.status && isEnded(result.status)) this.#end();
     return result;
   }
 
@@ -204,6 +203,9 @@ export class DeploymentSide {
     let latest: Holding | null = null;
     const offer = () => {
       const allocation = latest && this.#read(latest);
+      if (latest && !allocation && !isEnded(latest.status)) {
+        this.#context.notice(`${this.deploymentId} has no capital yet: waiting for deployCanary`);
+      }
       if (!allocation) return;
       this.#replaced.abort();
       this.#replaced = new AbortController();
@@ -224,7 +226,7 @@ export class DeploymentSide {
         yield next;
         if (next.final) break;
       }
-      if (!signal.aborted) this.#ended = true;
+      if (!signal.aborted) this.#end();
     } finally {
       this.#onLease = () => {};
       leaving.abort();
@@ -236,6 +238,11 @@ export class DeploymentSide {
   async close(withinMs = 5000): Promise<void> {
     await Promise.race([this.#reporter.settled(), sleep(withinMs)]);
     this.#closing.abort();
+    this.#lease.stop();
+  }
+
+  #end(): void {
+    this.#over.abort();
     this.#lease.stop();
   }
 
@@ -293,7 +300,7 @@ export class DeploymentSide {
 
   /** Keeps the lease of a bot that has nothing to report. */
   async #beat(): Promise<void> {
-    const { signal } = this.#closing;
+    const signal = AbortSignal.any([this.#closing.signal, this.#over.signal]);
     const { http } = this.#context;
     const { deploymentId, side, session } = this;
     const [query, variables] = this.#features.has('heartbeat')
@@ -304,7 +311,7 @@ export class DeploymentSide {
       : ['query ($id: ID!) { deployment(id: $id) { status } }', { id: deploymentId }];
     while (!signal.aborted) {
       await sleep(this.#lease.beatMs ?? LOOK_AGAIN_MS, signal);
-      if (this.#lease.beatMs === null || signal.aborted || this.#ended) continue;
+      if (this.#lease.beatMs === null || signal.aborted) continue;
       const sentAt = performance.now();
       try {
         await http.attempt(query, variables, signal);

@@ -99,8 +99,9 @@ class Side:
         self._sequence = 0
         self._features = self._read_features()
         self._heard_at = time.monotonic()
-        figures = self._wait_for_it()
-        self._base = None if "session" in self._features else figures
+        #: What the side had done before this run, as Serin knows it; None where it has no capital yet.
+        self.before = self._wait_for_it()
+        self._base = None if "session" in self._features else self.before
         threading.Thread(target=self._beat, daemon=True).start()
 
     def report(self, **totals: Optional[Number]) -> Dict[str, Any]:
@@ -141,7 +142,9 @@ class Side:
         def work() -> None:
             for allocation in self.allocations():
                 obey(allocation)
-                allocation.acknowledge()
+                result = allocation.acknowledge()
+                if not result["success"] and result["error"]["code"] != "REPLACED":
+                    self._http.notice(f"Acknowledgement refused, {result['error']['code']}: {result['message']}")
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
@@ -247,6 +250,8 @@ class Side:
                 with self._changed:
                     self._state = state
                     self._changed.notify_all()
+                if not state["allocation"] and state["status"] not in ENDED:
+                    self._http.notice(f"{self.deployment_id} has no capital yet: waiting for deployCanary")
                 if state["status"] in ENDED:
                     return
         except SerinError as error:
