@@ -128,5 +128,5 @@ describe.each(['ws', 'http'])('over %s', (scheme) => {
     }
     expect(seen).toEqual(Array.from({ length }, (_, index) => index + 1));
     if (scheme === 'ws') expect(String(lost[0])).toContain('wait to be taken');
-  });
+  }, 90_000);
 });

@@ -143,7 +143,7 @@ for allocation in side.allocations():
 side = serin.side(sys.argv[2], "CANARY")
 say(ready=True)
 sys.stdin.close()
-threads = [threading.Thread(target=side.report, kwargs={"trades": n + 1, "errors": 30 - n}) for n in range(30)]
+threads = [threading.Thread(target=side.report, kwargs={"trades": n + 1, "errors": n}) for n in range(30)]
 time.sleep(1)
 for thread in threads: thread.start(); time.sleep(0.01)
 for thread in threads: thread.join()
@@ -156,7 +156,7 @@ say(done=True)
     await until(() => said.some(({ notice }) => String(notice).includes('a report was not answered')));
     proxy.pass();
     expect(await ended).toEqual({ code: 0, errors: '' });
-    expect(await figures(id)).toMatchObject({ tradeCount: 30, errorCount: 1 });
+    expect(await figures(id)).toMatchObject({ tradeCount: 30, errorCount: 29 });
   });
 
   test('feeds, trades, commands and refusals', async () => {
