@@ -28,10 +28,10 @@ import { createPolicyWarnings } from './simulation/warnings.ts';
 import { hasApiKeys } from './store/access/apiKeys.ts';
 import { startEmbeddedPostgres } from './store/embedded/embeddedPostgres.ts';
 import {
+  type Database,
   isMigrated,
   migrateDatabase,
   openDatabase,
-  type Queries,
   readClock,
   setClockRate,
 } from './store/postgres/database.ts';
@@ -84,15 +84,21 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     if (!providers.ok) {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
     }
-    const url = environment.databaseUrl ?? (await startOwnDatabase());
+    const own = environment.databaseUrl === null ? await startOwnDatabase() : null;
+    const { databaseSchema: schema, poolSize } = environment;
+    const options = {
+      url: own ?? environment.databaseUrl ?? '',
+      ...(own === null ? { schema, variables: process.env } : {}),
+      ...(poolSize === null ? {} : { poolSize }),
+    };
     signal?.throwIfAborted();
     await migrateDatabase(
-      { url },
+      options,
       { info: (message) => log.info(message), warn: (message) => log.warn(message) },
       signal,
     );
     signal?.throwIfAborted();
-    const database = openDatabase({ url });
+    const database = openDatabase(options);
     parts.connections.push(withStopTimeout(() => database.close()));
     const { db, client } = database;
     if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
@@ -170,7 +176,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       open: access.open,
       onRefusal: metrics.countRefused,
     });
-    const readiness = () => readReadiness(db, tail);
+    const readiness = () => readReadiness(database, tail);
     const httpServer = await startHttpServer(
       {
         access,
@@ -215,20 +221,28 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
 }
 
 /** Why this node cannot work, and what needs an operator's attention. */
-async function readReadiness(db: Queries, tail: Tail): Promise<Readiness> {
+async function readReadiness({ db, schema, sockets }: Database, tail: Tail): Promise<Readiness> {
   const migrated = await Promise.race([
-    isMigrated(db).catch(() => null),
+    isMigrated(db, schema).catch(() => null),
     sleep(READY_WITHIN_MS, null, { ref: false }),
   ]);
   const blocked = tail.blockedBy();
+  const waitingMs = sockets.waitingForPoolerMs();
+  const warnings: string[] = [];
+  if (blocked && blocked.ms >= BLOCKED_WARNING_MS) {
+    warnings.push(`the feeds have been blocked for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`);
+  }
+  if (waitingMs !== null) warnings.push(waitsForPooler(waitingMs));
+  const away = sockets.refusal() ?? (waitingMs === null ? null : waitsForPooler(waitingMs));
   return {
-    missing: migrated === null ? 'the database does not respond' : migrated ? null : NOT_MIGRATED,
-    warnings:
-      blocked && blocked.ms >= BLOCKED_WARNING_MS
-        ? [`the feeds have been blocked for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`]
-        : [],
+    missing: migrated ? null : migrated === false ? NOT_MIGRATED : (away ?? 'the database does not respond'),
+    warnings,
   };
 }
+
+const waitsForPooler = (ms: number) =>
+  `a connection has waited ${Math.round(ms / 1000)} s for a server of the pooler: all nodes together must not ask for more ` +
+  'connections than it has (pgbouncer: default_pool_size, max_db_connections); each takes SERIN_POOL_SIZE and one more';
 
 /** Counts and traces what the loop does. */
 function watchLoop(metrics: Metrics, tracing: Tracing | null): LoopWatchers {

@@ -117,7 +117,10 @@ async function executeTogether(
   );
   const all = new Map<PendingCommand, Answer | Promise<Answer>>(answers);
   for (const [pending, { key, earlier }] of stored)
-    all.set(pending, recall(app.db, key, earlier, answerCodec));
+    all.set(
+      pending,
+      app.db.transaction((tx) => recall(tx, key, earlier, answerCodec)),
+    );
   return all;
 }
 

@@ -11,7 +11,12 @@ import { readEnvironment } from '../environment/environment.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { findRunningDatabase } from '../store/embedded/dataDirLock.ts';
 import { startEmbeddedPostgres } from '../store/embedded/embeddedPostgres.ts';
-import { type Database, migrateDatabase, openDatabase } from '../store/postgres/database.ts';
+import {
+  type Database,
+  type DatabaseOptions,
+  migrateDatabase,
+  openDatabase,
+} from '../store/postgres/database.ts';
 
 export const KEYS_USAGE = `serin keys create  --role ${ROLES.join('|').toLowerCase()} --name NAME
                    [--strategies 'eth-*,btc-*'] [--expires 90d]  (or 12h, or a date)
@@ -36,8 +41,8 @@ export async function keysCommand(
           ? revoke(rest, say)
           : null;
   if (!work) throw new Error(`say what to do:\n${KEYS_USAGE}`);
-  const { databaseUrl, dataDir } = readEnvironment(variables);
-  await withDatabase(databaseUrl, dataDir, work);
+  const { databaseUrl, databaseSchema: schema, dataDir } = readEnvironment(variables);
+  await withDatabase(databaseUrl === null ? null : { url: databaseUrl, schema, variables }, dataDir, work);
 }
 
 type Work = (database: Database) => Promise<void>;
@@ -129,13 +134,13 @@ function revoke(args: readonly string[], say: Say): Work {
 }
 
 /** Opens the database that Serin would use, starting it for the moment where nothing runs. */
-async function withDatabase(databaseUrl: string | null, dataDir: string, work: Work): Promise<void> {
-  const running = databaseUrl ?? (await findRunningDatabase(dataDir));
-  const own = running === null ? await startEmbeddedPostgres({ dataDir }) : null;
+async function withDatabase(given: DatabaseOptions | null, dataDir: string, work: Work): Promise<void> {
+  const running = given === null ? await findRunningDatabase(dataDir) : null;
+  const own = given === null && running === null ? await startEmbeddedPostgres({ dataDir }) : null;
   try {
-    const url = running ?? own?.url ?? '';
-    await migrateDatabase({ url });
-    const database = openDatabase({ url, poolSize: 1 });
+    const options = given ?? { url: running ?? own?.url ?? '' };
+    await migrateDatabase(options);
+    const database = openDatabase({ ...options, poolSize: 1 });
     try {
       await work(database);
     } finally {

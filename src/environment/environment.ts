@@ -15,6 +15,10 @@ export interface Environment {
   readonly port: number;
   /** Null: Serin starts its own PostgreSQL in `dataDir`. */
   readonly databaseUrl: string | null;
+  /** The schema of the tables; null for `public`. */
+  readonly databaseSchema: string | null;
+  /** Connections of this node's pool, and one more listens; null for the default. */
+  readonly poolSize: number | null;
   readonly dataDir: string;
   /** Seconds of Serin's clock per real second. Null keeps the rate of the database. */
   readonly timeScale: number | null;
@@ -53,6 +57,14 @@ const VARIABLES = {
   DATABASE_URL: {
     schema: z.string().regex(/^postgres(ql)?:\/\/\S+$/),
     rule: 'must be a PostgreSQL address, such as postgres://user:password@host:5432/serin',
+  },
+  SERIN_DATABASE_SCHEMA: {
+    schema: z.string().regex(/^[A-Za-z_][A-Za-z0-9_$-]{0,62}$/),
+    rule: 'must be the name of a schema, such as serin',
+  },
+  SERIN_POOL_SIZE: {
+    schema: wholeNumber(200).refine((size) => size >= 2),
+    rule: 'must be a number of connections from 2 to 200',
   },
   SERIN_DATA_DIR: { schema: z.string().min(1), rule: 'must be the path of a folder' },
   SERIN_TIME_SCALE: {
@@ -104,6 +116,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     host: String(read('HOST') ?? '127.0.0.1'),
     port: Number(read('PORT') ?? 4000),
     databaseUrl: nullable(read('DATABASE_URL')),
+    databaseSchema: nullable(read('SERIN_DATABASE_SCHEMA')),
+    poolSize: read('SERIN_POOL_SIZE') === null ? null : Number(read('SERIN_POOL_SIZE')),
     dataDir: String(read('SERIN_DATA_DIR') ?? '.serin'),
     timeScale: timeScale === null ? null : Number(timeScale),
     logLevel: LOG_LEVELS.find((level) => level === read('LOG_LEVEL')) ?? 'info',

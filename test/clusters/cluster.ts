@@ -7,7 +7,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chmod, chown, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -60,6 +60,35 @@ export async function program(
     env: { PATH: process.env.PATH, LC_ALL: 'C', ...env },
   });
   return stdout;
+}
+
+/** Starts a program that listens on a port, as that user; the answer stops it. */
+export async function startProgram(
+  file: string,
+  args: readonly string[],
+  port: number,
+): Promise<() => Promise<void>> {
+  const child = spawn(file, [...args], { ...who, cwd: '/', stdio: 'ignore' });
+  const gone = new Promise((done) => child.once('exit', done));
+  for (let tries = 0; tries < 200; tries += 1) {
+    const listens = await new Promise<boolean>((done) => {
+      const probe = connect(port, '127.0.0.1')
+        .once('connect', () => {
+          probe.destroy();
+          done(true);
+        })
+        .once('error', () => done(false));
+    });
+    if (listens) {
+      return async () => {
+        child.kill('SIGTERM');
+        await gone;
+      };
+    }
+    if (child.exitCode !== null) break;
+    await sleep(50);
+  }
+  throw new Error(`${file} does not listen on ${port}`);
 }
 
 export async function freePort(): Promise<number> {

@@ -1,6 +1,6 @@
 /** Serin as processes: built once, started as often as a history wants, each behind two proxies that can be cut. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ export async function buildSerin(name: string): Promise<string> {
   const folder = join(PLACE, name);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n');
+  await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'));
   await cp(join(ROOT, 'drizzle'), join(folder, 'drizzle'), { recursive: true });
   const options = ['-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')];
   await promisify(execFile)('npx', ['tsc', ...options, '--sourceMap', 'false', '--declaration', 'false'], {

@@ -182,17 +182,21 @@ describe('SIGTERM while it starts ends it with 0 and leaves no PostgreSQL', () =
   test.each([
     ['as soon as PostgreSQL runs', (dir: string) => existsSync(join(dir, 'postgres', 'postmaster.pid'))],
     ['as soon as the folder is locked', (dir: string) => existsSync(join(dir, 'serin.pid'))],
-  ])('%s', async (_name, ready) => {
-    const dir = await mkdtemp(join(tmpdir(), 'serin-stop-'));
-    const child = spawn('node', [program], {
-      env: { ...process.env, PORT: '0', SERIN_DATA_DIR: dir, DATABASE_URL: '', LOG_LEVEL: 'fatal' },
-      stdio: 'ignore',
-    });
-    const ended = new Promise((done) => child.once('exit', (code, signal) => done(signal ?? code)));
-    await until(() => ready(dir));
-    child.kill('SIGTERM');
-    expect(await Promise.race([ended, sleep(DRAIN_MS, 'too late')])).toBe(0);
-    expect(existsSync(join(dir, 'postgres', 'postmaster.pid'))).toBe(false);
-    await rm(dir, { recursive: true, force: true });
-  });
+  ])(
+    '%s',
+    async (_name, ready) => {
+      const dir = await mkdtemp(join(tmpdir(), 'serin-stop-'));
+      const child = spawn('node', [program], {
+        env: { ...process.env, PORT: '0', SERIN_DATA_DIR: dir, DATABASE_URL: '', LOG_LEVEL: 'fatal' },
+        stdio: 'ignore',
+      });
+      const ended = new Promise((done) => child.once('exit', (code, signal) => done(signal ?? code)));
+      await until(() => ready(dir), 60_000);
+      child.kill('SIGTERM');
+      expect(await Promise.race([ended, sleep(DRAIN_MS, 'too late')])).toBe(0);
+      expect(existsSync(join(dir, 'postgres', 'postmaster.pid'))).toBe(false);
+      await rm(dir, { recursive: true, force: true });
+    },
+    120_000,
+  );
 });

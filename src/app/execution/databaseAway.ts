@@ -13,6 +13,11 @@ const AWAY = new Set([
   'CONNECTION_ENDED',
   'CONNECT_TIMEOUT',
   'WAITED_TOO_LONG',
+  // The server takes no writes; another connection may lead to one that does.
+  'WRONG_SERVER',
+  '25006',
+  // Committed, and not known to have reached the standby.
+  'NOT_REPLICATED',
   // The statement timeout and the timeout of an idle transaction.
   '57014',
   '25P03',

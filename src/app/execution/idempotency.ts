@@ -15,6 +15,7 @@ import {
 import { ConcurrentChange } from '../../store/postgres/concurrentChange.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
+import { awaitReplication } from '../../store/postgres/replication.ts';
 import type { ExecutionContext } from './executionContext.ts';
 import { rollback, transaction } from './transaction.ts';
 
@@ -70,14 +71,18 @@ export function keyOf({ actor, operation, input, idempotencyKey }: Request): Key
   return { actor: actor.name, key: idempotencyKey, request };
 }
 
-/** The stored answer of a key, or the refusal of a key that was used for another request. */
+/**
+ * The stored answer of a key, or the refusal of a key that was used for another request. In a transaction, whose commit
+ * waits until the one that stored the answer has reached a synchronous standby too.
+ */
 export async function recall<A extends Answered>(
-  db: Queries,
+  tx: Queries,
   key: KeyedRequest,
   stored: StoredAnswer,
   codec: AnswerCodec<A>,
 ): Promise<A> {
-  if (stored.request === key.request) return codec.decode(db, stored.answer);
+  await awaitReplication(tx);
+  if (stored.request === key.request) return codec.decode(tx, stored.answer);
   const message =
     `The idempotency key ${key.key} was used for another request: ` +
     'send the same input again, or a new key for a new request';
@@ -132,6 +137,6 @@ async function storeRefusal<A extends Answered>(
     return answer;
   } catch (error) {
     if (!(error instanceof ConcurrentChange)) throw error;
-    return (await findEarlier(db, key, codec)) ?? answer;
+    return (await db.transaction((tx) => findEarlier(tx, key, codec))) ?? answer;
   }
 }

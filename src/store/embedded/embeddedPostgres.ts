@@ -57,7 +57,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     const runner = await chooseRunner([data, binaries.postgres]);
     await refuseForeignFolder(data, runner, binaries);
     await stopOrphan(data, log);
-    const password = await initialise({ root, data, binaries, runner, log });
+    const password = await initialise({ root, data, binaries, runner, log }, signal);
     signal?.throwIfAborted();
     const { server, port, url } = await launch({ runner, binaries, data, password, log }, options);
     return {
@@ -158,7 +158,10 @@ interface DatabaseLocation {
 }
 
 /** Creates the database cluster if there is none; an interrupted creation is restarted. Returns the password. */
-async function initialise({ root, data, binaries, runner, log }: DatabaseLocation): Promise<string> {
+async function initialise(
+  { root, data, binaries, runner, log }: DatabaseLocation,
+  signal?: AbortSignal,
+): Promise<string> {
   const passwordFile = join(root, 'postgres.password');
   if (existsSync(join(data, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
   const password = randomBytes(24).toString('base64url');
@@ -176,7 +179,7 @@ async function initialise({ root, data, binaries, runner, log }: DatabaseLocatio
   try {
     const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
     const access = ['--username=serin', '--auth=scram-sha-256', `--pwfile=${readable}`];
-    await run(runner, binaries.initdb, ['-D', incomplete, ...locale, ...access], log);
+    await run(runner, binaries.initdb, ['-D', incomplete, ...locale, ...access], log, signal);
   } finally {
     await rm(readable, { force: true });
   }

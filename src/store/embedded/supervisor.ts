@@ -62,12 +62,13 @@ export function start(runner: Runner, file: string, args: readonly string[]): Ch
   });
 }
 
-/** Runs a command to its end. @throws {Error} with its last lines if it fails */
+/** Runs a command to its end, or until the signal. @throws {Error} with its last lines if it fails */
 export async function run(
   runner: Runner,
   file: string,
   args: readonly string[],
   log: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<void> {
   await chmod(file, 0o755).catch(() => {});
   const child = start(runner, file, args);
@@ -76,10 +77,14 @@ export async function run(
     output.push(line);
     log(line);
   });
+  const giveUp = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', giveUp, { once: true });
   const code = await new Promise<number | null>((done, failed) => {
     child.on('error', failed);
     child.on('close', done);
   });
+  signal?.removeEventListener('abort', giveUp);
+  signal?.throwIfAborted();
   if (code !== 0) throw new Error(`${file} failed (${code}): ${output.slice(-5).join(' ')}`);
 }
 

@@ -5,11 +5,14 @@
 import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { type ConnectionTarget, readConnectionString } from './connectionString.ts';
 import { latestMigration, type MigrationLog, migrationsTable, QUIET, runMigrations } from './migrator.ts';
 import { requirePatchedDriver } from './patchedDriver.ts';
+import { refuseTransactionPooler } from './pooler.ts';
 import { createPoolStats, type PoolStats } from './poolStats.ts';
 import { withPreparedStatements } from './preparedStatements.ts';
-import { type Address, createSocketFactory } from './socket.ts';
+import { createReplicationWatch } from './replication.ts';
+import { createSocketFactory, type SocketFactory } from './socket.ts';
 
 /** Runs statements, either on the pool or inside one transaction. */
 export type Queries = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
@@ -19,6 +22,10 @@ export interface Database {
   /** The driver itself, for LISTEN. */
   readonly client: postgres.Sql;
   readonly pool: PoolStats;
+  /** The schema that the tables lie in; null for `public`. */
+  readonly schema: string | null;
+  /** Why it cannot be used at the moment, if the server says so. */
+  readonly sockets: Pick<SocketFactory, 'refusal' | 'waitingForPoolerMs'>;
   close(): Promise<void>;
 }
 
@@ -26,62 +33,92 @@ export interface DatabaseOptions {
   readonly url: string;
   /** Connections in the pool. */
   readonly poolSize?: number;
+  /** The schema of the tables; `public` unless given. */
+  readonly schema?: string | null;
+  /** Variables that stand in for what the address leaves out, as libpq reads them. */
+  readonly variables?: NodeJS.ProcessEnv;
 }
 
-/**
- * Limits of every connection; timeouts in milliseconds, keepalives in seconds. A statement that takes longer usually
- * waits for a lock, and a retry is better. The idle limit ends a transaction whose node is paused or cut off, so that
- * it does not hold a row lock or block log readers indefinitely.
- */
-const LIMITS = {
-  statement_timeout: 10_000,
-  idle_in_transaction_session_timeout: 10_000,
-  tcp_keepalives_idle: 15,
-  tcp_keepalives_interval: 5,
-  tcp_keepalives_count: 3,
-};
+/** Connections of the pool; one more listens. */
+export const DEFAULT_POOL_SIZE = 16;
 /** Seconds after which an idle connection is closed. Must be shorter than the silence limit in `socket.ts`. */
 const IDLE_SECONDS = 10;
 /** Fixed pause before the next connection attempt, without backoff, so that the end of a long outage is noticed soon. */
 const RECONNECT_SECONDS = 0.2;
 
-/** Connects lazily: no connection is opened before the first statement. */
-export function openDatabase({ url, poolSize = 16 }: DatabaseOptions): Database {
-  requirePatchedDriver();
-  const pool = createPoolStats();
-  const openSocket = createSocketFactory();
-  const options = {
-    max: poolSize,
-    onnotice: () => {},
-    connect_timeout: 3,
+/** What the driver says of the connection that it opens: the one that listens is never idle for too long. */
+interface DriverAddress {
+  readonly idle_timeout: number | null;
+}
+
+/** What the driver gets: where to connect, and how to encrypt, is decided before it gets a socket. */
+function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: number) {
+  const { user, password, database, applicationName, options } = target;
+  return {
+    host: 'localhost',
+    user,
+    pass: password,
+    database,
+    ssl: false,
+    max,
+    // Each stage of connecting has a limit of its own, see `socket.ts`.
+    connect_timeout: 0,
     idle_timeout: IDLE_SECONDS,
     backoff: () => RECONNECT_SECONDS,
-    socket: (address: Address) => pool.countSocket(openSocket(address)),
-    connection: { application_name: 'serin', TimeZone: 'UTC', ...LIMITS },
+    connection: { application_name: applicationName, ...(options === null ? {} : { options }) },
+    // The driver would look for a host itself: what it gets is one that takes writes.
+    ...(process.env.PGTARGETSESSIONATTRS ? { target_session_attrs: 'primary' as const } : {}),
+    socket: ({ idle_timeout }: DriverAddress) => sockets.open(idle_timeout === null),
   };
-  const client = withPreparedStatements(postgres(url, options), pool);
+}
+
+/** Connects lazily: no connection is opened before the first statement. @throws {BadConnectionString} */
+export function openDatabase(options: DatabaseOptions): Database {
+  requirePatchedDriver();
+  const { url, variables, poolSize = DEFAULT_POOL_SIZE } = options;
+  const target = readConnectionString(url, variables);
+  const schema = options.schema ?? target.schema;
+  const pool = createPoolStats();
+  const sockets = createSocketFactory(target, schema);
+  const replication = createReplicationWatch();
+  const driver = driverOptions(target, sockets, poolSize);
+  const settings = {
+    ...driver,
+    socket: async (given: DriverAddress) => pool.countSocket(await driver.socket(given)),
+    onnotice: replication.onNotice,
+  };
+  const client = replication.guard(withPreparedStatements(postgres(settings), pool));
   return {
     db: drizzle(client),
     client,
     pool,
+    schema,
+    sockets,
     close: () => client.end({ timeout: 2 }),
   };
 }
 
-/** Brings the tables up to date. One node at a time; the others wait and find nothing left to do. */
+/** Applies the pending migrations. Only one node does so at a time; the others wait and then have nothing to apply. */
 export async function migrateDatabase(
-  { url }: DatabaseOptions,
+  options: DatabaseOptions,
   log: MigrationLog = QUIET,
   signal?: AbortSignal,
 ): Promise<void> {
   requirePatchedDriver();
-  const client = postgres(url, { max: 1, onnotice: () => {} });
+  const target = readConnectionString(options.url, options.variables);
+  for (const warning of target.warnings) log.warn(warning);
+  const schema = options.schema ?? target.schema;
+  const sockets = createSocketFactory(target, schema);
+  const settings = { ...driverOptions(target, sockets, 1), onnotice: () => {} };
+  const open = () => postgres({ ...settings });
+  await refuseTransactionPooler(open);
+  const client = open();
+  const giveUp = () => void client.end({ timeout: 0 });
+  signal?.addEventListener('abort', giveUp, { once: true });
   try {
-    const giveUp = () => void client.end({ timeout: 0 });
-    signal?.addEventListener('abort', giveUp, { once: true });
-    await runMigrations(client, null, log);
-    signal?.removeEventListener('abort', giveUp);
+    await runMigrations(client, schema, log);
   } finally {
+    signal?.removeEventListener('abort', giveUp);
     await client.end({ timeout: 5 });
   }
 }
@@ -92,11 +129,11 @@ let latest: number | null = null;
 const MISSING = new Set(['3F000', '42P01']);
 
 /** Whether the tables have all migrations of this version. Later migrations may have been applied too. */
-export async function isMigrated(db: Queries): Promise<boolean> {
+export async function isMigrated(db: Queries, schema: string | null = null): Promise<boolean> {
   latest ??= latestMigration();
   try {
     const [row] = await db.execute<{ migrated: boolean }>(
-      sql`select coalesce(max(created_at) >= ${latest}, false) as migrated from ${sql.raw(migrationsTable(null))}`,
+      sql`select coalesce(max(created_at) >= ${latest}, false) as migrated from ${sql.raw(migrationsTable(schema))}`,
     );
     return row?.migrated ?? false;
   } catch (error) {

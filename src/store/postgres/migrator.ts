@@ -51,6 +51,8 @@ export async function runMigrations(
   schema: string | null,
   log: MigrationLog,
 ): Promise<void> {
+  // The server ends what a node that is gone has left waiting (from PostgreSQL 14 on).
+  await client.unsafe("set client_connection_check_interval to '2s'").catch(() => {});
   await createSchemas(client, schema);
   await takeLock(client, log);
   try {

@@ -1,53 +1,248 @@
 /**
- * Sockets to PostgreSQL. A server that freezes, or a network that drops packets, closes no socket. Therefore a socket
- * that receives nothing for longer than the statement timeout is destroyed, which fails its pending queries.
+ * Sockets to PostgreSQL, connected and encrypted before the driver gets them. Of several hosts the first that takes
+ * writes is used; a server that says it takes none is given up with all connections to it. A server that freezes, or a
+ * network that drops packets, closes nothing: sockets on which nothing comes are destroyed when no other hears from it.
  */
-import { Socket } from 'node:net';
+import { connect as connectSocket, isIP, Socket } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
+import { type ConnectionTarget, readPem, type TlsSettings } from './connectionString.ts';
+import type { Host } from './pgFiles.ts';
+import { SLOW_MS, sessionStatement, setUpSession, WrongServer } from './session.ts';
 
 /** Longer than the statement timeout and than the idle timeout of the pool (`database.ts`), which are 10 s each. */
 const SILENT_MS = 15_000;
 const POLL_INTERVAL_MS = 2500;
+/** A listening connection on which nothing came for so long asks for a sign of life. */
+const PING_AFTER_MS = 4000;
+/** One connection that is silent while others are not: longer than a standby that is restarted is away. */
+const SILENT_ALONE_MS = 300_000;
+/** "Do you speak TLS?": length 8, and a code that is no protocol version. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
-/** The address as the driver has parsed it. Of several hosts, each new connection tries the next. */
-export interface Address {
-  readonly host: readonly string[];
-  readonly port: readonly number[];
-  /** A Unix socket instead. */
-  readonly path: string | false;
+interface Heard {
+  heardAt: number;
+  read: number;
+  readonly ping: () => void;
 }
 
-/** `host` is read by the driver: the name that the server certificate is checked against. */
-type NamedSocket = Socket & { host?: string };
+export interface SocketFactory {
+  /**
+   * A connected socket; one that fails at once where no host can be used. One for listening is asked for a sign of life
+   * now and then, as the driver sends nothing on it.
+   */
+  open(listening: boolean): Promise<Socket>;
+  /** Why no connection is used at the moment; null when all is well. */
+  refusal(): string | null;
+  /** Real milliseconds that the oldest connection has waited for a server of the pooler; null when none waits. */
+  waitingForPoolerMs(): number | null;
+}
 
-/** Returns a factory of connecting sockets. */
-export function createSocketFactory(): (address: Address) => Socket {
-  let opened = 0;
-  return ({ host, port, path }) => {
-    const socket: NamedSocket = new Socket();
-    // Sends a second statement immediately instead of after the acknowledgement of the first.
-    socket.setNoDelay(true);
-    destroyWhenSilent(socket);
-    if (path) return socket.connect(path);
-    const index = opened % host.length;
-    opened += 1;
-    socket.host = host[index] ?? 'localhost';
-    return socket.connect(port[index] ?? 5432, socket.host);
+export function createSocketFactory(target: ConnectionTarget, schema: string | null): SocketFactory {
+  const { hosts } = target;
+  const statement = sessionStatement(target, schema);
+  const sockets = new Map<Socket, Heard>();
+  const waiting = new Map<Socket, number>();
+  let preferred = 0;
+  let refusedInARow = 0;
+  let refusal: string | null = null;
+  watchSilence(sockets);
+
+  async function open(listening: boolean): Promise<Socket> {
+    let failure: unknown;
+    for (let tried = 0; tried < hosts.length; tried += 1) {
+      const index = (preferred + tried) % hosts.length;
+      const host = hosts[index];
+      if (!host) continue;
+      try {
+        const socket = await reach(host, target);
+        preferred = index;
+        watch(socket, index, listening);
+        return socket;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    return failing(failure);
+  }
+
+  function watch(socket: Socket, index: number, listening: boolean): void {
+    socket.once('close', () => {
+      sockets.delete(socket);
+      waiting.delete(socket);
+    });
+    const setup = { statement, startWithinMs: target.connectTimeoutMs };
+    const session = setUpSession(socket, setup, {
+      onSlow: () => waiting.set(socket, performance.now()),
+      onReady() {
+        waiting.delete(socket);
+        refusedInARow = 0;
+        refusal = null;
+      },
+      onRefused(error) {
+        refusal = error.message;
+        if (!(error instanceof WrongServer)) return void socket.destroy(error);
+        refusedInARow += 1;
+        if (index === preferred) preferred = (index + 1) % hosts.length;
+        // Closed without an error the driver connects again at once, to the next host; when none is left it hears why.
+        socket.destroy(refusedInARow % hosts.length === 0 ? error : undefined);
+      },
+      onReadOnly: () => giveUp(index),
+    });
+    const ping = listening ? session.ping : null;
+    sockets.set(socket, { heardAt: performance.now(), read: socket.bytesRead, ping: () => ping?.() });
+  }
+
+  /** A server that has become read-only: every connection to it is one too many. */
+  function giveUp(index: number): void {
+    const error = new WrongServer('PostgreSQL takes no writes any more: it is read-only');
+    refusal = error.message;
+    if (index === preferred) preferred = (index + 1) % hosts.length;
+    for (const socket of sockets.keys()) socket.destroy(error);
+  }
+
+  return {
+    open,
+    refusal: () => refusal,
+    waitingForPoolerMs() {
+      const oldest = Math.min(...waiting.values());
+      return waiting.size === 0 ? null : performance.now() - oldest + SLOW_MS;
+    },
   };
 }
 
-function destroyWhenSilent(socket: Socket): void {
-  let read = 0;
-  let silentMs = 0;
-  const timer = setInterval(() => {
-    silentMs = socket.bytesRead === read ? silentMs + POLL_INTERVAL_MS : 0;
-    read = socket.bytesRead;
-    if (silentMs < SILENT_MS) return;
-    socket.destroy(
-      Object.assign(new Error(`PostgreSQL sent nothing for ${SILENT_MS / 1000} seconds`), {
-        code: 'ETIMEDOUT',
-      }),
-    );
-  }, POLL_INTERVAL_MS);
-  timer.unref();
-  socket.once('close', () => clearInterval(timer));
+/** A socket for a driver that cannot be told otherwise that there is none. */
+function failing(cause: unknown): Socket {
+  const socket = new Socket();
+  const error = cause instanceof Error ? cause : new Error('PostgreSQL cannot be reached');
+  setImmediate(() => socket.destroy(error));
+  return socket;
+}
+
+/** Connects, and speaks TLS as far as it is asked for. */
+async function reach(host: Host, target: ConnectionTarget): Promise<Socket> {
+  const { mode } = target.tls;
+  if (host.host.startsWith('/')) return dial(host, target);
+  if (mode === 'disable') return dial(host, target);
+  if (mode === 'allow') {
+    // Plain where the server takes it: it says so only once it knows who comes.
+    return (await takesPlain(host, target))
+      ? dial(host, target)
+      : encrypt(await dial(host, target), host, target);
+  }
+  return encrypt(await dial(host, target), host, target);
+}
+
+async function dial({ host, port }: Host, target: ConnectionTarget): Promise<Socket> {
+  const { connectTimeoutMs, keepAliveSeconds } = target;
+  const socket = host.startsWith('/')
+    ? connectSocket(`${host}/.s.PGSQL.${port}`)
+    : connectSocket({ host, port, autoSelectFamily: true });
+  // Sends a second statement immediately instead of after the acknowledgement of the first.
+  socket.setNoDelay(true);
+  socket.setKeepAlive(keepAliveSeconds > 0, keepAliveSeconds * 1000);
+  await within(connectTimeoutMs, socket, `${host}:${port}`, (done) => socket.once('connect', done));
+  return socket;
+}
+
+/** Waits for something on a socket; destroys it when it fails or takes too long. */
+function within<T>(
+  ms: number,
+  socket: Socket,
+  where: string,
+  wait: (done: (value: T) => void, failed: (error: Error) => void) => void,
+): Promise<T> {
+  return new Promise<T>((done, failed) => {
+    const late = setTimeout(() => {
+      fail(Object.assign(new Error(`PostgreSQL at ${where} does not answer`), { code: 'ETIMEDOUT' }));
+    }, ms);
+    const fail = (error: Error) => {
+      clearTimeout(late);
+      socket.destroy();
+      failed(error);
+    };
+    socket.once('error', fail);
+    wait((value) => {
+      clearTimeout(late);
+      socket.removeListener('error', fail);
+      done(value);
+    }, fail);
+  });
+}
+
+async function encrypt(socket: Socket, host: Host, target: ConnectionTarget): Promise<Socket> {
+  const where = `${host.host}:${host.port}`;
+  const { tls, connectTimeoutMs } = target;
+  if (!tls.direct) {
+    socket.write(SSL_REQUEST);
+    const answer = await within<Buffer>(connectTimeoutMs, socket, where, (done) => socket.once('data', done));
+    if (answer.toString('latin1') !== 'S') {
+      if (tls.mode === 'prefer' || tls.mode === 'allow') return socket;
+      socket.destroy();
+      throw new Error(`PostgreSQL at ${where} speaks no TLS, and sslmode=${tls.mode} asks for it`);
+    }
+  }
+  const secure = connectTls({ socket, ...tlsOptions(tls, host) });
+  await within(connectTimeoutMs, secure, where, (done) =>
+    secure.once('secureConnect', () => done(undefined)),
+  );
+  return secure;
+}
+
+function tlsOptions(
+  { mode, rootCert, cert, key, keyPassword, direct }: TlsSettings,
+  { host }: Host,
+): ConnectionOptions {
+  const verifies = mode === 'verify-ca' || mode === 'verify-full';
+  return {
+    ...(isIP(host) ? {} : { servername: host }),
+    ...(direct ? { ALPNProtocols: ['postgresql'] } : {}),
+    ...(rootCert && verifies ? { ca: readPem('sslrootcert', rootCert) } : {}),
+    ...(cert && key ? { cert: readPem('sslcert', cert), key: readPem('sslkey', key) } : {}),
+    ...(keyPassword ? { passphrase: keyPassword } : {}),
+    rejectUnauthorized: verifies,
+    // Names and addresses alike: for an address the certificate must have it as an IP name.
+    checkServerIdentity: (_name, certificate) =>
+      mode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,
+  };
+}
+
+/** Whether the server lets this user in without TLS; asked once a connection, as rules may change. */
+async function takesPlain(host: Host, target: ConnectionTarget): Promise<boolean> {
+  const socket = await dial(host, target);
+  const body = Buffer.from(`user\0${target.user}\0database\0${target.database}\0\0`);
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(body.length + 8, 0);
+  head.writeUInt32BE(196_608, 4);
+  socket.write(Buffer.concat([head, body]));
+  const answer = await within<Buffer>(target.connectTimeoutMs, socket, host.host, (done) =>
+    socket.once('data', done),
+  );
+  socket.destroy();
+  return answer.toString('latin1', 0, 1) !== 'E';
+}
+
+/**
+ * A connection on which nothing comes may wait for a commit that waits for a standby: giving it up would leave its backend
+ * behind and open another. So it is kept while any other connection hears from the server, and destroyed when none does.
+ */
+function watchSilence(sockets: Map<Socket, Heard>): void {
+  setInterval(() => {
+    const now = performance.now();
+    for (const [socket, state] of sockets) {
+      if (socket.bytesRead === state.read) {
+        if (now - state.heardAt > PING_AFTER_MS) state.ping();
+        continue;
+      }
+      state.read = socket.bytesRead;
+      state.heardAt = now;
+    }
+    const lastHeard = Math.max(...[...sockets.values()].map(({ heardAt }) => heardAt));
+    const error = Object.assign(new Error(`PostgreSQL sent nothing for ${SILENT_MS / 1000} seconds`), {
+      code: 'ETIMEDOUT',
+    });
+    const allSilent = now - lastHeard >= SILENT_MS;
+    for (const [socket, { heardAt }] of sockets) {
+      if (allSilent || now - heardAt >= SILENT_ALONE_MS) socket.destroy(error);
+    }
+  }, POLL_INTERVAL_MS).unref();
 }

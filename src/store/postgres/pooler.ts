@@ -1,0 +1,41 @@
+/**
+ * A pooler that gives each transaction another server breaks what Serin relies on: settings of the session, LISTEN, and
+ * the lock around migrations, which it would leave behind for ever. It is recognised before anything else is done.
+ */
+import type postgres from 'postgres';
+
+/** How often both connections are asked: a pooler may hand out its servers in turn. */
+const ROUNDS = 12;
+
+/** @throws {Error} with what to use instead, where two connections share one server */
+export async function refuseTransactionPooler(open: () => postgres.Sql): Promise<void> {
+  const [one, other] = [open(), open()];
+  try {
+    const first = new Set<unknown>();
+    const second = new Set<unknown>();
+    for (let round = 0; round < ROUNDS; round += 1) {
+      first.add(await backendOf(one));
+      second.add(await backendOf(other));
+      // A session has one server process, and no other session has it.
+      if (first.size > 1 || second.size > 1 || [...second].some((pid) => first.has(pid))) throw pooled();
+    }
+  } catch (error) {
+    const text = error instanceof Error ? error.message : '';
+    if (/statement pooling|prepared statement .* does not exist/.test(text)) throw pooled();
+    throw error;
+  } finally {
+    await Promise.all([one.end({ timeout: 1 }), other.end({ timeout: 1 })]);
+  }
+}
+
+async function backendOf(client: postgres.Sql): Promise<unknown> {
+  const [row] = await client`select pg_backend_pid() as pid`.simple();
+  return row?.pid;
+}
+
+const pooled = () =>
+  new Error(
+    'DATABASE_URL leads to a pooler in transaction mode, which gives every transaction another session: use its session ' +
+      'mode (pgbouncer: pool_mode = session), or the direct address of the database (hosted: the one without "pooler", ' +
+      'often port 5432 instead of 6543)',
+  );

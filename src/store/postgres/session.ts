@@ -1,0 +1,256 @@
+/**
+ * The settings of every connection. A role or a database may have defaults that change what is read, and a pooler passes
+ * no settings on that a connection asks for at its start: so they are set by a statement, and verified, before the
+ * driver may use the connection. Here it is found out, too, whether the server takes writes.
+ */
+import type { Socket } from 'node:net';
+import type { ConnectionTarget } from './connectionString.ts';
+
+/**
+ * How long anything may take. A statement that waits longer (for a lock, usually) is better tried again; a transaction
+ * that its node has forgotten, because it is paused or its network is gone, must not hold a row or the log for ever.
+ */
+const LIMITS = {
+  statement_timeout: '10000',
+  idle_in_transaction_session_timeout: '10000',
+  tcp_keepalives_idle: '15',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+};
+
+/** What decides how values are read and written, whatever the role or the database has as its default. */
+const PINNED = {
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  standard_conforming_strings: 'on',
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  lock_timeout: '0',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+  // A commit that was not waited for is said in a warning.
+  client_min_messages: 'warning',
+};
+
+/** The server takes no writes: another one, or a later time, will. Nothing was done. */
+export class WrongServer extends Error {
+  readonly code = 'WRONG_SERVER';
+}
+
+const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+/** The statement that sets up a session; its last row is what {@link checkSession} reads. */
+export function sessionStatement({ settings }: ConnectionTarget, schema: string | null): string {
+  const own = Object.entries(settings).filter(([name]) => name !== 'search_path');
+  const all = [...own, ...Object.entries(PINNED), ...Object.entries(LIMITS)];
+  const set = all.map(
+    ([name, value]) => `set ${name.split('.').map(identifier).join('.')} to ${quoted(value)}`,
+  );
+  return [
+    ...set,
+    `set search_path to ${identifier(schema ?? 'public')}`,
+    // An answer means that it is on disk.
+    "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'",
+    `select pg_is_in_recovery()::text, current_setting('transaction_read_only'), current_setting('statement_timeout'),
+      current_setting('server_encoding')`,
+  ].join('; ');
+}
+
+/** Why a session cannot be used; null when it can. */
+export function checkSession(row: readonly (string | null)[]): Error | null {
+  const [recovering, readOnly, timeout, encoding] = row;
+  if (recovering === 'true') {
+    return new WrongServer('the PostgreSQL server is a standby (in recovery) and takes no writes');
+  }
+  if (readOnly === 'on') {
+    return new WrongServer(
+      'PostgreSQL takes no writes: transactions are read-only (default_transaction_read_only)',
+    );
+  }
+  if (timeout !== '10s')
+    return new Error(`the settings of a session do not hold: statement_timeout is ${timeout}`);
+  if (encoding !== 'UTF8') {
+    return new Error(
+      `the database has the encoding ${encoding}, which cannot hold every text: create one with ENCODING 'UTF8'`,
+    );
+  }
+  return null;
+}
+
+/** Told how setting up a session goes. */
+export interface SessionObserver {
+  /** It takes long: a pooler has no server for it. */
+  onSlow(): void;
+  onReady(): void;
+  /** It cannot be used. The socket is destroyed by whoever is told. */
+  onRefused(error: Error): void;
+  /** The server has refused a write because it is read-only by now. */
+  onReadOnly(): void;
+}
+
+/** From then on a session that is being set up counts as one that waits. */
+export const SLOW_MS = 3000;
+/** SQLSTATE 25006 in an error message of the protocol. No text holds a NUL. */
+const READ_ONLY_ERROR = Buffer.from('VERROR\0C25006\0');
+const [READY, ERROR, ROW, EMPTY] = ['Z', 'E', 'D', 'I'].map((letter) => letter.charCodeAt(0));
+
+type Listener = (chunk: Buffer) => void;
+
+export interface SessionSetup {
+  readonly statement: string;
+  /** Real milliseconds that the server may take until it lets the user in. */
+  readonly startWithinMs: number;
+}
+
+export interface Session {
+  /** Asks the server for a sign of life, which the driver does not see. Only where no statement is under way. */
+  ping(): void;
+}
+
+/**
+ * Sends the statement when the server is ready for the first time, and lets the driver know that it is ready only then.
+ * The driver's listener gets everything else unchanged.
+ */
+export function setUpSession(
+  socket: Socket,
+  { statement, startWithinMs }: SessionSetup,
+  observer: SessionObserver,
+): Session {
+  const session: { ping: () => void } = { ping: () => {} };
+  const on = socket.on.bind(socket);
+  const removeListener = socket.removeListener.bind(socket);
+  const wrapped = new Map<unknown, Listener>();
+  Object.assign(socket, {
+    on(event: string, listener: (...given: unknown[]) => void) {
+      if (event !== 'data') return on(event, listener);
+      const { listen: instead, ping } = intercept(socket, listener, { statement, startWithinMs }, observer);
+      session.ping = ping;
+      wrapped.set(listener, instead);
+      return on(event, instead);
+    },
+    removeListener(event: string, listener: (...given: unknown[]) => void) {
+      return removeListener(event, wrapped.get(listener) ?? listener);
+    },
+  });
+  return session;
+}
+
+function intercept(
+  socket: Socket,
+  driver: Listener,
+  { statement, startWithinMs }: SessionSetup,
+  observer: SessionObserver,
+): { listen: Listener; ping: () => void } {
+  let phase: 'starting' | 'setting' | 'ready' | 'pinging' | 'pinged' = 'starting';
+  const late = setTimeout(() => {
+    socket.destroy(Object.assign(new Error('PostgreSQL lets nobody in'), { code: 'ETIMEDOUT' }));
+  }, startWithinMs);
+  socket.once('close', () => clearTimeout(late));
+  let rest: Buffer = Buffer.alloc(0);
+  let held: Buffer = rest;
+  let row: (string | null)[] = [];
+  let refused: Error | null = null;
+  let slow: NodeJS.Timeout | undefined;
+  socket.once('close', () => clearTimeout(slow));
+
+  function message(whole: Buffer): void {
+    const type = whole[0];
+    if (phase === 'starting') {
+      if (type !== READY) {
+        driver(whole);
+        return;
+      }
+      phase = 'setting';
+      clearTimeout(late);
+      held = whole;
+      slow = setTimeout(observer.onSlow, SLOW_MS);
+      socket.write(simpleQuery(statement));
+    } else if (phase === 'ready') driver(whole);
+    else if (phase === 'pinging') {
+      if (type === EMPTY) phase = 'pinged';
+      else driver(whole);
+    } else if (phase === 'pinged') {
+      if (type === READY) phase = 'ready';
+      else driver(whole);
+    } else if (type === ROW) row = columnsOf(whole);
+    else if (type === ERROR) refused = errorOf(whole);
+    else if (type === READY) finish();
+  }
+
+  function finish(): void {
+    clearTimeout(slow);
+    const error = refused ?? checkSession(row);
+    if (error) {
+      observer.onRefused(error);
+      return;
+    }
+    phase = 'ready';
+    observer.onReady();
+    driver(held);
+  }
+
+  function listen(chunk: Buffer): void {
+    if (phase === 'ready' && rest.length === 0) {
+      driver(chunk);
+      if (chunk.includes(READ_ONLY_ERROR)) setImmediate(observer.onReadOnly);
+      return;
+    }
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    while (rest.length >= 5 && rest.length > rest.readUInt32BE(1)) {
+      const end = rest.readUInt32BE(1) + 1;
+      const whole = rest.subarray(0, end);
+      rest = rest.subarray(end);
+      message(whole);
+    }
+    if (phase !== 'ready' || rest.length === 0) return;
+    const left = rest;
+    rest = Buffer.alloc(0);
+    driver(left);
+  }
+
+  return {
+    listen,
+    ping() {
+      // In the middle of a message nothing says where the next one begins.
+      if (phase !== 'ready') return;
+      phase = 'pinging';
+      socket.write(simpleQuery(''));
+    },
+  };
+}
+
+function simpleQuery(text: string): Buffer {
+  const body = Buffer.from(`${text}\0`);
+  const head = Buffer.alloc(5);
+  head.write('Q');
+  head.writeUInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+function columnsOf(message: Buffer): (string | null)[] {
+  const columns: (string | null)[] = [];
+  let at = 7;
+  for (let left = message.readUInt16BE(5); left > 0; left -= 1) {
+    const length = message.readInt32BE(at);
+    at += 4;
+    columns.push(length < 0 ? null : message.toString('utf8', at, at + Math.max(length, 0)));
+    at += Math.max(length, 0);
+  }
+  return columns;
+}
+
+function errorOf(message: Buffer): Error {
+  const fields = new Map(
+    message
+      .toString('utf8', 5)
+      .split('\0')
+      .map((field) => [field[0], field.slice(1)]),
+  );
+  return Object.assign(new Error(fields.get('M') ?? 'PostgreSQL refuses the settings of the session'), {
+    code: fields.get('C') ?? '',
+  });
+}
