@@ -3,6 +3,7 @@
  * and the guardrails look at them, all in one transaction. Each trade is taken, known already, or refused on its own:
  * a bad one must not keep the loss of another from the guardrails. The owner's ids make a retry harmless.
  */
+import { randomUUID } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { capitalHistory } from '../core/lifecycle/evolve.ts';
 import { isWatched, type ReturnAccount, sideReturn, type Watched } from '../core/lifecycle/state.ts';
@@ -56,6 +57,9 @@ export interface TradeBatch extends SideKey {
 /** A trade that was not taken, and its place in the batch. */
 export interface RefusedTrade {
   readonly index: number;
+  /** The id that the trade was sent with. */
+  readonly tradeId: string;
+  /** Unique among all refusals: clients cache objects by their id. */
   readonly id: string;
   readonly refusal: Refusal;
 }
@@ -152,7 +156,7 @@ function sortOut(
     const path = ['trades', String(index)];
     const before = seen.get(trade.id);
     const no = before ? contradicts(before, trade, path) : breaksRules(trade, window, path);
-    if (no) refused.push({ index, id: trade.id, refusal: no });
+    if (no) refused.push({ index, tradeId: trade.id, id: `refused_${randomUUID()}`, refusal: no });
     else if (before) known += 1;
     else {
       fresh.push(trade);

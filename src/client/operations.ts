@@ -182,4 +182,4 @@ export interface TradesResult {
 }
 
 export const RECORD_TRADES = `mutation ($input: RecordTradesInput!) { recordTrades(input: $input) {
-  success message error { code message path } taken known refused { id index error { code message path } } } }`;
+  success message error { code message path } taken known refused { index error { code message path } } } }`;

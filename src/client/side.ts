@@ -177,7 +177,10 @@ export class DeploymentSide {
         this.#closing.signal,
       );
       this.#lease.answered(sentAt);
-      const refused = part.refused.map((trade) => ({ ...trade, index: trade.index + from }));
+      const refused = part.refused.map((trade) => {
+        const index = trade.index + from;
+        return { ...trade, id: trades[index]?.id ?? '', index };
+      });
       all = {
         success: all.success && part.success,
         message: part.message,

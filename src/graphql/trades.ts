@@ -1,4 +1,5 @@
 /** Trades: the mutation by which bots record them, and the list of a deployment. */
+import { createHash } from 'node:crypto';
 import { MAX_TRADES, type RefusedTrade, recordTrades, type TradesAnswer } from '../app/trades.ts';
 import { netPnlUsd, type RecordedTrade } from '../core/metrics/trade.ts';
 import { ZERO } from '../core/values/decimal.ts';
@@ -68,7 +69,11 @@ const RefusedTradeType = builder.objectRef<RefusedTrade>('RefusedTrade').impleme
   description: 'A trade that was not taken.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: 'Its place in the batch, from 0.' }),
-    id: t.exposeID('id', { description: 'The id it was sent with.' }),
+    tradeId: t.exposeID('tradeId', { description: 'The id it was sent with.' }),
+    id: t.exposeID('id', {
+      description: 'Opaque and unique among all refusals.',
+      deprecationReason: 'use tradeId',
+    }),
     error: t.expose('refusal', {
       type: DomainError,
       description: 'Why; its path leads to the field, such as `trades`, `3`, `pnlUsd`.',
@@ -140,14 +145,25 @@ builder.mutationField('recordTrades', (t) =>
 );
 
 interface TradeView {
+  readonly deploymentId: string;
   readonly trade: RecordedTrade;
   readonly side: Side;
+}
+
+/** The owner's id is unique within one side of one deployment only. */
+function uniqueId({ deploymentId, side, trade }: TradeView): string {
+  const name = JSON.stringify([deploymentId, side, trade.id]);
+  return `trade_${createHash('sha256').update(name).digest('base64url').slice(0, 22)}`;
 }
 
 const CanaryTrade = builder.objectRef<TradeView>('CanaryTrade').implement({
   description: 'A closed trade of one side, or an attempt that failed.',
   fields: (t) => ({
-    id: t.id({ description: "The owner's name for it.", resolve: ({ trade }) => trade.id }),
+    id: t.id({ description: 'Opaque and unique over all trades, for caches of clients.', resolve: uniqueId }),
+    tradeId: t.id({
+      description: "The owner's id for it, unique within the side.",
+      resolve: ({ trade }) => trade.id,
+    }),
     side: t.expose('side', { type: SideType, description: 'Whose trade.' }),
     at: t.field({
       type: 'DateTime',
@@ -243,7 +259,7 @@ builder.objectField(DeploymentRef, 'trades', (t) =>
         { deploymentId: state.id, side },
         { limit: page.limit + 1, after: readCursor('after', args.after, parsePosition) },
       );
-      const views = found.map((trade): TradeView => ({ trade, side }));
+      const views = found.map((trade): TradeView => ({ deploymentId: state.id, trade, side }));
       return toConnection(views, page, args, ({ trade }) => formatPosition(trade));
     },
   }),

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => serin.stop());
 
 const RECORD = `mutation($input: RecordTradesInput!) { recordTrades(input: $input) {
-  success message taken known error { code message path } refused { index id error { code message path } }
+  success message taken known error { code message path } refused { index id: tradeId error { code message path } }
   deployment { id status } } }`;
 const LONG = { ...CALM, observationPeriodMinutes: 10_000 };
 
@@ -52,12 +52,49 @@ async function metricsOf(deploymentId: string, side = 'canary'): Promise<Data> {
 async function tradesOf(deploymentId: string, side = 'CANARY', args = ''): Promise<Data> {
   const { deployment } = await serin.ask(
     `query($id: ID!) { deployment(id: $id) { trades(side: ${side} ${args}) {
-      nodes { id side at pnlUsd feesUsd gasUsd netPnlUsd notionalUsd error capitalUsd recordedAt }
+      nodes { id: tradeId side at pnlUsd feesUsd gasUsd netPnlUsd notionalUsd error capitalUsd recordedAt }
       edges { cursor node { id } } pageInfo { hasNextPage endCursor } } } }`,
     { id: deploymentId },
   );
   return deployment.trades;
 }
+
+test('ids that clients may cache are unique over sides and deployments, and the same at every read', async () => {
+  const QUERY = `query($id: ID!) { deployment(id: $id) {
+    canary: trades(side: CANARY) { nodes { id tradeId side } } stable: trades(side: STABLE) { nodes { id tradeId side } } } }`;
+  const read = async (id: string): Promise<Data[]> => {
+    const { canary, stable } = (await serin.ask(QUERY, { id })).deployment;
+    return [...canary.nodes, ...stable.nodes];
+  };
+  const all: Data[] = [];
+  for (let count = 0; count < 2; count += 1) {
+    const { id, trade } = await trading();
+    for (const side of ['CANARY', 'STABLE']) await record(id, [trade('signal-1', 10, { pnlUsd: '1' })], side);
+    const trades = await read(id);
+    expect(trades.map(({ tradeId, side }) => [tradeId, side])).toEqual([
+      ['signal-1', 'CANARY'],
+      ['signal-1', 'STABLE'],
+    ]);
+    expect(await read(id)).toEqual(trades);
+    all.push(...trades);
+  }
+  expect(new Set(all.map(({ id }) => id)).size).toBe(4);
+});
+
+test('two refusals of one trade are two objects', async () => {
+  const { id, trade } = await trading();
+  const twice = [
+    trade('a', 10, { pnlUsd: '1', error: 'both' }),
+    trade('a', 11, { pnlUsd: '1', error: 'both' }),
+  ];
+  const { recordTrades } = await serin.ask(
+    'mutation($input: RecordTradesInput!) { recordTrades(input: $input) { refused { id tradeId } } }',
+    { input: { deploymentId: id, side: 'CANARY', trades: twice } },
+  );
+  const [first, second] = recordTrades.refused;
+  expect([first.tradeId, second.tradeId]).toEqual(['a', 'a']);
+  expect(first.id).not.toBe(second.id);
+});
 
 describe('a batch', () => {
   test('is taken, and all metrics of the side follow from it', async () => {

@@ -25,7 +25,7 @@ OPENING = f"""query ($id: ID!) {{ deployment(id: $id) {{ status canaryMetrics {{
 ALLOCATIONS = """subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) { status allocation {
   number cause canaryUsd stableUsd totalUsd sides { side acknowledgedNumber } } } }"""
 RECORD = """mutation ($input: RecordTradesInput!) { recordTrades(input: $input) { success message taken known
-  error { code message path } refused { id index error { code message path } } } }"""
+  error { code message path } refused { index error { code message path } } } }"""
 LIFE = "query ($id: ID!) { deployment(id: $id) { status } }"
 HEARTBEAT = "mutation ($input: HeartbeatInput!) { heartbeat(input: $input) { success } }"
 
@@ -125,7 +125,9 @@ class Side:
             fields = {"deploymentId": self.deployment_id, "side": self.side, "trades": batch}
             part = self._http.send(RECORD, {"input": fields})["recordTrades"]
             self._answered(sent_at)
-            refused: List[Dict[str, Any]] = [{**one, "index": one["index"] + start} for one in part["refused"]]
+            refused: List[Dict[str, Any]] = [
+                {**one, "id": batch[one["index"]]["id"], "index": one["index"] + start} for one in part["refused"]
+            ]
             whole = {
                 "success": whole["success"] and part["success"],
                 "message": part["message"],
