@@ -5,8 +5,8 @@ export const LEAKS: readonly Mutation[] = [
   {
     name: 'a subscription that is not forgotten',
     file: 'feed/feed.js',
-    line: 'const leave = topics.join({ filter, take: queue.push });',
-    becomes: 'topics.join({ filter, take: queue.push }); const leave = () => {};',
+    line: 'const leave = topics.join({ filter, take: queue.push, rewound });',
+    becomes: 'topics.join({ filter, take: queue.push, rewound }); const leave = () => {};',
     foundAs: ['streams'],
   },
   {
