@@ -19,7 +19,8 @@ export interface Local {
   keys(args: readonly string[]): Promise<void>;
 }
 
-const { version }: { readonly version: string } = JSON.parse(
+/** A copy of the build alone, as the fault suite makes them, has a manifest without a version. */
+const { version = 'unknown' }: { readonly version?: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 );
 
