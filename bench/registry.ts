@@ -1,6 +1,7 @@
 /** The parts of the benchmark by name; each answers its rows. */
 import type { Row } from './harness/measure.ts';
 import { checks } from './parts/checks.ts';
+import { console } from './parts/console.ts';
 import { fanout } from './parts/fanout.ts';
 import { growth } from './parts/growth.ts';
 import { idle } from './parts/idle.ts';
@@ -25,6 +26,7 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   mutation,
   reports,
   fanout,
+  console,
   trades,
   latency,
   checks,

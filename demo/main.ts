@@ -20,8 +20,9 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void stop().then(() => process.exit(0)));
   }
+  screen.say(`Watch it in a browser: ${server.url}`);
   screen.say(
-    `Serin listens on ${server.url}/graphql. Its clock runs ${TIME_SCALE} times faster than real time. ` +
+    `The API is at ${server.url}/graphql. Serin's clock runs ${TIME_SCALE} times faster than real time. ` +
       `Every ${CHECK_SECONDS} seconds of that clock it checks both versions, and one trading day of the S&P 500 passes.`,
   );
 
@@ -39,7 +40,7 @@ async function main(): Promise<void> {
 }
 
 function showWhereToGoOn(screen: Screen, url: string): void {
-  screen.say(`To look at the results, open ${url}/graphql in a browser and paste:`);
+  screen.say(`The console at ${url} shows both canaries. Or ask the API, at ${url}/graphql:`);
   screen.say(`
     { deployments(first: 10) { nodes { id status canaryVersionId stableVersionId
         decisionHistory { decision reasons at } } }

@@ -1,9 +1,11 @@
 /** The frame of the console: who is signed in, the pages, and what every page shows. */
 import { CSPProvider } from '@base-ui/react/csp-provider';
-import { lazy, type ReactElement, Suspense } from 'react';
+import { lazy, type ReactElement, Suspense, useState } from 'react';
 import { Route, Switch } from 'wouter';
-import { ViewerDocument } from './api/generated/graphql';
-import { useApi, useSession } from './api/hooks';
+import { setClock } from './api/clock';
+import { OverviewDocument, ViewerDocument } from './api/generated/graphql';
+import { useApi, useDeliveries, useSession } from './api/hooks';
+import { OverviewContext, type OverviewData } from './api/overview';
 import { Overview } from './overview/Overview';
 import { SignIn } from './SignIn';
 import { EmptyState } from './ui/EmptyState';
@@ -12,7 +14,12 @@ import { Shortcuts } from './ui/Shortcuts';
 import { StaleFrame } from './ui/StaleFrame';
 import { ViewerContext } from './ui/viewer';
 
+const Administration = lazy(() => import('./administration/Administration'));
 const Deployment = lazy(() => import('./deployment/Deployment'));
+const History = lazy(() => import('./overview/History'));
+const PolicyLab = lazy(() => import('./policy/PolicyLab'));
+const Strategies = lazy(() => import('./strategy/Strategies'));
+const Strategy = lazy(() => import('./strategy/Strategy'));
 
 export function App(): ReactElement {
   return (
@@ -48,8 +55,13 @@ function Door(): ReactElement {
 }
 
 function Pages(): ReactElement {
+  const [overview, setOverview] = useState<OverviewData | null>(null);
+  useDeliveries(OverviewDocument, {}, ({ overviewUpdated }) => {
+    setClock(Date.parse(overviewUpdated.at));
+    setOverview(overviewUpdated);
+  });
   return (
-    <>
+    <OverviewContext value={overview}>
       <a className="skip" href="#main">
         Skip to the content
       </a>
@@ -58,7 +70,12 @@ function Pages(): ReactElement {
         <Suspense fallback={<p className="page quiet loading">Loading …</p>}>
           <Switch>
             <Route path="/" component={Overview} />
+            <Route path="/history" component={History} />
             <Route path="/deployments/:id">{({ id }) => <Deployment id={id} />}</Route>
+            <Route path="/strategies" component={Strategies} />
+            <Route path="/strategies/:id">{({ id }) => <Strategy id={id} />}</Route>
+            <Route path="/policy" component={PolicyLab} />
+            <Route path="/administration/:part?">{({ part }) => <Administration part={part} />}</Route>
             <Route>
               <main className="page" id="main">
                 <EmptyState title="There is no such page">
@@ -70,6 +87,6 @@ function Pages(): ReactElement {
         </Suspense>
       </StaleFrame>
       <Shortcuts />
-    </>
+    </OverviewContext>
   );
 }

@@ -18,6 +18,15 @@ export function usd(amount: string | number | null | undefined): string {
   return `${value < 0 ? MINUS : ''}$${text}`;
 }
 
+/** `$10.3k`, `$1.25M`: for places where room is short. */
+export function usdShort(amount: number): string {
+  const value = Math.abs(amount);
+  const [by, unit] =
+    value >= 1e9 ? [1e9, 'B'] : value >= 1e6 ? [1e6, 'M'] : value >= 1e4 ? [1e3, 'k'] : [1, ''];
+  const text = (value / by).toLocaleString('en-US', { maximumSignificantDigits: by === 1 ? 4 : 3 });
+  return `${amount < 0 ? MINUS : ''}$${text}${unit}`;
+}
+
 /** `+$10,250`. */
 export function usdChange(amount: string | number | null | undefined): string {
   if (amount === null || amount === undefined) return '–';

@@ -28,11 +28,41 @@ export interface CanaryPlan {
 /** No policy of its own ends these: tests say when. */
 export const UNHURRIED = {
   checkIntervalSeconds: CHECK_SECONDS,
-  observationPeriodMinutes: 60,
+  observationPeriodMinutes: 240,
   autoPromote: false,
   autoRollback: false,
   guardrails: { maxStaleSeconds: null, maxLossPercent: '20', maxDrawdown: '0.2' },
 };
+
+const RAMP = {
+  steps: [
+    { canaryPercent: '10', minutes: 8 },
+    { canaryPercent: '25', minutes: 240 },
+  ],
+};
+
+/** Canaries of every kind: better, worse, the same, waiting, near a limit, unanswered, not deployed. */
+export const DESK: readonly CanaryPlan[] = [
+  { id: 'dep_momentum', strategyId: 'eth-momentum', chain: 'ethereum', edge: 0.00035, config: RAMP },
+  { id: 'dep_arb', strategyId: 'sol-arb', chain: 'solana', edge: 0.0005, config: { requireApproval: true } },
+  { id: 'dep_trend', strategyId: 'btc-trend', chain: 'bitcoin', edge: -0.0005 },
+  { id: 'dep_grid', strategyId: 'op-grid', chain: 'optimism', config: { observationPeriodMinutes: 7 } },
+  { id: 'dep_carry', strategyId: 'eth-carry', chain: 'ethereum', acknowledges: false },
+  { id: 'dep_pairs', strategyId: 'link-pairs', chain: 'ethereum', edge: 0.0001 },
+  {
+    id: 'dep_maker',
+    strategyId: 'base-maker',
+    chain: 'base',
+    edge: -0.0002,
+    config: { guardrails: { maxStaleSeconds: null, maxLossUsd: '420', maxDrawdown: '0.05' } },
+  },
+  { id: 'dep_basis', strategyId: 'btc-basis', chain: 'bitcoin', edge: 0.0002 },
+  { id: 'dep_liquidity', strategyId: 'avax-liquidity', chain: 'avalanche', deployed: false },
+].map((plan, index) => ({
+  ...plan,
+  canaryVersionId: `v${40 + index}`,
+  stableVersionId: `v${39 + index}`,
+}));
 
 interface Book {
   pnl: number;
@@ -45,19 +75,10 @@ interface Book {
 const emptyBook = (): Book => ({ pnl: 0, peak: 0, drawdown: 0, trades: 0, wins: 0 });
 
 /** Makes the deployments, gives them capital, and has both sides of each acknowledge it. */
-export async function begin(serin: Pick<Door, 'ask'>, plans: readonly CanaryPlan[]): Promise<Desk> {
-  const door = { ...serin } as Door;
-  for (const {
-    id,
-    strategyId,
-    chain,
-    canaryVersionId,
-    stableVersionId,
-    config,
-    deployed,
-    ...plan
-  } of plans) {
-    const created = await create(door, {
+export async function begin(serin: Door, plans: readonly CanaryPlan[]): Promise<Desk> {
+  const live = plans.filter(({ deployed }) => deployed !== false);
+  for (const { id, strategyId, chain, canaryVersionId, stableVersionId, config } of plans) {
+    const created = await create(serin, {
       id,
       strategyId,
       ...(chain === undefined ? {} : { chain }),
@@ -66,21 +87,21 @@ export async function begin(serin: Pick<Door, 'ask'>, plans: readonly CanaryPlan
       config: { ...UNHURRIED, ...(config?.steps ? { observationPeriodMinutes: undefined } : {}), ...config },
     });
     if (!created.success) throw new Error(created.message);
-    if (deployed === false) continue;
-    const answer = await command(door, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD) });
-    if (!answer.success) throw new Error(answer.message);
-    if (plan.acknowledges === false) continue;
-    for (const [side, heldUsd] of [
-      ['CANARY', answer.deployment.canaryCapitalUsd],
-      ['STABLE', answer.deployment.stableCapitalUsd],
-    ]) {
-      await command(door, 'acknowledgeAllocation', id, { side, number: 1, heldUsd });
-    }
   }
-  return createDesk(
-    serin,
-    plans.filter(({ deployed }) => deployed !== false),
-  );
+  // All begin at the same time, so that none has run for long when the first report comes.
+  await Promise.all(live.map((plan) => deploy(serin, plan)));
+  return createDesk(serin, live);
+}
+
+async function deploy(door: Door, { id, acknowledges }: CanaryPlan): Promise<void> {
+  const answer = await command(door, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD) });
+  if (!answer.success) throw new Error(answer.message);
+  if (acknowledges === false) return;
+  const { canaryCapitalUsd, stableCapitalUsd } = answer.deployment;
+  await Promise.all([
+    command(door, 'acknowledgeAllocation', id, { side: 'CANARY', number: 1, heldUsd: canaryCapitalUsd }),
+    command(door, 'acknowledgeAllocation', id, { side: 'STABLE', number: 1, heldUsd: stableCapitalUsd }),
+  ]);
 }
 
 export interface Desk {
@@ -90,7 +111,7 @@ export interface Desk {
   trade(rounds: number, pauseMs: number): Promise<void>;
 }
 
-function createDesk(serin: Pick<Door, 'ask'>, plans: readonly CanaryPlan[]): Desk {
+function createDesk(serin: Door, plans: readonly CanaryPlan[]): Desk {
   const random = xoroshiro128plus(20261128);
   /** A standard normal number (Box and Muller). */
   const normal = () =>

@@ -39,8 +39,10 @@ interface TimeChartProps {
   readonly band?: Band;
   readonly markers?: readonly Marker[];
   readonly format: (value: number) => string;
-  /** Draws a line at zero, with this name. */
+  /** Draws a line at zero; says what lies above and below it, parted by `|`. */
   readonly zero?: string;
+  /** The least and the greatest value that must be seen; what lies outside runs out of the picture. */
+  readonly reach?: readonly [number, number] | undefined;
   readonly height?: number;
 }
 
@@ -62,6 +64,7 @@ export function TimeChart(props: TimeChartProps): ReactElement {
     palette,
     height,
     props.zero,
+    props.reach,
     props.band,
     lines.map(({ values: _, ...rest }) => rest),
   ]);
@@ -129,7 +132,7 @@ function textOf(value: number | null | undefined, format: (value: number) => str
 }
 
 function optionsOf(
-  { lines, band, format, zero, times }: TimeChartProps,
+  { lines, band, format, zero, reach, times }: TimeChartProps,
   markers: { readonly current: readonly Marker[] },
   width: number,
   height: number,
@@ -152,10 +155,13 @@ function optionsOf(
     padding: [10, 12, 0, 0],
     scales: {
       x: { time: true },
-      y: { range: (_chart, low, high) => rangeOf(low, high, zero !== undefined) },
+      y: {
+        range: (_chart, low, high) =>
+          reach ? rangeOf(...reach, true) : rangeOf(low, high, zero !== undefined),
+      },
     },
     axes: [
-      { ...axis, size: 26, space: 70 },
+      { ...axis, size: 26, space: 70, values: (_chart, ticks) => timeLabels(ticks) },
       { ...axis, size: 62, space: 34, values: (_chart, ticks) => ticks.map(format) },
     ],
     series: [
@@ -186,6 +192,21 @@ function optionsOf(
     ],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? null)] },
   };
+}
+
+/** One line a tick: the time of day in the viewer's zone, or the day where ticks are days apart. */
+function timeLabels(ticks: readonly number[]): string[] {
+  const [first = 0, second = first] = ticks;
+  const style: Intl.DateTimeFormatOptions =
+    second - first >= 86_400
+      ? { day: 'numeric', month: 'short' }
+      : {
+          hour: '2-digit',
+          minute: '2-digit',
+          hour12: false,
+          ...(second - first < 60 ? { second: '2-digit' } : {}),
+        };
+  return ticks.map((tick) => new Date(tick * 1000).toLocaleString([], style));
 }
 
 /** All values and some air; zero among them where it has a meaning of its own. */

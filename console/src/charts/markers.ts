@@ -10,7 +10,7 @@ export interface Marker {
 }
 
 interface MarkerStyle {
-  /** What the line at zero means; undefined for none. */
+  /** What lies above and below the line at zero, parted by `|`; undefined for no line. */
   readonly zero: string | undefined;
   readonly ink: string;
   readonly quiet: string;
@@ -41,9 +41,12 @@ export function markerPlugin(
           ctx.stroke();
           ctx.fillStyle = quiet;
           ctx.font = scaled(font);
-          ctx.textAlign = 'right';
+          ctx.textAlign = 'left';
           ctx.textBaseline = 'bottom';
-          if (zero !== '') ctx.fillText(zero, bbox.left + bbox.width - 4, y - 3);
+          const [above = '', below = ''] = zero.split('|');
+          ctx.fillText(above, bbox.left + 6 * devicePixelRatio, y - 3 * devicePixelRatio);
+          ctx.textBaseline = 'top';
+          ctx.fillText(below, bbox.left + 6 * devicePixelRatio, y + 4 * devicePixelRatio);
           ctx.restore();
         },
       ],

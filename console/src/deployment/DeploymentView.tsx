@@ -1,5 +1,6 @@
 /** The page of a deployment, drawn from its newest state. */
 import type { ReactElement } from 'react';
+import { Link } from 'wouter';
 import { serinNow } from '../api/clock';
 import type { DetailFragment } from '../api/generated/graphql';
 import { timeLeft } from '../overview/Card';
@@ -27,7 +28,11 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
     <main className="page deployment" id="main">
       <header className="deployment-head">
         <div className="deployment-names">
-          <h1>{deployment.strategyId}</h1>
+          <h1>
+            <Link href={`/strategies/${encodeURIComponent(deployment.strategyId)}`}>
+              {deployment.strategyId}
+            </Link>
+          </h1>
           <p>
             <span className="canary-name">{deployment.canaryVersionId}</span> beside{' '}
             <span className="stable-name">{deployment.stableVersionId}</span>
@@ -45,7 +50,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
           {comparison && deployment.endedAt === null ? (
             <DecisionBadge decision={comparison.decision} />
           ) : null}{' '}
-          {headlineOf(deployment)}
+          {deployment.headline}
         </p>
         <div className="verdict-track">
           <StepTrack
@@ -62,6 +67,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
       <div className="deployment-columns">
         <div className="deployment-charts">
           <Charts deployment={deployment} />
+          <MetricsTable deployment={deployment} />
         </div>
         <div className="deployment-facts">
           <Gates comparison={comparison} />
@@ -70,15 +76,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
           <Capital deployment={deployment} />
         </div>
       </div>
-      <MetricsTable deployment={deployment} />
       <Records deployment={deployment} />
     </main>
   );
-}
-
-function headlineOf({ comparison, promotionRequest, summary, endedAt, status }: DetailFragment): string {
-  if (promotionRequest) return `${promotionRequest.by} asked to promote; somebody else must approve it.`;
-  if (endedAt !== null) return summary;
-  if (status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed.';
-  return comparison?.decisionReasons[0] ?? summary;
 }

@@ -1,8 +1,20 @@
 /** Every gate of the comparison with its value, its threshold and its sentence. */
 import type { ReactElement } from 'react';
-import type { DetailFragment } from '../api/generated/graphql';
-import { decimal, words } from '../format';
+import type { DetailFragment, GateName } from '../api/generated/graphql';
+import { decimal } from '../format';
 import { decisionLabel, GateSign, gateLabel } from '../ui/Status';
+
+const GATES: Record<GateName, string> = {
+  FINITE: 'Finite metrics',
+  TRADES: 'Trades',
+  ERROR_RATE: 'Error rate',
+  POSITIVE_PNL: 'Positive PnL',
+  PNL: 'PnL',
+  DRAWDOWN: 'Drawdown',
+  SHARPE: 'Sharpe ratio',
+  WIN_RATE: 'Win rate',
+  EVIDENCE: 'Evidence',
+};
 
 export function Gates({ comparison }: Pick<DetailFragment, 'comparison'>): ReactElement {
   return (
@@ -25,7 +37,7 @@ export function Gates({ comparison }: Pick<DetailFragment, 'comparison'>): React
             {comparison.gates.map(({ name, outcome, measured, threshold, reason, severity }) => (
               <tr key={name} className={`gate-row-${outcome.toLowerCase()}`}>
                 <th scope="row">
-                  <GateSign outcome={outcome} /> {words(name)}
+                  <GateSign outcome={outcome} /> {GATES[name]}
                   <span className="hidden">: {gateLabel(outcome)}</span>
                   <span className="gate-reason">
                     {reason}

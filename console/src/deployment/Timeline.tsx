@@ -1,32 +1,126 @@
-/** The timeline, newest first. */
-import { useQuery } from '@tanstack/react-query';
-import type { ReactElement } from 'react';
+/** Everything that happened, the newest first, as far back as one scrolls. */
+import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
+import { type ReactElement, useState } from 'react';
 import { request } from '../api/client';
-import { type DetailFragment, TimelineDocument } from '../api/generated/graphql';
+import {
+  type CanaryEventType,
+  type DetailFragment,
+  type EventFragment,
+  NewEventsDocument,
+  TimelineDocument,
+} from '../api/generated/graphql';
+import { useDeliveries } from '../api/hooks';
 import { words } from '../format';
 import { Instant } from '../ui/Instant';
 
-export function Timeline({ deployment }: { readonly deployment: DetailFragment }): ReactElement {
-  const { id, revision, nextCheckAt } = deployment;
-  const { data } = useQuery({
-    queryKey: ['timeline', id, revision, nextCheckAt],
-    queryFn: async ({ signal }) =>
-      (await request(TimelineDocument, { id, first: 200 }, signal)).deployment?.events.edges ?? [],
-    placeholderData: (before) => before,
+const PAGE = 50;
+
+/** Everything but the checks, which would hide the rest. */
+const WITHOUT_CHECKS: CanaryEventType[] = [
+  'DEPLOYMENT_CREATED',
+  'CANARY_STARTED',
+  'ALLOCATION_REQUESTED',
+  'ALLOCATION_ACKNOWLEDGED',
+  'STEP_STARTED',
+  'CANARY_PAUSED',
+  'CANARY_RESUMED',
+  'GUARDRAIL_TRIPPED',
+  'METRICS_UNAVAILABLE',
+  'DECISION_MADE',
+  'OBSERVATION_EXTENDED',
+  'PROMOTION_REQUESTED',
+  'CANARY_OBSERVATION_COMPLETE',
+  'CANARY_PROMOTED',
+  'CANARY_ROLLED_BACK',
+  'CANARY_CANCELLED',
+  'CANARY_FAILED',
+];
+
+type Tone = 'good' | 'bad' | 'wait' | 'live' | 'quiet';
+
+const SIGNS: Partial<Record<CanaryEventType, readonly [sign: string, tone: Tone]>> = {
+  CANARY_STARTED: ['▶', 'live'],
+  STEP_STARTED: ['⇧', 'live'],
+  CANARY_PAUSED: ['⏸', 'wait'],
+  CANARY_RESUMED: ['▶', 'live'],
+  GUARDRAIL_TRIPPED: ['!', 'bad'],
+  METRICS_UNAVAILABLE: ['✕', 'bad'],
+  DECISION_MADE: ['◆', 'wait'],
+  PROMOTION_REQUESTED: ['⚑', 'wait'],
+  CANARY_OBSERVATION_COMPLETE: ['⚑', 'wait'],
+  CANARY_PROMOTED: ['✓', 'good'],
+  CANARY_ROLLED_BACK: ['↩', 'bad'],
+  CANARY_CANCELLED: ['⊘', 'quiet'],
+  CANARY_FAILED: ['✕', 'bad'],
+  ALLOCATION_REQUESTED: ['$', 'quiet'],
+  ALLOCATION_ACKNOWLEDGED: ['$', 'good'],
+};
+
+export function Timeline({ deployment: { id } }: { readonly deployment: DetailFragment }): ReactElement {
+  const [checks, setChecks] = useState(false);
+  const types = checks ? null : WITHOUT_CHECKS;
+  const queryKey = ['timeline', id, checks];
+  const queries = useQueryClient();
+  const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery({
+    queryKey,
+    queryFn: async ({ pageParam, signal }) => {
+      const answer = await request(TimelineDocument, { id, last: PAGE, before: pageParam, types }, signal);
+      return answer.deployment?.events ?? null;
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => (page?.pageInfo.hasPreviousPage ? page.pageInfo.startCursor : null),
   });
-  const events = [...(data ?? [])].reverse();
+  useDeliveries(NewEventsDocument, { id, types }, () => void queries.invalidateQueries({ queryKey }));
+  const events = new Map<string, EventFragment>();
+  for (const page of data?.pages ?? []) {
+    for (const event of [...(page?.nodes ?? [])].reverse()) events.set(event.id, event);
+  }
   return (
     <section className="panel" aria-labelledby="timeline">
-      <h2 id="timeline">Timeline</h2>
+      <header className="panel-head">
+        <h2 id="timeline">Timeline</h2>
+        <label className="check">
+          <input type="checkbox" checked={checks} onChange={({ target }) => setChecks(target.checked)} /> Show
+          every check
+        </label>
+      </header>
       <ol className="timeline">
-        {events.map(({ node }) => (
-          <li key={node.id} className={`event event-${node.type.toLowerCase()}`}>
-            <Instant at={node.at} short /> <span className="event-type">{words(node.type)}</span>
-            <span className="event-text">{node.description}</span>{' '}
-            {node.actor === 'serin' ? null : <span className="quiet">{node.actor}</span>}
-          </li>
+        {[...events.values()].map((event) => (
+          <TimelineEvent key={event.id} event={event} />
         ))}
       </ol>
+      {hasNextPage ? (
+        <p className="more">
+          <button
+            type="button"
+            className="button"
+            disabled={isFetchingNextPage}
+            onClick={() => void fetchNextPage()}
+          >
+            Show earlier
+          </button>
+        </p>
+      ) : null}
     </section>
+  );
+}
+
+function TimelineEvent({
+  event: { at, type, description, actor },
+}: {
+  readonly event: EventFragment;
+}): ReactElement {
+  const [sign, tone] = SIGNS[type] ?? ['·', 'quiet'];
+  return (
+    <li className="event">
+      <span className={`event-sign tone-${tone}`} aria-hidden="true">
+        {sign}
+      </span>
+      <Instant at={at} />
+      <span className="event-text">
+        <span className="event-type">{words(type)}</span> {description}
+      </span>
+      {actor === 'serin' ? null : <span className="event-actor">{actor}</span>}
+    </li>
   );
 }

@@ -4,9 +4,10 @@ import { Link } from 'wouter';
 import type { CardFragment } from '../api/generated/graphql';
 import { IntervalBar } from '../charts/IntervalBar';
 import { Sparkline } from '../charts/Sparkline';
-import { duration, percentChange, usd } from '../format';
+import { duration, percentChange, usd, usdShort } from '../format';
 import { DecisionBadge, GateSign, gateLabel, StatusBadge } from '../ui/Status';
 import { StepTrack } from '../ui/StepTrack';
+import type { Curves } from './curveStore';
 import {
   canaryHeldUsd,
   guardrailDistances,
@@ -15,11 +16,6 @@ import {
   unansweredSeconds,
   waitsForPerson,
 } from './risk';
-
-export interface Curves {
-  readonly canary: readonly (number | null)[];
-  readonly stable: readonly (number | null)[];
-}
 
 interface CardProps {
   readonly card: CardFragment;
@@ -58,16 +54,22 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
       <Sparkline canary={canaryCurve} stable={stableCurve} />
       <dl className="card-returns">
         <div className="canary-figure">
-          <dt>Canary</dt>
+          <dt>
+            <span className="legend-line" aria-hidden="true" />
+            <span className="hidden">Canary</span>
+          </dt>
           <dd>{percentChange(canary)}</dd>
         </div>
         <div className="stable-figure">
-          <dt>Stable</dt>
+          <dt>
+            <span className="legend-line legend-dashed" aria-hidden="true" />
+            <span className="hidden">Stable</span>
+          </dt>
           <dd>{percentChange(stable)}</dd>
         </div>
         <div>
           <dt>At risk</dt>
-          <dd>{usd(canaryHeldUsd(card))}</dd>
+          <dd title={usd(canaryHeldUsd(card))}>{usdShort(canaryHeldUsd(card))}</dd>
         </div>
       </dl>
       <IntervalBar
@@ -85,18 +87,12 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
           </span>
         ) : null}
         {comparison ? <DecisionBadge decision={comparison.decision} /> : null}
-        <span className="card-reason">{reasonOf(card)}</span>
+        <span className="card-reason">{card.headline}</span>
       </p>
       <Alerts card={card} now={now} />
     </article>
   );
 });
-
-function reasonOf({ comparison, status, promotionRequest }: CardFragment): string {
-  if (promotionRequest) return `${promotionRequest.by} asked to promote; somebody else must approve`;
-  if (status === 'PENDING') return 'Waits for capital';
-  return comparison?.decisionReasons[0] ?? '';
-}
 
 function gatesInWords(gates: NonNullable<CardFragment['comparison']>['gates']): string {
   return `Gates: ${gates.map(({ name, outcome }) => `${name.toLowerCase().replace('_', ' ')} ${gateLabel(outcome)}`).join(', ')}`;
@@ -140,17 +136,22 @@ export function alertsOf(card: CardFragment, now: number): string[] {
   const alerts: string[] = [];
   const unanswered = unansweredSeconds(card);
   if (unanswered > 2 * card.config.checkIntervalSeconds) {
-    alerts.push(`Capital request unanswered for ${duration(unanswered)}`);
+    alerts.push(`Capital unanswered for ${duration(unanswered)}`);
   }
   if (card.status === 'RUNNING' && card.startedAt !== null) {
     const quiet = 3 * card.config.checkIntervalSeconds;
-    for (const [name, side] of [
-      ['Canary', card.canaryMetrics],
-      ['Stable', card.stableMetrics],
-    ] as const) {
-      const silent = silenceSeconds(side?.reportedAt ?? card.startedAt, now);
-      if (silent > quiet) alerts.push(`${name} silent for ${duration(silent)}`);
-    }
+    const startedAt = card.startedAt;
+    const silent = (
+      [
+        ['Canary', card.canaryMetrics],
+        ['Stable', card.stableMetrics],
+      ] as const
+    )
+      .map(([name, side]) => ({ name, seconds: silenceSeconds(side?.reportedAt ?? startedAt, now) }))
+      .filter(({ seconds }) => seconds > quiet);
+    const name = silent.length === 2 ? 'Both sides' : silent[0]?.name;
+    if (name)
+      alerts.push(`${name} silent for ${duration(Math.max(...silent.map(({ seconds }) => seconds)))}`);
   }
   for (const { name, used } of guardrailDistances(card, now)) {
     if (used >= 0.7 && name !== 'maxStaleSeconds')

@@ -2,24 +2,29 @@
 import { type ReactElement, useDeferredValue, useMemo } from 'react';
 import { useSearchParams } from 'wouter';
 import { serinNow } from '../api/clock';
-import type { CardFragment } from '../api/generated/graphql';
+import type { CanaryStatus, CardFragment } from '../api/generated/graphql';
+import { useOverview } from '../api/overview';
 import { count, usd, words } from '../format';
 import { EmptyState } from '../ui/EmptyState';
 import { useNow } from '../ui/useNow';
 import { usePageTitle } from '../ui/usePageTitle';
 import { useStored } from '../ui/useStored';
 import { Card } from './Card';
+import type { Curves } from './curveStore';
 import { DeploymentTable } from './DeploymentTable';
 import { arrange, LIVE_STATUSES, readView, SORTS } from './filter';
-import { canaryHeldUsd, waitsForPerson } from './risk';
-import { useDeployments } from './useDeployments';
+import { waitsForPerson } from './risk';
+import { useCurves, useDeployments } from './useDeployments';
 
-/** Times on cards move in steps of so many seconds, so that nothing is drawn that did not change. */
-const CLOCK_STEP_MS = 1000;
+/** Times on cards move in such steps, so that a card is not drawn anew for every second. */
+const CLOCK_STEP_MS = 5000;
 
 export function Overview(): ReactElement {
   usePageTitle('Overview');
-  const { cards, loading, error } = useDeployments();
+  const { cards: all, complete, error } = useDeployments();
+  const cards = useMemo(() => [...all.values()], [all]);
+  const loading = !complete;
+  const curves = useCurves(cards);
   const [params, setParams] = useSearchParams();
   const [layout, setLayout] = useStored('serin.layout', 'cards');
   const now = Math.floor(serinNow(useNow()) / CLOCK_STEP_MS) * CLOCK_STEP_MS;
@@ -42,7 +47,7 @@ export function Overview(): ReactElement {
   return (
     <main className="page" id="main">
       <h1 className="hidden">Overview</h1>
-      <Totals cards={cards} />
+      <Totals live={cards.length} />
       <search className="filters">
         <label className="field-search">
           <span className="hidden">Search, or a pattern of strategies</span>
@@ -108,17 +113,22 @@ export function Overview(): ReactElement {
           No live deployment matches this search and these filters.
         </EmptyState>
       ) : null}
-      {layout === 'table' ? <DeploymentTable cards={shown} now={now} /> : <Cards cards={shown} now={now} />}
+      {layout === 'table' ? (
+        <DeploymentTable cards={shown} now={now} />
+      ) : (
+        <Cards cards={shown} curves={curves} now={now} />
+      )}
     </main>
   );
 }
 
 interface ListProps {
   readonly cards: readonly CardFragment[];
+  readonly curves: ReadonlyMap<string, Curves>;
   readonly now: number;
 }
 
-function Cards({ cards, now }: ListProps): ReactElement {
+function Cards({ cards, curves, now }: ListProps): ReactElement {
   const waiting = cards.filter(waitsForPerson);
   const others = cards.filter((card) => !waitsForPerson(card));
   return (
@@ -129,7 +139,7 @@ function Cards({ cards, now }: ListProps): ReactElement {
             <span aria-hidden="true">⚑</span> Waits for a person{' '}
             <span className="quiet">{waiting.length}</span>
           </h2>
-          <CardGrid cards={waiting} now={now} />
+          <CardGrid cards={waiting} curves={curves} now={now} />
         </section>
       ) : null}
       {others.length > 0 ? (
@@ -137,38 +147,41 @@ function Cards({ cards, now }: ListProps): ReactElement {
           <h2 id="running" className="section-title">
             Live <span className="quiet">{others.length}</span>
           </h2>
-          <CardGrid cards={others} now={now} />
+          <CardGrid cards={others} curves={curves} now={now} />
         </section>
       ) : null}
     </>
   );
 }
 
-function CardGrid({ cards, now }: ListProps): ReactElement {
+function CardGrid({ cards, curves, now }: ListProps): ReactElement {
   return (
     <ul className="cards">
       {cards.map((card) => (
         <li key={card.id}>
-          <Card card={card} curves={undefined} now={now} />
+          <Card card={card} curves={curves.get(card.id)} now={now} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Totals({ cards }: { readonly cards: readonly CardFragment[] }): ReactElement {
-  const waiting = cards.filter(waitsForPerson).length;
-  const onTrial = cards.reduce((sum, card) => sum + canaryHeldUsd(card), 0);
-  const loss = cards.reduce(
-    (sum, card) => sum + Math.min(0, Number(card.canaryMetrics?.metrics.netPnlUsd ?? 0)),
-    0,
-  );
+/** Counts and money. While the overview is not there yet, what the list itself tells. */
+function Totals({ live }: { readonly live: number }): ReactElement {
+  const overview = useOverview();
+  const ended = (status: CanaryStatus) => overview?.counts.find((each) => each.status === status)?.count ?? 0;
+  const waiting = overview?.waitingForPerson ?? 0;
+  const overdue = overview?.overdueAllocations ?? 0;
+  const loss = Number(overview?.lossTodayUsd ?? 0);
   return (
     <dl className="totals">
-      <Total label="live" value={count(cards.length)} />
+      <Total label="live" value={count(live)} />
       <Total label="wait for a person" value={count(waiting)} tone={waiting > 0 ? 'wait' : undefined} />
-      <Total label="with canaries" value={usd(onTrial)} />
-      <Total label="lost by live canaries" value={usd(loss)} tone={loss < 0 ? 'bad' : undefined} />
+      <Total label="on trial" value={usd(overview?.capitalOnTrialUsd)} />
+      <Total label="lost today" value={usd(loss)} tone={loss > 0 ? 'bad' : undefined} />
+      {overdue > 0 ? <Total label="capital requests overdue" value={count(overdue)} tone="wait" /> : null}
+      <Total label="promoted today" value={count(ended('PROMOTED'))} />
+      <Total label="rolled back today" value={count(ended('ROLLED_BACK') + ended('FAILED'))} />
     </dl>
   );
 }

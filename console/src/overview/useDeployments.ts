@@ -1,40 +1,26 @@
-/** The live deployments that the viewer sees, kept current. */
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useMemo } from 'react';
-import { request } from '../api/client';
-import { setClock } from '../api/clock';
-import { type CardFragment, LiveDeploymentsDocument, StateChangesDocument } from '../api/generated/graphql';
-import { useDeliveries } from '../api/hooks';
+/** The live deployments, and the course of each in few points. */
+import { useEffect, useState, useSyncExternalStore } from 'react';
+import type { CardFragment } from '../api/generated/graphql';
+import { onSessionChange } from '../api/session';
+import { type Curves, createCurveStore } from './curveStore';
+import { createDeploymentStore, type DeploymentList } from './deploymentStore';
 
-export interface LiveDeployments {
-  readonly cards: readonly CardFragment[];
-  readonly loading: boolean;
-  readonly error: Error | null;
+let deployments = createDeploymentStore();
+let curves = createCurveStore();
+// What one caller saw is not for the next.
+onSessionChange(() => {
+  deployments = createDeploymentStore();
+  curves = createCurveStore();
+});
+
+export function useDeployments(): DeploymentList {
+  const [store] = useState(deployments);
+  return useSyncExternalStore(store.subscribe, store.current);
 }
 
-const REFRESH_MS = 2_000;
-
-export function useDeployments(): LiveDeployments {
-  const { data, error, isPending } = useQuery({
-    queryKey: ['live'],
-    queryFn: async ({ signal }) => {
-      const answer = await request(LiveDeploymentsDocument, {}, signal);
-      setClockFrom(answer.deployments.nodes);
-      return answer.deployments.nodes;
-    },
-    refetchInterval: REFRESH_MS,
-  });
-  const queries = useQueryClient();
-  useDeliveries(StateChangesDocument, {}, () => void queries.invalidateQueries({ queryKey: ['live'] }));
-  const cards = useMemo(() => data ?? [], [data]);
-  return { cards, loading: isPending, error };
-}
-
-/** A running deployment tells Serin's time to the second. */
-function setClockFrom(cards: readonly CardFragment[]): void {
-  const running = cards.find(
-    ({ status, observationDeadline }) => status === 'RUNNING' && observationDeadline,
-  );
-  if (!running?.observationDeadline) return;
-  setClock(Date.parse(running.observationDeadline) - running.observationRemainingSeconds * 1000);
+/** The course of each of these; those that are not read yet are missing. */
+export function useCurves(cards: readonly CardFragment[]): ReadonlyMap<string, Curves> {
+  const [store] = useState(curves);
+  useEffect(() => store.want(cards), [store, cards]);
+  return useSyncExternalStore(store.subscribe, store.current);
 }

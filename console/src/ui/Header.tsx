@@ -6,7 +6,7 @@ import { useSession } from '../api/hooks';
 import { signOut } from '../api/session';
 import { Lamp } from './Lamp';
 import { chooseTheme, THEMES, type Theme, useTheme } from './theme';
-import { useViewer } from './viewer';
+import { useMay, useViewer } from './viewer';
 
 const THEME_SIGNS: Record<Theme, string> = { system: '◑', light: '☀', dark: '☾' };
 
@@ -28,6 +28,10 @@ export function Header(): ReactElement {
       </Link>
       <nav aria-label="Pages" className="nav">
         <NavLink href="/">Overview</NavLink>
+        <NavLink href="/history">History</NavLink>
+        <NavLink href="/strategies">Strategies</NavLink>
+        <NavLink href="/policy">Policy lab</NavLink>
+        {useMay('ADMIN') ? <NavLink href="/administration">Administration</NavLink> : null}
       </nav>
       <div className="header-end">
         {rate === 1 ? null : (

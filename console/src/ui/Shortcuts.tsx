@@ -6,6 +6,10 @@ import { useStored } from './useStored';
 
 const PAGES: Readonly<Record<string, readonly [string, string]>> = {
   o: ['/', 'Overview'],
+  h: ['/history', 'History'],
+  s: ['/strategies', 'Strategies'],
+  p: ['/policy', 'Policy lab'],
+  a: ['/administration', 'Administration'],
 };
 
 /** Within this time the second key of a pair must follow. */

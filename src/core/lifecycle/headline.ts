@@ -16,7 +16,7 @@ export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: 
   const reason = comparison?.decisionReasons[0] ?? 'nothing can be compared yet';
   if (state.status === 'PAUSED') return `Paused: ${reason}`;
   if (state.status === 'OBSERVATION_COMPLETE') {
-    return `The observation is over, a person must decide (${state.decision}): ${reason}`;
+    return `A person must decide: ${reason}`;
   }
   return reason;
 }

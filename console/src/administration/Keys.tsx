@@ -1,0 +1,176 @@
+/** API keys: who may ask, with which role, on which strategies. */
+import { type ReactElement, useState } from 'react';
+import { request } from '../api/client';
+import {
+  ApiKeysDocument,
+  CreateApiKeyDocument,
+  type KeyFieldsFragment,
+  RevokeApiKeyDocument,
+  type Role,
+} from '../api/generated/graphql';
+import { Instant } from '../ui/Instant';
+import { FormDialog, Secret, textOf } from './FormDialog';
+import { ListFrame } from './ListFrame';
+import { usePages } from './usePages';
+
+const ROLES: readonly Role[] = ['VIEWER', 'BOT', 'OPERATOR', 'ADMIN'];
+
+export function Keys(): ReactElement {
+  const pages = usePages(ApiKeysDocument, ({ apiKeys }) => apiKeys);
+  const [made, setMade] = useState<string | null>(null);
+  return (
+    <>
+      <div className="buttons">
+        <NewKey onMade={setMade} onDone={pages.refresh} />
+      </div>
+      {made === null ? null : <Secret label="The new key." value={made} />}
+      <ListFrame pages={pages} empty="There is no key">
+        <section className="table-frame" aria-label="Keys">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Role</th>
+                <th scope="col">Strategies</th>
+                <th scope="col">Begins with</th>
+                <th scope="col">Made</th>
+                <th scope="col">Last used</th>
+                <th scope="col">State</th>
+                <th scope="col">
+                  <span className="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {pages.items.map((key) => (
+                <KeyRow key={key.id} apiKey={key} onDone={pages.refresh} />
+              ))}
+            </tbody>
+          </table>
+        </section>
+      </ListFrame>
+    </>
+  );
+}
+
+interface KeyRowProps {
+  readonly apiKey: KeyFieldsFragment;
+  readonly onDone: () => void;
+}
+
+function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
+  const {
+    id,
+    name,
+    role,
+    strategies,
+    prefix,
+    createdAt,
+    createdBy,
+    expiresAt,
+    expired,
+    lastUsedAt,
+    revokedAt,
+  } = apiKey;
+  return (
+    <tr>
+      <th scope="row">{name}</th>
+      <td>{role.toLowerCase()}</td>
+      <td>{strategies?.join(', ') ?? 'all'}</td>
+      <td>
+        <code>{prefix}</code>
+      </td>
+      <td className="nowrap">
+        <Instant at={createdAt} /> <span className="quiet">by {createdBy}</span>
+      </td>
+      <td className="nowrap">{lastUsedAt ? <Instant at={lastUsedAt} /> : 'never'}</td>
+      <td className="nowrap">
+        {revokedAt ? (
+          <span className="badge tone-bad">✕ Revoked</span>
+        ) : expired ? (
+          <span className="badge tone-wait">⏱ Expired</span>
+        ) : (
+          <span className="badge tone-good">✓ Good</span>
+        )}
+        {expiresAt && !revokedAt ? (
+          <>
+            {' '}
+            until <Instant at={expiresAt} />
+          </>
+        ) : null}
+      </td>
+      <td>
+        {revokedAt ? null : (
+          <FormDialog
+            label="Revoke …"
+            title={`Revoke ${name}`}
+            tone="danger"
+            action="Revoke"
+            onSubmit={async () => (await request(RevokeApiKeyDocument, { input: { id } })).answer}
+            onDone={onDone}
+          >
+            <p>
+              Whoever uses this key is turned away at once, open connections included. This cannot be undone.
+            </p>
+          </FormDialog>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+interface NewKeyProps {
+  readonly onMade: (key: string) => void;
+  readonly onDone: () => void;
+}
+
+function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
+  const create = async (fields: FormData) => {
+    const role = ROLES.find((each) => each === fields.get('role')) ?? 'VIEWER';
+    const patterns = textOf(fields, 'strategies');
+    const expires = textOf(fields, 'expiresAt');
+    const { answer } = await request(CreateApiKeyDocument, {
+      input: {
+        name: textOf(fields, 'name') ?? '',
+        role,
+        strategies: patterns === null ? null : patterns.split(',').map((pattern) => pattern.trim()),
+        expiresAt: expires === null ? null : new Date(expires).toISOString(),
+      },
+    });
+    if (answer.key) onMade(answer.key);
+    return answer;
+  };
+  return (
+    <FormDialog
+      label="New key …"
+      title="New key"
+      tone="main"
+      action="Create"
+      onSubmit={create}
+      onDone={onDone}
+    >
+      <label>
+        Name, for the record of what it does
+        <input name="name" required autoComplete="off" />
+      </label>
+      <label>
+        Role
+        <select name="role" defaultValue="BOT">
+          {ROLES.map((role) => (
+            <option key={role} value={role}>
+              {role.toLowerCase()}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Strategies, patterns with commas; nothing is all
+        <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
+      </label>
+      <label>
+        Expires
+        <input name="expiresAt" type="datetime-local" />
+      </label>
+    </FormDialog>
+  );
+}

@@ -1,0 +1,40 @@
+/** A list that is read page by page. */
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { request } from '../api/client';
+import type { TypedDocumentString } from '../api/generated/graphql';
+
+interface Page<Node> {
+  readonly nodes: readonly Node[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+export interface Pages<Node> {
+  readonly items: readonly Node[];
+  readonly error: Error | null;
+  readonly loading: boolean;
+  /** Reads the next page; null where there is none. */
+  readonly more: (() => void) | null;
+  refresh(): void;
+}
+
+const PAGE = 50;
+
+export function usePages<Result, Node>(
+  document: TypedDocumentString<Result, { first: number; after?: string | null }>,
+  pick: (result: Result) => Page<Node>,
+): Pages<Node> {
+  const { data, error, isPending, hasNextPage, fetchNextPage, refetch } = useInfiniteQuery({
+    queryKey: [document.toString()],
+    queryFn: async ({ pageParam, signal }) =>
+      pick(await request(document, { first: PAGE, after: pageParam }, signal)),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : null),
+  });
+  return {
+    items: data?.pages.flatMap(({ nodes }) => [...nodes]) ?? [],
+    error,
+    loading: isPending,
+    more: hasNextPage ? () => void fetchNextPage() : null,
+    refresh: () => void refetch(),
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * The live deployments that the viewer sees, fed by one subscription. A change of one deployment is an event of its own,
+ * so that a list of two hundred draws one card anew and not all of them.
+ */
+import type { ApiError } from '../api/client';
+import { subscribe } from '../api/client';
+import { type CardFragment, LiveDeploymentsDocument } from '../api/generated/graphql';
+import { currentLink, onLinkChange } from '../api/link';
+
+export interface DeploymentList {
+  readonly cards: ReadonlyMap<string, CardFragment>;
+  /** Whether everything that was live is there. */
+  readonly complete: boolean;
+  readonly error: ApiError | null;
+}
+
+/** Changes that come together are shown together: at most so often, ms. */
+const SHOW_EVERY_MS = 100;
+
+export interface DeploymentStore {
+  current(): DeploymentList;
+  subscribe(listener: () => void): () => void;
+}
+
+export function createDeploymentStore(): DeploymentStore {
+  let cards = new Map<string, CardFragment>();
+  let list: DeploymentList = { cards, complete: false, error: null };
+  /** Those of the first picture after a reconnect; what was there before and is not among them has ended. */
+  let picture: Set<string> | null = new Set();
+  const listeners = new Set<() => void>();
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let stop: (() => void) | null = null;
+
+  function show(change: Partial<DeploymentList> = {}): void {
+    list = { ...list, ...change, cards: new Map(cards) };
+    for (const listener of listeners) listener();
+  }
+
+  function showSoon(): void {
+    timer ??= setTimeout(() => {
+      timer = null;
+      show();
+    }, SHOW_EVERY_MS);
+  }
+
+  function begin(): void {
+    const stopFeed = subscribe(
+      LiveDeploymentsDocument,
+      {},
+      {
+        next({ deploymentsUpdated: { deploymentId, deployment, complete } }) {
+          if (deployment) {
+            picture?.add(deployment.id);
+            cards.set(deployment.id, deployment);
+          } else if (deploymentId !== null) cards.delete(deploymentId);
+          if (!picture || !complete) {
+            if (!picture) showSoon();
+            return;
+          }
+          const seen = picture;
+          picture = null;
+          cards = new Map([...cards].filter(([id]) => seen.has(id)));
+          show({ complete: true, error: null });
+        },
+        error: (error) => show({ error }),
+      },
+    );
+    const stopLink = onLinkChange(() => {
+      if (currentLink().state === 'reconnecting') picture = new Set();
+    });
+    stop = () => {
+      stopFeed();
+      stopLink();
+    };
+  }
+
+  return {
+    current: () => list,
+    subscribe(listener) {
+      listeners.add(listener);
+      if (!stop) begin();
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size > 0) return;
+        stop?.();
+        stop = null;
+        if (timer !== null) clearTimeout(timer);
+        timer = null;
+        picture = new Set();
+      };
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * A policy as its form has it: texts by the path of the setting, nothing where the default stands. It travels in the
+ * address, so that a policy can be shared.
+ */
+import type { CanaryConfigInput, PolicyAssumptionsInput } from '../api/generated/graphql';
+
+export type Draft = Readonly<Record<string, string>>;
+
+export interface Setting {
+  /** As the API names it: `promotionCriteria.minPnlRatio`. */
+  readonly path: string;
+  readonly label: string;
+  readonly kind: 'decimal' | 'whole' | 'number' | 'ramp' | 'yesNo' | readonly string[];
+  /** The default, shown while nothing is given. */
+  readonly standard: string;
+}
+
+export interface SettingGroup {
+  readonly title: string;
+  readonly settings: readonly Setting[];
+}
+
+const setting = (path: string, label: string, kind: Setting['kind'], standard: string): Setting => ({
+  path,
+  label,
+  kind,
+  standard,
+});
+
+export const POLICY_GROUPS: readonly SettingGroup[] = [
+  {
+    title: 'Ramp',
+    settings: [
+      setting('canaryPercent', 'Canary’s share, %', 'decimal', '10'),
+      setting('observationPeriodMinutes', 'Observation, minutes', 'whole', '60'),
+      setting('steps', 'Or steps, such as 10:20, 25:40 (percent:minutes)', 'ramp', 'none'),
+      setting('checkIntervalSeconds', 'Check every, seconds', 'whole', '60'),
+    ],
+  },
+  {
+    title: 'Evidence',
+    settings: [
+      setting('evidence.mode', 'Mode', ['AUTO', 'REQUIRED', 'OFF'], 'AUTO'),
+      setting('evidence.alpha', 'Error rate', 'number', 'default'),
+      setting('evidence.minSamples', 'Speaks from, pairs', 'whole', 'default'),
+      setting('earlyPromote', 'Promotes early', 'yesNo', 'false'),
+    ],
+  },
+  {
+    title: 'Gates',
+    settings: [
+      setting('promotionCriteria.minPnlRatio', 'Return, of stable’s', 'decimal', '0.9'),
+      setting('promotionCriteria.maxDrawdownRatio', 'Drawdown, of stable’s', 'decimal', '1.2'),
+      setting('promotionCriteria.minSharpeRatio', 'Sharpe ratio, of stable’s', 'decimal', '0.8'),
+      setting('promotionCriteria.minWinRateRatio', 'Win rate, of stable’s', 'decimal', '0.8'),
+      setting('promotionCriteria.minTrades', 'Trades, at least', 'whole', '5'),
+      setting('promotionCriteria.maxErrorRate', 'Errors over trades, at most', 'decimal', '0.1'),
+      setting('promotionCriteria.requirePositivePnl', 'Must earn', 'yesNo', 'false'),
+    ],
+  },
+  {
+    title: 'Guardrails',
+    settings: [
+      setting('guardrails.maxLossPercent', 'Loss of its capital, %', 'decimal', 'default'),
+      setting('guardrails.maxDrawdown', 'Drawdown, fraction', 'decimal', 'none'),
+      setting('guardrails.maxStaleSeconds', 'Silence, seconds', 'whole', 'default'),
+    ],
+  },
+  {
+    title: 'In the end',
+    settings: [
+      setting('onInconclusive', 'When inconclusive', ['WAIT', 'ROLLBACK', 'EXTEND'], 'WAIT'),
+      setting('maxExtensions', 'Extensions, at most', 'whole', '3'),
+      setting('autoPromote', 'Promotes by itself', 'yesNo', 'true'),
+      setting('autoRollback', 'Rolls back by itself', 'yesNo', 'true'),
+    ],
+  },
+];
+
+export const ASSUMPTION_SETTINGS: readonly Setting[] = [
+  setting('volatility', 'Return between checks, standard deviation', 'number', '0.001 a minute'),
+  setting('tradesPerCheck', 'Trades a check', 'number', '1'),
+  setting('correlation', 'Correlation of the sides', 'number', '0.6'),
+  setting('edge', 'Stable’s mean return, in deviations', 'number', '0.05'),
+  setting('difference', 'Better or worse by, in deviations', 'number', '0.5'),
+  setting('capitalUsd', 'Capital, USD', 'number', '100000'),
+  setting('runs', 'Trials of each kind', 'whole', '500'),
+  setting('seed', 'Seed', 'whole', '1'),
+];
+
+/** The value of a setting as the API takes it. A text that is no number is passed on: the API says what is wrong. */
+function inputOf({ kind }: Setting, text: string): unknown {
+  if (kind === 'yesNo') return text === 'true';
+  if (kind === 'whole' || kind === 'number') return Number.isNaN(Number(text)) ? text : Number(text);
+  if (kind !== 'ramp') return text;
+  return text.split(',').map((step) => {
+    const [canaryPercent = '', minutes = ''] = step.split(':').map((part) => part.trim());
+    return { canaryPercent, minutes: Number(minutes) };
+  });
+}
+
+function nested(settings: readonly Setting[], draft: Draft): Record<string, unknown> {
+  const input: Record<string, unknown> = {};
+  for (const each of settings) {
+    const text = draft[each.path]?.trim() ?? '';
+    if (text === '') continue;
+    const [first = '', second] = each.path.split('.');
+    const value = inputOf(each, text);
+    if (second === undefined) input[first] = value;
+    else input[first] = { ...asRecord(input[first]), [second]: value };
+  }
+  return input;
+}
+
+const asRecord = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
+
+export const configOf = (draft: Draft): CanaryConfigInput =>
+  nested(
+    POLICY_GROUPS.flatMap(({ settings }) => settings),
+    draft,
+  );
+
+export const assumptionsOf = (draft: Draft): PolicyAssumptionsInput => nested(ASSUMPTION_SETTINGS, draft);
+
+/** A draft from the address; an empty one where it cannot be read. */
+export function readDraft(text: string | null): Draft {
+  if (text === null) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    const entries = Object.entries(asRecord(value)).filter(([, each]) => typeof each === 'string');
+    return Object.fromEntries(entries);
+  } catch {
+    return {};
+  }
+}
+
+/** What the address says of a draft; null where everything is at its default. */
+export function writeDraft(draft: Draft): string | null {
+  const given = Object.entries(draft).filter(([, text]) => text.trim() !== '');
+  return given.length === 0 ? null : JSON.stringify(Object.fromEntries(given));
+}
