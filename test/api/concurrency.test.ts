@@ -92,14 +92,15 @@ describe('a batch that fails', () => {
         return errors?.[0]?.extensions.code ?? data.pauseDeployment.success;
       }),
     );
-  /** The row of a deployment cannot be updated: `statement` runs instead. */
+  /** `statement` runs when the status of a deployment changes. Counts the attempts, also those rolled back. */
   async function whenUpdated(id: string, statement: string) {
     const { sql } = serin.database;
     await sql`create sequence updates`;
     await sql.unsafe(`
       create function fail() returns trigger language plpgsql as
         $$ begin perform nextval('updates'); ${statement}; return new; end $$;
-      create trigger fail before update on deployments for each row when (old.id = '${id}') execute function fail()`);
+      create trigger fail before update on deployments for each row
+        when (old.id = '${id}' and old.status <> new.status) execute function fail()`);
     return {
       updates: async () => (await sql`select last_value::int as count from updates`)[0]?.count,
       remove: () =>
