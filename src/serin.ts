@@ -10,6 +10,7 @@ import { checkBindSafety } from './environment/bindSafety.ts';
 import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
+import { type ClockWatch, startClockWatch } from './monitor/clockWatch.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
@@ -144,6 +145,8 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
     parts.work.push(withStopTimeout(() => loop.stop()));
+    const clock = startClockWatch({ db, log, onStep: metrics.countClockStep });
+    parts.work.push(withStopTimeout(() => clock.stop()));
     if (environment.retentionDays !== null) {
       const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
       parts.work.push(withStopTimeout(() => retention.stop()));
@@ -176,7 +179,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       open: access.open,
       onRefusal: metrics.countRefused,
     });
-    const readiness = () => readReadiness(database, tail);
+    const readiness = () => readReadiness(database, tail, clock);
     const httpServer = await startHttpServer(
       {
         access,
@@ -221,7 +224,11 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
 }
 
 /** Why this node cannot work, and what needs an operator's attention. */
-async function readReadiness({ db, schema, sockets }: Database, tail: Tail): Promise<Readiness> {
+async function readReadiness(
+  { db, schema, sockets }: Database,
+  tail: Tail,
+  clock: ClockWatch,
+): Promise<Readiness> {
   const migrated = await Promise.race([
     isMigrated(db, schema).catch(() => null),
     sleep(READY_WITHIN_MS, null, { ref: false }),
@@ -232,6 +239,8 @@ async function readReadiness({ db, schema, sockets }: Database, tail: Tail): Pro
   if (blocked && blocked.ms >= BLOCKED_WARNING_MS) {
     warnings.push(`the feeds have been blocked for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`);
   }
+  const stepped = clock.warning();
+  if (stepped) warnings.push(stepped);
   if (waitingMs !== null) warnings.push(waitsForPooler(waitingMs));
   const away = sockets.refusal() ?? (waitingMs === null ? null : waitsForPooler(waitingMs));
   return {

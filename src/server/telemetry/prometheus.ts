@@ -22,6 +22,8 @@ export interface Metrics {
   countBatchFailure(kind: BatchKind): void;
   /** Metrics of one side were fetched from a provider. */
   countFetch(provider: string, ok: boolean): void;
+  /** Serin's clock was set, by these seconds of its time; negative where it was set back. */
+  countClockStep(seconds: number): void;
   /** A delivery to a webhook was attempted. */
   countAttempt(outcome: 'delivered' | 'failed'): void;
   /** @param outcome `OK`, or the code of the first error */
@@ -62,6 +64,16 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     'provider',
     'outcome',
   ]);
+  const clockSteps = count(
+    'serin_clock_steps_total',
+    "Steps of the database's clock that this node noticed.",
+    ['direction'],
+  );
+  const lastClockStep = new Gauge({
+    name: 'serin_clock_step_seconds',
+    help: "The latest step of the database's clock, negative where it was set back; 0 before the first.",
+    registers,
+  });
   const attempts = count('serin_webhook_attempts_total', 'Attempts of this node to deliver to a webhook.', [
     'outcome',
   ]);
@@ -126,6 +138,10 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     countFailedCheck: () => failedChecks.inc(),
     countBatchFailure: (kind) => batchFailures.inc({ kind }),
     countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
+    countClockStep(seconds) {
+      clockSteps.inc({ direction: seconds < 0 ? 'back' : 'forward' });
+      lastClockStep.set(seconds);
+    },
     countAttempt: (outcome) => attempts.inc({ outcome }),
     countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
     countRefused: (status) => refused.inc({ status }),

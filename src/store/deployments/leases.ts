@@ -55,6 +55,13 @@ export async function claimDue(db: Queries, { limit, leaseSeconds, slots }: Clai
   return rows.map(({ id, token, provider }) => ({ deploymentId: id, token, provider }));
 }
 
+/** Makes checks due that lie further ahead than an interval: the clock was set back since they were scheduled. */
+export async function makeDistantChecksDue(db: Queries): Promise<void> {
+  await db.execute(sql`
+    update deployments set next_check_at = serin_now()
+    where next_check_at > serin_now() + make_interval(secs => (config ->> 'checkIntervalSeconds')::float8 + 1)`);
+}
+
 /** Real milliseconds until the next deployment is due; null if no check is scheduled. */
 export async function untilNextDue(db: Queries, slots: ProviderSlots): Promise<number | null> {
   const [row] = await db.execute<{ ms: number | null }>(sql`
