@@ -1,26 +1,25 @@
 /**
  * `npm run bench:decision`: how four rules decide about canaries whose worth is known, and on real prices. Prints the
- * table and whether each bar is met, and writes docs/decision-table.md. `-- RUNS SEED` changes the runs and the seed.
+ * table and whether each bar is met, and writes docs/decision-table.md. `-- SHARE SEED` changes the runs, as a share of
+ * what the table takes, and the seed.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { startThread } from '../src/simulation/thread.ts';
+import { MARKETS, TURNS } from './decision/markets.ts';
 import { PAIRS, readCloses, windowStarts } from './decision/prices.ts';
-import { type Endings, HORIZONS, SERIN, VARIATIONS } from './decision/rules.ts';
+import { type Endings, HORIZONS, RUNS, SERIN, VARIATIONS } from './decision/rules.ts';
 import { type Measured, page } from './decision/table.ts';
-import type { Task } from './decisionWorker.ts';
+import type { MarketTask, SimulatedTask, Task } from './decisionWorker.ts';
 
-const RUNS = Number(process.argv[2] ?? 5000);
-const SEED = Number(process.argv[3] ?? 1);
-const VARIED_RUNS = 2000;
+const SHARE = Number(process.argv[2] ?? 1);
+const SEED = Number(process.argv[3] ?? 20_261);
 const CHUNK = 250;
 
 const SHIFTS = [
   { name: 'identical', shift: 0 },
   { name: 'worse', shift: -0.5 },
 ];
-
-type SimulatedTask = Extract<Task, { seed: number }>;
 
 interface Group {
   readonly checks: number;
@@ -30,32 +29,59 @@ interface Group {
 
 const horizons = Object.keys(HORIZONS).map(Number);
 
+const runsAt = (checks: number) => Math.max(1, Math.round((RUNS[checks] ?? 0) * SHARE));
+
+/** The runs of a kind of trial, in parts. */
+function parts<T>(checks: number, part: (range: { readonly from: number; readonly to: number }) => T): T[] {
+  const runs = runsAt(checks);
+  return Array.from({ length: Math.ceil(runs / CHUNK) }, (_, index) => {
+    const from = index * CHUNK;
+    return part({ from, to: Math.min(runs, from + CHUNK) });
+  });
+}
+
 function tasksOf(
   checks: number,
   shift: number,
-  runs: number,
   more: Pick<SimulatedTask, 'assume' | 'rules'> = {},
-) {
-  return Array.from({ length: Math.ceil(runs / CHUNK) }, (_, index): Task => {
-    const from = index * CHUNK;
-    return { checks, shift, seed: SEED, from, to: Math.min(runs, from + CHUNK), ...more };
-  });
+): SimulatedTask[] {
+  return parts(checks, (range) => ({ checks, shift, seed: SEED, ...range, ...more }));
+}
+
+function marketTasks(checks: number, market: string, shift: MarketTask['shift']): MarketTask[] {
+  return parts(checks, (range) => ({ checks, market, shift, seed: SEED, ...range }));
 }
 
 /** Identical and clearly worse canaries in simulated markets, the same markets for both. */
 const simulated = horizons.flatMap((checks) =>
-  SHIFTS.map(({ name, shift }): Group => ({ checks, name, tasks: tasksOf(checks, shift, RUNS) })),
+  SHIFTS.map(({ name, shift }): Group => ({ checks, name, tasks: tasksOf(checks, shift) })),
 );
 
 /** The same under other assumptions, for Serin's default alone. */
 const varied = Object.entries(VARIATIONS).flatMap(([variation, assume]) =>
   horizons.flatMap((checks) =>
     SHIFTS.map(({ name, shift }): Group => {
-      const tasks = tasksOf(checks, shift, Math.min(RUNS, VARIED_RUNS), { assume, rules: [SERIN] });
+      const tasks = tasksOf(checks, shift, { assume, rules: [SERIN] });
       return { checks, name: `${variation}: ${name}`, tasks };
     }),
   ),
 );
+
+/** Identical and clearly worse canaries in other markets, and canaries that turn bad. */
+const markets = [
+  ...Object.keys(MARKETS).flatMap((market) =>
+    horizons.flatMap((checks) =>
+      SHIFTS.map(({ name, shift }): Group => {
+        return { checks, name: `${market}: ${name}`, tasks: marketTasks(checks, market, shift) };
+      }),
+    ),
+  ),
+  ...Object.entries(TURNS).flatMap(([name, turn]) =>
+    horizons.map(
+      (checks): Group => ({ checks, name, tasks: marketTasks(checks, 'independent, normal', turn) }),
+    ),
+  ),
+];
 
 const closes = readCloses();
 const real = PAIRS.flatMap(({ name }, pair) =>
@@ -94,15 +120,20 @@ async function runAll(groups: readonly Group[]): Promise<Measured[]> {
 }
 
 const startedAt = performance.now();
-const measured = await runAll([...simulated, ...real, ...varied]);
+const measured = await runAll([...simulated, ...real, ...varied, ...markets]);
 process.stderr.write(`\r${Math.round((performance.now() - startedAt) / 1000)} s                \n`);
-const at = { real: simulated.length, varied: simulated.length + real.length };
+const at = {
+  real: simulated.length,
+  varied: simulated.length + real.length,
+  markets: simulated.length + real.length + varied.length,
+};
 const groups = {
   simulated: measured.slice(0, at.real),
   real: measured.slice(at.real, at.varied),
-  varied: measured.slice(at.varied),
+  varied: measured.slice(at.varied, at.markets),
+  markets: measured.slice(at.markets),
 };
-const { text, met } = page(groups, { runs: RUNS, seed: SEED });
+const { text, met } = page(groups, { seed: SEED });
 process.stdout.write(text);
 writeFileSync('docs/decision-table.md', text);
 process.exitCode = met ? 0 : 1;

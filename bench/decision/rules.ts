@@ -15,7 +15,7 @@ import {
   winRateOf,
 } from '../../src/core/policy/simulatedSide.ts';
 import { simulateTrial } from '../../src/core/policy/simulatedTrial.ts';
-import type { CanaryDecision } from '../../src/core/rule/comparison.ts';
+import type { CanaryDecision } from '../../src/core/rule/gate.ts';
 
 export const RULES = ['reference', 'gates alone', 'repeated t-test', "Serin's default"] as const;
 export type Rule = (typeof RULES)[number];
@@ -30,6 +30,9 @@ export const VARIATIONS: Readonly<Record<string, Partial<Assumptions>>> = {
   'a stable version that earns 0.2 sigma a check': { edge: 0.2 },
   'a stable version that loses 0.1 sigma a check': { edge: -0.1 },
 };
+
+/** Runs of each kind at each number of checks: longer trials say more each. */
+export const RUNS: Readonly<Record<number, number>> = { 60: 4000, 288: 2000, 1440: 500 };
 
 /** How a trial ended under a rule. Losses are fractions of the canary's capital. */
 export interface Ending {
@@ -46,8 +49,8 @@ export const HORIZONS: Readonly<Record<number, CanaryConfigInput>> = {
   1440: { observationPeriodMinutes: 1440, checkIntervalSeconds: 60 },
 };
 
-export function policyOf(checks: number, mode: 'AUTO' | 'OFF'): CanaryConfig {
-  const parsed = parseConfig({ ...HORIZONS[checks], evidence: { mode } });
+export function policyOf(checks: number, mode: 'AUTO' | 'OFF', more: CanaryConfigInput = {}): CanaryConfig {
+  const parsed = parseConfig({ ...HORIZONS[checks], ...more, evidence: { ...more.evidence, mode } });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.violations));
   return parsed.value;
 }
@@ -65,6 +68,11 @@ const RUN: Readonly<Record<Rule, (checks: number, market: Market) => Ending>> = 
 /** Runs one trial under some rules. `market` opens the same market anew each time. */
 export function endingsOf(checks: number, market: () => Market, rules: readonly Rule[] = RULES): Endings {
   return Object.fromEntries(rules.map((rule) => [rule, RUN[rule](checks, market())]));
+}
+
+/** One trial under Serin's default, with what a market needs of a policy beside it. */
+export function endingUnder(checks: number, market: Market, policy: CanaryConfigInput): Endings {
+  return { [SERIN]: byEngine(policyOf(checks, 'AUTO', policy), market) };
 }
 
 function byEngine(config: CanaryConfig, market: Market): Ending {

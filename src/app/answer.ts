@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { canSee } from '../access/actor.ts';
 import { replay } from '../core/lifecycle/evolve.ts';
 import { sideMetricsCodec } from '../core/metrics/sideMetrics.ts';
-import { type CanaryDecision, DECISIONS } from '../core/rule/comparison.ts';
+import { type CanaryDecision, DECISIONS } from '../core/rule/gate.ts';
 import { bySide, countCodec, instantCodec } from '../core/values/codecs.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';

@@ -26,7 +26,7 @@ import { type App, SERIN } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { transaction } from './execution/transaction.ts';
-import { stageCommand } from './stageCommand.ts';
+import { stageCommand, stagePresentRule } from './stageCommand.ts';
 
 /** The events of a check; null if the claim was lost and nothing was written. */
 export type CheckResult = readonly CanaryEvent[] | null;
@@ -109,8 +109,9 @@ async function stageCheck(
   before: DeploymentView,
   { claim, fetched }: PendingCheck,
 ): Promise<readonly CanaryEvent[]> {
-  const applied = fetched ? await saveFetched(tx, before, fetched) : NOTHING_FETCHED;
-  const view = { ...before, metrics: { ...before.metrics, ...applied.metrics } };
+  const present = await stagePresentRule(tx, unit, before);
+  const applied = fetched ? await saveFetched(tx, present, fetched) : NOTHING_FETCHED;
+  const view = { ...present, metrics: { ...present.metrics, ...applied.metrics } };
   const { failure, resets } = applied;
   const outcome = stageCommand(unit, view, { type: 'CHECK', failure }, SERIN, resets);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);

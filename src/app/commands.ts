@@ -23,7 +23,7 @@ import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { keyOf, keyRefusal, recall } from './execution/idempotency.ts';
 import { transaction } from './execution/transaction.ts';
-import { stageCommand } from './stageCommand.ts';
+import { stageCommand, stagePresentRule } from './stageCommand.ts';
 
 /** The fields that all lifecycle inputs have. */
 export interface LifecycleRequest {
@@ -109,7 +109,11 @@ async function executeTogether(
       // The keys are read after the locks: a request with the same key has ended by then.
       const [locked, answerOf] = await Promise.all([lock(tx, ids), findAnswers(tx, keys)]);
       const unit = createUnitOfWork();
-      const outcome = stageAll(unit, locked, commands, answerOf);
+      const views = await Promise.all(
+        [...locked.free.values()].map((view) => stagePresentRule(tx, unit, view)),
+      );
+      const free = new Map(views.map((view) => [view.state.id, view]));
+      const outcome = stageAll(unit, { ...locked, free }, commands, answerOf);
       await flush(tx, unit);
       return outcome;
     },

@@ -8,7 +8,7 @@ import { canSee } from '../access/actor.ts';
 import { GUARDRAILS } from '../core/config/config.ts';
 import type { SideReset } from '../core/lifecycle/command.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
-import { type DeploymentState, isWatched, sideReturn } from '../core/lifecycle/state.ts';
+import { canaryFigures, type DeploymentState, isWatched, sideReturn } from '../core/lifecycle/state.ts';
 import { reportViolations } from '../core/metrics/sideMetrics.ts';
 import { type SideRecord, takeReport } from '../core/metrics/takeReport.ts';
 import { checkMetricLimits } from '../core/rule/guardrails.ts';
@@ -197,7 +197,7 @@ function needsLock({ side, record, resets }: AppliedSide): boolean {
   if (resets.length > 0) return true;
   if (side.side !== 'CANARY' || !record.metrics) return false;
   const { config, basis, breaches } = side;
-  const { counts, tripped } = checkMetricLimits(config, record.metrics, basis.capitalUsd, breaches);
+  const { counts, tripped } = checkMetricLimits(config, canaryFigures(basis, record.metrics), breaches);
   return tripped !== null || GUARDRAILS.some((name) => counts[name] !== breaches[name]);
 }
 

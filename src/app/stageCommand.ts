@@ -5,14 +5,16 @@
 import type { Command, SideReset } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
-import { handle } from '../core/lifecycle/handle.ts';
+import { changeRule, handle } from '../core/lifecycle/handle.ts';
+import { mustChangeRule } from '../core/lifecycle/ruleChange.ts';
 import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';
 import type { Refusal } from '../core/values/refusal.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
-import type { NewEntry } from '../store/log/eventLog.ts';
+import { type NewEntry, readDeploymentEvents } from '../store/log/eventLog.ts';
+import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
-import type { Actor } from './context.ts';
+import { type Actor, SERIN } from './context.ts';
 
 export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
@@ -27,7 +29,8 @@ export async function applyCommand(
   resets: readonly SideReset[] = [],
 ): Promise<CommandOutcome> {
   const unit = createUnitOfWork();
-  const outcome = stageCommand(unit, view, command, actor, resets);
+  const present = await stagePresentRule(tx, unit, view);
+  const outcome = stageCommand(unit, present, command, actor, resets);
   await flush(tx, unit);
   return outcome;
 }
@@ -64,6 +67,29 @@ export function stageCommand(
     view: { ...view, state, nextCheckAt, breaches, strategyStableVersionId },
     events,
   };
+}
+
+/**
+ * Takes a locked live deployment over to the present version of the decision rule, before anything else is decided about
+ * it: stages the event, and returns the deployment as it is then. Any other deployment is returned as it is.
+ */
+export async function stagePresentRule(
+  tx: Queries,
+  unit: UnitOfWork,
+  view: DeploymentView,
+): Promise<DeploymentView> {
+  const { state: before, now, nextCheckAt, breaches } = view;
+  if (!mustChangeRule(before)) return view;
+  const log = await readDeploymentEvents(tx, before.id);
+  const cause = { at: now, actor: SERIN.name };
+  const { state, events } = changeRule(
+    before,
+    log.map(({ event }) => event),
+    cause,
+  );
+  unit.saved.set(state.id, { state, nextCheckAt, breaches });
+  unit.entries.push(...entriesOf(before, events));
+  return { ...view, state };
 }
 
 /** Breach counts alone leave the rest of the row, and its lease, as they are. */

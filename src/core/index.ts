@@ -26,9 +26,21 @@ export * from './policy/assumptions.ts';
 export * from './policy/replay.ts';
 export * from './policy/simulation.ts';
 export * from './rule/comparison.ts';
-export * from './rule/evidence.ts';
+export type { Interval } from './rule/confidenceSequence.ts';
+export * from './rule/evidenceFigures.ts';
+export * from './rule/gate.ts';
 export * from './rule/guardrails.ts';
 export * from './rule/inconclusive.ts';
+export * from './rule/sequentialTest.ts';
+// The test of the first version of the rule, under the names it had.
+export {
+  addPair,
+  confidenceInterval,
+  type EvidenceSums,
+  judge,
+  NO_EVIDENCE,
+  type RunningSums,
+} from './rule/version1/evidence.ts';
 export * from './values/decimal.ts';
 export * from './values/identifiers.ts';
 export * from './values/refusal.ts';

@@ -1,6 +1,7 @@
 /** A deployment's configuration: the type that clients read and the input that they send. */
 import {
   type CanaryConfig,
+  type COMPARISONS,
   configHash,
   EVIDENCE_MODES,
   type EvidenceConfig,
@@ -25,6 +26,16 @@ const EvidenceMode = builder.enumType('EvidenceMode', {
     'requires proof for a promotion, OFF decides by the gates alone.',
   values: EVIDENCE_MODES,
 });
+const ComparisonMode = builder.enumType('ComparisonMode', {
+  description: 'How the returns of the two sides are compared.',
+  values: {
+    RAW: { description: 'As they are.' },
+    RISK_MATCHED: {
+      description:
+        "As if the canary ran at the stable version's volatility: for versions of another leverage.",
+    },
+  } satisfies Record<(typeof COMPARISONS)[number], object>,
+});
 const StepGate = builder.enumType('StepGate', {
   description:
     'Whether the next step of the ramp starts automatically (AUTO) or waits for `advanceStep` (MANUAL).',
@@ -42,6 +53,8 @@ const criteria = {
   minWinRateRatio: 'Least win rate of the canary, as a multiple of the stable side’s.',
   minTrades: 'Least number of canary trades for a decision.',
   maxErrorRate: 'Largest error rate of the canary (errors / trades).',
+  maxErrorRateRatio:
+    'Above `maxErrorRate`, the canary may err up to this many times as often as the stable side.',
   requirePositivePnl: 'Whether the canary’s profit must be above zero.',
   pnlBasis: 'How profit is compared.',
   drawdownFloor: 'A drawdown up to this fraction of capital always passes the gate.',
@@ -59,6 +72,11 @@ const PromotionCriteriaType = builder.objectRef<PromotionCriteria>('PromotionCri
     minWinRateRatio: t.expose('minWinRateRatio', { type: 'Decimal', description: criteria.minWinRateRatio }),
     minTrades: t.exposeInt('minTrades', { description: criteria.minTrades }),
     maxErrorRate: t.expose('maxErrorRate', { type: 'Decimal', description: criteria.maxErrorRate }),
+    maxErrorRateRatio: t.expose('maxErrorRateRatio', {
+      type: 'Decimal',
+      nullable: true,
+      description: `${criteria.maxErrorRateRatio} Null when it may not.`,
+    }),
     requirePositivePnl: t.exposeBoolean('requirePositivePnl', { description: criteria.requirePositivePnl }),
     pnlBasis: t.expose('pnlBasis', { type: PnlBasis, description: criteria.pnlBasis }),
     drawdownFloor: t.expose('drawdownFloor', { type: 'Decimal', description: criteria.drawdownFloor }),
@@ -80,6 +98,10 @@ const PromotionCriteriaInput = builder.inputType('PromotionCriteriaInput', {
     }),
     minTrades: t.int({ description: `${criteria.minTrades} Default: 5.` }),
     maxErrorRate: t.field({ type: 'Decimal', description: `${criteria.maxErrorRate} Default: 0.1.` }),
+    maxErrorRateRatio: t.field({
+      type: 'Decimal',
+      description: `${criteria.maxErrorRateRatio} Default: it may not.`,
+    }),
     requirePositivePnl: t.boolean({ description: `${criteria.requirePositivePnl} Default: false.` }),
     pnlBasis: t.field({
       type: PnlBasis,
@@ -91,8 +113,9 @@ const PromotionCriteriaInput = builder.inputType('PromotionCriteriaInput', {
 
 const evidence = {
   mode: 'Role of the sequential test.',
-  alpha: 'The error rate of the test, 0.0001 to 0.2.',
-  minSamples: 'Least number of informative pairs of samples for a verdict of the test.',
+  alpha: 'The error rate of the test, 0.001 to 0.1.',
+  minSamples: 'Least number of effective pairs of samples for a verdict of the intervals, 10 to 10,000.',
+  margin: 'What the canary may be worse by and still be good enough, in basis points of capital a day.',
 };
 
 const EvidenceConfigType = builder.objectRef<EvidenceConfig>('EvidenceConfig').implement({
@@ -101,6 +124,7 @@ const EvidenceConfigType = builder.objectRef<EvidenceConfig>('EvidenceConfig').i
     mode: t.expose('mode', { type: EvidenceMode, description: evidence.mode }),
     alpha: t.exposeFloat('alpha', { description: evidence.alpha }),
     minSamples: t.exposeInt('minSamples', { description: evidence.minSamples }),
+    margin: t.exposeFloat('margin', { description: evidence.margin }),
   }),
 });
 
@@ -108,8 +132,9 @@ const EvidenceConfigInput = builder.inputType('EvidenceConfigInput', {
   description: 'Settings of the sequential test; every field has a default.',
   fields: (t) => ({
     mode: t.field({ type: EvidenceMode, description: `${evidence.mode} Default: AUTO.` }),
-    alpha: t.float({ description: `${evidence.alpha} Default: 0.05.` }),
+    alpha: t.float({ description: `${evidence.alpha} Default: 0.03.` }),
     minSamples: t.int({ description: `${evidence.minSamples} Default: 20.` }),
+    margin: t.float({ description: `${evidence.margin} Default: 0.` }),
   }),
 });
 
@@ -196,6 +221,9 @@ const StepType = builder.objectRef<Step>('RampStep').implement({
       description: "The canary's share of the capital, in percent.",
     }),
     minutes: t.exposeInt('minutes', { description: 'Observation time of the step, in minutes.' }),
+    minMinutes: t.exposeInt('minMinutes', {
+      description: 'Least minutes before evidence may end the step early.',
+    }),
     gate: t.expose('gate', { type: StepGate, description: 'How the next step starts.' }),
   }),
 });
@@ -210,6 +238,7 @@ const StepInput = builder.inputType('RampStepInput', {
         'Canary’s share of the capital in percent: increasing, 1 to 50; the last step may go to 100.',
     }),
     minutes: t.int({ required: true, description: 'Observation time of the step, in minutes.' }),
+    minMinutes: t.int({ description: 'Least minutes before evidence may end the step early. Default: 0.' }),
     gate: t.field({ type: StepGate, description: 'Default: AUTO.' }),
   }),
 });
@@ -223,6 +252,7 @@ const config = {
   promotionCriteria: 'Thresholds of the gates.',
   checkIntervalSeconds: 'Seconds between checks, at least 10.',
   emitEvents: 'Whether events appear in the timeline and are sent to webhooks.',
+  comparison: 'How the returns of the two sides are compared.',
   evidence: 'Settings of the sequential test.',
   guardrails: 'Absolute limits.',
   steps: 'Steps of the ramp. If omitted, `canaryPercent` and `observationPeriodMinutes` make one step.',
@@ -250,6 +280,7 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
     }),
     checkIntervalSeconds: t.exposeInt('checkIntervalSeconds', { description: config.checkIntervalSeconds }),
     emitEvents: t.exposeBoolean('emitEvents', { description: config.emitEvents }),
+    comparison: t.expose('comparison', { type: ComparisonMode, description: config.comparison }),
     evidence: t.expose('evidence', { type: EvidenceConfigType, description: config.evidence }),
     guardrails: t.expose('guardrails', { type: GuardrailsType, description: config.guardrails }),
     steps: t.field({ type: [StepType], resolve: ({ steps }) => [...steps], description: config.steps }),
@@ -281,6 +312,7 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
     promotionCriteria: t.field({ type: PromotionCriteriaInput, description: config.promotionCriteria }),
     checkIntervalSeconds: t.int({ description: `${config.checkIntervalSeconds} Default: 60.` }),
     emitEvents: t.boolean({ description: `${config.emitEvents} Default: true.` }),
+    comparison: t.field({ type: ComparisonMode, description: `${config.comparison} Default: RAW.` }),
     evidence: t.field({ type: EvidenceConfigInput, description: config.evidence }),
     guardrails: t.field({ type: GuardrailsInput, description: config.guardrails }),
     steps: t.field({ type: [StepInput], description: config.steps }),

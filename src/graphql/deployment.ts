@@ -9,7 +9,6 @@ import { EVENT_TYPES, type EventType } from '../core/lifecycle/events.ts';
 import { headlineOf } from '../core/lifecycle/headline.ts';
 import {
   allocationOf,
-  comparisonOf,
   observationDeadline,
   observationOf,
   observationRemainingMs,
@@ -27,7 +26,14 @@ import { builder, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
-import { CanaryComparison, CanaryMetrics, DecisionType, SideType, sideViews } from './metrics.ts';
+import {
+  CanaryComparison,
+  CanaryMetrics,
+  comparisonView,
+  DecisionType,
+  SideType,
+  sideViews,
+} from './metrics.ts';
 import {
   AFTER,
   BEFORE,
@@ -389,11 +395,7 @@ DeploymentRef.implement({
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable, computed now; null before it is deployed.',
-      resolve: ({ state, metrics, now }) => {
-        const comparison = comparisonOf(state, metrics);
-        const sides = sideViews(state, metrics, now);
-        return comparison && sides && { comparison, sides };
-      },
+      resolve: ({ state, metrics, now }) => comparisonView(state, metrics, now),
     }),
     observationDeadline: t.field({
       type: 'DateTime',

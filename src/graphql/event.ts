@@ -4,7 +4,7 @@ import { describeEvent } from '../core/lifecycle/describe.ts';
 import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES, eventCodec } from '../core/lifecycle/events.ts';
 import type { DeploymentState } from '../core/lifecycle/state.ts';
 import { forSides, observationOf } from '../core/lifecycle/state.ts';
-import type { CanaryDecision } from '../core/rule/comparison.ts';
+import type { CanaryDecision } from '../core/rule/gate.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { LogEntry } from '../store/log/eventLog.ts';
 import { epochOf, eventId } from '../store/log/incarnations.ts';
@@ -134,7 +134,7 @@ function comparisonThen({ entry, record, deployment }: DecisionView): Comparison
     startedAt,
     at: entry.event.at,
   }));
-  return { comparison: record.comparison, sides };
+  return { comparison: record.comparison, sides, outlook: null };
 }
 
 const startOf = (state: DeploymentState) => observationOf(state)?.startedAt ?? state.createdAt;

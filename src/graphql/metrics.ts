@@ -1,22 +1,19 @@
-import { type DeploymentState, forSides, observationOf, returnsOf } from '../core/lifecycle/state.ts';
+import { outlookOfDeployment } from '../core/lifecycle/outlook.ts';
+import {
+  comparisonOf,
+  type DeploymentState,
+  forSides,
+  observationOf,
+  returnsOf,
+} from '../core/lifecycle/state.ts';
 import { errorRate, MAX_COUNT, type MetricsBySide, type SideMetrics } from '../core/metrics/sideMetrics.ts';
-import {
-  type Comparison,
-  DECISIONS,
-  GATE_OUTCOMES,
-  GATES,
-  type GateResult,
-} from '../core/rule/comparison.ts';
-import {
-  describeEvidence,
-  EVIDENCE_VERDICTS,
-  type Evidence,
-  type Interval,
-  speakingInterval,
-} from '../core/rule/evidence.ts';
+import type { Comparison } from '../core/rule/comparison.ts';
+import { DECISIONS, GATE_OUTCOMES, GATES, type GateResult } from '../core/rule/gate.ts';
+import type { Outlook } from '../core/rule/outlook.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../core/values/decimal.ts';
 import { type BySide, SIDES, type Side } from '../core/values/side.ts';
 import { builder } from './builder.ts';
+import { EvidenceType } from './evidence.ts';
 
 export const SideType = builder.enumType('Side', {
   description: 'One of the two versions of a deployment.',
@@ -35,10 +32,6 @@ const GateNameType = builder.enumType('GateName', { description: 'The gates, in 
 const GateOutcomeType = builder.enumType('GateOutcome', {
   description: 'What a gate found.',
   values: GATE_OUTCOMES,
-});
-export const EvidenceVerdictType = builder.enumType('EvidenceVerdict', {
-  description: 'What the sequential test says of the canary.',
-  values: EVIDENCE_VERDICTS,
 });
 
 /** The metrics of a side at a moment. */
@@ -222,52 +215,23 @@ const Gate = builder.objectRef<GateResult>('Gate').implement({
   }),
 });
 
-const IntervalType = builder.objectRef<Interval>('Interval').implement({
-  description: 'An interval for the mean difference of returns a check; valid however often it is looked at.',
-  fields: (t) => ({
-    mean: t.exposeFloat('mean', { description: 'The estimate: mean difference of return a check.' }),
-    low: t.exposeFloat('low', { description: 'Lower end.' }),
-    high: t.exposeFloat('high', { description: 'Upper end.' }),
-  }),
-});
-
-const EvidenceType = builder.objectRef<Evidence>('Evidence').implement({
-  description: 'The sequential test on paired samples: is the canary worse, beyond chance?',
-  fields: (t) => ({
-    verdict: t.expose('verdict', { type: EvidenceVerdictType, description: 'What the test says.' }),
-    estimate: t.float({
-      nullable: true,
-      description: 'Mean difference of return a check, above what is acceptable; null before two pairs.',
-      resolve: (evidence) => speakingInterval(evidence)?.mean ?? null,
-    }),
-    interval: t.field({
-      type: IntervalType,
-      nullable: true,
-      description: 'The interval of the series that speaks: the more favourable of the two.',
-      resolve: speakingInterval,
-    }),
-    whenEarning: t.expose('y1', {
-      type: IntervalType,
-      nullable: true,
-      description: 'The series that is right when the stable side earns.',
-    }),
-    whenLosing: t.expose('y2', {
-      type: IntervalType,
-      nullable: true,
-      description: 'The series that is right when the stable side loses.',
-    }),
-    pairs: t.exposeInt('pairs', { description: 'Informative pairs of samples so far.' }),
-    minSamples: t.exposeInt('minSamples', { description: 'Pairs before the test speaks.' }),
-    plannedChecks: t.exposeInt('plannedChecks', { description: 'Checks planned for the whole ramp.' }),
-    alpha: t.exposeFloat('alpha', { description: 'The error rate of the test.' }),
-    summary: t.string({ description: 'The test in plain words.', resolve: describeEvidence }),
-  }),
-});
-
 /** A comparison with the sides it compares. */
 export interface ComparisonView {
   readonly comparison: Comparison;
   readonly sides: BySide<SideView>;
+  /** Null for a comparison of the past: it has none. */
+  readonly outlook: Outlook | null;
+}
+
+/** A deployment's comparison as of these metrics; null for one that was never deployed. */
+export function comparisonView(
+  state: DeploymentState,
+  metrics: MetricsBySide,
+  now: number,
+): ComparisonView | null {
+  const comparison = comparisonOf(state, metrics);
+  const sides = sideViews(state, metrics, now);
+  return comparison && sides && { comparison, sides, outlook: outlookOfDeployment(state, now) };
 }
 
 export const CanaryComparison = builder.objectRef<ComparisonView>('CanaryComparison').implement({
@@ -315,7 +279,7 @@ export const CanaryComparison = builder.objectRef<ComparisonView>('CanaryCompari
       evidence: t.field({
         type: EvidenceType,
         description: 'The sequential test.',
-        resolve: ({ comparison }) => comparison.evidence,
+        resolve: ({ comparison, outlook }) => ({ evidence: comparison.evidence, outlook }),
       }),
     };
   },

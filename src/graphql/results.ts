@@ -1,11 +1,11 @@
 /** Results of mutations: the fields that all results have, and refusals as data. */
 import type { Answer } from '../app/answer.ts';
-import { allocationOf, comparisonOf } from '../core/lifecycle/state.ts';
+import { allocationOf } from '../core/lifecycle/state.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import type { REFUSAL_CODES, Refusal } from '../core/values/refusal.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { CanaryComparison, DecisionType, sideViews } from './metrics.ts';
+import { CanaryComparison, comparisonView, DecisionType } from './metrics.ts';
 import { PolicyWarningType } from './policy.ts';
 
 const ErrorCode = builder.enumType('ErrorCode', {
@@ -125,11 +125,7 @@ export const CanaryResult = builder.objectRef<Answer>('CanaryResult').implement(
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable at the time of the command; null before it is deployed.',
-      resolve: ({ view }) => {
-        const comparison = view && comparisonOf(view.state, view.metrics);
-        const sides = view && sideViews(view.state, view.metrics, view.now);
-        return comparison && sides && { comparison, sides };
-      },
+      resolve: ({ view }) => view && comparisonView(view.state, view.metrics, view.now),
     }),
   }),
 });

@@ -5,7 +5,8 @@ import { seriesReader } from '../store/log/series.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { EventTypeEnum } from './event.ts';
-import { DecisionType, EvidenceVerdictType } from './metrics.ts';
+import { EvidenceVerdictType } from './evidence.ts';
+import { DecisionType } from './metrics.ts';
 import { badInput, MAX_POINTS } from './paging.ts';
 
 const DEFAULT_POINTS = 300;

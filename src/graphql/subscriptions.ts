@@ -1,6 +1,6 @@
 /** The live feeds. Event feeds have cursors and lose nothing; state feeds skip to the newest state. */
 import type { CanaryStatus } from '../core/lifecycle/state.ts';
-import { comparisonOf } from '../core/lifecycle/state.ts';
+
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { EventFilter, LogEntry, LogFilter } from '../store/log/eventLog.ts';
 import { formatCursor, parseCursor } from '../store/log/position.ts';
@@ -8,7 +8,7 @@ import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, type DecisionView, decisionOf, EventRef, EventTypeEnum } from './event.ts';
-import { CanaryComparison, CanaryMetrics, sideViews } from './metrics.ts';
+import { CanaryComparison, CanaryMetrics, comparisonView, sideViews } from './metrics.ts';
 import { badInput, readCursor } from './paging.ts';
 import { closing } from './stream.ts';
 
@@ -81,11 +81,7 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable; null before it is deployed.',
-      resolve: ({ state, metrics, now }) => {
-        const comparison = comparisonOf(state, metrics);
-        const sides = sideViews(state, metrics, now);
-        return comparison && sides && { comparison, sides };
-      },
+      resolve: ({ state, metrics, now }) => comparisonView(state, metrics, now),
     }),
     deployment: t.field({ type: DeploymentRef, description: 'The deployment.', resolve: (view) => view }),
   }),

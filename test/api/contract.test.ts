@@ -1,6 +1,6 @@
 /** Every row of the contract table, through GraphQL over HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
+import { CALM, command, create, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -40,7 +40,7 @@ describe('createDeployment', () => {
       onInconclusive: 'WAIT',
       earlyPromote: false,
       metricsProvider: null,
-      evidence: { mode: 'AUTO', alpha: 0.05, minSamples: 20 },
+      evidence: { mode: 'AUTO', alpha: 0.03, minSamples: 20 },
       guardrails: {
         maxLossPercent: '20',
         maxStaleSeconds: 300,
@@ -179,8 +179,8 @@ describe('metrics and the comparison', () => {
     expect(comparison.pnlRatio).toBe('1.125');
     expect(comparison.gates.map((gate: { name: string }) => gate.name)).toEqual([
       'FINITE',
-      'TRADES',
       'ERROR_RATE',
+      'TRADES',
       'POSITIVE_PNL',
       'PNL',
       'DRAWDOWN',
@@ -367,7 +367,7 @@ describe('promote, rollback, cancel, pause, resume, extend', () => {
 
 describe('the loop', () => {
   test('promotes by itself when every gate passes at the end', async () => {
-    const id = await running(serin);
+    const id = await running(serin, { config: PLAIN });
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10, drawdown: '0.001' });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90, drawdown: '0.001' });
     await serin.advance(3700);
@@ -393,7 +393,7 @@ describe('the loop', () => {
   });
 
   test('rolls back by itself when a gate fails at the end', async () => {
-    const id = await running(serin);
+    const id = await running(serin, { config: PLAIN });
     await report(serin, 'Canary', id, { pnlUsd: '-50', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
     await serin.advance(3700);
@@ -401,7 +401,7 @@ describe('the loop', () => {
   });
 
   test('leaves the decision to a person when it may not act', async () => {
-    const id = await running(serin, { config: { ...CALM, autoPromote: false } });
+    const id = await running(serin, { config: { ...PLAIN, autoPromote: false } });
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
     await serin.advance(3700);

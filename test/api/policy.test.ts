@@ -128,7 +128,12 @@ test('creating a deployment warns of a policy that rolls back identical versions
 });
 
 test('a deployment is replayed: under its own policy it decides as it did, under a stricter one earlier', async () => {
-  const config = { ...CALM, evidence: { minSamples: 8 } };
+  const config = {
+    ...CALM,
+    checkIntervalSeconds: 3600,
+    observationPeriodMinutes: 3600,
+    evidence: { minSamples: 10 },
+  };
   const id = await running(serin, { config });
   const rows = await livesThrough(id);
   const REPLAY = `query($id: ID!, $config: CanaryConfigInput) { replayPolicy(deploymentId: $id, config: $config) {
@@ -142,7 +147,7 @@ test('a deployment is replayed: under its own policy it decides as it did, under
   const { replayPolicy: stricter } = await serin.ask(REPLAY, { id, config: strict });
   expect(stricter).toMatchObject({ outcome: 'ROLLED_BACK', decisions: [{ because: 'maxLossPercent' }] });
   expect(Date.parse(stricter.decidedAt)).toBeLessThan(Date.parse(own.decidedAt));
-  const longer = { ...config, observationPeriodMinutes: 600, evidence: { mode: 'OFF' } };
+  const longer = { ...config, observationPeriodMinutes: 36_000, evidence: { mode: 'OFF' } };
   const { replayPolicy: open } = await serin.ask(REPLAY, { id, config: longer });
   expect(open).toMatchObject({ outcome: 'UNDECIDED', decidedAt: null, decisions: [] });
   expect(open.notes[0]).toContain('the deployment was ROLLED_BACK then');
@@ -169,7 +174,7 @@ async function livesThrough(id: string): Promise<Data[]> {
     await report(serin, 'Canary', id, { pnlUsd: String(-8 * check - wobble), trades: check });
     await report(serin, 'Stable', id, { pnlUsd: String(90 * check + wobble), trades: check });
     const seen = await checksOf(id);
-    await serin.advance(60);
+    await serin.advance(3600);
     await until(async () => (await checksOf(id)) > seen || (await statusOf(serin, id)) !== 'RUNNING');
     if ((await statusOf(serin, id)) !== 'RUNNING') break;
   }

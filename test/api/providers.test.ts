@@ -86,7 +86,7 @@ test('a deployment is promoted on what Prometheus answers, each side by its own 
   const id = await running(serin, {
     strategyId: 'from-prometheus',
     chain: 'base',
-    config: { metricsProvider: 'prom', observationPeriodMinutes: 5 },
+    config: { metricsProvider: 'prom', observationPeriodMinutes: 5, evidence: { mode: 'OFF' } },
   });
   await until(async () => {
     await serin.advance(30);

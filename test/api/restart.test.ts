@@ -1,6 +1,6 @@
 /** A restart in every status, a deadline that passes while Serin is away, and a deployment that moves as a document. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { command, create, report, running, statusOf } from '../harness/deployment.ts';
+import { command, create, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -73,7 +73,7 @@ describe('restart', () => {
   });
 
   test('a deadline that passed while Serin was away is handled on start', async () => {
-    const id = await running(serin);
+    const id = await running(serin, { config: PLAIN });
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
     const { sql } = serin.database;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/core/config/config.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
+import { isFirstForm } from '../../src/core/lifecycle/evidence.ts';
 import { capitalHistory, replay } from '../../src/core/lifecycle/evolve.ts';
 import { begin, handle } from '../../src/core/lifecycle/handle.ts';
 import {
@@ -134,9 +135,11 @@ describe('what returns are computed on', () => {
     trial.acknowledge(5000);
     trial.earn('CANARY', 100);
     check();
-    const { y1 } = trial.observation.evidence;
-    expect(y1.n).toBe(2);
-    expect(y1.mean).toBeCloseTo((10 / 10_000 + (100 / 10_000 + 100 / 5000)) / 2, 15);
+    const { evidence } = trial.observation;
+    if (isFirstForm(evidence)) throw new Error('under the first version of the rule');
+    const { sums } = evidence.whenEarning;
+    expect(sums.n).toBe(2);
+    expect(sums.mean).toBeCloseTo((10 / 10_000 + (100 / 10_000 + 100 / 5000)) / 2, 15);
   });
 });
 

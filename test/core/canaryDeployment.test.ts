@@ -37,7 +37,8 @@ function make(config: CanaryConfigInput = {}, embedding: Embedding = {}): Made {
 
 /** Deployed, with nothing but the test's own reports to end it. */
 function deployed(config: CanaryConfigInput = {}, embedding: Embedding = {}): Made {
-  const made = make({ guardrails: NO_GUARDRAILS, ...config }, embedding);
+  // Totals are reported once or twice here: the gates alone decide, as in the contract's plain comparison.
+  const made = make({ guardrails: NO_GUARDRAILS, evidence: { mode: 'OFF' }, ...config }, embedding);
   expect(made.canary.deployCanary(100_000).success).toBe(true);
   return made;
 }

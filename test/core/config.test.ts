@@ -102,8 +102,27 @@ const BOUNDS: [string, (value: unknown) => unknown, unknown[], unknown[]][] = [
     ['EUR'],
   ],
   ['evidence.mode', (mode) => ({ evidence: { mode } }), ['AUTO', 'REQUIRED', 'OFF'], ['ON', true]],
-  ['evidence.alpha', (alpha) => ({ evidence: { alpha } }), [0.0001, 0.2, '0.05'], [0, 0.21, 1, 'five']],
-  ['evidence.minSamples', (minSamples) => ({ evidence: { minSamples } }), [2, 1_000_000], [1, 2.5]],
+  [
+    'evidence.alpha',
+    (alpha) => ({ evidence: { alpha } }),
+    [0.001, 0.1, '0.05'],
+    [0, 0.0009, 0.11, 1, 'five'],
+  ],
+  ['evidence.minSamples', (minSamples) => ({ evidence: { minSamples } }), [10, 10_000], [9, 10_001, 10.5]],
+  ['evidence.margin', (margin) => ({ evidence: { margin } }), [0, 10_000, '2.5'], [-1, 10_001, 'wide']],
+  ['comparison', (comparison) => ({ comparison }), ['RAW', 'RISK_MATCHED'], ['MATCHED', 1]],
+  [
+    'promotionCriteria.maxErrorRateRatio',
+    (maxErrorRateRatio) => ({ promotionCriteria: { maxErrorRateRatio } }),
+    ['0.5', 1000],
+    [0, -1, 1001],
+  ],
+  [
+    'steps.0.minMinutes',
+    (minMinutes) => ({ steps: [{ canaryPercent: 5, minutes: 30, minMinutes }] }),
+    [0, 30],
+    [-1, 31, 2.5],
+  ],
   ['guardrails.maxLossUsd', (maxLossUsd) => ({ guardrails: { maxLossUsd } }), [0.01, null], [0, -5]],
   [
     'guardrails.maxLossPercent',
@@ -218,7 +237,7 @@ test('the hash names a policy: the same after a round trip through JSON, another
         canaryPercent: fc.integer({ min: 1, max: 50 }),
         maxExtensions: fc.integer({ min: 0, max: 9 }),
         earlyPromote: fc.boolean(),
-        evidence: fc.record({ minSamples: fc.integer({ min: 2, max: 40 }) }),
+        evidence: fc.record({ minSamples: fc.integer({ min: 10, max: 40 }) }),
       }),
       (input) => {
         const config = configOf(input);

@@ -68,7 +68,11 @@ test('every decision of a random life is made again from its own record', () => 
 
 describe('a decision', () => {
   const decided = () => {
-    const trial = new Trial({ guardrails: NO_GUARDRAILS, onInconclusive: 'ROLLBACK' });
+    const trial = new Trial({
+      guardrails: NO_GUARDRAILS,
+      onInconclusive: 'ROLLBACK',
+      evidence: { mode: 'OFF' },
+    });
     trial.earn(100, 900);
     return trial;
   };

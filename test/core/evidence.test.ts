@@ -10,7 +10,7 @@ import {
   judge,
   NO_EVIDENCE,
   type RunningSums,
-} from '../../src/core/rule/evidence.ts';
+} from '../../src/core/rule/version1/evidence.ts';
 
 const interval = z.object({ mean: z.number(), low: z.number(), high: z.number() });
 const vectors = z

@@ -93,10 +93,10 @@ describe.each(LIMITS)('%s', (guardrail, limits, inside, outside) => {
 describe('maxErrorRate', () => {
   const limits = { ...NO_GUARDRAILS, maxErrorRate: decimal('0.5') };
 
-  test('speaks from minTrades on', () => {
+  test('speaks from minTrades attempts on', () => {
     const trial = new Trial({ guardrails: limits });
-    expect(trial.report('CANARY', { trades: 4, errors: 400 })).toEqual([]);
-    expect(trial.report('CANARY', { trades: 5 })).toContain('CANARY_ROLLED_BACK');
+    expect(trial.report('CANARY', { trades: 2, errors: 2 })).toEqual([]);
+    expect(trial.report('CANARY', { trades: 4, errors: 400 })).toContain('CANARY_ROLLED_BACK');
   });
 
   test('counts errors of a canary that never gets a trade through', () => {
@@ -104,12 +104,12 @@ describe('maxErrorRate', () => {
     expect(trial.report('CANARY', { errors: 4 })).toEqual([]);
     expect(trial.report('CANARY', { errors: 5 })).toContain('CANARY_ROLLED_BACK');
     const tripped = trial.log.find((event) => event.type === 'GUARDRAIL_TRIPPED');
-    expect(tripped).toMatchObject({ guardrail: 'maxErrorRate', measured: null });
+    expect(tripped).toMatchObject({ guardrail: 'maxErrorRate', measured: decimal(1) });
   });
 });
 
 describe('maxLossPercent', () => {
-  test('is 20 percent of what the canary holds now unless given', () => {
+  test('is a loss of 20 percent, every dollar on what the canary held when it lost it', () => {
     const steps = [
       { canaryPercent: decimal(10), minutes: 30 },
       { canaryPercent: decimal(50), minutes: 30 },
@@ -117,8 +117,19 @@ describe('maxLossPercent', () => {
     const trial = new Trial({ steps });
     trial.report('CANARY', { pnlUsd: -1900 });
     trial.order('ADVANCE_STEP');
-    expect(trial.report('CANARY', { pnlUsd: -10_000 })).toEqual([]);
-    expect(trial.report('CANARY', { pnlUsd: -10_001 })).toContain('CANARY_ROLLED_BACK');
+    expect(trial.report('CANARY', { pnlUsd: -2400 })).toEqual([]);
+    expect(trial.report('CANARY', { pnlUsd: -2401 })).toContain('CANARY_ROLLED_BACK');
+  });
+
+  test('does not read a loss of 8 percent as 26.67 once the canary holds less', () => {
+    const trial = new Trial({ canaryPercent: 50 });
+    trial.report('CANARY', { pnlUsd: -4000 });
+    trial.do({ type: 'ACKNOWLEDGE', number: 1, side: 'CANARY', heldUsd: decimal(15_000) });
+    expect(trial.report('CANARY', { pnlUsd: -4000 })).toEqual([]);
+    expect(trial.check()).toEqual(['CANARY_METRICS_UPDATED']);
+    expect(trial.report('CANARY', { pnlUsd: -5800 })).toEqual([]);
+    expect(trial.report('CANARY', { pnlUsd: -5801 })).toContain('CANARY_ROLLED_BACK');
+    expect(trial.decision.reasons[0]).toContain('the canary lost 20.01 % of the capital it held');
   });
 });
 

@@ -1,7 +1,9 @@
 /** The end of an observation, and what may end it early: policies for the inconclusive, evidence, failing providers. */
+
 import { describe, expect, test } from 'vitest';
 import type { InconclusiveAction } from '../../src/core/config/config.ts';
 import { nextCheckAt } from '../../src/core/lifecycle/state.ts';
+import { pairsOf } from '../../src/core/rule/pairedEvidence.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
@@ -10,8 +12,12 @@ const trial = (more: object = {}) => new Trial({ guardrails: NO_GUARDRAILS, ...m
 /** A stream of returns that the test can tell: the canary's mean is so many sigma from stable's. */
 function feed(run: Trial, sigmas: number, checks: number): void {
   for (let fed = 0; fed < checks && run.status === 'RUNNING'; fed += 1) {
-    const check = run.observation.checks;
-    run.earn((check % 2 === 0 ? 10 : -10) + sigmas * 10, check % 3 === 0 ? 9 : -9);
+    const { checks: check, basis } = run.observation;
+    const [canary, stable] = [basis.CANARY, basis.STABLE].map(({ capitalUsd }) => capitalUsd.toNumber());
+    run.earn(
+      (canary ?? 0) * 0.001 * ((check % 2 === 0 ? 1 : -1) + sigmas),
+      (stable ?? 0) * 0.0001 * (check % 3 === 0 ? 1 : -1),
+    );
     run.check();
   }
 }
@@ -35,7 +41,7 @@ describe('the end of the observation', () => {
       },
     ] as const;
     for (const { earned, more, status, decision } of cases) {
-      const run = trial(more);
+      const run = trial({ evidence: { mode: 'OFF' }, ...more });
       run.earn(earned[0], earned[1]);
       run.checkToEnd();
       expect(run.status).toBe(status);
@@ -53,7 +59,7 @@ describe('the end of the observation', () => {
   });
 
   test('promotes nothing when the stable version has moved, and a person cannot either', () => {
-    const run = trial();
+    const run = trial({ evidence: { mode: 'OFF' } });
     run.earn(100, 900);
     run.stableVersionId = 'v1.1';
     run.checkToEnd();
@@ -68,7 +74,7 @@ describe('the end of the observation', () => {
 describe.each(['CONTINUE', 'MANUAL_REVIEW'] as const)('onInconclusive with %s', (decision) => {
   /** Too few trades lead to CONTINUE, a Sharpe that falls short to MANUAL_REVIEW. */
   const undecided = (onInconclusive: InconclusiveAction, more: object = {}) => {
-    const run = trial({ onInconclusive, ...more });
+    const run = trial({ onInconclusive, evidence: { mode: 'OFF' }, ...more });
     run.earn(100, 900);
     if (decision === 'CONTINUE') run.report('CANARY', { trades: 4 });
     else run.report('STABLE', { sharpeRatio: 2 });
@@ -119,7 +125,7 @@ describe.each(['CONTINUE', 'MANUAL_REVIEW'] as const)('onInconclusive with %s', 
 });
 
 test('extending by itself ends when the evidence does come in', () => {
-  const run = trial({ onInconclusive: 'EXTEND' });
+  const run = trial({ onInconclusive: 'EXTEND', evidence: { mode: 'OFF' } });
   run.earn(100, 900);
   run.report('CANARY', { trades: 4 });
   while (run.observation.extensions < 1) run.check();
@@ -171,7 +177,7 @@ describe('evidence', () => {
     expect(eager.status).toBe('PROMOTED');
     expect(eager.decision).toMatchObject({ decision: 'PROMOTE', cause: 'EVIDENCE' });
     const flawed = trial({ earlyPromote: true });
-    flawed.report('STABLE', { sharpeRatio: 2 });
+    flawed.report('STABLE', { winRate: '0.5' });
     feed(flawed, 2, 59);
     expect(flawed.status).toBe('RUNNING');
   });
@@ -185,7 +191,7 @@ describe('evidence', () => {
     const run = trial({ steps: steps('AUTO') });
     feed(run, 1, 40);
     expect(run.observation.step.index).toBe(1);
-    feed(run, -8, 39);
+    feed(run, -3, 39);
     expect(run.status).toBe('ROLLED_BACK');
     const first = trial({ steps: steps('MANUAL') });
     feed(first, -2, 39);
@@ -197,6 +203,20 @@ describe('evidence', () => {
     while (run.observation.step.index === 0) feed(run, 2, 1);
     expect(run.observation.checks).toBeLessThan(40);
     expect(run).toMatchObject({ status: 'RUNNING', canaryPercent: 30 });
+    // Nor is the next step over at once: it must earn pairs of its own.
+    feed(run, 2, 19);
+    expect(run.status).toBe('RUNNING');
+    feed(run, 2, 1);
+    expect(run.status).toBe('PROMOTED');
+  });
+
+  test('ends no step before its least minutes', () => {
+    const run = trial({
+      earlyPromote: true,
+      steps: [{ canaryPercent: decimal(10), minutes: 60, minMinutes: 45 }],
+    });
+    feed(run, 2, 44);
+    expect(run.status).toBe('RUNNING');
     feed(run, 2, 1);
     expect(run.status).toBe('PROMOTED');
   });
@@ -222,7 +242,7 @@ describe('evidence', () => {
 
 describe('a provider that fails', () => {
   test('decides nothing at the end: the step is looked at again until metrics can be had', () => {
-    const run = trial();
+    const run = trial({ evidence: { mode: 'OFF' } });
     run.earn(100, 900);
     for (let check = 1; check < 60; check += 1) run.check();
     for (let check = 0; check < 3; check += 1) {
@@ -234,17 +254,21 @@ describe('a provider that fails', () => {
     expect(run.check()).toContain('CANARY_PROMOTED');
   });
 
-  test('leaves no pair in the evidence; the next pair spans the gap', () => {
+  test('leaves no pair in the evidence, and the next sample begins anew', () => {
     const run = trial();
     feed(run, 0, 5);
     const { evidence } = run.observation;
+    const before = run.evidence.whenEarning.sums.mean;
     run.earn(30, 0);
     run.check('timed out');
     expect(run.observation.evidence).toBe(evidence);
     run.earn(30, 0);
     run.check();
-    expect(run.observation.evidence.y1.n).toBe(evidence.y1.n + 1);
-    const added = run.observation.evidence.y1.mean * 6 - evidence.y1.mean * 5;
-    expect(added).toBeCloseTo(60 / 10_000, 12);
+    expect(pairsOf(run.evidence)).toBe(5);
+    run.earn(30, 0);
+    run.check();
+    expect(pairsOf(run.evidence)).toBe(6);
+    const sums = ({ evidence: state }: typeof run) => state.whenEarning.sums;
+    expect(sums(run).mean * 6 - before * 5).toBeCloseTo(30 / 10_000, 12);
   });
 });

@@ -221,11 +221,11 @@ test('evidence goes on across steps, each pair on the capital of its interval', 
   run.check();
   y1.push(30 / 20_000 + 60 / 50_000 - rho * (40 / 80_000 + 10 / 50_000));
   const mean = y1.reduce((sum, value) => sum + value, 0) / y1.length;
-  const { evidence } = run.observation;
-  expect(evidence.y1.n).toBe(24);
-  expect(evidence.y1.mean).toBeCloseTo(mean, 15);
+  const { sums } = run.evidence.whenEarning;
+  expect(sums.n).toBe(24);
+  expect(sums.mean).toBeCloseTo(mean, 15);
   const m2 = y1.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  expect(evidence.y1.m2).toBeCloseTo(m2, 15);
+  expect(sums.m2).toBeCloseTo(m2, 15);
   expect(run.comparison?.evidence.plannedChecks).toBe(60);
 });
 

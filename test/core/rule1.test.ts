@@ -1,8 +1,8 @@
 /** Logs, documents and records made under the first form of the rule stay what they were. */
 import { describe, expect, test } from 'vitest';
-import { fromDocument, toDocument } from '../../src/core/document.ts';
-import { recompute } from '../../src/core/settle.ts';
-import { stateToColumns } from '../../src/store/rows.ts';
+import { fromDocument, toDocument } from '../../src/core/document/document.ts';
+import { recompute } from '../../src/core/lifecycle/recompute.ts';
+import { stateToColumns } from '../../src/store/deployments/rows.ts';
 import { oldDatabase, oldDeployments } from '../harness/rule1.ts';
 
 const inJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));

@@ -5,6 +5,9 @@ import type { Data, Door } from './serin.ts';
 /** A configuration for tests that take their time: no deployment fails because its sides are silent. */
 export const CALM = { guardrails: { maxStaleSeconds: null } };
 
+/** The same, decided by the gates alone: for sides that report their totals once. */
+export const PLAIN = { ...CALM, evidence: { mode: 'OFF' } };
+
 export const RESULT = `success replayed message error { code message path }
   deployment { id status revision totalCapitalUsd canaryCapitalUsd stableCapitalUsd endedAt availableActions }`;
 

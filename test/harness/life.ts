@@ -225,9 +225,10 @@ const setups = fc
     earlyPromote: fc.boolean(),
     minTrades: fc.constantFrom(0, 5, 20),
     breaches: fc.constantFrom(1, 2),
+    mode: fc.constantFrom('AUTO' as const, 'OFF' as const),
     capitalUsd: fc.option(fc.constant(100_000), { freq: 5 }),
   })
-  .map(({ steps, manual, minTrades, breaches, capitalUsd, ...more }): Setup => {
+  .map(({ steps, manual, minTrades, breaches, capitalUsd, mode, ...more }): Setup => {
     const ramp = Array.from({ length: steps }, (_, index) => ({
       canaryPercent: 10 + index * 15,
       minutes: 6,
@@ -241,7 +242,7 @@ const setups = fc
         steps: ramp,
         promotionCriteria: { minTrades },
         guardrails: { breaches: { maxLossPercent: breaches } },
-        evidence: { minSamples: 4 },
+        evidence: { mode, minSamples: 10 },
       },
     };
   });

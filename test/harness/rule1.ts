@@ -1,7 +1,7 @@
 /** What the first form of the rule left behind: see test/fixtures/rule1. */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import type { DeploymentDocument } from '../../src/core/document.ts';
+import type { DeploymentDocument } from '../../src/core/document/document.ts';
 
 /** A deployment of the engine: its document, and the columns of its state in the database. */
 export interface OldDeployment {

@@ -6,6 +6,7 @@
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
 import type { Command, Facts } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/lifecycle/events.ts';
+import { isFirstForm } from '../../src/core/lifecycle/evidence.ts';
 import { begin, type Handled, handle } from '../../src/core/lifecycle/handle.ts';
 import {
   comparisonOf,
@@ -22,6 +23,7 @@ import {
   withReport,
 } from '../../src/core/metrics/sideMetrics.ts';
 import { type BreachCounts, NO_BREACHES } from '../../src/core/rule/guardrails.ts';
+import type { EvidenceState } from '../../src/core/rule/pairedEvidence.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import type { Side } from '../../src/core/values/side.ts';
 
@@ -139,6 +141,13 @@ export class Trial {
     const seen = observationOf(this.state);
     if (!seen) throw new Error('not deployed');
     return seen;
+  }
+
+  /** The state of the evidence, under the present rule. */
+  get evidence(): EvidenceState {
+    const { evidence } = this.observation;
+    if (isFirstForm(evidence)) throw new Error('under the first version of the rule');
+    return evidence;
   }
 
   /** What a person is asked to act on; null where nobody is. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { countCodec, decimalCodec } from '../values/codecs.ts';
 import {
   type CanaryConfig,
+  COMPARISONS,
   EVIDENCE_MODES,
   GUARDRAILS,
   INCONCLUSIVE_ACTIONS,
@@ -10,7 +11,8 @@ import {
   STEP_GATES,
 } from './config.ts';
 
-export const configCodec = z.strictObject({
+/** As it is stored: added settings are left out where they are at their default. */
+const storedConfig = z.strictObject({
   canaryPercent: decimalCodec,
   observationPeriodMinutes: countCodec,
   autoPromote: z.boolean(),
@@ -22,13 +24,20 @@ export const configCodec = z.strictObject({
     minWinRateRatio: decimalCodec,
     minTrades: countCodec,
     maxErrorRate: decimalCodec,
+    maxErrorRateRatio: decimalCodec.optional(),
     requirePositivePnl: z.boolean(),
     pnlBasis: z.enum(PNL_BASES),
     drawdownFloor: decimalCodec,
   }),
   checkIntervalSeconds: countCodec,
   emitEvents: z.boolean(),
-  evidence: z.strictObject({ mode: z.enum(EVIDENCE_MODES), alpha: z.number(), minSamples: countCodec }),
+  comparison: z.enum(COMPARISONS).optional(),
+  evidence: z.strictObject({
+    mode: z.enum(EVIDENCE_MODES),
+    alpha: z.number(),
+    minSamples: countCodec,
+    margin: z.number().optional(),
+  }),
   guardrails: z.strictObject({
     maxLossUsd: decimalCodec.nullable(),
     maxLossPercent: decimalCodec.nullable(),
@@ -38,11 +47,50 @@ export const configCodec = z.strictObject({
     breaches: z.record(z.enum(GUARDRAILS), countCodec),
   }),
   steps: z
-    .array(z.strictObject({ canaryPercent: decimalCodec, minutes: countCodec, gate: z.enum(STEP_GATES) }))
+    .array(
+      z.strictObject({
+        canaryPercent: decimalCodec,
+        minutes: countCodec,
+        gate: z.enum(STEP_GATES),
+        minMinutes: countCodec.optional(),
+      }),
+    )
     .readonly(),
   onInconclusive: z.enum(INCONCLUSIVE_ACTIONS),
   maxExtensions: countCodec,
   earlyPromote: z.boolean(),
   requireApproval: z.boolean(),
   metricsProvider: z.string().nullable(),
-}) satisfies z.ZodType<CanaryConfig>;
+});
+
+export const configCodec = z.codec(
+  storedConfig,
+  z.custom<CanaryConfig>((value) => typeof value === 'object' && value !== null),
+  {
+    decode: (stored) => ({
+      ...stored,
+      comparison: stored.comparison ?? 'RAW',
+      promotionCriteria: {
+        ...stored.promotionCriteria,
+        maxErrorRateRatio: stored.promotionCriteria.maxErrorRateRatio ?? null,
+      },
+      evidence: { ...stored.evidence, margin: stored.evidence.margin ?? 0 },
+      steps: stored.steps.map((step) => ({ ...step, minMinutes: step.minMinutes ?? 0 })),
+    }),
+    encode: (config) => {
+      const { comparison, promotionCriteria, evidence, steps, ...same } = config;
+      const { maxErrorRateRatio, ...criteria } = promotionCriteria;
+      const { margin, ...test } = evidence;
+      return {
+        ...same,
+        ...(comparison === 'RAW' ? {} : { comparison }),
+        promotionCriteria: { ...criteria, ...(maxErrorRateRatio ? { maxErrorRateRatio } : {}) },
+        evidence: { ...test, ...(margin === 0 ? {} : { margin }) },
+        steps: steps.map(({ minMinutes, ...step }) => ({
+          ...step,
+          ...(minMinutes === 0 ? {} : { minMinutes }),
+        })),
+      };
+    },
+  },
+);

@@ -16,6 +16,10 @@ export type PnlBasis = (typeof PNL_BASES)[number];
 export const EVIDENCE_MODES = ['AUTO', 'REQUIRED', 'OFF'] as const;
 export type EvidenceMode = (typeof EVIDENCE_MODES)[number];
 
+/** RISK_MATCHED compares the sides as if the canary ran at the stable version's volatility. */
+export const COMPARISONS = ['RAW', 'RISK_MATCHED'] as const;
+export type ComparisonMode = (typeof COMPARISONS)[number];
+
 /** Who opens the way from one step of the ramp to the next. */
 export const STEP_GATES = ['AUTO', 'MANUAL'] as const;
 export type StepGate = (typeof STEP_GATES)[number];
@@ -41,16 +45,20 @@ export interface PromotionCriteria {
   readonly minWinRateRatio: Decimal;
   readonly minTrades: number;
   readonly maxErrorRate: Decimal;
+  /** Above `maxErrorRate`, the canary may err up to this many times as often as the stable side; null: it may not. */
+  readonly maxErrorRateRatio: Decimal | null;
   readonly requirePositivePnl: boolean;
   readonly pnlBasis: PnlBasis;
   readonly drawdownFloor: Decimal;
 }
 
-/** Settings of the sequential test: `alpha` is its error rate, `minSamples` the pairs it needs before it speaks. */
+/** Settings of the sequential test: `alpha` is its error rate, `minSamples` the effective pairs it needs. */
 export interface EvidenceConfig {
   readonly mode: EvidenceMode;
   readonly alpha: number;
   readonly minSamples: number;
+  /** What the canary may be worse by and still be good enough, in basis points of capital a day. */
+  readonly margin: number;
 }
 
 /** Absolute limits; `null` switches one off. `breaches`: how many looks in a row must see the limit broken. */
@@ -70,6 +78,8 @@ export interface Step {
   readonly canaryPercent: Decimal;
   readonly minutes: number;
   readonly gate: StepGate;
+  /** The least minutes before evidence may end the step early. */
+  readonly minMinutes: number;
 }
 
 export interface CanaryConfig {
@@ -82,6 +92,7 @@ export interface CanaryConfig {
   readonly promotionCriteria: PromotionCriteria;
   readonly checkIntervalSeconds: number;
   readonly emitEvents: boolean;
+  readonly comparison: ComparisonMode;
   readonly evidence: EvidenceConfig;
   readonly guardrails: GuardrailsConfig;
   /** At least one; `canaryPercent` and `observationPeriodMinutes` alone are the ramp of one step. */
@@ -117,6 +128,7 @@ export interface StepInput {
   readonly canaryPercent: NumberInput;
   readonly minutes: number;
   readonly gate?: StepGate | null | undefined;
+  readonly minMinutes?: number | null | undefined;
 }
 
 /** The longest observation: a year and a day. */
@@ -135,11 +147,12 @@ const DEFAULTS = {
     minWinRateRatio: decimal('0.8'),
     minTrades: 5,
     maxErrorRate: decimal('0.1'),
+    maxErrorRateRatio: null,
     requirePositivePnl: false,
     pnlBasis: 'RETURN_ON_CAPITAL',
     drawdownFloor: decimal('0.01'),
   },
-  evidence: { mode: 'AUTO', alpha: 0.05, minSamples: 20 },
+  evidence: { mode: 'AUTO', alpha: 0.03, minSamples: 20, margin: 0 },
   maxLossPercent: decimal(20),
   staleChecks: 5,
   maxExtensions: 3,
@@ -153,6 +166,7 @@ const SETTINGS = [
   'promotionCriteria',
   'checkIntervalSeconds',
   'emitEvents',
+  'comparison',
   'evidence',
   'guardrails',
   'steps',
@@ -164,12 +178,32 @@ const SETTINGS = [
 ] as const satisfies readonly (keyof CanaryConfig)[];
 
 /**
+ * Settings that 0.1 did not know, with their defaults. They are left out of the stored form where they are at their
+ * default, so that a configuration of 0.1 keeps its JSON and its hash.
+ */
+export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean | null>> = {
+  comparison: 'RAW',
+  margin: 0,
+  maxErrorRateRatio: null,
+  minMinutes: 0,
+};
+
+/** Bounds of settings that 0.1 took more widely: configurations it stored keep their values. */
+const EVIDENCE_BOUNDS = {
+  GIVEN: { alpha: { min: '0.001', max: '0.1' }, minSamples: { min: 10, max: 10_000 } },
+  STORED: { alpha: { min: '0.0001', max: '0.2' }, minSamples: { min: 2, max: 1_000_000 } },
+} as const;
+/** Whether a configuration is given by a caller now, or was stored or exported before. */
+export type ConfigOrigin = keyof typeof EVIDENCE_BOUNDS;
+
+/**
  * Reads a configuration, fills in defaults and checks every bound.
  * @param path where the configuration stands in the caller's input, for the paths of violations
  */
 export function parseConfig(
   input: CanaryConfigInput | null | undefined = {},
   path: readonly string[] = ['config'],
+  origin: ConfigOrigin = 'GIVEN',
 ): Parsed<CanaryConfig> {
   const read = new Reader();
   const at = (...names: string[]) => [...path, ...names];
@@ -196,7 +230,8 @@ export function parseConfig(
     promotionCriteria: readCriteria(read, given.promotionCriteria, at),
     checkIntervalSeconds: interval,
     emitEvents: read.flag(at('emitEvents'), given.emitEvents ?? true),
-    evidence: readEvidence(read, given.evidence, at),
+    comparison: read.choice(at('comparison'), given.comparison ?? 'RAW', COMPARISONS),
+    evidence: readEvidence(read, given.evidence, origin, at),
     guardrails: readGuardrails(read, given.guardrails, interval, at),
     steps,
     onInconclusive: read.choice(at('onInconclusive'), given.onInconclusive ?? 'WAIT', INCONCLUSIVE_ACTIONS),
@@ -226,7 +261,7 @@ function readRamp(read: Reader, given: CanaryConfigInput, at: At) {
     5,
     MAX_OBSERVATION_MINUTES,
   );
-  const steps: Step[] = [{ canaryPercent, minutes: observationPeriodMinutes, gate: 'AUTO' }];
+  const steps: Step[] = [{ canaryPercent, minutes: observationPeriodMinutes, gate: 'AUTO', minMinutes: 0 }];
   return { steps, canaryPercent, observationPeriodMinutes };
 }
 
@@ -238,7 +273,7 @@ function readSteps(read: Reader, input: CanaryConfigInput, listed: readonly Step
   const steps: Step[] = [];
   for (const [index, each] of given.entries()) {
     const here = (...names: string[]) => at('steps', String(index), ...names);
-    const step = read.fields<StepInput>(here(), each, ['canaryPercent', 'minutes', 'gate']);
+    const step = read.fields<StepInput>(here(), each, ['canaryPercent', 'minutes', 'gate', 'minMinutes']);
     const max = index === given.length - 1 ? '100' : '50';
     const canaryPercent = read.decimal(here('canaryPercent'), step.canaryPercent, '1', max);
     const before = steps.at(-1);
@@ -246,7 +281,9 @@ function readSteps(read: Reader, input: CanaryConfigInput, listed: readonly Step
       read.refuse(here('canaryPercent'), `must rise from step to step, got ${formatDecimal(canaryPercent)}`);
     }
     const minutes = read.integer(here('minutes'), step.minutes, 1, MAX_OBSERVATION_MINUTES);
-    steps.push({ canaryPercent, minutes, gate: read.choice(here('gate'), step.gate ?? 'AUTO', STEP_GATES) });
+    const gate = read.choice(here('gate'), step.gate ?? 'AUTO', STEP_GATES);
+    const minMinutes = read.integer(here('minMinutes'), step.minMinutes ?? 0, 0, Math.max(minutes, 0));
+    steps.push({ canaryPercent, minutes, gate, minMinutes });
   }
   const total = steps.reduce((sum, step) => sum + step.minutes, 0);
   const first = steps[0]?.canaryPercent ?? DEFAULTS.canaryPercent;
@@ -296,6 +333,9 @@ function readCriteria(
     minWinRateRatio: limit('minWinRateRatio', '10'),
     minTrades: read.integer(here('minTrades'), given.minTrades ?? d.minTrades, 0, 1_000_000),
     maxErrorRate: limit('maxErrorRate', '1000'),
+    maxErrorRateRatio: isGiven(given.maxErrorRateRatio)
+      ? read.aboveZero(here('maxErrorRateRatio'), given.maxErrorRateRatio, '1000')
+      : d.maxErrorRateRatio,
     requirePositivePnl: read.flag(
       here('requirePositivePnl'),
       given.requirePositivePnl ?? d.requirePositivePnl,
@@ -305,15 +345,27 @@ function readCriteria(
   };
 }
 
-function readEvidence(read: Reader, input: CanaryConfigInput['evidence'], at: At): EvidenceConfig {
+function readEvidence(
+  read: Reader,
+  input: CanaryConfigInput['evidence'],
+  origin: ConfigOrigin,
+  at: At,
+): EvidenceConfig {
+  const { alpha, minSamples } = EVIDENCE_BOUNDS[origin];
   const d = DEFAULTS.evidence;
   const here = (...names: string[]) => at('evidence', ...names);
   const given = read.fields(here(), input, Object.keys(d));
   return {
     mode: read.choice(here('mode'), given.mode ?? d.mode, EVIDENCE_MODES),
     // A statistic, not money: it is a double from here on.
-    alpha: read.decimal(here('alpha'), given.alpha ?? d.alpha, '0.0001', '0.2').toNumber(),
-    minSamples: read.integer(here('minSamples'), given.minSamples ?? d.minSamples, 2, 1_000_000),
+    alpha: read.decimal(here('alpha'), given.alpha ?? d.alpha, alpha.min, alpha.max).toNumber(),
+    minSamples: read.integer(
+      here('minSamples'),
+      given.minSamples ?? d.minSamples,
+      minSamples.min,
+      minSamples.max,
+    ),
+    margin: read.decimal(here('margin'), given.margin ?? d.margin, '0', '10000').toNumber(),
   };
 }
 
@@ -355,7 +407,17 @@ export function plannedChecks(config: CanaryConfig): number {
   return Math.ceil((config.observationPeriodMinutes * 60) / config.checkIntervalSeconds);
 }
 
+/** `evidence.margin` as a return per check, at the planned interval. */
+export function marginPerCheck({ evidence, checkIntervalSeconds }: CanaryConfig): number {
+  return ((evidence.margin / 10_000) * checkIntervalSeconds) / 86_400;
+}
+
 /** Sixteen hex digits that change with any setting: which policy made a decision. */
 export function configHash(config: CanaryConfig): string {
-  return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
+  return createHash('sha256').update(JSON.stringify(config, withoutAdded)).digest('hex').slice(0, 16);
+}
+
+/** A replacer of `JSON.stringify` that leaves added settings out where they are at their default. */
+function withoutAdded(name: string, value: unknown): unknown {
+  return name in ADDED_SETTINGS && value === ADDED_SETTINGS[name] ? undefined : value;
 }

@@ -11,7 +11,7 @@ import { type SideRun, sideRunCodec } from '../metrics/run.ts';
 import { type MetricsBySide, type SideMetrics, sideMetricsCodec } from '../metrics/sideMetrics.ts';
 import { type RecordedTrade, recordedTradeCodec, tradeViolations } from '../metrics/trade.ts';
 import { addTrades, metricsOf } from '../metrics/tradeStatistics.ts';
-import { DECISIONS } from '../rule/comparison.ts';
+import { DECISIONS } from '../rule/gate.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
 import { bySide, countCodec, instantCodec } from '../values/codecs.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
@@ -112,7 +112,7 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
   } catch (error) {
     return refuse(`does not replay: ${error instanceof Error ? error.message : String(error)}`, 'events');
   }
-  const config = parseConfig(state.config, [...path, 'events', '0', 'config']);
+  const config = parseConfig(state.config, [...path, 'events', '0', 'config'], 'STORED');
   if (!config.ok) return config;
   const derived: DeploymentDocument['deployment'] = toDocument({ ...read.data, runs, state }).deployment;
   for (const [field, value] of Object.entries(deployment)) {

@@ -16,7 +16,8 @@ import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
 import { staleMs } from '../lifecycle/freshness.ts';
-import { begin, type Handled, handle } from '../lifecycle/handle.ts';
+import { begin, changeRule, type Handled, handle, type Recorded } from '../lifecycle/handle.ts';
+import { mustChangeRule } from '../lifecycle/ruleChange.ts';
 import {
   comparisonOf,
   type DeploymentState,
@@ -34,7 +35,8 @@ import { type GivenReport, readReport } from '../metrics/report.ts';
 import type { SideRun } from '../metrics/run.ts';
 import { type MetricsBySide, NO_METRICS } from '../metrics/sideMetrics.ts';
 import { type ReportFacts, takeReport } from '../metrics/takeReport.ts';
-import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
+import type { Comparison } from '../rule/comparison.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
 import { type NumberInput, parseCount, parseDecimalRounded } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
@@ -352,9 +354,11 @@ export class CanaryDeployment {
     const before = this.#state;
     const { stableVersionId } = before;
     const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, resets, actor };
-    const handled = handle(before, command, facts);
+    const present = this.#underPresentRule(now);
+    const handled = handle(present.state, command, facts);
     if (!handled.accepted) return handled;
-    const { state, events } = handled;
+    const { state } = handled;
+    const events = [...present.events, ...handled.events];
     this.#state = state;
     this.#breaches = handled.breaches;
     this.#log.push(...events);
@@ -363,6 +367,13 @@ export class CanaryDeployment {
     this.#schedule();
     this.#callbacks.dispatch(before, events);
     return handled;
+  }
+
+  /** A live deployment goes over to the present version of the rule before anything else is decided about it. */
+  #underPresentRule(at: number): Recorded {
+    const state = this.#state;
+    if (!mustChangeRule(state)) return { state, events: [] };
+    return changeRule(state, this.#log, { at, actor: SERIN });
   }
 
   /** Sets the timer of the next check. A running check sets it when it ends. */

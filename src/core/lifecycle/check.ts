@@ -3,16 +3,19 @@
  * evidence is in) the decision. Safety comes before anything that could increase risk.
  */
 
-import type { CanaryDecision, Comparison } from '../rule/comparison.ts';
+import { type Comparison, compare } from '../rule/comparison.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
 import { type Breach, type BreachCounts, checkMetricLimits, checkSilence } from '../rule/guardrails.ts';
 import { isInconclusive, resolveInconclusive } from '../rule/inconclusive.ts';
+import { pairsOf } from '../rule/pairedEvidence.ts';
 import type { BySide } from '../values/side.ts';
 import { STABLE_ONLY_PERCENT } from './allocation.ts';
 import type { Command, Facts } from './command.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
+import { isFirstForm } from './evidence.ts';
 import { evolve } from './evolve.ts';
-import { comparisonOf, forSides, stepAt, type Watched } from './state.ts';
+import { canaryFigures, comparisonInput, comparisonOf, forSides, stepAt, type Watched } from './state.ts';
 
 export interface CheckOutcome {
   readonly events: readonly EventBody[];
@@ -25,13 +28,8 @@ export function check(
   command: Extract<Command, { type: 'CHECK' | 'EVALUATE_GUARDRAILS' }>,
   facts: Facts,
 ): CheckOutcome {
-  const capitalUsd = state.observation.basis.CANARY.capitalUsd;
-  const { counts, tripped } = checkMetricLimits(
-    state.config,
-    facts.metrics.CANARY,
-    capitalUsd,
-    facts.breaches,
-  );
+  const canary = canaryFigures(state.observation.basis.CANARY, facts.metrics.CANARY);
+  const { counts, tripped } = checkMetricLimits(state.config, canary, facts.breaches);
   const held = state.observation.tripped;
   const resets = (facts.resets ?? []).map((reset): EventBody => ({ type: 'COUNTER_RESET', ...reset }));
   if (tripped && !held) return { events: [...resets, ...trip(state, tripped, facts)], breaches: counts };
@@ -105,11 +103,9 @@ function afterSample(state: Watched, sample: Sample, { now }: Facts): Watched {
 }
 
 function decideOn(state: Watched, facts: Facts): EventBody[] {
+  if (facts.now >= state.observation.step.endsAt) return endOfStep(state, facts);
   const comparison = comparisonOf(state, facts.metrics);
-  if (!comparison) return [];
-  const over = facts.now >= state.observation.step.endsAt;
-  if (over) return endOfStep(state, comparison, facts);
-  return early(state, comparison, facts);
+  return comparison ? early(state, comparison, facts) : [];
 }
 
 /** The evidence may end the observation before its time. */
@@ -120,16 +116,30 @@ function early(state: Watched, comparison: Comparison, facts: Facts): EventBody[
   if (verdict === 'WORSE' && comparison.decision === 'ROLLBACK') {
     return conclude(state, comparison, 'EVIDENCE', facts);
   }
-  if (config.earlyPromote && verdict === 'NOT_WORSE' && comparison.decision === 'PROMOTE') {
+  const proven = verdict === 'NOT_WORSE' && comparison.decision === 'PROMOTE';
+  if (config.earlyPromote && proven && hasEarnedItsEnd(state, facts.now)) {
     return conclude(state, comparison, 'EVIDENCE', facts);
   }
   return [];
 }
 
-function endOfStep(state: Watched, comparison: Comparison, facts: Facts): EventBody[] {
-  const { decision, decisionReasons } = comparison;
+/** Whether a step has evidence of its own: the pairs of the steps before are no reason to leave it at once. */
+function hasEarnedItsEnd({ config, observation }: Watched, now: number): boolean {
+  const { evidence, step } = observation;
+  if (isFirstForm(evidence)) return false;
+  const minMinutes = stepAt(config, step.index)?.minMinutes ?? 0;
+  return (
+    pairsOf(evidence) - evidence.pairsBeforeStep >= config.evidence.minSamples &&
+    now - step.startedAt >= minMinutes * 60_000
+  );
+}
+
+function endOfStep(state: Watched, facts: Facts): EventBody[] {
   const { onInconclusive, maxExtensions } = state.config;
   const extend = onInconclusive === 'EXTEND' && state.observation.extensions < maxExtensions;
+  const input = comparisonInput(state.observation, facts.metrics, state.config);
+  const comparison = compare({ ...input, ends: !extend });
+  const { decision, decisionReasons } = comparison;
   if (isInconclusive(decision) && extend) {
     const minutes = stepAt(state.config, state.observation.step.index)?.minutes ?? 0;
     const reason = `Inconclusive: extended by itself (${state.observation.extensions + 1} of ${maxExtensions})`;
@@ -137,10 +147,11 @@ function endOfStep(state: Watched, comparison: Comparison, facts: Facts): EventB
       decision,
       reasons: decisionReasons,
       cause: 'OBSERVATION_OVER',
+      comparison,
     });
     return [decided, { type: 'OBSERVATION_EXTENDED', minutes, automatic: true, reason }];
   }
-  return conclude(state, comparison, 'OBSERVATION_OVER', facts);
+  return conclude(state, comparison, 'OBSERVATION_OVER', facts, !extend);
 }
 
 /** Records a decision and does what it says, as far as the configuration lets Serin act by itself. */
@@ -149,6 +160,7 @@ function conclude(
   comparison: Comparison,
   cause: 'EVIDENCE' | 'OBSERVATION_OVER',
   facts: Facts,
+  ends = false,
 ): EventBody[] {
   const { decision, overrideReason: because } = resolveInconclusive(
     comparison.decision,
@@ -157,7 +169,7 @@ function conclude(
     facts.stableVersionId,
   );
   const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
-  const decided = decisionMade(state, facts, { decision, reasons, cause });
+  const decided = decisionMade(state, facts, { decision, reasons, cause, ends, comparison });
   const { config, observation } = state;
   const next = observation.step.index + 1;
   const step = stepAt(config, observation.step.index);

@@ -2,7 +2,9 @@
 
 import { configHash } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
-import { type CanaryDecision, compare } from '../rule/comparison.ts';
+import { type Comparison, compare } from '../rule/comparison.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
+import { RULE } from '../rule/ruleVersion.ts';
 import type { Decimal } from '../values/decimal.ts';
 import {
   type AllocationCause,
@@ -12,7 +14,7 @@ import {
 } from './allocation.ts';
 import type { Facts } from './command.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
-import { forSides, returnsOf, stepAt, type Watched } from './state.ts';
+import { comparisonInput, forSides, stepAt, type Watched } from './state.ts';
 
 /** The next request: the whole capital, split anew. */
 export function requestAllocation(state: Watched, canaryPercent: Decimal, cause: AllocationCause): EventBody {
@@ -70,11 +72,16 @@ export function decisionMade(
     readonly reasons: readonly string[];
     readonly cause: DecisionRecord['cause'];
     readonly reason?: string | null;
+    /** Whether this is the check that ends the observation. */
+    readonly ends?: boolean;
+    /** The comparison that it was made on, where there is one already. */
+    readonly comparison?: Comparison;
   },
 ): EventBody {
   const { observation, config } = state;
-  const { decision, reasons, cause, reason = null } = made;
-  const returns = returnsOf(observation, metrics);
+  const { decision, reasons, cause, reason = null, ends = false } = made;
+  const compared = comparisonInput(observation, metrics, config);
+  const { returns, evidence } = compared;
   return {
     type: 'DECISION_MADE',
     record: {
@@ -84,11 +91,12 @@ export function decisionMade(
       cause,
       configHash: configHash(config),
       stableVersionId,
-      comparison: compare({ metrics, returns, evidence: observation.evidence, config }),
+      comparison: made.comparison ?? compare({ ...compared, ends }),
       metrics,
       returns,
       capitalUsd: forSides((side) => observation.basis[side].capitalUsd),
-      evidence: observation.evidence,
+      evidence,
+      ...(state.rule === RULE ? { rule: RULE, ends } : {}),
     },
     reason,
   };

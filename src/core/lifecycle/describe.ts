@@ -41,6 +41,8 @@ export function describeEvent(event: EventBody): string {
       return `Observation extended by ${event.minutes} minutes${because(event.reason)}`;
     case 'STEP_STARTED':
       return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${event.minutes} minutes${because(event.reason)}`;
+    case 'RULE_CHANGED':
+      return `Decision rule ${event.to} from here on; the evidence is made anew of ${event.pairs} pairs`;
     case 'GUARDRAIL_TRIPPED':
       return `Guardrail ${event.guardrail} tripped: ${event.message}`;
     case 'DECISION_MADE':

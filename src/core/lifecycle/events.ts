@@ -7,14 +7,38 @@ import { configCodec } from '../config/codec.ts';
 import { GUARDRAILS } from '../config/config.ts';
 import { totalsCodec } from '../metrics/run.ts';
 import { sideMetricsCodec } from '../metrics/sideMetrics.ts';
-import { DECISIONS, GATE_OUTCOMES, GATES } from '../rule/comparison.ts';
-import { EVIDENCE_VERDICTS } from '../rule/evidence.ts';
+import { evidenceStateCodec, firstEvidenceCodec } from '../rule/evidenceCodec.ts';
+import { figuresCodec } from '../rule/evidenceFigures.ts';
+import { DECISIONS, GATE_OUTCOMES, GATES } from '../rule/gate.ts';
+import { RULE, RULES } from '../rule/ruleVersion.ts';
+import { EVIDENCE_VERDICTS, WORSE_BY } from '../rule/sequentialTest.ts';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
 import { SIDES } from '../values/side.ts';
 import { ALLOCATION_CAUSES } from './allocation.ts';
 
-const runningSums = z.strictObject({ n: countCodec, mean: z.number(), m2: z.number() });
 const interval = z.strictObject({ mean: z.number(), low: z.number(), high: z.number() });
+
+/** What the test of the first version of the rule said. */
+const firstResult = z.strictObject({
+  verdict: z.enum(EVIDENCE_VERDICTS),
+  pairs: countCodec,
+  minSamples: countCodec,
+  plannedChecks: countCodec,
+  alpha: z.number(),
+  y1: interval.nullable(),
+  y2: interval.nullable(),
+});
+
+const testResult = z.strictObject({
+  ...firstResult.shape,
+  by: z.enum(WORSE_BY).nullable(),
+  effectivePairs: z.number(),
+  margin: z.number(),
+  difference: interval.nullable(),
+  serialCorrelation: z.number().nullable(),
+  drift: z.strictObject({ value: z.number(), threshold: z.number() }),
+  skewness: z.number(),
+});
 
 const comparison = z.strictObject({
   pnlRatio: decimalCodec.nullable(),
@@ -35,15 +59,7 @@ const comparison = z.strictObject({
       }),
     )
     .readonly(),
-  evidence: z.strictObject({
-    verdict: z.enum(EVIDENCE_VERDICTS),
-    pairs: countCodec,
-    minSamples: countCodec,
-    plannedChecks: countCodec,
-    alpha: z.number(),
-    y1: interval.nullable(),
-    y2: interval.nullable(),
-  }),
+  evidence: z.union([testResult, firstResult]),
 });
 
 export const DECISION_CAUSES = ['OBSERVATION_OVER', 'EVIDENCE', 'GUARDRAIL', 'COMMAND'] as const;
@@ -62,7 +78,11 @@ const decisionRecord = z.strictObject({
   metrics: bySide(sideMetricsCodec.nullable()),
   returns: bySide(decimalCodec),
   capitalUsd: bySide(decimalCodec),
-  evidence: z.strictObject({ y1: runningSums, y2: runningSums }),
+  evidence: z.union([figuresCodec, firstEvidenceCodec]),
+  /** The version of the rule that it was made under; the first where there is none. */
+  rule: z.literal(RULE).optional(),
+  /** Whether it was the check that ends the observation. */
+  ends: z.boolean().optional(),
 });
 export type DecisionRecord = z.output<typeof decisionRecord>;
 
@@ -76,6 +96,8 @@ const bodies = {
     stableVersionId: z.string(),
     canaryVersionId: z.string(),
     config: configCodec,
+    /** The version of the rule that it begins with; the first where there is none. */
+    rule: z.literal(RULE).optional(),
   },
   CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason },
   /** What each side should hold from now on. */
@@ -122,6 +144,13 @@ const bodies = {
     minutes: countCodec,
     netPnlUsd: bySide(decimalCodec),
     reason,
+  },
+  /** The deployment goes over to another version of the decision rule; its evidence is folded anew from its log. */
+  RULE_CHANGED: {
+    from: z.literal(RULES),
+    to: z.literal(RULE),
+    evidence: evidenceStateCodec.nullable(),
+    pairs: countCodec,
   },
   GUARDRAIL_TRIPPED: {
     guardrail: z.enum(GUARDRAILS),
@@ -190,6 +219,7 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('CANARY_RESUMED'),
   member('OBSERVATION_EXTENDED'),
   member('STEP_STARTED'),
+  member('RULE_CHANGED'),
   member('GUARDRAIL_TRIPPED'),
   member('DECISION_MADE'),
   member('CANARY_OBSERVATION_COMPLETE'),
@@ -207,6 +237,7 @@ const OBSERVATIONS: ReadonlySet<EventType> = new Set([
   'CANARY_METRICS_UPDATED',
   'METRICS_UNAVAILABLE',
   'COUNTER_RESET',
+  'RULE_CHANGED',
 ]);
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {

@@ -1,10 +1,13 @@
 /** How an event changes a deployment: the only way a state comes to be. Replaying the log gives the state row. */
 
-import { addPair } from '../rule/evidence.ts';
+import { plannedChecks } from '../config/config.ts';
+import { startEvidence } from '../rule/pairedEvidence.ts';
+import { NO_EVIDENCE } from '../rule/version1/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './allocation.ts';
 import type { CanaryEvent } from './events.ts';
+import { afterAllocation, afterGap, afterSample, atStep } from './evidence.ts';
 import {
   type DeploymentState,
   type Ended,
@@ -75,6 +78,7 @@ function created(event: EventOf<'DEPLOYMENT_CREATED'>): DeploymentState {
     stableVersionId,
     canaryVersionId,
     config,
+    rule: event.rule ?? 1,
     createdAt: at,
     createdBy: actor,
     revision,
@@ -93,6 +97,8 @@ function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
     case 'CANARY_STARTED':
       if (state.status !== 'PENDING') return impossible(state, event);
       return started(state, event);
+    case 'RULE_CHANGED':
+      return ruleChanged(state, event);
     case 'DEPLOYMENT_CREATED':
       return impossible(state, event);
   }
@@ -109,6 +115,7 @@ function applyWatched(
       | 'ALLOCATION_REQUESTED'
       | 'ALLOCATION_ACKNOWLEDGED'
       | 'CANARY_STARTED'
+      | 'RULE_CHANGED'
       | 'DEPLOYMENT_CREATED'
     >
   >,
@@ -123,7 +130,7 @@ function applyWatched(
     case 'COUNTER_RESET':
       return state;
     case 'CANARY_PAUSED':
-      return { ...running(state), status: 'PAUSED', pausedAt: event.at };
+      return { ...unwatchedFrom(running(state)), status: 'PAUSED', pausedAt: event.at };
     case 'CANARY_RESUMED':
       return resumed(state, event);
     case 'OBSERVATION_EXTENDED':
@@ -158,13 +165,28 @@ function impossible(state: DeploymentState, event: CanaryEvent): never {
   throw new Error(`event ${event.no} of ${state.id}: ${event.type} cannot follow in status ${state.status}`);
 }
 
+/** Nothing is known of what the sides do from here on, until the next sample. */
+function unwatchedFrom(state: Running): Running {
+  const { observation } = state;
+  return { ...state, observation: { ...observation, evidence: afterGap(observation.evidence) } };
+}
+
+/** From here on the log is folded under another version of the rule. */
+function ruleChanged(state: DeploymentState, event: EventOf<'RULE_CHANGED'>): DeploymentState {
+  const { from, to, evidence } = event;
+  if (isEnded(state) || from !== state.rule) return impossible(state, event);
+  if (state.status === 'PENDING') return { ...state, rule: to };
+  if (!evidence) return impossible(state, event);
+  return { ...withObservation(state, { evidence }), rule: to };
+}
+
 function withObservation(state: Watched, change: Partial<Observation>): Watched {
   return { ...state, observation: { ...state.observation, ...change } };
 }
 
 /** The parts of a watched deployment that every status shares, as a running one. */
 function running(state: Watched): Running {
-  const { id, strategyId, chain, stableVersionId, canaryVersionId, config } = state;
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
   const { createdAt, createdBy, revision, eventCount, observation, allocation } = state;
   return {
     status: 'RUNNING',
@@ -174,6 +196,7 @@ function running(state: Watched): Running {
     stableVersionId,
     canaryVersionId,
     config,
+    rule,
     createdAt,
     createdBy,
     revision,
@@ -184,9 +207,9 @@ function running(state: Watched): Running {
 }
 
 function ended(state: DeploymentState, status: Ended['status'], endedAt: number): Ended {
-  const { id, strategyId, chain, stableVersionId, canaryVersionId, config } = state;
+  const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
   const { createdAt, createdBy, revision, eventCount } = state;
-  const trial = { id, strategyId, chain, stableVersionId, canaryVersionId, config };
+  const trial = { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule };
   return {
     ...trial,
     createdAt,
@@ -218,7 +241,8 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
     const requested = requestedUsd(allocation, side);
     return requested.isZero() ? capitalUsd : requested;
   });
-  const observation = freshObservation(at, first.minutes, capital);
+  const evidence = state.rule === 1 ? NO_EVIDENCE : startEvidence(plannedChecks(state.config), at);
+  const observation = freshObservation(at, first.minutes, capital, evidence);
   return { ...state, status: 'RUNNING', observation, allocation };
 }
 
@@ -234,10 +258,11 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
   const allocation: Allocation = { ...request, requestedAt: at, acknowledged };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
+  const evidence = afterAllocation(state.observation.evidence, allocation);
   const rebased = forSides((side) =>
     rebase(basis[side], workingCapitalUsd(allocation, side), basis[side].pnlFromUsd, at),
   );
-  return { ...withObservation(state, { basis: rebased }), allocation };
+  return { ...withObservation(state, { basis: rebased, evidence }), allocation };
 }
 
 /** A side says what it holds: its returns are computed on that from now on. */
@@ -248,8 +273,9 @@ function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWL
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
+  const evidence = afterAllocation(state.observation.evidence, allocation);
   const rebased = { ...basis, [side]: rebase(basis[side], heldUsd, netPnlUsd, at) };
-  return { ...withObservation(state, { basis: rebased }), allocation };
+  return { ...withObservation(state, { basis: rebased, evidence }), allocation };
 }
 
 /** The interval of returns ends at this PnL; the next one runs on the same capital. */
@@ -269,13 +295,9 @@ function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Part
   const looked = { checks: check, silentMs, lastCheckAt: at };
   const { CANARY: canary, STABLE: stable } = netPnlUsd;
   if (canary === null || stable === null) return looked;
-  const { sampled: before, basis, evidence } = state.observation;
+  const { basis } = state.observation;
   const returns = { CANARY: sideReturn(basis.CANARY, canary), STABLE: sideReturn(basis.STABLE, stable) };
-  const rc = returns.CANARY.minus(before.CANARY).toNumber();
-  const rs = returns.STABLE.minus(before.STABLE).toNumber();
-  const rho = state.config.promotionCriteria.minPnlRatio.toNumber();
-  const finite = Number.isFinite(rc) && Number.isFinite(rs);
-  return { ...looked, sampled: returns, evidence: finite ? addPair(evidence, rc, rs, rho) : evidence };
+  return { ...looked, sampled: returns, evidence: afterSample(state.observation, state, returns, at) };
 }
 
 function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {
@@ -312,6 +334,7 @@ function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
       ...state.observation,
       step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
       basis: forSides((side) => closeInterval(basis[side], netPnlUsd[side])),
+      evidence: atStep(state.observation.evidence),
       lastCheckAt: at,
       tripped: false,
       promotionRequest: null,

@@ -7,6 +7,7 @@ import type { Command, Facts, Refused } from './command.ts';
 import { type Creation, create, decide } from './decide.ts';
 import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
 import { evolve } from './evolve.ts';
+import { ruleChange } from './ruleChange.ts';
 import type { DeploymentState } from './state.ts';
 
 /** A state with the events that led to it. `events` is empty when a command changed nothing. */
@@ -42,6 +43,14 @@ export function handle(state: DeploymentState, command: Command, facts: Facts): 
   if (!verdict.accepted) return verdict;
   const { events, breaches } = verdict;
   return { accepted: true, breaches, ...record(state, events, { at: facts.now, actor: facts.actor }) };
+}
+
+/**
+ * Takes a live deployment over to the present version of the rule.
+ * @param log the whole log of the deployment, which its evidence is folded anew from
+ */
+export function changeRule(state: DeploymentState, log: readonly CanaryEvent[], cause: Cause): Recorded {
+  return record(state, [ruleChange(state, log)], cause);
 }
 
 /** Numbers the events of one command and applies them. A sample alone leaves the revision as it is. */

@@ -1,6 +1,7 @@
 /** Makes a recorded decision again from the numbers that its record keeps. */
 
-import { type CanaryDecision, type Comparison, compare } from '../rule/comparison.ts';
+import { type Comparison, compare } from '../rule/comparison.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
 import { type PolicyTerms, resolveInconclusive } from '../rule/inconclusive.ts';
 import type { DecisionRecord } from './events.ts';
 
@@ -15,8 +16,8 @@ export interface Recomputed {
  * as given; for these the comparison shows what they decided against.
  */
 export function recompute(record: DecisionRecord, terms: PolicyTerms): Recomputed {
-  const { metrics, returns, evidence, cause, stableVersionId } = record;
-  const comparison = compare({ metrics, returns, evidence, config: terms.config });
+  const { metrics, returns, evidence, ends = false, cause, stableVersionId } = record;
+  const comparison = compare({ metrics, returns, evidence, ends, config: terms.config });
   switch (cause) {
     case 'GUARDRAIL':
       return { comparison, decision: 'ROLLBACK' };

@@ -3,8 +3,8 @@
  * between. Returns are those that decisions are made on, each interval on the capital of its own.
  */
 import { NO_METRICS } from '../metrics/sideMetrics.ts';
-import type { CanaryDecision } from '../rule/comparison.ts';
-import { type EvidenceVerdict, speakingInterval } from '../rule/evidence.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
+import { type EvidenceVerdict, speakingInterval } from '../rule/sequentialTest.ts';
 import type { Decimal } from '../values/decimal.ts';
 import type { BySide, Side } from '../values/side.ts';
 import { describeEvent } from './describe.ts';

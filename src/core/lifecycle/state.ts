@@ -4,14 +4,17 @@
  */
 
 import type { CanaryConfig, Step } from '../config/config.ts';
-import type { MetricsBySide } from '../metrics/sideMetrics.ts';
-import type { CanaryDecision } from '../rule/comparison.ts';
-import { type Comparison, compare } from '../rule/comparison.ts';
-import { type EvidenceSums, NO_EVIDENCE } from '../rule/evidence.ts';
+import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import { type Comparison, type ComparisonInput, compare } from '../rule/comparison.ts';
+import { evidenceFiguresOf } from '../rule/evidenceFigures.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
+import type { GuardedFigures } from '../rule/guardrails.ts';
+import type { RuleVersion } from '../rule/ruleVersion.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Allocation } from './allocation.ts';
+import { comparedReturns, type Evidence, isFirstForm } from './evidence.ts';
 
 export const STATUSES = [
   'PENDING',
@@ -38,6 +41,8 @@ interface DeploymentIdentity {
   readonly stableVersionId: string;
   readonly canaryVersionId: string;
   readonly config: CanaryConfig;
+  /** The version of the decision rule that it is under. */
+  readonly rule: RuleVersion;
   readonly createdAt: number;
   readonly createdBy: string;
   /** Counts the commands that changed the deployment. */
@@ -71,7 +76,7 @@ export interface Observation {
   readonly silentMs: BySide<number>;
   /** How often the observation was extended by itself. */
   readonly extensions: number;
-  readonly evidence: EvidenceSums;
+  readonly evidence: Evidence;
   /** Each side's return at the latest sample: where the next pair starts. */
   readonly sampled: BySide<Decimal>;
   readonly basis: BySide<ReturnAccount>;
@@ -149,6 +154,11 @@ export function sideReturn(basis: ReturnAccount, netPnlUsd: Decimal): Decimal {
   return basis.returnBefore.plus(gained.isZero() ? ZERO : gained.div(basis.capitalUsd));
 }
 
+/** The canary as the guardrails see it: its figures, and its return on what it held while it earned or lost. */
+export function canaryFigures(basis: ReturnAccount, metrics: SideMetrics | null): GuardedFigures | null {
+  return metrics && { metrics, returned: sideReturn(basis, metrics.netPnlUsd) };
+}
+
 export function returnsOf(observation: Observation, metrics: MetricsBySide): BySide<Decimal> {
   return forSides((side) => {
     const basis = observation.basis[side];
@@ -164,6 +174,21 @@ interface Compared extends MetricsBySide {
 /** The latest comparison of an observation: a check asks for it twice, and many ask for it who all see the same. */
 const compared = new WeakMap<Observation, Compared>();
 
+/** What a comparison as of these metrics is made of. */
+export function comparisonInput(
+  observation: Observation,
+  metrics: MetricsBySide,
+  config: CanaryConfig,
+): ComparisonInput {
+  const { evidence } = observation;
+  return {
+    metrics,
+    returns: comparedReturns(observation, returnsOf(observation, metrics)),
+    evidence: isFirstForm(evidence) ? evidence : evidenceFiguresOf(evidence),
+    config,
+  };
+}
+
 /** The comparison as of these metrics; null for a deployment that was never deployed. */
 export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Comparison | null {
   const observation = observationOf(state);
@@ -172,8 +197,7 @@ export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Co
   const { CANARY, STABLE } = metrics;
   const known = compared.get(observation);
   if (known?.config === config && known.CANARY === CANARY && known.STABLE === STABLE) return known.comparison;
-  const { evidence } = observation;
-  const comparison = compare({ metrics, returns: returnsOf(observation, metrics), evidence, config });
+  const comparison = compare(comparisonInput(observation, metrics, config));
   compared.set(observation, { config, CANARY, STABLE, comparison });
   return comparison;
 }
@@ -206,7 +230,12 @@ export function reschedule(
 }
 
 /** An observation at its very start. */
-export function freshObservation(at: number, minutes: number, capitalUsd: BySide<Decimal>): Observation {
+export function freshObservation(
+  at: number,
+  minutes: number,
+  capitalUsd: BySide<Decimal>,
+  evidence: Evidence,
+): Observation {
   const basis = (side: Side): ReturnAccount => ({
     capitalUsd: capitalUsd[side],
     since: at,
@@ -220,7 +249,7 @@ export function freshObservation(at: number, minutes: number, capitalUsd: BySide
     lastCheckAt: at,
     silentMs: { CANARY: 0, STABLE: 0 },
     extensions: 0,
-    evidence: NO_EVIDENCE,
+    evidence,
     sampled: { CANARY: ZERO, STABLE: ZERO },
     basis: forSides(basis),
     tripped: false,

@@ -9,7 +9,7 @@ import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
 import { begin, handle } from '../lifecycle/handle.ts';
 import { type DeploymentState, isWatched, stepAt, type Watched } from '../lifecycle/state.ts';
 import { type MetricsBySide, NO_METRICS } from '../metrics/sideMetrics.ts';
-import type { GateName } from '../rule/comparison.ts';
+import type { GateName } from '../rule/gate.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
 import type { Decimal } from '../values/decimal.ts';
 

@@ -5,9 +5,10 @@
  */
 
 import { type CanaryConfig, plannedChecks } from '../config/config.ts';
+import { isFirstForm } from '../lifecycle/evidence.ts';
 import { type Observation, sideReturn } from '../lifecycle/state.ts';
-import { addPair, type EvidenceSums } from '../rule/evidence.ts';
 import { NO_BREACHES } from '../rule/guardrails.ts';
+import { type EvidenceState, withPair } from '../rule/pairedEvidence.ts';
 import { decimal } from '../values/decimal.ts';
 import type { Assumptions } from './assumptions.ts';
 import {
@@ -42,7 +43,7 @@ export type Pace = 'FAST' | 'ENGINE';
 interface Seen {
   readonly checks: number;
   readonly lastCheckAt: number;
-  readonly evidence: EvidenceSums;
+  readonly evidence: EvidenceState;
   readonly canaryPnl: number;
   readonly stablePnl: number;
 }
@@ -57,17 +58,20 @@ export function simulateTrial(
   const canary = startSimulatedSide();
   const stable = startSimulatedSide();
   const mayDecide = createDecisionProbe(config, canary, stable);
-  const rho = config.promotionCriteria.minPnlRatio.toNumber();
+  const rule = { rho: config.promotionCriteria.minPnlRatio.toNumber(), comparison: config.comparison };
 
   let trial = startEngineRun(config, decimal(capitalUsd), 0);
   let observation = enter();
-  let seen: Seen = { ...observation, canaryPnl: 0, stablePnl: 0 };
+  let seen: Seen = { ...observation, evidence: evidenceIn(trial), canaryPnl: 0, stablePnl: 0 };
   let now = next(0);
   for (;;) {
     const before = seen;
     tradeUntilCheck();
     seen = see(before);
-    if (pace === 'ENGINE' || now >= observation.step.endsAt || mayDecide(seen.evidence)) {
+    const { step } = observation;
+    // While a side holds nothing the engine keeps the account of what is no comparison.
+    const due = pace === 'ENGINE' || now >= step.endsAt || seen.evidence.apart;
+    if (due || mayDecide(seen.evidence, (now - step.startedAt) / 60_000, step.index)) {
       const decided = look(before);
       if (decided) return conclude(decided);
     }
@@ -103,7 +107,7 @@ export function simulateTrial(
     return {
       checks: checks + 1,
       lastCheckAt: now,
-      evidence: addPair(evidence, canaryReturn, stableReturn, rho),
+      evidence: withPair(evidence, canaryReturn, stableReturn, rule),
       canaryPnl: canary.pnl,
       stablePnl: stable.pnl,
     };
@@ -116,6 +120,7 @@ export function simulateTrial(
     trial = passManualGate(looked.trial, now, metrics) ?? looked.trial;
     if (trial.state.status === 'RUNNING') {
       observation = enter();
+      seen = { ...seen, evidence: evidenceIn(trial) };
       return null;
     }
     const decided = decisionAmong(looked.events, seen.checks);
@@ -144,7 +149,7 @@ function caughtUp(
     ...state.observation,
     checks,
     lastCheckAt,
-    evidence,
+    evidence: { ...evidence, sampledAt: lastCheckAt },
     sampled: {
       CANARY: sideReturn(basis.CANARY, fromMicros(canaryPnl)),
       STABLE: sideReturn(basis.STABLE, fromMicros(stablePnl)),
@@ -153,4 +158,11 @@ function caughtUp(
   };
   const eventCount = state.eventCount + skipped;
   return { state: { ...state, eventCount, observation }, breaches: NO_BREACHES };
+}
+
+/** The evidence as the engine has it. */
+function evidenceIn(trial: EngineRun): EvidenceState {
+  const { evidence } = watched(trial).observation;
+  if (isFirstForm(evidence)) throw new Error('a simulated trial is under the first version of the rule');
+  return evidence;
 }

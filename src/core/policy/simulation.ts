@@ -5,7 +5,7 @@
  */
 
 import type { CanaryConfig } from '../config/config.ts';
-import type { CanaryDecision } from '../rule/comparison.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
 import type { Assumptions } from './assumptions.ts';
 import type { Because } from './engineRun.ts';
 import { createMarket, streams } from './market.ts';

@@ -5,15 +5,17 @@
 
 import type { CanaryConfig } from '../config/config.ts';
 import { evidenceUnder } from '../rule/comparison.ts';
-import type { EvidenceSums } from '../rule/evidence.ts';
+import { driftThreshold } from '../rule/driftDetector.ts';
+import { evidenceFiguresOf } from '../rule/evidenceFigures.ts';
+import { type EvidenceState, pairsOf } from '../rule/pairedEvidence.ts';
 import type { Decimal } from '../values/decimal.ts';
-import { type SimulatedSide, sharpeOf, winRateOf } from './simulatedSide.ts';
+import { type SimulatedSide, winRateOf } from './simulatedSide.ts';
 
 /** Relative distance to a limit within which the engine looks. */
 const MARGIN = 1e-9;
 
 /** Whether a check before the end of its step may bring a decision, or count a breach. */
-export type MayDecide = (evidence: EvidenceSums) => boolean;
+export type MayDecide = (evidence: EvidenceState, minutesOfStep: number, step: number) => boolean;
 
 export function createDecisionProbe(
   config: CanaryConfig,
@@ -21,19 +23,33 @@ export function createDecisionProbe(
   stable: SimulatedSide,
 ): MayDecide {
   const { mode, minSamples } = config.evidence;
-  const { earlyPromote } = config;
+  const { earlyPromote, steps } = config;
   const breaks = guardrailWatch(config, canary);
   const mayPass = gateWatch(config, canary, stable);
   const { minTrades } = config.promotionCriteria;
 
-  return (evidence) => {
+  return (evidence, minutesOfStep, step) => {
     if (breaks()) return true;
-    if (mode === 'OFF' || evidence.y1.n < minSamples || canary.trades < minTrades) return false;
-    if (evidence.y1.mean < 0 && evidence.y2.mean < 0)
-      return evidenceUnder(config, evidence).verdict === 'WORSE';
-    if (!earlyPromote || !mayPass()) return false;
-    return evidenceUnder(config, evidence).verdict === 'NOT_WORSE';
+    if (mode === 'OFF' || canary.trades < minTrades) return false;
+    const mayBeWorse = mayDrift(evidence) || (meansOf(evidence) < 0 && pairsOf(evidence) >= minSamples);
+    const ownPairs = pairsOf(evidence) - evidence.pairsBeforeStep;
+    const mayEnd = ownPairs >= minSamples && minutesOfStep >= (steps[step]?.minMinutes ?? 0);
+    const mayPromote = earlyPromote && mayEnd && mayPass();
+    if (!mayBeWorse && !mayPromote) return false;
+    const { verdict } = evidenceUnder(config, evidenceFiguresOf(evidence));
+    return verdict === 'WORSE' || (mayPromote && verdict === 'NOT_WORSE');
   };
+}
+
+/** The mean of the more favourable series. */
+function meansOf({ whenEarning, whenLosing }: EvidenceState): number {
+  return Math.max(whenEarning.sums.mean, whenLosing.sums.mean);
+}
+
+/** Whether the drift detector may alarm: its mean is at most its largest sum. */
+function mayDrift({ planned, whenEarning, whenLosing }: EvidenceState): boolean {
+  const level = Math.min(Math.max(...whenEarning.drift), Math.max(...whenLosing.drift));
+  return level >= driftThreshold(planned);
 }
 
 const limitOf = (limit: Decimal | null): number =>
@@ -44,7 +60,7 @@ function guardrailWatch({ guardrails }: CanaryConfig, canary: SimulatedSide): ()
   const usd = limitOf(guardrails.maxLossUsd) * 1_000_000;
   const share = limitOf(guardrails.maxLossPercent) / 100;
   const drawdown = limitOf(guardrails.maxDrawdown);
-  return () => -canary.pnl >= usd || -canary.pnl >= share * canary.capital || canary.drawdown >= drawdown;
+  return () => -canary.pnl >= usd || -canary.curve >= share || canary.drawdown >= drawdown;
 }
 
 /** Whether the canary may pass the gates that only promotion asks for. */
@@ -56,13 +72,9 @@ function gateWatch(
   const drawdownRatio = promotionCriteria.maxDrawdownRatio.toNumber();
   const floor = promotionCriteria.drawdownFloor.toNumber();
   const winRateRatio = promotionCriteria.minWinRateRatio.toNumber();
-  const sharpeRatio = promotionCriteria.minSharpeRatio.toNumber();
   return () => {
-    const fall = Math.max(drawdownRatio * stable.drawdown, floor);
+    const fall = Math.max(drawdownRatio * stable.drawdown, stable.drawdown + floor);
     if (canary.drawdown > fall * (1 + MARGIN) + MARGIN) return false;
-    if ((winRateOf(canary) ?? 0) < winRateRatio * (winRateOf(stable) ?? 0) - MARGIN) return false;
-    const sharpe = sharpeOf(stable) ?? -Infinity;
-    const needed = sharpe - (1 - sharpeRatio) * Math.abs(sharpe);
-    return !((sharpeOf(canary) ?? -Infinity) < needed - MARGIN * (1 + Math.abs(needed)));
+    return !((winRateOf(canary) ?? 0) < winRateRatio * (winRateOf(stable) ?? 0) - MARGIN);
   };
 }

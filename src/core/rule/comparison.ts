@@ -1,53 +1,25 @@
 /**
- * Canary against stable under the promotion criteria: every gate in order, and the decision they lead to.
- * The rule is the decision table of the specification: gates compute with differences, never with ratios, so a
- * negative or zero denominator cannot turn a comparison round; ratios are only what a person reads.
+ * Canary against stable under the promotion criteria: every gate in order, and the decision they lead to. Evidence in
+ * the form of the first rule is compared as that rule did, so that old records say what they said.
  */
-
-import type { CanaryConfig } from '../config/config.ts';
-import { plannedChecks } from '../config/config.ts';
-import { errorRate, type MetricsBySide, nonFiniteFigures, type SideMetrics } from '../metrics/sideMetrics.ts';
-import { Decimal, decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
-import { percent, short, signedDollars } from '../values/format.ts';
+import { type CanaryConfig, marginPerCheck } from '../config/config.ts';
+import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import { type Decimal, decimal } from '../values/decimal.ts';
+import { percent, signedDollars } from '../values/format.ts';
 import type { BySide } from '../values/side.ts';
-import { describeEvidence, type Evidence, type EvidenceSums, judge } from './evidence.ts';
+import type { EvidenceFigures } from './evidenceFigures.ts';
+import { type CanaryDecision, type GateResult, quotient, type Ratios } from './gate.ts';
+import { type Compared, GATE_FUNCTIONS, GATE_ORDER, tooEarlyWords } from './gates.ts';
+import { type EvidenceVerdict, judgeEvidence, speakingInterval, type TestResult } from './sequentialTest.ts';
+import { compare as compareFirst } from './version1/comparison.ts';
+import {
+  describeEvidence as describeFirst,
+  type EvidenceSums,
+  type Evidence as FirstEvidence,
+} from './version1/evidence.ts';
 
-export const DECISIONS = ['CONTINUE', 'PROMOTE', 'ROLLBACK', 'MANUAL_REVIEW'] as const;
-export type CanaryDecision = (typeof DECISIONS)[number];
-
-export const GATES = [
-  'FINITE',
-  'TRADES',
-  'ERROR_RATE',
-  'POSITIVE_PNL',
-  'PNL',
-  'DRAWDOWN',
-  'SHARPE',
-  'WIN_RATE',
-  'EVIDENCE',
-] as const;
-export type GateName = (typeof GATES)[number];
-
-export const GATE_OUTCOMES = ['PASSED', 'FAILED', 'NOT_APPLICABLE'] as const;
-export type GateOutcome = (typeof GATE_OUTCOMES)[number];
-
-export interface GateResult {
-  readonly name: GateName;
-  /** The decision this gate leads to when it fails. */
-  readonly severity: CanaryDecision;
-  readonly outcome: GateOutcome;
-  readonly measured: Decimal | null;
-  readonly threshold: Decimal | null;
-  /** The gate, both values and the threshold in words. */
-  readonly reason: string;
-}
-
-export interface Ratios {
-  readonly pnlRatio: Decimal | null;
-  readonly drawdownRatio: Decimal | null;
-  readonly sharpeRatio: Decimal | null;
-  readonly winRateRatio: Decimal | null;
-}
+/** What the test said: of the rule that the deployment was under. */
+export type Evidence = FirstEvidence | TestResult;
 
 export interface Comparison extends Ratios {
   readonly decision: CanaryDecision;
@@ -56,74 +28,70 @@ export interface Comparison extends Ratios {
   readonly evidence: Evidence;
 }
 
-/** What a comparison is made of. `returns` are net PnL over the capital of its own interval, added up. */
 export interface ComparisonInput {
   readonly metrics: MetricsBySide;
+  /** Net PnL over the capital of its own interval, added up over the time in which both sides held capital. */
   readonly returns: BySide<Decimal>;
-  readonly evidence: EvidenceSums;
+  /** The figures of the present rule, or the sums of the first. */
+  readonly evidence: EvidenceFigures | EvidenceSums;
   readonly config: CanaryConfig;
+  /** Whether this is the check that ends the observation. A comparison that is only read never does. */
+  readonly ends?: boolean;
 }
 
-type Verdict = Pick<GateResult, 'outcome' | 'severity' | 'reason'> &
-  Partial<Pick<GateResult, 'measured' | 'threshold'>>;
-
-/** Both sides as the gates see them. */
-interface GateInput {
-  readonly canary: SideMetrics;
-  readonly stable: SideMetrics;
-  /** On the chosen basis: a return, or dollars. */
-  readonly pnl: {
-    readonly canary: Decimal;
-    readonly stable: Decimal;
-    readonly show: (value: Decimal) => string;
-  };
-  readonly evidence: Evidence;
-  /** Whether the sequential test has pairs enough to overrule point values. */
-  readonly tested: boolean;
-  readonly config: CanaryConfig;
-}
-
-/** Compares the two sides. Pure: the same input gives the same comparison, for ever. */
-export function compare(compared: ComparisonInput): Comparison {
-  const { config, metrics, returns } = compared;
-  const evidence = evidenceUnder(config, compared.evidence);
+/** Compares the two sides. Pure: the same input always gives the same comparison. */
+export function compare(input: ComparisonInput): Comparison {
+  const { config, metrics, returns, evidence: given, ends = false } = input;
+  if (!isFigures(given)) return compareFirst({ config, metrics, returns, evidence: given });
+  const evidence = evidenceUnder(config, given);
   const { CANARY: canary, STABLE: stable } = metrics;
   if (!canary || !stable) return withoutMetrics(metrics, evidence);
-
   const byReturn = config.promotionCriteria.pnlBasis === 'RETURN_ON_CAPITAL';
-  const input: GateInput = {
+  const compared: Compared = {
     canary,
     stable,
     pnl: byReturn
       ? { canary: returns.CANARY, stable: returns.STABLE, show: percent }
       : { canary: canary.netPnlUsd, stable: stable.netPnlUsd, show: signedDollars },
+    figures: given,
     evidence,
-    tested: config.evidence.mode !== 'OFF' && evidence.pairs >= config.evidence.minSamples,
+    ends,
     config,
   };
-  const gates = GATES.map((name): GateResult => {
-    const { measured = null, threshold = null, ...verdict } = JUDGES[name](input);
-    return { name, measured, threshold, ...verdict };
+  const gates = GATE_ORDER.map((name): GateResult => {
+    const { measured = null, threshold = null, ...finding } = GATE_FUNCTIONS[name](compared);
+    return { name, measured, threshold, ...finding };
   });
-  const failed = gates.filter((gate) => gate.outcome === 'FAILED');
-  const decision = failed[0]?.severity ?? 'PROMOTE';
-  const why = failed.length > 0 ? failed.map((gate) => gate.reason) : ['Every gate passed'];
+  const failures = gates.filter(({ outcome }) => outcome === 'FAILED');
+  const reasons = failures.length > 0 ? failures.map(({ reason }) => reason) : ['Every gate passed'];
   return {
-    ...ratios(input),
-    decision,
-    decisionReasons: config.evidence.mode === 'OFF' ? why : [...why, describeEvidence(evidence)],
+    pnlRatio: quotient(compared.pnl.canary, compared.pnl.stable),
+    drawdownRatio: quotient(canary.maxDrawdown, stable.maxDrawdown),
+    sharpeRatio: quotient(canary.sharpeRatio, stable.sharpeRatio),
+    winRateRatio: quotient(canary.winRate, stable.winRate),
+    decision: failures[0]?.severity ?? 'PROMOTE',
+    decisionReasons: config.evidence.mode === 'OFF' ? reasons : [...reasons, describeEvidence(evidence)],
     gates,
     evidence,
   };
 }
 
 /** What the sequential test says under a configuration. */
-export function evidenceUnder(config: CanaryConfig, sums: EvidenceSums): Evidence {
+export function evidenceUnder(config: CanaryConfig, figures: EvidenceFigures): TestResult {
   const { alpha, minSamples } = config.evidence;
-  return judge(sums, { alpha, minSamples, plannedChecks: plannedChecks(config) });
+  return judgeEvidence(figures, { alpha, minSamples, margin: marginPerCheck(config) });
 }
 
-function withoutMetrics({ CANARY: canary, STABLE: stable }: MetricsBySide, evidence: Evidence): Comparison {
+export function isFigures(evidence: EvidenceFigures | EvidenceSums): evidence is EvidenceFigures {
+  return 'whenEarning' in evidence;
+}
+
+/** What the present form of the test found; null where a deployment was under the first. */
+export function testResultOf(evidence: Evidence): TestResult | null {
+  return 'drift' in evidence ? evidence : null;
+}
+
+function withoutMetrics({ CANARY: canary, STABLE: stable }: MetricsBySide, evidence: TestResult): Comparison {
   const who = !canary && !stable ? 'neither side has' : `the ${canary ? 'stable' : 'canary'} side has not`;
   return {
     pnlRatio: null,
@@ -137,173 +105,31 @@ function withoutMetrics({ CANARY: canary, STABLE: stable }: MetricsBySide, evide
   };
 }
 
-const passed = (
-  severity: CanaryDecision,
-  reason: string,
-  values: Partial<Pick<GateResult, 'measured' | 'threshold'>> = {},
-): Verdict => ({ outcome: 'PASSED', severity, reason, ...values });
-
-function passOrFail(
-  pass: boolean,
-  severity: CanaryDecision,
-  reason: string,
-  values: Partial<Pick<GateResult, 'measured' | 'threshold'>> = {},
-): Verdict {
-  return { outcome: pass ? 'PASSED' : 'FAILED', severity, reason, ...values };
-}
-
-/** One judge a gate, in the order of {@link GATES}. */
-const JUDGES: Record<GateName, (input: GateInput) => Verdict> = {
-  FINITE({ canary, stable, pnl }) {
-    const odd = [
-      ...nonFiniteFigures(canary).map((name) => `canary ${name}`),
-      ...nonFiniteFigures(stable).map((name) => `stable ${name}`),
-      ...(pnl.canary.isFinite() ? [] : ['canary return']),
-      ...(pnl.stable.isFinite() ? [] : ['stable return']),
-    ];
-    const reason = odd.length > 0 ? `Metrics: ${odd.join(', ')} not a finite number` : 'Metrics: all finite';
-    return passOrFail(odd.length === 0, 'MANUAL_REVIEW', reason);
-  },
-
-  TRADES({ canary, config }) {
-    const { minTrades } = config.promotionCriteria;
-    const values = { measured: decimal(canary.trades), threshold: decimal(minTrades) };
-    const reason = `Trades: canary made ${canary.trades}, at least ${minTrades} needed`;
-    if (erredWithoutTrade(canary, minTrades)) {
-      return {
-        outcome: 'NOT_APPLICABLE',
-        severity: 'CONTINUE',
-        reason: `${reason}; it only erred`,
-        ...values,
-      };
-    }
-    return passOrFail(canary.trades >= minTrades, 'CONTINUE', reason, values);
-  },
-
-  ERROR_RATE({ canary, config }) {
-    const { maxErrorRate, minTrades } = config.promotionCriteria;
-    const rate = errorRate(canary);
-    if (rate === null) {
-      const reason = `Error rate: canary made ${canary.errors} errors and no trade`;
-      return passOrFail(!erredWithoutTrade(canary, minTrades), 'ROLLBACK', reason, {
-        threshold: maxErrorRate,
-      });
-    }
-    const reason =
-      `Error rate: canary ${canary.errors} errors in ${canary.trades} trades (${percent(rate, false)}), ` +
-      `at most ${percent(maxErrorRate, false)} allowed`;
-    return passOrFail(rate.lte(maxErrorRate), 'ROLLBACK', reason, {
-      measured: toStoredPrecision(rate),
-      threshold: maxErrorRate,
-    });
-  },
-
-  POSITIVE_PNL({ canary, config }) {
-    const values = { measured: canary.netPnlUsd, threshold: ZERO };
-    const reason = `Positive PnL: canary ${signedDollars(canary.netPnlUsd)}, above $0 needed`;
-    if (!config.promotionCriteria.requirePositivePnl) {
-      return {
-        outcome: 'NOT_APPLICABLE',
-        severity: 'ROLLBACK',
-        reason: 'Positive PnL: not required',
-        ...values,
-      };
-    }
-    return passOrFail(canary.netPnlUsd.gt(0), 'ROLLBACK', reason, values);
-  },
-
-  PNL({ pnl, config, evidence, tested }) {
-    const threshold = shortfallLimit(pnl.stable, config.promotionCriteria.minPnlRatio);
-    const values = { measured: toStored(pnl.canary), threshold: toStored(threshold) };
-    const reason =
-      `PnL: canary ${pnl.show(pnl.canary)} against stable ${pnl.show(pnl.stable)}, ` +
-      `at least ${pnl.show(threshold)} needed`;
-    const enough = pnl.canary.gte(threshold);
-    if (!tested) return passOrFail(enough, 'ROLLBACK', reason, values);
-    if (evidence.verdict === 'WORSE') {
-      return passOrFail(false, 'ROLLBACK', `${reason}; worse beyond chance`, values);
-    }
-    if (evidence.verdict === 'NOT_WORSE' || enough) return passed('ROLLBACK', reason, values);
-    return passOrFail(false, 'MANUAL_REVIEW', `${reason}; the shortfall is within noise`, values);
-  },
-
-  DRAWDOWN({ canary, stable, config, evidence, tested }) {
-    const { maxDrawdownRatio, drawdownFloor } = config.promotionCriteria;
-    const limit = Decimal.max(stable.maxDrawdown.times(maxDrawdownRatio), drawdownFloor);
-    const values = { measured: toStored(canary.maxDrawdown), threshold: toStored(limit) };
-    const reason =
-      `Drawdown: canary ${percent(canary.maxDrawdown, false)} against stable ${percent(stable.maxDrawdown, false)}, ` +
-      `at most ${percent(limit, false)} allowed`;
-    const severity = tested && evidence.verdict !== 'WORSE' ? 'MANUAL_REVIEW' : 'ROLLBACK';
-    return passOrFail(canary.maxDrawdown.lte(limit), severity, reason, values);
-  },
-
-  SHARPE({ canary, stable, config }) {
-    return mustKeepUp('Sharpe', canary.sharpeRatio, stable.sharpeRatio, (value) =>
-      shortfallLimit(value, config.promotionCriteria.minSharpeRatio),
-    );
-  },
-
-  WIN_RATE({ canary, stable, config }) {
-    return mustKeepUp('Win rate', canary.winRate, stable.winRate, (value) =>
-      value.times(config.promotionCriteria.minWinRateRatio),
-    );
-  },
-
-  EVIDENCE({ config, evidence }) {
-    if (config.evidence.mode !== 'REQUIRED') {
-      const reason = 'Evidence: not required for promotion';
-      return { outcome: 'NOT_APPLICABLE', severity: 'MANUAL_REVIEW', reason };
-    }
-    const reason =
-      evidence.verdict === 'NOT_WORSE'
-        ? 'Evidence: the canary is not worse'
-        : 'Evidence: promotion needs proof that the canary is not worse, and there is none yet';
-    return passOrFail(evidence.verdict === 'NOT_WORSE', 'MANUAL_REVIEW', reason);
-  },
+const SAID: Readonly<Record<EvidenceVerdict, string>> = {
+  WORSE: 'the canary is worse, beyond chance',
+  NOT_WORSE: 'the canary is not worse, beyond chance',
+  OPEN: 'still open, the difference is within noise',
 };
 
-/** Errors enough to judge a canary that never got a trade through. */
-function erredWithoutTrade({ trades, errors }: SideMetrics, minTrades: number): boolean {
-  return trades === 0 && errors > 0 && errors >= minTrades;
-}
+/** From here on, rare large gains of the canary may not have come yet. */
+const SKEWED = 1;
 
-/** `stable - (1 - ratio) * |stable|`: the least that is acceptable, whichever the sign. */
-function shortfallLimit(stable: Decimal, ratio: Decimal): Decimal {
-  return stable.minus(decimal(1).minus(ratio).times(stable.abs()));
+/** The test in plain words, for reasons and screens. */
+export function describeEvidence(evidence: Evidence): string {
+  const result = testResultOf(evidence);
+  if (!result) return describeFirst(evidence);
+  const { verdict, by, pairs, minSamples, effectivePairs, skewness } = result;
+  const interval = speakingInterval(result);
+  const counted = `${pairs} pairs, ${Math.floor(effectivePairs)} effective`;
+  if (by === 'DRIFT') return `Evidence: the canary has turned worse, beyond chance (${counted})`;
+  if (effectivePairs < minSamples || !interval) return `Evidence: ${tooEarlyWords(result)}`;
+  const [mean, low, high] = [interval.mean, interval.low, interval.high].map((end) => percent(decimal(end)));
+  const skewed =
+    skewness >= SKEWED
+      ? `; the difference is skewed (${skewness.toFixed(1)}): rare large gains of the canary may not have come yet`
+      : '';
+  return (
+    `Evidence: ${SAID[verdict]}: ${mean} a check against the least acceptable, ` +
+    `between ${low} and ${high} (${counted}, ${result.plannedChecks} checks planned)${skewed}`
+  );
 }
-
-/** The soft gates: passed when the stable side has no such figure, failed when only the canary lacks it. */
-function mustKeepUp(
-  label: string,
-  canary: Decimal | null,
-  stable: Decimal | null,
-  limitFor: (stable: Decimal) => Decimal,
-): Verdict {
-  if (stable === null) return passed('MANUAL_REVIEW', `${label}: stable has none`, { measured: canary });
-  const threshold = limitFor(stable);
-  const needed = `at least ${short(threshold)} needed`;
-  if (canary === null) {
-    const reason = `${label}: canary has none against stable ${short(stable)}, ${needed}`;
-    return passOrFail(false, 'MANUAL_REVIEW', reason, { threshold: toStored(threshold) });
-  }
-  const reason = `${label}: canary ${short(canary)} against stable ${short(stable)}, ${needed}`;
-  return passOrFail(canary.gte(threshold), 'MANUAL_REVIEW', reason, {
-    measured: toStored(canary),
-    threshold: toStored(threshold),
-  });
-}
-
-/** Quotients for a person: null when the denominator is zero, negative or missing. */
-function ratios({ canary, stable, pnl }: GateInput): Ratios {
-  const quotient = (above: Decimal | null, below: Decimal | null) =>
-    above?.isFinite() && below?.isFinite() && below.gt(0) ? toStoredPrecision(above.div(below)) : null;
-  return {
-    pnlRatio: quotient(pnl.canary, pnl.stable),
-    drawdownRatio: quotient(canary.maxDrawdown, stable.maxDrawdown),
-    sharpeRatio: quotient(canary.sharpeRatio, stable.sharpeRatio),
-    winRateRatio: quotient(canary.winRate, stable.winRate),
-  };
-}
-
-const toStored = (value: Decimal): Decimal | null => (value.isFinite() ? toStoredPrecision(value) : null);

@@ -42,8 +42,8 @@ export function addToDrift(logs: number[], before: SeriesSums, value: number): v
   const { variance, longRunVariance } = varianceOf(before);
   const stretch = variance > 0 ? clip(longRunVariance / variance, 1, MOST_STRETCH) : 1;
   const z = scale > 0 ? value / scale : 0;
-  for (const [index, bet] of BETS.entries()) {
-    logs[index] = logOnePlusExp(logs[index] ?? 0) + logEValue(bet * z) / stretch;
+  for (let index = 0; index < BETS.length; index += 1) {
+    logs[index] = logOnePlusExp(logs[index] ?? 0) + logEValue((BETS[index] ?? 0) * z) / stretch;
   }
 }
 

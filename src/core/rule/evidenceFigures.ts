@@ -45,7 +45,7 @@ export const figuresCodec = z.strictObject({
 export type EvidenceFigures = Readonly<z.output<typeof figuresCodec>>;
 
 /** The figures of a state. Computed once for a state, however often they are asked for. */
-export function figuresOf(state: EvidenceState): EvidenceFigures {
+export function evidenceFiguresOf(state: EvidenceState): EvidenceFigures {
   const pairs = pairsOf(state);
   return {
     planned: state.planned,

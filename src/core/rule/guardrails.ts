@@ -4,10 +4,11 @@
  */
 
 import { type CanaryConfig, GUARDRAILS, type GuardrailName } from '../config/config.ts';
-import { errorRate, type SideMetrics } from '../metrics/sideMetrics.ts';
+import type { SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
 import { dollars } from '../values/format.ts';
 import type { Side } from '../values/side.ts';
+import { attemptErrorRate } from './errorRate.ts';
 
 /** Looks in a row that saw each limit broken. */
 export type BreachCounts = Readonly<Record<GuardrailName, number>>;
@@ -36,14 +37,20 @@ export interface GuardrailCheck {
   readonly tripped: Breach | null;
 }
 
+/** The canary as the limits see it. */
+export interface GuardedFigures {
+  readonly metrics: SideMetrics;
+  /** Its return since the start, every dollar over the capital that it held when it was earned or lost. */
+  readonly returned: Decimal;
+}
+
 /** Looks at the limits that a report can break. The count of staleness, which only checks see, stays as it is. */
 export function checkMetricLimits(
   config: CanaryConfig,
-  canary: SideMetrics | null,
-  capitalUsd: Decimal,
+  canary: GuardedFigures | null,
   before: BreachCounts,
 ): GuardrailCheck {
-  const broken = canary ? brokenLimits(config, canary, capitalUsd) : [];
+  const broken = canary ? brokenLimits(config, canary) : [];
   return count(config, before, broken, (name) => name !== 'maxStaleSeconds');
 }
 
@@ -88,19 +95,18 @@ function count(
   return { counts: same ? before : counts, tripped };
 }
 
-function brokenLimits(config: CanaryConfig, canary: SideMetrics, capitalUsd: Decimal): Breach[] {
+function brokenLimits(config: CanaryConfig, { metrics: canary, returned }: GuardedFigures): Breach[] {
   const { guardrails, promotionCriteria } = config;
-  const loss = canary.netPnlUsd.isNegative() ? canary.netPnlUsd.abs() : ZERO;
-  const lossPercent = loss.isZero() ? ZERO : loss.times(100).div(capitalUsd);
-  const rate = errorRate(canary);
-  const judgedErrors =
-    Math.max(canary.trades, rate === null ? canary.errors : 0) >= promotionCriteria.minTrades;
+  const lossOf = (value: Decimal) => (value.isNegative() ? value.abs() : ZERO);
+  const loss = lossOf(canary.netPnlUsd);
+  const lossPercent = lossOf(returned).times(100);
+  const rate = attemptErrorRate(canary, promotionCriteria.minTrades);
   const measured: Record<GuardrailName, { value: Decimal | null; broken: boolean; words: string }> = {
     maxLossUsd: above(guardrails.maxLossUsd, loss, `the canary lost ${dollars(loss)}`),
     maxLossPercent: above(
       guardrails.maxLossPercent,
       lossPercent,
-      `the canary lost ${lossPercent.toFixed(2)} % of its capital`,
+      `the canary lost ${lossPercent.toFixed(2)} % of the capital it held`,
     ),
     maxDrawdown: above(
       guardrails.maxDrawdown,
@@ -109,7 +115,8 @@ function brokenLimits(config: CanaryConfig, canary: SideMetrics, capitalUsd: Dec
     ),
     maxErrorRate: {
       value: rate,
-      broken: judgedErrors && (rate === null || rate.gt(guardrails.maxErrorRate ?? rate)),
+      broken:
+        rate !== null && (canary.trades === 0 ? canary.errors > 0 : rate.gt(guardrails.maxErrorRate ?? rate)),
       words: `the canary made ${canary.errors} errors in ${canary.trades} trades`,
     },
     maxStaleSeconds: { value: null, broken: false, words: '' },

@@ -4,7 +4,7 @@
  */
 
 import type { CanaryConfig } from '../config/config.ts';
-import type { CanaryDecision } from './comparison.ts';
+import type { CanaryDecision } from './gate.ts';
 
 /** What of a deployment a decision depends on, beside the numbers. */
 export interface PolicyTerms {

@@ -14,9 +14,9 @@ export interface SeriesSums {
   /** Sum of squared deviations from the mean (Welford 1962). */
   m2: number;
   /** At index k - 1: the sum of y_i y_(i-k). */
-  readonly products: Float64Array;
+  readonly products: number[];
   /** Value number i (from 0) stands at index i mod 30. */
-  readonly recent: Float64Array;
+  readonly recent: number[];
 }
 
 /** What a series says about the certainty of its mean. */
@@ -29,13 +29,15 @@ export interface SeriesVariance {
   readonly effective: number;
 }
 
+const zeros = (): number[] => new Array<number>(MAX_LAGS).fill(0);
+
 export function emptySeries(): SeriesSums {
   return {
     n: 0,
     mean: 0,
     m2: 0,
-    products: new Float64Array(MAX_LAGS),
-    recent: new Float64Array(MAX_LAGS),
+    products: zeros(),
+    recent: zeros(),
   };
 }
 

@@ -3,12 +3,11 @@
  * drift detector of each, and the moments that comparisons need. Bounded, whatever the length of the observation.
  * Statistics are doubles; money never enters.
  */
+import type { ComparisonMode } from '../config/config.ts';
+import { type Decimal, ZERO } from '../values/decimal.ts';
+import type { BySide } from '../values/side.ts';
 import { addToDrift, startDrift } from './driftDetector.ts';
 import { addValue, clip, copySeries, emptySeries, type SeriesSums } from './longRunVariance.ts';
-
-/** RISK_MATCHED compares the sides as if the canary ran at the stable version's volatility. */
-export const COMPARISONS = ['RAW', 'RISK_MATCHED'] as const;
-export type ComparisonMode = (typeof COMPARISONS)[number];
 
 /** One of the two series, with its drift detector's sums as natural logarithms, one for each bet. */
 export interface TestedSeries {
@@ -47,8 +46,12 @@ export interface EvidenceState {
   stableStill: number;
   /** Pairs before the running step of the ramp. */
   pairsBeforeStep: number;
-  /** Whether the latest sample is where the next pair starts; not so at the beginning, after a pause or an outage. */
-  continues: boolean;
+  /** When the sample was taken that the next pair starts from; null after a pause. */
+  sampledAt: number | null;
+  /** Whether a side has held nothing since that sample. */
+  apart: boolean;
+  /** Returns of each side while the other held nothing: they are no comparison. */
+  alone: BySide<Decimal>;
 }
 
 export interface PairingRule {
@@ -60,7 +63,8 @@ export interface PairingRule {
 /** Pairs before risk matching knows both volatilities well enough. */
 const MATCHING_WARM_UP = 10;
 
-export function startEvidence(planned: number): EvidenceState {
+/** @param startedAt when the first pair begins, epoch milliseconds */
+export function startEvidence(planned: number, startedAt = 0): EvidenceState {
   const series = (): TestedSeries => ({ sums: emptySeries(), drift: startDrift(planned) });
   return {
     planned,
@@ -70,7 +74,9 @@ export function startEvidence(planned: number): EvidenceState {
     difference: { mean: 0, m2: 0, m3: 0 },
     stableStill: 0,
     pairsBeforeStep: 0,
-    continues: true,
+    sampledAt: startedAt,
+    apart: false,
+    alone: { CANARY: ZERO, STABLE: ZERO },
   };
 }
 

@@ -88,7 +88,11 @@ export function judgeEvidence(figures: EvidenceFigures, settings: TestSettings):
   }
 }
 
-function intervalOf(series: SeriesFigures, { pairs, planned }: EvidenceFigures, alpha: number): Interval | null {
+function intervalOf(
+  series: SeriesFigures,
+  { pairs, planned }: EvidenceFigures,
+  alpha: number,
+): Interval | null {
   if (pairs < 2) return null;
   const { mean, longRunVariance } = series;
   const half = halfWidth(pairs, longRunVariance, { planned, alpha });

@@ -13,13 +13,14 @@ import {
 } from '../../core/lifecycle/state.ts';
 import { type SideRun, sideRunCodec } from '../../core/metrics/run.ts';
 import type { SideMetrics } from '../../core/metrics/sideMetrics.ts';
-import { DECISIONS } from '../../core/rule/comparison.ts';
+import { evidenceStateCodec, firstEvidenceCodec } from '../../core/rule/evidenceCodec.ts';
+import { DECISIONS } from '../../core/rule/gate.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import { RULE } from '../../core/rule/ruleVersion.ts';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../../core/values/decimal.ts';
 import type { deployments } from '../tables/tables.ts';
 
-const sums = z.strictObject({ n: countCodec, mean: z.number(), m2: z.number() });
 const acknowledgement = z.strictObject({ number: countCodec, heldUsd: decimalCodec, at: instantCodec });
 
 const basis = z.strictObject({
@@ -36,7 +37,7 @@ const observation = z.strictObject({
   lastCheckAt: instantCodec,
   silentMs: bySide(countCodec),
   extensions: countCodec,
-  evidence: z.strictObject({ y1: sums, y2: sums }),
+  evidence: z.union([evidenceStateCodec, firstEvidenceCodec]),
   sampled: bySide(decimalCodec),
   basis: bySide(basis),
   tripped: z.boolean(),
@@ -54,13 +55,17 @@ const allocation = z.strictObject({
   acknowledged: bySide(acknowledgement.nullable()),
 });
 
+/** The version of the decision rule; the first where there is none. */
+const rule = z.literal(RULE).optional();
+
 /** The parts of a state that have no column, by status. */
 const detailCodec = z.discriminatedUnion('status', [
-  z.strictObject({ status: z.literal('PENDING') }),
-  z.strictObject({ status: z.literal('RUNNING'), observation, allocation }),
-  z.strictObject({ status: z.literal('PAUSED'), observation, allocation, pausedAt: instantCodec }),
+  z.strictObject({ status: z.literal('PENDING'), rule }),
+  z.strictObject({ status: z.literal('RUNNING'), rule, observation, allocation }),
+  z.strictObject({ status: z.literal('PAUSED'), rule, observation, allocation, pausedAt: instantCodec }),
   z.strictObject({
     status: z.literal('OBSERVATION_COMPLETE'),
+    rule,
     observation,
     allocation,
     completedAt: instantCodec,
@@ -68,6 +73,7 @@ const detailCodec = z.discriminatedUnion('status', [
   }),
   z.strictObject({
     status: z.enum(['PROMOTED', 'ROLLED_BACK', 'CANCELLED', 'FAILED']),
+    rule,
     observation: observation.nullable(),
     allocation: allocation.nullable(),
     endedAt: instantCodec,
@@ -131,7 +137,7 @@ export function movingColumns(state: DeploymentState): Pick<StateColumns, (typeo
     totalCapitalUsd: text(allocated?.totalUsd),
     canaryCapitalUsd: text(allocated?.canaryUsd),
     stableCapitalUsd: text(allocated?.stableUsd),
-    detail: z.encode(detailCodec, detailOf(state)),
+    detail: z.encode(detailCodec, { ...detailOf(state), ...(state.rule === RULE ? { rule: RULE } : {}) }),
   };
 }
 
@@ -176,6 +182,7 @@ export interface StateRow {
 export function rowToState(row: StateRow): DeploymentState {
   const { id, strategyId, chain, stableVersionId, canaryVersionId } = row;
   const { createdBy, revision, eventCount } = row;
+  const detail = readDetail(row.detail, id);
   return {
     id,
     strategyId,
@@ -187,7 +194,8 @@ export function rowToState(row: StateRow): DeploymentState {
     createdBy,
     revision,
     eventCount,
-    ...readDetail(row.detail, id),
+    ...detail,
+    rule: detail.rule ?? 1,
   };
 }
 

@@ -3,7 +3,7 @@ import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Sample } from '../../core/document/document.ts';
 import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
-import { DECISIONS } from '../../core/rule/comparison.ts';
+import { DECISIONS } from '../../core/rule/gate.ts';
 import { bySide } from '../../core/values/codecs.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';

@@ -1,13 +1,13 @@
 /** The sequential test in its second form: the vectors of the specification, and the laws it keeps. */
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import type { ComparisonMode } from '../../../src/core/config/config.ts';
 import { driftLevel } from '../../../src/core/rule/driftDetector.ts';
-import { figuresOf } from '../../../src/core/rule/evidenceFigures.ts';
+import { evidenceFiguresOf } from '../../../src/core/rule/evidenceFigures.ts';
 import { varianceOf } from '../../../src/core/rule/longRunVariance.ts';
 import {
-  type ComparisonMode,
   type EvidenceState,
   pairsOf,
   startEvidence,
@@ -54,7 +54,10 @@ function fed(
   pairs: readonly Pair[],
   { planned = 60, rho = 0.9, comparison = 'RAW' as ComparisonMode, from = startEvidence(planned) } = {},
 ): EvidenceState {
-  return pairs.reduce((state, [canary, stable]) => withPair(state, canary, stable, { rho, comparison }), from);
+  return pairs.reduce(
+    (state, [canary, stable]) => withPair(state, canary, stable, { rho, comparison }),
+    from,
+  );
 }
 
 /** Within this share of each other. */
@@ -73,7 +76,7 @@ describe('the vectors of the specification', () => {
       const { planned, minPnlRatio: rho, alpha, minSamples, margin, canaryReturns, stableReturns } = vector;
       const pairs = canaryReturns.map((canary, index): Pair => [canary, stableReturns[index] ?? 0]);
       const state = fed(pairs, { planned, rho });
-      const result = judgeEvidence(figuresOf(state), { alpha, minSamples, margin });
+      const result = judgeEvidence(evidenceFiguresOf(state), { alpha, minSamples, margin });
       for (const [name, interval] of [
         ['whenEarning', result.y1],
         ['whenLosing', result.y2],

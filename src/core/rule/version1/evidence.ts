@@ -1,10 +1,12 @@
 /**
- * The sequential test: is the canary worse than the stable version, judged on paired samples and valid at every
- * look. An asymptotic confidence sequence after Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
+ * The sequential test of the first version of the rule, kept for old logs and records: is the canary worse than the
+ * stable version, judged on paired samples with the sample variance. An asymptotic confidence sequence after Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
  * central limit theory and asymptotic confidence sequences" (2021). Returns are doubles: they have no unit.
  */
-import { decimal } from '../values/decimal.ts';
-import { percent } from '../values/format.ts';
+import { decimal } from '../../values/decimal.ts';
+import { percent } from '../../values/format.ts';
+import type { Interval } from '../confidenceSequence.ts';
+import { type EvidenceVerdict, speakingInterval } from '../sequentialTest.ts';
 
 /** Count, mean and sum of squared deviations of a series (Welford 1962): updated in constant time, stable. */
 export interface RunningSums {
@@ -19,16 +21,6 @@ export interface EvidenceSums {
   readonly y1: RunningSums;
   /** rc - (2 - rho) * rs: the right one when it loses. */
   readonly y2: RunningSums;
-}
-
-export const EVIDENCE_VERDICTS = ['WORSE', 'NOT_WORSE', 'OPEN'] as const;
-export type EvidenceVerdict = (typeof EVIDENCE_VERDICTS)[number];
-
-/** An interval for the mean difference a check, in units of return. */
-export interface Interval {
-  readonly mean: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /** What the test says now. `y1` and `y2` are null before two informative pairs. */
@@ -109,12 +101,6 @@ export function judge(
     if ((informative1 && y1.low > 0) || (informative2 && y2.low > 0)) return 'NOT_WORSE';
     return 'OPEN';
   }
-}
-
-/** The series that speaks: the canary is judged by the more favourable one. */
-export function speakingInterval({ y1, y2 }: Pick<Evidence, 'y1' | 'y2'>): Interval | null {
-  if (!y1 || !y2) return y1 ?? y2;
-  return y1.mean >= y2.mean ? y1 : y2;
 }
 
 const SAID: Record<EvidenceVerdict, string> = {
