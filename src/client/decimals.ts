@@ -18,8 +18,8 @@ export function toUnits(value: string | number, field: string): bigint {
   return sign === '-' ? -units : units;
 }
 
-function roundedTo(digits: bigint, places: number): bigint {
-  const divisor = 10n ** BigInt(places);
+function roundedTo(digits: bigint, decimals: number): bigint {
+  const divisor = 10n ** BigInt(decimals);
   return (digits + divisor / 2n) / divisor;
 }
 

@@ -9,7 +9,7 @@ function badInput(message: string, node?: ValueNode): GraphQLError {
   return new GraphQLError(message, { nodes: node ?? null, extensions: { code: 'BAD_USER_INPUT' } });
 }
 
-function readDecimal(text: string, value: Decimal | string, node?: ValueNode): Decimal {
+function parseDecimalValue(text: string, value: Decimal | string, node?: ValueNode): Decimal {
   if (typeof value === 'string') {
     throw badInput(`Decimal ${JSON.stringify(text.slice(0, 80))} ${value}`, node);
   }
@@ -17,10 +17,10 @@ function readDecimal(text: string, value: Decimal | string, node?: ValueNode): D
 }
 
 /** Reads a string, which must be exact. */
-const readString = (text: string, node?: ValueNode) => readDecimal(text, parseExactDecimal(text), node);
+const readString = (text: string, node?: ValueNode) => parseDecimalValue(text, parseExactDecimal(text), node);
 
 /** Reads a number, as programs print it. */
-const readNumber = (text: string, node?: ValueNode) => readDecimal(text, parseNumberText(text), node);
+const readNumber = (text: string, node?: ValueNode) => parseDecimalValue(text, parseNumberText(text), node);
 
 export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
   name: 'Decimal',

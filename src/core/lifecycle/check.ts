@@ -62,11 +62,11 @@ function awaitPerson(state: Watched, decision: CanaryDecision, reasons: readonly
 function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): CheckOutcome {
   const sample = takeSample(state, failure, facts);
   const { counts: breaches, tripped } = checkSilence(state.config, sample.silentMs, facts.breaches);
-  const looked = afterSample(state, sample, facts);
-  if (tripped) return { events: [sample, ...trip(looked, tripped, facts)], breaches };
+  const sampled = afterSample(state, sample, facts);
+  if (tripped) return { events: [sample, ...trip(sampled, tripped, facts)], breaches };
   // Metrics that could not be had decide nothing: the step goes on until they can, or until they are stale.
   if (failure !== null) return { events: [sample], breaches };
-  return { events: [sample, ...decideOn(looked, facts)], breaches };
+  return { events: [sample, ...decideOn(sampled, facts)], breaches };
 }
 
 type Sample = Extract<EventBody, { type: 'CANARY_METRICS_UPDATED' | 'METRICS_UNAVAILABLE' }>;
@@ -86,11 +86,11 @@ function takeSample(state: Watched, failure: string | null, { now, metrics }: Fa
  */
 function silence(state: Watched, { now, metrics }: Pick<Facts, 'now' | 'metrics'>): BySide<number> {
   const { lastCheckAt, silentMs, startedAt } = state.observation;
-  const looked = Math.min(now - lastCheckAt, state.config.checkIntervalSeconds * 1500);
+  const watchedMs = Math.min(now - lastCheckAt, state.config.checkIntervalSeconds * 1500);
   return forSides((side) => {
     const newsAt = metrics[side]?.reportedAt ?? startedAt;
-    const sinceNews = Math.max(0, Math.min(now - newsAt, looked));
-    return Math.round(newsAt >= lastCheckAt ? sinceNews : silentMs[side] + Math.max(0, looked));
+    const sinceNews = Math.max(0, Math.min(now - newsAt, watchedMs));
+    return Math.round(newsAt >= lastCheckAt ? sinceNews : silentMs[side] + Math.max(0, watchedMs));
   });
 }
 

@@ -87,9 +87,9 @@ function holdsNothing(allocation: Allocation): boolean {
 export function comparedReturns({ evidence, sampled }: Sampled, returns: BySide<Decimal>): BySide<Decimal> {
   if (isFirstForm(evidence)) return returns;
   const { alone, apart } = evidence;
-  const together = apart ? sampled : returns;
+  const both = apart ? sampled : returns;
   return {
-    CANARY: together.CANARY.minus(alone.CANARY),
-    STABLE: together.STABLE.minus(alone.STABLE),
+    CANARY: both.CANARY.minus(alone.CANARY),
+    STABLE: both.STABLE.minus(alone.STABLE),
   };
 }

@@ -292,12 +292,12 @@ function rebase(basis: ReturnAccount, capitalUsd: Decimal, netPnlUsd: Decimal, s
 /** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
 function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
   const { check, silentMs, at, netPnlUsd } = event;
-  const looked = { checks: check, silentMs, lastCheckAt: at };
+  const counted = { checks: check, silentMs, lastCheckAt: at };
   const { CANARY: canary, STABLE: stable } = netPnlUsd;
-  if (canary === null || stable === null) return looked;
+  if (canary === null || stable === null) return counted;
   const { basis } = state.observation;
   const returns = { CANARY: sideReturn(basis.CANARY, canary), STABLE: sideReturn(basis.STABLE, stable) };
-  return { ...looked, sampled: returns, evidence: afterSample(state.observation, state, returns, at) };
+  return { ...counted, sampled: returns, evidence: afterSample(state.observation, state, returns, at) };
 }
 
 function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {

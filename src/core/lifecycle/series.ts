@@ -95,7 +95,7 @@ export class SeriesFold implements Series {
   #addPoint(
     state: DeploymentState,
     netPnlUsd: BySide<Decimal | null>,
-    look: Pick<SeriesPoint, 'at' | 'check' | 'decision'>,
+    taken: Pick<SeriesPoint, 'at' | 'check' | 'decision'>,
   ): void {
     const observation = observationOf(state);
     if (!observation) return;
@@ -111,7 +111,7 @@ export class SeriesFold implements Series {
     };
     const evidence = comparisonOf(state, NO_METRICS)?.evidence ?? null;
     this.points.push({
-      ...look,
+      ...taken,
       returns,
       drawdowns: forSides(below),
       heldUsd: forSides((side) => basis[side].capitalUsd),

@@ -101,10 +101,10 @@ export function createReplay(config: CanaryConfig): Replay {
           return;
         }
         metrics = convert(sample.metrics);
-        look(event.at, { type: 'CHECK', failure: null });
+        check(event.at, { type: 'CHECK', failure: null });
         return;
       case 'METRICS_UNAVAILABLE':
-        look(event.at, { type: 'CHECK', failure: event.message });
+        check(event.at, { type: 'CHECK', failure: event.message });
         return;
       case 'DECISION_MADE': {
         // A guardrail or a person decided between two checks: what was known then is in the record.
@@ -134,7 +134,7 @@ export function createReplay(config: CanaryConfig): Replay {
   }
 
   /** A check of the record. A policy that checks less often lets those go by that come before its time. */
-  function look(at: number, command: { readonly type: 'CHECK'; readonly failure: string | null }): void {
+  function check(at: number, command: { readonly type: 'CHECK'; readonly failure: string | null }): void {
     recordedUntil = at;
     const slack = (recorded?.config.checkIntervalSeconds ?? 0) * 500;
     if (config.checkIntervalSeconds > (recorded?.config.checkIntervalSeconds ?? 0) && at + slack < due)

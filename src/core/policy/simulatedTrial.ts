@@ -72,7 +72,7 @@ export function simulateTrial(
     // While a side holds nothing the engine keeps the account of what is no comparison.
     const due = pace === 'ENGINE' || now >= step.endsAt || seen.evidence.apart;
     if (due || mayDecide(seen.evidence, (now - step.startedAt) / 60_000, step.index)) {
-      const decided = look(before);
+      const decided = runCheck(before);
       if (decided) return conclude(decided);
     }
     now = next(now);
@@ -114,16 +114,16 @@ export function simulateTrial(
   }
 
   /** The engine looks; the decision that ended the trial, or left it to a person, is answered. */
-  function look(before: Seen): EngineDecision | null {
+  function runCheck(before: Seen): EngineDecision | null {
     const metrics = { CANARY: metricsOf(canary, now), STABLE: metricsOf(stable, now) };
-    const looked = continueRun(caughtUp(trial, before), { type: 'CHECK', failure: null }, now, metrics);
-    trial = passManualGate(looked.trial, now, metrics) ?? looked.trial;
+    const checked = continueRun(caughtUp(trial, before), { type: 'CHECK', failure: null }, now, metrics);
+    trial = passManualGate(checked.trial, now, metrics) ?? checked.trial;
     if (trial.state.status === 'RUNNING') {
       observation = enter();
       seen = { ...seen, evidence: evidenceIn(trial) };
       return null;
     }
-    const decided = decisionAmong(looked.events, seen.checks);
+    const decided = decisionAmong(checked.events, seen.checks);
     if (!decided) throw new Error(`a simulated trial ended ${trial.state.status} without a decision`);
     return decided;
   }

@@ -76,10 +76,10 @@ function count(
   config: CanaryConfig,
   before: BreachCounts,
   broken: readonly Breach[],
-  looked: (name: GuardrailName) => boolean,
+  isChecked: (name: GuardrailName) => boolean,
 ): GuardrailCheck {
   const inARow = (name: GuardrailName): number => {
-    if (!looked(name)) return before[name];
+    if (!isChecked(name)) return before[name];
     return broken.some((breach) => breach.guardrail === name) ? before[name] + 1 : 0;
   };
   const counts: BreachCounts = {
@@ -91,7 +91,7 @@ function count(
   };
   const same = GUARDRAILS.every((name) => counts[name] === before[name]);
   const trips = (name: GuardrailName) => counts[name] >= config.guardrails.breaches[name];
-  const tripped = broken.find(({ guardrail }) => looked(guardrail) && trips(guardrail)) ?? null;
+  const tripped = broken.find(({ guardrail }) => isChecked(guardrail) && trips(guardrail)) ?? null;
   return { counts: same ? before : counts, tripped };
 }
 
