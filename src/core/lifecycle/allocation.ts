@@ -1,4 +1,4 @@
-/** How capital is split between the two sides, and what each side has been asked to hold and says it holds. */
+/** How capital is split between the two sides: what each was requested to hold, and what it acknowledged. */
 import { Decimal, decimal, MAX_DECIMALS, ZERO } from '../values/decimal.ts';
 import type { BySide, Side } from '../values/side.ts';
 
@@ -18,11 +18,11 @@ export function splitCapital(totalUsd: Decimal, canaryPercent: Decimal): Capital
   return { totalUsd, canaryUsd, stableUsd: totalUsd.minus(canaryUsd) };
 }
 
-/** Why an allocation was asked for. */
+/** Why an allocation was requested. */
 export const ALLOCATION_CAUSES = ['DEPLOY', 'STEP', 'PROMOTE', 'ROLLBACK', 'CANCEL', 'FAIL'] as const;
 export type AllocationCause = (typeof ALLOCATION_CAUSES)[number];
 
-/** What a side said it holds, and for which allocation it said so. */
+/** What a side acknowledged that it holds, and for which allocation. */
 export interface Acknowledgement {
   readonly number: number;
   readonly heldUsd: Decimal;
@@ -36,11 +36,11 @@ export interface Allocation extends CapitalSplit {
   readonly cause: AllocationCause;
   readonly canaryPercent: Decimal;
   readonly requestedAt: number;
-  /** The latest answer of each side, which may still be for an earlier number. */
+  /** The latest acknowledgement of each side; it may be for an earlier number. */
   readonly acknowledged: BySide<Acknowledgement | null>;
 }
 
-/** What the allocation asks a side to hold, in USD. */
+/** What the allocation requests a side to hold, USD. */
 export function requestedUsd(allocation: CapitalSplit, side: Side): Decimal {
   return side === 'CANARY' ? allocation.canaryUsd : allocation.stableUsd;
 }

@@ -1,25 +1,25 @@
 /**
- * A second person for a promotion (`requireApproval`): one asks, another approves within a day, and only then does it
- * happen. Whoever asks is known by the name that events are recorded under.
+ * A second person for a promotion (`requireApproval`): one person requests it, another approves it within a day. People
+ * are identified by the name that their events are recorded under.
  */
 
 import { type Refusal, refusal } from '../values/refusal.ts';
 import type { Facts } from './command.ts';
 import type { PromotionRequest, Watched } from './state.ts';
 
-/** A request for promotion is good for so long. */
+/** How long a request for promotion is valid. */
 export const APPROVAL_HOURS = 24;
 
-/** When a request is no longer good. */
+/** When a request expires, epoch milliseconds. */
 export const requestEndsAt = ({ at }: PromotionRequest): number => at + APPROVAL_HOURS * 3_600_000;
 
-/** The request that waits for another person; null when there is none, or it is too old. */
+/** The open request for promotion; null if there is none or it has expired. */
 export function openRequest(state: Watched, now: number): PromotionRequest | null {
   const request = state.observation.promotionRequest;
   return request && now < requestEndsAt(request) ? request : null;
 }
 
-/** What a promotion by this actor is: done at once, the approval of another's request, a request, or refused. */
+/** Whether a promotion by this actor happens (`PROMOTE`), becomes a request (`ASK`), or is refused. */
 export function seekApproval(
   state: Watched,
   { now, actor }: Pick<Facts, 'now' | 'actor'>,

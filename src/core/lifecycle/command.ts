@@ -1,4 +1,4 @@
-/** What a deployment can be told to do, and in which status it accepts that. */
+/** The commands of a deployment, and in which status each is allowed. */
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import type { CounterReset } from '../metrics/takeReport.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
@@ -8,7 +8,7 @@ import type { Side } from '../values/side.ts';
 import type { EventBody } from './events.ts';
 import type { DeploymentState } from './state.ts';
 
-/** What somebody, or the clock, wants to happen. */
+/** A command of a person, a bot or the clock. */
 export type Command =
   | { readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null }
   | {
@@ -17,7 +17,7 @@ export type Command =
     }
   | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
   | { readonly type: 'ACKNOWLEDGE'; readonly number: number; readonly side: Side; readonly heldUsd: Decimal }
-  /** The clock: the time of a look has come. `failure` says why the metrics could not be had. */
+  /** The clock: a check is due. `failure` says why the metrics could not be fetched. */
   | { readonly type: 'CHECK'; readonly failure: string | null }
   /** A report broke a guardrail. */
   | { readonly type: 'EVALUATE_GUARDRAILS' };
@@ -34,7 +34,7 @@ export interface Facts {
   /** Epoch milliseconds of the database's clock. */
   readonly now: number;
   readonly metrics: MetricsBySide;
-  /** The guardrails' counts before this look. */
+  /** Consecutive breaches of each guardrail before this command. */
   readonly breaches: BreachCounts;
   /** The strategy's stable version today; another deployment may have moved it. */
   readonly stableVersionId: string;
@@ -44,7 +44,7 @@ export interface Facts {
   readonly resets?: readonly SideReset[] | undefined;
 }
 
-/** Events to append, in order; none when there is nothing to say. `breaches` are the counts after a look. */
+/** Events to append, in order; empty if nothing changes. `breaches` are the counts after the command. */
 export interface Accepted {
   readonly accepted: true;
   readonly events: readonly EventBody[];
@@ -58,7 +58,7 @@ export interface Refused {
 
 export type Verdict = Accepted | Refused;
 
-/** The commands of people and bots, by name, and the statuses that take them. */
+/** The statuses in which each command of people and bots is allowed. */
 export const ALLOWED_STATUSES: Record<
   Exclude<CommandType, 'CHECK' | 'EVALUATE_GUARDRAILS' | 'ACKNOWLEDGE'>,
   readonly DeploymentState['status'][]
@@ -73,7 +73,7 @@ export const ALLOWED_STATUSES: Record<
   ADVANCE_STEP: ['RUNNING', 'OBSERVATION_COMPLETE'],
 };
 
-/** The commands of people and bots that a deployment takes as it stands: what a screen should offer. */
+/** A command of people and bots; those allowed now are what a screen offers. */
 export type Action = keyof typeof ALLOWED_STATUSES;
 
 export const NAMES: Record<Action, string> = {

@@ -1,6 +1,6 @@
 /**
- * A command meets a state: what happens, as events, or why it is refused. Pure: the clock, the metrics and the
- * strategy's stable version come in as facts. The lifecycle of the specification is this file and nothing else.
+ * Decider: (state, command, facts) -> events or refusal. Pure: the clock, the metrics and the strategy's stable version
+ * are facts. This file is the whole lifecycle of the specification.
  */
 
 import type { CanaryConfig } from '../config/config.ts';
@@ -26,14 +26,14 @@ import { decisionMade, promotion, requestAllocation, rollback, startStep } from 
 import type { EventBody } from './events.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
 
-/** The decision that a successful command stands for; one that only asked for approval has decided nothing yet. */
+/** The decision recorded for a successful command. A request for approval has decided nothing yet. */
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
   if (asksForApproval(events)) return 'CONTINUE';
   if (type === 'PROMOTE') return 'PROMOTE';
   return type === 'ROLLBACK' || type === 'CANCEL' ? 'ROLLBACK' : 'CONTINUE';
 }
 
-/** Whether a command led to a promotion that waits for somebody else's approval. */
+/** Whether a command led to a promotion that waits for another person's approval. */
 export function asksForApproval(events: readonly EventBody[]): boolean {
   return events.some(({ type }) => type === 'PROMOTION_REQUESTED');
 }
@@ -151,7 +151,7 @@ function extend(state: Watched, given: number | null, reason: string | null, acc
   return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason }]);
 }
 
-/** A late, repeated or premature answer gets a clear one; the same answer twice changes nothing. */
+/** Late, repeated or premature acknowledgements are refused with a reason; the same one twice changes nothing. */
 function acknowledge(
   state: DeploymentState,
   { number, side, heldUsd }: Extract<Command, { type: 'ACKNOWLEDGE' }>,
@@ -183,7 +183,7 @@ function acknowledge(
   return accept([{ type: 'ALLOCATION_ACKNOWLEDGED', number, side, heldUsd, netPnlUsd }]);
 }
 
-/** The answer to a metrics report where no capital is with the canary. */
+/** The refusal of a metrics report while the canary has no capital. */
 export function notWatched({ id, status }: DeploymentState): Refusal {
   const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
   return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);

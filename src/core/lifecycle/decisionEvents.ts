@@ -46,7 +46,7 @@ export function rollback(state: Watched, reason: string | null): EventBody[] {
   ];
 }
 
-/** The ramp's next step: a new allocation, and a new interval of returns. */
+/** Starts a step of the ramp: a new allocation and a new interval of returns. */
 export function startStep(
   state: Watched,
   index: number,
@@ -63,7 +63,7 @@ export function startStep(
   ];
 }
 
-/** The record of a decision, with everything it was made of. */
+/** The record of a decision, with all its inputs. */
 export function decisionMade(
   state: Watched,
   { metrics, stableVersionId }: Pick<Facts, 'metrics' | 'stableVersionId'>,

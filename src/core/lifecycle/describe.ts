@@ -1,4 +1,4 @@
-/** Events and commands in plain words: one sentence each, for timelines, answers, webhooks and terminals. */
+/** Describes events and commands in one sentence each, for timelines, results, webhooks and terminals. */
 
 import { formatDecimal } from '../values/decimal.ts';
 import { dollars } from '../values/format.ts';
@@ -62,7 +62,7 @@ export function describeEvent(event: EventBody): string {
   }
 }
 
-/** What a command did, for the one who gave it. */
+/** What a command did, as the message of its result. */
 export function describeCommand(
   command: Command,
   { id, canaryVersionId, stableVersionId }: DeploymentState,

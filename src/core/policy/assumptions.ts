@@ -97,7 +97,7 @@ function violationsOf(name: keyof Assumptions, value: number, path: readonly str
   return WHOLE.has(name) && !Number.isInteger(value) ? refuse(`must be a whole number, got ${value}`) : [];
 }
 
-/** Checks of the longest trial a policy allows, extensions included. */
+/** Checks of the longest trial that a policy allows, extensions included. */
 export function longestTrial(config: CanaryConfig): number {
   const { onInconclusive, maxExtensions, steps, checkIntervalSeconds } = config;
   const longest = Math.max(...steps.map(({ minutes }) => minutes));

@@ -1,5 +1,5 @@
 /**
- * A trial of a policy by the engine itself, outside of any database: a deployment is created, deployed and checked by
+ * One run of a policy on the engine, without a database: a deployment is created, deployed and checked by
  * the same `decide` and `evolve` that a live one goes through. Simulation and replay are made of it.
  */
 
@@ -13,7 +13,7 @@ import type { GateName } from '../rule/gate.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
 import type { Decimal } from '../values/decimal.ts';
 
-/** Where a trial stands: what the store would hold of a deployment, without its metrics. */
+/** The state of a run: what the store would hold of a deployment, without its metrics. */
 export interface EngineRun {
   readonly state: DeploymentState;
   readonly breaches: BreachCounts;
@@ -22,7 +22,7 @@ export interface EngineRun {
 /** What brought a decision about: a gate, a guardrail, or that nothing spoke until the end; null for a promotion. */
 export type Because = GateName | GuardrailName | 'INCONCLUSIVE' | null;
 
-/** A decision of a trial, with what it was made of. */
+/** A decision of a run, with its inputs. */
 export interface EngineDecision {
   readonly at: number;
   readonly check: number;
@@ -30,10 +30,10 @@ export interface EngineDecision {
   readonly because: Because;
 }
 
-/** The versions of a trial that are nobody's in particular. */
+/** Default names of the two versions. */
 const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
 
-/** Begins a trial: the policy's first allocation is made at this moment. */
+/** Starts a run: the policy's first allocation is made at this instant. */
 export function startEngineRun(
   config: CanaryConfig,
   capitalUsd: Decimal,
@@ -60,13 +60,13 @@ export function continueRun(
   return { trial: { state: handled.state, breaches: handled.breaches }, events: handled.events };
 }
 
-/** A trial that is still watched. */
+/** The state of a run that is still watched. */
 export function watched({ state }: EngineRun): Watched {
   if (!isWatched(state)) throw new Error(`a trial is ${state.status} and no longer watched`);
   return state;
 }
 
-/** The decision among the events of a look, if one was made. */
+/** The decision among the events of a check, if one was made. */
 export function decisionAmong(events: readonly CanaryEvent[], check: number): EngineDecision | null {
   const made = events.find((event) => event.type === 'DECISION_MADE');
   if (made?.type !== 'DECISION_MADE') return null;
@@ -82,8 +82,8 @@ function because(made: DecisionRecord, events: readonly CanaryEvent[]): Because 
 }
 
 /**
- * Passes a manual gate, as a person would who agrees with the decision.
- * @returns the trial in its next step, or null where no step waits
+ * Passes a manual gate, like a person who agrees with the decision.
+ * @returns the run in its next step, or null if no step waits
  */
 export function passManualGate(trial: EngineRun, now: number, metrics: MetricsBySide): EngineRun | null {
   const { state } = trial;

@@ -13,10 +13,10 @@ import type { Assumptions } from './assumptions.ts';
 const SHOCK_WEIGHT = 0.08;
 const MEMORY_WEIGHT = 0.9;
 const LONG_RUN_WEIGHT = 1 - SHOCK_WEIGHT - MEMORY_WEIGHT;
-/** Checks before a trial begins, so that it may begin in a calm or a wild market. */
+/** Checks before a trial begins, so that it may begin in a calm or a volatile market. */
 const BURN_IN = 100;
 
-/** Independent streams of random numbers from one seed: each lies 2^64 numbers behind the one before. */
+/** Independent streams of random numbers from one seed, 2^64 numbers apart. */
 export function* streams(seed: number): Generator<JumpableRandomGenerator, never> {
   const base = xoroshiro128plus(seed);
   skipN(base, 20);
@@ -29,7 +29,7 @@ export function* streams(seed: number): Generator<JumpableRandomGenerator, never
 /** What each trade of a check earned, as fractions of the side's capital. */
 export type OnTrade = (canaryReturn: number, stableReturn: number) => void;
 
-/** A market that goes on check by check, for as long as it is asked. */
+/** A market that advances check by check, without end. */
 export interface Market {
   /** Moves to the next check and tells of the trades on the way; both sides make the same number. */
   nextCheck(onTrade: OnTrade): void;

@@ -46,9 +46,9 @@ export interface PolicyReplay {
   readonly decidedAt: number | null;
   /** Every decision on the way, steps of a ramp included; the last one stands. */
   readonly decisions: readonly EngineDecision[];
-  /** Checks of the record that the policy looked at. */
+  /** Checks of the record that the policy evaluated. */
   readonly checks: number;
-  /** The latest look of the record that was replayed; null when there was none. */
+  /** The latest check of the record that was replayed; null if there was none. */
   readonly recordedUntil: number | null;
   /** What cannot be known from this record. */
   readonly notes: readonly string[];
@@ -162,7 +162,7 @@ export function createReplay(config: CanaryConfig): Replay {
     return state.observation.step.index + 1 === step && step < config.steps.length;
   }
 
-  /** A side holds as large a part of what this policy asks for as it held of what it was asked for. */
+  /** A side holds the same share of what this policy requests as it held of what was requested in the record. */
   function acknowledge(event: Extract<CanaryEvent, { type: 'ALLOCATION_ACKNOWLEDGED' }>): void {
     const asked = recorded && allocationOf(recorded);
     const asks = trial && allocationOf(trial.state);
@@ -233,7 +233,7 @@ function capitalOf(state: DeploymentState): BySide<Decimal> | null {
   return observation && forSides((side) => observation.basis[side].capitalUsd);
 }
 
-/** Turns what was earned on one capital into what it would have been on another. */
+/** Converts a profit on one capital to the profit on another. */
 interface Conversion {
   to(recordedUsd: Decimal): Decimal;
   /** Both capitals as they are from now on: what was earned until now stays as it was converted. */

@@ -24,7 +24,7 @@ import type { Market } from './market.ts';
 import { addCheck, addTrade, fromMicros, metricsOf, startSimulatedSide, toMicros } from './simulatedSide.ts';
 import { createDecisionProbe } from './skippableChecks.ts';
 
-/** How a simulated trial went. */
+/** The result of a simulated trial. */
 export interface SimulatedTrial {
   /** The decision that ended it, or left it to a person. */
   readonly decided: EngineDecision;
@@ -36,10 +36,10 @@ export interface SimulatedTrial {
   readonly canaryReturnAtEnd: number;
 }
 
-/** `ENGINE` has the engine look at every check: slower by far, and there to prove that `FAST` loses nothing. */
+/** `ENGINE` runs every check on the engine. It is far slower and proves that `FAST` changes nothing. */
 export type Pace = 'FAST' | 'ENGINE';
 
-/** What the checks have seen up to the latest one, whether the engine looked at it or not. */
+/** What the checks have seen up to the latest one, skipped ones included. */
 interface Seen {
   readonly checks: number;
   readonly lastCheckAt: number;
@@ -113,7 +113,7 @@ export function simulateTrial(
     };
   }
 
-  /** The engine looks; the decision that ended the trial, or left it to a person, is answered. */
+  /** Runs the check on the engine. Returns the decision that ended the trial or left it to a person. */
   function runCheck(before: Seen): EngineDecision | null {
     const metrics = { CANARY: metricsOf(canary, now), STABLE: metricsOf(stable, now) };
     const checked = continueRun(caughtUp(trial, before), { type: 'CHECK', failure: null }, now, metrics);
@@ -136,7 +136,7 @@ export function simulateTrial(
   }
 }
 
-/** The trial as it would be, had the engine looked at the quiet checks too. */
+/** The trial as if the engine had run the skipped checks too. */
 function caughtUp(
   trial: EngineRun,
   { checks, lastCheckAt, evidence, canaryPnl, stablePnl }: Seen,

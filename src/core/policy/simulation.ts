@@ -53,7 +53,7 @@ export interface PolicySimulation {
   readonly canaries: readonly SimulatedCanary[];
 }
 
-/** A simulation that is carried on run by run, so that whoever runs it can report and stop in between. */
+/** A simulation that advances run by run, so that its caller can report and stop in between. */
 export interface Simulation {
   /** Does one run of every kind; false when all were done before. */
   step(): boolean;
@@ -89,7 +89,7 @@ export function createSimulation(
   };
 }
 
-/** Runs a whole simulation at once. */
+/** Runs a whole simulation. */
 export function simulatePolicy(
   config: CanaryConfig,
   assumptions: Assumptions,
@@ -100,7 +100,7 @@ export function simulatePolicy(
   return simulation.report();
 }
 
-/** What is kept of a trial. */
+/** The figures that are kept of a trial. */
 export interface TrialFigures {
   readonly decision: CanaryDecision;
   readonly because: Because;

@@ -1,6 +1,6 @@
 /**
- * Which checks of a simulated trial are quiet: nothing can come of them but their sample. Judged on doubles, with a
- * margin around every limit; a check that is not surely quiet goes to the engine.
+ * Decides which simulated checks can be skipped: those that can only record a sample. Computed on doubles, with a margin
+ * around every limit; in doubt the engine runs the check.
  */
 
 import type { CanaryConfig } from '../config/config.ts';
@@ -11,7 +11,7 @@ import { type EvidenceState, pairsOf } from '../rule/pairedEvidence.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { type SimulatedSide, winRateOf } from './simulatedSide.ts';
 
-/** Relative distance to a limit within which the engine looks. */
+/** Relative distance to a limit within which the engine runs the check. */
 const MARGIN = 1e-9;
 
 /** Whether a check before the end of its step may bring a decision, or count a breach. */
@@ -63,7 +63,7 @@ function guardrailWatch({ guardrails }: CanaryConfig, canary: SimulatedSide): ()
   return () => -canary.pnl >= usd || -canary.curve >= share || canary.drawdown >= drawdown;
 }
 
-/** Whether the canary may pass the gates that only promotion asks for. */
+/** Whether the canary may pass the gates that only promotion requires. */
 function gateWatch(
   { promotionCriteria }: CanaryConfig,
   canary: SimulatedSide,

@@ -15,10 +15,10 @@ const TOLERATED = 0.2;
 
 /** Enough to tell a half from a fifth: the standard error is four percent at most. */
 const RUNS = 120;
-/** Checks of the longest trial that is simulated while somebody waits: some tenths of a second for all runs. */
+/** Checks of the longest trial that is simulated while a request waits: some tenths of a second for all runs. */
 const MOST_CHECKS = 10_000;
 
-/** A trial run on identical versions, and what is to be assumed in it. */
+/** A simulation on identical versions, with its assumptions. */
 export interface Screening {
   readonly config: CanaryConfig;
   readonly assumptions: Assumptions;
