@@ -13,7 +13,9 @@ vi.setConfig({ testTimeout: 120_000 });
 let serin: TestSerin;
 beforeAll(async () => {
   serin = await startTestSerin();
-});
+  // The simulator's thread starts with the first question; on a busy machine that alone takes seconds.
+  await serin.post('query { simulatePolicy(assumptions: { runs: 1 }) { completedRuns } }');
+}, 120_000);
 afterAll(() => serin.stop());
 
 const SIMULATION = `complete completedRuns plannedChecks assumptions { runs seed volatility }
