@@ -4,7 +4,6 @@
  */
 import type { SideReset } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
-import { staleMs } from '../core/lifecycle/freshness.ts';
 import { nextCheckAt, observationOf, sideReturn } from '../core/lifecycle/state.ts';
 import { type FetchedSide, type FetchResult, fetchFailure, takeFetched } from '../core/metrics/fetched.ts';
 import type { MetricsBySide, SideMetrics } from '../core/metrics/sideMetrics.ts';
@@ -146,7 +145,6 @@ async function saveFetched(
     const facts = {
       now,
       startedAt: observation.startedAt,
-      staleMs: staleMs(state.config),
       returned: (netPnlUsd: Decimal) => sideReturn(observation.basis[side], netPnlUsd),
     };
     const taken = takeFetched(before, answer.report, facts);

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createChecks } from '../app/checks.ts';
 import type { App } from '../app/context.ts';
+import { describeEvent } from '../core/lifecycle/describe.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { observationOf } from '../core/lifecycle/state.ts';
 import type { FetchResult } from '../core/metrics/fetched.ts';
@@ -120,6 +121,8 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       const fetched = claim.provider === null ? null : await fetchMetrics(claim, claim.provider);
       if (stopping.signal.aborted && fetched) return await returnClaim(app.db, claim);
       const events = await checks.apply(claim, fetched);
+      const resumed = events?.find((event) => event.type === 'WATCH_RESUMED');
+      if (resumed) log.warn({ deploymentId: claim.deploymentId }, describeEvent(resumed));
       if (events) watchers.onCheck(claim.deploymentId, events, performance.now() - begun);
     } catch (error) {
       watchers.onCheck(claim.deploymentId, null, performance.now() - begun);

@@ -1,6 +1,6 @@
 /** A second person for promotions, through the door: who asks does not approve. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CALM, command, report, running, statusOf } from '../harness/deployment.ts';
+import { CALM, command, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -80,7 +80,7 @@ test('a new step of the ramp forgets what was asked about the one before', async
 });
 
 test('Serin does not promote by itself: it waits for two people', async () => {
-  const id = await running(ada, TWO);
+  const id = await running(ada, { config: { ...HOURLY, requireApproval: true } });
   await report(ada, 'Canary', id, { pnlUsd: '15', trades: 10 });
   await report(ada, 'Stable', id, { pnlUsd: '100', trades: 90 });
   await serin.advance(3700);

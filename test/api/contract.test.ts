@@ -1,6 +1,6 @@
 /** Every row of the contract table, through GraphQL over HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, command, create, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
+import { CALM, command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -322,7 +322,7 @@ describe('promote, rollback, cancel, pause, resume, extend', () => {
   });
 
   test('an undecided observation waits for a person and can be extended', async () => {
-    const id = await running(serin);
+    const id = await running(serin, { config: HOURLY });
     await serin.advance(3700);
     await until(async () => (await statusOf(serin, id)) === 'OBSERVATION_COMPLETE');
     const { deployment } = await serin.ask(
@@ -367,7 +367,7 @@ describe('promote, rollback, cancel, pause, resume, extend', () => {
 
 describe('the loop', () => {
   test('promotes by itself when every gate passes at the end', async () => {
-    const id = await running(serin, { config: PLAIN });
+    const id = await running(serin, { config: { ...PLAIN, ...HOURLY } });
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10, drawdown: '0.001' });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90, drawdown: '0.001' });
     await serin.advance(3700);
@@ -393,7 +393,7 @@ describe('the loop', () => {
   });
 
   test('rolls back by itself when a gate fails at the end', async () => {
-    const id = await running(serin, { config: PLAIN });
+    const id = await running(serin, { config: { ...PLAIN, ...HOURLY } });
     await report(serin, 'Canary', id, { pnlUsd: '-50', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
     await serin.advance(3700);
@@ -401,7 +401,7 @@ describe('the loop', () => {
   });
 
   test('leaves the decision to a person when it may not act', async () => {
-    const id = await running(serin, { config: { ...PLAIN, autoPromote: false } });
+    const id = await running(serin, { config: { ...PLAIN, ...HOURLY, autoPromote: false } });
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
     await serin.advance(3700);

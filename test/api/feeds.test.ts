@@ -3,7 +3,7 @@
 import { GraphQLClient } from 'graphql-request';
 import { createClient as createSseClient } from 'graphql-sse';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, command, create, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
+import { CALM, command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -97,7 +97,7 @@ describe('feeds with a cursor', () => {
   });
 
   test('decisionMade delivers automatic decisions with their comparison, also where emitEvents is false', async () => {
-    const id = await running(serin, { config: { ...PLAIN, emitEvents: false } });
+    const id = await running(serin, { config: { ...PLAIN, ...HOURLY, emitEvents: false } });
     const feed = serin.follow(
       `subscription($id: ID) { decisionMade(deploymentId: $id, after: "0") {
         cursor decision reasons automatic at actor comparison { decision gates { name } } deployment { id } } }`,

@@ -27,9 +27,9 @@ const MUTATIONS: Record<Order, string> = {
   ADVANCE_STEP: 'advanceStep',
 };
 
-/** Two steps of a month, looked at once a day: no check comes but those that a command waits for. */
+/** Two steps of a month, each checked once, at its end. */
 const CONFIG = {
-  checkIntervalSeconds: 86_400,
+  checkIntervalSeconds: 2_592_000,
   guardrails: { maxStaleSeconds: null, maxLossPercent: '20' },
   steps: [
     { canaryPercent: '12.5', minutes: 43_200 },

@@ -105,7 +105,7 @@ test('a bad provider harms only its own deployment, visibly, and ends in FAILED 
   const bad: Record<string, string> = {};
   for (const kind of Object.keys(BAD_BODIES)) bad[kind] = await running(serin, { config: config(kind) });
   await until(async () => {
-    await serin.advance(60);
+    await serin.advance(30);
     const statuses = await Promise.all(Object.values(bad).map((id) => statusOf(serin, id)));
     return statuses.every((status) => status === 'FAILED');
   }, 25_000);

@@ -1,6 +1,6 @@
 /** A restart in every status, a deadline that passes while Serin is away, and a deployment that moves as a document. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { command, create, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
+import { command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -18,7 +18,7 @@ async function oneOfEach(): Promise<Record<string, string>> {
   const pending = (await create(serin)).deployment.id;
   const paused = await running(serin);
   await command(serin, 'pauseDeployment', paused, { reason: 'a pause' });
-  const waiting = await running(serin);
+  const waiting = await running(serin, { config: HOURLY });
   const failing = await running(serin, {
     config: { checkIntervalSeconds: 10, observationPeriodMinutes: 1000 },
   });
@@ -72,8 +72,15 @@ describe('restart', () => {
     }
   });
 
-  test('a deadline that passed while Serin was away is handled on start', async () => {
+  test('a deadline that passed while Serin was away ends nothing: the step is longer by that time', async () => {
     const id = await running(serin, { config: PLAIN });
+    const remaining = async () => {
+      const { deployment } = await serin.ask(
+        'query($id: ID!) { deployment(id: $id) { observationRemainingSeconds events(first: 9, types: [WATCH_RESUMED]) { edges { node { description } } } } }',
+        { id },
+      );
+      return deployment;
+    };
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
     const { sql } = serin.database;
@@ -82,7 +89,12 @@ describe('restart', () => {
     expect(await statusOf(serin, id)).toBe('RUNNING');
     await sql`update deployments set lease_until = null where id = ${id}`;
     await serin.restart();
-    await until(async () => (await statusOf(serin, id)) === 'PROMOTED');
+    await until(async () => (await remaining()).events.edges.length === 1);
+    const { observationRemainingSeconds, events } = await remaining();
+    expect(observationRemainingSeconds).toBeGreaterThan(3000);
+    expect(events.edges[0].node.description).toContain('that nobody watched');
+    expect(await statusOf(serin, id)).toBe('RUNNING');
+    await command(serin, 'cancelDeployment', id);
   });
 
   test('the clock goes on from where it was', async () => {

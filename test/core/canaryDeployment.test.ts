@@ -102,11 +102,16 @@ describe('the contract', () => {
     await clock.advance(3599);
     expect(canary.getStatus()).toMatchObject({ status: 'RUNNING', observationRemainingSeconds: 1 });
     await clock.advance(1);
+    // Nothing is promoted on figures an hour old.
+    expect(canary.getStatus().status).toBe('RUNNING');
+    canary.updateCanaryMetrics(good({ side: 'CANARY' } as MetricsRequest));
+    canary.updateStableMetrics(good({ side: 'STABLE' } as MetricsRequest));
+    await clock.advance(60);
     expect(canary.getStatus().status).toBe('PROMOTED');
     expect(told).toEqual(['PENDING>RUNNING', 'PROMOTE OBSERVATION_OVER', 'RUNNING>PROMOTED', 'v42 PROMOTED']);
     expect(canary.nextCheckAt).toBeNull();
     expect(clock.waiting).toBe(0);
-    expect(canary.events.filter(({ type }) => type === 'CANARY_METRICS_UPDATED')).toHaveLength(60);
+    expect(canary.events.filter(({ type }) => type === 'CANARY_METRICS_UPDATED')).toHaveLength(61);
   });
 
   test('rolls back in the report that breaks a guardrail', () => {
@@ -488,7 +493,7 @@ describe('documents', () => {
     expect(restored.events.map(({ no }) => no)).toEqual(restored.events.map((_, index) => index + 1));
   });
 
-  test('a deadline that passed meanwhile is handled at once', async () => {
+  test('a deadline that passed while nobody watched ends nothing: the observation goes on where it was', async () => {
     const { canary, clock } = deployed();
     canary.updateCanaryMetrics({ pnlUsd: 100, trades: 20 });
     canary.updateStableMetrics({ pnlUsd: 100, trades: 20 });
@@ -497,7 +502,9 @@ describe('documents', () => {
     clock.jump(86_400);
     const restored = CanaryDeployment.fromDict(document, { clock });
     await clock.advance(0);
-    expect(restored.getStatus().status).toBe('PROMOTED');
+    expect(restored.getStatus()).toMatchObject({ status: 'RUNNING', observationRemainingSeconds: 3600 - 90 });
+    expect(restored.events.map(({ type }) => type)).toContain('WATCH_RESUMED');
+    restored.stop();
   });
 
   test('what is no document is refused with the place', () => {

@@ -176,13 +176,15 @@ describe('in every step', () => {
     }
   });
 
-  test.each(STEPS)('step %i: a deadline that was missed is looked at at once', (step) => {
+  test.each(STEPS)('step %i: a deadline that nobody watched is checked at once, and ends nothing', (step) => {
     const run = reach(step);
     run.check();
     run.wait(40_000);
     const late = run.now;
     run.check();
     expect(run.now).toBe(late);
+    expect(run.observation.step.index).toBe(step);
+    run.checkToEnd();
     expect(run.observation.step.index).toBe(Math.min(step + 1, 2));
   });
 });

@@ -11,7 +11,6 @@ const NEW: SideRecord = { metrics: null, run: null };
 const facts = (now: number) => ({
   now,
   startedAt: START,
-  staleMs: 300_000,
   returned: (netPnlUsd: Decimal) => netPnlUsd.div(10_000),
 });
 

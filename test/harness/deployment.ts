@@ -3,7 +3,10 @@ import { randomBytes } from 'node:crypto';
 import type { Data, Door } from './serin.ts';
 
 /** A configuration for tests that take their time: no deployment fails because its sides are silent. */
-export const CALM = { guardrails: { maxStaleSeconds: null } };
+export const CALM = { guardrails: { maxStaleSeconds: 30_000_000 } };
+
+/** As {@link CALM}, with so few checks that a test may let an hour pass in one step of the clock. */
+export const HOURLY = { ...CALM, checkIntervalSeconds: 3600 };
 
 /** The same, decided by the gates alone: for sides that report their totals once. */
 export const PLAIN = { ...CALM, evidence: { mode: 'OFF' } };

@@ -20,6 +20,7 @@ import {
   type MetricsBySide,
   type MetricsReport,
   NO_METRICS,
+  type SideMetrics,
   withReport,
 } from '../../src/core/metrics/sideMetrics.ts';
 import { type BreachCounts, NO_BREACHES } from '../../src/core/rule/guardrails.ts';
@@ -121,7 +122,14 @@ export class Trial {
     const { lastCheckAt } = this.observation;
     const due = nextCheckAt(this.state, Math.max(lastCheckAt, this.now)) ?? this.now;
     this.now = due;
+    if (failure === null) this.sayAgain();
     return this.do({ type: 'CHECK', failure });
+  }
+
+  /** The sides that have reported report the same again: their bots are alive. */
+  sayAgain(): void {
+    const alive = (metrics: SideMetrics | null) => metrics && { ...metrics, reportedAt: this.now };
+    this.metrics = { CANARY: alive(this.metrics.CANARY), STABLE: alive(this.metrics.STABLE) };
   }
 
   /** Checks until the deployment stops running or enters another step. Returns the result of the last check. */

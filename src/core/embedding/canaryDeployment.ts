@@ -15,7 +15,6 @@ import type { Command, SideReset } from '../lifecycle/command.ts';
 import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
-import { staleMs } from '../lifecycle/freshness.ts';
 import { begin, changeRule, type Handled, handle, type Recorded } from '../lifecycle/handle.ts';
 import { mustChangeRule } from '../lifecycle/ruleChange.ts';
 import {
@@ -58,6 +57,8 @@ import {
 /** The default actor of commands, and the actor of checks. */
 const OWNER = 'owner';
 const SERIN = 'serin';
+/** A clock that is set back by less is not worth a word. */
+const NOTICED_MS = 1000;
 const PROVIDER_TIMEOUT_SECONDS = 10;
 
 export class CanaryDeployment {
@@ -74,7 +75,9 @@ export class CanaryDeployment {
   readonly #embedding: Embedding;
   readonly #clock: Clock;
   readonly #callbacks: CallbackDispatcher;
-  #latest = 0;
+  /** The clock's latest reading, and by how much it was set back in all, milliseconds. */
+  #lastRead = Number.NEGATIVE_INFINITY;
+  #setBackMs = 0;
   #nextCheckAt: number | null = null;
   #monitoring: boolean;
   #callOff = () => {};
@@ -99,7 +102,7 @@ export class CanaryDeployment {
       this.#trades = trades;
       Object.assign(this.#runs, runs);
       this.#log.push(...events);
-      this.#latest = events.at(-1)?.at ?? 0;
+      this.#lastRead = events.at(-1)?.at ?? this.#lastRead;
       this.#nextCheckAt = nextCheckAt(state, this.#now());
       this.#schedule();
       return;
@@ -269,7 +272,7 @@ export class CanaryDeployment {
       const answer = fetched[side];
       if (!answer.ok) return answer;
       const record = { metrics: this.#metrics[side], run: this.#runs[side] };
-      const facts = { ...this.#reportFacts(state, side), staleMs: staleMs(state.config) };
+      const facts = this.#reportFacts(state, side);
       const taken = takeFetched(record, answer.report, facts);
       if (!taken.ok) return taken;
       this.#metrics = { ...this.#metrics, [side]: taken.metrics };
@@ -385,10 +388,19 @@ export class CanaryDeployment {
     this.#callOff = this.#clock.wakeIn(wait, () => void this.check());
   }
 
-  /** The clock's time, never earlier than the last recorded time. */
+  /** The clock's time. Where the clock is set back, time goes on from where it was: nothing stops, or runs backwards. */
   #now(): number {
-    this.#latest = Math.max(this.#latest, Math.floor(this.#clock.now()));
-    return this.#latest;
+    const read = Math.floor(this.#clock.now());
+    const back = this.#lastRead - read;
+    this.#lastRead = read;
+    if (back > 0) this.#setBackMs += back;
+    if (back > NOTICED_MS) {
+      const error = new Error(
+        `the clock was set back by ${Math.round(back / 1000)} s: checks go on in watched time`,
+      );
+      this.#callbacks.reportError(error, 'clock');
+    }
+    return read + this.#setBackMs;
   }
 
   #done(decision: CanaryDecision, message: string): CanaryResult {

@@ -15,7 +15,17 @@ import { decisionMade, promotion, requestAllocation, rollback, startStep } from 
 import type { EventBody } from './events.ts';
 import { isFirstForm } from './evidence.ts';
 import { evolve } from './evolve.ts';
-import { canaryFigures, comparisonInput, comparisonOf, forSides, stepAt, type Watched } from './state.ts';
+import { fiveChecksMs, isFresh } from './freshness.ts';
+import {
+  canaryFigures,
+  comparisonInput,
+  comparisonOf,
+  type DeploymentState,
+  forSides,
+  stepAt,
+  type Watched,
+} from './state.ts';
+import { type Interval, intervalUntil, isSinceLastCheck, recordedInterval } from './watchedTime.ts';
 
 export interface CheckOutcome {
   readonly events: readonly EventBody[];
@@ -60,44 +70,71 @@ function awaitPerson(state: Watched, decision: CanaryDecision, reasons: readonly
 }
 
 function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): CheckOutcome {
-  const sample = takeSample(state, failure, facts);
+  const interval = facts.recorded
+    ? recordedInterval(state, facts.now, facts.recorded.unwatchedMs)
+    : intervalUntil(state, facts.now);
+  const resumed: EventBody[] = interval.isGap
+    ? [{ type: 'WATCH_RESUMED', unwatchedMs: Math.round(interval.unwatchedMs) }]
+    : [];
+  const sample = takeSample(state, failure, interval, facts);
   const { counts: breaches, tripped } = checkSilence(state.config, sample.silentMs, facts.breaches);
-  const sampled = afterSample(state, sample, facts);
-  if (tripped) return { events: [sample, ...trip(sampled, tripped, facts)], breaches };
-  // Metrics that could not be had decide nothing: the step goes on until they can, or until they are stale.
-  if (failure !== null) return { events: [sample], breaches };
-  return { events: [sample, ...decideOn(sampled, facts)], breaches };
+  const seen = [...resumed, sample];
+  const sampled = afterEvents(state, seen, facts);
+  if (tripped) return { events: [...seen, ...trip(sampled, tripped, facts)], breaches };
+  // Without metrics nothing is decided: the step goes on until they are available, or until they are stale.
+  if (failure !== null || waitsAfterGap(sampled, facts)) return { events: seen, breaches };
+  return { events: [...seen, ...decideOn(sampled, facts)], breaches };
+}
+
+/** After time that nobody watched, nothing is decided before news of both sides, or before five checks without any. */
+function waitsAfterGap(state: Watched, facts: Facts): boolean {
+  const { resumedAt } = state.observation;
+  if (resumedAt === undefined || facts.now - resumedAt > fiveChecksMs(state.config)) return false;
+  return !hasFreshFigures(state, facts);
+}
+
+function hasFreshFigures(state: Watched, { recorded, metrics, now }: Facts): boolean {
+  return recorded?.fresh ?? isFresh(state, metrics, now);
 }
 
 type Sample = Extract<EventBody, { type: 'CANARY_METRICS_UPDATED' | 'METRICS_UNAVAILABLE' }>;
 
-function takeSample(state: Watched, failure: string | null, { now, metrics }: Facts): Sample {
+function takeSample(
+  state: Watched,
+  failure: string | null,
+  interval: Interval,
+  { now, metrics }: Facts,
+): Sample {
   const check = state.observation.checks + 1;
-  const silentMs = silence(state, { now, metrics });
-  if (failure !== null) return { type: 'METRICS_UNAVAILABLE', check, silentMs, message: failure };
+  const unwatchedMs = Math.round(interval.unwatchedMs);
+  const silentMs = silence(state, interval, { now, metrics });
+  const watched = { check, silentMs, ...(unwatchedMs === 0 ? {} : { unwatchedMs }) };
+  if (failure !== null) return { type: 'METRICS_UNAVAILABLE', ...watched, message: failure };
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);
   const decision = comparisonOf(state, metrics)?.decision ?? 'CONTINUE';
-  return { type: 'CANARY_METRICS_UPDATED', check, netPnlUsd, silentMs, decision };
+  return { type: 'CANARY_METRICS_UPDATED', ...watched, netPnlUsd, decision };
 }
 
-/**
- * Watched time without news of each side. An interval counts for at most one and a half of its planned length, so
- * that the time in which Serin itself was away is not held against the bots.
- */
-function silence(state: Watched, { now, metrics }: Pick<Facts, 'now' | 'metrics'>): BySide<number> {
-  const { lastCheckAt, silentMs, startedAt } = state.observation;
-  const watchedMs = Math.min(now - lastCheckAt, state.config.checkIntervalSeconds * 1500);
+/** Watched time without news of each side. It begins anew after a gap, in which bots may have been unable to report. */
+function silence(
+  state: Watched,
+  { watchedMs, isGap }: Interval,
+  { now, metrics }: Pick<Facts, 'now' | 'metrics'>,
+): BySide<number> {
+  const { silentMs, startedAt } = state.observation;
   return forSides((side) => {
+    if (isGap) return 0;
     const newsAt = metrics[side]?.reportedAt ?? startedAt;
-    const sinceNews = Math.max(0, Math.min(now - newsAt, watchedMs));
-    return Math.round(newsAt >= lastCheckAt ? sinceNews : silentMs[side] + Math.max(0, watchedMs));
+    if (!isSinceLastCheck(state, newsAt, now)) return Math.round(silentMs[side] + watchedMs);
+    return Math.round(Math.max(0, Math.min(now - newsAt, watchedMs)));
   });
 }
 
-/** The state with the sample in it: the comparison of this check sees its own pair. */
-function afterSample(state: Watched, sample: Sample, { now }: Facts): Watched {
-  const envelope = { no: state.eventCount + 1, at: now, actor: 'serin', revision: state.revision };
-  const after = evolve(state, { ...sample, ...envelope });
+/** The state with the events of this check in it: its comparison includes its own sample. */
+function afterEvents(state: Watched, events: readonly EventBody[], { now }: Facts): Watched {
+  const envelope = { at: now, actor: 'serin', revision: state.revision };
+  let after: DeploymentState = state;
+  for (const event of events) after = evolve(after, { ...event, ...envelope, no: after.eventCount + 1 });
   if (after.status !== 'RUNNING') throw new Error(`a sample moved ${state.id} to ${after.status}`);
   return after;
 }
@@ -168,6 +205,7 @@ function conclude(
     state,
     facts.stableVersionId,
   );
+  if (decision === 'PROMOTE' && actsOnPromotion(state) && !hasFreshFigures(state, facts)) return [];
   const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
   const decided = decisionMade(state, facts, { decision, reasons, cause, ends, comparison });
   const { config, observation } = state;
@@ -186,4 +224,11 @@ function conclude(
   if (!acts) return [over, decided];
   const act = decision === 'PROMOTE' ? promotion : rollback;
   return [over, decided, ...act(state, reasons[0] ?? null)];
+}
+
+/** Whether Serin would promote, or begin the next step, by itself at the end of the running step. */
+function actsOnPromotion({ config, observation }: Watched): boolean {
+  const { index } = observation.step;
+  if (stepAt(config, index)?.gate !== 'AUTO') return false;
+  return stepAt(config, index + 1) !== null || (config.autoPromote && !config.requireApproval);
 }

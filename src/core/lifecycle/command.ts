@@ -40,6 +40,8 @@ export interface Facts {
   readonly stableVersionId: string;
   /** Who gives the command: the name that its events are recorded under. `serin` for the clock. */
   readonly actor: string;
+  /** For a replay: what the record knows of the time before this check, where the policy's own interval does not apply. */
+  readonly recorded?: { readonly unwatchedMs: number; readonly fresh: boolean } | undefined;
   /** Runs that began since the deployment was last written. */
   readonly resets?: readonly SideReset[] | undefined;
 }

@@ -24,6 +24,7 @@ import {
 } from './command.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
+import { agesOf, describeAges, isFresh } from './freshness.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
 
 /** The decision recorded for a successful command. A request for approval has decided nothing yet. */
@@ -85,7 +86,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     case 'PAUSE':
       return accept([{ type: 'CANARY_PAUSED', reason }]);
     case 'RESUME': {
-      const pausedMs = state.status === 'PAUSED' ? Math.max(0, facts.now - state.pausedAt) : 0;
+      const pausedMs = state.status === 'PAUSED' ? facts.now - state.pausedAt : 0;
       return accept([{ type: 'CANARY_RESUMED', pausedMs, reason }]);
     }
     case 'EXTEND':
@@ -196,7 +197,12 @@ function returnCapital(state: DeploymentState, cause: AllocationCause): EventBod
 /** The decision record of a person or bot, with the comparison as it was. */
 function byCommand(state: Watched, facts: Facts, decision: CanaryDecision, reason: string | null): EventBody {
   const how = decision === 'PROMOTE' ? 'Promoted by command' : 'Rolled back by command';
-  const reasons = [reason ? `${how}: ${reason}` : how];
+  const stated = reason ? `${how}: ${reason}` : how;
+  // A person may promote on old figures, and the record says so first.
+  const ages = agesOf(facts.metrics, facts.now);
+  const known = ages.CANARY !== null || ages.STABLE !== null;
+  const old = decision === 'PROMOTE' && known && !isFresh(state, facts.metrics, facts.now);
+  const reasons = old ? [describeAges(ages), stated] : [stated];
   return decisionMade(state, facts, { decision, reasons, cause: 'COMMAND', reason });
 }
 

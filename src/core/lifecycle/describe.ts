@@ -25,6 +25,12 @@ export function describeEvent(event: EventBody): string {
       const { CANARY: canary, STABLE: stable } = event.netPnlUsd;
       return `Check ${event.check}: canary ${pnl(canary)}, stable ${pnl(stable)}; as of now ${event.decision}`;
     }
+    case 'WATCH_RESUMED': {
+      const seconds = Math.round(Math.abs(event.unwatchedMs) / 1000);
+      return event.unwatchedMs < 0
+        ? `Checks go on: the clock was set back by about ${seconds} s`
+        : `Checks go on after ${seconds} s that nobody watched; the step ends that much later`;
+    }
     case 'COUNTER_RESET': {
       const { side, session, carried } = event;
       const began = session === null ? 'the counters start again' : `session ${session} began`;
@@ -36,7 +42,7 @@ export function describeEvent(event: EventBody): string {
     case 'CANARY_PAUSED':
       return `Paused${because(event.reason)}`;
     case 'CANARY_RESUMED':
-      return `Resumed after ${Math.round(event.pausedMs / 1000)} s${because(event.reason)}`;
+      return `Resumed after ${Math.max(0, Math.round(event.pausedMs / 1000))} s${because(event.reason)}`;
     case 'OBSERVATION_EXTENDED':
       return `Observation extended by ${event.minutes} minutes${because(event.reason)}`;
     case 'STEP_STARTED':

@@ -88,6 +88,9 @@ export type DecisionRecord = z.output<typeof decisionRecord>;
 
 const reason = z.string().nullable();
 
+/** Milliseconds before this check that nobody watched, where there were any: the step is extended by them. */
+const unwatchedMs = z.int().optional();
+
 const bodies = {
   DEPLOYMENT_CREATED: {
     id: z.string(),
@@ -122,6 +125,7 @@ const bodies = {
     netPnlUsd: bySide(decimalCodec.nullable()),
     silentMs: bySide(countCodec),
     decision: z.enum(DECISIONS),
+    unwatchedMs,
   },
   /** A run of a side ended and another began: what it had earned is carried over, and totals count from zero again. */
   COUNTER_RESET: {
@@ -132,9 +136,12 @@ const bodies = {
     carried: totalsCodec,
   },
   /** A check could not have the metrics: the provider's failure in words. */
-  METRICS_UNAVAILABLE: { check: countCodec, silentMs: bySide(countCodec), message: z.string() },
+  METRICS_UNAVAILABLE: { check: countCodec, silentMs: bySide(countCodec), message: z.string(), unwatchedMs },
+  /** Checks go on after a gap: Serin or its database was away, or the clock was set. The sample has the same time. */
+  WATCH_RESUMED: { unwatchedMs: z.int() },
   CANARY_PAUSED: { reason },
-  CANARY_RESUMED: { pausedMs: countCodec, reason },
+  /** Negative where the clock was set back meanwhile. */
+  CANARY_RESUMED: { pausedMs: z.int(), reason },
   /** `automatic`: extended by itself, as `onInconclusive` asks for. */
   OBSERVATION_EXTENDED: { minutes: countCodec, automatic: z.boolean(), reason },
   /** The ramp goes on; the sides' returns so far are kept and the next interval starts at these PnLs. */
@@ -214,6 +221,7 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('ALLOCATION_ACKNOWLEDGED'),
   member('CANARY_METRICS_UPDATED'),
   member('COUNTER_RESET'),
+  member('WATCH_RESUMED'),
   member('METRICS_UNAVAILABLE'),
   member('CANARY_PAUSED'),
   member('CANARY_RESUMED'),
@@ -238,6 +246,7 @@ const OBSERVATIONS: ReadonlySet<EventType> = new Set([
   'METRICS_UNAVAILABLE',
   'COUNTER_RESET',
   'RULE_CHANGED',
+  'WATCH_RESUMED',
 ]);
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {

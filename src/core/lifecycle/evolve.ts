@@ -124,11 +124,17 @@ function applyWatched(
     case 'CANARY_METRICS_UPDATED':
       return withObservation(state, sampled(state, event));
     case 'METRICS_UNAVAILABLE': {
-      const { check, silentMs, at } = event;
-      return withObservation(state, { checks: check, silentMs, lastCheckAt: at });
+      const { check, silentMs, at, unwatchedMs = 0 } = event;
+      const step = extendStep(state.observation.step, unwatchedMs);
+      return withObservation(state, { checks: check, silentMs, lastCheckAt: at, step });
     }
     case 'COUNTER_RESET':
       return state;
+    case 'WATCH_RESUMED':
+      return withObservation(state, {
+        resumedAt: event.at,
+        evidence: afterGap(state.observation.evidence),
+      });
     case 'CANARY_PAUSED':
       return { ...unwatchedFrom(running(state)), status: 'PAUSED', pausedAt: event.at };
     case 'CANARY_RESUMED':
@@ -291,8 +297,9 @@ function rebase(basis: ReturnAccount, capitalUsd: Decimal, netPnlUsd: Decimal, s
 
 /** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
 function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
-  const { check, silentMs, at, netPnlUsd } = event;
-  const counted = { checks: check, silentMs, lastCheckAt: at };
+  const { check, silentMs, at, netPnlUsd, unwatchedMs = 0 } = event;
+  const step = extendStep(state.observation.step, unwatchedMs);
+  const counted = { checks: check, silentMs, lastCheckAt: at, step };
   const { CANARY: canary, STABLE: stable } = netPnlUsd;
   if (canary === null || stable === null) return counted;
   const { basis } = state.observation;
@@ -300,9 +307,14 @@ function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Part
   return { ...counted, sampled: returns, evidence: afterSample(state.observation, state, returns, at) };
 }
 
+/** A step ends later by time that was not watched. */
+function extendStep(step: Observation['step'], ms: number): Observation['step'] {
+  return ms === 0 ? step : { ...step, endsAt: step.endsAt + ms };
+}
+
 function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {
   const { step } = state.observation;
-  const moved = { ...step, endsAt: step.endsAt + pausedMs };
+  const moved = extendStep(step, pausedMs);
   const observation = { ...state.observation, step: moved, lastCheckAt: at };
   return { ...running(state), observation };
 }

@@ -8,12 +8,17 @@ import { CLOCK_TOLERANCE_MS } from '../metrics/trade.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { forSides } from './state.ts';
 
-/** Where `maxStaleSeconds` is off. */
 const STALE_CHECKS = 5;
 
 /** How old figures may be, milliseconds: `maxStaleSeconds`, or five checks. */
-export function staleMs({ guardrails, checkIntervalSeconds }: CanaryConfig): number {
-  return 1000 * (guardrails.maxStaleSeconds ?? STALE_CHECKS * checkIntervalSeconds);
+function staleMs(config: CanaryConfig): number {
+  const { maxStaleSeconds } = config.guardrails;
+  return maxStaleSeconds === null ? fiveChecksMs(config) : maxStaleSeconds * 1000;
+}
+
+/** Milliseconds that five checks take. */
+export function fiveChecksMs({ checkIntervalSeconds }: CanaryConfig): number {
+  return STALE_CHECKS * checkIntervalSeconds * 1000;
 }
 
 /** Milliseconds since each side's figures were taken, or arrived where their owner does not say; null before the first. */

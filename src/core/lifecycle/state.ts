@@ -72,6 +72,8 @@ export interface Observation {
   readonly step: { readonly index: number; readonly startedAt: number; readonly endsAt: number };
   readonly checks: number;
   readonly lastCheckAt: number;
+  /** When checks went on after the latest gap; absent where there was none. */
+  readonly resumedAt?: number | undefined;
   /** Watched time without news of a side, in milliseconds; time in which nobody looked does not count. */
   readonly silentMs: BySide<number>;
   /** How often the observation was extended by itself. */

@@ -5,7 +5,7 @@
 import { type Decimal, decimal, ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { COUNTERS, extendRunCurve, runOf, type SideRun, type Totals, totalsOf } from './run.ts';
-import { type MetricsReport, type SideMetrics, sideMetricsCodec } from './sideMetrics.ts';
+import type { MetricsReport, SideMetrics } from './sideMetrics.ts';
 import { type CounterReset, type ReportFacts, type SideRecord, valueViolations } from './takeReport.ts';
 
 /** The metrics of a side, checked against the bounds of a report, or why they are not available. */
@@ -13,11 +13,6 @@ export type FetchResult =
   | { readonly ok: true; readonly report: MetricsReport }
   /** Words for an operator, without secrets: what was asked for and what was wrong. */
   | { readonly ok: false; readonly message: string };
-
-export interface FetchFacts extends ReportFacts {
-  /** How old figures may be before nothing is promoted on them, milliseconds. */
-  readonly staleMs: number;
-}
 
 /** A side after a fetch. */
 export type FetchedSide =
@@ -30,7 +25,7 @@ export type FetchedSide =
   | { readonly ok: false; readonly message: string };
 
 /** Applies a fetch to a side. The answer is the whole truth: a figure that is no longer answered is gone. */
-export function takeFetched(before: SideRecord, report: MetricsReport, facts: FetchFacts): FetchedSide {
+export function takeFetched(before: SideRecord, report: MetricsReport, facts: ReportFacts): FetchedSide {
   const { metrics: known } = before;
   const opened = runOf(known, before.run);
   if (known?.asOf !== undefined && report.asOf !== undefined && report.asOf < known.asOf) {
@@ -69,9 +64,6 @@ export function takeFetched(before: SideRecord, report: MetricsReport, facts: Fe
     uptimeSeconds: totals.uptimeSeconds,
     ...(unrealizedPnlUsd === undefined ? {} : { unrealizedPnlUsd }),
   };
-  const same = known !== null && sameFigures(known, figures);
-  const changedAt = same ? (run.changedAt ?? known.reportedAt) : facts.now;
-  const asOf = report.asOf ?? stoodStillSince(changedAt, facts);
   // Of figures that say their time, only newer ones are news.
   const noNews = report.asOf !== undefined && report.asOf === known?.asOf;
   return {
@@ -79,9 +71,9 @@ export function takeFetched(before: SideRecord, report: MetricsReport, facts: Fe
     metrics: {
       ...figures,
       reportedAt: noNews ? known.reportedAt : facts.now,
-      ...(asOf === null ? {} : { asOf }),
+      ...(report.asOf === undefined ? {} : { asOf: report.asOf }),
     },
-    run: { ...run, reportedDrawdown, curve, changedAt },
+    run: { ...run, reportedDrawdown, curve },
     reset: restarted && { session: null, previousSession: null, carried },
   };
 }
@@ -111,22 +103,6 @@ function restartedRun(before: SideRecord, run: SideRun, report: MetricsReport): 
       uptimeSeconds: has('uptimeSeconds') ? totals.uptimeSeconds : run.carried.uptimeSeconds,
     },
   };
-}
-
-/**
- * The time of figures that do not say it, where they have not changed for so long that they may be those of a dead
- * process: for more than half of the deployment, and longer than figures may be old. Null for others.
- */
-function stoodStillSince(changedAt: number, { now, startedAt, staleMs }: FetchFacts): number | null {
-  return now - changedAt > Math.max(staleMs, (now - startedAt) / 2) ? changedAt : null;
-}
-
-function sameFigures(known: SideMetrics, figures: Omit<SideMetrics, 'reportedAt'>): boolean {
-  const text = (metrics: SideMetrics) =>
-    JSON.stringify(
-      sideMetricsCodec.encode({ ...metrics, reportedAt: 0, asOf: undefined, session: undefined }),
-    );
-  return text(known) === text({ ...figures, reportedAt: 0 });
 }
 
 const larger = (one: Decimal, other: Decimal) => (one.gt(other) ? one : other);

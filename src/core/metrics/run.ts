@@ -62,8 +62,6 @@ export interface SideRun {
   readonly reportedDrawdown: Decimal;
   /** Serin's own curve: 1 + return on capital at each report. */
   readonly curve: { readonly peak: Decimal; readonly maxDrawdown: Decimal };
-  /** When a provider's figures last changed, epoch milliseconds; null for reports of bots. */
-  readonly changedAt: number | null;
 }
 
 /** Names of closed sessions that are kept per side. */
@@ -98,7 +96,6 @@ export const FIRST_RUN: SideRun = {
   forgotten: [],
   reportedDrawdown: ZERO,
   curve: { peak: ONE, maxDrawdown: ZERO },
-  changedAt: null,
 };
 
 /** The run of a side that has reported without naming one. */
@@ -205,5 +202,4 @@ export const sideRunCodec = z.strictObject({
   forgotten: z.array(z.string()).max(MAX_FORGOTTEN).readonly(),
   reportedDrawdown: decimalCodec,
   curve: z.strictObject({ peak: decimalCodec, maxDrawdown: decimalCodec }),
-  changedAt: instantCodec.nullable(),
 }) satisfies z.ZodType<SideRun>;

@@ -4,7 +4,7 @@
  */
 
 import type { CanaryConfig, GuardrailName } from '../config/config.ts';
-import type { Command } from '../lifecycle/command.ts';
+import type { Command, Facts } from '../lifecycle/command.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
 import { begin, handle } from '../lifecycle/handle.ts';
 import { type DeploymentState, isWatched, stepAt, type Watched } from '../lifecycle/state.ts';
@@ -52,9 +52,10 @@ export function continueRun(
   command: Command,
   now: number,
   metrics: MetricsBySide,
+  recorded?: Facts['recorded'],
 ): { readonly trial: EngineRun; readonly events: readonly CanaryEvent[] } {
   const { state: before, breaches } = trial;
-  const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId, actor: 'serin' };
+  const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId, recorded, actor: 'serin' };
   const handled = handle(before, command, facts);
   if (!handled.accepted) throw new Error(`a trial refused ${command.type}: ${handled.refusal.message}`);
   return { trial: { state: handled.state, breaches: handled.breaches }, events: handled.events };

@@ -9,6 +9,7 @@ import type { Sample } from '../document/document.ts';
 import { requestedUsd } from '../lifecycle/allocation.ts';
 import type { CanaryEvent } from '../lifecycle/events.ts';
 import { evolve } from '../lifecycle/evolve.ts';
+import { isFresh } from '../lifecycle/freshness.ts';
 import {
   allocationOf,
   type DeploymentState,
@@ -70,6 +71,8 @@ export function createReplay(config: CanaryConfig): Replay {
   let trial: EngineRun | null = null;
   let due = 0;
   let metrics: MetricsBySide = NO_METRICS;
+  /** Time of the record before the next check that nobody watched. */
+  let unwatchedMs = 0;
   let checks = 0;
   let recordedUntil: number | null = null;
   let gap: string | null = null;
@@ -101,9 +104,11 @@ export function createReplay(config: CanaryConfig): Replay {
           return;
         }
         metrics = convert(sample.metrics);
+        unwatchedMs += event.unwatchedMs ?? 0;
         check(event.at, { type: 'CHECK', failure: null });
         return;
       case 'METRICS_UNAVAILABLE':
+        unwatchedMs += event.unwatchedMs ?? 0;
         check(event.at, { type: 'CHECK', failure: event.message });
         return;
       case 'DECISION_MADE': {
@@ -146,8 +151,10 @@ export function createReplay(config: CanaryConfig): Replay {
   function act(at: number, command: Parameters<typeof continueRun>[1]): void {
     if (!trial || isEnded(trial.state)) return;
     const before = trial.state;
-    const { trial: after, events } = continueRun(trial, command, at, metrics);
+    const fresh = recorded !== null && isFresh(recorded, metrics, at);
+    const { trial: after, events } = continueRun(trial, command, at, metrics, { unwatchedMs, fresh });
     trial = after;
+    if (command.type === 'CHECK') unwatchedMs = 0;
     const made = decisionAmong(events, checks);
     if (made) decisions.push(made);
     const sameRound = before.status === after.state.status && stepOf(before) === stepOf(after.state);

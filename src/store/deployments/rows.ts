@@ -35,6 +35,7 @@ const observation = z.strictObject({
   step: z.strictObject({ index: countCodec, startedAt: instantCodec, endsAt: instantCodec }),
   checks: countCodec,
   lastCheckAt: instantCodec,
+  resumedAt: instantCodec.optional(),
   silentMs: bySide(countCodec),
   extensions: countCodec,
   evidence: z.union([evidenceStateCodec, firstEvidenceCodec]),

@@ -1,0 +1,50 @@
+/**
+ * Watched time: what an observation is measured in. The difference of two clock readings is not it, since Serin or its
+ * database may have been away in between, and the clock may have been set.
+ */
+import type { Watched } from './state.ts';
+
+/** An interval counts for at most this many planned ones. */
+const LONGEST_INTERVAL = 1.5;
+/** From this many planned intervals on, the time between is a gap: bots may have been unable to report. */
+const GAP_INTERVALS = 5;
+/** The clock of a transaction that waited may be behind by this much, milliseconds. */
+const JITTER_MS = 1000;
+
+/** The time between the latest check and now, in milliseconds. */
+export interface Interval {
+  /** At most one and a half planned intervals. */
+  readonly watchedMs: number;
+  /** The rest: what the step is extended by. Negative where the clock was set back. */
+  readonly unwatchedMs: number;
+  readonly isGap: boolean;
+}
+
+/** The interval that ends now. The length of one in which the clock was set back is unknown: it counts as planned. */
+export function intervalUntil({ config, observation }: Watched, now: number): Interval {
+  const planned = config.checkIntervalSeconds * 1000;
+  const elapsed = now - observation.lastCheckAt;
+  if (elapsed < -JITTER_MS) return { watchedMs: planned, unwatchedMs: elapsed - planned, isGap: true };
+  const watchedMs = Math.max(0, Math.min(elapsed, LONGEST_INTERVAL * planned));
+  return {
+    watchedMs,
+    unwatchedMs: Math.max(0, elapsed - watchedMs),
+    isGap: elapsed > GAP_INTERVALS * planned,
+  };
+}
+
+/** The interval that ends now in a replay: what nobody watched is in the record. */
+export function recordedInterval(
+  { config, observation }: Watched,
+  now: number,
+  unwatchedMs: number,
+): Interval {
+  const elapsed = now - observation.lastCheckAt - unwatchedMs;
+  const longest = LONGEST_INTERVAL * config.checkIntervalSeconds * 1000;
+  return { watchedMs: Math.max(0, Math.min(elapsed, longest)), unwatchedMs, isGap: false };
+}
+
+/** Whether something is known to have happened since the latest check; an instant after now is from an earlier clock. */
+export function isSinceLastCheck({ observation }: Watched, instant: number, now: number): boolean {
+  return instant >= observation.lastCheckAt && instant <= now + JITTER_MS;
+}
