@@ -88,7 +88,7 @@ function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
         {revokedAt ? (
           <span className="badge tone-bad">✕ Revoked</span>
         ) : expired ? (
-          <span className="badge tone-wait">⏱ Expired</span>
+          <span className="badge tone-wait">○ Expired</span>
         ) : (
           <span className="badge tone-good">✓ Good</span>
         )}

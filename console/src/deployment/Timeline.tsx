@@ -41,7 +41,7 @@ type Tone = 'good' | 'bad' | 'wait' | 'live' | 'quiet';
 const SIGNS: Partial<Record<CanaryEventType, readonly [sign: string, tone: Tone]>> = {
   CANARY_STARTED: ['▶', 'live'],
   STEP_STARTED: ['⇧', 'live'],
-  CANARY_PAUSED: ['⏸', 'wait'],
+  CANARY_PAUSED: ['‖', 'wait'],
   CANARY_RESUMED: ['▶', 'live'],
   GUARDRAIL_TRIPPED: ['!', 'bad'],
   METRICS_UNAVAILABLE: ['✕', 'bad'],

@@ -14,8 +14,8 @@ export interface DeploymentList {
   readonly error: ApiError | null;
 }
 
-/** Changes that come together are shown together: at most so often, ms. */
-const SHOW_EVERY_MS = 100;
+/** A change is shown at once, those that follow it closely are shown together: at most so often, ms. */
+const SHOW_EVERY_MS = 60;
 
 export interface DeploymentStore {
   current(): DeploymentList;
@@ -28,19 +28,24 @@ export function createDeploymentStore(): DeploymentStore {
   /** Those of the first picture after a reconnect; what was there before and is not among them has ended. */
   let picture: Set<string> | null = new Set();
   const listeners = new Set<() => void>();
+  let shownAt = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let stop: (() => void) | null = null;
 
   function show(change: Partial<DeploymentList> = {}): void {
+    shownAt = performance.now();
     list = { ...list, ...change, cards: new Map(cards) };
     for (const listener of listeners) listener();
   }
 
   function showSoon(): void {
-    timer ??= setTimeout(() => {
-      timer = null;
-      show();
-    }, SHOW_EVERY_MS);
+    timer ??= setTimeout(
+      () => {
+        timer = null;
+        show();
+      },
+      Math.max(0, shownAt + SHOW_EVERY_MS - performance.now()),
+    );
   }
 
   function begin(): void {

@@ -8,7 +8,7 @@ type Tone = 'good' | 'bad' | 'wait' | 'live' | 'quiet';
 const STATUS: Record<CanaryStatus, { readonly sign: string; readonly tone: Tone }> = {
   PENDING: { sign: '○', tone: 'quiet' },
   RUNNING: { sign: '▶', tone: 'live' },
-  PAUSED: { sign: '⏸', tone: 'wait' },
+  PAUSED: { sign: '‖', tone: 'wait' },
   OBSERVATION_COMPLETE: { sign: '⚑', tone: 'wait' },
   PROMOTED: { sign: '✓', tone: 'good' },
   ROLLED_BACK: { sign: '↩', tone: 'bad' },
