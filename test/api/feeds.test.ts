@@ -160,9 +160,11 @@ describe('feeds with a cursor', () => {
         return id;
       }),
     );
-    const events = await feed.take(12 * 8);
+    const numbersOf = (id: string): number[] =>
+      feed.received.filter((event) => event.id.startsWith(`${id}:`)).map(({ no }) => no);
+    await until(() => ids.every((id) => numbersOf(id).length >= 8));
     for (const id of ids) {
-      const mine = events.filter((event) => event.id.startsWith(`${id}:`)).map(({ no }) => no);
+      const mine = numbersOf(id);
       expect(mine).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     }
     feed.end();

@@ -27,13 +27,13 @@ const MUTATIONS: Record<Order, string> = {
   ADVANCE_STEP: 'advanceStep',
 };
 
-/** Two steps of a month, each checked once, at its end. */
+/** Two steps of a day, each checked once, at its end. */
 const CONFIG = {
-  checkIntervalSeconds: 2_592_000,
+  checkIntervalSeconds: 86_400,
   guardrails: { maxStaleSeconds: null, maxLossPercent: '20' },
   steps: [
-    { canaryPercent: '12.5', minutes: 43_200 },
-    { canaryPercent: '33.3', minutes: 43_200 },
+    { canaryPercent: '12.5', minutes: 1440 },
+    { canaryPercent: '33.3', minutes: 1440 },
   ],
 };
 
@@ -104,12 +104,12 @@ class Reports implements fc.AsyncCommand<Model, Real> {
 }
 
 /** The step ends with too few trades to decide on: a person must. */
-class MonthPasses implements fc.AsyncCommand<Model, Real> {
+class DayPasses implements fc.AsyncCommand<Model, Real> {
   check = ({ status }: Model) => status === 'RUNNING';
-  toString = () => 'a month passes';
+  toString = () => 'a day passes';
 
   async run(model: Model, real: Real): Promise<void> {
-    await serin.advance(43_200 * 60);
+    await serin.advance(86_400);
     await until(async () => (await statusOf(serin, real.id)) !== 'RUNNING');
     model.status = 'OBSERVATION_COMPLETE';
     await expectSound(real, model);
@@ -127,7 +127,7 @@ const life = fc.commands<Model, Real, false>(
     fc
       .tuple(fc.constantFrom('Canary' as const, 'Stable' as const), fc.integer({ min: 0, max: 3 }))
       .map(([side, luck]) => new Reports(side, luck === 0)),
-    fc.constant(new MonthPasses()),
+    fc.constant(new DayPasses()),
   ],
   { maxCommands: 14 },
 );
