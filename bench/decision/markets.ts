@@ -162,16 +162,13 @@ export const MARKETS: Readonly<Record<string, MarketKind>> = {
   'the same cost a trade on a ninth of the capital': { open: marketOf(fixedCost) },
 };
 
-/** A canary that is good at first, and turns bad at this share of the observation. */
+/** A canary that is as good as the stable version at first, and turns bad at this share of the observation. */
 export const TURNS: Readonly<Record<string, { readonly from: number; readonly to: number }>> = {
   'turns to -0.5 sigma at one half': { from: 0.5, to: -0.5 },
   'turns to -1 sigma at one half': { from: 0.5, to: -1 },
   'turns to -0.5 sigma at three quarters': { from: 0.75, to: -0.5 },
 };
 
-/** How good it is before. */
-const GOOD = 0.2;
-
 export function turning(checks: number, { from, to }: { readonly from: number; readonly to: number }) {
-  return (check: number): number => (check < from * checks ? GOOD : to);
+  return (check: number): number => (check < from * checks ? 0 : to);
 }

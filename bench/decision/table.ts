@@ -91,7 +91,7 @@ ${marketRows(groups.markets, checks)}
 
 ## Canaries that turn bad
 
-In the independent market: better by 0.2 sigma a check at first, and worse from one half or three quarters of the
+In the independent market: as good as the stable version at first, and worse from one half or three quarters of the
 observation on. Losses are of the whole trial, the good part included: until the decision, and had all waited to the end.
 
 | turn | checks | caught | promoted | left to a person | loss | loss of waiting |
