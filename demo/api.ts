@@ -34,9 +34,9 @@ export interface DeploymentStatus {
 }
 
 /** What a decision was made of. */
-export interface DecisionRecord {
+export interface DecisionMade {
   readonly reasons: readonly string[];
-  readonly comparison: { readonly evidence: { readonly verdict: string } } | null;
+  readonly record: { readonly comparison: { readonly evidence: { readonly verdict: string } } } | null;
 }
 
 export interface TimelineEvent {
@@ -44,7 +44,8 @@ export interface TimelineEvent {
   readonly at: string;
   readonly actor: string;
   readonly description: string;
-  readonly details: { readonly record?: DecisionRecord };
+  /** Empty for events that are no decision. */
+  readonly payload: Partial<DecisionMade>;
 }
 
 export interface Api {
@@ -66,7 +67,8 @@ const WATCH = `subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) {
 const TIMELINE = `subscription ($strategy: ID!) { eventAppended(strategyId: $strategy, after: "0", types: [
   DEPLOYMENT_CREATED, CANARY_STARTED, ALLOCATION_REQUESTED, ALLOCATION_ACKNOWLEDGED, STEP_STARTED, GUARDRAIL_TRIPPED,
   DECISION_MADE, CANARY_OBSERVATION_COMPLETE, CANARY_PROMOTED, CANARY_ROLLED_BACK, CANARY_FAILED
-]) { type at actor description details } }`;
+]) { type at actor description
+  payload { ... on DecisionMade { reasons record { comparison { evidence { verdict } } } } } } }`;
 
 export function connect(url: string): Api {
   const endpoint = `${url}/graphql`;

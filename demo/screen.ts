@@ -48,8 +48,8 @@ export function createScreen(output: Output): Screen {
     event(event) {
       const columns = output.columns();
       output.print(describe(event, columns, paint));
-      const { record } = event.details;
-      if (record) decidedWithinNoise = record.comparison?.evidence.verdict === 'OPEN';
+      const { record } = event.payload;
+      if (record) decidedWithinNoise = record.comparison.evidence.verdict === 'OPEN';
       if (event.type === 'CANARY_PROMOTED' && decidedWithinNoise) {
         output.print(wrap(`${MARGIN}${PROMOTED_WITHIN_NOISE}`, columns, EVENT_INDENT));
       }
@@ -87,13 +87,12 @@ const PROMOTED_WITHIN_NOISE =
   'Promoted although the difference is within noise: a canary need not be better, it must not be shown to be worse. ' +
   'With evidence: { mode: REQUIRED } Serin would ask for proof and leave this one to a person.';
 
-function describe({ type, at, description, details }: TimelineEvent, columns: number, paint: Paint) {
+function describe({ type, at, description, payload }: TimelineEvent, columns: number, paint: Paint) {
   const time = paint('dim', at.slice(11, 19));
   const style = EVENT_STYLES[type] ?? 'reset';
-  const { record } = details;
+  const { reasons = [] } = payload;
   // The reasons follow, one a line.
-  const [head = description] = record ? description.split(':') : [];
-  const reasons = record?.reasons ?? [];
+  const [head = description] = reasons.length > 0 ? description.split(':') : [];
   return [
     ...wrap(`  ${time}  ${paint(style, head)}`, columns, EVENT_INDENT),
     ...reasons.flatMap((reason) => wrap(`${MARGIN}· ${reason}`, columns, EVENT_INDENT + 2)),

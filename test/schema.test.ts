@@ -1,7 +1,8 @@
 /** `schema.graphql` is the schema, and every name in it is explained. */
 import { readFileSync } from 'node:fs';
-import { isEnumType, isInputObjectType, isInterfaceType, isObjectType } from 'graphql';
+import { isEnumType, isInputObjectType, isInterfaceType, isObjectType, isUnionType } from 'graphql';
 import { expect, test } from 'vitest';
+import { EVENT_TYPES } from '../src/core/lifecycle/events.ts';
 import { printedSchema, schema } from '../src/graphql/schema.ts';
 
 test('schema.graphql is what the code says (npm run schema writes it anew)', () => {
@@ -24,4 +25,18 @@ test('every type, field, argument and enum has a description', () => {
     }
   }
   expect(bare).toEqual([]);
+});
+
+test('every event type has its member in the payload, and a field name means one type in all of them', () => {
+  const payload = schema.getType('CanaryEventPayload');
+  if (!isUnionType(payload)) throw new Error('CanaryEventPayload is not a union');
+  const members = payload.getTypes();
+  const nameOf = (type: string) =>
+    type.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, first) => first.toUpperCase());
+  expect(members.map(({ name }) => name).sort()).toEqual(EVENT_TYPES.map(nameOf).sort());
+  const types = new Map<string, Set<string>>();
+  for (const field of members.flatMap((member) => Object.values(member.getFields()))) {
+    types.set(field.name, (types.get(field.name) ?? new Set()).add(String(field.type)));
+  }
+  expect([...types].filter(([, found]) => found.size > 1)).toEqual([]);
 });

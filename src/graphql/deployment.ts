@@ -84,7 +84,7 @@ const MUTATION_OF: Record<Action, string> = {
   ADVANCE_STEP: 'Mutation.advanceStep',
 };
 
-const AllocationCause = builder.enumType('AllocationCause', {
+export const AllocationCause = builder.enumType('AllocationCause', {
   description: 'Why an allocation was requested.',
   values: ALLOCATION_CAUSES,
 });

@@ -67,7 +67,8 @@ export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({
     }),
     details: t.field({
       type: 'JSON',
-      description: 'Everything that was recorded; amounts are strings.',
+      description: 'Everything that was recorded, as JSON; amounts are strings.',
+      deprecationReason: 'Use `payload`, which is typed.',
       resolve: detailsOf,
     }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment it belongs to.' }),

@@ -9,6 +9,7 @@ import './approval.ts';
 import './audit.ts';
 import './deployment.ts';
 import './deploymentsUpdated.ts';
+import './eventPayload.ts';
 import './lifecycle.ts';
 import './overview.ts';
 import './policy.ts';

@@ -55,13 +55,12 @@ function record(columns: number) {
 
 function decided(verdict: string, type = 'DECISION_MADE'): TimelineEvent {
   const reasons = ['Every gate passed', `Evidence: ${'of many words '.repeat(12)}`];
-  const decision = { reasons, comparison: { evidence: { verdict } } };
   return {
     type,
     at: '2026-01-02T03:04:05.000Z',
     actor: 'serin',
     description: 'Decision PROMOTE: Every gate passed',
-    details: type === 'DECISION_MADE' ? { record: decision } : {},
+    payload: type === 'DECISION_MADE' ? { reasons, record: { comparison: { evidence: { verdict } } } } : {},
   };
 }
 

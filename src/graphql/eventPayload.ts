@@ -1,0 +1,331 @@
+/**
+ * What an event recorded, typed: a union with one object type per event type, named after it (`CANARY_STARTED` ->
+ * `CanaryStarted`). A field name has one type and one nullability in all members, so that fragments on several members
+ * never conflict. An event type without its member does not compile.
+ */
+import type { CanaryEvent, EventType } from '../core/lifecycle/events.ts';
+import type { Totals } from '../core/metrics/run.ts';
+import type { LogEntry } from '../store/log/eventLog.ts';
+import { builder } from './builder.ts';
+import { CanaryConfigType } from './config.ts';
+import { AllocationCause } from './deployment.ts';
+import { DecisionCause, DecisionRef, decisionOf, EventRef } from './event.ts';
+import { DecisionType, SideType } from './metrics.ts';
+
+type EventOf<T extends EventType> = Extract<CanaryEvent, { readonly type: T }>;
+
+/** The value of a member: the event. A decision comes with its entry, because its comparison needs the deployment. */
+type PayloadOf<T extends EventType> = T extends 'DECISION_MADE'
+  ? EventOf<T> & { readonly entry: LogEntry }
+  : EventOf<T>;
+
+/** `CANARY_STARTED` -> `CanaryStarted`. */
+const nameOf = (type: EventType) =>
+  type
+    .split('_')
+    .map((word) => word.charAt(0) + word.slice(1).toLowerCase())
+    .join('');
+
+const member = <T extends EventType>(type: T) => builder.objectRef<PayloadOf<T>>(nameOf(type));
+
+const seconds = (milliseconds: number | undefined) => (milliseconds ?? 0) / 1000;
+
+const REASON = { nullable: true, description: 'The reason, if one was given.' } as const;
+const CHECK = { description: 'The number of the check.' } as const;
+const CANARY_PERCENT = {
+  type: 'Decimal',
+  description: "The canary's share of the capital, in percent.",
+} as const;
+const MINUTES = { description: 'How long, in minutes.' } as const;
+const MESSAGE = { description: 'What was found, as a message for people.' } as const;
+const ALLOCATION_NUMBER = { description: 'The number of the allocation, starting at 1.' } as const;
+const STABLE_VERSION = { description: 'The stable version of the strategy after it.' } as const;
+const UNWATCHED =
+  'Seconds before it in which nobody watched, 0 if there were none; the step is extended by them. Negative if the clock ' +
+  'was set back.';
+const NET_PNL = 'net PnL then, USD; null if it had not reported.';
+const SILENT = 'Seconds of watched time without news of the';
+
+const CarriedTotals = builder.objectRef<Totals>('CarriedTotals').implement({
+  description: 'What a side had earned before it restarted; its totals continue from there.',
+  fields: (t) => ({
+    pnlUsd: t.expose('pnlUsd', { type: 'Decimal', description: 'Realised net PnL, USD.' }),
+    totalPnlUsd: t.expose('totalPnlUsd', { type: 'Decimal', description: 'PnL before costs, USD.' }),
+    totalGasUsd: t.expose('totalGasUsd', { type: 'Decimal', description: 'Gas and fees, USD.' }),
+    trades: t.exposeInt('trades', { description: 'Closed trades.' }),
+    errors: t.exposeInt('errors', { description: 'Errors.' }),
+    uptimeSeconds: t.exposeInt('uptimeSeconds', { description: 'Seconds the side was up.' }),
+  }),
+});
+
+const MEMBERS = {
+  DEPLOYMENT_CREATED: member('DEPLOYMENT_CREATED').implement({
+    description: 'The deployment was created.',
+    fields: (t) => ({
+      strategyId: t.exposeID('strategyId', { description: 'The strategy.' }),
+      chain: t.exposeString('chain', { description: 'The network or venue.' }),
+      stableVersionId: t.exposeString('stableVersionId', STABLE_VERSION),
+      canaryVersionId: t.exposeString('canaryVersionId', { description: 'The version on trial.' }),
+      config: t.expose('config', { type: CanaryConfigType, description: 'Its configuration.' }),
+    }),
+  }),
+  CANARY_STARTED: member('CANARY_STARTED').implement({
+    description: 'Capital was deployed; the observation began.',
+    fields: (t) => ({
+      capitalUsd: t.expose('capitalUsd', { type: 'Decimal', description: 'Capital of both sides, USD.' }),
+      canaryPercent: t.expose('canaryPercent', CANARY_PERCENT),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  ALLOCATION_REQUESTED: member('ALLOCATION_REQUESTED').implement({
+    description: 'Both sides were asked to hold capital.',
+    fields: (t) => ({
+      number: t.exposeInt('number', ALLOCATION_NUMBER),
+      cause: t.expose('cause', { type: AllocationCause, description: 'Why it was requested.' }),
+      canaryPercent: t.expose('canaryPercent', CANARY_PERCENT),
+      totalUsd: t.expose('totalUsd', { type: 'Decimal', description: 'Capital of both sides, USD.' }),
+      canaryUsd: t.expose('canaryUsd', { type: 'Decimal', description: 'For the canary to hold, USD.' }),
+      stableUsd: t.expose('stableUsd', { type: 'Decimal', description: 'For the stable side to hold, USD.' }),
+    }),
+  }),
+  ALLOCATION_ACKNOWLEDGED: member('ALLOCATION_ACKNOWLEDGED').implement({
+    description: 'A side said what it holds.',
+    fields: (t) => ({
+      number: t.exposeInt('number', ALLOCATION_NUMBER),
+      side: t.expose('side', { type: SideType, description: 'The side.' }),
+      heldUsd: t.expose('heldUsd', { type: 'Decimal', description: 'Capital that it holds, USD.' }),
+      netPnlUsd: t.expose('netPnlUsd', { type: 'Decimal', description: 'Its net PnL then, USD.' }),
+    }),
+  }),
+  CANARY_METRICS_UPDATED: member('CANARY_METRICS_UPDATED').implement({
+    description: 'A check took a sample of both sides.',
+    fields: (t) => ({
+      check: t.exposeInt('check', CHECK),
+      decision: t.expose('decision', { type: DecisionType, description: 'What the comparison said then.' }),
+      canaryNetPnlUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: `The canary's ${NET_PNL}`,
+        resolve: ({ netPnlUsd }) => netPnlUsd.CANARY,
+      }),
+      stableNetPnlUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: `The stable side's ${NET_PNL}`,
+        resolve: ({ netPnlUsd }) => netPnlUsd.STABLE,
+      }),
+      canarySilentSeconds: t.float({
+        description: `${SILENT} canary.`,
+        resolve: ({ silentMs }) => seconds(silentMs.CANARY),
+      }),
+      stableSilentSeconds: t.float({
+        description: `${SILENT} stable side.`,
+        resolve: ({ silentMs }) => seconds(silentMs.STABLE),
+      }),
+      unwatchedSeconds: t.float({
+        description: UNWATCHED,
+        resolve: ({ unwatchedMs }) => seconds(unwatchedMs),
+      }),
+    }),
+  }),
+  COUNTER_RESET: member('COUNTER_RESET').implement({
+    description: 'A side restarted; its counters count from zero again.',
+    fields: (t) => ({
+      side: t.expose('side', { type: SideType, description: 'The side.' }),
+      session: t.exposeString('session', {
+        nullable: true,
+        description: 'The session that began; null if the counters of a provider fell.',
+      }),
+      previousSession: t.exposeString('previousSession', {
+        nullable: true,
+        description: 'The session before it; null if it had no name.',
+      }),
+      carried: t.expose('carried', { type: CarriedTotals, description: 'What was earned before it.' }),
+    }),
+  }),
+  WATCH_RESUMED: member('WATCH_RESUMED').implement({
+    description: 'Checks continue after a gap.',
+    fields: (t) => ({
+      unwatchedSeconds: t.float({
+        description: UNWATCHED,
+        resolve: ({ unwatchedMs }) => seconds(unwatchedMs),
+      }),
+    }),
+  }),
+  METRICS_UNAVAILABLE: member('METRICS_UNAVAILABLE').implement({
+    description: 'A check could not have the metrics of the provider.',
+    fields: (t) => ({
+      check: t.exposeInt('check', CHECK),
+      message: t.exposeString('message', MESSAGE),
+      canarySilentSeconds: t.float({
+        description: `${SILENT} canary.`,
+        resolve: ({ silentMs }) => seconds(silentMs.CANARY),
+      }),
+      stableSilentSeconds: t.float({
+        description: `${SILENT} stable side.`,
+        resolve: ({ silentMs }) => seconds(silentMs.STABLE),
+      }),
+      unwatchedSeconds: t.float({
+        description: UNWATCHED,
+        resolve: ({ unwatchedMs }) => seconds(unwatchedMs),
+      }),
+    }),
+  }),
+  CANARY_PAUSED: member('CANARY_PAUSED').implement({
+    description: 'Both allocations are held; the observation clock stands.',
+    fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
+  }),
+  CANARY_RESUMED: member('CANARY_RESUMED').implement({
+    description: 'The observation continues after a pause.',
+    fields: (t) => ({
+      pausedSeconds: t.float({
+        description: 'How long it was paused, in seconds; negative if the clock was set back meanwhile.',
+        resolve: ({ pausedMs }) => seconds(pausedMs),
+      }),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  OBSERVATION_EXTENDED: member('OBSERVATION_EXTENDED').implement({
+    description: 'The observation was extended.',
+    fields: (t) => ({
+      minutes: t.exposeInt('minutes', MINUTES),
+      automatic: t.exposeBoolean('automatic', { description: 'Whether Serin did it automatically.' }),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  STEP_STARTED: member('STEP_STARTED').implement({
+    description: 'The ramp went on to its next step.',
+    fields: (t) => ({
+      step: t.int({ description: 'The number of the step, starting at 1.', resolve: ({ step }) => step + 1 }),
+      canaryPercent: t.expose('canaryPercent', CANARY_PERCENT),
+      minutes: t.exposeInt('minutes', MINUTES),
+      canaryNetPnlUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: `The canary's ${NET_PNL}`,
+        resolve: ({ netPnlUsd }) => netPnlUsd.CANARY,
+      }),
+      stableNetPnlUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: `The stable side's ${NET_PNL}`,
+        resolve: ({ netPnlUsd }) => netPnlUsd.STABLE,
+      }),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  RULE_CHANGED: member('RULE_CHANGED').implement({
+    description: 'The deployment went over to a newer version of the decision rule.',
+    fields: (t) => ({
+      fromRule: t.exposeInt('from', { description: 'The version before.' }),
+      toRule: t.exposeInt('to', { description: 'The version from here on.' }),
+      pairs: t.exposeInt('pairs', { description: 'Pairs of samples that the evidence was made anew of.' }),
+    }),
+  }),
+  GUARDRAIL_TRIPPED: member('GUARDRAIL_TRIPPED').implement({
+    description: 'A guardrail was broken for as many checks as it allows.',
+    fields: (t) => ({
+      guardrail: t.exposeString('guardrail', { description: 'Its name in `config.guardrails`.' }),
+      side: t.expose('side', { type: SideType, description: 'The side that broke it.' }),
+      measured: t.expose('measured', {
+        type: 'Decimal',
+        nullable: true,
+        description: 'What was measured; null if nothing could be.',
+      }),
+      limit: t.expose('limit', { type: 'Decimal', description: 'The limit.' }),
+      message: t.exposeString('message', MESSAGE),
+    }),
+  }),
+  DECISION_MADE: member('DECISION_MADE').implement({
+    description: 'A decision was made.',
+    fields: (t) => ({
+      decision: t.field({
+        type: DecisionType,
+        description: 'What was decided.',
+        resolve: ({ record }) => record.decision,
+      }),
+      reasons: t.stringList({
+        description: 'Why, the deciding reason first.',
+        resolve: ({ record }) => [...record.reasons],
+      }),
+      automatic: t.boolean({
+        description: 'Whether Serin did it automatically.',
+        resolve: ({ record }) => record.automatic,
+      }),
+      decisionCause: t.field({
+        type: DecisionCause,
+        description: 'What caused it.',
+        resolve: ({ record }) => record.cause,
+      }),
+      reason: t.exposeString('reason', REASON),
+      record: t.field({
+        type: DecisionRef,
+        nullable: true,
+        description: 'The decision with all its inputs.',
+        resolve: async ({ entry }, _args, { loaders }) => {
+          const deployment = await loaders.deployment.load(entry.deploymentId);
+          return deployment && decisionOf(entry, deployment);
+        },
+      }),
+    }),
+  }),
+  CANARY_OBSERVATION_COMPLETE: member('CANARY_OBSERVATION_COMPLETE').implement({
+    description: 'The observation ended.',
+    fields: (t) => ({
+      decision: t.expose('decision', { type: DecisionType, description: 'What the comparison said then.' }),
+      reasons: t.stringList({
+        description: 'Why, the deciding reason first.',
+        resolve: ({ reasons }) => [...reasons],
+      }),
+      waits: t.exposeBoolean('waits', { description: 'Whether a person or a bot must decide now.' }),
+    }),
+  }),
+  PROMOTION_REQUESTED: member('PROMOTION_REQUESTED').implement({
+    description: 'Somebody asked for the promotion; another person must approve it.',
+    fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
+  }),
+  CANARY_PROMOTED: member('CANARY_PROMOTED').implement({
+    description: 'The canary became the stable version.',
+    fields: (t) => ({
+      stableVersionId: t.exposeString('stableVersionId', STABLE_VERSION),
+      previousStableVersionId: t.exposeString('previousStableVersionId', {
+        description: 'The stable version before it.',
+      }),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  CANARY_ROLLED_BACK: member('CANARY_ROLLED_BACK').implement({
+    description: 'The canary gave its capital back.',
+    fields: (t) => ({
+      stableVersionId: t.exposeString('stableVersionId', STABLE_VERSION),
+      rolledBackVersionId: t.exposeString('rolledBackVersionId', {
+        description: 'The version that was tried.',
+      }),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  CANARY_CANCELLED: member('CANARY_CANCELLED').implement({
+    description: 'The deployment ended without a decision.',
+    fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
+  }),
+  CANARY_FAILED: member('CANARY_FAILED').implement({
+    description: 'The metrics were unavailable for too long.',
+    fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
+  }),
+} satisfies Record<EventType, unknown>;
+
+const EventPayload = builder.unionType('CanaryEventPayload', {
+  description:
+    'What an event recorded: one type per event type, such as `CanaryStarted` for `CANARY_STARTED`.',
+  types: Object.values(MEMBERS),
+  resolveType: ({ type }) => nameOf(type),
+});
+
+builder.objectField(EventRef, 'payload', (t) =>
+  t.field({
+    type: EventPayload,
+    nullable: true,
+    description: 'What was recorded, typed. Null only for a type that this version of Serin does not know.',
+    resolve: (entry) => (entry.event.type === 'DECISION_MADE' ? { ...entry.event, entry } : entry.event),
+  }),
+);
