@@ -1,5 +1,6 @@
 /** The engine of Serin, for embedding: the same functions that the server runs on, without any I/O. */
 
+export * from './config/capital.ts';
 export * from './config/config.ts';
 export * from './deprecated.ts';
 export * from './document/document.ts';

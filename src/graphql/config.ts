@@ -14,6 +14,7 @@ import {
   type Step,
 } from '../core/config/config.ts';
 import { builder } from './builder.ts';
+import { RollbackPlanInput, RollbackPlanType, SettlementInput, SettlementType } from './capitalConfig.ts';
 
 const PnlBasis = builder.enumType('PnlBasis', {
   description:
@@ -263,6 +264,11 @@ const config = {
     'Whether a promotion needs two people: one requests it, another approves it, both with `promoteCanary`.',
   metricsProvider:
     'Name of the server’s metrics provider that measures the sides. If omitted, bots report the metrics.',
+  settlement: 'When an allocation is carried out, and for how long that may take.',
+  rollbackPlan: 'What bots do with open positions: every allocation that lowers a side carries it.',
+  capitalLeaseSeconds:
+    'How long the canary may hold capital without a sign of life of its bot, 10 to 604,800 seconds. Then the bot stands ' +
+    'down by itself, and Serin fails the deployment.',
 };
 
 export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').implement({
@@ -295,6 +301,20 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
       nullable: true,
       description: config.metricsProvider,
     }),
+    settlement: t.expose('settlement', {
+      type: SettlementType,
+      nullable: true,
+      description: `${config.settlement} Null: 0.5 percent and 300 seconds, for sides that acknowledge allocations.`,
+    }),
+    rollbackPlan: t.expose('rollbackPlan', {
+      type: RollbackPlanType,
+      nullable: true,
+      description: config.rollbackPlan,
+    }),
+    capitalLeaseSeconds: t.exposeInt('capitalLeaseSeconds', {
+      nullable: true,
+      description: config.capitalLeaseSeconds,
+    }),
     hash: t.string({
       resolve: configHash,
       description: 'Hash of all settings; identifies the policy in records.',
@@ -324,5 +344,11 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
     earlyPromote: t.boolean({ description: `${config.earlyPromote} Default: false.` }),
     requireApproval: t.boolean({ description: `${config.requireApproval} Default: false.` }),
     metricsProvider: t.string({ description: config.metricsProvider }),
+    settlement: t.field({
+      type: SettlementInput,
+      description: `${config.settlement} If omitted, its defaults apply to the sides that acknowledge allocations.`,
+    }),
+    rollbackPlan: t.field({ type: RollbackPlanInput, description: `${config.rollbackPlan} Default: none.` }),
+    capitalLeaseSeconds: t.int({ description: `${config.capitalLeaseSeconds} Default: no lease.` }),
   }),
 });

@@ -1,6 +1,7 @@
 /** The configuration: defaults, every bound with the field it names, and input that no compiler has checked. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { POSITION_PLANS } from '../../src/core/config/capital.ts';
 import { configCodec } from '../../src/core/config/codec.ts';
 import {
   type CanaryConfigInput,
@@ -53,6 +54,44 @@ const BOUNDS: [string, (value: unknown) => unknown, unknown[], unknown[]][] = [
   ['autoPromote', (autoPromote) => ({ autoPromote }), [true, false, null], ['yes', 1, {}]],
   ['onInconclusive', (onInconclusive) => ({ onInconclusive }), ['WAIT', 'EXTEND'], ['wait', 'PROMOTE', 5]],
   ['metricsProvider', (metricsProvider) => ({ metricsProvider }), ['desk', null], [5, () => ({})]],
+  ['settlement', (settlement) => ({ settlement }), [null, {}], ['yes', 5, []]],
+  [
+    'settlement.tolerancePercent',
+    (tolerancePercent) => ({ settlement: { tolerancePercent } }),
+    [0, 100, '0.5', null],
+    [-0.1, 101, 'half'],
+  ],
+  [
+    'settlement.deadlineSeconds',
+    (deadlineSeconds) => ({ settlement: { deadlineSeconds } }),
+    [1, 604_800, null],
+    [0, 604_801, 1.5],
+  ],
+  ['settlement.required', (required) => ({ settlement: { required } }), [true, false, null], ['yes', 1]],
+  [
+    'rollbackPlan.positions',
+    (positions) => ({ rollbackPlan: { positions } }),
+    ['HAND_OVER', 'REDUCE_ONLY', 'CLOSE'],
+    ['KEEP', null, undefined],
+  ],
+  [
+    'rollbackPlan.maxSlippageBps',
+    (maxSlippageBps) => ({ rollbackPlan: { positions: 'CLOSE', maxSlippageBps } }),
+    [0, 10_000, '2.5', null],
+    [-1, 10_001],
+  ],
+  [
+    'rollbackPlan.deadlineSeconds',
+    (deadlineSeconds) => ({ rollbackPlan: { positions: 'CLOSE', deadlineSeconds } }),
+    [1, 604_800, null],
+    [0, 604_801],
+  ],
+  [
+    'capitalLeaseSeconds',
+    (capitalLeaseSeconds) => ({ capitalLeaseSeconds }),
+    [10, 604_800, null],
+    [9, 604_801, 30.5],
+  ],
   [
     'promotionCriteria.minPnlRatio',
     (minPnlRatio) => ({ promotionCriteria: { minPnlRatio } }),
@@ -238,6 +277,9 @@ test('the hash names a policy: the same after a round trip through JSON, another
         maxExtensions: fc.integer({ min: 0, max: 9 }),
         earlyPromote: fc.boolean(),
         evidence: fc.record({ minSamples: fc.integer({ min: 10, max: 40 }) }),
+        settlement: fc.option(fc.record({ deadlineSeconds: fc.integer({ min: 1, max: 900 }) })),
+        rollbackPlan: fc.option(fc.record({ positions: fc.constantFrom(...POSITION_PLANS) })),
+        capitalLeaseSeconds: fc.option(fc.integer({ min: 10, max: 900 })),
       }),
       (input) => {
         const config = configOf(input);
@@ -250,4 +292,15 @@ test('the hash names a policy: the same after a round trip through JSON, another
     ),
     { numRuns: 50 },
   );
+});
+
+test('settings about capital that are not given are not in the stored form, so that it and its hash stay', () => {
+  const stored = configCodec.encode(configOf());
+  for (const name of ['settlement', 'rollbackPlan', 'capitalLeaseSeconds']) {
+    expect(stored).not.toHaveProperty(name);
+  }
+  const given = { settlement: {}, rollbackPlan: { positions: 'CLOSE' as const }, capitalLeaseSeconds: 60 };
+  for (const [name, value] of Object.entries(given)) {
+    expect(configHash(configOf({ [name]: value }))).not.toBe(configHash(configOf()));
+  }
 });

@@ -1,6 +1,7 @@
 /** The configuration as JSON, in the database and in exported documents. */
 import { z } from 'zod';
 import { countCodec, decimalCodec } from '../values/codecs.ts';
+import { POSITION_PLANS } from './capital.ts';
 import {
   type CanaryConfig,
   COMPARISONS,
@@ -10,6 +11,12 @@ import {
   PNL_BASES,
   STEP_GATES,
 } from './config.ts';
+
+export const rollbackPlanCodec = z.strictObject({
+  positions: z.enum(POSITION_PLANS),
+  maxSlippageBps: decimalCodec.nullable(),
+  deadlineSeconds: countCodec.nullable(),
+});
 
 /** As it is stored: added settings are left out where they are at their default. */
 const storedConfig = z.strictObject({
@@ -61,6 +68,11 @@ const storedConfig = z.strictObject({
   earlyPromote: z.boolean(),
   requireApproval: z.boolean(),
   metricsProvider: z.string().nullable(),
+  settlement: z
+    .strictObject({ tolerancePercent: decimalCodec, deadlineSeconds: countCodec, required: z.boolean() })
+    .optional(),
+  rollbackPlan: rollbackPlanCodec.optional(),
+  capitalLeaseSeconds: countCodec.optional(),
 });
 
 export const configCodec = z.codec(
@@ -76,9 +88,13 @@ export const configCodec = z.codec(
       },
       evidence: { ...stored.evidence, margin: stored.evidence.margin ?? 0 },
       steps: stored.steps.map((step) => ({ ...step, minMinutes: step.minMinutes ?? 0 })),
+      settlement: stored.settlement ?? null,
+      rollbackPlan: stored.rollbackPlan ?? null,
+      capitalLeaseSeconds: stored.capitalLeaseSeconds ?? null,
     }),
     encode: (config) => {
-      const { comparison, promotionCriteria, evidence, steps, ...same } = config;
+      const { comparison, promotionCriteria, evidence, steps, ...rest } = config;
+      const { settlement, rollbackPlan, capitalLeaseSeconds, ...same } = rest;
       const { maxErrorRateRatio, ...criteria } = promotionCriteria;
       const { margin, ...test } = evidence;
       return {
@@ -90,6 +106,9 @@ export const configCodec = z.codec(
           ...step,
           ...(minMinutes === 0 ? {} : { minMinutes }),
         })),
+        ...(settlement ? { settlement } : {}),
+        ...(rollbackPlan ? { rollbackPlan } : {}),
+        ...(capitalLeaseSeconds === null ? {} : { capitalLeaseSeconds }),
       };
     },
   },

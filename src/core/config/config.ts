@@ -7,6 +7,15 @@ import { createHash } from 'node:crypto';
 import { type Decimal, decimal, formatDecimal, type NumberInput } from '../values/decimal.ts';
 import { Reader } from '../values/inputReader.ts';
 import type { Parsed } from '../values/violation.ts';
+import {
+  type RollbackPlan,
+  type RollbackPlanInput,
+  readLease,
+  readRollbackPlan,
+  readSettlement,
+  type SettlementConfig,
+  type SettlementInput,
+} from './capital.ts';
 
 /** What profit is measured on: PnL over the capital of each side, or dollars for sides of equal capital. */
 export const PNL_BASES = ['RETURN_ON_CAPITAL', 'USD'] as const;
@@ -104,6 +113,11 @@ export interface CanaryConfig {
   readonly requireApproval: boolean;
   /** A provider of the server's configuration file, or `null` when bots report. */
   readonly metricsProvider: string | null;
+  /** Null: the default settlement applies to the sides that acknowledge allocations. */
+  readonly settlement: SettlementConfig | null;
+  readonly rollbackPlan: RollbackPlan | null;
+  /** How long the canary may hold capital without a sign of life; null: without limit. */
+  readonly capitalLeaseSeconds: number | null;
 }
 
 /** Decimals may also be given as numbers or texts. */
@@ -112,11 +126,18 @@ type Given<T> = { readonly [K in keyof T]?: GivenValue<T[K]> | null | undefined 
 
 /** A configuration as a caller gives it: whatever is left out (or null) takes its default. */
 export interface CanaryConfigInput
-  extends Given<Omit<CanaryConfig, 'promotionCriteria' | 'evidence' | 'guardrails' | 'steps'>> {
+  extends Given<
+    Omit<
+      CanaryConfig,
+      'promotionCriteria' | 'evidence' | 'guardrails' | 'steps' | 'settlement' | 'rollbackPlan'
+    >
+  > {
   readonly promotionCriteria?: Given<PromotionCriteria> | null | undefined;
   readonly evidence?: Given<EvidenceConfig> | null | undefined;
   readonly guardrails?: GuardrailsInput | null | undefined;
   readonly steps?: readonly StepInput[] | null | undefined;
+  readonly settlement?: SettlementInput | null | undefined;
+  readonly rollbackPlan?: RollbackPlanInput | null | undefined;
 }
 
 /** Here `null` is a value: it switches that guardrail off. */
@@ -134,7 +155,6 @@ export interface StepInput {
 /** The longest observation: a year and a day. */
 const MAX_OBSERVATION_MINUTES = 366 * 24 * 60;
 const MAX_STEPS = 50;
-
 /** The defaults of the contract and of the decision rule. */
 const DEFAULTS = {
   canaryPercent: decimal(10),
@@ -175,6 +195,9 @@ const SETTINGS = [
   'earlyPromote',
   'requireApproval',
   'metricsProvider',
+  'settlement',
+  'rollbackPlan',
+  'capitalLeaseSeconds',
 ] as const satisfies readonly (keyof CanaryConfig)[];
 
 /**
@@ -186,6 +209,9 @@ export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean |
   margin: 0,
   maxErrorRateRatio: null,
   minMinutes: 0,
+  settlement: null,
+  rollbackPlan: null,
+  capitalLeaseSeconds: null,
 };
 
 /** Bounds of settings that 0.1 took more widely: configurations it stored keep their values. */
@@ -239,6 +265,9 @@ export function parseConfig(
     earlyPromote: read.flag(at('earlyPromote'), given.earlyPromote ?? false),
     requireApproval: read.flag(at('requireApproval'), given.requireApproval ?? false),
     metricsProvider: read.name(at('metricsProvider'), given.metricsProvider ?? null),
+    settlement: readSettlement(read, given.settlement, at),
+    rollbackPlan: readRollbackPlan(read, given.rollbackPlan, at),
+    capitalLeaseSeconds: readLease(read, given.capitalLeaseSeconds, at),
   };
   return read.violations.length > 0
     ? { ok: false, violations: read.violations }
