@@ -70,8 +70,9 @@ export class Bot {
     await this.#side.close();
   }
 
-  /** Trades one day of the market and reports the totals of this run. */
+  /** Trades one day of the market and reports the totals of this run; nothing after the end. */
   async trade(day: MarketDay): Promise<void> {
+    if (this.ended) return;
     const before = this.#trader.figures().trades;
     this.#trader.trade(day);
     const figures = this.#trader.figures();
@@ -86,7 +87,7 @@ export class Bot {
     what: string,
     { success, message, error }: Pick<ReportResult, 'success' | 'message' | 'error'>,
   ): void {
-    if (!success) this.#say(`${what} refused, ${error?.code}: ${message}`);
+    if (!success && !this.ended) this.#say(`${what} refused, ${error?.code}: ${message}`);
   }
 }
 

@@ -17,6 +17,7 @@ export interface Allocation {
   /**
    * Tells Serin what the side holds now: all of it unless another amount is given. Sent until it is answered; to say the
    * same again changes nothing. Where another allocation comes first, the result is `REPLACED`: take that one.
+   * `CLOSED`: the side was closed before the answer.
    */
   acknowledge(heldUsd?: string | number): Promise<CommandResult>;
 }

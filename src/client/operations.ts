@@ -27,6 +27,14 @@ export interface DomainError {
 }
 
 /** What a command came to. A refusal is an answer: `success` is false and `error` says why. */
+const CLOSED_MESSAGE = 'This side was closed before Serin answered';
+/** What the client itself answers after a side was closed. Serin may have got the request nevertheless. */
+export const CLOSED = {
+  success: false,
+  message: CLOSED_MESSAGE,
+  error: { code: 'CLOSED', message: CLOSED_MESSAGE, path: [] },
+} as const;
+
 export interface CommandResult {
   readonly success: boolean;
   /** Whether this is the first answer again, because the idempotency key was seen before. */

@@ -4,7 +4,7 @@
  */
 import type { Features } from './features.ts';
 import { Again, type Http } from './http.ts';
-import type { CanaryStatus, DomainError, Side } from './operations.ts';
+import { type CanaryStatus, CLOSED, type DomainError, type Side } from './operations.ts';
 import type { Figures } from './totals.ts';
 import { createBackoff, sleep } from './wait.ts';
 
@@ -44,7 +44,7 @@ export interface ReporterOptions {
 }
 
 export interface Reporter {
-  /** Resolves when these figures, or newer ones that replaced them, are on disk or refused. */
+  /** Resolves when these figures, or newer ones that replaced them, are on disk or refused; after closing, with `CLOSED`. */
   report(figures: Figures): Promise<ReportResult>;
   /** Resolves when nothing is on its way. */
   settled(): Promise<void>;
@@ -86,7 +86,11 @@ export function createReporter(options: ReporterOptions): Reporter {
         for (const { resolve } of current.done) resolve(result);
         backoff.reset();
       } catch (error) {
-        if (!(error instanceof Again) || signal.aborted) {
+        if (signal.aborted) {
+          for (const { resolve } of current.done) resolve({ ...CLOSED, status: null, stale: false });
+          continue;
+        }
+        if (!(error instanceof Again)) {
           for (const { reject } of current.done) reject(error);
           continue;
         }

@@ -12,6 +12,7 @@ import type { Http } from './http.ts';
 import { createLease, type Lease } from './lease.ts';
 import {
   ALLOCATIONS,
+  CLOSED,
   type CommandInputs,
   type CommandResult,
   type Holding,
@@ -147,7 +148,8 @@ export class DeploymentSide {
 
   /**
    * Reports running totals of this run, from zero. One report is on its way at a time; what comes meanwhile replaces what
-   * waits. Resolves when these totals, or newer ones, are on disk, however long Serin is away; a refusal is in the result.
+   * waits. Resolves when these totals, or newer ones, are on disk, however long Serin is away; a refusal is in the result,
+   * and so is `CLOSED` where this side was closed first.
    * @throws {TypeError} that names the field when a figure is not a number
    * @throws {SerinError} when the caller itself is refused
    */
@@ -160,7 +162,8 @@ export class DeploymentSide {
 
   /**
    * Records closed trades instead of totals; Serin derives every metric. Any number, in any order, as often as you like:
-   * a trade counts once by its id. Resolves when all are on disk or refused.
+   * a trade counts once by its id. Resolves when all are on disk or refused, or with `CLOSED` where this side was closed
+   * first: then later batches were not sent.
    */
   async recordTrades(trades: readonly Trade[]): Promise<TradesResult> {
     let all: TradesResult = { success: true, message: '', error: null, taken: 0, known: 0, refused: [] };
@@ -171,11 +174,8 @@ export class DeploymentSide {
         side: this.side,
         trades: trades.slice(from, from + MOST_TRADES),
       };
-      const { recordTrades: part } = await this.#context.http.send<{ recordTrades: TradesResult }>(
-        RECORD_TRADES,
-        { input },
-        this.#closing.signal,
-      );
+      const part = await this.#record(input);
+      if (!part) return { ...all, ...CLOSED };
       this.#lease.answered(sentAt);
       const refused = part.refused.map((trade) => {
         const index = trade.index + from;
@@ -237,7 +237,10 @@ export class DeploymentSide {
     }
   }
 
-  /** Sends what is still to be sent, for at most the given time, and ends everything. */
+  /**
+   * Sends what is still to be sent, for at most the given time, and ends everything. What is not answered by then, and
+   * what is asked of this side afterwards, resolves with the error code `CLOSED`; Serin may have it nevertheless.
+   */
   async close(withinMs = 5000): Promise<void> {
     await Promise.race([this.#reporter.settled(), sleep(withinMs)]);
     this.#closing.abort();
@@ -297,6 +300,23 @@ export class DeploymentSide {
     } catch (error) {
       // A bot that waits for this answer must hear that it is to stand down.
       if (replaced.aborted) return REPLACED;
+      if (this.#closing.signal.aborted) return { ...CLOSED, replayed: false, deployment: null };
+      throw error;
+    }
+  }
+
+  /** One batch of trades; null when this side was closed before the answer. */
+  async #record(input: Readonly<Record<string, unknown>>): Promise<TradesResult | null> {
+    const { signal } = this.#closing;
+    try {
+      const { recordTrades } = await this.#context.http.send<{ recordTrades: TradesResult }>(
+        RECORD_TRADES,
+        { input },
+        signal,
+      );
+      return recordTrades;
+    } catch (error) {
+      if (signal.aborted) return null;
       throw error;
     }
   }

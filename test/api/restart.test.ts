@@ -1,6 +1,6 @@
 /** A restart in every status, a deadline that passes while Serin is away, and a deployment that moves as a document. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
+import { CALM, command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -18,14 +18,19 @@ async function oneOfEach(): Promise<Record<string, string>> {
   const pending = (await create(serin)).deployment.id;
   const paused = await running(serin);
   await command(serin, 'pauseDeployment', paused, { reason: 'a pause' });
-  const waiting = await running(serin, { config: HOURLY });
   const failing = await running(serin, {
     config: { checkIntervalSeconds: 10, observationPeriodMinutes: 1000 },
   });
+  // Before the others are created: however often the clock must move, none of their observations ends.
+  await until(async () => {
+    await serin.advance(10);
+    return (await statusOf(serin, failing)) === 'FAILED';
+  });
+  const waiting = await running(serin, { config: HOURLY });
   await report(serin, 'Canary', waiting, { pnlUsd: '1.000000000000000001', trades: 2, sharpeRatio: '0.3' });
   await serin.advance(3700);
   await until(async () => (await statusOf(serin, waiting)) === 'OBSERVATION_COMPLETE');
-  const live = await running(serin);
+  const live = await running(serin, { config: { ...CALM, observationPeriodMinutes: 10_000 } });
   await report(serin, 'Canary', live, { pnlUsd: '5', trades: 2 });
   await report(serin, 'Stable', live, { pnlUsd: '7', trades: 3 });
   const promoted = await running(serin);
@@ -34,10 +39,6 @@ async function oneOfEach(): Promise<Record<string, string>> {
   await command(serin, 'rollbackCanary', rolledBack);
   const cancelled = await running(serin);
   await command(serin, 'cancelDeployment', cancelled);
-  await until(async () => {
-    await serin.advance(10);
-    return (await statusOf(serin, failing)) === 'FAILED';
-  });
   return {
     PENDING: pending,
     RUNNING: live,

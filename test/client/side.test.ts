@@ -248,3 +248,20 @@ test('an address that is no Serin is named, and a node that is away is not waite
   const elsewhere = connectSerin({ url: `${serin.url}/metrics` });
   await expect(elsewhere.deployment('x')).rejects.toThrow('is this the address of a Serin?');
 });
+
+test('a side that is closed answers CLOSED: a bot that stops in the middle of something does not die of it', async () => {
+  const id = await running(serin);
+  const side = await open(id);
+  expect(await side.report({ pnlUsd: 1, trades: 1 })).toMatchObject({ success: true });
+  proxy.swallow();
+  const late = [
+    side.report({ pnlUsd: 2, trades: 2 }),
+    side.recordTrades([{ id: 'trade-1', at: new Date().toISOString(), pnlUsd: 1 }]),
+  ];
+  await side.close(0);
+  late.push(side.report({ pnlUsd: 3, trades: 3 }), side.recordTrades([]));
+  for (const answer of await Promise.all(late)) {
+    expect(answer).toMatchObject({ success: false, error: { code: 'CLOSED', path: [] } });
+  }
+  expect(await figures(id)).toMatchObject({ tradeCount: 1 });
+});

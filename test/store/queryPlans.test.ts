@@ -20,11 +20,16 @@ import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
 import { claimDue } from '../../src/store/deployments/leases.ts';
-import { readDeploymentEvents, readLog } from '../../src/store/log/eventLog.ts';
+import {
+  hasUnsettled,
+  lastSettledPosition,
+  readDeploymentEvents,
+  readLog,
+} from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { CALM, report, running } from '../harness/deployment.ts';
-import { OPEN, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 const GROWN = 5000;
 
@@ -36,6 +41,9 @@ beforeAll(async () => {
   await report(serin, 'Stable', pattern, { pnlUsd: '100', trades: 90 });
   await growDeployments(serin.database.sql, pattern, GROWN);
   await growEvents(serin.database.sql, GROWN, 4 * GROWN);
+  // A read of the log asks again while an older transaction is open, also one of another test on the same cluster.
+  const { db } = listening();
+  await until(async () => !(await hasUnsettled(db, await lastSettledPosition(db))));
 }, 120_000);
 afterAll(() => serin.stop());
 

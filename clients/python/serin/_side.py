@@ -46,6 +46,12 @@ PROBES = {
 }
 
 
+def _closed() -> Dict[str, Any]:
+    """What the client itself answers after close(). Serin may have got the request nevertheless."""
+    message = "This side was closed before Serin answered"
+    return {"success": False, "message": message, "error": {"code": "CLOSED", "message": message, "path": []}}
+
+
 @dataclass(frozen=True)
 class Allocation:
     """Capital that the side should hold: the newest request, never one that has been replaced."""
@@ -108,9 +114,11 @@ class Side:
         """Reports running totals of this run, from zero: pnl_usd, trades, errors, drawdown, sharpe_ratio, win_rate, …
 
         Returns when these totals, or newer ones of another thread, are on disk or refused, however long Serin is away;
-        the result has success, message, error and status.
+        the result has success, message, error and status. After close() the error is CLOSED.
         """
         figures = read_totals(totals, "unrealizedPnlUsd" in self._features)
+        if self._closed.is_set():
+            return {**_closed(), "status": None, "stale": False}
         with self._pending_lock:
             self._pending.update(continue_from(self._base, figures) if self._base else figures)
         with self._reporting:
@@ -175,7 +183,7 @@ class Side:
             stop.set()
 
     def close(self) -> None:
-        """Ends everything. Reports that are on their way are not waited for."""
+        """Ends everything. Reports that are on their way are not waited for: their error is CLOSED."""
         self._closed.set()
         with self._changed:
             self._changed.notify_all()
@@ -241,7 +249,9 @@ class Side:
                 state = self._state
                 shown = state and self._shown(state)
                 offered = (allocation.number, allocation.final, allocation.cause == "LEASE_EXPIRED")
-                if self._closed.is_set() or version != self._version or (shown and shown != offered):
+                if self._closed.is_set():
+                    return {**_closed(), "replayed": False, "deployment": None}
+                if version != self._version or (shown and shown != offered):
                     error_fields = {"code": "REPLACED", "message": "Another allocation has replaced this one", "path": []}
                     return {"success": False, "replayed": False, "message": error_fields["message"], "error": error_fields, "deployment": None}
 
@@ -276,7 +286,7 @@ class Side:
                 wait = max(error.after, backoff.next())
                 self._http.notice(f"a report was not answered ({error}); the newest totals are sent again in {wait:.1f} s")
                 if self._closed.wait(wait):
-                    raise SerinUnavailable(f"closed before the report was answered: {error}") from error
+                    return {**_closed(), "status": None, "stale": False}
 
     def _send_report(self, figures: Mapping[str, Any]) -> Dict[str, Any]:
         self._sequence += 1
