@@ -94,6 +94,7 @@ const answerSchema = z.discriminatedUnion('status', [
   z.object({ status: z.literal('error'), errorType: z.string().optional(), error: z.string() }),
   z.object({
     status: z.literal('success'),
+    warnings: z.array(z.string()).nullish(),
     data: z.discriminatedUnion('resultType', [
       z.object({ resultType: z.literal('scalar'), result: sampleValue }),
       z.object({
@@ -125,7 +126,8 @@ function readSample(answer: HttpAnswer): Sample {
     return refuse(`answered HTTP ${status}, ${errorType}: ${error}`);
   }
   if (!isSuccess(status)) return refuse(`answered HTTP ${status}`);
-  const { data } = read.data;
+  const { data, warnings } = read.data;
+  if (warnings && warnings.length > 0) return refuse(describeWarnings(warnings));
   switch (data.resultType) {
     case 'scalar':
       return { ok: true, text: data.result[1] };
@@ -134,6 +136,19 @@ function readSample(answer: HttpAnswer): Sample {
     default:
       return refuse(`answered a ${data.resultType}: the query must give one number`);
   }
+}
+
+/** Warnings that an error message quotes. */
+const QUOTED_WARNINGS = 3;
+
+/**
+ * A response with warnings may lack data: a store that did not answer (Thanos, Mimir), or samples that the query had to
+ * drop. Such a sum is too small, and nothing is decided on it. Remarks on the query itself are `infos`, which are allowed.
+ */
+function describeWarnings(warnings: readonly string[]): string {
+  const quoted = warnings.slice(0, QUOTED_WARNINGS).join('; ');
+  const more = warnings.length - QUOTED_WARNINGS;
+  return `answered with warnings, so data may be missing: ${quoted}${more > 0 ? `; and ${more} more` : ''}`;
 }
 
 function readVector(series: readonly { readonly value?: readonly [number, string] | undefined }[]): Sample {

@@ -134,6 +134,21 @@ describe('an answer that cannot be used', () => {
     );
   });
 
+  test('with warnings is a failure that quotes them, because data may be missing', async () => {
+    const fetchWith = async (more: Readonly<Record<string, unknown>>) => {
+      const body = { status: 'success', data: vector('1'), ...more };
+      const server = await serve((_, response) => response.end(JSON.stringify(body)));
+      return plain(await ask({ ...SETTINGS, url: server.url, queries: { pnlUsd: 'a', trades: 'b' } }));
+    };
+    expect(await fetchWith({ warnings: ['store 10.0.0.7 did not respond'] })).toMatch(
+      /^Provider p: pnlUsd could not be fetched: .* answered with warnings, so data may be missing: store 10\.0\.0\.7 did not respond$/,
+    );
+    expect(await fetchWith({ warnings: ['a', 'b', 'c', 'd', 'e'] })).toMatch(/: a; b; c; and 2 more$/);
+    const whole = { pnlUsd: '1', trades: 1 };
+    expect(await fetchWith({ warnings: [] })).toEqual(whole);
+    expect(await fetchWith({ warnings: null, infos: ['metric might not be a counter'] })).toEqual(whole);
+  });
+
   test.each([
     [200, '<html>hello</html>'],
     [404, '404 page not found'],
