@@ -202,7 +202,8 @@ async function bookOnCapital(
   const log = await readDeploymentEvents(tx, state.id);
   const history = capitalHistory(log.map(({ event }) => event))[side];
   return trades.map((trade) => {
-    const { capitalUsd } = history.findLast(({ since }) => since <= trade.at) ?? basis;
+    // A trade dated just before the start, by a clock that is behind, was made with the first capital.
+    const { capitalUsd } = history.findLast(({ since }) => since <= trade.at) ?? history[0] ?? basis;
     return { ...trade, capitalUsd, recordedAt };
   });
 }

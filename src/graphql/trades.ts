@@ -22,7 +22,7 @@ import { DomainError } from './results.ts';
 
 const fields = {
   id: 'Your name for it, unique within the side: sent twice it counts once.',
-  at: 'When it was closed: not before the deployment started, and at most a minute ahead of Serin’s clock.',
+  at: 'When it was closed: at most a minute before the deployment started, and at most a minute ahead of Serin’s clock.',
   pnlUsd: 'Realised profit and loss before fees and gas, USD.',
   feesUsd: 'Fees paid, USD; negative for a rebate.',
   gasUsd: 'Gas paid, USD.',

@@ -142,7 +142,7 @@ describe('a batch', () => {
     const answer = await record(id, [
       trade('good', 10, { pnlUsd: '5' }),
       trade('old', 5, { pnlUsd: '8' }),
-      trade('early', -1, { pnlUsd: '5' }),
+      trade('early', -61, { pnlUsd: '5' }),
       trade('future', 90_000, { pnlUsd: '5' }),
       trade('neither', 11, {}),
       trade('both', 12, { pnlUsd: '5', error: 'no' }),
@@ -173,7 +173,7 @@ describe('a batch', () => {
     for (const { error } of answer.refused) expect(error.message).toContain(error.path.join('.'));
     expect(answer.message).toContain('trades.1.pnlUsd: trade old is on the books with 7, not 8');
     expect((await metricsOf(id)).metrics.netPnlUsd).toBe('12');
-    const nothing = await record(id, [{ id: 'x', at: time(-5), pnlUsd: '1' }]);
+    const nothing = await record(id, [{ id: 'x', at: time(-61), pnlUsd: '1' }]);
     expect(nothing).toMatchObject({ success: false, taken: 0, refused: [{ index: 0 }] });
   });
 
@@ -382,9 +382,15 @@ describe('arrival does not matter', () => {
     await record(id, [trade('before', 100, { pnlUsd: '100' })]);
     await command(serin, 'acknowledgeAllocation', id, { number: 1, side: 'CANARY', heldUsd: '5000' });
     await serin.advance(600);
-    await record(id, [trade('after', 4100, { pnlUsd: '100' }), trade('late', 50, { pnlUsd: '-100' })]);
+    await record(id, [
+      trade('after', 4100, { pnlUsd: '100' }),
+      trade('late', 50, { pnlUsd: '-100' }),
+      // By a clock that is half a minute behind, it was closed before the deployment started.
+      trade('first', -30, { pnlUsd: '0' }),
+    ]);
     const { nodes } = await tradesOf(id);
     expect(nodes.map(({ id: name, capitalUsd }: Data) => [name, capitalUsd])).toEqual([
+      ['first', '10000'],
       ['late', '10000'],
       ['before', '10000'],
       ['after', '5000'],
@@ -428,7 +434,7 @@ describe('a deployment with trades as a document', () => {
     try {
       const { id, trade } = await trading();
       const batch = [
-        trade('a', 10, { pnlUsd: '1.000000000000000001', feesUsd: '-0.1' }),
+        trade('a', -59, { pnlUsd: '1.000000000000000001', feesUsd: '-0.1' }),
         trade('b', 20, { error: 'no', gasUsd: '0.2' }),
         trade('c', 15, { pnlUsd: '-7', notionalUsd: '12' }),
       ];

@@ -144,9 +144,9 @@ describe('what a trade must be', () => {
     }
   });
 
-  test('closed since the deployment started, and at most a minute ahead of the clock', () => {
-    expect(refusedAt({ at: window.from })).toEqual([]);
-    expect(refusedAt({ at: window.from - 1 })).toEqual(['trades.3.at']);
+  test('closed at most a minute before the start, and at most a minute ahead of the clock', () => {
+    expect(refusedAt({ at: window.from - 60_000 })).toEqual([]);
+    expect(refusedAt({ at: window.from - 60_001 })).toEqual(['trades.3.at']);
     expect(refusedAt({ at: window.to + 60_000 })).toEqual([]);
     expect(refusedAt({ at: window.to + 60_001 })).toEqual(['trades.3.at']);
   });

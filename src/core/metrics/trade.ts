@@ -42,7 +42,7 @@ export const recordedTradeCodec = z.strictObject({
   recordedAt: instantCodec,
 }) satisfies z.ZodType<RecordedTrade>;
 
-/** A trade may be dated this far ahead of the database's clock: the owner's clock is another one. */
+/** How far the clock of a trade's owner may differ from Serin's, ahead or behind, milliseconds. */
 export const CLOCK_TOLERANCE_MS = 60_000;
 
 const MAX_ID = 200;
@@ -75,8 +75,9 @@ export function tradeViolations(
     refuse('id', `must have between 1 and ${MAX_ID} characters, got ${id.length}`);
   } else if (UNPRINTABLE.test(id)) refuse('id', 'must have printable characters only');
   const shown = (instant: number) => new Date(instant).toISOString();
-  if (at < window.from) {
-    refuse('at', `must not be before the deployment started (${shown(window.from)}), got ${shown(at)}`);
+  if (at < window.from - CLOCK_TOLERANCE_MS) {
+    const started = shown(window.from);
+    refuse('at', `must not be more than a minute before the deployment started (${started}), got ${shown(at)}`);
   } else if (at > window.to + CLOCK_TOLERANCE_MS) {
     refuse('at', `must not lie in the future (it is ${shown(window.to)}), got ${shown(at)}`);
   }
