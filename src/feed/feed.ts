@@ -65,6 +65,8 @@ export interface Feed {
   watchAll(scope: Scope, signal: AbortSignal): Changes;
   /** What is committed now: a feed that starts now skips it. */
   now(): Promise<Horizon>;
+  /** Milliseconds for which an open transaction has held back the end of the log; 0 if none does. */
+  blockedMs(): number;
   /** Streams open now. */
   consumers(): number;
   /** Ends all streams. */
@@ -223,6 +225,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       };
     },
     now: horizonNow,
+    blockedMs: () => tail.blockedBy()?.ms ?? 0,
     consumers: () => topics.size() + metrics.size(),
     stop() {
       stopTail();

@@ -92,9 +92,22 @@ const EventEdge = builder.objectRef<Edge<LogEntry>>('CanaryEventEdge').implement
   }),
 });
 
-export const EventConnection = builder.objectRef<Connection<LogEntry>>('CanaryEventConnection').implement({
+/** A page of events. */
+interface EventPage extends Connection<LogEntry> {
+  /** For how long this page has lacked committed events, seconds; undefined if it lacks none. */
+  readonly heldBackSeconds?: number | undefined;
+}
+
+export const EventConnection = builder.objectRef<EventPage>('CanaryEventConnection').implement({
   description: 'A page of events.',
   fields: (t) => ({
+    heldBackSeconds: t.float({
+      nullable: true,
+      description:
+        'Null when the page is complete. Otherwise events that belong to it are committed but cannot be read yet: for ' +
+        'this many seconds a transaction that is still open in the PostgreSQL server has held back the end of the log.',
+      resolve: ({ heldBackSeconds }) => heldBackSeconds,
+    }),
     edges: t.field({ type: [EventEdge], description: 'The events.', resolve: ({ edges }) => [...edges] }),
     nodes: t.field({
       type: [EventRef],

@@ -4,7 +4,7 @@ import { GraphQLError } from 'graphql';
 import { exportDeployment } from '../app/exportImport.ts';
 import { DEPLOYMENT_ORDERS, type DeploymentView } from '../store/deployments/deployments.ts';
 import { pageStrategies, type Strategy } from '../store/deployments/strategies.ts';
-import { type LogFilter, readLogPage, readLogWhenSettled } from '../store/log/eventLog.ts';
+import { type LogFilter, readSettledPage } from '../store/log/eventLog.ts';
 import { formatCursor, isAfter, LOG_START } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import { builder, type Loaders, Node } from './builder.ts';
@@ -181,7 +181,7 @@ builder.queryFields((t) => ({
       last: t.arg.int({ description: LAST }),
       before: t.arg.string({ description: BEFORE }),
     },
-    resolve: async (_root, args, { app, actor }) => {
+    resolve: async (_root, args, { app, feed, actor }) => {
       const page = readPage(args);
       const after = (await readLogCursor(app.db, args.after, actor.strategies)) ?? LOG_START;
       const filter: LogFilter = {
@@ -194,12 +194,15 @@ builder.queryFields((t) => ({
         to: args.filter?.to ?? undefined,
       };
       const before = await readLogCursor(app.db, args.before, actor.strategies, 'before');
-      const found =
-        page.fromEnd || before
-          ? await readLogPage(app.db, { ...page, after, before, limit: page.limit + 1 }, filter)
-          : await readLogWhenSettled(app.db, after, page.limit + 1, filter);
+      const { found, heldBack } = await readSettledPage(
+        app.db,
+        { ...page, after, before, limit: page.limit + 1 },
+        filter,
+        feed.blockedMs(),
+      );
       if (isAfter(after, LOG_START) && (await isBehindArchive(app.db, after, filter))) throw tooOld();
-      return toConnection(found, page, args, ({ position }) => formatCursor(position));
+      const connection = toConnection(found, page, args, ({ position }) => formatCursor(position));
+      return heldBack ? { ...connection, heldBackSeconds: feed.blockedMs() / 1000 } : connection;
     },
   }),
 }));

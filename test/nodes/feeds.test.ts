@@ -1,8 +1,11 @@
 /** Several nodes behave as one: events reach the subscribers of all nodes, with and without NOTIFY. */
+import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSettledPage } from '../../src/store/log/eventLog.ts';
+import { LOG_START } from '../../src/store/log/position.ts';
 import { command, running } from '../harness/deployment.ts';
-import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let one: TestSerin;
 let other: TestSerin;
@@ -17,6 +20,23 @@ afterAll(async () => {
 
 const STATES =
   'subscription($id: ID, $after: String) { stateChanged(deploymentId: $id, after: $after) { cursor status } }';
+
+const eventsOf = async (deploymentId: string, args: string): Promise<Data> =>
+  (
+    await one.ask(
+      `query($id: ID!) { events(filter: { deploymentId: $id }, ${args}) { nodes { type } heldBackSeconds } }`,
+      { id: deploymentId },
+    )
+  ).events;
+
+/** The number of statements that a page of events takes when the log is known to have been blocked for this time. */
+async function statementsOf(deploymentId: string, blockedMs: number): Promise<number> {
+  const statements: string[] = [];
+  const db = drizzle(one.database.sql, { logger: { logQuery: (text) => void statements.push(text) } });
+  const page = { after: LOG_START, before: undefined, limit: 11, fromEnd: false };
+  await readSettledPage(db, page, { deploymentId, scope: null }, blockedMs);
+  return statements.length;
+}
 
 describe('two nodes', () => {
   test('a mutation on one reaches subscribers on both, and a cursor of one is valid on the other', async () => {
@@ -75,7 +95,19 @@ describe('two nodes', () => {
         return JSON.stringify(await ready.json()).includes('nightly report');
       });
       expect(feed.received).toHaveLength(1);
+      for (const args of ['first: 10', 'last: 10']) {
+        const page = await eventsOf(id, args);
+        expect(page.nodes.map(({ type }: Data) => type)).not.toContain('CANARY_PAUSED');
+        expect(page.heldBackSeconds).toBeGreaterThan(5);
+      }
+      expect(await statementsOf(id, 5000)).toBe(2);
+      expect(await statementsOf(id, 0)).toBeGreaterThan(2);
+      // A page that is full before the events that are held back is complete.
+      expect((await eventsOf(id, 'first: 1')).heldBackSeconds).toBeNull();
     });
+    const whole = await eventsOf(id, 'first: 10');
+    expect(whole.nodes.map(({ type }: Data) => type)).toContain('CANARY_PAUSED');
+    expect(whole.heldBackSeconds).toBeNull();
     expect((await feed.take(2)).at(-1)?.status).toBe('PAUSED');
     await until(async () => (await held(one)) === 0);
     expect(await (await fetch(`${one.url}/ready`)).json()).toEqual({ status: 'ready' });

@@ -77,7 +77,10 @@ export function tradeViolations(
   const shown = (instant: number) => new Date(instant).toISOString();
   if (at < window.from - CLOCK_TOLERANCE_MS) {
     const started = shown(window.from);
-    refuse('at', `must not be more than a minute before the deployment started (${started}), got ${shown(at)}`);
+    refuse(
+      'at',
+      `must not be more than a minute before the deployment started (${started}), got ${shown(at)}`,
+    );
   } else if (at > window.to + CLOCK_TOLERANCE_MS) {
     refuse('at', `must not lie in the future (it is ${shown(window.to)}), got ${shown(at)}`);
   }

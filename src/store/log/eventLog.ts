@@ -165,7 +165,7 @@ export interface LogPage {
 }
 
 /** The settled entries between two positions, in log order. */
-export async function readLogPage(
+async function readLogPage(
   db: Queries,
   { after, before, limit, fromEnd }: LogPage,
   filter: LogFilter,
@@ -200,21 +200,33 @@ export function hasUnsettled(db: Queries, end: LogPosition): Promise<boolean> {
 
 /** How long a read waits for open transactions, so that it returns what was committed before the request. */
 const SETTLING_MS = 1000;
+const SETTLING_POLL_MS = 5;
 
 /**
- * Like {@link readLog}, for a caller that may have just written: waits up to a second while open transactions hold back
- * committed entries.
+ * The settled entries between two positions, for a caller that may have just written: waits while open transactions hold
+ * back committed entries that belong to the page.
+ * @param blockedMs for how long the log is known to be blocked, milliseconds; the wait is shorter by this time, so that
+ * only the first reads of a blocked log wait
+ * @returns the page, and whether it lacks committed entries because they are still held back
  */
-export async function readLogWhenSettled(
+export async function readSettledPage(
   db: Queries,
-  after: LogPosition,
-  limit: number,
+  page: LogPage,
   filter: LogFilter,
-): Promise<LogEntry[]> {
-  const deadline = Date.now() + SETTLING_MS;
-  const heldBack = () => hasMore(db, after, unsettled, ...matches(filter));
-  while ((await heldBack()) && Date.now() < deadline) await sleep(5);
-  return readLog(db, after, limit, filter);
+  blockedMs: number,
+): Promise<{ readonly found: LogEntry[]; readonly heldBack: boolean }> {
+  const { after, before, limit, fromEnd } = page;
+  const isHeldBack = () =>
+    hasMore(db, after, before && beforePosition(before), unsettled, ...matches(filter));
+  const deadline = Date.now() + SETTLING_MS - blockedMs;
+  for (;;) {
+    const heldBack = await isHeldBack();
+    const found = await readLogPage(db, page, filter);
+    // Entries that are held back come after all settled ones: a page that is full from the start does not lack them.
+    const lacks = heldBack && (fromEnd || found.length < limit);
+    if (!lacks || Date.now() >= deadline) return { found, heldBack: lacks };
+    await sleep(SETTLING_POLL_MS);
+  }
 }
 
 /** A snapshot of what is committed. Decides which events were there before a subscription began. */
