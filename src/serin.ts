@@ -1,5 +1,6 @@
 /** Assembles Serin: starts and stops the database, the observation loop, the feeds and the server together. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import { createCommands } from './app/commands.ts';
 import type { App } from './app/context.ts';
@@ -30,13 +31,15 @@ import { hasApiKeys } from './store/access/apiKeys.ts';
 import { startEmbeddedPostgres } from './store/embedded/embeddedPostgres.ts';
 import {
   type Database,
-  isMigrated,
+  findWriteObstacle,
   migrateDatabase,
   openDatabase,
   readClock,
+  readMigrationState,
   setClockRate,
 } from './store/postgres/database.ts';
 import { createNotifier } from './store/postgres/notifier.ts';
+import { findSchemaDamage } from './store/tables/schemaCheck.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createTargets } from './webhooks/targets.ts';
 
@@ -110,6 +113,8 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       );
     }
 
+    const readDamage = await watchSchema(database, log);
+
     const notifier = createNotifier(client);
     const providerNames = new Set(providers.value.keys());
     const simulator = createSimulator(log);
@@ -179,7 +184,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       open: access.open,
       onRefusal: metrics.countRefused,
     });
-    const readiness = () => readReadiness(database, tail, clock);
+    const readiness = () => readReadiness(database, readDamage, tail, clock);
     const httpServer = await startHttpServer(
       {
         access,
@@ -223,19 +228,35 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
   }
 }
 
+/**
+ * Looks for dropped indexes and constraints, and logs them. They do not stop the node: whoever dropped one may need it to
+ * run until it is built again.
+ * @returns reads what is still missing; without a query once nothing is
+ */
+async function watchSchema({ db, schema }: Database, log: Logger): Promise<() => Promise<string[]>> {
+  let damage = (await readMigrationState(db, schema)) === 'current' ? await findSchemaDamage(db) : [];
+  for (const problem of damage) log.error({ problem }, 'the database is not as the migrations left it');
+  return async () => {
+    if (damage.length > 0) damage = await findSchemaDamage(db);
+    return damage;
+  };
+}
+
 /** Why this node cannot work, and what needs an operator's attention. */
 async function readReadiness(
   { db, schema, sockets }: Database,
+  readDamage: () => Promise<string[]>,
   tail: Tail,
   clock: ClockWatch,
 ): Promise<Readiness> {
-  const migrated = await Promise.race([
-    isMigrated(db, schema).catch(() => null),
+  const state = await Promise.race([
+    Promise.all([readMigrationState(db, schema), findWriteObstacle(db), readDamage()]).catch(() => null),
     sleep(READY_WITHIN_MS, null, { ref: false }),
   ]);
+  const [migrations, obstacle, damage] = state ?? [];
   const blocked = tail.blockedBy();
   const waitingMs = sockets.waitingForPoolerMs();
-  const warnings: string[] = [];
+  const warnings: string[] = [...(damage ?? [])];
   if (blocked && blocked.ms >= BLOCKED_WARNING_MS) {
     warnings.push(`the feeds have been blocked for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`);
   }
@@ -243,10 +264,12 @@ async function readReadiness(
   if (stepped) warnings.push(stepped);
   if (waitingMs !== null) warnings.push(waitsForPooler(waitingMs));
   const away = sockets.refusal() ?? (waitingMs === null ? null : waitsForPooler(waitingMs));
-  return {
-    missing: migrated ? null : migrated === false ? NOT_MIGRATED : (away ?? 'the database does not respond'),
-    warnings,
-  };
+  const missing = !state
+    ? (away ?? 'the database does not respond')
+    : migrations === 'missing'
+      ? NOT_MIGRATED
+      : (obstacle ?? null);
+  return { missing, warnings };
 }
 
 const waitsForPooler = (ms: number) =>

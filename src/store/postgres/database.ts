@@ -12,6 +12,7 @@ import { refuseTransactionPooler } from './pooler.ts';
 import { createPoolStats, type PoolStats } from './poolStats.ts';
 import { withPreparedStatements } from './preparedStatements.ts';
 import { createReplicationWatch } from './replication.ts';
+import { writeRefusal } from './session.ts';
 import { createSocketFactory, type SocketFactory } from './socket.ts';
 
 /** Runs statements, either on the pool or inside one transaction. */
@@ -128,19 +129,37 @@ let latest: number | null = null;
 /** SQLSTATEs: the schema does not exist, the table does not exist. */
 const MISSING = new Set(['3F000', '42P01']);
 
-/** Whether the tables have all migrations of this version. Later migrations may have been applied too. */
-export async function isMigrated(db: Queries, schema: string | null = null): Promise<boolean> {
+/** How the migrations of a database compare with those of this version. */
+export type MigrationState = 'missing' | 'current' | 'later';
+
+/** Whether the tables have all migrations of this version, and whether a later version has added some. */
+export async function readMigrationState(db: Queries, schema: string | null = null): Promise<MigrationState> {
   latest ??= latestMigration();
   try {
-    const [row] = await db.execute<{ migrated: boolean }>(
-      sql`select coalesce(max(created_at) >= ${latest}, false) as migrated from ${sql.raw(migrationsTable(schema))}`,
+    const [row] = await db.execute<{ at: string | null }>(
+      sql`select max(created_at)::text as at from ${sql.raw(migrationsTable(schema))}`,
     );
-    return row?.migrated ?? false;
+    const at = Number(row?.at ?? -1);
+    return at < latest ? 'missing' : at === latest ? 'current' : 'later';
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    if (cause instanceof Error && 'code' in cause && MISSING.has(String(cause.code))) return false;
+    if (cause instanceof Error && 'code' in cause && MISSING.has(String(cause.code))) return 'missing';
     throw error;
   }
+}
+
+/** Why nothing can be written to the database at the moment, as a message; null if writing works. */
+export async function findWriteObstacle(db: Queries): Promise<string | null> {
+  const [row] = await db.execute<{ recovering: boolean; readOnly: boolean; table: string | null }>(sql`
+    select pg_is_in_recovery() as recovering, current_setting('transaction_read_only') = 'on' as "readOnly",
+      (select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
+        and not (has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
+          and has_table_privilege(oid, 'DELETE'))
+        order by relname limit 1) as table`);
+  if (!row) return null;
+  const refusal = writeRefusal(row.recovering, row.readOnly);
+  if (refusal !== null) return refusal;
+  return row.table === null ? null : `the role of Serin may not write to the table ${row.table}`;
 }
 
 /** The current time on Serin's clock, epoch milliseconds, and the clock's rate (its seconds per real second). */

@@ -60,17 +60,19 @@ export function sessionStatement({ settings }: ConnectionTarget, schema: string 
   ].join('; ');
 }
 
+/** Why a server takes no writes, from its `pg_is_in_recovery()` and `transaction_read_only`; null if it takes them. */
+export function writeRefusal(recovering: boolean, readOnly: boolean): string | null {
+  if (recovering) return 'the PostgreSQL server is a standby (in recovery) and takes no writes';
+  if (readOnly)
+    return 'PostgreSQL takes no writes: transactions are read-only (default_transaction_read_only)';
+  return null;
+}
+
 /** Why a session cannot be used; null when it can. */
 export function checkSession(row: readonly (string | null)[]): Error | null {
   const [recovering, readOnly, timeout, encoding] = row;
-  if (recovering === 'true') {
-    return new WrongServer('the PostgreSQL server is a standby (in recovery) and takes no writes');
-  }
-  if (readOnly === 'on') {
-    return new WrongServer(
-      'PostgreSQL takes no writes: transactions are read-only (default_transaction_read_only)',
-    );
-  }
+  const refusal = writeRefusal(recovering === 'true', readOnly === 'on');
+  if (refusal !== null) return new WrongServer(refusal);
   if (timeout !== '10s')
     return new Error(`the settings of a session do not hold: statement_timeout is ${timeout}`);
   if (encoding !== 'UTF8') {
