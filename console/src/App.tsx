@@ -15,6 +15,7 @@ import { StaleFrame } from './ui/StaleFrame';
 import { ViewerContext } from './ui/viewer';
 
 const Administration = lazy(() => import('./administration/Administration'));
+const Creation = lazy(() => import('./creation/Creation'));
 const Deployment = lazy(() => import('./deployment/Deployment'));
 const History = lazy(() => import('./overview/History'));
 const PolicyLab = lazy(() => import('./policy/PolicyLab'));
@@ -70,6 +71,7 @@ function Pages(): ReactElement {
         <Suspense fallback={<p className="page quiet loading">Loading …</p>}>
           <Switch>
             <Route path="/" component={Overview} />
+            <Route path="/new" component={Creation} />
             <Route path="/history" component={History} />
             <Route path="/deployments/:id">{({ id }) => <Deployment id={id} />}</Route>
             <Route path="/strategies" component={Strategies} />

@@ -156,6 +156,50 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     expect(complaints).toEqual([]);
   });
 
+  test('the page says how far the test is from deciding, and what is at risk until the deadline', async () => {
+    const { page } = await open(serin, '/deployments/dep_carry');
+    await page.getByRole('heading', { name: 'Until the deadline' }).waitFor();
+    await page
+      .getByText(/^(\d[\d,]* more checks? to decide|The test will not decide|The test has decided)/)
+      .waitFor();
+    await page.getByText('Loses at most, in 19 of 20 cases').waitFor();
+  });
+
+  test('a deployment is created with its capital from a form that checks as one types', async () => {
+    const { page, complaints } = await open(serin, '/');
+    await page.getByRole('link', { name: 'New deployment' }).click();
+    await page.getByLabel(/^Strategy/).fill('doge-grid');
+    await page.getByLabel(/^Canary version/).fill('v2');
+    await page.getByLabel(/^Stable version/).fill('v1');
+    await page.getByLabel('Canary’s share, %').fill('80');
+    await page.getByText(/canaryPercent must be between 1 and 50/).waitFor();
+    expect(await page.getByRole('button', { name: 'Create', exact: true }).isDisabled()).toBe(true);
+    await page.getByLabel('Canary’s share, %').fill('20');
+    await page.getByLabel('Two people promote').selectOption('yes');
+    await page.getByLabel(/^Capital of both sides/).fill('50000');
+    await page.getByText(/v2 is asked to hold 20 % \(\$10,000\)/).waitFor();
+    expect(page.url()).toContain('policy=');
+    await expectAccessible(page);
+    await page.getByRole('button', { name: 'Create and deploy' }).click();
+    // The policy is simulated on the way, for its warnings.
+    await page.getByRole('heading', { name: 'doge-grid' }).waitFor({ timeout: PATIENCE_MS });
+    await page.getByText('Canary started with 20 % of $50,000').first().waitFor();
+
+    await page.goto(`${serin.url}/new?strategy=doge-grid&canary=v3`);
+    await page.getByText('On trial already: v2').waitFor();
+    await page.getByRole('button', { name: 'Create', exact: true }).click();
+    await page.getByRole('alert').filter({ hasText: 'doge-grid' }).waitFor();
+    const { strategy } = await serin.ask(
+      '{ strategy(id: "doge-grid") { liveDeployments { id config { requireApproval } } } }',
+    );
+    expect(strategy.liveDeployments).toMatchObject([{ config: { requireApproval: true } }]);
+    const [{ id }] = strategy.liveDeployments;
+    await serin.ask('mutation($id: ID!) { cancelDeployment(input: { deploymentId: $id }) { success } }', {
+      id,
+    });
+    expect(complaints).toEqual([]);
+  });
+
   test('every action is done with its reason, and shows at once', async () => {
     const { page, complaints } = await open(serin, '/deployments/dep_liquidity');
     await act(page, 'Deploy', {
@@ -363,7 +407,9 @@ describe.skipIf(browser === null)(
     test('offers what the role may do, on the strategies of the key, and nothing else', async () => {
       const { page, complaints } = await signIn(await makeKey(root, 'VIEWER', { strategies: ['eth-*'] }));
       await page.getByText('1 of 1 live deployments shown').waitFor();
-      expect(await page.getByRole('link', { name: 'Administration' }).count()).toBe(0);
+      expect(await page.getByRole('link', { name: /^Administration|^New deployment/ }).count()).toBe(0);
+      await page.goto(`${serin.url}/new`);
+      await page.getByText('This is for operators').waitFor();
       await page.goto(`${serin.url}/deployments/dep_two`);
       await page.getByRole('heading', { name: 'Gates' }).waitFor();
       expect(await page.getByRole('button', { name: /Promote|Ask|Pause|Roll back/ }).count()).toBe(0);

@@ -62,6 +62,15 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
           />
           <span className="nowrap">{timeLeft(deployment, now)}</span>
         </div>
+        {deployment.warnings.length > 0 ? (
+          <ul className="card-alerts">
+            {deployment.warnings.map(({ side, message }) => (
+              <li key={`${side} ${message}`}>
+                <span aria-hidden="true">⚠</span> {message}
+              </li>
+            ))}
+          </ul>
+        ) : null}
         <Actions deployment={deployment} />
       </section>
       <div className="deployment-columns">
@@ -71,7 +80,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
         </div>
         <div className="deployment-facts">
           <Gates comparison={comparison} />
-          <Evidence comparison={comparison} />
+          <Evidence deployment={deployment} />
           <GuardrailList deployment={deployment} now={now} />
           <Capital deployment={deployment} />
         </div>

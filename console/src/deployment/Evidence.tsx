@@ -1,8 +1,8 @@
-/** The sequential test in words and as its interval. */
+/** The sequential test: what it says, its interval, and what may be expected of it until the deadline. */
 import type { ReactElement } from 'react';
 import type { DetailFragment, EvidenceVerdict } from '../api/generated/graphql';
 import { IntervalBar } from '../charts/IntervalBar';
-import { count, percent, percentChange } from '../format';
+import { count, decimal, duration, percent, percentChange, usd } from '../format';
 
 const VERDICTS: Record<EvidenceVerdict, string> = {
   OPEN: 'Open',
@@ -10,10 +10,15 @@ const VERDICTS: Record<EvidenceVerdict, string> = {
   NOT_WORSE: 'Not worse, beyond chance',
 };
 
-export function Evidence({ comparison }: Pick<DetailFragment, 'comparison'>): ReactElement | null {
+interface EvidenceProps {
+  readonly deployment: DetailFragment;
+}
+
+export function Evidence({ deployment }: EvidenceProps): ReactElement | null {
+  const { comparison, config } = deployment;
   if (!comparison) return null;
   const { evidence } = comparison;
-  const { interval, pairs, minSamples, plannedChecks, alpha } = evidence;
+  const { interval, pairs, effectivePairs, minSamples, plannedChecks, alpha, drift, outlook } = evidence;
   return (
     <section className="panel" aria-labelledby="evidence">
       <h2 id="evidence">Evidence</h2>
@@ -26,11 +31,67 @@ export function Evidence({ comparison }: Pick<DetailFragment, 'comparison'>): Re
         <Figure label="From" value={percentChange(interval?.low, 4)} />
         <Figure label="To" value={percentChange(interval?.high, 4)} />
         <Figure label="Pairs" value={`${count(pairs)} of ${count(plannedChecks)}`} />
+        {effectivePairs === null || effectivePairs === undefined ? null : (
+          <Figure label="Count as independent" value={decimal(effectivePairs, 0)} />
+        )}
         <Figure label="Speaks from" value={`${count(minSamples)} pairs`} />
         <Figure label="Error rate" value={percent(alpha, 1)} />
+        {drift ? (
+          <Figure
+            label="Drift, alarm from"
+            value={`${decimal(drift.value, 2)} of ${decimal(drift.threshold, 2)}`}
+          />
+        ) : null}
       </dl>
+      {outlook && deployment.endedAt === null ? (
+        <Outlook outlook={outlook} checkSeconds={config.checkIntervalSeconds} />
+      ) : null}
     </section>
   );
+}
+
+type OutlookData = NonNullable<NonNullable<DetailFragment['comparison']>['evidence']['outlook']>;
+
+interface OutlookProps {
+  readonly outlook: OutlookData;
+  readonly checkSeconds: number;
+}
+
+function Outlook({ outlook, checkSeconds }: OutlookProps): ReactElement {
+  const { leastDetectablePerDay, probabilityBetter, usdAtRisk, advice } = outlook;
+  return (
+    <section className="outlook" aria-labelledby="outlook">
+      <h3 id="outlook">Until the deadline</h3>
+      <p>
+        <b>{outlookText(outlook, checkSeconds)}</b>
+      </p>
+      <dl className="figures">
+        <Figure label="Chance that it is better" value={percent(probabilityBetter, 0)} />
+        <Figure label="Least difference a day it can show" value={percent(leastDetectablePerDay, 2)} />
+        <Figure label="Loses at most, in 19 of 20 cases" value={usd(usdAtRisk)} />
+      </dl>
+      {advice.map((each) => (
+        <p key={each} className="quiet">
+          {each}.
+        </p>
+      ))}
+    </section>
+  );
+}
+
+/** How many more checks the test needs, and whether it has them. */
+function outlookText(
+  { checksToDecide, decidesBeforeDeadline, probabilityBetter }: OutlookData,
+  checkSeconds: number,
+) {
+  if (checksToDecide === 0) return 'The test has decided.';
+  if (typeof checksToDecide === 'number') {
+    const when = decidesBeforeDeadline ? 'before the deadline' : 'after the deadline';
+    const checks = `${count(checksToDecide)} more ${checksToDecide === 1 ? 'check' : 'checks'}`;
+    return `${checks} to decide (${duration(checksToDecide * checkSeconds)}, ${when}), if the difference stays what it is.`;
+  }
+  if (typeof probabilityBetter !== 'number') return 'Too few pairs to say when the test decides.';
+  return 'The test will not decide, if the difference stays what it is.';
 }
 
 export function Figure({ label, value }: { readonly label: string; readonly value: string }): ReactElement {

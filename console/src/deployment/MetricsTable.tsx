@@ -12,6 +12,7 @@ const ROWS: readonly {
 }[] = [
   { label: 'Return on capital', show: (side) => percentChange(returnOf(side), 3), ratio: 'pnlRatio' },
   { label: 'Net PnL', show: ({ metrics }) => usdChange(metrics.netPnlUsd) },
+  { label: 'Of it unrealised', show: ({ metrics }) => usdChange(metrics.unrealizedPnlUsd) },
   { label: 'PnL before costs', show: ({ metrics }) => usdChange(metrics.totalPnlUsd) },
   { label: 'Gas', show: ({ metrics }) => usd(metrics.totalGasUsd) },
   { label: 'Largest drawdown', show: ({ metrics }) => percent(metrics.maxDrawdown), ratio: 'drawdownRatio' },
@@ -21,6 +22,7 @@ const ROWS: readonly {
   { label: 'Errors', show: ({ errorCount, errorRate }) => `${count(errorCount)} (${percent(errorRate, 1)})` },
   { label: 'Average trade', show: ({ metrics }) => usd(metrics.avgTradeSizeUsd) },
   { label: 'Capital', show: ({ capitalAllocatedUsd }) => usd(capitalAllocatedUsd) },
+  { label: 'Session', show: ({ session }) => session ?? '–' },
   { label: 'Measured for', show: ({ durationSeconds }) => duration(durationSeconds) },
 ];
 

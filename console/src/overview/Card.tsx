@@ -11,6 +11,7 @@ import type { Curves } from './curveStore';
 import {
   canaryHeldUsd,
   guardrailDistances,
+  outlookInShort,
   returnOf,
   silenceSeconds,
   unansweredSeconds,
@@ -31,6 +32,7 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
   const waits = waitsForPerson(card);
   const canary = returnOf(card.canaryMetrics);
   const stable = returnOf(card.stableMetrics);
+  const outlook = outlookInShort(card);
   const { canary: canaryCurve, stable: stableCurve } = curves ?? NO_CURVES;
   return (
     <article className={`card ${waits ? 'card-waits' : ''} card-${status.toLowerCase()}`}>
@@ -72,10 +74,17 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
           <dd title={usd(canaryHeldUsd(card))}>{usdShort(canaryHeldUsd(card))}</dd>
         </div>
       </dl>
-      <IntervalBar
-        interval={comparison?.evidence.interval ?? null}
-        verdict={comparison?.evidence.verdict ?? 'OPEN'}
-      />
+      <div className="card-evidence">
+        <IntervalBar
+          interval={comparison?.evidence.interval ?? null}
+          verdict={comparison?.evidence.verdict ?? 'OPEN'}
+        />
+        {outlook === null ? null : (
+          <span className="card-outlook" title="How many more checks the test needs, if the difference stays">
+            {outlook}
+          </span>
+        )}
+      </div>
       <p className="card-verdict">
         {comparison && comparison.gates.length > 0 ? (
           <span className="gates" role="img" aria-label={gatesInWords(comparison.gates)}>

@@ -7,7 +7,7 @@ import { percentChange, usd } from '../format';
 import { DecisionBadge, StatusBadge } from '../ui/Status';
 import { StepTrack } from '../ui/StepTrack';
 import { alertsOf, timeLeft } from './Card';
-import { canaryHeldUsd, returnOf } from './risk';
+import { canaryHeldUsd, outlookInShort, returnOf } from './risk';
 
 interface DeploymentTableProps {
   readonly cards: readonly CardFragment[];
@@ -69,6 +69,7 @@ export function DeploymentTable({ cards, now }: DeploymentTableProps): ReactElem
                   interval={card.comparison?.evidence.interval ?? null}
                   verdict={card.comparison?.evidence.verdict ?? 'OPEN'}
                 />
+                <span className="card-outlook">{outlookInShort(card)}</span>
               </td>
               <td>{card.comparison ? <DecisionBadge decision={card.comparison.decision} /> : null}</td>
               <td className="number">{usd(canaryHeldUsd(card))}</td>

@@ -1,6 +1,6 @@
 /** What waits for a person, then every live canary, as cards or as a table. */
 import { type ReactElement, useDeferredValue, useMemo } from 'react';
-import { useSearchParams } from 'wouter';
+import { Link, useSearchParams } from 'wouter';
 import { serinNow } from '../api/clock';
 import type { CanaryStatus, CardFragment } from '../api/generated/graphql';
 import { useOverview } from '../api/overview';
@@ -9,6 +9,7 @@ import { EmptyState } from '../ui/EmptyState';
 import { useNow } from '../ui/useNow';
 import { usePageTitle } from '../ui/usePageTitle';
 import { useStored } from '../ui/useStored';
+import { useMay } from '../ui/viewer';
 import { Card } from './Card';
 import type { Curves } from './curveStore';
 import { DeploymentTable } from './DeploymentTable';
@@ -26,6 +27,7 @@ export function Overview(): ReactElement {
   const loading = !complete;
   const curves = useCurves(cards);
   const [params, setParams] = useSearchParams();
+  const mayCreate = useMay('OPERATOR');
   const [layout, setLayout] = useStored('serin.layout', 'cards');
   const now = Math.floor(serinNow(useNow()) / CLOCK_STEP_MS) * CLOCK_STEP_MS;
   const view = readView(params);
@@ -97,6 +99,11 @@ export function Overview(): ReactElement {
             </button>
           ))}
         </fieldset>
+        {mayCreate ? (
+          <Link href="/new" className="button button-main filters-end">
+            New deployment
+          </Link>
+        ) : null}
       </search>
       {error ? <p className="problem">{error.message}</p> : null}
       <p className="hidden" role="status">
@@ -105,7 +112,15 @@ export function Overview(): ReactElement {
       {loading && !error ? <p className="quiet loading">Loading the live deployments …</p> : null}
       {!loading && cards.length === 0 ? (
         <EmptyState title="No canary is live">
-          A bot or a program begins one with <code>createDeployment</code> and <code>deployCanary</code>.
+          {mayCreate ? (
+            <>
+              <Link href="/new">Create a deployment</Link>, or let a bot do it:{' '}
+            </>
+          ) : (
+            'A bot or an operator begins one: '
+          )}
+          <code>serin create STRATEGY VERSION --stable VERSION --deploy 100k</code>. Its bots report, and this
+          page shows it live.
         </EmptyState>
       ) : null}
       {!loading && cards.length > 0 && shown.length === 0 ? (

@@ -1,5 +1,6 @@
 /** How near a canary is to its limits, and what money is with it. */
 import type { CardFragment } from '../api/generated/graphql';
+import { count } from '../format';
 
 export interface GuardrailDistance {
   readonly name: 'maxLossUsd' | 'maxLossPercent' | 'maxDrawdown' | 'maxErrorRate' | 'maxStaleSeconds';
@@ -18,9 +19,8 @@ export function guardrailDistances(
   { config: { guardrails }, canaryMetrics, stableMetrics, startedAt, status }: Watched,
   now: number,
 ): GuardrailDistance[] {
-  const pnl = Number(canaryMetrics?.metrics.netPnlUsd ?? 0);
-  const capital = Number(canaryMetrics?.capitalAllocatedUsd ?? 0);
-  const loss = Math.max(0, -pnl);
+  const loss = Math.max(0, -Number(canaryMetrics?.metrics.netPnlUsd ?? 0));
+  const lossPercent = Math.max(0, -(returnOf(canaryMetrics) ?? 0)) * 100;
   const silence =
     startedAt === null || status !== 'RUNNING'
       ? null
@@ -29,7 +29,7 @@ export function guardrailDistances(
         );
   const measured: Record<GuardrailDistance['name'], number | null> = {
     maxLossUsd: canaryMetrics && loss,
-    maxLossPercent: canaryMetrics && (capital > 0 ? (loss / capital) * 100 : 0),
+    maxLossPercent: canaryMetrics && lossPercent,
     maxDrawdown: canaryMetrics && Number(canaryMetrics.metrics.maxDrawdown),
     maxErrorRate: canaryMetrics?.errorRate == null ? null : Number(canaryMetrics.errorRate),
     maxStaleSeconds: silence,
@@ -58,17 +58,11 @@ export function canaryHeldUsd({
   return Number(side?.heldUsd ?? canaryCapitalUsd);
 }
 
-/** Return of a side on its capital; null before it has reported. */
+/** Return of a side on the capital that it held while it earned; null before it has reported. */
 export function returnOf(
-  side: {
-    readonly capitalAllocatedUsd: string;
-    readonly reportedAt: string | null;
-    readonly metrics: { readonly netPnlUsd: string };
-  } | null,
+  side: { readonly reportedAt: string | null; readonly returnOnCapital: string } | null,
 ): number | null {
-  if (!side || side.reportedAt === null) return null;
-  const capital = Number(side.capitalAllocatedUsd);
-  return capital > 0 ? Number(side.metrics.netPnlUsd) / capital : null;
+  return side === null || side.reportedAt === null ? null : Number(side.returnOnCapital);
 }
 
 /** Whether nothing goes on until a person acts. */
@@ -82,4 +76,18 @@ export function waitsForPerson({
 /** Seconds that the latest request for capital has gone without an answer, the longer of both sides. */
 export function unansweredSeconds({ allocation }: Pick<CardFragment, 'allocation'>): number {
   return Math.max(0, ...(allocation?.sides.map((side) => side.unansweredSeconds) ?? []));
+}
+
+/** How far the test is from deciding, in a few words; null where that cannot be said. */
+export function outlookInShort({
+  status,
+  comparison,
+}: Pick<CardFragment, 'status' | 'comparison'>): string | null {
+  const outlook = comparison?.evidence.outlook;
+  if (status !== 'RUNNING' || !outlook) return null;
+  const { checksToDecide, decidesBeforeDeadline } = outlook;
+  if (checksToDecide === null || checksToDecide === undefined) return null;
+  if (checksToDecide === 0) return 'test decided';
+  if (!decidesBeforeDeadline) return 'open at the deadline';
+  return `${count(checksToDecide)} more ${checksToDecide === 1 ? 'check' : 'checks'}`;
 }

@@ -1,10 +1,12 @@
 /** One policy of the lab: its form, what the API says of it, and what it does in simulation or on a record. */
 import type { ReactElement } from 'react';
-import { assumptionsOf, configOf, type Draft, POLICY_GROUPS } from './draft';
+import { Link } from 'wouter';
+import { useMay } from '../ui/viewer';
+import { assumptionsOf, configOf, type Draft, POLICY_GROUPS, writeDraft } from './draft';
 import { Outcomes } from './Outcomes';
+import { PolicyForm } from './PolicyForm';
 import { PowerCurve } from './PowerCurve';
 import { Replay } from './Replay';
-import { SettingField } from './SettingField';
 import { usePolicyProblem, useSimulation } from './useSimulation';
 
 interface PolicyPanelProps {
@@ -21,34 +23,13 @@ export function PolicyPanel({ title, draft, assumptions, replay, onChange }: Pol
   const assumed = assumptionsOf(assumptions);
   const problem = usePolicyProblem(config);
   const simulation = useSimulation();
-  const paths = POLICY_GROUPS.flatMap(({ settings }) => settings.map(({ path }) => path));
-  const elsewhere = problem !== null && !paths.includes(problem.path);
+  const mayCreate = useMay('OPERATOR');
   const { simulation: report, power, running } = simulation;
   const done = report ? report.completedRuns / report.assumptions.runs : 0;
   return (
     <section className="panel policy" aria-label={title}>
       <h2>{title}</h2>
-      <div className="policy-form">
-        {POLICY_GROUPS.map((group) => (
-          <fieldset key={group.title}>
-            <legend>{group.title}</legend>
-            {group.settings.map((setting) => (
-              <SettingField
-                key={setting.path}
-                setting={setting}
-                value={draft[setting.path] ?? ''}
-                problem={problem?.path === setting.path ? problem.message : null}
-                onChange={(value) => onChange({ ...draft, [setting.path]: value })}
-              />
-            ))}
-          </fieldset>
-        ))}
-      </div>
-      {elsewhere ? (
-        <p className="problem" role="alert">
-          {problem.message}
-        </p>
-      ) : null}
+      <PolicyForm groups={POLICY_GROUPS} draft={draft} problem={problem} onChange={onChange} />
       {replay === null ? (
         <>
           <div className="buttons">
@@ -65,6 +46,14 @@ export function PolicyPanel({ title, draft, assumptions, replay, onChange }: Pol
                 Stop
               </button>
             ) : null}
+            {running || !mayCreate ? null : (
+              <Link
+                href={`/new?${new URLSearchParams({ policy: writeDraft(draft) ?? '{}' })}`}
+                className="button"
+              >
+                New deployment with it
+              </Link>
+            )}
             {running ? <progress aria-label="Progress of the simulation" max={1} value={done} /> : null}
           </div>
           {simulation.problem ? (

@@ -31,7 +31,7 @@ export function SettingField({ setting, value, problem, onChange }: SettingField
       ) : (
         <input
           id={id}
-          inputMode={kind === 'ramp' ? 'text' : 'decimal'}
+          inputMode={kind === 'ramp' || kind === 'text' ? 'text' : 'decimal'}
           placeholder={standard}
           value={value}
           onChange={({ target }) => onChange(target.value)}

@@ -10,7 +10,7 @@ export interface Setting {
   /** As the API names it: `promotionCriteria.minPnlRatio`. */
   readonly path: string;
   readonly label: string;
-  readonly kind: 'decimal' | 'whole' | 'number' | 'ramp' | 'yesNo' | readonly string[];
+  readonly kind: 'decimal' | 'whole' | 'number' | 'ramp' | 'yesNo' | 'text' | readonly string[];
   /** The default, shown while nothing is given. */
   readonly standard: string;
 }
@@ -33,7 +33,7 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     settings: [
       setting('canaryPercent', 'Canary’s share, %', 'decimal', '10'),
       setting('observationPeriodMinutes', 'Observation, minutes', 'whole', '60'),
-      setting('steps', 'Or steps, such as 10:20, 25:40 (percent:minutes)', 'ramp', 'none'),
+      setting('steps', 'Or steps: 10:20, 25:40m (percent:minutes, m waits for a person)', 'ramp', 'none'),
       setting('checkIntervalSeconds', 'Check every, seconds', 'whole', '60'),
     ],
   },
@@ -41,8 +41,10 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     title: 'Evidence',
     settings: [
       setting('evidence.mode', 'Mode', ['AUTO', 'REQUIRED', 'OFF'], 'AUTO'),
-      setting('evidence.alpha', 'Error rate', 'number', 'default'),
-      setting('evidence.minSamples', 'Speaks from, pairs', 'whole', 'default'),
+      setting('evidence.alpha', 'Error rate', 'number', '0.03'),
+      setting('evidence.minSamples', 'Speaks from, pairs', 'whole', '20'),
+      setting('evidence.margin', 'May be worse by, basis points a day', 'number', '0'),
+      setting('comparison', 'Returns compared', ['RAW', 'RISK_MATCHED'], 'RAW'),
       setting('earlyPromote', 'Promotes early', 'yesNo', 'false'),
     ],
   },
@@ -55,15 +57,18 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
       setting('promotionCriteria.minWinRateRatio', 'Win rate, of stable’s', 'decimal', '0.8'),
       setting('promotionCriteria.minTrades', 'Trades, at least', 'whole', '5'),
       setting('promotionCriteria.maxErrorRate', 'Errors over trades, at most', 'decimal', '0.1'),
+      setting('promotionCriteria.maxErrorRateRatio', 'Or errors, of stable’s', 'decimal', 'none'),
       setting('promotionCriteria.requirePositivePnl', 'Must earn', 'yesNo', 'false'),
     ],
   },
   {
     title: 'Guardrails',
     settings: [
-      setting('guardrails.maxLossPercent', 'Loss of its capital, %', 'decimal', 'default'),
+      setting('guardrails.maxLossPercent', 'Loss of its capital, %', 'decimal', '20'),
+      setting('guardrails.maxLossUsd', 'Loss, USD', 'decimal', 'none'),
       setting('guardrails.maxDrawdown', 'Drawdown, fraction', 'decimal', 'none'),
-      setting('guardrails.maxStaleSeconds', 'Silence, seconds', 'whole', 'default'),
+      setting('guardrails.maxErrorRate', 'Errors over trades', 'decimal', 'none'),
+      setting('guardrails.maxStaleSeconds', 'Silence, seconds', 'whole', '5 checks'),
     ],
   },
   {
@@ -76,6 +81,16 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     ],
   },
 ];
+
+/** Settings that a simulation does not depend on. */
+export const PEOPLE_GROUP: SettingGroup = {
+  title: 'People and places',
+  settings: [
+    setting('requireApproval', 'Two people promote', 'yesNo', 'false'),
+    setting('emitEvents', 'In the timeline and webhooks', 'yesNo', 'true'),
+    setting('metricsProvider', 'Metrics from provider', 'text', 'bots report'),
+  ],
+};
 
 export const ASSUMPTION_SETTINGS: readonly Setting[] = [
   setting('volatility', 'Return between checks, standard deviation', 'number', '0.001 a minute'),
@@ -94,9 +109,32 @@ function inputOf({ kind }: Setting, text: string): unknown {
   if (kind === 'whole' || kind === 'number') return Number.isNaN(Number(text)) ? text : Number(text);
   if (kind !== 'ramp') return text;
   return text.split(',').map((step) => {
-    const [canaryPercent = '', minutes = ''] = step.split(':').map((part) => part.trim());
-    return { canaryPercent, minutes: Number(minutes) };
+    const { percent, minutes, manual } = readStep(step);
+    return { canaryPercent: percent, minutes: Number(minutes), ...(manual ? { gate: 'MANUAL' } : {}) };
   });
+}
+
+/** `25:40m`: 25 % for 40 minutes, and a person begins what follows. */
+function readStep(text: string): {
+  readonly percent: string;
+  readonly minutes: string;
+  readonly manual: boolean;
+} {
+  const [percent = '', minutes = ''] = text.split(':').map((part) => part.trim());
+  return { percent, minutes: minutes.replace(/m$/, ''), manual: minutes.endsWith('m') };
+}
+
+/** The steps of a draft as numbers; NaN where a text is no number. */
+export function rampOf(draft: Draft): { readonly percent: number; readonly minutes: number }[] {
+  const text = draft.steps?.trim();
+  if (!text) {
+    const percent = Number(draft.canaryPercent?.trim() || 10);
+    return [{ percent, minutes: Number(draft.observationPeriodMinutes?.trim() || 60) }];
+  }
+  return text
+    .split(',')
+    .map(readStep)
+    .map(({ percent, minutes }) => ({ percent: Number(percent), minutes: Number(minutes) }));
 }
 
 function nested(settings: readonly Setting[], draft: Draft): Record<string, unknown> {
@@ -114,9 +152,9 @@ function nested(settings: readonly Setting[], draft: Draft): Record<string, unkn
 
 const asRecord = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
-export const configOf = (draft: Draft): CanaryConfigInput =>
+export const configOf = (draft: Draft, groups: readonly SettingGroup[] = POLICY_GROUPS): CanaryConfigInput =>
   nested(
-    POLICY_GROUPS.flatMap(({ settings }) => settings),
+    groups.flatMap(({ settings }) => settings),
     draft,
   );
 

@@ -9,6 +9,7 @@ import { EndedTable } from '../overview/History';
 import { EmptyState } from '../ui/EmptyState';
 import { Instant } from '../ui/Instant';
 import { usePageTitle } from '../ui/usePageTitle';
+import { useMay } from '../ui/viewer';
 
 const DEPLOYMENTS = 100;
 const REFRESH_MS = 5_000;
@@ -17,6 +18,7 @@ type StrategyData = NonNullable<StrategyQuery['strategy']>;
 
 export default function Strategy({ id }: { readonly id: string }): ReactElement {
   usePageTitle(id);
+  const mayCreate = useMay('OPERATOR');
   const { data, error, isPending } = useApi(
     StrategyDocument,
     { id, first: DEPLOYMENTS },
@@ -31,6 +33,11 @@ export default function Strategy({ id }: { readonly id: string }): ReactElement 
             <span className="stable-name">{data.strategy.stableVersionId}</span> is the stable version since{' '}
             <Instant at={data.strategy.updatedAt} />
           </p>
+        ) : null}
+        {data?.strategy && mayCreate ? (
+          <Link href={`/new?${new URLSearchParams({ strategy: id })}`} className="button">
+            Try a new version
+          </Link>
         ) : null}
       </header>
       {error ? <p className="problem">{error.message}</p> : null}

@@ -70,7 +70,7 @@ interface NavLinkProps {
 function NavLink({ href, children }: NavLinkProps): ReactElement {
   const [location] = useLocation();
   const here =
-    href === '/' ? location === '/' || location.startsWith('/deployments') : location.startsWith(href);
+    href === '/' ? location === '/' || /^\/(deployments|new)/.test(location) : location.startsWith(href);
   return (
     <Link href={href} className="nav-link" {...(here ? { 'aria-current': 'page' as const } : {})}>
       {children}

@@ -6,6 +6,7 @@ import { useStored } from './useStored';
 
 const PAGES: Readonly<Record<string, readonly [string, string]>> = {
   o: ['/', 'Overview'],
+  n: ['/new', 'New deployment'],
   h: ['/history', 'History'],
   s: ['/strategies', 'Strategies'],
   p: ['/policy', 'Policy lab'],

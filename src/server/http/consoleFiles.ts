@@ -21,6 +21,7 @@ const FOLDER = fileURLToPath(new URL('../../../dist/console/', import.meta.url))
 const PAGES: ReadonlySet<string> = new Set([
   '',
   'administration',
+  'new',
   'deployments',
   'history',
   'policy',
