@@ -2,16 +2,8 @@
 import type { KeyAnswer } from '../access/keys.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { builder } from './builder.ts';
-import {
-  AFTER,
-  type Connection,
-  type Edge,
-  FIRST,
-  PageInfoType,
-  readCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
+import { connectionType } from './connectionType.ts';
+import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 import { DomainError } from './results.ts';
 import { RoleType, STRATEGIES } from './viewer.ts';
 
@@ -53,26 +45,7 @@ const ApiKeyType = builder.objectRef<ApiKey>('ApiKey').implement({
   }),
 });
 
-const ApiKeyEdge = builder.objectRef<Edge<ApiKey>>('ApiKeyEdge').implement({
-  description: 'A key in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: ApiKeyType, description: 'The key.' }),
-  }),
-});
-
-const ApiKeyConnection = builder.objectRef<Connection<ApiKey>>('ApiKeyConnection').implement({
-  description: 'A page of keys.',
-  fields: (t) => ({
-    edges: t.field({ type: [ApiKeyEdge], description: 'The keys.', resolve: ({ edges }) => [...edges] }),
-    nodes: t.field({
-      type: [ApiKeyType],
-      description: 'The keys without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
-});
+const ApiKeyConnection = connectionType('ApiKey', ApiKeyType, { one: 'a key', many: 'keys' });
 
 /** The cursor is JSON in base64url, because a name may contain any character. */
 function parsePosition(cursor: string): { readonly name: string; readonly id: string } | null {

@@ -1,16 +1,8 @@
 /** The audit trail of administrators' actions; only administrators can read it. */
 import { AUDIT_ACTIONS, type AuditRecord, pageAuditRecords } from '../store/access/audit.ts';
 import { builder } from './builder.ts';
-import {
-  AFTER,
-  type Connection,
-  type Edge,
-  FIRST,
-  PageInfoType,
-  readCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
+import { connectionType } from './connectionType.ts';
+import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 
 const AuditAction = builder.enumType('AuditAction', {
   description: 'Kind of an administrator’s action.',
@@ -30,29 +22,9 @@ const AuditRecordType = builder.objectRef<AuditRecord>('AuditRecord').implement(
   }),
 });
 
-const AuditRecordEdge = builder.objectRef<Edge<AuditRecord>>('AuditRecordEdge').implement({
-  description: 'A record in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: AuditRecordType, description: 'The record.' }),
-  }),
-});
-
-const AuditRecordConnection = builder.objectRef<Connection<AuditRecord>>('AuditRecordConnection').implement({
-  description: 'A page of audit records.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [AuditRecordEdge],
-      description: 'The records.',
-      resolve: ({ edges }) => [...edges],
-    }),
-    nodes: t.field({
-      type: [AuditRecordType],
-      description: 'The records without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
+const AuditRecordConnection = connectionType('AuditRecord', AuditRecordType, {
+  one: 'a record',
+  many: 'audit records',
 });
 
 const parseId = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null);

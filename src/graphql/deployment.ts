@@ -24,6 +24,7 @@ import { formatCursor } from '../store/log/position.ts';
 import { readSamples } from '../store/log/samples.ts';
 import { builder, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
+import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
 import {
@@ -34,19 +35,7 @@ import {
   SideType,
   sideViews,
 } from './metrics.ts';
-import {
-  AFTER,
-  BEFORE,
-  type Connection,
-  type Edge,
-  FIRST,
-  LAST,
-  PageInfoType,
-  readCursor,
-  readLogCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
+import { pageArgs, readCursor, readLogCursor, readPage, toConnection } from './paging.ts';
 import { StrategyRef } from './strategy.ts';
 
 export const StatusType = builder.enumType('CanaryStatus', {
@@ -260,26 +249,7 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
   },
 });
 
-const SampleEdge = builder.objectRef<Edge<SampleView>>('CanarySampleEdge').implement({
-  description: 'A sample in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: SampleType, description: 'The sample.' }),
-  }),
-});
-
-const SampleConnection = builder.objectRef<Connection<SampleView>>('CanarySampleConnection').implement({
-  description: 'A page of samples.',
-  fields: (t) => ({
-    edges: t.field({ type: [SampleEdge], description: 'The samples.', resolve: ({ edges }) => [...edges] }),
-    nodes: t.field({
-      type: [SampleType],
-      description: 'The samples without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
-});
+const SampleConnection = connectionType('CanarySample', SampleType, { one: 'a sample', many: 'samples' });
 
 /** Event types that `summary` skips: they occur continuously, or follow from a decision. */
 const PASSED_OVER: readonly EventType[] = [
@@ -446,10 +416,7 @@ DeploymentRef.implement({
       type: EventConnection,
       description: 'Its timeline: every event in order. Empty with `emitEvents: false`.',
       args: {
-        first: t.arg.int({ description: FIRST }),
-        after: t.arg.string({ description: AFTER }),
-        last: t.arg.int({ description: LAST }),
-        before: t.arg.string({ description: BEFORE }),
+        ...pageArgs(t),
         types: t.arg({ type: [EventTypeEnum], description: 'Only events of these types.' }),
       },
       resolve: async ({ state }, args, { app, actor }) => {
@@ -467,12 +434,7 @@ DeploymentRef.implement({
     samples: t.field({
       type: SampleConnection,
       description: 'Samples taken by its checks, in order.',
-      args: {
-        first: t.arg.int({ description: FIRST }),
-        after: t.arg.string({ description: AFTER }),
-        last: t.arg.int({ description: LAST }),
-        before: t.arg.string({ description: BEFORE }),
-      },
+      args: pageArgs(t),
       resolve: async (view, args, { app }) => {
         const page = readPage(args);
         const found = await readSamples(app.db, view.state.id, {

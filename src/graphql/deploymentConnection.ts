@@ -11,54 +11,26 @@ import {
   pageDeployments,
 } from '../store/deployments/deployments.ts';
 import { builder } from './builder.ts';
+import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import {
-  type Connection,
-  type Edge,
-  type PageArgs,
-  PageInfoType,
-  readCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
+import { type Connection, type PageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 interface DeploymentPage extends Connection<DeploymentView> {
   readonly filter: DeploymentFilter;
 }
 
-const DeploymentEdge = builder.objectRef<Edge<DeploymentView>>('CanaryDeploymentEdge').implement({
-  description: 'A deployment in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item; valid for this order only.' }),
-    node: t.expose('node', { type: DeploymentRef, description: 'The deployment.' }),
-  }),
+export const DeploymentConnection = connectionType<DeploymentPage>('CanaryDeployment', DeploymentRef, {
+  one: 'a deployment',
+  many: 'deployments',
+  cursor: 'Cursor of this item; valid for this order only.',
 });
 
-export const DeploymentConnection = builder
-  .objectRef<DeploymentPage>('CanaryDeploymentConnection')
-  .implement({
-    description: 'A page of deployments.',
-    fields: (t) => ({
-      edges: t.field({
-        type: [DeploymentEdge],
-        description: 'The deployments.',
-        resolve: ({ edges }) => [...edges],
-      }),
-      nodes: t.field({
-        type: [DeploymentRef],
-        description: 'The deployments without their cursors.',
-        resolve: ({ edges }) => edges.map(({ node }) => node),
-      }),
-      pageInfo: t.expose('pageInfo', {
-        type: PageInfoType,
-        description: 'Position of this page in the list.',
-      }),
-      totalCount: t.int({
-        description: 'Total number of matching deployments; counted only if requested.',
-        resolve: ({ filter }, _args, { app }) => countDeployments(app.db, filter),
-      }),
-    }),
-  });
+builder.objectField(DeploymentConnection, 'totalCount', (t) =>
+  t.int({
+    description: 'Total number of matching deployments; counted only if requested.',
+    resolve: ({ filter }, _args, { app }) => countDeployments(app.db, filter),
+  }),
+);
 
 /** The position of a deployment in an order, for its cursor. */
 function positionIn(by: DeploymentOrder, { state }: DeploymentView): Position {

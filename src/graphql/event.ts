@@ -10,9 +10,10 @@ import type { LogEntry } from '../store/log/eventLog.ts';
 import { epochOf, eventId } from '../store/log/incarnations.ts';
 import { formatCursor } from '../store/log/position.ts';
 import { builder } from './builder.ts';
+import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.ts';
-import { type Connection, type Edge, PageInfoType } from './paging.ts';
+import type { Connection } from './paging.ts';
 
 export const EventTypeEnum = builder.enumType('CanaryEventType', {
   description: 'Types of the events in a deployment’s log.',
@@ -82,41 +83,27 @@ export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({
   }),
 });
 
-const EventEdge = builder.objectRef<Edge<LogEntry>>('CanaryEventEdge').implement({
-  description: 'An event in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', {
-      description: 'Cursor of this event; feeds accept it as `after` too.',
-    }),
-    node: t.expose('node', { type: EventRef, description: 'The event.' }),
-  }),
-});
-
 /** A page of events. */
 interface EventPage extends Connection<LogEntry> {
   /** For how long this page has lacked committed events, seconds; undefined if it lacks none. */
   readonly heldBackSeconds?: number | undefined;
 }
 
-export const EventConnection = builder.objectRef<EventPage>('CanaryEventConnection').implement({
-  description: 'A page of events.',
-  fields: (t) => ({
-    heldBackSeconds: t.float({
-      nullable: true,
-      description:
-        'Null when the page is complete. Otherwise events that belong to it are committed but cannot be read yet: for ' +
-        'this many seconds a transaction that is still open in the PostgreSQL server has held back the end of the log.',
-      resolve: ({ heldBackSeconds }) => heldBackSeconds,
-    }),
-    edges: t.field({ type: [EventEdge], description: 'The events.', resolve: ({ edges }) => [...edges] }),
-    nodes: t.field({
-      type: [EventRef],
-      description: 'The events without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
+export const EventConnection = connectionType<EventPage>('CanaryEvent', EventRef, {
+  one: 'an event',
+  many: 'events',
+  cursor: 'Cursor of this event; feeds accept it as `after` too.',
 });
+
+builder.objectField(EventConnection, 'heldBackSeconds', (t) =>
+  t.float({
+    nullable: true,
+    description:
+      'Null when the page is complete. Otherwise events that belong to it are committed but cannot be read yet: for ' +
+      'this many seconds a transaction that is still open in the PostgreSQL server has held back the end of the log.',
+    resolve: ({ heldBackSeconds }) => heldBackSeconds,
+  }),
+);
 
 /** A decision with its log entry. */
 export interface DecisionView {

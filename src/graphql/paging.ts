@@ -1,9 +1,10 @@
 /** Relay paging: checks the arguments of a connection and cuts the page they describe. */
+import type { ArgBuilder } from '@pothos/core';
 import { GraphQLError } from 'graphql';
 import type { Scope } from '../store/access/strategyScope.ts';
 import { findPosition, HistoryRewound, type LogPosition, parseCursor } from '../store/log/position.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import { builder } from './builder.ts';
+import { builder, type SchemaTypes } from './builder.ts';
 
 export interface PageArgs {
   readonly first?: number | null | undefined;
@@ -130,3 +131,11 @@ export const AFTER = 'Only items after this cursor.';
 export const BEFORE = 'Only items before this cursor.';
 export const FIRST = `Maximum number of items from the start of the list (0 to ${MAX_PAGE}, default ${DEFAULT_PAGE}).`;
 export const LAST = `Maximum number of items from the end of the list (0 to ${MAX_PAGE}).`;
+
+/** The arguments of a list that is paged in both directions. */
+export const pageArgs = (t: { readonly arg: ArgBuilder<SchemaTypes> }) => ({
+  first: t.arg.int({ description: FIRST }),
+  after: t.arg.string({ description: AFTER }),
+  last: t.arg.int({ description: LAST }),
+  before: t.arg.string({ description: BEFORE }),
+});

@@ -8,6 +8,7 @@ import { type LogFilter, readSettledPage } from '../store/log/eventLog.ts';
 import { formatCursor, isAfter, LOG_START } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import { builder, type Loaders, Node } from './builder.ts';
+import { connectionType } from './connectionType.ts';
 import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
 import { DeploymentFilterInput, readFilter } from './deploymentFilter.ts';
 import { DeploymentRef } from './deploymentRef.ts';
@@ -16,12 +17,10 @@ import {
   AFTER,
   BEFORE,
   badInput,
-  type Connection,
-  type Edge,
   FIRST,
   LAST,
   MAX_PAGE,
-  PageInfoType,
+  pageArgs,
   readLogCursor,
   readPage,
   toConnection,
@@ -46,30 +45,7 @@ const OrderInput = builder.inputType('DeploymentOrder', {
   }),
 });
 
-const StrategyEdge = builder.objectRef<Edge<Strategy>>('StrategyEdge').implement({
-  description: 'A strategy in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: StrategyRef, description: 'The strategy.' }),
-  }),
-});
-
-const StrategyConnection = builder.objectRef<Connection<Strategy>>('StrategyConnection').implement({
-  description: 'A page of strategies.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [StrategyEdge],
-      description: 'The strategies.',
-      resolve: ({ edges }) => [...edges],
-    }),
-    nodes: t.field({
-      type: [StrategyRef],
-      description: 'The strategies without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
-});
+const StrategyConnection = connectionType('Strategy', StrategyRef, { one: 'a strategy', many: 'strategies' });
 
 const EventFilter = builder.inputType('EventFilter', {
   description: 'Filter for events; all given conditions must match.',
@@ -108,10 +84,7 @@ builder.queryFields((t) => ({
     args: {
       filter: t.arg({ type: DeploymentFilterInput, description: 'Filter of the list.' }),
       orderBy: t.arg({ type: OrderInput, description: 'Default: CREATED_AT, DESC.' }),
-      first: t.arg.int({ description: FIRST }),
-      after: t.arg.string({ description: AFTER }),
-      last: t.arg.int({ description: LAST }),
-      before: t.arg.string({ description: BEFORE }),
+      ...pageArgs(t),
     },
     resolve: (_root, args, { app, actor }) =>
       pageOf(app, args, readFilter(args.filter, actor.strategies), {

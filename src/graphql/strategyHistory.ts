@@ -4,7 +4,7 @@ import { readStableVersions, type StableVersion } from '../store/deployments/sta
 import { builder } from './builder.ts';
 import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { AFTER, BEFORE, FIRST, LAST } from './paging.ts';
+import { pageArgs } from './paging.ts';
 import { StrategyRef } from './strategy.ts';
 
 /** Live deployments of one strategy: one a chain. */
@@ -31,12 +31,7 @@ builder.objectFields(StrategyRef, (t) => ({
   deployments: t.field({
     type: DeploymentConnection,
     description: 'Its deployments, the newest first.',
-    args: {
-      first: t.arg.int({ description: FIRST }),
-      after: t.arg.string({ description: AFTER }),
-      last: t.arg.int({ description: LAST }),
-      before: t.arg.string({ description: BEFORE }),
-    },
+    args: pageArgs(t),
     resolve: ({ id }, args, { app, actor }) =>
       pageOf(app, args, { strategyId: id, scope: actor.strategies }, { by: 'CREATED_AT', descending: true }),
   }),

@@ -6,18 +6,10 @@ import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
 import { readTrades, type TradePosition } from '../store/deployments/trades.ts';
 import { builder } from './builder.ts';
+import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { SideType } from './metrics.ts';
-import {
-  AFTER,
-  type Connection,
-  type Edge,
-  FIRST,
-  PageInfoType,
-  readCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
+import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 import { DomainError } from './results.ts';
 
 const fields = {
@@ -207,26 +199,7 @@ const CanaryTrade = builder.objectRef<TradeView>('CanaryTrade').implement({
   }),
 });
 
-const TradeEdge = builder.objectRef<Edge<TradeView>>('CanaryTradeEdge').implement({
-  description: 'A trade in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place.' }),
-    node: t.expose('node', { type: CanaryTrade, description: 'The trade.' }),
-  }),
-});
-
-const TradeConnection = builder.objectRef<Connection<TradeView>>('CanaryTradeConnection').implement({
-  description: 'A page of trades.',
-  fields: (t) => ({
-    edges: t.field({ type: [TradeEdge], description: 'The trades.', resolve: ({ edges }) => [...edges] }),
-    nodes: t.field({
-      type: [CanaryTrade],
-      description: 'The trades without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Where the page stands.' }),
-  }),
-});
+const TradeConnection = connectionType('CanaryTrade', CanaryTrade, { one: 'a trade', many: 'trades' });
 
 const formatPosition = ({ at, id }: TradePosition) =>
   Buffer.from(JSON.stringify([at, id])).toString('base64url');

@@ -12,19 +12,9 @@ import {
   type WebhookPosition,
 } from '../store/webhooks/webhooks.ts';
 import { builder } from './builder.ts';
+import { connectionType } from './connectionType.ts';
 import { EventTypeEnum } from './event.ts';
-import {
-  AFTER,
-  BEFORE,
-  type Connection,
-  type Edge,
-  FIRST,
-  LAST,
-  PageInfoType,
-  readCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
+import { pageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 const WebhookStatus = builder.enumType('WebhookStatus', {
   description: 'Whether events are sent to a webhook.',
@@ -159,50 +149,11 @@ const DeliveryRef = builder.objectRef<Delivery>('WebhookDelivery').implement({
   }),
 });
 
-const WebhookEdge = builder.objectRef<Edge<Webhook>>('WebhookEdge').implement({
-  description: 'A webhook in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: WebhookRef, description: 'The webhook.' }),
-  }),
-});
+const WebhookConnection = connectionType('Webhook', WebhookRef, { one: 'a webhook', many: 'webhooks' });
 
-const WebhookConnection = builder.objectRef<Connection<Webhook>>('WebhookConnection').implement({
-  description: 'A page of webhooks.',
-  fields: (t) => ({
-    edges: t.field({ type: [WebhookEdge], description: 'The webhooks.', resolve: ({ edges }) => [...edges] }),
-    nodes: t.field({
-      type: [WebhookRef],
-      description: 'The webhooks without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
-});
-
-const DeliveryEdge = builder.objectRef<Edge<Delivery>>('WebhookDeliveryEdge').implement({
-  description: 'A delivery in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: DeliveryRef, description: 'The delivery.' }),
-  }),
-});
-
-const DeliveryConnection = builder.objectRef<Connection<Delivery>>('WebhookDeliveryConnection').implement({
-  description: 'A page of deliveries.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [DeliveryEdge],
-      description: 'The deliveries.',
-      resolve: ({ edges }) => [...edges],
-    }),
-    nodes: t.field({
-      type: [DeliveryRef],
-      description: 'The deliveries without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
+const DeliveryConnection = connectionType('WebhookDelivery', DeliveryRef, {
+  one: 'a delivery',
+  many: 'deliveries',
 });
 
 const DeliveryFilter = builder.inputType('WebhookDeliveryFilter', {
@@ -230,10 +181,7 @@ builder.queryFields((t) => ({
     description: 'Webhooks, oldest first.',
     args: {
       strategyId: t.arg.id({ description: 'Only webhooks that are limited to this strategy.' }),
-      first: t.arg.int({ description: FIRST }),
-      after: t.arg.string({ description: AFTER }),
-      last: t.arg.int({ description: LAST }),
-      before: t.arg.string({ description: BEFORE }),
+      ...pageArgs(t),
     },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
@@ -254,10 +202,7 @@ builder.queryFields((t) => ({
       'Past and pending deliveries of a webhook, newest first. Finished deliveries are kept for a week.',
     args: {
       filter: t.arg({ type: DeliveryFilter, required: true, description: 'Which deliveries.' }),
-      first: t.arg.int({ description: FIRST }),
-      after: t.arg.string({ description: AFTER }),
-      last: t.arg.int({ description: LAST }),
-      before: t.arg.string({ description: BEFORE }),
+      ...pageArgs(t),
     },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
