@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type Assumptions, defaultAssumptions } from '../src/core/policy/assumptions.ts';
 import { createMarket, streams } from '../src/core/policy/market.ts';
-import { MARKETS, turning } from './decision/markets.ts';
+import { LIMITS, MARKETS, turning } from './decision/markets.ts';
 import { marketOf, PAIRS, readCloses } from './decision/prices.ts';
 import { type Endings, endingsOf, endingUnder, policyOf, type Rule } from './decision/rules.ts';
 
@@ -44,7 +44,7 @@ function endingsFor(task: Task): Endings[] {
 }
 
 function inMarket({ checks, market, shift, seed, from, to }: MarketTask): Endings[] {
-  const kind = MARKETS[market];
+  const kind = MARKETS[market] ?? LIMITS[market];
   if (!kind) throw new Error(`there is no market ${market}`);
   const { volatility } = defaultAssumptions(policyOf(checks, 'AUTO'));
   const randomness = streams(seed);

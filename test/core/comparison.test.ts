@@ -3,7 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CanaryConfigInput } from '../../src/core/config/config.ts';
 import { applyReport, type SideMetrics } from '../../src/core/metrics/sideMetrics.ts';
-import { type Comparison, compare } from '../../src/core/rule/comparison.ts';
+import {
+  type Comparison,
+  type ComparisonInput,
+  compare,
+  decisionOf,
+} from '../../src/core/rule/comparison.ts';
 import { evidenceFiguresOf } from '../../src/core/rule/evidenceFigures.ts';
 import type { CanaryDecision, GateName } from '../../src/core/rule/gate.ts';
 import { GATE_ORDER } from '../../src/core/rule/gates.ts';
@@ -25,7 +30,7 @@ interface Given {
 
 const NO_EVIDENCE = startEvidence(60);
 
-/** Compares sides that held their capital all the time. */
+/** Compares sides that held their capital all the time. The decision alone must always be that of the comparison. */
 function compared({
   canary,
   stable,
@@ -38,13 +43,16 @@ function compared({
   const alone = evidence === undefined && config?.evidence === undefined;
   const metrics = { CANARY: canary && side(canary), STABLE: stable && side(stable) };
   const over = (given: SideMetrics | null, capital: number) => (given?.netPnlUsd ?? decimal(0)).div(capital);
-  return compare({
+  const input: ComparisonInput = {
     metrics,
     returns: { CANARY: over(metrics.CANARY, capitalUsd[0]), STABLE: over(metrics.STABLE, capitalUsd[1]) },
     evidence: evidenceFiguresOf(evidence ?? NO_EVIDENCE),
     ends,
     config: configOf(alone ? { ...config, evidence: { mode: 'OFF' } } : config),
-  });
+  };
+  const comparison = compare(input);
+  expect(decisionOf(input)).toBe(comparison.decision);
+  return comparison;
 }
 
 const gate = (comparison: Comparison, name: GateName) => {

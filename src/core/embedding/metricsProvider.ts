@@ -26,6 +26,9 @@ export interface Deadline {
   readonly signal: AbortSignal;
 }
 
+/** Why a fetch ends that is not awaited any longer. One error for all: to make one each time is costly. */
+const ENDED = new DOMException('The fetch has ended', 'AbortError');
+
 /** Fetches the metrics of a side. Never rejects; after the time limit the result is not awaited. */
 export async function fetchMetrics(
   ask: FetchMetrics,
@@ -33,22 +36,24 @@ export async function fetchMetrics(
   { clock, milliseconds, signal: parent }: Deadline,
 ): Promise<FetchResult> {
   const controller = new AbortController();
-  let callOff = () => {};
+  let giveUp = (_message: string) => {};
   const gaveUp = new Promise<FetchResult>((resolve) => {
-    const giveUp = (message: string) => {
+    giveUp = (message) => {
       resolve({ ok: false, message });
-      controller.abort();
+      controller.abort(ENDED);
     };
-    callOff = clock.wakeIn(milliseconds, () =>
-      giveUp(`the metrics provider did not answer within ${milliseconds / 1000} s`),
-    );
-    parent.addEventListener('abort', () => giveUp('the fetch was called off'), { signal: controller.signal });
   });
+  const callOff = clock.wakeIn(milliseconds, () =>
+    giveUp(`the metrics provider did not answer within ${milliseconds / 1000} s`),
+  );
+  const calledOff = () => giveUp('the fetch was called off');
+  parent.addEventListener('abort', calledOff);
   try {
     return await Promise.race([answer(ask, { ...target, signal: controller.signal }), gaveUp]);
   } finally {
     callOff();
-    controller.abort();
+    parent.removeEventListener('abort', calledOff);
+    controller.abort(ENDED);
   }
 }
 

@@ -3,7 +3,7 @@
  * evidence is in) the decision. Safety comes before anything that could increase risk.
  */
 
-import { type Comparison, compare } from '../rule/comparison.ts';
+import { type Comparison, compare, verdictOf } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import { type Breach, type BreachCounts, checkMetricLimits, checkSilence } from '../rule/guardrails.ts';
 import { isInconclusive, resolveInconclusive } from '../rule/inconclusive.ts';
@@ -18,8 +18,8 @@ import { evolve } from './evolve.ts';
 import { fiveChecksMs, isFresh } from './freshness.ts';
 import {
   canaryFigures,
+  comparedDecision,
   comparisonInput,
-  comparisonOf,
   type DeploymentState,
   forSides,
   stepAt,
@@ -111,7 +111,7 @@ function takeSample(
   const watched = { check, silentMs, ...(unwatchedMs === 0 ? {} : { unwatchedMs }) };
   if (failure !== null) return { type: 'METRICS_UNAVAILABLE', ...watched, message: failure };
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);
-  const decision = comparisonOf(state, metrics)?.decision ?? 'CONTINUE';
+  const decision = comparedDecision(state, metrics);
   return { type: 'CANARY_METRICS_UPDATED', ...watched, netPnlUsd, decision };
 }
 
@@ -141,23 +141,22 @@ function afterEvents(state: Watched, events: readonly EventBody[], { now }: Fact
 
 function decideOn(state: Watched, facts: Facts): EventBody[] {
   if (facts.now >= state.observation.step.endsAt) return endOfStep(state, facts);
-  const comparison = comparisonOf(state, facts.metrics);
-  return comparison ? early(state, comparison, facts) : [];
+  return early(state, facts);
 }
 
-/** The evidence may end the observation before its time. */
-function early(state: Watched, comparison: Comparison, facts: Facts): EventBody[] {
-  const { verdict } = comparison.evidence;
-  const { config } = state;
+/** The evidence may end the observation before its time. Most checks find it open, and compare nothing. */
+function early(state: Watched, facts: Facts): EventBody[] {
+  const { config, observation } = state;
   if (config.evidence.mode === 'OFF') return [];
-  if (verdict === 'WORSE' && comparison.decision === 'ROLLBACK') {
-    return conclude(state, comparison, 'EVIDENCE', facts);
-  }
-  const proven = verdict === 'NOT_WORSE' && comparison.decision === 'PROMOTE';
-  if (config.earlyPromote && proven && hasEarnedItsEnd(state, facts.now)) {
-    return conclude(state, comparison, 'EVIDENCE', facts);
-  }
-  return [];
+  const input = comparisonInput(observation, facts.metrics, config);
+  const verdict = verdictOf(input);
+  const mayEnd =
+    verdict === 'WORSE' ||
+    (verdict === 'NOT_WORSE' && config.earlyPromote && hasEarnedItsEnd(state, facts.now));
+  if (!mayEnd) return [];
+  const comparison = compare(input);
+  if (comparison.decision !== (verdict === 'WORSE' ? 'ROLLBACK' : 'PROMOTE')) return [];
+  return conclude(state, comparison, 'EVIDENCE', facts);
 }
 
 /** Whether a step has evidence of its own: the pairs of the steps before are no reason to leave it at once. */

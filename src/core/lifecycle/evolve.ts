@@ -122,7 +122,7 @@ function applyWatched(
 ): DeploymentState {
   switch (event.type) {
     case 'CANARY_METRICS_UPDATED':
-      return withObservation(state, sampled(state, event));
+      return { ...state, observation: sampled(state, event) };
     case 'METRICS_UNAVAILABLE': {
       const { check, silentMs, at, unwatchedMs = 0 } = event;
       const step = extendStep(state.observation.step, unwatchedMs);
@@ -295,8 +295,26 @@ function rebase(basis: ReturnAccount, capitalUsd: Decimal, netPnlUsd: Decimal, s
   return { ...closeInterval(basis, netPnlUsd), capitalUsd, since };
 }
 
+interface FoldedSample {
+  readonly netPnlUsd: EventOf<'CANARY_METRICS_UPDATED'>['netPnlUsd'];
+  readonly after: Observation;
+}
+
+/** The latest sample that was folded into an observation: a check needs the result before and after it is numbered. */
+const foldedSamples = new WeakMap<Observation, FoldedSample>();
+
 /** A sample: the pair of returns since the one before goes into the evidence, while the observation runs. */
-function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
+function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Observation {
+  const { netPnlUsd } = event;
+  // The figures of a sample are an object of its own, so the same object is the same sample.
+  const known = foldedSamples.get(state.observation);
+  if (known?.netPnlUsd === netPnlUsd) return known.after;
+  const after = { ...state.observation, ...sampledAnew(state, event) };
+  foldedSamples.set(state.observation, { netPnlUsd, after });
+  return after;
+}
+
+function sampledAnew(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
   const { check, silentMs, at, netPnlUsd, unwatchedMs = 0 } = event;
   const step = extendStep(state.observation.step, unwatchedMs);
   const counted = { checks: check, silentMs, lastCheckAt: at, step };

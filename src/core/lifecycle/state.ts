@@ -5,7 +5,7 @@
 
 import type { CanaryConfig, Step } from '../config/config.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
-import { type Comparison, type ComparisonInput, compare } from '../rule/comparison.ts';
+import { type Comparison, type ComparisonInput, compare, decisionOf } from '../rule/comparison.ts';
 import { evidenceFiguresOf } from '../rule/evidenceFigures.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import type { GuardedFigures } from '../rule/guardrails.ts';
@@ -150,10 +150,17 @@ export function observationRemainingMs(state: DeploymentState, now: number): num
   return state.status === 'PENDING' ? state.config.observationPeriodMinutes * 60_000 : 0;
 }
 
+/** The latest return of each account: a check asks for the same one six times, and a quotient has 120 digits. */
+const latestReturns = new WeakMap<ReturnAccount, { readonly netPnlUsd: Decimal; readonly value: Decimal }>();
+
 /** The return of a side since the deployment started: net PnL over capital, each interval on its own capital. */
 export function sideReturn(basis: ReturnAccount, netPnlUsd: Decimal): Decimal {
+  const known = latestReturns.get(basis);
+  if (known?.netPnlUsd === netPnlUsd) return known.value;
   const gained = netPnlUsd.minus(basis.pnlFromUsd);
-  return basis.returnBefore.plus(gained.isZero() ? ZERO : gained.div(basis.capitalUsd));
+  const value = basis.returnBefore.plus(gained.isZero() ? ZERO : gained.div(basis.capitalUsd));
+  latestReturns.set(basis, { netPnlUsd, value });
+  return value;
 }
 
 /** The canary as the guardrails see it: its figures, and its return on what it held while it earned or lost. */
@@ -202,6 +209,11 @@ export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Co
   const comparison = compare(comparisonInput(observation, metrics, config));
   compared.set(observation, { config, CANARY, STABLE, comparison });
   return comparison;
+}
+
+/** The decision of {@link comparisonOf}, without what explains it. */
+export function comparedDecision({ observation, config }: Watched, metrics: MetricsBySide): CanaryDecision {
+  return decisionOf(comparisonInput(observation, metrics, config));
 }
 
 /**

@@ -37,6 +37,8 @@ const ORIGIN = ['session', 'sequence', 'asOf', 'since', 'baseline'] as const sat
   Metric
 >[];
 
+const NAMES: ReadonlySet<string> = new Set([...METRICS, ...ORIGIN]);
+
 /** A report as it is given: what is left out, or null, stays as it was. */
 export interface GivenReport extends GivenFigures {
   /** The owner's name of its run. */
@@ -63,12 +65,11 @@ export function readReport(given: unknown): Parsed<MetricsReport> {
     return { ok: false, violations: [{ path: [], message: `a report is an object, got ${shown(given)}` }] };
   }
   const fields = new Map<string, unknown>(Object.entries(given));
-  const names = new Set<string>([...METRICS, ...ORIGIN]);
-  const violations = [...fields.keys()].flatMap((name): Violation[] =>
-    names.has(name)
-      ? []
-      : [{ path: [name], message: `is not a metric; valid ones are ${METRICS.join(', ')}` }],
-  );
+  const violations: Violation[] = [];
+  for (const name of fields.keys()) {
+    if (NAMES.has(name)) continue;
+    violations.push({ path: [name], message: `is not a metric; valid ones are ${METRICS.join(', ')}` });
+  }
   /** @param reader returns what it read, or a sentence that says what is wrong */
   const read = <T extends object | number | boolean>(
     field: keyof MetricsReport,

@@ -8,10 +8,10 @@ import { type Decimal, decimal } from '../values/decimal.ts';
 import { percent, signedDollars } from '../values/format.ts';
 import type { BySide } from '../values/side.ts';
 import type { EvidenceFigures } from './evidenceFigures.ts';
-import { type CanaryDecision, type GateResult, quotient, type Ratios } from './gate.ts';
+import { type CanaryDecision, type GateResult, named, quotient, type Ratios } from './gate.ts';
 import { type Compared, GATE_FUNCTIONS, GATE_ORDER, tooEarlyWords } from './gates.ts';
 import { type EvidenceVerdict, judgeEvidence, speakingInterval, type TestResult } from './sequentialTest.ts';
-import { compare as compareFirst } from './version1/comparison.ts';
+import { compare as compareFirst, evidenceUnder as firstEvidenceUnder } from './version1/comparison.ts';
 import {
   describeEvidence as describeFirst,
   type EvidenceSums,
@@ -41,27 +41,13 @@ export interface ComparisonInput {
 
 /** Compares the two sides. Pure: the same input always gives the same comparison. */
 export function compare(input: ComparisonInput): Comparison {
-  const { config, metrics, returns, evidence: given, ends = false } = input;
+  const { config, metrics, returns, evidence: given } = input;
   if (!isFigures(given)) return compareFirst({ config, metrics, returns, evidence: given });
   const evidence = evidenceUnder(config, given);
-  const { CANARY: canary, STABLE: stable } = metrics;
-  if (!canary || !stable) return withoutMetrics(metrics, evidence);
-  const byReturn = config.promotionCriteria.pnlBasis === 'RETURN_ON_CAPITAL';
-  const compared: Compared = {
-    canary,
-    stable,
-    pnl: byReturn
-      ? { canary: returns.CANARY, stable: returns.STABLE, show: percent }
-      : { canary: canary.netPnlUsd, stable: stable.netPnlUsd, show: signedDollars },
-    figures: given,
-    evidence,
-    ends,
-    config,
-  };
-  const gates = GATE_ORDER.map((name): GateResult => {
-    const { measured = null, threshold = null, ...finding } = GATE_FUNCTIONS[name](compared);
-    return { name, measured, threshold, ...finding };
-  });
+  const compared = comparedSides(input, given, evidence);
+  if (!compared) return withoutMetrics(metrics, evidence);
+  const { canary, stable } = compared;
+  const gates = GATE_ORDER.map((name) => named(name, GATE_FUNCTIONS[name](compared)));
   const failures = gates.filter(({ outcome }) => outcome === 'FAILED');
   const reasons = failures.length > 0 ? failures.map(({ reason }) => reason) : ['Every gate passed'];
   return {
@@ -74,6 +60,40 @@ export function compare(input: ComparisonInput): Comparison {
     gates,
     evidence,
   };
+}
+
+/** The decision of {@link compare} alone: the first gate that fails, without what the others find and without words. */
+export function decisionOf(input: ComparisonInput): CanaryDecision {
+  const { config, evidence: given } = input;
+  if (!isFigures(given)) return compare(input).decision;
+  const compared = comparedSides(input, given, evidenceUnder(config, given));
+  if (!compared) return 'CONTINUE';
+  for (const name of GATE_ORDER) {
+    const { outcome, severity } = GATE_FUNCTIONS[name](compared);
+    if (outcome === 'FAILED') return severity;
+  }
+  return 'PROMOTE';
+}
+
+/** What the test says, of the rule that the deployment was under. */
+export function verdictOf({ config, evidence }: ComparisonInput): EvidenceVerdict {
+  return (isFigures(evidence) ? evidenceUnder(config, evidence) : firstEvidenceUnder(config, evidence))
+    .verdict;
+}
+
+/** Both sides as the gates see them; null before both have reported. */
+function comparedSides(
+  { config, metrics, returns, ends = false }: ComparisonInput,
+  figures: EvidenceFigures,
+  evidence: TestResult,
+): Compared | null {
+  const { CANARY: canary, STABLE: stable } = metrics;
+  if (!canary || !stable) return null;
+  const byReturn = config.promotionCriteria.pnlBasis === 'RETURN_ON_CAPITAL';
+  const pnl = byReturn
+    ? { canary: returns.CANARY, stable: returns.STABLE, show: percent }
+    : { canary: canary.netPnlUsd, stable: stable.netPnlUsd, show: signedDollars };
+  return { canary, stable, pnl, figures, evidence, ends, config };
 }
 
 /** What the sequential test says under a configuration. */

@@ -41,21 +41,33 @@ export interface Ratios {
 
 /** The canary's value and what it was held against. */
 export type GateValues = Partial<Pick<GateResult, 'measured' | 'threshold'>>;
+/** A reason, or how to write it: most checks need the decision only. */
+export type Reason = string | (() => string);
 /** What a gate finds, before it is named. */
-export type GateFinding = Pick<GateResult, 'outcome' | 'severity' | 'reason'> & GateValues;
+export type GateFinding = Pick<GateResult, 'outcome' | 'severity'> & GateValues & { readonly reason: Reason };
 
-export function passed(severity: CanaryDecision, reason: string, values: GateValues = {}): GateFinding {
+/** The finding with its name, and with its reason in words. */
+export function named(name: GateName, finding: GateFinding): GateResult {
+  const { measured = null, threshold = null, reason, ...rest } = finding;
+  return { name, measured, threshold, ...rest, reason: inWords(reason) };
+}
+
+export function inWords(reason: Reason): string {
+  return typeof reason === 'string' ? reason : reason();
+}
+
+export function passed(severity: CanaryDecision, reason: Reason, values: GateValues = {}): GateFinding {
   return { outcome: 'PASSED', severity, reason, ...values };
 }
 
-export function failed(severity: CanaryDecision, reason: string, values: GateValues = {}): GateFinding {
+export function failed(severity: CanaryDecision, reason: Reason, values: GateValues = {}): GateFinding {
   return { outcome: 'FAILED', severity, reason, ...values };
 }
 
 export function passOrFail(
   pass: boolean,
   severity: CanaryDecision,
-  reason: string,
+  reason: Reason,
   values: GateValues = {},
 ): GateFinding {
   return pass ? passed(severity, reason, values) : failed(severity, reason, values);
@@ -63,7 +75,7 @@ export function passOrFail(
 
 export function notApplicable(
   severity: CanaryDecision,
-  reason: string,
+  reason: Reason,
   values: GateValues = {},
 ): GateFinding {
   return { outcome: 'NOT_APPLICABLE', severity, reason, ...values };
@@ -83,12 +95,9 @@ export function mustKeepUp(
 ): GateFinding {
   if (stable === null) return passed('MANUAL_REVIEW', `${label}: stable has none`, { measured: canary });
   const threshold = limitFor(stable);
-  const needed = `at least ${short(threshold)} needed`;
-  if (canary === null) {
-    const reason = `${label}: canary has none against stable ${short(stable)}, ${needed}`;
-    return failed('MANUAL_REVIEW', reason, { threshold: toStored(threshold) });
-  }
-  const reason = `${label}: canary ${short(canary)} against stable ${short(stable)}, ${needed}`;
+  const reason = () =>
+    `${label}: canary ${canary === null ? 'has none' : short(canary)} against stable ${short(stable)}, at least ${short(threshold)} needed`;
+  if (canary === null) return failed('MANUAL_REVIEW', reason, { threshold: toStored(threshold) });
   const values = { measured: toStored(canary), threshold: toStored(threshold) };
   return passOrFail(canary.gte(threshold), 'MANUAL_REVIEW', reason, values);
 }

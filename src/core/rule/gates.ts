@@ -79,11 +79,11 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     }
     const ofStable = maxErrorRateRatio && attemptErrorRate(stable, minTrades);
     const limit = ofStable ? Decimal.max(maxErrorRate, maxErrorRateRatio.times(ofStable)) : maxErrorRate;
-    const shared =
+    const shared = () =>
       ofStable && limit.gt(maxErrorRate) ? `; the stable side has ${percent(ofStable, false)}` : '';
-    const reason =
+    const reason = () =>
       `Error rate: canary ${errors} errors in ${trades} trades (${percent(rate, false)}), ` +
-      `at most ${percent(limit, false)} allowed${shared}`;
+      `at most ${percent(limit, false)} allowed${shared()}`;
     // Errors without a single trade are never good enough, however high the limit.
     const pass = rate.lte(limit) && !(trades === 0 && errors > 0);
     return passOrFail(pass, 'ROLLBACK', reason, {
@@ -104,7 +104,7 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     if (!config.promotionCriteria.requirePositivePnl) {
       return notApplicable('ROLLBACK', 'Positive PnL: not required', values);
     }
-    const reason = `Positive PnL: canary ${signedDollars(canary.netPnlUsd)}, above $0 needed`;
+    const reason = () => `Positive PnL: canary ${signedDollars(canary.netPnlUsd)}, above $0 needed`;
     return passOrFail(canary.netPnlUsd.gt(0), 'ROLLBACK', reason, values);
   },
 
@@ -112,23 +112,24 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     const { pnl, config, evidence, figures, ends } = compared;
     const threshold = shortfallLimit(pnl.stable, config.promotionCriteria.minPnlRatio);
     const values = { measured: toStored(pnl.canary), threshold: toStored(threshold) };
-    const reason =
+    const reason = () =>
       `PnL: canary ${pnl.show(pnl.canary)} against stable ${pnl.show(pnl.stable)}, ` +
       `at least ${pnl.show(threshold)} needed`;
     const enough = pnl.canary.gte(threshold);
     if (config.evidence.mode === 'OFF') return passOrFail(enough, 'ROLLBACK', reason, values);
-    const review = (why: string) => failed('MANUAL_REVIEW', `${reason}; ${why}`, values);
+    const because = (why: string) => () => `${reason()}; ${why}`;
+    const review = (why: string) => failed('MANUAL_REVIEW', because(why), values);
     if (standsStill(compared))
       return review('the stable figures stand still, so there is nothing to compare with');
     switch (evidence.verdict) {
       case 'WORSE':
-        return failed('ROLLBACK', `${reason}; ${worseWords(evidence)}`, values);
+        return failed('ROLLBACK', because(worseWords(evidence)), values);
       case 'NOT_WORSE':
-        return passed('ROLLBACK', `${reason}; ${notWorseWords(evidence)}`, values);
+        return passed('ROLLBACK', because(notWorseWords(evidence)), values);
       case 'OPEN':
         if (!hasEnoughPairs(evidence)) {
           if (ends && isClearlyWorse(figures)) {
-            return failed('ROLLBACK', `${reason}; clearly worse in the single test at the end`, values);
+            return failed('ROLLBACK', because('clearly worse in the single test at the end'), values);
           }
           return review(tooEarlyWords(evidence));
         }
@@ -140,7 +141,7 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     const { maxDrawdownRatio, drawdownFloor } = config.promotionCriteria;
     const limit = Decimal.max(stable.maxDrawdown.times(maxDrawdownRatio), drawdownFloor);
     const values = { measured: toStored(canary.maxDrawdown), threshold: toStored(limit) };
-    const reason =
+    const reason = () =>
       `Drawdown: canary ${percent(canary.maxDrawdown, false)} against stable ${percent(stable.maxDrawdown, false)}, ` +
       `at most ${percent(limit, false)} allowed`;
     if (canary.maxDrawdown.lte(limit)) return passed('ROLLBACK', reason, values);
@@ -148,7 +149,7 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
       return failed('ROLLBACK', reason, values);
     const close = canary.maxDrawdown.lte(stable.maxDrawdown.plus(drawdownFloor));
     if (evidence.verdict === 'NOT_WORSE' && close) {
-      return passed('MANUAL_REVIEW', `${reason}; the excess is within noise`, values);
+      return passed('MANUAL_REVIEW', () => `${reason()}; the excess is within noise`, values);
     }
     return failed('MANUAL_REVIEW', reason, values);
   },
@@ -166,13 +167,13 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     const threshold = limitFor(ofStable);
     const values = { measured: toStored(ofCanary), threshold: toStored(threshold) };
     const owner = (value: Decimal | null) => (value === null ? 'none' : short(value));
-    const reason =
+    const reason = () =>
       `Sharpe: canary ${short(ofCanary)} against stable ${short(ofStable)} a check, at least ${short(threshold)} ` +
       `needed (reported: ${owner(canary.sharpeRatio)} against ${owner(stable.sharpeRatio)})`;
     if (ofCanary.gte(threshold)) return passed('MANUAL_REVIEW', reason, values);
     const noise = decimal(2 * computed.standardError);
     if (evidence.verdict === 'NOT_WORSE' && ofCanary.plus(noise).gte(threshold)) {
-      return passed('MANUAL_REVIEW', `${reason}; the shortfall is within noise`, values);
+      return passed('MANUAL_REVIEW', () => `${reason()}; the shortfall is within noise`, values);
     }
     return failed('MANUAL_REVIEW', reason, values);
   },

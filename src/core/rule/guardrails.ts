@@ -101,37 +101,37 @@ function brokenLimits(config: CanaryConfig, { metrics: canary, returned }: Guard
   const loss = lossOf(canary.netPnlUsd);
   const lossPercent = lossOf(returned).times(100);
   const rate = attemptErrorRate(canary, promotionCriteria.minTrades);
-  const measured: Record<GuardrailName, { value: Decimal | null; broken: boolean; words: string }> = {
-    maxLossUsd: above(guardrails.maxLossUsd, loss, `the canary lost ${dollars(loss)}`),
+  const measured: Record<GuardrailName, { value: Decimal | null; broken: boolean; words: () => string }> = {
+    maxLossUsd: above(guardrails.maxLossUsd, loss, () => `the canary lost ${dollars(loss)}`),
     maxLossPercent: above(
       guardrails.maxLossPercent,
       lossPercent,
-      `the canary lost ${lossPercent.toFixed(2)} % of the capital it held`,
+      () => `the canary lost ${lossPercent.toFixed(2)} % of the capital it held`,
     ),
     maxDrawdown: above(
       guardrails.maxDrawdown,
       canary.maxDrawdown,
-      `the canary's drawdown is ${formatDecimal(canary.maxDrawdown)}`,
+      () => `the canary's drawdown is ${formatDecimal(canary.maxDrawdown)}`,
     ),
     maxErrorRate: {
       value: rate,
       broken:
         rate !== null && (canary.trades === 0 ? canary.errors > 0 : rate.gt(guardrails.maxErrorRate ?? rate)),
-      words: `the canary made ${canary.errors} errors in ${canary.trades} trades`,
+      words: () => `the canary made ${canary.errors} errors in ${canary.trades} trades`,
     },
-    maxStaleSeconds: { value: null, broken: false, words: '' },
+    maxStaleSeconds: { value: null, broken: false, words: () => '' },
   };
   return GUARDRAILS.flatMap((guardrail): Breach[] => {
     const limit = guardrails[guardrail];
     const { value, broken, words } = measured[guardrail];
     if (limit === null || !broken) return [];
     const allowed = guardrail === 'maxLossUsd' ? dollars(decimal(limit)) : limit;
-    const message = `${words}, at most ${allowed} allowed (${guardrail})`;
+    const message = `${words()}, at most ${allowed} allowed (${guardrail})`;
     const stored = value?.isFinite() ? toStoredPrecision(value) : null;
     return [{ guardrail, side: 'CANARY', measured: stored, limit: decimal(limit), message }];
   });
 }
 
-function above(limit: Decimal | null, value: Decimal, words: string) {
+function above(limit: Decimal | null, value: Decimal, words: () => string) {
   return { value, broken: limit !== null && value.gt(limit), words };
 }

@@ -20,6 +20,7 @@ import {
   type GateName,
   type GateResult,
   mustKeepUp,
+  named,
   passed,
   passOrFail,
   quotient,
@@ -81,10 +82,7 @@ export function compare(compared: ComparisonInput): Comparison {
     tested: config.evidence.mode !== 'OFF' && evidence.pairs >= config.evidence.minSamples,
     config,
   };
-  const gates = GATES.map((name): GateResult => {
-    const { measured = null, threshold = null, ...verdict } = JUDGES[name](input);
-    return { name, measured, threshold, ...verdict };
-  });
+  const gates = GATES.map((name) => named(name, JUDGES[name](input)));
   const failed = gates.filter((gate) => gate.outcome === 'FAILED');
   const decision = failed[0]?.severity ?? 'PROMOTE';
   const why = failed.length > 0 ? failed.map((gate) => gate.reason) : ['Every gate passed'];
