@@ -21,6 +21,7 @@ import {
   returnClaim,
   untilNextDue,
 } from '../store/deployments/leases.ts';
+import { serinTimeAt } from '../store/postgres/database.ts';
 
 /** Maximum concurrent checks per node. */
 const CONCURRENCY = 128;
@@ -148,7 +149,14 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       ask('STABLE', stableVersionId),
     ]);
     for (const side of [canary, stable]) watchers.onFetch(name, side.ok);
-    return { CANARY: canary, STABLE: stable };
+    return { CANARY: await onSerinsClock(canary), STABLE: await onSerinsClock(stable) };
+  }
+
+  /** A provider knows real time only. Where Serin's clock runs at another rate, the time of its figures is converted. */
+  async function onSerinsClock(fetched: FetchResult): Promise<FetchResult> {
+    if (timeScale === 1 || !fetched.ok || fetched.report.asOf === undefined) return fetched;
+    const asOf = await serinTimeAt(app.db, fetched.report.asOf);
+    return { ok: true, report: { ...fetched.report, asOf } };
   }
 
   return {

@@ -3,7 +3,6 @@
  * deployment depends on it. Secrets come from the environment, so the file itself can be kept in a repository.
  */
 import { z } from 'zod';
-import { METRICS, type Metric } from '../core/metrics/report.ts';
 import type { Parsed, Violation } from '../core/values/violation.ts';
 import {
   type BareUrl,
@@ -13,6 +12,7 @@ import {
   readHeader,
   splitCredentials,
 } from './credentials.ts';
+import { FIGURES, type Figure } from './figures.ts';
 import type { HttpSettings } from './http.ts';
 import type { PrometheusSettings } from './prometheus.ts';
 import { parseQuery } from './promql.ts';
@@ -55,13 +55,13 @@ function fileSchema(environment: Environment) {
       .default({}),
   };
   const prometheus = z
-    .strictObject({ type: z.literal('prometheus'), ...endpoint, queries: eachMetric(textReadBy(parseQuery)) })
+    .strictObject({ type: z.literal('prometheus'), ...endpoint, queries: eachFigure(textReadBy(parseQuery)) })
     .transform(({ type, queries, ...rest }) => ({ type, queries, ...readEndpoint(rest) }));
   const http = z
     .strictObject({
       type: z.literal('http'),
       ...endpoint,
-      fields: eachMetric(textReadBy(parseFieldPath)).nullable().default(null),
+      fields: eachFigure(textReadBy(parseFieldPath)).nullable().default(null),
     })
     .transform(({ type, fields, ...rest }) => ({ type, fields, ...readEndpoint(rest) }));
   return z.strictObject({
@@ -69,8 +69,8 @@ function fileSchema(environment: Environment) {
   });
 }
 
-/** A value per metric; required for the metrics that every comparison needs. */
-function eachMetric<T extends z.ZodType>(schema: T) {
+/** A value per figure; required for the metrics that every comparison needs. */
+function eachFigure<T extends z.ZodType>(schema: T) {
   const optional = schema.optional();
   return z.strictObject({
     pnlUsd: schema,
@@ -84,7 +84,8 @@ function eachMetric<T extends z.ZodType>(schema: T) {
     avgTradeSizeUsd: optional,
     uptimeSeconds: optional,
     unrealizedPnlUsd: optional,
-  } satisfies Record<Metric, z.ZodType>);
+    asOf: optional,
+  } satisfies Record<Figure, z.ZodType>);
 }
 
 /** A string that another module parses. If the parser returns a string, it is the error message. */
@@ -169,6 +170,6 @@ function violationsOf(issue: z.core.$ZodIssue): Violation[] {
 
 function unknownKey(parent: string | undefined): string {
   return parent === 'queries' || parent === 'fields'
-    ? `is not a metric: use ${METRICS.join(', ')}`
+    ? `is not a metric: use ${FIGURES.join(', ')}`
     : 'is not a setting';
 }

@@ -1,11 +1,10 @@
 /**
  * Metrics from any service that returns one JSON document per side. Numbers are read as written, never as floats.
- * Each metric is found by its own name, or by a path of names and list indexes: `pnl.net`, `sides.0.trades`.
+ * Each figure is found by its own name, or by a path of names and list indexes: `pnl.net`, `sides.0.trades`.
  */
 import { isLosslessNumber, parse } from 'lossless-json';
-import { METRICS, type Metric } from '../core/metrics/report.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
-import type { PerMetric } from './figures.ts';
+import { FIGURES, type Figure, type PerFigure } from './figures.ts';
 import type { FetchMetrics } from './provider.ts';
 import { type Endpoint, get, isSuccess, shownUrl } from './request.ts';
 import { renderUrl } from './urlTemplate.ts';
@@ -13,8 +12,8 @@ import { valuesOf } from './variables.ts';
 
 export interface HttpSettings {
   readonly endpoint: Endpoint;
-  /** The path of each metric in the response; only these are read. Null if all have their own names. */
-  readonly fields: PerMetric<readonly string[]> | null;
+  /** The path of each figure in the response; only these are read. Null if all have their own names. */
+  readonly fields: PerFigure<readonly string[]> | null;
 }
 
 /** Fetches all metrics of a side from one URL. */
@@ -29,15 +28,18 @@ export function fromHttp({ endpoint, fields }: HttpSettings): FetchMetrics {
     const document = parseJson(answer.body);
     if (document === undefined) return refuse('answered something that is not JSON');
 
-    const texts: Partial<Record<Metric, string>> = {};
-    for (const metric of METRICS) {
-      const path = fields ? fields[metric] : [metric];
+    const texts: Partial<Record<Figure, string>> = {};
+    for (const figure of FIGURES) {
+      const path = fields ? fields[figure] : [figure];
       const found = path ? readText(document, path) : null;
       if (found === null) continue;
-      if (!found.ok) return refuse(`answered ${found.what} for ${metric}, which must be a number`);
-      texts[metric] = found.text;
+      if (!found.ok) {
+        const expected = figure === 'asOf' ? 'an instant' : 'a number';
+        return refuse(`answered ${found.what} for ${figure}, which must be ${expected}`);
+      }
+      texts[figure] = found.text;
     }
-    return fetchedFrom(texts);
+    return fetchedFrom(texts, fields?.asOf !== undefined);
   };
 }
 

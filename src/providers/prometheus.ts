@@ -4,10 +4,9 @@
  */
 import { z } from 'zod';
 import type { FetchResult } from '../core/metrics/fetched.ts';
-import { METRICS, type Metric } from '../core/metrics/report.ts';
 import { withDeadline } from './deadline.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
-import { type PerMetric, UNDEFINED_AT_FIRST } from './figures.ts';
+import { FIGURES, type Figure, type PerFigure, UNDEFINED_AT_FIRST } from './figures.ts';
 import { type QueryTemplate, renderQuery } from './promql.ts';
 import type { FetchMetrics, MetricsTarget } from './provider.ts';
 import { type Endpoint, get, type HttpAnswer, isSuccess, longestMs, shownUrl } from './request.ts';
@@ -16,7 +15,7 @@ import { valuesOf } from './variables.ts';
 
 export interface PrometheusSettings {
   readonly endpoint: Endpoint;
-  readonly queries: PerMetric<QueryTemplate>;
+  readonly queries: PerFigure<QueryTemplate>;
 }
 
 /** Maximum concurrent queries of one fetch. */
@@ -29,24 +28,24 @@ type Sample =
 
 /** Queries Prometheus for each metric of a side. */
 export function fromPrometheus({ endpoint, queries }: PrometheusSettings): FetchMetrics {
-  const asked = METRICS.flatMap((metric) => {
-    const template = queries[metric];
-    return template ? [{ metric, template }] : [];
+  const asked = FIGURES.flatMap((figure) => {
+    const template = queries[figure];
+    return template ? [{ figure, template }] : [];
   });
 
   async function fetchReport(target: MetricsTarget, signal: AbortSignal): Promise<FetchResult> {
     const values = valuesOf(target, Date.now());
     const base = renderUrl(endpoint.url, values);
     if (typeof base === 'string') return failedFetch(base);
-    const texts: Partial<Record<Metric, string>> = {};
-    const failure = await firstFailure(asked, async ({ metric, template }) => {
+    const texts: Partial<Record<Figure, string>> = {};
+    const failure = await firstFailure(asked, async ({ figure, template }) => {
       const url = queryUrl(base, renderQuery(template, values), endpoint.timeoutMs);
       const sample = readSample(await get(url, endpoint, signal));
-      if (!sample.ok) return `${metric} could not be fetched: ${shownUrl(url)} ${sample.message}`;
-      if (sample.text !== null && !isUndefinedYet(metric, sample.text)) texts[metric] = sample.text;
+      if (!sample.ok) return `${figure} could not be fetched: ${shownUrl(url)} ${sample.message}`;
+      if (sample.text !== null && !isUndefinedYet(figure, sample.text)) texts[figure] = sample.text;
       return null;
     });
-    return failure === null ? fetchedFrom(texts) : failedFetch(failure);
+    return failure === null ? fetchedFrom(texts, queries.asOf !== undefined) : failedFetch(failure);
   }
 
   return (target, signal) =>
@@ -54,8 +53,8 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
 }
 
 /** Prometheus returns NaN for 0/0: a ratio that has no value yet. */
-function isUndefinedYet(metric: Metric, text: string): boolean {
-  return UNDEFINED_AT_FIRST.has(metric) && /^(NaN|[+-]?Inf)$/.test(text);
+function isUndefinedYet(figure: Figure, text: string): boolean {
+  return UNDEFINED_AT_FIRST.has(figure) && /^(NaN|[+-]?Inf)$/.test(text);
 }
 
 function queryUrl(base: URL, query: string, timeoutMs: number): URL {

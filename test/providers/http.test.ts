@@ -66,6 +66,34 @@ describe('an answer', () => {
     expect(await answered(body, { fields })).toEqual({ pnlUsd: '7.5', trades: 3 });
   });
 
+  test('says when its figures were taken, in any usual form', async () => {
+    const at = Date.parse('2026-03-01T12:00:00Z');
+    const answers = [
+      '"2026-03-01T12:00:00Z"',
+      '"2026-03-01T13:00:00+01:00"',
+      `${at / 1000}`,
+      `${at}`,
+      `"${at / 1000}.25"`,
+    ];
+    const read = await Promise.all(
+      answers.map((asOf) => answered(`{"pnlUsd": 1, "trades": 1, "asOf": ${asOf}}`)),
+    );
+    expect(read).toEqual([at, at, at, at, at + 250].map((asOf) => ({ pnlUsd: '1', trades: 1, asOf })));
+    const fields = { pnlUsd: 'pnl', trades: 'n', asOf: 'taken.at' };
+    expect(await answered(`{"pnl": 1, "n": 1, "taken": {"at": ${at}}}`, { fields })).toMatchObject({
+      asOf: at,
+    });
+    expect(await answered('{"pnl": 1, "n": 1, "asOf": 5}', { fields })).toBe(
+      'Provider p: asOf has no value: the provider returned none',
+    );
+    expect(await answered('{"pnlUsd": 1, "trades": 1, "asOf": "noon"}')).toContain(
+      'asOf must be a Date, epoch milliseconds or an RFC 3339 string, got "noon"',
+    );
+    expect(await answered('{"pnlUsd": 1, "trades": 1, "asOf": true}')).toContain(
+      'answered true for asOf, which must be an instant',
+    );
+  });
+
   test('takes a count that is a millionth beside a whole number', async () => {
     expect(await answered('{"pnlUsd": 0, "trades": 41.9999995, "errors": -0.0000001}')).toEqual({
       pnlUsd: '0',

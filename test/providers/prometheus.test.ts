@@ -55,6 +55,15 @@ describe('an answer', () => {
     });
   });
 
+  test('to the query asOf is when the figures were taken; a target that is gone is a failure', async () => {
+    expect(await answered({ asOf: vector('1.77237e+09') })).toEqual({
+      pnlUsd: '1',
+      trades: 1,
+      asOf: 1_772_370_000_000,
+    });
+    expect(await answered({ asOf: vector() })).toContain('asOf has no value: the provider returned none');
+  });
+
   test('that is empty leaves an optional metric out', async () => {
     expect(await answered({ drawdown: vector(), errors: vector() })).toEqual({ pnlUsd: '1', trades: 1 });
   });

@@ -25,6 +25,7 @@ const stored = z.strictObject({
   }),
   difference: z.strictObject({ mean: z.number(), m2: z.number(), m3: z.number() }),
   stableStill: countCodec,
+  canaryStill: countCodec.optional(),
   pairsBeforeStep: countCodec,
   sampledAt: instantCodec.nullable(),
   apart: z.boolean(),
@@ -37,7 +38,7 @@ export const evidenceStateCodec = z.codec(
   stored,
   z.custom<EvidenceState>((value) => typeof value === 'object' && value !== null && 'whenEarning' in value),
   {
-    decode: ({ pairs, whenEarning, whenLosing, lagged, ...same }, context) => {
+    decode: ({ pairs, whenEarning, whenLosing, lagged, canaryStill = 0, ...same }, context) => {
       const kept = Math.min(pairs, MAX_LAGS);
       const bytes = Buffer.from(lagged, 'base64');
       if (bytes.length !== 4 * kept * DOUBLE) {
@@ -52,7 +53,12 @@ export const evidenceStateCodec = z.codec(
         }
         return { sums, drift: [...drift] };
       };
-      return { ...same, whenEarning: tested(whenEarning, 0), whenLosing: tested(whenLosing, 2 * kept) };
+      return {
+        ...same,
+        canaryStill,
+        whenEarning: tested(whenEarning, 0),
+        whenLosing: tested(whenLosing, 2 * kept),
+      };
     },
     encode: (state) => {
       const { whenEarning, whenLosing, ...same } = state;

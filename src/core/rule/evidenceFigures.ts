@@ -41,6 +41,7 @@ export const figuresCodec = z.strictObject({
   /** Skewness of the difference canary - stable; 0 before three pairs. */
   skewness: z.number(),
   stableStill: count,
+  canaryStill: count.optional(),
 });
 export type EvidenceFigures = Readonly<z.output<typeof figuresCodec>>;
 
@@ -56,6 +57,7 @@ export function evidenceFiguresOf(state: EvidenceState): EvidenceFigures {
     returns: returnsOf(state, pairs),
     skewness: skewnessOf(state, pairs),
     stableStill: state.stableStill,
+    canaryStill: state.canaryStill,
   };
 }
 

@@ -119,8 +119,8 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     if (config.evidence.mode === 'OFF') return passOrFail(enough, 'ROLLBACK', reason, values);
     const because = (why: string) => () => `${reason()}; ${why}`;
     const review = (why: string) => failed('MANUAL_REVIEW', because(why), values);
-    if (standsStill(compared))
-      return review('the stable figures stand still, so there is nothing to compare with');
+    const still = sideStandingStill(compared);
+    if (still) return review(`the ${still} figures stand still, so there is nothing to compare with`);
     switch (evidence.verdict) {
       case 'WORSE':
         return failed('ROLLBACK', because(worseWords(evidence)), values);
@@ -188,8 +188,9 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
     const { config, evidence } = compared;
     const { mode } = config.evidence;
     if (mode === 'OFF') return notApplicable('MANUAL_REVIEW', 'Evidence: switched off');
-    if (standsStill(compared)) {
-      const reason = 'Evidence: the stable figures stand still, so they prove nothing about the canary';
+    const still = sideStandingStill(compared);
+    if (still) {
+      const reason = `Evidence: the ${still} figures stand still, so they prove nothing about the canary`;
       return failed('MANUAL_REVIEW', reason);
     }
     if (mode !== 'REQUIRED') return notApplicable('MANUAL_REVIEW', 'Evidence: not required for promotion');
@@ -208,14 +209,18 @@ function hasEnoughPairs({ effectivePairs, minSamples, pairs }: TestResult): bool
 }
 
 /**
- * Whether the stable side is no comparison: its figures stood still over the latest `minSamples` informative pairs, or
- * neither side has traded or moved at all.
+ * The side that is no comparison: its figures stood still over the latest `minSamples` informative pairs, or neither
+ * side has traded or moved at all. A canary may be idle; where a provider answers for it and does not say when its
+ * figures were taken, an idle one cannot be told from a dead one, whose last figures are answered for ever.
  */
-function standsStill({ canary, stable, figures, config }: Compared): boolean {
+function sideStandingStill({ canary, stable, figures, config }: Compared): 'stable' | 'canary' | null {
   const { minSamples } = config.evidence;
-  if (figures.pairs >= minSamples && figures.stableStill >= minSamples) return true;
+  const { pairs, stableStill, canaryStill = 0 } = figures;
+  if (pairs >= minSamples && stableStill >= minSamples) return 'stable';
+  const undated = config.metricsProvider !== null && canary.asOf === undefined;
+  if (undated && pairs >= minSamples && canaryStill >= minSamples) return 'canary';
   const moved = [canary, stable].some(({ trades, netPnlUsd }) => trades > 0 || !netPnlUsd.isZero());
-  return figures.pairs === 0 && !moved;
+  return pairs === 0 && !moved ? 'stable' : null;
 }
 
 function worseWords({ by }: TestResult): string {

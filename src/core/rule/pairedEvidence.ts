@@ -42,8 +42,9 @@ export interface EvidenceState {
   readonly whenLosing: TestedSeries;
   readonly returns: ReturnMoments;
   readonly difference: DifferenceMoments;
-  /** Pairs since the stable side's figures last changed. */
+  /** Pairs since the stable side's figures last changed, and since the canary's did. */
   stableStill: number;
+  canaryStill: number;
   /** Pairs before the running step of the ramp. */
   pairsBeforeStep: number;
   /** When the sample was taken that the next pair starts from; null after a pause. */
@@ -73,6 +74,7 @@ export function startEvidence(planned: number, startedAt = 0): EvidenceState {
     returns: { canaryMean: 0, stableMean: 0, canaryM2: 0, stableM2: 0, coM: 0 },
     difference: { mean: 0, m2: 0, m3: 0 },
     stableStill: 0,
+    canaryStill: 0,
     pairsBeforeStep: 0,
     sampledAt: startedAt,
     apart: false,
@@ -115,6 +117,7 @@ export function addPair(
   addToSeries(state.whenLosing, compared - (2 - rho) * stableReturn);
   addReturns(state, canaryReturn, stableReturn);
   state.stableStill = stableReturn === 0 ? state.stableStill + 1 : 0;
+  state.canaryStill = canaryReturn === 0 ? state.canaryStill + 1 : 0;
 }
 
 /** The same, leaving the given state as it was. */

@@ -177,3 +177,12 @@ export async function setClockRate(db: Queries, rate: number): Promise<void> {
     update clock set epoch = serin_now(), anchored_at = clock_timestamp(), rate = ${rate}
     where rate <> ${rate}`);
 }
+
+/** What Serin's clock showed, or will show, at a real instant. Both are epoch milliseconds. */
+export async function serinTimeAt(db: Queries, realMs: number): Promise<number> {
+  const [row] = await db.execute<{ at: string }>(sql`
+    select round(extract(epoch from epoch + (to_timestamp(${realMs}::float8 / 1000) - anchored_at) * rate::float8) * 1000)
+      ::bigint::text as at from clock`);
+  if (!row) throw new Error('the clock row is missing: the database is not migrated');
+  return Number(row.at);
+}

@@ -1,0 +1,165 @@
+/**
+ * What providers answer about bots that die, restart or count too far, through the API on a real server, with an HTTP
+ * service that each test steers. An hour passes between two checks.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { running, statusOf } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+type Side = 'CANARY' | 'STABLE';
+/** What the service answers for the strategy of a test. */
+const answers = new Map<string, (side: Side) => unknown>();
+
+const service = createServer((request, response) => {
+  const [, strategy = '', side] = (request.url ?? '').split('/');
+  response.end(JSON.stringify(answers.get(strategy)?.(side === 'CANARY' ? 'CANARY' : 'STABLE') ?? {}));
+});
+let folder: string;
+let serin: TestSerin;
+
+beforeAll(async () => {
+  await new Promise<void>((ready) => service.listen(0, '127.0.0.1', ready));
+  const address = service.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  folder = await mkdtemp(join(tmpdir(), 'serin-provider-figures-'));
+  const file = join(folder, 'providers.json');
+  const desk = { type: 'http', url: `http://127.0.0.1:${address.port}/{{strategy}}/{{side}}` };
+  const fields = { pnlUsd: 'pnlUsd', trades: 'trades', asOf: 'asOf' };
+  await writeFile(file, JSON.stringify({ providers: { desk, dated: { ...desk, fields } } }));
+  serin = await startTestSerin({ providersFile: file, timeScale: 1 });
+});
+afterAll(async () => {
+  await serin.stop();
+  service.closeAllConnections();
+  service.close();
+  await rm(folder, { recursive: true });
+});
+
+const HOUR = 3600;
+const config = (metricsProvider: string, hours: number, more: Record<string, unknown> = {}) => ({
+  metricsProvider,
+  checkIntervalSeconds: HOUR,
+  observationPeriodMinutes: hours * 60,
+  ...more,
+});
+
+/** Serin's time, epoch milliseconds. */
+async function now(): Promise<number> {
+  const [row] = await serin.database.sql`select date_part('epoch', serin_now()) * 1000 as ms`;
+  return Number(row?.ms);
+}
+
+/** Moves the clock to the next check and waits until it was made. Returns the status after it. */
+async function passCheck(id: string): Promise<string> {
+  const [before] = await serin.database.sql`select event_count as n,
+    date_part('epoch', next_check_at - serin_now()) as seconds from deployments where id = ${id}`;
+  await serin.advance(Math.max(0, Number(before?.seconds ?? 0)));
+  await until(async () => {
+    const [after] = await serin.database.sql`select event_count as n from deployments where id = ${id}`;
+    return Number(after?.n) > Number(before?.n);
+  }, 60_000);
+  return statusOf(serin, id);
+}
+
+async function passChecks(id: string, checks: number): Promise<string> {
+  let status = 'RUNNING';
+  for (let check = 0; check < checks && status === 'RUNNING'; check += 1) status = await passCheck(id);
+  return status;
+}
+
+const told = async (id: string): Promise<Data> =>
+  (
+    await serin.ask(
+      `query($id: ID!) { deployment(id: $id) { status summary createdAt
+        canaryMetrics { tradeCount asOf metrics { netPnlUsd uptimeSeconds } } comparison { decision decisionReasons }
+        decisionHistory { decision reasons }
+        events(first: 200) { edges { node { type description } } } } }`,
+      { id },
+    )
+  ).deployment;
+
+/** A return that changes from hour to hour and adds up to about nothing. */
+const wobble = (check: number) => ((check * 7919) % 13) - 6;
+
+test('the last totals of a dead canary, answered for ever, are silence where they say their time', async () => {
+  const dead = await now();
+  let check = 0;
+  answers.set('dead', (side) => {
+    if (side === 'CANARY') return { pnlUsd: 500, trades: 12, asOf: new Date(dead).toISOString() };
+    check += 1;
+    return { pnlUsd: -wobble(check), trades: 20 + check, asOf: dead + check * HOUR * 1000 };
+  });
+  const id = await running(serin, { strategyId: 'dead', config: config('dated', 30) });
+  expect(await passChecks(id, 10)).toBe('FAILED');
+  const { summary, canaryMetrics } = await told(id);
+  expect(summary).toContain('no news of the canary side');
+  expect(Date.parse(canaryMetrics.asOf)).toBe(Math.floor(dead));
+});
+
+test('and no proof of anything where they do not: a canary that stands still is not promoted', async () => {
+  let check = 0;
+  answers.set('undated', (side) => {
+    if (side === 'CANARY') return { pnlUsd: 500, trades: 12 };
+    check += 1;
+    // The stable side loses, so a canary that does nothing looks good beside it.
+    return { pnlUsd: -20 * check + wobble(check), trades: 20 + check };
+  });
+  const guardrails = { maxStaleSeconds: null };
+  const id = await running(serin, { strategyId: 'undated', config: config('desk', 26, { guardrails }) });
+  expect(await passChecks(id, 30)).toBe('OBSERVATION_COMPLETE');
+  const { decisionHistory } = await told(id);
+  expect(decisionHistory.at(-1)).toMatchObject({ decision: 'MANUAL_REVIEW' });
+  expect(decisionHistory.at(-1).reasons.join('; ')).toContain('the canary figures stand still');
+});
+
+test('a counter that falls has started again: an event, and what was lost before stays lost', async () => {
+  let figures = { pnlUsd: -900, trades: 40 };
+  answers.set('restarts', (side) => (side === 'CANARY' ? figures : { pnlUsd: 9, trades: 9 }));
+  const id = await running(serin, {
+    strategyId: 'restarts',
+    config: config('desk', 30, { guardrails: { maxStaleSeconds: null, maxLossPercent: '20' } }),
+  });
+  await passCheck(id);
+  figures = { pnlUsd: -300, trades: 5 };
+  expect(await passCheck(id)).toBe('RUNNING');
+  const after = await told(id);
+  expect(after.canaryMetrics).toMatchObject({ tradeCount: 45, metrics: { netPnlUsd: '-1200' } });
+  expect(after.events.edges.map(({ node }: Data) => node.type)).toContain('COUNTER_RESET');
+  figures = { pnlUsd: -810, trades: 2 };
+  // Without the two lives before, a loss of 8 % would be nothing.
+  expect(await passCheck(id)).toBe('ROLLED_BACK');
+  expect((await told(id)).canaryMetrics).toMatchObject({ tradeCount: 47, metrics: { netPnlUsd: '-2010' } });
+});
+
+test('a count that does not fit is a failure in words, and everything can still be read', async () => {
+  answers.set('many', () => ({ pnlUsd: '1', trades: 3_000_000_000, uptimeSeconds: 1_764_324_000_000 }));
+  const id = await running(serin, { strategyId: 'many', config: config('desk', 30) });
+  await passCheck(id);
+  const { events, canaryMetrics } = await told(id);
+  expect(canaryMetrics).toMatchObject({ tradeCount: 0, metrics: { uptimeSeconds: 0 } });
+  const failure = events.edges.find(({ node }: Data) => node.type === 'METRICS_UNAVAILABLE');
+  expect(failure.node.description).toContain('trades must be at most 2147483647 in total, got 3000000000');
+  const { deployments } = await serin.ask(
+    '{ deployments { nodes { id canaryMetrics { tradeCount } comparison { canaryMetrics { tradeCount } } } } }',
+  );
+  expect(deployments.nodes.length).toBeGreaterThan(0);
+});
+
+test('where Serin’s clock runs faster, the time of the figures is put on it', async () => {
+  await serin.restart({ timeScale: 60 });
+  answers.set('fast', () => ({ pnlUsd: '1', trades: 1, asOf: Date.now() }));
+  const id = await running(serin, { strategyId: 'fast', config: config('dated', 30) });
+  await passCheck(id);
+  const { createdAt, canaryMetrics } = await told(id);
+  const asOf = Date.parse(canaryMetrics.asOf);
+  expect(asOf).toBeGreaterThanOrEqual(Date.parse(createdAt));
+  expect(asOf).toBeLessThanOrEqual(await now());
+  // Three hours and more of Serin's time have passed in this test, and only moments of real time.
+  expect(asOf - Date.now()).toBeGreaterThan(3 * HOUR * 1000);
+});
