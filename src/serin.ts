@@ -142,6 +142,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       },
       providerNames,
       refuseTarget,
+      approvals: { callersKnown: !isOpen(environment.access), strategies: environment.requireApproval },
       log,
       simulator,
       policyWarnings,

@@ -36,6 +36,7 @@ export async function assemble(url: string) {
     log,
     simulator,
     policyWarnings,
+    approvals: { callersKnown: false, strategies: [] },
   };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });

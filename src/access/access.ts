@@ -52,9 +52,17 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
   const ofToken = settings.tokens && createTokenReader(settings.tokens, settings.botsReduceRisk);
 
   async function ofKey(key: string): Promise<Actor> {
-    const { id, name, role, strategies } = await keyCache.check(key);
+    const { id, name, role, strategies, sides, person, madeBy, createdAt } = await keyCache.check(key);
     const reducesRisk = settings.botsReduceRisk;
-    return createActor(name, { role, strategies, reducesRisk }, { type: 'KEY', id });
+    return createActor(
+      name,
+      { role, strategies, reducesRisk, sides },
+      {
+        credential: { type: 'KEY', id, createdAt },
+        subject: person === null ? `key|${id}` : `person|${person}`,
+        person: person === null ? null : { id: person, madeBy },
+      },
+    );
   }
 
   return {

@@ -1,18 +1,22 @@
 /** Creates and revokes API keys. Every change writes an audit record in the same transaction. */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { SIDES } from '../core/values/side.ts';
 import type { ApiKey } from '../store/access/apiKeys.ts';
-import { findApiKeysNamed, insertApiKey, markKeyRevoked } from '../store/access/apiKeys.ts';
+import { findApiKeysNamed, insertApiKey, isNameTaken, markKeyRevoked } from '../store/access/apiKeys.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
 import { contains, patternViolation, type Scope } from '../store/access/strategyScope.ts';
-import type { Actor, Role } from './actor.ts';
-import { isReservedName } from './actor.ts';
+import { type Actor, foldName, isReservedName, makerOf, type Role, type Sides, speaksFor } from './actor.ts';
 import { freshKey } from './apiKey.ts';
 
 export interface KeyRequest {
   readonly name: string;
   readonly role: Role;
   readonly strategies: Scope;
+  /** The sides that it may speak for; null or absent is both. */
+  readonly sides?: Sides | undefined;
+  /** The person who holds it; null or absent if it is no person's. */
+  readonly person?: string | null | undefined;
   /** Epoch milliseconds of real time; null means never. */
   readonly expiresAt: number | null;
 }
@@ -25,6 +29,7 @@ export type KeyAnswer =
 const refused = (no: Refusal): KeyAnswer => ({ refusal: no, apiKey: null, key: null });
 
 const NAME = /^[\w.:@/ -]{1,100}$/;
+const PERSON = /^[^\p{C}|]{1,200}$/u;
 const MAX_PATTERNS = 100;
 
 /** Creates a key. Only this result contains the secret. */
@@ -36,25 +41,36 @@ export async function createKey(
   const wrong = violation(request) ?? beyond(actor, request);
   if (wrong) return refused(wrong);
   const { id, key, hash } = freshKey();
+  const { name, role, strategies, sides = null, expiresAt } = request;
+  const person = request.person ? foldName(request.person) : null;
+  const made = { id, hash, name, foldedName: foldName(name), role, strategies, sides, person, expiresAt };
   return db.transaction(async (tx): Promise<KeyAnswer> => {
-    const apiKey = await insertApiKey(tx, { id, hash, createdBy: actor.name, ...request });
+    const apiKey = (await isNameTaken(tx, name))
+      ? null
+      : await insertApiKey(tx, { ...made, createdBy: actor.name, madeBy: makerOf(actor) });
     if (!apiKey) {
       const message = `A key named ${request.name} already exists: revoke it, or choose another name`;
       return refused(refusal('ALREADY_EXISTS', message, ['name']));
     }
-    const { name, role, strategies, expiresAt } = apiKey;
     await appendAuditRecord(tx, {
       actor: actor.name,
       action: 'API_KEY_CREATED',
       subject: id,
       strategies,
-      details: { name, role, strategies, expiresAt: expiresAt && new Date(expiresAt).toISOString() },
+      details: {
+        name,
+        role,
+        strategies,
+        expiresAt: expiresAt && new Date(expiresAt).toISOString(),
+        ...(sides ? { sides } : {}),
+        ...(person ? { person } : {}),
+      },
     });
     return { refusal: null, apiKey, key };
   });
 }
 
-function violation({ name, strategies, expiresAt }: KeyRequest): Refusal | null {
+function violation({ name, strategies, sides, person, expiresAt }: KeyRequest): Refusal | null {
   const no = (path: string, rule: string) => refusal('INVALID_INPUT', `${path} ${rule}`, [path]);
   if (!NAME.test(name) || name.trim() !== name) {
     return no('name', 'must have 1 to 100 letters, digits, spaces and . _ : @ / -');
@@ -68,17 +84,43 @@ function violation({ name, strategies, expiresAt }: KeyRequest): Refusal | null 
     const wrong = strategies.map(patternViolation).find((message) => message !== null);
     if (wrong) return no('strategies', wrong);
   }
+  if (sides && (sides.length === 0 || new Set(sides).size < sides.length)) {
+    return no('sides', 'must name one side, or both once; leave it out for both');
+  }
+  if (person && (!PERSON.test(person) || isReservedName(person))) {
+    return no(
+      'person',
+      'must have 1 to 200 visible characters, such as ada@example.org, and not be a name of Serin',
+    );
+  }
   // The database's clock decides whether a key has expired; this only catches mistakes.
   if (expiresAt !== null && expiresAt <= Date.now()) return no('expiresAt', 'must be in the future');
   return null;
 }
 
-/** A key cannot have more strategies than its creator. */
-function beyond(actor: Actor, { strategies }: KeyRequest): Refusal | null {
-  if (contains(actor.strategies, strategies)) return null;
-  const message = `strategies must be within your own: ${actor.strategies?.join(', ')}`;
-  return refusal('INVALID_INPUT', message, ['strategies']);
+/** A key cannot have more rights than its creator, and one with limited strategies names neither others nor their keys. */
+function beyond(actor: Actor, { name, strategies, sides = null, person }: KeyRequest): Refusal | null {
+  const no = (path: string, message: string) => refusal('INVALID_INPUT', `${path} ${message}`, [path]);
+  if (!contains(actor.strategies, strategies)) {
+    return no('strategies', `must be within your own: ${actor.strategies?.join(', ')}`);
+  }
+  if (actor.sides && !(sides ?? SIDES).every((side) => speaksFor(actor, side))) {
+    return no('sides', `must be within your own: ${actor.sides.join(', ')}`);
+  }
+  if (actor.strategies === null) return null;
+  if (person && foldName(person) !== actor.person?.id) {
+    return no(
+      'person',
+      'must be your own or left out: keys of other persons are made by administrators of all strategies',
+    );
+  }
+  const own = `${actor.name}/`;
+  if (name.startsWith(own) && NAME_OF_ITS_OWN.test(name.slice(own.length))) return null;
+  // Names are common to all strategies: of a free choice the answer would tell which ones others have taken.
+  return no('name', `must begin with ${own}, because your strategies are limited, such as ${own}bot`);
 }
+
+const NAME_OF_ITS_OWN = /^[^/ ][^/]*$/;
 
 /** Revokes a key by its id or name. Revoking it again changes nothing. */
 export async function revokeKey(db: PostgresJsDatabase, actor: Actor, idOrName: string): Promise<KeyAnswer> {

@@ -59,6 +59,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.importDeployment': administer('TARGET'),
   'Mutation.createApiKey': administer('NONE'),
   'Mutation.revokeApiKey': administer('NONE'),
+  'Mutation.setStrategyApproval': administer('TARGET'),
 
   'Mutation.createWebhook': administer('TARGET'),
   'Mutation.deleteWebhook': administer('TARGET'),

@@ -3,8 +3,9 @@
  * algorithm. The published keys are fetched when a token names an unknown key, and cached.
  */
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import { SIDES } from '../core/values/side.ts';
 import { patternViolation } from '../store/access/strategyScope.ts';
-import { type Actor, createActor, isReservedName, ROLES, type Role } from './actor.ts';
+import { type Actor, createActor, foldName, isReservedName, ROLES, type Role, type Sides } from './actor.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 
 /** Asymmetric algorithms only: no shared secrets, and never `none`. */
@@ -32,6 +33,8 @@ export interface TokenSettings {
   readonly roleClaim: string;
   /** Name of the claim with the patterns of strategies; `*` means all strategies. */
   readonly strategiesClaim: string;
+  /** Name of the claim with the sides that the caller may speak for; without the claim it may speak for both. */
+  readonly sidesClaim: string;
 }
 
 /** Difference between the issuer's clock and ours that is tolerated, in `exp` and `nbf`. */
@@ -62,7 +65,16 @@ export function createTokenReader(
     const exp = Number(payload.exp) * 1000;
     // What it holds open ends at `exp`, or after the leeway that it was accepted with.
     const expiresAt = exp > Date.now() ? exp : exp + LEEWAY_SECONDS * 1000;
-    return createActor(name, { role, strategies, reducesRisk: botsReduceRisk }, { type: 'TOKEN', expiresAt });
+    const sides = sidesOf(payload[settings.sidesClaim], settings.sidesClaim);
+    return createActor(
+      name,
+      { role, strategies, reducesRisk: botsReduceRisk, sides },
+      {
+        credential: { type: 'TOKEN', expiresAt },
+        subject: `${issuer}|${payload.sub}`,
+        person: { id: foldName(name), madeBy: null },
+      },
+    );
   };
 }
 
@@ -94,7 +106,8 @@ function explain(error: unknown): never {
 }
 
 function nameOf({ sub }: JWTPayload): string {
-  if (typeof sub === 'string' && /^[^\p{C}]{1,200}$/u.test(sub) && !isReservedName(sub)) return sub;
+  const name = typeof sub === 'string' ? sub.normalize('NFC').trim() : '';
+  if (/^[^\p{C}]{1,200}$/u.test(name) && !isReservedName(name)) return name;
   throw new Unauthenticated('The subject (sub) of this token cannot be used as a name');
 }
 
@@ -114,6 +127,16 @@ function strategiesOf(claim: unknown, named: string): readonly string[] | null {
   }
   throw new Unauthenticated(
     `This token has no strategies: its claim ${named} must be patterns such as ["eth-*"], ["*"] for all strategies`,
+  );
+}
+
+function sidesOf(claim: unknown, named: string): Sides {
+  if (claim === undefined) return null;
+  const names = typeof claim === 'string' ? claim.split(/[\s,]+/).filter(Boolean) : claim;
+  const sides = Array.isArray(names) ? SIDES.filter((side) => names.includes(side)) : [];
+  if (Array.isArray(names) && sides.length > 0 && sides.length === new Set(names).size) return sides;
+  throw new Unauthenticated(
+    `The claim ${named} of this token must be a list of ${SIDES.join(' and ')}, or be left out`,
   );
 }
 

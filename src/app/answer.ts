@@ -3,12 +3,13 @@
  * stored answer contains the number of the deployment's last event: a retry replays the log up to that event.
  */
 import { z } from 'zod';
-import { canSee } from '../access/actor.ts';
+import { type Actor, canSee, speaksFor } from '../access/actor.ts';
 import { replay } from '../core/lifecycle/evolve.ts';
 import { sideMetricsCodec } from '../core/metrics/sideMetrics.ts';
 import { type CanaryDecision, DECISIONS } from '../core/rule/gate.ts';
 import { bySide, countCodec, instantCodec } from '../core/values/codecs.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
+import type { Side } from '../core/values/side.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
@@ -45,6 +46,14 @@ export function invalid(violations: readonly Violation[], view: DeploymentView |
 /** The refusal for a deployment that does not exist or that the actor may not see, without telling which. */
 export function notFound(deploymentId: string): Refusal {
   return refusal('NOT_FOUND', `There is no deployment ${deploymentId}`, ['deploymentId']);
+}
+
+/** The refusal of a caller that may not speak for a side; null if it may. A bot must not report for its competitor. */
+export function sideRefusal(actor: Actor, side: Side): Refusal | null {
+  if (speaksFor(actor, side)) return null;
+  const own = actor.sides?.join(', ').toLowerCase();
+  const message = `${actor.name} speaks for the ${own} side only, not for ${side.toLowerCase()}: use a key with that side`;
+  return refusal('INVALID_INPUT', message, ['side']);
 }
 
 const storedCodec = z.strictObject({

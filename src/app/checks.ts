@@ -93,7 +93,7 @@ async function applyTogether(
     const results = await allDone(
       locked.map(async ({ check, view }): Promise<[PendingCheck, CheckResult]> => {
         const stands = standing.has(check.claim.deploymentId);
-        return [check, stands ? await stageCheck(tx, unit, view, check) : null];
+        return [check, stands ? await stageCheck(app, tx, unit, view, check) : null];
       }),
     );
     await flush(tx, unit);
@@ -103,6 +103,7 @@ async function applyTogether(
 
 /** Decides a check on a locked deployment whose claim stands, and stages what follows. */
 async function stageCheck(
+  app: App,
   tx: Queries,
   unit: UnitOfWork,
   before: DeploymentView,
@@ -112,7 +113,7 @@ async function stageCheck(
   const applied = fetched ? await saveFetched(tx, present, fetched) : NOTHING_FETCHED;
   const view = { ...present, metrics: { ...present.metrics, ...applied.metrics } };
   const { failure, resets } = applied;
-  const outcome = stageCommand(unit, view, { type: 'CHECK', failure }, SERIN, resets);
+  const outcome = stageCommand(app, unit, view, { type: 'CHECK', failure }, SERIN, resets);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
   unit.samples.push(...samplesOf(view, outcome.events));

@@ -17,7 +17,7 @@ import {
 } from '../store/deployments/deployments.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import { type Answer, answerCodec, done, notFound, refused } from './answer.ts';
+import { type Answer, answerCodec, done, notFound, refused, sideRefusal } from './answer.ts';
 import type { Actor, App } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
@@ -113,7 +113,7 @@ async function executeTogether(
         [...locked.free.values()].map((view) => stagePresentRule(tx, unit, view)),
       );
       const free = new Map(views.map((view) => [view.state.id, view]));
-      const outcome = stageAll(unit, { ...locked, free }, commands, answerOf);
+      const outcome = stageAll(app, unit, { ...locked, free }, commands, answerOf);
       await flush(tx, unit);
       return outcome;
     },
@@ -139,6 +139,7 @@ interface Staged {
 
 /** Decides commands one after the other and stages their changes and their answers. */
 function stageAll(
+  app: App,
   unit: UnitOfWork,
   locked: LockedDeployments,
   commands: readonly PendingCommand[],
@@ -157,7 +158,7 @@ function stageAll(
     }
     const repeated = key && unit.answers.some((other) => other.key === key.key && other.actor === key.actor);
     if (repeated || locked.skipped.has(deploymentId)) continue;
-    const answer = execute(unit, views.get(deploymentId) ?? null, pending);
+    const answer = execute(app, unit, views.get(deploymentId) ?? null, pending);
     answers.set(pending, answer);
     if (key) unit.answers.push({ ...key, answer: answerCodec.encode(answer) });
     // The next command on this deployment is decided on the state that this one led to.
@@ -168,12 +169,15 @@ function stageAll(
 
 /** Decides a command and stages what follows. A refusal stages nothing. */
 function execute(
+  app: App,
   unit: UnitOfWork,
   view: DeploymentView | null,
   { actor, request, command }: PendingCommand,
 ): Answer {
   const { deploymentId, expectedRevision } = request;
   if (!view || !canSee(actor, view.state.strategyId)) return refused(notFound(deploymentId));
+  const notOurs = command.type === 'ACKNOWLEDGE' ? sideRefusal(actor, command.side) : null;
+  if (notOurs) return refused(notOurs, view);
   const { revision } = view.state;
   if (expectedRevision !== null && expectedRevision !== revision) {
     const message =
@@ -181,7 +185,7 @@ function execute(
       'read it again and decide on its current state';
     return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
   }
-  const outcome = stageCommand(unit, view, command, actor);
+  const outcome = stageCommand(app, unit, view, command, actor);
   if (!outcome.accepted) return refused(outcome.refusal, view);
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));

@@ -14,5 +14,14 @@ export interface App extends ExecutionContext {
   readonly policyWarnings: PolicyWarnings;
   /** Why webhooks must not be sent to a URL, as a message that follows the field's name; null if they may. */
   readonly refuseTarget: (url: string) => Promise<string | null>;
+  readonly approvals: ApprovalRules;
   readonly log: Logger;
+}
+
+/** Where a promotion needs two people whatever a deployment says. */
+export interface ApprovalRules {
+  /** Whether callers are known: on an open server nobody is, and two people cannot be told apart. */
+  readonly callersKnown: boolean;
+  /** Patterns of the strategies for which this server requires it. */
+  readonly strategies: readonly string[];
 }

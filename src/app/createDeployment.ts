@@ -9,18 +9,20 @@ import { NO_METRICS } from '../core/metrics/sideMetrics.ts';
 import { NO_BREACHES } from '../core/rule/guardrails.ts';
 import { nameViolations } from '../core/values/identifiers.ts';
 import { refusal } from '../core/values/refusal.ts';
+import type { Violation } from '../core/values/violation.ts';
 import {
   type DeploymentView,
   findDeployment,
   findLive,
   insertDeployment,
 } from '../store/deployments/deployments.ts';
-import { ensureStrategy } from '../store/deployments/strategies.ts';
+import { ensureStrategy, findStrategies } from '../store/deployments/strategies.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
 import type { Actor, App } from './context.ts';
 import { runIdempotent } from './execution/idempotency.ts';
+import { idViolation } from './ownNames.ts';
 import { entriesOf } from './stageCommand.ts';
 
 export interface NewDeployment {
@@ -50,11 +52,16 @@ export async function createDeployment(
     ...nameViolations({ id: input.id, strategyId, stableVersionId, canaryVersionId, chain }),
     ...(parsed.ok ? [] : parsed.violations),
   ];
+  const misnamed = input.id === null ? null : idViolation(actor, { id: input.id, strategyId });
+  if (misnamed) violations.push({ path: ['id'], message: misnamed });
   const provider = input.config.metricsProvider;
   if (provider && !app.providerNames.has(provider)) {
     const known = [...app.providerNames].join(', ') || 'none';
     const message = `is not a provider of this server; it has: ${known}`;
     violations.push({ path: ['config', 'metricsProvider'], message });
+  }
+  if (input.config.requireApproval && !app.approvals.callersKnown) {
+    violations.push({ path: ['config', 'requireApproval'], message: NOBODY_KNOWN });
   }
   if (stableVersionId === canaryVersionId) {
     violations.push({ path: ['canaryVersionId'], message: 'must differ from the stable version' });
@@ -67,7 +74,9 @@ export async function createDeployment(
     const id = input.id ?? newId();
     const existing = input.id ? await findDeployment(tx, id) : null;
     if (existing) return refused(alreadyExists(id), existing);
-    const strategy = await ensureStrategy(tx, strategyId, stableVersionId);
+    const twice = await namesTwoThings(tx, actor, input);
+    if (twice) return invalid([twice]);
+    const strategy = await ensureStrategy(tx, strategyId, stableVersionId, config.requireApproval);
     if (!strategy) {
       const message = `must be given: ${strategyId} is a new strategy and has no stable version yet`;
       return invalid([{ path: ['stableVersionId'], message }]);
@@ -95,12 +104,34 @@ export async function createDeployment(
       metrics: NO_METRICS,
       breaches: NO_BREACHES,
       strategyStableVersionId: stable,
+      strategyRequiresApproval: strategy.requireApproval,
       nextCheckAt: null,
       now,
     };
     return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} alongside ${stable}`, view);
   });
 }
+
+/** An id that would name a deployment and a strategy, as far as the caller may know of both; null if there is none. */
+async function namesTwoThings(
+  tx: Queries,
+  actor: Actor,
+  { id, strategyId }: Pick<NewDeployment, 'id' | 'strategyId'>,
+): Promise<Violation | null> {
+  if (id === strategyId)
+    return { path: ['id'], message: `must differ from the name of the strategy ${strategyId}` };
+  const [strategy] = id === null ? [] : await findStrategies(tx, [id]);
+  if (strategy && canSee(actor, strategy.id))
+    return { path: ['id'], message: `${id} is the name of a strategy` };
+  const [known] = await findStrategies(tx, [strategyId]);
+  const named = known ? null : await findDeployment(tx, strategyId);
+  return named && canSee(actor, named.state.strategyId)
+    ? { path: ['strategyId'], message: `${strategyId} is the id of a deployment` }
+    : null;
+}
+
+const NOBODY_KNOWN =
+  'cannot be: this server is open, nobody is known here, and two people cannot be told apart. Set SERIN_AUTH';
 
 /** Why a deployment could not be inserted: its id exists, or its strategy has a live deployment on this chain. */
 async function notInserted(tx: Queries, { id, strategyId, chain }: DeploymentState): Promise<Answer> {

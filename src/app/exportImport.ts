@@ -2,6 +2,7 @@
  * Exports a deployment as one document and imports it into another Serin. The document contains the log, from which the
  * state follows, and the samples and trades.
  */
+import { createHash } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import {
@@ -10,14 +11,22 @@ import {
   fromDocument,
   toDocument,
 } from '../core/document/document.ts';
-import { nextCheckAt } from '../core/lifecycle/state.ts';
+import { instantViolations } from '../core/document/verify.ts';
+import { recordImport } from '../core/lifecycle/handle.ts';
+import { isEnded, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
 import { addTrades } from '../core/metrics/tradeStatistics.ts';
-import { refusal } from '../core/values/refusal.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { SIDES } from '../core/values/side.ts';
-import { findDeployment, findLive, insertDeployment } from '../store/deployments/deployments.ts';
+import { appendAuditRecord } from '../store/access/audit.ts';
+import {
+  type DeploymentView,
+  findDeployment,
+  findLive,
+  insertDeployment,
+} from '../store/deployments/deployments.ts';
 import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
-import { ensureStrategy, moveStableVersions } from '../store/deployments/strategies.ts';
+import { ensureStrategy, moveStableVersions, type Strategy } from '../store/deployments/strategies.ts';
 import {
   findTradeStatistics,
   insertCheckpoints,
@@ -30,8 +39,10 @@ import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
 import { insertSamples, readSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
+import { coversStrategy } from './approvalRules.ts';
 import type { Actor, App } from './context.ts';
 import { runIdempotent } from './execution/idempotency.ts';
+import { idViolation } from './ownNames.ts';
 import { entriesOf } from './stageCommand.ts';
 
 /** The document of a deployment, read from one snapshot; null if it does not exist or the actor may not see it. */
@@ -55,60 +66,103 @@ export async function exportDeployment(
         STABLE: (await readRecord(tx, { deploymentId: id, side: 'STABLE' })).run,
       };
       const { state, metrics, breaches } = view;
-      return { state, metrics, breaches, samples, trades, runs, events: log.map(({ event }) => event) };
+      const { rate: clockRate } = await readClock(tx);
+      const events = log.map(({ event }) => event);
+      return { state, metrics, breaches, samples, trades, runs, events, clockRate };
     },
     { isolationLevel: 'repeatable read', accessMode: 'read only' },
   );
   return archive && toDocument(archive);
 }
 
+/** How far ahead of this server's clock a document may be, milliseconds: the clocks of two servers differ. */
+const CLOCK_DIFFERENCE_MS = 60_000;
+
+export interface ImportInput {
+  readonly document: unknown;
+  /** Whether a promotion in the document moves the strategy's stable version. */
+  readonly moveStableVersion: boolean;
+  readonly idempotencyKey: string | null;
+}
+
 /**
  * Imports a deployment from a document. A live one continues: its next check is due in one interval, or immediately if
- * its deadline has passed. The strategy is created if it is new here.
+ * its deadline has passed. The strategy is created if it is new here. An event says who imported it.
  * @throws {Forbidden} if the strategy is outside the actor's scope
  */
-export async function importDeployment(
-  app: App,
-  actor: Actor,
-  input: { readonly document: unknown; readonly idempotencyKey: string | null },
-): Promise<Answer> {
-  const { document, idempotencyKey } = input;
+export async function importDeployment(app: App, actor: Actor, input: ImportInput): Promise<Answer> {
+  const { document, moveStableVersion, idempotencyKey } = input;
   const parsed = fromDocument(document);
   if (!parsed.ok) return invalid(parsed.violations);
   const archive = parsed.value;
-  const { state, metrics, breaches, samples, trades, runs, events } = archive;
-  if (!canSee(actor, state.strategyId)) throw beyondScope(actor, state.strategyId);
-  const request = { actor, operation: 'importDeployment', input: document, idempotencyKey };
+  const { metrics, breaches, samples, trades, runs } = archive;
+  const { id, strategyId, chain } = archive.state;
+  if (!canSee(actor, strategyId)) throw beyondScope(actor, strategyId);
+  const misnamed = idViolation(actor, { id, strategyId });
+  if (misnamed) return invalid([{ path: ['document', 'deployment', 'id'], message: misnamed }]);
+  const keyed = moveStableVersion ? { document, moveStableVersion } : document;
+  const request = { actor, operation: 'importDeployment', input: keyed, idempotencyKey };
   return runIdempotent(app, request, answerCodec, async (tx) => {
-    const existing = await findDeployment(tx, state.id);
+    const existing = await findDeployment(tx, id);
     if (existing) {
-      const message = `Deployment ${state.id} already exists: a document can be imported only once`;
+      const message = `Deployment ${id} already exists: a document can be imported only once`;
       return refused(refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']), existing);
     }
     const { now } = await readClock(tx);
-    const stable = await ensureImportedStrategy(tx, archive, now);
+    const dated = { ...archive, clockRate: archive.clockRate ?? 1 };
+    const late = instantViolations(dated, now + CLOCK_DIFFERENCE_MS, ['document']);
+    if (late.length > 0) return invalid(late);
+    const strategy = await ensureImportedStrategy(app, tx, archive, moveStableVersion, now);
+    if ('code' in strategy) return refused(strategy);
+    const documentHash = hashOf(archive);
+    const imported = recordImport(archive.state, documentHash, { at: now, actor: actor.name });
+    const { state } = imported;
+    const events = [...archive.events, ...imported.events];
+    await appendAuditRecord(tx, {
+      actor: actor.name,
+      action: 'DEPLOYMENT_IMPORTED',
+      subject: id,
+      strategies: [strategyId],
+      details: { documentHash, events: archive.events.length, moveStableVersion },
+    });
     const next = nextCheckAt(state, now);
     if (!(await insertDeployment(tx, state, { nextCheckAt: next, breaches }))) {
-      const live = await findLive(tx, state.strategyId, state.chain);
-      const message = `${state.strategyId} has a live deployment on chain ${state.chain}: ${live?.id ?? 'another'}`;
+      const live = await findLive(tx, strategyId, chain);
+      const message = `${strategyId} has a live deployment on chain ${chain}: ${live?.id ?? 'another'}`;
       return refused(refusal('STRATEGY_BUSY', message), live && (await findDeployment(tx, live.id)));
     }
     await appendEvents(tx, entriesOf(null, events));
     await insertSamples(
       tx,
-      samples.map((sample) => ({ deploymentId: state.id, ...sample })),
+      samples.map((sample) => ({ deploymentId: id, ...sample })),
     );
     for (const side of SIDES) {
       const sideMetrics = metrics[side];
       const sideTrades = trades[side];
-      const key = { deploymentId: state.id, side };
+      const key = { deploymentId: id, side };
       const record = sideMetrics && { metrics: sideMetrics, run: runs?.[side] ?? null };
       if (record) await saveMetrics(tx, key, record, sideTrades ? 'TRADES' : 'TOTALS');
       if (sideTrades) await insertStatistics(tx, key, sideTrades);
     }
-    const view = { state, metrics, breaches, strategyStableVersionId: stable, nextCheckAt: next, now };
-    return done(`Deployment ${state.id} imported: ${state.status}, ${events.length} events`, view);
+    const { stableVersionId, requireApproval } = strategy;
+    const view: DeploymentView = {
+      state,
+      metrics,
+      breaches,
+      strategyStableVersionId: stableVersionId,
+      strategyRequiresApproval: requireApproval,
+      nextCheckAt: next,
+      now,
+    };
+    return done(`Deployment ${id} imported: ${state.status}, ${archive.events.length} events`, view);
   });
+}
+
+/** SHA-256 of the document in its canonical form: the order of keys in what was sent does not matter. */
+function hashOf(archive: Archive): string {
+  return createHash('sha256')
+    .update(JSON.stringify(toDocument(archive)))
+    .digest('hex');
 }
 
 /** All trades of a side, the earliest first; null if the side is not measured by its trades. */
@@ -128,16 +182,35 @@ async function insertStatistics(tx: Queries, key: SideKey, trades: readonly Reco
   await saveTradeStatistics(tx, key, { totals, curve });
 }
 
-/** The strategy's stable version after an import. A promotion in the document moves it, unless another one did. */
-async function ensureImportedStrategy(tx: Queries, { state }: Archive, now: number): Promise<string> {
-  const { strategyId, stableVersionId, canaryVersionId } = state;
+/**
+ * The strategy after an import; the refusal if the caller asks to move its stable version where two people must promote. A
+ * new strategy gets the version that the document leads to. A move happens only if no other promotion has moved it.
+ */
+async function ensureImportedStrategy(
+  app: App,
+  tx: Queries,
+  { state }: Archive,
+  moveStableVersion: boolean,
+  now: number,
+): Promise<Pick<Strategy, 'stableVersionId' | 'requireApproval'> | Refusal> {
+  const { strategyId, stableVersionId, canaryVersionId, config } = state;
   const promoted = state.status === 'PROMOTED';
-  const strategy = await ensureStrategy(tx, strategyId, promoted ? canaryVersionId : stableVersionId);
+  const twoPeople = config.requireApproval && !isEnded(state);
+  const strategy = await ensureStrategy(
+    tx,
+    strategyId,
+    promoted ? canaryVersionId : stableVersionId,
+    twoPeople,
+  );
   if (!strategy) throw new Error(`strategy ${strategyId} was not created`);
-  if (promoted && strategy.stableVersionId === stableVersionId) {
-    const move = { from: stableVersionId, to: canaryVersionId, at: now };
-    await moveStableVersions(tx, new Map([[strategyId, move]]));
-    return canaryVersionId;
+  if (!promoted || !moveStableVersion || strategy.stableVersionId !== stableVersionId) return strategy;
+  if (strategy.requireApproval || coversStrategy(app, strategyId)) {
+    const message =
+      `moveStableVersion cannot be: promotions of ${strategyId} need two people. Import without it, and promote ` +
+      `${canaryVersionId} with a deployment of its own`;
+    return refusal('INVALID_INPUT', message, ['moveStableVersion']);
   }
-  return strategy.stableVersionId;
+  const move = { from: stableVersionId, to: canaryVersionId, at: now };
+  await moveStableVersions(tx, new Map([[strategyId, move]]));
+  return { ...strategy, stableVersionId: canaryVersionId };
 }

@@ -27,7 +27,7 @@ import {
 } from '../store/deployments/sideMetrics.ts';
 import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import { notFound } from './answer.ts';
+import { notFound, sideRefusal } from './answer.ts';
 import { type Actor, type App, SERIN } from './context.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { transaction, transactionInOrder } from './execution/transaction.ts';
@@ -74,6 +74,8 @@ export function createReports(app: App): Reports {
   return {
     async take(actor, report) {
       if (!(await isThere(actor, report.deploymentId))) return refused(notFound(report.deploymentId));
+      const notOurs = sideRefusal(actor, report.side);
+      if (notOurs) return refused(notOurs);
       const violations = reportViolations(report.report);
       const [first] = violations;
       if (first) {
@@ -223,7 +225,7 @@ async function applyUnderLock(app: App, { deploymentId, reports }: SideReports):
       const metrics = { ...view.metrics, [report.side]: applied.record.metrics };
       const now = Math.max(view.now, applied.record.metrics?.reportedAt ?? 0);
       const command = { type: 'EVALUATE_GUARDRAILS' } as const;
-      const outcome = await applyCommand(tx, { ...view, metrics, now }, command, SERIN, applied.resets);
+      const outcome = await applyCommand(app, tx, { ...view, metrics, now }, command, SERIN, applied.resets);
       if (!outcome.accepted) throw new Error(`the guardrails were refused: ${outcome.refusal.message}`);
       view = outcome.view;
     }

@@ -14,7 +14,8 @@ import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/u
 import { type NewEntry, readDeploymentEvents } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
-import { type Actor, SERIN } from './context.ts';
+import { approvalRuleOf } from './approvalRules.ts';
+import { type Actor, type App, SERIN } from './context.ts';
 
 export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
@@ -22,6 +23,7 @@ export type CommandOutcome =
 
 /** Decides a command on a locked deployment and writes what follows. */
 export async function applyCommand(
+  app: Pick<App, 'approvals'>,
   tx: LogWriteTransaction,
   view: DeploymentView,
   command: Command,
@@ -30,13 +32,14 @@ export async function applyCommand(
 ): Promise<CommandOutcome> {
   const unit = createUnitOfWork();
   const present = await stagePresentRule(tx, unit, view);
-  const outcome = stageCommand(unit, present, command, actor, resets);
+  const outcome = stageCommand(app, unit, present, command, actor, resets);
   await flush(tx, unit);
   return outcome;
 }
 
 /** Decides a command on a locked deployment and stages what follows. A refused command stages nothing. */
 export function stageCommand(
+  app: Pick<App, 'approvals'>,
   unit: UnitOfWork,
   view: DeploymentView,
   command: Command,
@@ -46,7 +49,16 @@ export function stageCommand(
   const { state: before, metrics, breaches: counted, now } = view;
   const { id, strategyId } = before;
   const stableVersionId = unit.stableMoves.get(strategyId)?.to ?? view.strategyStableVersionId;
-  const facts = { now, metrics, breaches: counted, stableVersionId, resets, actor: actor.name };
+  const facts = {
+    now,
+    metrics,
+    breaches: counted,
+    stableVersionId,
+    resets,
+    actor: actor.name,
+    person: actor.person,
+    mustApprove: approvalRuleOf(app, view) !== null,
+  };
   const handled = handle(before, command, facts);
   if (!handled.accepted) return handled;
   const { state, events, breaches } = handled;
@@ -109,6 +121,13 @@ function stagePromotion(
   unit.stableMoves.set(strategyId, { from, to: stableVersionId, at });
 }
 
+/** Promotions are in the timeline whatever `emitEvents` says: they move the stable version that others build on. */
+const ALWAYS_TOLD: ReadonlySet<CanaryEvent['type']> = new Set([
+  'CANARY_PROMOTED',
+  'PROMOTION_REQUESTED',
+  'DEPLOYMENT_IMPORTED',
+]);
+
 /** The log entries of one command's events, each with its status change and whether the timeline shows it. */
 export function entriesOf(before: DeploymentState | null, events: readonly CanaryEvent[]): NewEntry[] {
   let state = before;
@@ -119,6 +138,12 @@ export function entriesOf(before: DeploymentState | null, events: readonly Canar
     const { id, strategyId, config, status } = after;
     const change =
       previous && previous.status !== status ? { previousStatus: previous.status, status } : null;
-    return { deploymentId: id, strategyId, timeline: config.emitEvents, change, event };
+    return {
+      deploymentId: id,
+      strategyId,
+      timeline: config.emitEvents || ALWAYS_TOLD.has(event.type),
+      change,
+      event,
+    };
   });
 }

@@ -39,7 +39,7 @@ import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
-import { notFound } from './answer.ts';
+import { notFound, sideRefusal } from './answer.ts';
 import { type Actor, type App, SERIN } from './context.ts';
 import { type Rollback, rollback, transactionInOrder } from './execution/transaction.ts';
 import { takesNoMetrics } from './reports.ts';
@@ -82,7 +82,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     const message = `trades must be at most ${MAX_TRADES} in a batch, got ${length}`;
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
-  return transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(tx, actor, batch));
+  return transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(app, tx, actor, batch));
 }
 
 function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
@@ -90,6 +90,7 @@ function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
 }
 
 async function takeBatch(
+  app: App,
   tx: LogWriteTransaction,
   actor: Actor,
   { trades, deploymentId, side, unrealizedPnlUsd }: TradeBatch,
@@ -98,7 +99,7 @@ async function takeBatch(
   const view = await lockDeployment(tx, deploymentId);
   if (!view || !canSee(actor, view.state.strategyId)) return nothingTaken(notFound(deploymentId), null);
   const { state, now } = view;
-  const no = takesNoMetrics(state);
+  const no = sideRefusal(actor, side) ?? takesNoMetrics(state);
   if (no) return nothingTaken(no, view);
   if (!isWatched(state)) throw new Error(`${deploymentId} takes metrics but is not watched`);
   const opened = await findTradeStatistics(tx, key);
@@ -121,7 +122,7 @@ async function takeBatch(
   const record = withOpenPositions(before, metricsOf(book, now), unrealizedPnlUsd, facts);
   const oversized = oversizedFigure(record.metrics);
   if (oversized) return rollback(nothingTaken(tooLarge(oversized), view));
-  const after = await publish(tx, view, key, record, fresh.length > 0 || unrealizedPnlUsd !== undefined);
+  const after = await publish(app, tx, view, key, record, fresh.length > 0 || unrealizedPnlUsd !== undefined);
   return { refusal: null, refused, taken: fresh.length, known, view: after };
 }
 
@@ -245,6 +246,7 @@ async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> 
 
 /** Writes what the book says, and lets the guardrails look at it where there is something new of the canary. */
 async function publish(
+  app: App,
   tx: LogWriteTransaction,
   view: DeploymentView,
   key: SideKey,
@@ -257,7 +259,7 @@ async function publish(
   if (!saved) throw new ConcurrentChange('the side is measured by totals');
   const after = { ...view, metrics: { ...view.metrics, [side]: record.metrics } };
   if (!moved || side !== 'CANARY') return after;
-  const outcome = await applyCommand(tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
+  const outcome = await applyCommand(app, tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
   if (!outcome.accepted) throw new Error(`a look was refused: ${outcome.refusal.message}`);
   return outcome.view;
 }

@@ -2,7 +2,7 @@
  * The use cases of webhooks: create, change, delete, and redeliver. A secret is shown when it is created, and again to a
  * retry with the same idempotency key.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
@@ -90,6 +90,8 @@ const storedCodec = z.strictObject({
   webhookId: z.string().nullable(),
   /** Whether a secret was created. The secret itself is not stored again: a retry reads it from the webhook. */
   secretMade: z.boolean(),
+  /** SHA-256 of that secret: a retry shows the webhook's secret only if it is still this one. */
+  secretHash: z.string().nullable().optional(),
   scheduled: z.int(),
 });
 
@@ -100,17 +102,22 @@ const codec: AnswerCodec<WebhookAnswer> = {
       message,
       webhookId: webhook?.id ?? null,
       secretMade: secret !== null,
+      secretHash: secret && hashOf(secret),
       scheduled,
     }),
   async decode(db, answer) {
-    const { refusal, message, webhookId, secretMade, scheduled } = storedCodec.parse(answer);
+    const { refusal, message, webhookId, secretMade, secretHash, scheduled } = storedCodec.parse(answer);
     const webhook = webhookId === null ? null : await findWebhook(db, webhookId);
     const [current] = webhook && secretMade ? await signingSecrets(db, webhook.id) : [];
-    return { refusal, message, webhook, secret: current ?? null, scheduled, replayed: true };
+    const secret = current !== undefined && hashOf(current) === secretHash ? current : null;
+    return { refusal, message, webhook, secret, scheduled, replayed: true };
   },
   refused,
-  visibleTo: (_actor, answer) => answer,
+  visibleTo: (actor, answer) =>
+    answer.webhook && !seesWebhook(actor, answer.webhook) ? notFound(answer.webhook.id) : answer,
 };
+
+const hashOf = (secret: string) => createHash('sha256').update(secret).digest('hex');
 
 /** Whether an actor may see a webhook. A webhook of all strategies is visible only to actors who may see all. */
 export function seesWebhook(actor: Actor, { strategyId }: Pick<Webhook, 'strategyId'>): boolean {

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { openActor, ROLES, type Role } from '../access/actor.ts';
 import { createKey, revokeKey } from '../access/keys.ts';
 import { isDate } from '../core/values/instant.ts';
+import { SIDES, type Side } from '../core/values/side.ts';
 import { readEnvironment } from '../environment/environment.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { findRunningDatabase } from '../store/embedded/dataDirLock.ts';
@@ -19,7 +20,8 @@ import {
 } from '../store/postgres/database.ts';
 
 export const KEYS_USAGE = `serin keys create  --role ${ROLES.join('|').toLowerCase()} --name NAME
-                   [--strategies 'eth-*,btc-*'] [--expires 90d]  (or 12h, or a date)
+                   [--strategies 'eth-*,btc-*'] [--sides canary|stable] [--person ada@example.org]
+                   [--expires 90d]  (or 12h, or a date)
 serin keys list
 serin keys revoke  NAME_OR_ID
 `;
@@ -57,6 +59,8 @@ function create(args: readonly string[], say: Say): Work {
       role: { type: 'string' },
       name: { type: 'string' },
       strategies: { type: 'string' },
+      sides: { type: 'string' },
+      person: { type: 'string' },
       expires: { type: 'string' },
     },
   });
@@ -67,6 +71,8 @@ function create(args: readonly string[], say: Say): Work {
     role,
     strategies:
       values.strategies === undefined ? null : values.strategies.split(',').map((pattern) => pattern.trim()),
+    sides: values.sides === undefined ? null : values.sides.split(',').map(readSide),
+    person: values.person ?? null,
     expiresAt: values.expires === undefined ? null : readExpiry(values.expires),
   };
   return async ({ db }) => {
@@ -81,6 +87,13 @@ function readRole(given: string | undefined): Role {
   const role = ROLES.find((name) => name === given?.toUpperCase());
   if (!role) throw new Error(`--role must be one of ${ROLES.join(', ').toLowerCase()}`);
   return role;
+}
+
+function readSide(given: string): Side {
+  const side = SIDES.find((name) => name === given.trim().toUpperCase());
+  if (!side)
+    throw new Error(`--sides must be ${SIDES.join(' or ').toLowerCase()}, got ${JSON.stringify(given)}`);
+  return side;
 }
 
 const UNITS = { h: 3_600_000, d: 86_400_000 } as const;

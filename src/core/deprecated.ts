@@ -16,6 +16,7 @@ export {
 } from './lifecycle/allocation.ts';
 export { impliedDecision as standsFor } from './lifecycle/decide.ts';
 export { describeCommand as narrateCommand, describeEvent as narrate } from './lifecycle/describe.ts';
+export type { ApprovalRequest as PromotionRequest } from './lifecycle/secondPerson.ts';
 export type { ReturnAccount as ReturnBasis } from './lifecycle/state.ts';
 export {
   type RecordedTrade as BookedTrade,

@@ -17,6 +17,7 @@ export * from './lifecycle/events.ts';
 export * from './lifecycle/evolve.ts';
 export * from './lifecycle/handle.ts';
 export * from './lifecycle/recompute.ts';
+export type { ApprovalRequest, Person } from './lifecycle/secondPerson.ts';
 export * from './lifecycle/state.ts';
 export * from './lifecycle/status.ts';
 export * from './metrics/report.ts';

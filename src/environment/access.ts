@@ -68,6 +68,7 @@ export function readAccess(variables: NodeJS.ProcessEnv): AccessSettings {
       algorithms: read('SERIN_JWT_ALGORITHMS', ALGORITHMS) ?? ['RS256', 'PS256', 'ES256', 'EdDSA'],
       roleClaim: read('SERIN_JWT_ROLE_CLAIM', WORD) ?? 'serin_role',
       strategiesClaim: read('SERIN_JWT_STRATEGIES_CLAIM', WORD) ?? 'serin_strategies',
+      sidesClaim: read('SERIN_JWT_SIDES_CLAIM', WORD) ?? 'serin_sides',
     };
   };
   const methods = (read('SERIN_AUTH', AUTH) ?? 'open').split(',');

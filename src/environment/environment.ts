@@ -1,6 +1,7 @@
 /** The configuration of the process: environment variables, read once; an invalid one is refused with its name. */
 import { z } from 'zod';
-import type { AccessSettings } from '../access/access.ts';
+import { type AccessSettings, isOpen } from '../access/access.ts';
+import { patternViolation } from '../store/access/strategyScope.ts';
 import { parseNetwork } from '../webhooks/networks.ts';
 import { readAccess } from './access.ts';
 import { BadEnvironment } from './badEnvironment.ts';
@@ -27,6 +28,8 @@ export interface Environment {
   readonly providersFile: string | null;
   readonly production: boolean;
   readonly access: AccessSettings;
+  /** Patterns of the strategies whose promotions need two people. */
+  readonly requireApproval: readonly string[];
   readonly http: HttpSettings;
   /** The OpenTelemetry collector for traces; null for none. */
   readonly tracesEndpoint: string | null;
@@ -84,6 +87,10 @@ const VARIABLES = {
     schema: wholeNumber(36_500).refine((days) => days >= 1),
     rule: 'must be a number of days from 1 to 36500 after which the history of an ended deployment is archived',
   },
+  SERIN_REQUIRE_APPROVAL: {
+    schema: z.string().refine((text) => listed(text).every((pattern) => patternViolation(pattern) === null)),
+    rule: 'must be a list of patterns of strategies whose promotions need two people, such as eth-*,btc-carry',
+  },
   SERIN_WEBHOOKS_ALLOW_PRIVATE: {
     schema: z.string().refine((text) => listed(text).every((network) => parseNetwork(network) !== null)),
     rule: 'must be a list of networks or addresses that webhooks may call in addition to the public internet, such as 10.1.0.0/16,127.0.0.1',
@@ -112,6 +119,13 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
       `SERIN_TIME_SCALE must be 1 in production (NODE_ENV=production), got "${timeScale}": real capital runs on real time`,
     );
   }
+  const access = readAccess(variables);
+  const requireApproval = listed(String(read('SERIN_REQUIRE_APPROVAL') ?? '')).filter(Boolean);
+  if (requireApproval.length > 0 && isOpen(access)) {
+    throw new BadEnvironment(
+      'SERIN_REQUIRE_APPROVAL needs SERIN_AUTH: on an open server nobody is known, and two people cannot be told apart',
+    );
+  }
   return {
     host: String(read('HOST') ?? '127.0.0.1'),
     port: Number(read('PORT') ?? 4000),
@@ -123,7 +137,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     logLevel: LOG_LEVELS.find((level) => level === read('LOG_LEVEL')) ?? 'info',
     providersFile: nullable(read('SERIN_PROVIDERS')),
     production,
-    access: readAccess(variables),
+    access,
+    requireApproval,
     tracesEndpoint: nullable(read('OTEL_EXPORTER_OTLP_ENDPOINT')),
     http: readHttpSettings(variables, production),
     retentionDays: read('SERIN_RETENTION_DAYS') === null ? null : Number(read('SERIN_RETENTION_DAYS')),

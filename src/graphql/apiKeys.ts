@@ -3,9 +3,15 @@ import type { KeyAnswer } from '../access/keys.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { SideType } from './metrics.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 import { DomainError } from './results.ts';
 import { RoleType, STRATEGIES } from './viewer.ts';
+
+const SIDES = 'Sides that it may report and acknowledge for; null means both.';
+const PERSON =
+  'The person who holds it, such as `ada@example.org`; null if it is no person’s. Where two people are needed, only keys with ' +
+  'a person count, and all keys of one person are the same person.';
 
 const ApiKeyType = builder.objectRef<ApiKey>('ApiKey').implement({
   description:
@@ -23,6 +29,13 @@ const ApiKeyType = builder.objectRef<ApiKey>('ApiKey').implement({
       description: STRATEGIES,
       resolve: ({ strategies }) => strategies && [...strategies],
     }),
+    sides: t.field({
+      type: [SideType],
+      nullable: true,
+      description: SIDES,
+      resolve: ({ sides }) => sides && [...sides],
+    }),
+    person: t.exposeString('person', { nullable: true, description: PERSON }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     createdBy: t.exposeString('createdBy', { description: 'Who created it.' }),
     expiresAt: t.expose('expiresAt', {
@@ -89,6 +102,8 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
     }),
     role: t.field({ type: RoleType, required: true, description: 'Role of the key.' }),
     strategies: t.stringList({ description: STRATEGIES }),
+    sides: t.field({ type: [SideType], description: SIDES }),
+    person: t.string({ description: PERSON }),
     expiresAt: t.field({
       type: 'DateTime',
       description: 'When it expires, in real time; never expires if omitted.',
@@ -152,6 +167,8 @@ builder.mutationFields((t) => ({
         name: input.name,
         role: input.role,
         strategies: input.strategies ?? null,
+        sides: input.sides ?? null,
+        person: input.person ?? null,
         expiresAt: input.expiresAt ?? null,
       }),
   }),

@@ -1,11 +1,12 @@
 /** A promotion request that waits for the approval of a second person. */
-import { openRequest, requestEndsAt } from '../core/lifecycle/approval.ts';
-import { isWatched, type PromotionRequest } from '../core/lifecycle/state.ts';
+import { openRequest } from '../core/lifecycle/approval.ts';
+import { type ApprovalRequest, requestEndsAt } from '../core/lifecycle/secondPerson.ts';
+import { isWatched } from '../core/lifecycle/state.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 
-const PromotionRequestType = builder.objectRef<PromotionRequest>('PromotionRequest').implement({
-  description: 'A request for promotion. With `requireApproval` another person must approve it.',
+const PromotionRequestType = builder.objectRef<ApprovalRequest>('PromotionRequest').implement({
+  description: 'A request for promotion, which another person must approve.',
   fields: (t) => ({
     by: t.exposeString('by', { description: 'Who requested the promotion.' }),
     at: t.expose('at', { type: 'DateTime', description: 'When it was requested.' }),

@@ -447,6 +447,17 @@ DeploymentRef.implement({
         return toConnection(items, page, args, ({ sample }) => String(sample.check));
       },
     }),
+    importedBy: t.string({
+      nullable: true,
+      description: 'Who imported it from a document; null if it was created here.',
+      resolve: ({ state }) => state.imported?.by,
+    }),
+    importedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was imported; null if it was created here.',
+      resolve: ({ state }) => state.imported?.at,
+    }),
     headline: t.string({
       description: 'One sentence for a list: what it does now or waits for, or how it ended.',
       resolve: async ({ state, metrics, now }, _args, { app }) => {

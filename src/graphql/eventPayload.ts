@@ -282,7 +282,14 @@ const MEMBERS = {
   }),
   PROMOTION_REQUESTED: member('PROMOTION_REQUESTED').implement({
     description: 'Somebody asked for the promotion; another person must approve it.',
-    fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
+    fields: (t) => ({
+      reason: t.exposeString('reason', REASON),
+      person: t.string({
+        nullable: true,
+        description: 'The person who asked; null if the caller was no known person and does not count.',
+        resolve: ({ person }) => person?.id,
+      }),
+    }),
   }),
   CANARY_PROMOTED: member('CANARY_PROMOTED').implement({
     description: 'The canary became the stable version.',
@@ -311,6 +318,13 @@ const MEMBERS = {
   CANARY_FAILED: member('CANARY_FAILED').implement({
     description: 'The metrics were unavailable for too long.',
     fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
+  }),
+  DEPLOYMENT_IMPORTED: member('DEPLOYMENT_IMPORTED').implement({
+    description: 'The deployment was imported: the events before this one came with the document.',
+    fields: (t) => ({
+      documentHash: t.exposeString('documentHash', { description: 'SHA-256 of the document, in hex.' }),
+      from: t.exposeInt('from', { description: 'Number of the last event that came with the document.' }),
+    }),
   }),
 } satisfies Record<EventType, unknown>;
 

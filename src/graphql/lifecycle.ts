@@ -85,6 +85,11 @@ const ImportDeploymentInput = builder.inputType('ImportDeploymentInput', {
       required: true,
       description: 'The document that `exportDeployment` returned.',
     }),
+    moveStableVersion: t.boolean({
+      description:
+        'Whether a promotion in the document moves the strategy’s stable version here. Default: false; a new strategy gets ' +
+        'the version that the document leads to.',
+    }),
     idempotencyKey: t.string({ description: KEY }),
   }),
 });
@@ -185,6 +190,7 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { app, actor }) =>
       importDeployment(app, actor, {
         document: input.document,
+        moveStableVersion: input.moveStableVersion ?? false,
         idempotencyKey: input.idempotencyKey ?? null,
       }),
   }),

@@ -17,6 +17,7 @@ import './policyReplay.ts';
 import './queries.ts';
 import './reports.ts';
 import './series.ts';
+import './strategyApproval.ts';
 import './strategyHistory.ts';
 import './subscriptions.ts';
 import './trades.ts';

@@ -38,6 +38,7 @@ const EMPTY_IS_OMITTED: ReadonlySet<string> = new Set(['description', 'reason'])
 const CHECKED_BY_ENGINE: ReadonlySet<string> = new Set([
   'CanaryConfigInput.metricsProvider',
   'CreateApiKeyInput.name',
+  'CreateApiKeyInput.person',
   'CreateApiKeyInput.strategies',
   'CreateDeploymentInput.canaryVersionId',
   'CreateDeploymentInput.chain',

@@ -28,6 +28,12 @@ const Viewer = builder.objectRef<Actor>('Viewer').implement({
       description: STRATEGIES,
       resolve: ({ strategies }) => strategies && [...strategies],
     }),
+    person: t.string({
+      nullable: true,
+      description:
+        'The person, where acts need two people; null if the caller is no known person and does not count.',
+      resolve: ({ person }) => person?.id,
+    }),
   }),
 });
 

@@ -1,7 +1,7 @@
 /** A second person for promotions, through the door: who asks does not approve. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
-import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { personsKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -9,9 +9,8 @@ let ada: Door;
 let grace: Door;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
-  const root = await administrator(serin);
-  ada = serin.as(await makeKey(root, 'OPERATOR', { name: 'ada' }));
-  grace = serin.as(await makeKey(root, 'OPERATOR', { name: 'grace' }));
+  ada = serin.as(await personsKey(serin, 'ada'));
+  grace = serin.as(await personsKey(serin, 'grace'));
 });
 afterAll(() => serin.stop());
 
@@ -42,7 +41,7 @@ test('one asks, and nothing moves; another approves, and both are in the log', a
   });
   const again = await command(ada, 'promoteCanary', id);
   expect(again.error).toMatchObject({ code: 'INVALID_TRANSITION' });
-  expect(again.message).toContain('somebody else must approve');
+  expect(again.message).toContain('Somebody else must approve');
   expect((await command(grace, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
   const after = await look(id);
   expect(after).toMatchObject({ strategy: { stableVersionId: 'v2' }, promotionRequest: null });

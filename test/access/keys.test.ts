@@ -193,8 +193,8 @@ test('keys page by name, and an administrator of some strategies has to do with 
       'strategies',
     ]);
   }
-  expect((await create(local, { name: 'narrow', strategies: ['page-a*'] })).success).toBe(true);
+  expect((await create(local, { name: 'local/narrow', strategies: ['page-a*'] })).success).toBe(true);
   const { auditRecords } = await local.ask('{ auditRecords(first: 200) { nodes { details } } }');
   const about = auditRecords.nodes.map(({ details }: Data) => details.name).sort();
-  expect(about).toEqual(['local', 'narrow', 'page-1', 'page-2', 'page-3']);
+  expect(about).toEqual(['local', 'local/narrow', 'page-1', 'page-2', 'page-3']);
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { begin, CHECK_SECONDS, type Desk } from '../console/stage.ts';
 import { command, create, report, running } from '../harness/deployment.ts';
+import { administrator, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 const LIST = `subscription($filter: DeploymentFilter) { deploymentsUpdated(filter: $filter) {
@@ -90,7 +91,8 @@ describe('the overview', () => {
     ).overview;
 
   test('counts what is live, what waits, the capital on trial, the loss of today and what is overdue', async () => {
-    const desk = await startTestSerin();
+    const open = await startTestSerin({ access: WITH_KEYS });
+    const desk = await administrator(open);
     try {
       const losing = await running(desk, { strategyId: 'losing' });
       await report(desk, 'Canary', losing, { pnlUsd: '-40' });
@@ -117,7 +119,7 @@ describe('the overview', () => {
         lossTodayUsd: '40',
       });
     } finally {
-      await desk.stop();
+      await open.stop();
     }
   });
 

@@ -1,6 +1,7 @@
 /** A restart in every status, a deadline that passes while Serin is away, and a deployment that moves as a document. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
+import { alignClocks, imported } from '../harness/imports.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -114,6 +115,7 @@ describe('export and import', () => {
       const ids = await oneOfEach();
       for (const [status, id] of Object.entries(ids)) {
         const { exportDeployment: document } = await serin.ask(EXPORT, { id });
+        await alignClocks(serin, other);
         const { importDeployment } = await other.ask(IMPORT, { input: { document } });
         expect(importDeployment, status).toMatchObject({
           success: true,
@@ -124,7 +126,7 @@ describe('export and import', () => {
         const { samples, events, ...summary } = again;
         expect(events.slice(0, document.events.length)).toEqual(document.events);
         expect(samples.slice(0, document.samples.length)).toEqual(document.samples);
-        if (status !== 'RUNNING') expect({ samples, events, ...summary }).toEqual(document);
+        if (status !== 'RUNNING') expect({ samples, events, ...summary }).toEqual(imported(document));
         const twice = await other.ask(IMPORT, { input: { document } });
         expect(twice.importDeployment.error).toMatchObject({ code: 'ALREADY_EXISTS' });
       }
@@ -138,6 +140,7 @@ describe('export and import', () => {
     try {
       const id = await running(serin);
       const { exportDeployment: document } = await serin.ask(EXPORT, { id });
+      await alignClocks(serin, other);
       await other.ask(IMPORT, { input: { document } });
       expect((await command(other, 'promoteCanary', id)).deployment.status).toBe('PROMOTED');
     } finally {

@@ -1,6 +1,7 @@
 /** Figures that survive a restart of the bot, through the API: sessions, order, bases and open positions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, running, statusOf } from '../harness/deployment.ts';
+import { alignClocks } from '../harness/imports.ts';
 import { type Data, startTestSerin, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -163,6 +164,7 @@ describe('a session', () => {
     const { exportDeployment } = await serin.ask('query($id: ID!) { exportDeployment(id: $id) }', { id });
     const other = await startTestSerin();
     try {
+      await alignClocks(serin, other);
       const { importDeployment } = await other.ask(
         `mutation($document: JSON!) { importDeployment(input: { document: $document }) { success message } }`,
         { document: exportDeployment },

@@ -6,7 +6,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { command } from '../harness/deployment.ts';
-import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { administrator, makeKey, personsKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { buildConsole, launchBrowser, type Visitor, type VisitorOptions, visit } from './browser.ts';
 import { begin, DESK, type Desk } from './stage.ts';
@@ -421,8 +421,8 @@ describe.skipIf(browser === null)(
     });
 
     test('a promotion of two people: one asks, cannot approve, another does', async () => {
-      const ada = await signIn(await makeKey(root, 'OPERATOR', { name: 'ada' }), '/deployments/dep_two');
-      const bob = await signIn(await makeKey(root, 'OPERATOR', { name: 'bob' }), '/deployments/dep_two');
+      const ada = await signIn(await personsKey(serin, 'ada'), '/deployments/dep_two');
+      const bob = await signIn(await personsKey(serin, 'bob'), '/deployments/dep_two');
       await bob.page.getByRole('button', { name: 'Ask for promotion …' }).waitFor();
       await act(ada.page, 'Ask for promotion', { 'Reason, for the record': 'looks good' });
       await ada.page.getByText('You asked for this promotion: another person must approve it.').waitFor();

@@ -48,7 +48,6 @@ describe.runIf(browser !== null)('pictures of the console', () => {
     desk = await begin(serin, DESK);
     await desk.trade(70, 1000 / (FAST / 10));
     await command(serin, 'advanceStep', 'dep_momentum');
-    await command(serin, 'promoteCanary', 'dep_arb', { reason: 'better in every session' });
     await command(serin, 'promoteCanary', 'dep_basis', { reason: 'better in every session' });
     await command(serin, 'rollbackCanary', 'dep_trend', { reason: 'worse beyond chance' });
     await command(serin, 'pauseDeployment', 'dep_pairs', { reason: 'maintenance of the venue' });

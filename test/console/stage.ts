@@ -44,7 +44,7 @@ const RAMP = {
 /** Canaries of every kind: better, worse, the same, waiting, near a limit, unanswered, not deployed. */
 export const DESK: readonly CanaryPlan[] = [
   { id: 'dep_momentum', strategyId: 'eth-momentum', chain: 'ethereum', edge: 0.00035, config: RAMP },
-  { id: 'dep_arb', strategyId: 'sol-arb', chain: 'solana', edge: 0.0005, config: { requireApproval: true } },
+  { id: 'dep_arb', strategyId: 'sol-arb', chain: 'solana', edge: 0.0005, config: { autoPromote: false } },
   { id: 'dep_trend', strategyId: 'btc-trend', chain: 'bitcoin', edge: -0.0005 },
   { id: 'dep_grid', strategyId: 'op-grid', chain: 'optimism', config: { observationPeriodMinutes: 7 } },
   { id: 'dep_carry', strategyId: 'eth-carry', chain: 'ethereum', acknowledges: false },

@@ -1,31 +1,42 @@
-/** API keys for tests: the first one is created like the command line does, the others by an administrator over HTTP. */
+/** API keys for tests: made like the command line does, or by an administrator over HTTP. */
 import { openActor } from '../../src/access/actor.ts';
-import { createKey } from '../../src/access/keys.ts';
+import { createKey, type KeyRequest } from '../../src/access/keys.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import type { Door, TestSerin } from './serin.ts';
 
 export const WITH_KEYS = { keys: true, tokens: null, botsReduceRisk: false };
 
-/** An administrator of all strategies. */
-export async function administrator(serin: TestSerin): Promise<Door> {
+/** A key that is made on the server, as `serin keys create` does. */
+export async function keyMadeHere(
+  serin: TestSerin,
+  request: Omit<KeyRequest, 'strategies' | 'expiresAt'> & Partial<KeyRequest>,
+): Promise<string> {
   const database = openDatabase({ url: serin.database.url, poolSize: 1 });
   try {
-    const request = { name: 'root', role: 'ADMIN', strategies: null, expiresAt: null } as const;
-    const { key, refusal } = await createKey(database.db, openActor('setup'), request);
+    const made = { strategies: null, expiresAt: null, ...request };
+    const { key, refusal } = await createKey(database.db, openActor('cli:setup'), made);
     if (key === null) throw new Error(refusal?.message ?? 'no key was made');
-    return serin.as(key);
+    return key;
   } finally {
     await database.close();
   }
 }
 
+/** An administrator of all strategies. */
+export const administrator = async (serin: TestSerin): Promise<Door> =>
+  serin.as(await keyMadeHere(serin, { name: 'root', role: 'ADMIN' }));
+
+/** The key of a person, who counts where two people are needed. */
+export const personsKey = (serin: TestSerin, name: string, role: KeyRequest['role'] = 'OPERATOR') =>
+  keyMadeHere(serin, { name, role, person: `${name}@example.org` });
+
 let made = 0;
 
-/** A new key. */
+/** A new key, made over HTTP. */
 export async function makeKey(
   by: Door,
   role: string,
-  more: { name?: string; strategies?: string[]; expiresAt?: string } = {},
+  more: { name?: string; strategies?: string[]; sides?: string[]; person?: string; expiresAt?: string } = {},
 ): Promise<string> {
   made += 1;
   const { createApiKey } = await by.ask(

@@ -47,6 +47,7 @@ describe('a claim', () => {
       log,
       simulator,
       policyWarnings,
+      approvals: { callersKnown: false, strategies: [] },
     };
     checks = createChecks(app);
   });

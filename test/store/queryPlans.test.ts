@@ -134,6 +134,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       refuseTarget,
       simulator,
       policyWarnings,
+      approvals: { callersKnown: false, strategies: [] },
       log,
     };
     const access = createAccess(db, log, OPEN);

@@ -68,7 +68,8 @@ export function keyOf({ actor, operation, input, idempotencyKey }: Request): Key
   const request = createHash('sha256')
     .update(JSON.stringify([operation, input]))
     .digest('hex');
-  return { actor: actor.name, key: idempotencyKey, request };
+  const since = actor.credential.type === 'KEY' ? actor.credential.createdAt : Number.NEGATIVE_INFINITY;
+  return { actor: actor.subject, formerly: { name: actor.name, since }, key: idempotencyKey, request };
 }
 
 /**

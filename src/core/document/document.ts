@@ -17,9 +17,12 @@ import { bySide, countCodec, instantCodec } from '../values/codecs.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { boundViolations } from './bounds.ts';
+import { decisionViolations } from './verify.ts';
 
 export const DOCUMENT_FORMAT = 'serin/deployment';
-export const DOCUMENT_VERSION = 1;
+export const DOCUMENT_VERSION = 2;
+/** Documents of earlier versions are read for ever. */
+const DOCUMENT_VERSIONS = [1, 2] as const;
 
 const sampleCodec = z.strictObject({
   check: countCodec,
@@ -32,7 +35,9 @@ export type Sample = Readonly<z.output<typeof sampleCodec>>;
 
 const documentCodec = z.strictObject({
   format: z.literal(DOCUMENT_FORMAT),
-  version: z.literal(DOCUMENT_VERSION),
+  version: z.literal(DOCUMENT_VERSIONS),
+  /** Seconds on the clock of its instants per real second. From version 2 on. */
+  clockRate: z.number().min(1).optional(),
   deployment: z.strictObject({
     id: z.string(),
     strategyId: z.string(),
@@ -64,18 +69,21 @@ export interface Archive {
   /** What is remembered of each side's runs; null for a side that has named none. */
   readonly runs?: BySide<SideRun | null> | undefined;
   readonly events: readonly CanaryEvent[];
+  /** Seconds on the clock of its instants per real second; 1 where it is not known. */
+  readonly clockRate?: number | undefined;
 }
 
 export type DeploymentDocument = z.input<typeof documentCodec>;
 
 /** Writes the document. */
 export function toDocument(archive: Archive): DeploymentDocument {
-  const { state, metrics, breaches, samples, trades, runs, events } = archive;
+  const { state, metrics, breaches, samples, trades, runs, events, clockRate = 1 } = archive;
   const { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision, config } = state;
   const summary = { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision };
   return z.encode(documentCodec, {
     format: DOCUMENT_FORMAT,
     version: DOCUMENT_VERSION,
+    clockRate,
     deployment: { ...summary, configHash: configHash(config) },
     metrics,
     breaches,
@@ -101,7 +109,7 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
     );
     return { ok: false, violations };
   }
-  const { deployment, metrics, breaches, samples, trades, runs, events } = read.data;
+  const { deployment, metrics, breaches, samples, trades, runs, events, clockRate } = read.data;
   const refuse = (message: string, ...at: string[]): Parsed<Archive> => ({
     ok: false,
     violations: [{ path: [...path, ...at], message }],
@@ -121,9 +129,19 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
       return refuse(`is ${String(value)}, but the events lead to ${String(replayed)}`, 'deployment', field);
     }
   }
-  const archive = { state, metrics, breaches, samples, trades, runs, events };
+  const archive = {
+    state,
+    metrics,
+    breaches,
+    samples,
+    trades,
+    runs,
+    events,
+    ...(clockRate === undefined || clockRate === 1 ? {} : { clockRate }),
+  };
   const violations = [
     ...boundViolations(archive, path),
+    ...decisionViolations(events, path),
     ...SIDES.flatMap((side) => brokenTrades(archive, side, path)),
   ];
   return violations.length > 0 ? { ok: false, violations } : { ok: true, value: archive };

@@ -1,35 +1,39 @@
 /**
- * A second person for a promotion (`requireApproval`): one person requests it, another approves it within a day. People
- * are identified by the name that their events are recorded under.
+ * A second person for a promotion: `requireApproval` of a deployment, or a rule of its strategy or of the server, asks for
+ * one. One person requests the promotion, another approves it within a day.
  */
 
 import { type Refusal, refusal } from '../values/refusal.ts';
 import type { Facts } from './command.ts';
-import type { PromotionRequest, Watched } from './state.ts';
-
-/** How long a request for promotion is valid. */
-export const APPROVAL_HOURS = 24;
-
-/** When a request expires, epoch milliseconds. */
-export const requestEndsAt = ({ at }: PromotionRequest): number => at + APPROVAL_HOURS * 3_600_000;
+import { type ApprovalRequest, type Person, secondPerson, validRequest } from './secondPerson.ts';
+import type { Watched } from './state.ts';
 
 /** The open request for promotion; null if there is none or it has expired. */
-export function openRequest(state: Watched, now: number): PromotionRequest | null {
-  const request = state.observation.promotionRequest;
-  return request && now < requestEndsAt(request) ? request : null;
+export function openRequest(state: Watched, now: number): ApprovalRequest | null {
+  return validRequest(state.observation.promotionRequest, now);
 }
 
-/** Whether a promotion by this actor happens (`PROMOTE`), becomes a request (`ASK`), or is refused. */
+/** Whether a promotion of this deployment needs two people. */
+export function needsApproval(state: Watched, { mustApprove = false }: Pick<Facts, 'mustApprove'>): boolean {
+  return state.config.requireApproval || mustApprove;
+}
+
+const named = (name: string): Person => ({ id: name, madeBy: null });
+
+/** Whether a promotion by this caller happens (`PROMOTE`), becomes a request (`ASK`), or is refused. */
 export function seekApproval(
   state: Watched,
-  { now, actor }: Pick<Facts, 'now' | 'actor'>,
+  facts: Pick<Facts, 'now' | 'actor' | 'person' | 'mustApprove'>,
 ): 'PROMOTE' | 'ASK' | Refusal {
-  if (!state.config.requireApproval) return 'PROMOTE';
-  const request = openRequest(state, now);
-  if (!request) return 'ASK';
-  if (actor !== request.by) return 'PROMOTE';
-  return refusal(
-    'INVALID_TRANSITION',
-    `${request.by} has asked for the promotion of ${state.id} already: somebody else must approve it, with promoteCanary`,
-  );
+  if (!needsApproval(state, facts)) return 'PROMOTE';
+  const request = openRequest(state, facts.now);
+  // A program that embeds the engine names its people itself.
+  const answer =
+    facts.person === undefined
+      ? secondPerson(request && { ...request, person: named(request.by) }, named(facts.actor))
+      : secondPerson(request, facts.person);
+  if (answer === 'ASK') return 'ASK';
+  if (answer === 'ACT') return 'PROMOTE';
+  const message = `Somebody else must approve the promotion of ${state.id}, with promoteCanary: ${answer.why}`;
+  return refusal('INVALID_TRANSITION', message);
 }

@@ -10,6 +10,7 @@ import { isInconclusive, resolveInconclusive } from '../rule/inconclusive.ts';
 import { pairsOf } from '../rule/pairedEvidence.ts';
 import type { BySide } from '../values/side.ts';
 import { STABLE_ONLY_PERCENT } from './allocation.ts';
+import { needsApproval } from './approval.ts';
 import type { Command, Facts } from './command.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
@@ -204,7 +205,7 @@ function conclude(
     state,
     facts.stableVersionId,
   );
-  if (decision === 'PROMOTE' && actsOnPromotion(state) && !hasFreshFigures(state, facts)) return [];
+  if (decision === 'PROMOTE' && actsOnPromotion(state, facts) && !hasFreshFigures(state, facts)) return [];
   const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
   const decided = decisionMade(state, facts, { decision, reasons, cause, ends, comparison });
   const { config, observation } = state;
@@ -217,7 +218,7 @@ function conclude(
     return [decided, ...awaitPerson(state, decision, [...reasons, held])];
   }
   const acts =
-    (decision === 'PROMOTE' && config.autoPromote && !config.requireApproval && step?.gate === 'AUTO') ||
+    (decision === 'PROMOTE' && config.autoPromote && !needsApproval(state, facts) && step?.gate === 'AUTO') ||
     (decision === 'ROLLBACK' && config.autoRollback);
   const over: EventBody = { type: 'CANARY_OBSERVATION_COMPLETE', decision, reasons, waits: !acts };
   if (!acts) return [over, decided];
@@ -226,8 +227,9 @@ function conclude(
 }
 
 /** Whether Serin would promote, or begin the next step, by itself at the end of the running step. */
-function actsOnPromotion({ config, observation }: Watched): boolean {
+function actsOnPromotion(state: Watched, facts: Facts): boolean {
+  const { config, observation } = state;
   const { index } = observation.step;
   if (stepAt(config, index)?.gate !== 'AUTO') return false;
-  return stepAt(config, index + 1) !== null || (config.autoPromote && !config.requireApproval);
+  return stepAt(config, index + 1) !== null || (config.autoPromote && !needsApproval(state, facts));
 }

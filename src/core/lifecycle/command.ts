@@ -6,6 +6,7 @@ import type { Decimal } from '../values/decimal.ts';
 import type { Refusal } from '../values/refusal.ts';
 import type { Side } from '../values/side.ts';
 import type { EventBody } from './events.ts';
+import type { Person } from './secondPerson.ts';
 import type { DeploymentState } from './state.ts';
 
 /** A command of a person, a bot or the clock. */
@@ -40,6 +41,10 @@ export interface Facts {
   readonly stableVersionId: string;
   /** Who gives the command: the name that its events are recorded under. `serin` for the clock. */
   readonly actor: string;
+  /** The caller as a person; null if it is none that is known. Absent: people are told apart by `actor`. */
+  readonly person?: Person | null | undefined;
+  /** Whether a rule of the strategy or the server requires two people for a promotion. */
+  readonly mustApprove?: boolean | undefined;
   /** For a replay: what the record knows of the time before this check, where the policy's own interval does not apply. */
   readonly recorded?: { readonly unwatchedMs: number; readonly fresh: boolean } | undefined;
   /** Runs that began since the deployment was last written. */

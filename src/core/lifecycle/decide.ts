@@ -76,7 +76,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       const stale = staleStable(state, facts);
       if (stale) return { accepted: false, refusal: stale };
       const approval = seekApproval(state, facts);
-      if (approval === 'ASK') return accept([{ type: 'PROMOTION_REQUESTED', reason }]);
+      if (approval === 'ASK') return accept([promotionRequested(facts, reason)]);
       if (approval !== 'PROMOTE') return { accepted: false, refusal: approval };
       const record = byCommand(state, facts, 'PROMOTE', reason);
       return accept([record, ...promotion(state, reason)]);
@@ -99,6 +99,11 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       return accept(startStep(state, next, facts.metrics, reason));
     }
   }
+}
+
+/** The caller as a person is part of the request: another one must approve it. */
+function promotionRequested({ person }: Facts, reason: string | null): EventBody {
+  return { type: 'PROMOTION_REQUESTED', reason, ...(person === undefined ? {} : { person }) };
 }
 
 /** What a deployment is created with. */

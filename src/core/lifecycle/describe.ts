@@ -65,6 +65,8 @@ export function describeEvent(event: EventBody): string {
       return `Cancelled${because(event.reason)}`;
     case 'CANARY_FAILED':
       return `Failed: ${event.reason}`;
+    case 'DEPLOYMENT_IMPORTED':
+      return `Imported with the ${event.from} events before; the document is ${event.documentHash.slice(0, 12)}…`;
   }
 }
 

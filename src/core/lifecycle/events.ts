@@ -88,6 +88,9 @@ export type DecisionRecord = z.output<typeof decisionRecord>;
 
 const reason = z.string().nullable();
 
+/** A person, as far as two must be told apart. */
+export const personCodec = z.strictObject({ id: z.string(), madeBy: z.string().nullable() });
+
 /** Milliseconds before this check that nobody watched, where there were any: the step is extended by them. */
 const unwatchedMs = z.int().optional();
 
@@ -173,12 +176,18 @@ const bodies = {
     /** Whether the deployment now waits for a person (or a bot) to decide. */
     waits: z.boolean(),
   },
-  /** With `requireApproval`: another person must approve. */
-  PROMOTION_REQUESTED: { reason },
+  /** Another person must approve. `person` is null if the caller was no known one; absent where people are names. */
+  PROMOTION_REQUESTED: { reason, person: personCodec.nullable().optional() },
   CANARY_PROMOTED: { stableVersionId: z.string(), previousStableVersionId: z.string(), reason },
   CANARY_ROLLED_BACK: { stableVersionId: z.string(), rolledBackVersionId: z.string(), reason },
   CANARY_CANCELLED: { reason },
   CANARY_FAILED: { reason: z.string() },
+  /** Imported from a document: the events before this one, `from` in number, came with it. */
+  DEPLOYMENT_IMPORTED: {
+    /** SHA-256 of the document, in hex. */
+    documentHash: z.string(),
+    from: countCodec,
+  },
 };
 
 const envelope = {
@@ -236,6 +245,7 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('CANARY_ROLLED_BACK'),
   member('CANARY_CANCELLED'),
   member('CANARY_FAILED'),
+  member('DEPLOYMENT_IMPORTED'),
 ]) satisfies z.ZodType<CanaryEvent>;
 
 export const EVENT_TYPES = eventTypes.filter((type): type is EventType => type in bodies);

@@ -8,6 +8,7 @@ import { type BySide, SIDES } from '../values/side.ts';
 import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './allocation.ts';
 import type { CanaryEvent } from './events.ts';
 import { afterAllocation, afterGap, afterSample, atStep } from './evidence.ts';
+import type { ApprovalRequest } from './secondPerson.ts';
 import {
   type DeploymentState,
   type Ended,
@@ -99,6 +100,8 @@ function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
       return started(state, event);
     case 'RULE_CHANGED':
       return ruleChanged(state, event);
+    case 'DEPLOYMENT_IMPORTED':
+      return imported(state, event);
     case 'DEPLOYMENT_CREATED':
       return impossible(state, event);
   }
@@ -116,6 +119,7 @@ function applyWatched(
       | 'ALLOCATION_ACKNOWLEDGED'
       | 'CANARY_STARTED'
       | 'RULE_CHANGED'
+      | 'DEPLOYMENT_IMPORTED'
       | 'DEPLOYMENT_CREATED'
     >
   >,
@@ -146,7 +150,7 @@ function applyWatched(
     case 'GUARDRAIL_TRIPPED':
       return withObservation(state, { tripped: true, promotionRequest: null });
     case 'PROMOTION_REQUESTED':
-      return withObservation(state, { promotionRequest: { by: event.actor, at: event.at } });
+      return withObservation(state, { promotionRequest: requestOf(event) });
     case 'DECISION_MADE':
       // Where a person is awaited, the latest decision is what they are asked to act on.
       return state.status === 'OBSERVATION_COMPLETE' ? { ...state, decision: event.record.decision } : state;
@@ -186,6 +190,16 @@ function ruleChanged(state: DeploymentState, event: EventOf<'RULE_CHANGED'>): De
   return { ...withObservation(state, { evidence }), rule: to };
 }
 
+/** Nothing that was asked elsewhere can be approved here. */
+function imported(state: DeploymentState, { actor, at }: EventOf<'DEPLOYMENT_IMPORTED'>): DeploymentState {
+  const after = isWatched(state) ? withObservation(state, { promotionRequest: null }) : state;
+  return { ...after, imported: { by: actor, at } };
+}
+
+function requestOf({ actor, at, person }: EventOf<'PROMOTION_REQUESTED'>): ApprovalRequest {
+  return { by: actor, at, ...(person === undefined ? {} : { person }) };
+}
+
 function withObservation(state: Watched, change: Partial<Observation>): Watched {
   return { ...state, observation: { ...state.observation, ...change } };
 }
@@ -193,7 +207,7 @@ function withObservation(state: Watched, change: Partial<Observation>): Watched 
 /** The parts of a watched deployment that every status shares, as a running one. */
 function running(state: Watched): Running {
   const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
-  const { createdAt, createdBy, revision, eventCount, observation, allocation } = state;
+  const { createdAt, createdBy, revision, eventCount, imported, observation, allocation } = state;
   return {
     status: 'RUNNING',
     id,
@@ -207,6 +221,7 @@ function running(state: Watched): Running {
     createdBy,
     revision,
     eventCount,
+    ...(imported ? { imported } : {}),
     observation,
     allocation,
   };
@@ -214,7 +229,7 @@ function running(state: Watched): Running {
 
 function ended(state: DeploymentState, status: Ended['status'], endedAt: number): Ended {
   const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
-  const { createdAt, createdBy, revision, eventCount } = state;
+  const { createdAt, createdBy, revision, eventCount, imported } = state;
   const trial = { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule };
   return {
     ...trial,
@@ -222,6 +237,7 @@ function ended(state: DeploymentState, status: Ended['status'], endedAt: number)
     createdBy,
     revision,
     eventCount,
+    ...(imported ? { imported } : {}),
     status,
     endedAt,
     observation: state.status === 'PENDING' ? null : state.observation,

@@ -6,7 +6,7 @@ import type { CanaryConfig } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { CLOCK_TOLERANCE_MS } from '../metrics/trade.ts';
 import { type BySide, SIDES } from '../values/side.ts';
-import { forSides } from './state.ts';
+import { forSides, type Imported } from './state.ts';
 
 const STALE_CHECKS = 5;
 
@@ -34,11 +34,13 @@ export function agesOf(metrics: MetricsBySide, now: number): BySide<number | nul
  * step of the clock: nobody knows how old they are.
  */
 export function isFresh(
-  { config }: { readonly config: CanaryConfig },
+  { config, imported }: { readonly config: CanaryConfig; readonly imported?: Imported | undefined },
   metrics: MetricsBySide,
   now: number,
 ): boolean {
   const limit = staleMs(config);
+  // What came with a document is no news of the sides.
+  if (imported && SIDES.some((side) => (metrics[side]?.reportedAt ?? 0) <= imported.at)) return false;
   const ages = agesOf(metrics, now);
   return SIDES.every((side) => {
     const age = ages[side];

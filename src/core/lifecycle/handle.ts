@@ -53,6 +53,11 @@ export function changeRule(state: DeploymentState, log: readonly CanaryEvent[], 
   return record(state, [ruleChange(state, log)], cause);
 }
 
+/** Records that a deployment came from a document. */
+export function recordImport(state: DeploymentState, documentHash: string, cause: Cause): Recorded {
+  return record(state, [{ type: 'DEPLOYMENT_IMPORTED', documentHash, from: state.eventCount }], cause);
+}
+
 /** Numbers the events of one command and applies them. A sample alone leaves the revision as it is. */
 function record(before: DeploymentState, bodies: readonly EventBody[], cause: Cause): Recorded {
   const revision = before.revision + (bodies.every(isObservation) ? 0 : 1);

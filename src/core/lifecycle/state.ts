@@ -15,6 +15,7 @@ import { ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Allocation } from './allocation.ts';
 import { comparedReturns, type Evidence, isFirstForm } from './evidence.ts';
+import type { ApprovalRequest } from './secondPerson.ts';
 
 export const STATUSES = [
   'PENDING',
@@ -49,6 +50,14 @@ interface DeploymentIdentity {
   readonly revision: number;
   /** The number of its latest event. */
   readonly eventCount: number;
+  /** Its latest import; absent for a deployment that was created here. */
+  readonly imported?: Imported | undefined;
+}
+
+/** Who imported a deployment, and when: epoch milliseconds. */
+export interface Imported {
+  readonly by: string;
+  readonly at: number;
 }
 
 /** What a side's return is computed from: an earlier part, and the interval that runs now. */
@@ -85,7 +94,7 @@ export interface Observation {
   /** A guardrail has tripped and the capital is held for a person. */
   readonly tripped: boolean;
   /** Somebody has asked for a promotion that another must approve. */
-  readonly promotionRequest: PromotionRequest | null;
+  readonly promotionRequest: ApprovalRequest | null;
 }
 
 /** A deployment whose canary holds capital, or held it. */
@@ -275,10 +284,4 @@ export function freshObservation(
 export function forSides<T>(compute: (side: Side) => T): BySide<T> {
   const [canary, stable] = SIDES;
   return { CANARY: compute(canary), STABLE: compute(stable) };
-}
-
-/** A request for promotion that has not been approved. */
-export interface PromotionRequest {
-  readonly by: string;
-  readonly at: number;
 }

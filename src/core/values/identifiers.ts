@@ -3,6 +3,8 @@ import type { Violation } from './violation.ts';
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._:/@+-]*$/u;
 const NAME_RULE = 'must begin with a letter or digit and have only letters, digits and . _ : / @ + -';
+/** An id may have one `~` more, after the name of its strategy. */
+const ID = /^[\p{L}\p{N}][\p{L}\p{N}._:/@+-]*(~[\p{L}\p{N}._:/@+-]+)?$/u;
 export const MAX_NAME_LENGTH = 200;
 
 /** Checks names by their field; null is a name that was not given. */
@@ -15,6 +17,6 @@ export function nameViolations(fields: Readonly<Record<string, unknown>>): Viola
       const message = `must have between 1 and ${MAX_NAME_LENGTH} characters, got ${value.length}`;
       return [{ path: [field], message }];
     }
-    return NAME.test(value) ? [] : [{ path: [field], message: NAME_RULE }];
+    return (field === 'id' ? ID : NAME).test(value) ? [] : [{ path: [field], message: NAME_RULE }];
   });
 }

@@ -1,5 +1,6 @@
 /** Queries of API keys. Whether a key is valid is decided by the database's real clock, never by a node's. */
 import { and, asc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
+import type { Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { apiKeys } from '../tables/tables.ts';
 import { type Scope, withinScope } from './strategyScope.ts';
@@ -9,6 +10,12 @@ export interface ApiKey {
   readonly name: string;
   readonly role: 'VIEWER' | 'BOT' | 'OPERATOR' | 'ADMIN';
   readonly strategies: Scope;
+  /** The sides that it may report and acknowledge for; null is both. */
+  readonly sides: readonly Side[] | null;
+  /** The person who holds it, as persons are compared; null if it is no person's. */
+  readonly person: string | null;
+  /** Who made it over the API, directly or not; null for a key that was made on the server. */
+  readonly madeBy: string | null;
   /** Epoch milliseconds of real time, like all times of a key. */
   readonly createdAt: number;
   readonly createdBy: string;
@@ -26,6 +33,9 @@ const columns = {
   name: apiKeys.name,
   role: apiKeys.role,
   strategies: apiKeys.strategies,
+  sides: apiKeys.sides,
+  person: apiKeys.person,
+  madeBy: apiKeys.madeBy,
   createdAt: apiKeys.createdAt,
   createdBy: apiKeys.createdBy,
   expiresAt: apiKeys.expiresAt,
@@ -35,7 +45,7 @@ const columns = {
   expired: isExpired,
 };
 
-type KeyColumns = Omit<typeof apiKeys.$inferSelect, 'hash'> & { readonly expired: boolean };
+type KeyColumns = Omit<typeof apiKeys.$inferSelect, 'hash' | 'foldedName'> & { readonly expired: boolean };
 
 function toKey(row: KeyColumns): ApiKey {
   return {
@@ -47,29 +57,46 @@ function toKey(row: KeyColumns): ApiKey {
   };
 }
 
-export interface NewApiKey {
-  readonly id: string;
+export interface NewApiKey
+  extends Pick<
+    ApiKey,
+    'id' | 'name' | 'role' | 'strategies' | 'sides' | 'person' | 'madeBy' | 'createdBy' | 'expiresAt'
+  > {
   readonly hash: string;
-  readonly name: string;
-  readonly role: ApiKey['role'];
-  readonly strategies: Scope;
-  readonly createdBy: string;
-  readonly expiresAt: number | null;
+  /** The name as names are compared. */
+  readonly foldedName: string;
 }
 
-/** Inserts a key; null if another key with its name is not revoked. */
+/** Inserts a key; null if another key with its name, in any case, is not revoked. */
 export async function insertApiKey(tx: Queries, key: NewApiKey): Promise<ApiKey | null> {
-  const { strategies, expiresAt, ...rest } = key;
+  const { strategies, sides, expiresAt, ...rest } = key;
   const [row] = await tx
     .insert(apiKeys)
     .values({
       ...rest,
       strategies: strategies && [...strategies],
+      sides: sides && [...sides],
       expiresAt: expiresAt === null ? null : new Date(expiresAt),
     })
     .onConflictDoNothing()
     .returning(columns);
   return row ? toKey(row) : null;
+}
+
+/** Whether a valid key of an earlier version has this name in any case; new ones are kept apart by an index. */
+export async function isNameTaken(tx: Queries, name: string): Promise<boolean> {
+  const rows = await tx
+    .select({ id: apiKeys.id })
+    .from(apiKeys)
+    .where(
+      and(
+        isNull(apiKeys.foldedName),
+        isNull(apiKeys.revokedAt),
+        sql`lower(${apiKeys.name}) = lower(${name})`,
+      ),
+    )
+    .limit(1);
+  return rows.length > 0;
 }
 
 /** A key with what is needed to verify it. */

@@ -1,11 +1,10 @@
 /** The audit trail of what administrators did. Records are never changed. */
 import { and, desc, lt } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
-import { auditRecords } from '../tables/tables.ts';
+import { AUDIT_ACTIONS, type AuditAction, auditRecords } from '../tables/tables.ts';
 import { type Scope, withinScope } from './strategyScope.ts';
 
-export const AUDIT_ACTIONS = ['API_KEY_CREATED', 'API_KEY_REVOKED'] as const;
-export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+export { AUDIT_ACTIONS, type AuditAction };
 
 export interface NewAuditRecord {
   readonly actor: string;

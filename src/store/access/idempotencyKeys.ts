@@ -5,9 +5,15 @@ import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { idempotencyKeys } from '../tables/tables.ts';
 
-/** An idempotency key of an actor. `request` is a hash of the mutation and its input. */
+/** An idempotency key of a caller. `request` is a hash of the mutation and its input. */
 export interface KeyedRequest {
+  /** The owner of the answer: the caller's subject. */
   readonly actor: string;
+  /**
+   * Earlier versions stored answers under the caller's name. One that was stored after the instant (epoch milliseconds of
+   * real time) belongs to the caller, too.
+   */
+  readonly formerly: { readonly name: string; readonly since: number };
   readonly key: string;
   readonly request: string;
 }
@@ -23,22 +29,38 @@ export interface StoredAnswer {
   readonly answer: unknown;
 }
 
+interface StoredRow extends Record<string, unknown>, StoredAnswer {
+  readonly actor: string;
+  readonly key: string;
+  /** When it was stored, epoch milliseconds of real time. */
+  readonly at: number;
+}
+
 /** The stored answers of several keys, found with one statement. */
 export async function findAnswers(
   db: Queries,
   keys: readonly KeyedRequest[],
 ): Promise<(key: KeyedRequest) => StoredAnswer | null> {
-  const nameOf = ({ actor, key }: { actor: string; key: string }) => JSON.stringify([actor, key]);
-  const found = new Map<string, StoredAnswer>();
+  const nameOf = (actor: string, key: string) => JSON.stringify([actor, key]);
+  const found = new Map<string, StoredAnswer & { readonly at: number }>();
   if (keys.length > 0) {
-    const actors = sql.param(keys.map(({ actor }) => actor));
-    const names = sql.param(keys.map(({ key }) => key));
-    const rows = await db.execute<{ actor: string; key: string; request: string; answer: unknown }>(sql`
-      select actor, key, request, answer from idempotency_keys
+    const owners = keys.flatMap(({ actor, formerly, key }) => [
+      [actor, key],
+      [formerly.name, key],
+    ]);
+    const actors = sql.param(owners.map(([actor]) => actor));
+    const names = sql.param(owners.map(([, key]) => key));
+    const rows = await db.execute<StoredRow>(sql`
+      select actor, key, request, answer, date_part('epoch', created_at) * 1000 as at from idempotency_keys
       where (actor, key) in (select * from unnest(${actors}::text[], ${names}::text[]))`);
-    for (const { request, answer, ...row } of rows) found.set(nameOf(row), { request, answer });
+    for (const { actor, key, ...stored } of rows) found.set(nameOf(actor, key), stored);
   }
-  return (key) => found.get(nameOf(key)) ?? null;
+  return ({ actor, formerly, key }) => {
+    const own = found.get(nameOf(actor, key));
+    if (own) return own;
+    const former = found.get(nameOf(formerly.name, key));
+    return former && former.at >= formerly.since ? former : null;
+  };
 }
 
 const insertRows = bulkInsert(idempotencyKeys, ['actor', 'key', 'request', 'answer']);

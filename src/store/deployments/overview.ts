@@ -1,6 +1,6 @@
 /** The overview of all deployments within a scope: counts, decisions to be made, capital and losses. */
 import { type SQL, sql } from 'drizzle-orm';
-import { APPROVAL_HOURS } from '../../core/lifecycle/approval.ts';
+import { APPROVAL_HOURS } from '../../core/lifecycle/secondPerson.ts';
 import { type CanaryStatus, LIVE_STATUSES } from '../../core/lifecycle/state.ts';
 import { type Decimal, decimal } from '../../core/values/decimal.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { configCodec } from '../../core/config/codec.ts';
 import { type CanaryConfig, GUARDRAILS } from '../../core/config/config.ts';
 import { ALLOCATION_CAUSES } from '../../core/lifecycle/allocation.ts';
+import { personCodec } from '../../core/lifecycle/events.ts';
 import {
   allocationOf,
   type DeploymentState,
@@ -42,7 +43,9 @@ const observation = z.strictObject({
   sampled: bySide(decimalCodec),
   basis: bySide(basis),
   tripped: z.boolean(),
-  promotionRequest: z.strictObject({ by: z.string(), at: instantCodec }).nullable(),
+  promotionRequest: z
+    .strictObject({ by: z.string(), at: instantCodec, person: personCodec.nullable().optional() })
+    .nullable(),
 });
 
 const allocation = z.strictObject({
@@ -56,17 +59,20 @@ const allocation = z.strictObject({
   acknowledged: bySide(acknowledgement.nullable()),
 });
 
-/** The version of the decision rule; the first where there is none. */
-const rule = z.literal(RULE).optional();
+/** What every status may have: the version of the decision rule (the first where there is none), and the import. */
+const common = {
+  rule: z.literal(RULE).optional(),
+  imported: z.strictObject({ by: z.string(), at: instantCodec }).optional(),
+};
 
 /** The parts of a state that have no column, by status. */
 const detailCodec = z.discriminatedUnion('status', [
-  z.strictObject({ status: z.literal('PENDING'), rule }),
-  z.strictObject({ status: z.literal('RUNNING'), rule, observation, allocation }),
-  z.strictObject({ status: z.literal('PAUSED'), rule, observation, allocation, pausedAt: instantCodec }),
+  z.strictObject({ status: z.literal('PENDING'), ...common }),
+  z.strictObject({ status: z.literal('RUNNING'), ...common, observation, allocation }),
+  z.strictObject({ status: z.literal('PAUSED'), ...common, observation, allocation, pausedAt: instantCodec }),
   z.strictObject({
     status: z.literal('OBSERVATION_COMPLETE'),
-    rule,
+    ...common,
     observation,
     allocation,
     completedAt: instantCodec,
@@ -74,7 +80,7 @@ const detailCodec = z.discriminatedUnion('status', [
   }),
   z.strictObject({
     status: z.enum(['PROMOTED', 'ROLLED_BACK', 'CANCELLED', 'FAILED']),
-    rule,
+    ...common,
     observation: observation.nullable(),
     allocation: allocation.nullable(),
     endedAt: instantCodec,
@@ -138,7 +144,11 @@ export function movingColumns(state: DeploymentState): Pick<StateColumns, (typeo
     totalCapitalUsd: text(allocated?.totalUsd),
     canaryCapitalUsd: text(allocated?.canaryUsd),
     stableCapitalUsd: text(allocated?.stableUsd),
-    detail: z.encode(detailCodec, { ...detailOf(state), ...(state.rule === RULE ? { rule: RULE } : {}) }),
+    detail: z.encode(detailCodec, {
+      ...detailOf(state),
+      ...(state.rule === RULE ? { rule: RULE } : {}),
+      ...(state.imported ? { imported: state.imported } : {}),
+    }),
   };
 }
 

@@ -1,16 +1,25 @@
 /** Queries of strategies and their current stable versions. */
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { z } from 'zod';
+import { personCodec } from '../../core/lifecycle/events.ts';
+import type { ApprovalRequest } from '../../core/lifecycle/secondPerson.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
 import { ConcurrentChange } from '../postgres/concurrentChange.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
 import { strategies } from '../tables/tables.ts';
 
+const approvalLift = z.strictObject({ by: z.string(), at: z.number(), person: personCodec.nullable() });
+
 export interface Strategy {
   readonly id: string;
   readonly stableVersionId: string;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Whether a promotion of any of its deployments needs two people. */
+  readonly requireApproval: boolean;
+  /** The request to lift that rule; null if there is none. It may have expired. */
+  readonly approvalLift: ApprovalRequest | null;
 }
 
 const toStrategy = (row: typeof strategies.$inferSelect): Strategy => ({
@@ -18,6 +27,8 @@ const toStrategy = (row: typeof strategies.$inferSelect): Strategy => ({
   stableVersionId: row.stableVersionId,
   createdAt: row.createdAt.getTime(),
   updatedAt: row.updatedAt.getTime(),
+  requireApproval: row.requireApproval,
+  approvalLift: row.approvalLift === null ? null : approvalLift.parse(row.approvalLift),
 });
 
 /** Finds several strategies with one statement. Returns those that exist, in no particular order. */
@@ -50,12 +61,13 @@ export async function pageStrategies(
 
 /**
  * Finds a strategy and prevents other transactions from moving its stable version until this one ends. Creates the
- * strategy if it is new and a stable version is given; otherwise returns null.
+ * strategy if it is new and a stable version is given; otherwise returns null. `requireApproval` turns its rule on.
  */
 export async function ensureStrategy(
   tx: Queries,
   id: string,
   stableVersionId: string | null,
+  requireApproval: boolean,
 ): Promise<Strategy | null> {
   if (stableVersionId !== null) {
     await tx
@@ -63,7 +75,37 @@ export async function ensureStrategy(
       .values({ id, stableVersionId, createdAt: sql`serin_now()`, updatedAt: sql`serin_now()` })
       .onConflictDoNothing();
   }
+  if (requireApproval) await setApprovalRule(tx, id);
   const [row] = await tx.select().from(strategies).where(eq(strategies.id, id)).for('share');
+  return row ? toStrategy(row) : null;
+}
+
+/** From now on a promotion of the strategy needs two people. */
+export async function setApprovalRule(tx: Queries, id: string): Promise<void> {
+  await tx
+    .update(strategies)
+    .set({ requireApproval: true, approvalLift: null })
+    .where(
+      and(
+        eq(strategies.id, id),
+        sql`(not ${strategies.requireApproval} or ${strategies.approvalLift} is not null)`,
+      ),
+    );
+}
+
+/** Lifts the rule of a strategy, or records the request to lift it. */
+export async function liftApprovalRule(
+  tx: Queries,
+  id: string,
+  request: ApprovalRequest | null,
+): Promise<void> {
+  const change = request ? { approvalLift: request } : { requireApproval: false, approvalLift: null };
+  await tx.update(strategies).set(change).where(eq(strategies.id, id));
+}
+
+/** Locks a strategy for a change, and reads it; null if there is none. */
+export async function lockStrategy(tx: Queries, id: string): Promise<Strategy | null> {
+  const [row] = await tx.select().from(strategies).where(eq(strategies.id, id)).for('no key update');
   return row ? toStrategy(row) : null;
 }
 

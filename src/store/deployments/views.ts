@@ -16,6 +16,8 @@ export interface DeploymentView {
   readonly breaches: BreachCounts;
   /** The current stable version of the strategy. */
   readonly strategyStableVersionId: string;
+  /** Whether a rule of the strategy requires two people for a promotion. */
+  readonly strategyRequiresApproval: boolean;
   readonly nextCheckAt: number | null;
   /** The time of the read on Serin's clock, epoch milliseconds. */
   readonly now: number;
@@ -27,6 +29,7 @@ interface ViewRow extends StateRow, Record<string, unknown> {
   readonly stable: string | null;
   readonly breaches: string;
   readonly strategyStableVersionId: string;
+  readonly strategyRequiresApproval: boolean;
   readonly nextCheckAt: number | null;
   readonly now: number;
 }
@@ -51,7 +54,8 @@ select deployments.id, deployments.strategy_id as "strategyId", deployments.chai
   deployments.revision, deployments.event_count as "eventCount", deployments.config::text as config,
   deployments.detail::text as detail, deployments.breaches::text as breaches,
   date_part('epoch', deployments.next_check_at) * 1000 as "nextCheckAt",
-  strategies.stable_version_id as "strategyStableVersionId", date_part('epoch', serin_now()) * 1000 as now,
+  strategies.stable_version_id as "strategyStableVersionId",
+  strategies.require_approval as "strategyRequiresApproval", date_part('epoch', serin_now()) * 1000 as now,
   ${figuresOf('canary')}, ${figuresOf('stable')}
 from deployments
 join strategies on strategies.id = deployments.strategy_id
@@ -86,12 +90,13 @@ function toViewOrError(row: ViewRow): DeploymentView | Error {
 }
 
 function toView(row: ViewRow): DeploymentView {
-  const { strategyStableVersionId, nextCheckAt } = row;
+  const { strategyStableVersionId, strategyRequiresApproval, nextCheckAt } = row;
   return {
     state: rowToState(row),
     metrics: { CANARY: metricsIn(row, 'canary'), STABLE: metricsIn(row, 'stable') },
     breaches: breachesOf(row.breaches),
     strategyStableVersionId,
+    strategyRequiresApproval,
     nextCheckAt: nextCheckAt === null ? null : Math.round(nextCheckAt),
     now: Math.round(row.now),
   };

@@ -52,6 +52,10 @@ export const strategies = pgTable('strategies', {
   stableVersionId: text('stable_version_id').notNull(),
   createdAt: instant('created_at').notNull(),
   updatedAt: instant('updated_at').notNull(),
+  /** Whether a promotion of any of its deployments needs two people. */
+  requireApproval: boolean('require_approval').notNull().default(false),
+  /** The request to lift that rule, which a second person must approve. */
+  approvalLift: jsonb('approval_lift'),
 });
 
 export const deployments = pgTable(
@@ -326,9 +330,17 @@ export const apiKeys = pgTable(
     id: text('id').primaryKey(),
     /** The actor name that actions are recorded under. */
     name: text('name').notNull(),
+    /** The name as names are compared, so that no two valid keys look alike; null for keys of earlier versions. */
+    foldedName: text('folded_name'),
     role: text('role').$type<'VIEWER' | 'BOT' | 'OPERATOR' | 'ADMIN'>().notNull(),
     /** Patterns of strategy names; null covers all strategies. */
     strategies: text('strategies').array(),
+    /** The sides that it may report and acknowledge for; null is both. */
+    sides: text('sides').array().$type<Side[]>(),
+    /** The person who holds it, as persons are compared; null if it is no person's. */
+    person: text('person'),
+    /** Who made it over the API, directly or not; null for a key that was made on the server. */
+    madeBy: text('made_by'),
     /** SHA-256 of the whole key, in hex. The key itself is not stored. */
     hash: text('hash').notNull(),
     createdAt: realTime('created_at').notNull().default(sql`clock_timestamp()`),
@@ -341,17 +353,29 @@ export const apiKeys = pgTable(
   },
   (table) => [
     uniqueIndex('api_keys_name').on(table.name).where(sql`${table.revokedAt} is null`),
+    uniqueIndex('api_keys_folded_name').on(table.foldedName).where(sql`${table.revokedAt} is null`),
     check('api_keys_role', sql`${table.role} in ('VIEWER', 'BOT', 'OPERATOR', 'ADMIN')`),
     check('api_keys_revoked', sql`(${table.revokedAt} is null) = (${table.revokedBy} is null)`),
   ],
 );
 
-/** The audit trail: keys that administrators created and revoked. Append-only. */
+/** What the audit trail records. */
+export const AUDIT_ACTIONS = [
+  'API_KEY_CREATED',
+  'API_KEY_REVOKED',
+  'APPROVAL_RULE_SET',
+  'APPROVAL_RULE_LIFT_REQUESTED',
+  'APPROVAL_RULE_LIFTED',
+  'DEPLOYMENT_IMPORTED',
+] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+/** The audit trail of what administrators do. Append-only. */
 export const auditRecords = pgTable('audit_records', {
   id: bigserial('id', { mode: 'bigint' }).primaryKey(),
   at: realTime('at').notNull().default(sql`clock_timestamp()`),
   actor: text('actor').notNull(),
-  action: text('action').$type<'API_KEY_CREATED' | 'API_KEY_REVOKED'>().notNull(),
+  action: text('action').$type<AuditAction>().notNull(),
   /** The id of what was changed. */
   subject: text('subject').notNull(),
   /** The strategies of the subject; null is all. A caller who may not see them does not see the record. */

@@ -1,0 +1,74 @@
+/** A bot of one side speaks for that side only: it decides no comparison it competes in. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CALM, command, report, running } from '../harness/deployment.ts';
+import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let root: Door;
+let canary: Door;
+let stable: Door;
+beforeAll(async () => {
+  serin = await startTestSerin({ access: WITH_KEYS });
+  root = await administrator(serin);
+  canary = serin.as(await makeKey(root, 'BOT', { sides: ['CANARY'] }));
+  stable = serin.as(await makeKey(root, 'BOT', { sides: ['STABLE'] }));
+});
+afterAll(() => serin.stop());
+
+const refusal = { code: 'INVALID_INPUT', path: ['side'] };
+
+test('in reports of totals, alone and in batches', async () => {
+  const id = await running(root, { config: CALM });
+  expect((await report(canary, 'Canary', id, { pnlUsd: '1' })).success).toBe(true);
+  expect((await report(canary, 'Stable', id, { pnlUsd: '-1000' })).error).toMatchObject(refusal);
+  const { reportMetrics } = await canary.ask(
+    `mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { results { success error { code path } } } }`,
+    {
+      input: {
+        reports: [
+          { deploymentId: id, side: 'STABLE', pnlUsd: '-1000' },
+          { deploymentId: id, side: 'CANARY', pnlUsd: '2' },
+        ],
+      },
+    },
+  );
+  expect(reportMetrics.results.map(({ success }: Data) => success)).toEqual([false, true]);
+  const { deployment } = await root.ask(
+    'query($id: ID!) { deployment(id: $id) { stableMetrics { metrics { netPnlUsd } } } }',
+    { id },
+  );
+  expect(deployment.stableMetrics.metrics.netPnlUsd).toBe('0');
+  expect((await report(stable, 'Stable', id, { pnlUsd: '5' })).success).toBe(true);
+});
+
+test('in trades', async () => {
+  const id = await running(root, { config: CALM });
+  const record = async (by: Door, side: string): Promise<Data> =>
+    (
+      await by.ask(
+        `mutation($input: RecordTradesInput!) { recordTrades(input: $input) { success error { code path } } }`,
+        { input: { deploymentId: id, side, trades: [] } },
+      )
+    ).recordTrades;
+  expect((await record(canary, 'STABLE')).error).toEqual(refusal);
+  expect((await record(stable, 'CANARY')).error).toEqual(refusal);
+  expect((await record(canary, 'CANARY')).success).toBe(true);
+});
+
+test('in acknowledgements', async () => {
+  const id = await running(root, { config: CALM });
+  const say = (by: Door, side: string, heldUsd: string) =>
+    command(by, 'acknowledgeAllocation', id, { number: 1, side, heldUsd });
+  expect((await say(canary, 'STABLE', '1')).error).toMatchObject(refusal);
+  expect((await say(canary, 'CANARY', '10000')).success).toBe(true);
+});
+
+test('and makes no key that speaks for more, and learns nothing of what it may not see', async () => {
+  const admin = serin.as(await makeKey(root, 'ADMIN', { sides: ['CANARY'] }));
+  await expect(makeKey(admin, 'BOT')).rejects.toThrow('sides');
+  await expect(makeKey(admin, 'BOT', { sides: ['STABLE'] })).rejects.toThrow('sides');
+  const local = serin.as(await makeKey(root, 'BOT', { sides: ['CANARY'], strategies: ['mine'] }));
+  const id = await running(root, { config: CALM });
+  expect((await report(local, 'Stable', id, { pnlUsd: '1' })).error).toMatchObject({ code: 'NOT_FOUND' });
+});
