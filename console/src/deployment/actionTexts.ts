@@ -105,12 +105,12 @@ export function actionText(action: CanaryAction, deployment: DetailFragment, act
 }
 
 function promoteText(deployment: DetailFragment, actor: string): ActionText {
-  const { canaryVersionId: canary, strategyId, totalCapitalUsd, config, promotionRequest } = deployment;
+  const { canaryVersionId: canary, strategyId, totalCapitalUsd, approvalRule, promotionRequest } = deployment;
   const done = [
     `${canary} becomes the stable version of ${strategyId}, and all ${usd(totalCapitalUsd)} goes to it.`,
     'The deployment ends; this cannot be undone.',
   ];
-  if (!config.requireApproval) return { label: 'Promote', effects: done, tone: 'main', obstacle: null };
+  if (approvalRule === null) return { label: 'Promote', effects: done, tone: 'main', obstacle: null };
   if (!promotionRequest) {
     return {
       label: 'Ask for promotion',
