@@ -129,6 +129,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     parts.needs.push(async () => feed.stop());
     const metrics = createMetrics({
       db,
+      providerNames,
       pool: database.pool,
       feed: { lagMs: tail.lagMs, held: tail.blockedBy, consumers: feed.consumers },
     });
@@ -140,6 +141,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
         metrics.countBatchFailure(failure.kind);
         log.warn(failure, 'a batch failed: each of its items runs in its own transaction');
       },
+      onGuardrailEvents: metrics.countDecisions,
       providerNames,
       refuseTarget,
       approvals: { callersKnown: !isOpen(environment.access), strategies: environment.requireApproval },

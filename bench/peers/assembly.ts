@@ -31,6 +31,7 @@ export async function assemble(url: string) {
     notifier: doorbell,
     inDeploymentOrder: turns,
     onBatchFailure: ({ error }) => log.error(error),
+    onGuardrailEvents: () => {},
     providerNames,
     refuseTarget,
     log,

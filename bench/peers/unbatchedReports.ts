@@ -30,6 +30,7 @@ const reports: Reports = {
 const metrics = createMetrics({
   db: app.db,
   pool,
+  providerNames: [],
   feed: { lagMs: () => 0, held: () => null, consumers: feed.consumers },
 });
 const { http, host } = readEnvironment({ NODE_ENV: 'production' });

@@ -1,5 +1,6 @@
 /** The dependencies of all use cases. */
 import type { Logger } from 'pino';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
 import type { ExecutionContext } from './execution/executionContext.ts';
@@ -16,6 +17,8 @@ export interface App extends ExecutionContext {
   readonly refuseTarget: (url: string) => Promise<string | null>;
   readonly approvals: ApprovalRules;
   readonly log: Logger;
+  /** Called with the events of a report or a batch of trades for which the guardrails were evaluated, once committed. */
+  readonly onGuardrailEvents: (events: readonly CanaryEvent[]) => void;
 }
 
 /** Where a promotion needs two people whatever a deployment says. */

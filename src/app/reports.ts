@@ -8,6 +8,7 @@ import { canSee } from '../access/actor.ts';
 import { GUARDRAILS } from '../core/config/config.ts';
 import type { SideReset } from '../core/lifecycle/command.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { canaryFigures, type DeploymentState, isWatched, sideReturn } from '../core/lifecycle/state.ts';
 import { reportViolations } from '../core/metrics/sideMetrics.ts';
 import { type SideRecord, takeReport } from '../core/metrics/takeReport.ts';
@@ -205,8 +206,10 @@ function needsLock({ side, record, resets }: AppliedSide): boolean {
 
 /** Applies the reports of a side under the deployment's lock; the guardrails decide in the same transaction. */
 async function applyUnderLock(app: App, { deploymentId, reports }: SideReports): Promise<Answers> {
-  return transactionInOrder(app, deploymentId, async (tx): Promise<Answers> => {
+  let events: CanaryEvent[] = [];
+  const applied = await transactionInOrder(app, deploymentId, async (tx): Promise<Answers> => {
     const answers = new Map<SideReport, ReportAnswer>();
+    events = [];
     let view = await lockDeployment(tx, deploymentId);
     for (const report of reports) {
       if (!view) {
@@ -228,9 +231,12 @@ async function applyUnderLock(app: App, { deploymentId, reports }: SideReports):
       const outcome = await applyCommand(app, tx, { ...view, metrics, now }, command, SERIN, applied.resets);
       if (!outcome.accepted) throw new Error(`the guardrails were refused: ${outcome.refusal.message}`);
       view = outcome.view;
+      events.push(...outcome.events);
     }
     return answers;
   });
+  app.onGuardrailEvents(events);
+  return applied;
 }
 
 async function answersFor(

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { capitalHistory } from '../core/lifecycle/evolve.ts';
 import { isWatched, type ReturnAccount, sideReturn, type Watched } from '../core/lifecycle/state.ts';
 import type { SideRun } from '../core/metrics/run.ts';
@@ -73,6 +74,8 @@ export interface TradesAnswer {
   readonly known: number;
   /** The deployment after the batch; a guardrail may have ended it. Null when there is none. */
   readonly view: DeploymentView | null;
+  /** What the guardrails led to. */
+  readonly events: readonly CanaryEvent[];
 }
 
 /** Records a batch. An empty one is news of the side: it lives and has not traded. */
@@ -82,11 +85,13 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     const message = `trades must be at most ${MAX_TRADES} in a batch, got ${length}`;
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
-  return transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(app, tx, actor, batch));
+  const answer = await transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(app, tx, actor, batch));
+  app.onGuardrailEvents(answer.events);
+  return answer;
 }
 
 function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
-  return { refusal: no, refused: [], taken: 0, known: 0, view };
+  return { refusal: no, refused: [], taken: 0, known: 0, view, events: [] };
 }
 
 async function takeBatch(
@@ -112,7 +117,7 @@ async function takeBatch(
   );
   const { fresh, known, refused } = sortOut(trades, booked, { from: state.observation.startedAt, to: now });
   if (refused.length > 0 && fresh.length + known === 0 && unrealizedPnlUsd === undefined)
-    return { refusal: null, refused, taken: 0, known, view };
+    return { refusal: null, refused, taken: 0, known, view, events: [] };
 
   const withCapital = await bookOnCapital(tx, state, key, fresh, now);
   const book = await bookTrades(tx, key, opened ?? (await startTradeStatistics(tx, key)), withCapital);
@@ -122,8 +127,9 @@ async function takeBatch(
   const record = withOpenPositions(before, metricsOf(book, now), unrealizedPnlUsd, facts);
   const oversized = oversizedFigure(record.metrics);
   if (oversized) return rollback(nothingTaken(tooLarge(oversized), view));
-  const after = await publish(app, tx, view, key, record, fresh.length > 0 || unrealizedPnlUsd !== undefined);
-  return { refusal: null, refused, taken: fresh.length, known, view: after };
+  const moved = fresh.length > 0 || unrealizedPnlUsd !== undefined;
+  const { view: after, events } = await publish(app, tx, view, key, record, moved);
+  return { refusal: null, refused, taken: fresh.length, known, view: after, events };
 }
 
 function measuredByTotals({ deploymentId, side }: SideKey): Refusal {
@@ -252,14 +258,14 @@ async function publish(
   key: SideKey,
   record: { readonly metrics: SideMetrics; readonly run: SideRun | null },
   moved: boolean,
-): Promise<DeploymentView> {
+): Promise<{ readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }> {
   const { side } = key;
   const saved = await saveMetrics(tx, key, record, 'TRADES');
   // A first report of totals was committed meanwhile: run again, the batch is refused.
   if (!saved) throw new ConcurrentChange('the side is measured by totals');
   const after = { ...view, metrics: { ...view.metrics, [side]: record.metrics } };
-  if (!moved || side !== 'CANARY') return after;
+  if (!moved || side !== 'CANARY') return { view: after, events: [] };
   const outcome = await applyCommand(app, tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
   if (!outcome.accepted) throw new Error(`a look was refused: ${outcome.refusal.message}`);
-  return outcome.view;
+  return outcome;
 }

@@ -42,6 +42,7 @@ describe('a claim', () => {
       notifier,
       inDeploymentOrder,
       onBatchFailure: () => {},
+      onGuardrailEvents: () => {},
       providerNames: new Set(),
       refuseTarget,
       log,

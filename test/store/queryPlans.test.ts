@@ -130,6 +130,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       notifier,
       inDeploymentOrder,
       onBatchFailure: () => {},
+      onGuardrailEvents: () => {},
       providerNames,
       refuseTarget,
       simulator,

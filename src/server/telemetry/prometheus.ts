@@ -3,10 +3,16 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { BATCH_KINDS, type BatchKind } from '../../app/execution/executionContext.ts';
 import type { CanaryEvent } from '../../core/lifecycle/events.ts';
 import { STATUSES } from '../../core/lifecycle/state.ts';
+import { DECISIONS } from '../../core/rule/gate.ts';
 import type { BlockedBy } from '../../feed/tail.ts';
+import { type Gauges, readGauges } from '../../store/deployments/gauges.ts';
 import type { Queries } from '../../store/postgres/database.ts';
-import { type Gauges, readGauges } from '../../store/postgres/gauges.ts';
 import type { PoolStats } from '../../store/postgres/poolStats.ts';
+
+/** HTTP statuses of requests that are refused at admission. */
+const REFUSAL_STATUSES = [403, 413, 415, 429];
+/** Outcomes of operations that an operator is alerted on. */
+const SERVER_ERRORS = ['INTERNAL_SERVER_ERROR', 'UNAVAILABLE'];
 
 /** How long a scrape waits for the database before it continues without its gauges. */
 const GAUGES_TIMEOUT_MS = 2000;
@@ -14,8 +20,10 @@ const GAUGES_TIMEOUT_MS = 2000;
 export interface Metrics {
   readonly contentType: string;
   text(): Promise<string>;
-  /** A check was applied. */
+  /** A check was applied: counts it and its decisions. */
   countCheck(events: readonly CanaryEvent[]): void;
+  /** Counts the automatic decisions among events. */
+  countDecisions(events: readonly CanaryEvent[]): void;
   /** A check could not be made. */
   countFailedCheck(): void;
   /** A batch of commands or checks failed, and its items ran alone. */
@@ -35,6 +43,8 @@ export interface Metrics {
 export interface MetricsParts {
   readonly db: Queries;
   readonly pool: PoolStats;
+  /** Names of the metrics providers. */
+  readonly providerNames: Iterable<string>;
   readonly feed: {
     readonly lagMs: () => number;
     readonly held: () => BlockedBy | null;
@@ -42,7 +52,7 @@ export interface MetricsParts {
   };
 }
 
-export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
+export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -85,6 +95,16 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
+  // A series begins at 0: Prometheus computes no rate for the first event of a series that begins with it.
+  for (const decision of DECISIONS) decisions.inc({ decision }, 0);
+  for (const provider of providerNames)
+    for (const outcome of ['ok', 'failed']) fetches.inc({ provider, outcome }, 0);
+  for (const direction of ['back', 'forward']) clockSteps.inc({ direction }, 0);
+  for (const outcome of ['delivered', 'failed']) attempts.inc({ outcome }, 0);
+  for (const status of REFUSAL_STATUSES) refused.inc({ status }, 0);
+  for (const type of ['query', 'mutation', 'subscription'])
+    for (const outcome of ['OK', ...SERVER_ERRORS]) operations.zero({ type, outcome });
+  operations.zero({ type: 'unknown', outcome: 'INVALID' });
   const measure = (name: string, help: string, value: () => number) =>
     new Gauge({
       name,
@@ -105,7 +125,11 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     'Transactions of this node that wait for a connection.',
     () => pool.waiting,
   );
-  measure('serin_feed_consumers', 'Streams open on this node.', feed.consumers);
+  measure(
+    'serin_feed_consumers',
+    'Feeds that this node serves. Subscribers over WebSocket with the same subscription and rights share one.',
+    feed.consumers,
+  );
   measure(
     'serin_feed_lag_seconds',
     'Seconds since this node last saw the end of the log.',
@@ -116,6 +140,11 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     'Seconds for which an open transaction, anywhere in this PostgreSQL, has held the feeds back.',
     () => (feed.held()?.ms ?? 0) / 1000,
   );
+  const countDecisions = (events: readonly CanaryEvent[]) => {
+    for (const event of events) {
+      if (event.type === 'DECISION_MADE') decisions.inc({ decision: event.record.decision });
+    }
+  };
   const setGauges = databaseGauges(registry);
   let counting: Promise<Gauges | null> | null = null;
 
@@ -131,10 +160,9 @@ export function createMetrics({ db, pool, feed }: MetricsParts): Metrics {
     },
     countCheck(events) {
       checks.inc();
-      for (const event of events) {
-        if (event.type === 'DECISION_MADE') decisions.inc({ decision: event.record.decision });
-      }
+      countDecisions(events);
     },
+    countDecisions,
     countFailedCheck: () => failedChecks.inc(),
     countBatchFailure: (kind) => batchFailures.inc({ kind }),
     countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
@@ -170,6 +198,11 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     labelNames: ['status'],
     registers,
   });
+  const waiting = new Gauge({
+    name: 'serin_deployments_waiting',
+    help: 'Deployments that wait for a person: observation complete, or a promotion requested.',
+    registers,
+  });
   const lag = new Gauge({
     name: 'serin_check_lag_seconds',
     help: "By how much the most overdue check is late, in Serin's seconds.",
@@ -199,6 +232,7 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     for (const status of STATUSES) deployments.set({ status }, 0);
     for (const { status, count } of gauges.deployments) deployments.set({ status }, count);
     for (const { state, count } of gauges.connections) connections.set({ state }, count);
+    waiting.set(gauges.waiting);
     lag.set(gauges.checkLagSeconds);
     backlog.set(gauges.webhooks.pending);
     backlogAge.set(gauges.webhooks.oldestSeconds);

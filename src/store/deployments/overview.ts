@@ -32,6 +32,10 @@ const OVERDUE_SECONDS = 300;
 const live = sql.raw(`(${LIVE_STATUSES.map((status) => `'${status}'`).join(', ')})`);
 const visible = (scope: Scope): SQL => inScope(deployments.strategyId, scope) ?? sql`true`;
 
+/** SQL: whether a deployment waits for a person, because its observation is complete or a promotion is requested. */
+export const waitsForPerson = (now: SQL) => sql`status in ${live} and (status = 'OBSERVATION_COMPLETE'
+  or (detail #>> '{observation,promotionRequest,at}')::timestamptz > ${now} - make_interval(hours => ${APPROVAL_HOURS}))`;
+
 /**
  * Reads the overview in one statement. Capital is the amount that the canary has acknowledged, or the requested amount if
  * it never acknowledges. The loss of today is the sum of the losses of canaries since midnight (UTC, on Serin's clock),
@@ -59,9 +63,7 @@ export async function readOverview(db: Queries, scope: Scope): Promise<Overview>
       where seen.started_at is not null)
     select date_part('epoch', clock.now) * 1000 as at,
       (select jsonb_agg(jsonb_build_object('status', status, 'count', count)) from counted) as counts,
-      (select count(*)::int from seen where ended_at is null and (status = 'OBSERVATION_COMPLETE'
-        or (detail #>> '{observation,promotionRequest,at}')::timestamptz
-          > clock.now - make_interval(hours => ${APPROVAL_HOURS}))) as waiting,
+      (select count(*)::int from seen where ${waitsForPerson(sql`clock.now`)}) as waiting,
       (select coalesce(sum(coalesce((detail #>> '{allocation,acknowledged,CANARY,heldUsd}')::numeric,
         canary_capital_usd)), 0)::text from seen where ended_at is null) as capital,
       (select coalesce(-sum(pnl) filter (where pnl < 0), 0)::text from earned) as loss,

@@ -1,22 +1,27 @@
 /** Gauges for /metrics, read from the database. The cost of these queries does not grow with the log. */
 import { sql } from 'drizzle-orm';
-import type { Queries } from './database.ts';
+import type { Queries } from '../postgres/database.ts';
+import { waitsForPerson } from './overview.ts';
 
 export interface Gauges {
   readonly deployments: readonly { readonly status: string; readonly count: number }[];
+  /** Deployments that wait for a person's decision: observation complete, or a promotion requested. */
+  readonly waiting: number;
   /** Delay of the most overdue check, in seconds of Serin's clock; 0 if no check is overdue. */
   readonly checkLagSeconds: number;
   /** Pending deliveries of enabled webhooks, and the age of the oldest one in real seconds. */
   readonly webhooks: { readonly pending: number; readonly oldestSeconds: number };
-  /** Connections of all nodes to this database, by state. */
+  /** Connections to this database under this node's `application_name`, which all nodes share, by state. */
   readonly connections: readonly { readonly state: string; readonly count: number }[];
 }
 
 export async function readGauges(db: Queries): Promise<Gauges> {
-  const [deployments, [lag], [webhooks], connections] = await Promise.all([
+  const [deployments, [waiting], [lag], [webhooks], connections] = await Promise.all([
     db.execute<{ status: string; count: number }>(
       sql`select status, count(*)::int as count from deployments group by status order by status`,
     ),
+    db.execute<{ count: number }>(sql`
+      select count(*)::int as count from deployments where ${waitsForPerson(sql`serin_now()`)}`),
     db.execute<{ seconds: number }>(sql`
       select greatest(0, coalesce(extract(epoch from serin_now() - min(next_check_at)), 0))::float8 as seconds
       from deployments where next_check_at is not null`),
@@ -27,10 +32,11 @@ export async function readGauges(db: Queries): Promise<Gauges> {
       where d.status = 'PENDING' and w.status = 'ENABLED'`),
     db.execute<{ state: string; count: number }>(sql`
       select coalesce(state, 'unknown') as state, count(*)::int as count from pg_stat_activity
-      where datname = current_database() and application_name = 'serin' group by 1 order by 1`),
+      where datname = current_database() and application_name = current_setting('application_name') group by 1 order by 1`),
   ]);
   return {
     deployments,
+    waiting: waiting?.count ?? 0,
     checkLagSeconds: lag?.seconds ?? 0,
     webhooks: webhooks ?? { pending: 0, oldestSeconds: 0 },
     connections,
