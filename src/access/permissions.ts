@@ -25,6 +25,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Query.deployment': read('TARGET'),
   'Query.deployments': read('LIST'),
   'Query.events': read('LIST'),
+  'Query.freezes': read('LIST'),
   'Query.exportDeployment': read('TARGET'),
   'Query.node': read('TARGET'),
   'Query.nodes': read('LIST'),
@@ -48,8 +49,12 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.advanceStep': operate,
   'Mutation.cancelDeployment': retreat,
   'Mutation.createDeployment': operate,
+  /** Its patterns must lie within the actor's own. */
+  'Mutation.createFreeze': { ...operate, scope: 'LIST' },
   'Mutation.deployCanary': operate,
   'Mutation.extendObservation': operate,
+  /** That of somebody else: ADMIN. */
+  'Mutation.liftFreeze': { ...operate, scope: 'LIST' },
   'Mutation.pauseDeployment': retreat,
   'Mutation.promoteCanary': operate,
   'Mutation.resumeDeployment': operate,
@@ -93,6 +98,9 @@ export function may(actor: Actor, operation: string): boolean {
 export function atLeast(role: Role, least: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(least);
 }
+
+/** Whether an actor may do what only administrators may. */
+export const mayAdminister = (actor: Actor): boolean => atLeast(actor.role, 'ADMIN');
 
 /** The actor sees the object but lacks the right. */
 export class Forbidden extends Error {}

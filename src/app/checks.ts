@@ -113,7 +113,7 @@ async function stageCheck(
   const applied = fetched ? await saveFetched(tx, present, fetched) : NOTHING_FETCHED;
   const view = { ...present, metrics: { ...present.metrics, ...applied.metrics } };
   const { failure, resets } = applied;
-  const outcome = stageCommand(app, unit, view, { type: 'CHECK', failure }, SERIN, resets);
+  const outcome = await stageCommand(app, tx, unit, view, { type: 'CHECK', failure }, SERIN, resets);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
   unit.samples.push(...samplesOf(view, outcome.events));

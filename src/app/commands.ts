@@ -4,10 +4,11 @@
  * so a hot deployment cannot exhaust the pool.
  */
 import { canSee } from '../access/actor.ts';
+import { Forbidden, mayAdminister } from '../access/permissions.ts';
 import type { Command } from '../core/lifecycle/command.ts';
 import { impliedDecision } from '../core/lifecycle/decide.ts';
 import { describeCommand } from '../core/lifecycle/describe.ts';
-import { refusal } from '../core/values/refusal.ts';
+import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { findAnswers, type KeyedRequest, type StoredAnswer } from '../store/access/idempotencyKeys.ts';
 import {
   type DeploymentView,
@@ -72,12 +73,26 @@ export function createCommands(app: App): Commands {
     async submit(actor, request, command) {
       const unusable = keyRefusal({ ...request, actor });
       if (unusable) return answerCodec.refused(unusable);
+      const unexplained = overrideRefusal(actor, command);
+      if (unexplained) return answerCodec.refused(unexplained);
       const key = keyOf({ ...request, actor });
       const askedAt = performance.now();
       const answer = await execute({ actor, request, command, key, askedAt });
       return answerCodec.visibleTo(actor, answer);
     },
   };
+}
+
+/**
+ * Why a freeze cannot be overridden like this; null if it can, or if the command overrides none.
+ * @throws {Forbidden} if the actor is no administrator
+ */
+function overrideRefusal(actor: Actor, command: Command): Refusal | null {
+  if (!('overrideFreeze' in command) || !command.overrideFreeze) return null;
+  if (!mayAdminister(actor))
+    throw new Forbidden(`overrideFreeze requires the role ADMIN, and ${actor.name} has ${actor.role}`);
+  if (command.reason) return null;
+  return refusal('INVALID_INPUT', 'reason must say why the freeze is overridden', ['reason']);
 }
 
 /** Executes a command in its own transaction, and waits for its deployment's lock. */
@@ -113,7 +128,7 @@ async function executeTogether(
         [...locked.free.values()].map((view) => stagePresentRule(tx, unit, view)),
       );
       const free = new Map(views.map((view) => [view.state.id, view]));
-      const outcome = stageAll(app, unit, { ...locked, free }, commands, answerOf);
+      const outcome = await stageAll(app, tx, unit, { ...locked, free }, commands, answerOf);
       await flush(tx, unit);
       return outcome;
     },
@@ -138,13 +153,14 @@ interface Staged {
 }
 
 /** Decides commands one after the other and stages their changes and their answers. */
-function stageAll(
+async function stageAll(
   app: App,
+  tx: Queries,
   unit: UnitOfWork,
   locked: LockedDeployments,
   commands: readonly PendingCommand[],
   answerOf: (key: KeyedRequest) => StoredAnswer | null,
-): Staged {
+): Promise<Staged> {
   const views = new Map(locked.free);
   const answers = new Map<PendingCommand, Answer>();
   const stored = new Map<PendingCommand, { key: KeyedRequest; earlier: StoredAnswer }>();
@@ -158,7 +174,7 @@ function stageAll(
     }
     const repeated = key && unit.answers.some((other) => other.key === key.key && other.actor === key.actor);
     if (repeated || locked.skipped.has(deploymentId)) continue;
-    const answer = execute(app, unit, views.get(deploymentId) ?? null, pending);
+    const answer = await execute(app, tx, unit, views.get(deploymentId) ?? null, pending);
     answers.set(pending, answer);
     if (key) unit.answers.push({ ...key, answer: answerCodec.encode(answer) });
     // The next command on this deployment is decided on the state that this one led to.
@@ -168,12 +184,13 @@ function stageAll(
 }
 
 /** Decides a command and stages what follows. A refusal stages nothing. */
-function execute(
+async function execute(
   app: App,
+  tx: Queries,
   unit: UnitOfWork,
   view: DeploymentView | null,
   { actor, request, command }: PendingCommand,
-): Answer {
+): Promise<Answer> {
   const { deploymentId, expectedRevision } = request;
   if (!view || !canSee(actor, view.state.strategyId)) return refused(notFound(deploymentId));
   const notOurs = command.type === 'ACKNOWLEDGE' ? sideRefusal(actor, command.side) : null;
@@ -185,7 +202,7 @@ function execute(
       'read it again and decide on its current state';
     return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
   }
-  const outcome = stageCommand(app, unit, view, command, actor);
+  const outcome = await stageCommand(app, tx, unit, view, command, actor);
   if (!outcome.accepted) return refused(outcome.refusal, view);
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));

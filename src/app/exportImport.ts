@@ -13,7 +13,7 @@ import {
 } from '../core/document/document.ts';
 import { instantViolations } from '../core/document/verify.ts';
 import { recordImport } from '../core/lifecycle/handle.ts';
-import { isEnded, nextCheckAt } from '../core/lifecycle/state.ts';
+import { isEnded, isWatched, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
 import { addTrades } from '../core/metrics/tradeStatistics.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
@@ -42,6 +42,7 @@ import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
 import { coversStrategy } from './approvalRules.ts';
 import type { Actor, App } from './context.ts';
 import { runIdempotent } from './execution/idempotency.ts';
+import { importFrozen } from './freezes.ts';
 import { idViolation } from './ownNames.ts';
 import { entriesOf } from './stageCommand.ts';
 
@@ -112,6 +113,10 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
     const dated = { ...archive, clockRate: archive.clockRate ?? 1 };
     const late = instantViolations(dated, now + CLOCK_DIFFERENCE_MS, ['document']);
     if (late.length > 0) return invalid(late);
+    const promotes = archive.state.status === 'PROMOTED' && moveStableVersion;
+    const raises = isWatched(archive.state) ? 'DEPLOY' : promotes ? 'PROMOTE' : null;
+    const frozen = raises && (await importFrozen(tx, archive.state, raises));
+    if (frozen) return refused(frozen);
     const strategy = await ensureImportedStrategy(app, tx, archive, moveStableVersion, now);
     if ('code' in strategy) return refused(strategy);
     const documentHash = hashOf(archive);

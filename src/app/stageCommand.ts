@@ -5,7 +5,9 @@
 import type { Command, SideReset } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
-import { changeRule, handle } from '../core/lifecycle/handle.ts';
+import type { FreezeFacts } from '../core/lifecycle/freeze.ts';
+import { changeRule, type Handled, handle } from '../core/lifecycle/handle.ts';
+import { dependsOnFreezes } from '../core/lifecycle/hold.ts';
 import { mustChangeRule } from '../core/lifecycle/ruleChange.ts';
 import { type DeploymentState, reschedule } from '../core/lifecycle/state.ts';
 import type { Refusal } from '../core/values/refusal.ts';
@@ -16,6 +18,7 @@ import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { approvalRuleOf } from './approvalRules.ts';
 import { type Actor, type App, SERIN } from './context.ts';
+import { readFreezeFacts } from './freezes.ts';
 
 export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
@@ -32,35 +35,65 @@ export async function applyCommand(
 ): Promise<CommandOutcome> {
   const unit = createUnitOfWork();
   const present = await stagePresentRule(tx, unit, view);
-  const outcome = stageCommand(app, unit, present, command, actor, resets);
+  const outcome = await stageCommand(app, tx, unit, present, command, actor, resets);
   await flush(tx, unit);
   return outcome;
 }
 
-/** Decides a command on a locked deployment and stages what follows. A refused command stages nothing. */
-export function stageCommand(
+/**
+ * Decides a command on a locked deployment and stages what follows. A refused command stages nothing. What would raise
+ * risk, and what a freeze holds, is decided a second time, with the freezes that stand then.
+ */
+export async function stageCommand(
   app: Pick<App, 'approvals'>,
+  tx: Queries,
   unit: UnitOfWork,
   view: DeploymentView,
   command: Command,
   actor: Actor,
   resets: readonly SideReset[] = [],
-): CommandOutcome {
-  const { state: before, metrics, breaches: counted, now } = view;
-  const { id, strategyId } = before;
-  const stableVersionId = unit.stableMoves.get(strategyId)?.to ?? view.strategyStableVersionId;
-  const facts = {
-    now,
-    metrics,
-    breaches: counted,
-    stableVersionId,
+): Promise<CommandOutcome> {
+  const given = { view, command, actor, resets };
+  const handled = decideOn(app, unit, given);
+  if (!dependsOnFreezes(view.state, command, handled)) return stageDecided(unit, given, handled);
+  const freeze = await readFreezeFacts(tx, unit, view);
+  // Decided after the wait: another command of this batch may have moved the stable version meanwhile.
+  return stageDecided(unit, given, decideOn(app, unit, given, freeze));
+}
+
+interface Given {
+  readonly view: DeploymentView;
+  readonly command: Command;
+  readonly actor: Actor;
+  readonly resets: readonly SideReset[];
+}
+
+const stableVersionNow = (unit: UnitOfWork, { state, strategyStableVersionId }: DeploymentView) =>
+  unit.stableMoves.get(state.strategyId)?.to ?? strategyStableVersionId;
+
+function decideOn(
+  app: Pick<App, 'approvals'>,
+  unit: UnitOfWork,
+  { view, command, actor, resets }: Given,
+  freeze?: FreezeFacts,
+): Handled {
+  return handle(view.state, command, {
+    now: view.now,
+    metrics: view.metrics,
+    breaches: view.breaches,
+    stableVersionId: stableVersionNow(unit, view),
     resets,
+    freeze,
     actor: actor.name,
     person: actor.person,
     mustApprove: approvalRuleOf(app, view) !== null,
-  };
-  const handled = handle(before, command, facts);
+  });
+}
+
+function stageDecided(unit: UnitOfWork, { view, command }: Given, handled: Handled): CommandOutcome {
   if (!handled.accepted) return handled;
+  const { state: before, breaches: counted, now } = view;
+  const { id, strategyId } = before;
   const { state, events, breaches } = handled;
   if (events.length === 0) {
     if (breaches !== counted) stageBreaches(unit, view, breaches);
@@ -73,7 +106,7 @@ export function stageCommand(
   unit.saved.set(id, { state, nextCheckAt, breaches });
   unit.breaches.delete(id);
   unit.entries.push(...entriesOf(before, events));
-  const strategyStableVersionId = promotion?.stableVersionId ?? stableVersionId;
+  const strategyStableVersionId = stableVersionNow(unit, view);
   return {
     accepted: true,
     view: { ...view, state, nextCheckAt, breaches, strategyStableVersionId },

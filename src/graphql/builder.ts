@@ -10,6 +10,7 @@ import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { Strategy } from '../store/deployments/strategies.ts';
 import type { LogPosition } from '../store/log/position.ts';
+import type { StandingFreezes } from '../store/safety/freezes.ts';
 import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 
@@ -20,6 +21,8 @@ export interface Loaders {
   /** When the deployment's history was archived; null if it was not. */
   readonly archivedAt: DataLoader<string, number | null>;
   readonly attempts: DataLoader<bigint, DeliveryAttempt[]>;
+  /** The standing freezes, of which the actor sees some strategy. */
+  readonly freezes: DataLoader<'standing', StandingFreezes>;
 }
 
 /** Log position of the delivery in flight. A subscriber that joined a shared feed skips entries before its own start. */

@@ -81,6 +81,7 @@ function followDeployments(
     for (let ids = await changes.next(); ids; ids = await changes.next()) {
       loaders.deployment.clearAll();
       loaders.strategy.clearAll();
+      loaders.freezes.clearAll();
       for (const view of await loaders.deployment.loadMany([...ids])) {
         if (view instanceof Error) throw view;
         const update = view && updateOf(view, filter, matching, changes);

@@ -37,6 +37,18 @@ const CANARY_PERCENT = {
   description: "The canary's share of the capital, in percent.",
 } as const;
 const MINUTES = { description: 'How long, in minutes.' } as const;
+const OVERRODE = {
+  nullable: true,
+  description: 'The freeze that an administrator overrode; null if there was none.',
+} as const;
+const UNTIL = {
+  type: 'DateTime',
+  nullable: true,
+  description: 'When the freeze ends, as known then; null: when it is lifted.',
+} as const;
+const FREEZE_ID = { description: 'The freeze, or the loss budget, that it waits for.' } as const;
+const HELD =
+  'Seconds before it in which a freeze held a promotion or a step, 0 if none did; the step is extended by them.';
 const MESSAGE = { description: 'What was found, as a message for people.' } as const;
 const ALLOCATION_NUMBER = { description: 'The number of the allocation, starting at 1.' } as const;
 const STABLE_VERSION = { description: 'The stable version of the strategy after it.' } as const;
@@ -75,6 +87,7 @@ const MEMBERS = {
       capitalUsd: t.expose('capitalUsd', { type: 'Decimal', description: 'Capital of both sides, USD.' }),
       canaryPercent: t.expose('canaryPercent', CANARY_PERCENT),
       reason: t.exposeString('reason', REASON),
+      overrodeFreeze: t.exposeString('overrodeFreeze', OVERRODE),
     }),
   }),
   ALLOCATION_REQUESTED: member('ALLOCATION_REQUESTED').implement({
@@ -122,6 +135,7 @@ const MEMBERS = {
         description: `${SILENT} stable side.`,
         resolve: ({ silentMs }) => seconds(silentMs.STABLE),
       }),
+      heldSeconds: t.float({ description: HELD, resolve: ({ held }) => seconds(held?.ms) }),
       unwatchedSeconds: t.float({
         description: UNWATCHED,
         resolve: ({ unwatchedMs }) => seconds(unwatchedMs),
@@ -165,6 +179,7 @@ const MEMBERS = {
         description: `${SILENT} stable side.`,
         resolve: ({ silentMs }) => seconds(silentMs.STABLE),
       }),
+      heldSeconds: t.float({ description: HELD, resolve: ({ held }) => seconds(held?.ms) }),
       unwatchedSeconds: t.float({
         description: UNWATCHED,
         resolve: ({ unwatchedMs }) => seconds(unwatchedMs),
@@ -212,6 +227,7 @@ const MEMBERS = {
         resolve: ({ netPnlUsd }) => netPnlUsd.STABLE,
       }),
       reason: t.exposeString('reason', REASON),
+      overrodeFreeze: t.exposeString('overrodeFreeze', OVERRODE),
     }),
   }),
   RULE_CHANGED: member('RULE_CHANGED').implement({
@@ -220,6 +236,22 @@ const MEMBERS = {
       fromRule: t.exposeInt('from', { description: 'The version before.' }),
       toRule: t.exposeInt('to', { description: 'The version from here on.' }),
       pairs: t.exposeInt('pairs', { description: 'Pairs of samples that the evidence was made anew of.' }),
+    }),
+  }),
+  PROMOTION_HELD: member('PROMOTION_HELD').implement({
+    description: 'Serin would have promoted, and waits for the end of a freeze.',
+    fields: (t) => ({
+      freezeId: t.exposeID('freezeId', FREEZE_ID),
+      until: t.expose('until', UNTIL),
+      reason: t.exposeString('reason', REASON),
+    }),
+  }),
+  STEP_HELD: member('STEP_HELD').implement({
+    description: 'Serin would have begun the next step of the ramp, and waits for the end of a freeze.',
+    fields: (t) => ({
+      freezeId: t.exposeID('freezeId', FREEZE_ID),
+      until: t.expose('until', UNTIL),
+      reason: t.exposeString('reason', REASON),
     }),
   }),
   GUARDRAIL_TRIPPED: member('GUARDRAIL_TRIPPED').implement({
@@ -299,6 +331,7 @@ const MEMBERS = {
         description: 'The stable version before it.',
       }),
       reason: t.exposeString('reason', REASON),
+      overrodeFreeze: t.exposeString('overrodeFreeze', OVERRODE),
     }),
   }),
   CANARY_ROLLED_BACK: member('CANARY_ROLLED_BACK').implement({

@@ -3,7 +3,7 @@
 import type { LifecycleRequest } from '../app/commands.ts';
 import { createDeployment } from '../app/createDeployment.ts';
 import { importDeployment } from '../app/exportImport.ts';
-import { builder } from './builder.ts';
+import { builder, type InputFields } from './builder.ts';
 import { CanaryConfigInputType } from './config.ts';
 import { SideType } from './metrics.ts';
 import {
@@ -17,6 +17,8 @@ export const KEY =
   'Your name for this request: a retry with the same key and input returns the first result and changes nothing again.';
 const DEPLOYMENT = 'The deployment.';
 const REASON = 'Why, for the record.';
+const OVERRIDE =
+  'Do it although a freeze blocks it. Requires the role ADMIN and a `reason`; the record says which freeze.';
 const REVISION = 'Refuse the command if the deployment has another revision.';
 
 const CreateDeploymentInput = builder.inputType('CreateDeploymentInput', {
@@ -48,6 +50,7 @@ const DeployCanaryInput = builder.inputType('DeployCanaryInput', {
       required: true,
       description: 'Capital of both sides together, USD.',
     }),
+    overrideFreeze: t.boolean({ description: OVERRIDE }),
     reason: t.string({ description: REASON }),
     expectedRevision: t.int({ description: REVISION }),
     idempotencyKey: t.string({ description: KEY }),
@@ -94,16 +97,22 @@ const ImportDeploymentInput = builder.inputType('ImportDeploymentInput', {
   }),
 });
 
+const plainFields = (t: InputFields) => ({
+  deploymentId: t.id({ required: true, description: DEPLOYMENT }),
+  reason: t.string({ description: REASON }),
+  expectedRevision: t.int({ description: REVISION }),
+  idempotencyKey: t.string({ description: KEY }),
+});
+
 /** An input with only the fields that all lifecycle inputs share. */
 const plainInput = (name: string, description: string) =>
+  builder.inputType(name, { description, fields: plainFields });
+
+/** The same for a command that a freeze can block. */
+const riskyInput = (name: string, description: string) =>
   builder.inputType(name, {
     description,
-    fields: (t) => ({
-      deploymentId: t.id({ required: true, description: DEPLOYMENT }),
-      reason: t.string({ description: REASON }),
-      expectedRevision: t.int({ description: REVISION }),
-      idempotencyKey: t.string({ description: KEY }),
-    }),
+    fields: (t) => ({ ...plainFields(t), overrideFreeze: t.boolean({ description: OVERRIDE }) }),
   });
 
 interface LifecycleInput {
@@ -153,6 +162,7 @@ builder.mutationFields((t) => ({
         type: 'DEPLOY',
         capitalUsd: input.capitalUsd,
         reason: input.reason ?? null,
+        overrideFreeze: input.overrideFreeze ?? false,
       }),
   }),
   extendObservation: t.field({
@@ -199,12 +209,6 @@ builder.mutationFields((t) => ({
 /** The commands that need only the deployment. */
 const PLAIN = [
   {
-    name: 'promoteCanary',
-    type: 'PROMOTE',
-    input: plainInput('PromoteCanaryInput', 'Makes the canary the stable version.'),
-    description: 'Makes the canary the stable version and gives it all capital.',
-  },
-  {
     name: 'rollbackCanary',
     type: 'ROLLBACK',
     input: plainInput('RollbackCanaryInput', 'Returns all capital to the stable version.'),
@@ -228,12 +232,6 @@ const PLAIN = [
     input: plainInput('ResumeDeploymentInput', 'Restarts the observation clock.'),
     description: 'Resumes observation; the deadline moves by the time paused.',
   },
-  {
-    name: 'advanceStep',
-    type: 'ADVANCE_STEP',
-    input: plainInput('AdvanceStepInput', 'Starts the next step of the ramp.'),
-    description: 'Ends the current step early, or passes its manual gate: the next step begins now.',
-  },
 ] as const;
 
 for (const { name, type, input: inputType, description } of PLAIN) {
@@ -244,6 +242,40 @@ for (const { name, type, input: inputType, description } of PLAIN) {
       args: { input: t.arg({ type: inputType, required: true, description: 'Which deployment, and why.' }) },
       resolve: (_root, { input }, { commands, actor }) =>
         commands.submit(actor, requestOf(name, input), { type, reason: input.reason ?? null }),
+    }),
+  );
+}
+
+/** The same of those that a freeze can block. */
+const RISKY = [
+  {
+    name: 'promoteCanary',
+    type: 'PROMOTE',
+    input: riskyInput('PromoteCanaryInput', 'Makes the canary the stable version.'),
+    description: 'Makes the canary the stable version and gives it all capital.',
+  },
+  {
+    name: 'advanceStep',
+    type: 'ADVANCE_STEP',
+    input: riskyInput('AdvanceStepInput', 'Starts the next step of the ramp.'),
+    description: 'Ends the current step early, or passes its manual gate: the next step begins now.',
+  },
+] as const;
+
+for (const { name, type, input: inputType, description } of RISKY) {
+  builder.mutationField(name, (t) =>
+    t.field({
+      type: CanaryResult,
+      description,
+      args: { input: t.arg({ type: inputType, required: true, description: 'Which deployment, and why.' }) },
+      resolve: (_root, { input }, { commands, actor }) => {
+        const { reason = null, overrideFreeze } = input;
+        return commands.submit(actor, requestOf(name, input), {
+          type,
+          reason,
+          overrideFreeze: overrideFreeze ?? false,
+        });
+      },
     }),
   );
 }

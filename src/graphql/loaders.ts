@@ -4,10 +4,12 @@
  */
 import DataLoader from 'dataloader';
 import { type Actor, canSee } from '../access/actor.ts';
+import { seesFreeze } from '../app/freezes.ts';
 import { type DeploymentView, readViewsById } from '../store/deployments/deployments.ts';
 import { findStrategies, type Strategy } from '../store/deployments/strategies.ts';
 import { archivedAt } from '../store/log/archive.ts';
 import type { Queries } from '../store/postgres/database.ts';
+import { readStandingFreezes, type StandingFreezes } from '../store/safety/freezes.ts';
 import { type DeliveryAttempt, findAttempts } from '../store/webhooks/deliveries.ts';
 import type { Loaders } from './builder.ts';
 
@@ -40,6 +42,11 @@ export function createLoaders(db: Queries): (actor: Actor) => Loaders {
     archivedAt: new DataLoader<string, number | null>(async (ids) => {
       const found = await archivedAt(db, ids);
       return ids.map((id) => found.get(id) ?? null);
+    }),
+    freezes: new DataLoader<'standing', StandingFreezes>(async (keys) => {
+      const { freezes, at } = await readStandingFreezes(db);
+      const seen = freezes.filter((freeze) => seesFreeze(actor, freeze));
+      return keys.map(() => ({ freezes: seen, at }));
     }),
     attempts: new DataLoader<bigint, DeliveryAttempt[]>(async (seqs) => {
       const found = await findAttempts(db, seqs);

@@ -1,8 +1,10 @@
 /** What a desk asks first, in one answer: how many canaries, what waits for a person, how much money is on trial. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { activeWindow } from '../app/freezeWindows.ts';
 import { type Overview, readOverview } from '../store/deployments/overview.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
+import { FreezeType } from './freezes.ts';
 import { closing } from './stream.ts';
 
 /** Overviews of callers who see the same are read once in this time, real ms. */
@@ -39,6 +41,14 @@ const OverviewType = builder.objectRef<Overview>('Overview').implement({
       description:
         'What canaries have lost since midnight (UTC, on Serin’s clock), USD, at least 0. Gains of other canaries are ' +
         'not set off; one that ended today counts until its end.',
+    }),
+    freezes: t.field({
+      type: [FreezeType],
+      description: 'The freezes that block something now, as far as the viewer sees a strategy of theirs.',
+      resolve: async (_overview, _args, { loaders }) => {
+        const { freezes, at: now } = await loaders.freezes.clearAll().load('standing');
+        return freezes.flatMap((freeze) => (activeWindow(freeze, now) ? [{ freeze, now }] : []));
+      },
     }),
     overdueAllocations: t.exposeInt('overdueAllocations', {
       description:

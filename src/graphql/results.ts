@@ -29,6 +29,10 @@ const ErrorCode = builder.enumType('ErrorCode', {
       description:
         'A total that can only grow has fallen: the bot restarted. Continue from `canaryMetrics`, or name a session.',
     },
+    FROZEN: {
+      description:
+        'A freeze blocks what would raise risk. It is possible again when the freeze ends, see `freezes`.',
+    },
   } satisfies Record<(typeof REFUSAL_CODES)[number], { description: string }>,
 });
 

@@ -10,6 +10,7 @@ import './audit.ts';
 import './deployment.ts';
 import './deploymentsUpdated.ts';
 import './eventPayload.ts';
+import './freezes.ts';
 import './lifecycle.ts';
 import './overview.ts';
 import './policy.ts';

@@ -100,7 +100,7 @@ function checkOf(
   return (values, path) => {
     if (typeof values !== 'object' || values === null) return;
     const value: unknown = Reflect.get(values, name);
-    if (value === '' && EMPTY_IS_OMITTED.has(name)) Reflect.set(values, name, null);
+    if (value === '' && EMPTY_IS_OMITTED.has(name) && !isNonNullType(type)) Reflect.set(values, name, null);
     else if (value !== undefined && value !== null) check(value, [...path, name]);
   };
 }

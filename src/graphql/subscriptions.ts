@@ -111,6 +111,7 @@ function followLog<T>(
     for await (const entry of feed.follow(filter, after, signal)) {
       loaders.deployment.clearAll();
       loaders.strategy.clearAll();
+      loaders.freezes.clearAll();
       const picked = await pick(entry);
       position.at = entry.position;
       if (picked !== null) yield picked;

@@ -4,6 +4,7 @@ import { ROLES } from '../../src/access/actor.ts';
 import { PERMISSIONS, ruleOf } from '../../src/access/permissions.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { documentOf, OPERATIONS, type Operation } from '../harness/documents.ts';
+import { liftAll } from '../harness/freeze.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -59,6 +60,10 @@ describe.each(commands.filter((operation) => operation.kind === 'mutation' && ab
     });
   },
 );
+
+test('what the operations above froze is lifted', async () => {
+  await liftAll(root);
+});
 
 test('queries of one hidden thing answer null', async () => {
   for (const name of ['deployment', 'node', 'exportDeployment']) {

@@ -15,6 +15,7 @@ import {
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command, running } from '../harness/deployment.ts';
+import { liftAll } from '../harness/freeze.ts';
 import { openInitialised } from '../harness/rawSocket.ts';
 import { type Data, startTestSerin, type TestSerin } from '../harness/serin.ts';
 
@@ -136,6 +137,7 @@ test('no string of any length is an internal error: one too long is refused', {
       });
     }
   }
+  await liftAll(serin);
 });
 
 describe('the empty string', () => {

@@ -44,8 +44,11 @@ export interface TestSerin extends Door {
   as(token: string): Door;
   /** Moves Serin's clock forward. */
   advance(seconds: number): Promise<void>;
-  /** Stops this server and starts another on the same database and port, with changed settings if given. */
-  restart(changes?: Partial<Environment>): Promise<void>;
+  /**
+   * Stops this server and starts another on the same database and port, with changed settings if given.
+   * @param whileAway what happens while no server runs
+   */
+  restart(changes?: Partial<Environment>, whileAway?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -114,9 +117,10 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     async advance(seconds) {
       await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
     },
-    async restart(changes = {}) {
+    async restart(changes = {}, whileAway = async () => {}) {
       const port = Number(new URL(serin.url).port);
       await serin.stop();
+      await whileAway();
       serin = await startSerin({ ...environment, ...changes, port });
     },
     async stop() {

@@ -7,6 +7,7 @@ import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../sr
 import type { Command, Facts } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/lifecycle/events.ts';
 import { isFirstForm } from '../../src/core/lifecycle/evidence.ts';
+import type { FreezeFacts } from '../../src/core/lifecycle/freeze.ts';
 import { begin, type Handled, handle } from '../../src/core/lifecycle/handle.ts';
 import {
   comparisonOf,
@@ -55,6 +56,8 @@ export class Trial {
   breaches: BreachCounts = NO_BREACHES;
   /** The strategy's stable version; another deployment may move it. */
   stableVersionId = 'v1';
+  /** What freezes mean for it now. */
+  freeze: FreezeFacts | undefined;
   state: DeploymentState;
   readonly log: CanaryEvent[] = [];
 
@@ -68,8 +71,8 @@ export class Trial {
   }
 
   get facts(): Facts {
-    const { now, metrics, breaches, stableVersionId } = this;
-    return { now, metrics, breaches, stableVersionId, actor: 'ada' };
+    const { now, metrics, breaches, stableVersionId, freeze } = this;
+    return { now, metrics, breaches, stableVersionId, freeze, actor: 'ada' };
   }
 
   /** The verdict on a command, with its events applied when it was accepted. */

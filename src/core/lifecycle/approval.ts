@@ -8,9 +8,12 @@ import type { Facts } from './command.ts';
 import { type ApprovalRequest, type Person, secondPerson, validRequest } from './secondPerson.ts';
 import type { Watched } from './state.ts';
 
-/** The open request for promotion; null if there is none or it has expired. */
-export function openRequest(state: Watched, now: number): ApprovalRequest | null {
-  return validRequest(state.observation.promotionRequest, now);
+/**
+ * The open request for promotion; null if there is none or it has expired.
+ * @param frozenMs how long a freeze has blocked promotions since it, milliseconds: that time does not count
+ */
+export function openRequest(state: Watched, now: number, frozenMs = 0): ApprovalRequest | null {
+  return validRequest(state.observation.promotionRequest, now - frozenMs);
 }
 
 /** Whether a promotion of this deployment needs two people. */
@@ -23,10 +26,10 @@ const named = (name: string): Person => ({ id: name, madeBy: null });
 /** Whether a promotion by this caller happens (`PROMOTE`), becomes a request (`ASK`), or is refused. */
 export function seekApproval(
   state: Watched,
-  facts: Pick<Facts, 'now' | 'actor' | 'person' | 'mustApprove'>,
+  facts: Pick<Facts, 'now' | 'actor' | 'person' | 'mustApprove' | 'freeze'>,
 ): 'PROMOTE' | 'ASK' | Refusal {
   if (!needsApproval(state, facts)) return 'PROMOTE';
-  const request = openRequest(state, facts.now);
+  const request = openRequest(state, facts.now, facts.freeze?.requestFrozenMs);
   // A program that embeds the engine names its people itself.
   const answer =
     facts.person === undefined

@@ -16,7 +16,9 @@ import { decisionMade, promotion, requestAllocation, rollback, startStep } from 
 import type { EventBody } from './events.ts';
 import { isFirstForm } from './evidence.ts';
 import { evolve } from './evolve.ts';
+import { type Hold, raisedRisk } from './freeze.ts';
 import { fiveChecksMs, isFresh } from './freshness.ts';
+import { heldTime, hold } from './hold.ts';
 import {
   canaryFigures,
   comparedDecision,
@@ -100,16 +102,13 @@ function hasFreshFigures(state: Watched, { recorded, metrics, now }: Facts): boo
 
 type Sample = Extract<EventBody, { type: 'CANARY_METRICS_UPDATED' | 'METRICS_UNAVAILABLE' }>;
 
-function takeSample(
-  state: Watched,
-  failure: string | null,
-  interval: Interval,
-  { now, metrics }: Facts,
-): Sample {
+function takeSample(state: Watched, failure: string | null, interval: Interval, facts: Facts): Sample {
+  const { now, metrics } = facts;
   const check = state.observation.checks + 1;
   const unwatchedMs = Math.round(interval.unwatchedMs);
   const silentMs = silence(state, interval, { now, metrics });
-  const watched = { check, silentMs, ...(unwatchedMs === 0 ? {} : { unwatchedMs }) };
+  const held = heldTime(state, interval.watchedMs, facts);
+  const watched = { check, silentMs, ...(unwatchedMs === 0 ? {} : { unwatchedMs }), ...(held && { held }) };
   if (failure !== null) return { type: 'METRICS_UNAVAILABLE', ...watched, message: failure };
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);
   const decision = comparedDecision(state, metrics);
@@ -141,8 +140,23 @@ function afterEvents(state: Watched, events: readonly EventBody[], { now }: Fact
 }
 
 function decideOn(state: Watched, facts: Facts): EventBody[] {
-  if (facts.now >= state.observation.step.endsAt) return endOfStep(state, facts);
-  return early(state, facts);
+  const { held, step } = state.observation;
+  if (held) return whileHeld(state, held, facts);
+  const events = facts.now >= step.endsAt ? endOfStep(state, facts) : early(state, facts);
+  const block = raisedRisk(events);
+  const freeze = block && facts.freeze?.blocking[block];
+  return freeze && block !== 'DEPLOY' ? hold(state, block, freeze) : events;
+}
+
+/** A step does not end while a freeze holds its decision. Evidence that the canary is worse acts nevertheless. */
+function whileHeld(state: Watched, held: Hold, facts: Facts): EventBody[] {
+  const events = early(state, facts);
+  const worse = events.some(
+    (event) => event.type === 'DECISION_MADE' && event.record.decision === 'ROLLBACK',
+  );
+  if (worse) return events;
+  const freeze = facts.freeze?.blocking[held.block];
+  return freeze ? hold(state, held.block, freeze) : [];
 }
 
 /** The evidence may end the observation before its time. Most checks find it open, and compare nothing. */

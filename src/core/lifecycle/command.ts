@@ -6,16 +6,15 @@ import type { Decimal } from '../values/decimal.ts';
 import type { Refusal } from '../values/refusal.ts';
 import type { Side } from '../values/side.ts';
 import type { EventBody } from './events.ts';
+import type { FreezeFacts } from './freeze.ts';
 import type { Person } from './secondPerson.ts';
 import type { DeploymentState } from './state.ts';
 
 /** A command of a person, a bot or the clock. */
 export type Command =
-  | { readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null }
-  | {
-      readonly type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP';
-      readonly reason: string | null;
-    }
+  | ({ readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null } & RaisesRisk)
+  | ({ readonly type: 'PROMOTE' | 'ADVANCE_STEP'; readonly reason: string | null } & RaisesRisk)
+  | { readonly type: 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME'; readonly reason: string | null }
   | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
   | { readonly type: 'ACKNOWLEDGE'; readonly number: number; readonly side: Side; readonly heldUsd: Decimal }
   /** The clock: a check is due. `failure` says why the metrics could not be fetched. */
@@ -24,6 +23,12 @@ export type Command =
   | { readonly type: 'EVALUATE_GUARDRAILS' };
 
 export type CommandType = Command['type'];
+
+/** A command that a freeze can block. */
+interface RaisesRisk {
+  /** Do it in spite of a freeze. */
+  readonly overrideFreeze?: boolean | undefined;
+}
 
 /** A run of one side that began after another one. */
 export interface SideReset extends CounterReset {
@@ -49,6 +54,8 @@ export interface Facts {
   readonly recorded?: { readonly unwatchedMs: number; readonly fresh: boolean } | undefined;
   /** Runs that began since the deployment was last written. */
   readonly resets?: readonly SideReset[] | undefined;
+  /** What freezes mean for the deployment; absent where none was read, see `dependsOnFreezes`. */
+  readonly freeze?: FreezeFacts | undefined;
 }
 
 /** Events to append, in order; empty if nothing changes. `breaches` are the counts after the command. */

@@ -25,6 +25,7 @@ import {
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
+import { meetFreeze } from './hold.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
 
 /** The decision recorded for a successful command. A request for approval has decided nothing yet. */
@@ -78,8 +79,10 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       const approval = seekApproval(state, facts);
       if (approval === 'ASK') return accept([promotionRequested(facts, reason)]);
       if (approval !== 'PROMOTE') return { accepted: false, refusal: approval };
+      const met = meetFreeze(command, 'PROMOTE', facts);
+      if ('refusal' in met) return { accepted: false, refusal: met.refusal };
       const record = byCommand(state, facts, 'PROMOTE', reason);
-      return accept([record, ...promotion(state, reason)]);
+      return accept([record, ...promotion(state, reason, met)]);
     }
     case 'ROLLBACK':
       return accept([byCommand(state, facts, 'ROLLBACK', reason), ...rollback(state, reason)]);
@@ -96,7 +99,9 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       if (stale) return { accepted: false, refusal: stale };
       const next = nextStep(state);
       if (next === null) throw new Error('no step to advance to');
-      return accept(startStep(state, next, facts.metrics, reason));
+      const met = meetFreeze(command, 'STEP_UP', facts);
+      if ('refusal' in met) return { accepted: false, refusal: met.refusal };
+      return accept(startStep(state, next, facts.metrics, reason, met));
     }
   }
 }
@@ -142,8 +147,10 @@ function deploy(
     const message = `capitalUsd is too small: ${formatDecimal(canaryPercent)} % of it is nothing`;
     return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['capitalUsd']) };
   }
+  const met = meetFreeze(command, 'DEPLOY', facts);
+  if ('refusal' in met) return { accepted: false, refusal: met.refusal };
   return accept([
-    { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason },
+    { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason, ...met },
     { type: 'ALLOCATION_REQUESTED', number: 1, cause: 'DEPLOY', canaryPercent, ...split },
   ]);
 }

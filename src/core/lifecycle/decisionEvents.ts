@@ -24,7 +24,11 @@ export function requestAllocation(state: Watched, canaryPercent: Decimal, cause:
 }
 
 /** The canary becomes the stable version; all capital to it. */
-export function promotion(state: Watched, reason: string | null): EventBody[] {
+export function promotion(
+  state: Watched,
+  reason: string | null,
+  overrode: { readonly overrodeFreeze?: string } = {},
+): EventBody[] {
   const { canaryVersionId, stableVersionId } = state;
   return [
     {
@@ -32,6 +36,7 @@ export function promotion(state: Watched, reason: string | null): EventBody[] {
       stableVersionId: canaryVersionId,
       previousStableVersionId: stableVersionId,
       reason,
+      ...overrode,
     },
     requestAllocation(state, CANARY_ONLY_PERCENT, 'PROMOTE'),
   ];
@@ -52,13 +57,14 @@ export function startStep(
   index: number,
   metrics: MetricsBySide,
   reason: string | null,
+  overrode: { readonly overrodeFreeze?: string } = {},
 ): EventBody[] {
   const step = stepAt(state.config, index);
   if (!step) throw new Error(`${state.id} has no step ${index}`);
   const { canaryPercent, minutes } = step;
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? state.observation.basis[side].pnlFromUsd);
   return [
-    { type: 'STEP_STARTED', step: index, canaryPercent, minutes, netPnlUsd, reason },
+    { type: 'STEP_STARTED', step: index, canaryPercent, minutes, netPnlUsd, reason, ...overrode },
     requestAllocation(state, canaryPercent, 'STEP'),
   ];
 }

@@ -5,9 +5,12 @@ import { dollars } from '../values/format.ts';
 import type { Command } from './command.ts';
 import { asksForApproval } from './decide.ts';
 import type { EventBody } from './events.ts';
+import { describeEnd } from './freeze.ts';
 import type { DeploymentState } from './state.ts';
 
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
+
+const inSpiteOf = (freezeId: string | undefined) => (freezeId ? ` in spite of the freeze ${freezeId}` : '');
 
 /** What happened, for a person. */
 export function describeEvent(event: EventBody): string {
@@ -15,7 +18,7 @@ export function describeEvent(event: EventBody): string {
     case 'DEPLOYMENT_CREATED':
       return `${event.canaryVersionId} is to be tried beside ${event.stableVersionId} on ${event.chain}`;
     case 'CANARY_STARTED':
-      return `Canary started with ${formatDecimal(event.canaryPercent)} % of ${dollars(event.capitalUsd)}${because(event.reason)}`;
+      return `Canary started with ${formatDecimal(event.canaryPercent)} % of ${dollars(event.capitalUsd)}${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
     case 'ALLOCATION_REQUESTED':
       return `Allocation ${event.number}: canary ${dollars(event.canaryUsd)}, stable ${dollars(event.stableUsd)}`;
     case 'ALLOCATION_ACKNOWLEDGED':
@@ -46,9 +49,13 @@ export function describeEvent(event: EventBody): string {
     case 'OBSERVATION_EXTENDED':
       return `Observation extended by ${event.minutes} minutes${because(event.reason)}`;
     case 'STEP_STARTED':
-      return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${event.minutes} minutes${because(event.reason)}`;
+      return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${event.minutes} minutes${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
     case 'RULE_CHANGED':
       return `Decision rule ${event.to} from here on; the evidence is made anew of ${event.pairs} pairs`;
+    case 'PROMOTION_HELD':
+      return `Promotion held ${describeEnd(event.until)} by the freeze ${event.freezeId}: ${event.reason}`;
+    case 'STEP_HELD':
+      return `Next step held ${describeEnd(event.until)} by the freeze ${event.freezeId}: ${event.reason}`;
     case 'GUARDRAIL_TRIPPED':
       return `Guardrail ${event.guardrail} tripped: ${event.message}`;
     case 'DECISION_MADE':
@@ -58,7 +65,7 @@ export function describeEvent(event: EventBody): string {
     case 'PROMOTION_REQUESTED':
       return `Promotion asked for; another person must approve it${because(event.reason)}`;
     case 'CANARY_PROMOTED':
-      return `${event.stableVersionId} promoted; it is the stable version now${because(event.reason)}`;
+      return `${event.stableVersionId} promoted${inSpiteOf(event.overrodeFreeze)}; it is the stable version now${because(event.reason)}`;
     case 'CANARY_ROLLED_BACK':
       return `${event.rolledBackVersionId} rolled back to ${event.stableVersionId}${because(event.reason)}`;
     case 'CANARY_CANCELLED':

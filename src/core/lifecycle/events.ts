@@ -90,9 +90,17 @@ const reason = z.string().nullable();
 
 /** A person, as far as two must be told apart. */
 export const personCodec = z.strictObject({ id: z.string(), madeBy: z.string().nullable() });
+/** The freeze that an administrator overrode. */
+const overrodeFreeze = z.string().optional();
 
 /** Milliseconds before this check that nobody watched, where there were any: the step is extended by them. */
 const unwatchedMs = z.int().optional();
+
+/** A hold by a freeze before this check, where there was one: the step is extended by it. */
+const held = z.strictObject({ ms: countCodec, over: z.boolean() }).optional();
+
+/** What Serin would have done by itself waits for the end of a freeze; null until: it ends when somebody lifts it. */
+const heldByFreeze = { freezeId: z.string(), until: instantCodec.nullable(), reason: z.string() };
 
 const bodies = {
   DEPLOYMENT_CREATED: {
@@ -105,7 +113,7 @@ const bodies = {
     /** The version of the rule that it begins with; the first where there is none. */
     rule: z.literal(RULE).optional(),
   },
-  CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason },
+  CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason, overrodeFreeze },
   /** What each side should hold from now on. */
   ALLOCATION_REQUESTED: {
     number: countCodec,
@@ -129,6 +137,7 @@ const bodies = {
     silentMs: bySide(countCodec),
     decision: z.enum(DECISIONS),
     unwatchedMs,
+    held,
   },
   /** A run of a side ended and another began: what it had earned is carried over, and totals count from zero again. */
   COUNTER_RESET: {
@@ -139,7 +148,13 @@ const bodies = {
     carried: totalsCodec,
   },
   /** A check could not have the metrics: the provider's failure in words. */
-  METRICS_UNAVAILABLE: { check: countCodec, silentMs: bySide(countCodec), message: z.string(), unwatchedMs },
+  METRICS_UNAVAILABLE: {
+    check: countCodec,
+    silentMs: bySide(countCodec),
+    message: z.string(),
+    unwatchedMs,
+    held,
+  },
   /** Checks go on after a gap: Serin or its database was away, or the clock was set. The sample has the same time. */
   WATCH_RESUMED: { unwatchedMs: z.int() },
   CANARY_PAUSED: { reason },
@@ -154,6 +169,7 @@ const bodies = {
     minutes: countCodec,
     netPnlUsd: bySide(decimalCodec),
     reason,
+    overrodeFreeze,
   },
   /** The deployment goes over to another version of the decision rule; its evidence is folded anew from its log. */
   RULE_CHANGED: {
@@ -162,6 +178,8 @@ const bodies = {
     evidence: evidenceStateCodec.nullable(),
     pairs: countCodec,
   },
+  PROMOTION_HELD: heldByFreeze,
+  STEP_HELD: heldByFreeze,
   GUARDRAIL_TRIPPED: {
     guardrail: z.enum(GUARDRAILS),
     side: z.enum(SIDES),
@@ -178,7 +196,12 @@ const bodies = {
   },
   /** Another person must approve. `person` is null if the caller was no known one; absent where people are names. */
   PROMOTION_REQUESTED: { reason, person: personCodec.nullable().optional() },
-  CANARY_PROMOTED: { stableVersionId: z.string(), previousStableVersionId: z.string(), reason },
+  CANARY_PROMOTED: {
+    stableVersionId: z.string(),
+    previousStableVersionId: z.string(),
+    reason,
+    overrodeFreeze,
+  },
   CANARY_ROLLED_BACK: { stableVersionId: z.string(), rolledBackVersionId: z.string(), reason },
   CANARY_CANCELLED: { reason },
   CANARY_FAILED: { reason: z.string() },
@@ -237,6 +260,8 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('OBSERVATION_EXTENDED'),
   member('STEP_STARTED'),
   member('RULE_CHANGED'),
+  member('PROMOTION_HELD'),
+  member('STEP_HELD'),
   member('GUARDRAIL_TRIPPED'),
   member('DECISION_MADE'),
   member('CANARY_OBSERVATION_COMPLETE'),
@@ -257,6 +282,8 @@ const OBSERVATIONS: ReadonlySet<EventType> = new Set([
   'COUNTER_RESET',
   'RULE_CHANGED',
   'WATCH_RESUMED',
+  'PROMOTION_HELD',
+  'STEP_HELD',
 ]);
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {

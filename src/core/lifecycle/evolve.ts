@@ -8,6 +8,7 @@ import { type BySide, SIDES } from '../values/side.ts';
 import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './allocation.ts';
 import type { CanaryEvent } from './events.ts';
 import { afterAllocation, afterGap, afterSample, atStep } from './evidence.ts';
+import { type HeldTime, holdBy } from './freeze.ts';
 import type { ApprovalRequest } from './secondPerson.ts';
 import {
   type DeploymentState,
@@ -18,6 +19,7 @@ import {
   isWatched,
   type Observation,
   observationOf,
+  type Pending,
   type ReturnAccount,
   type Running,
   sideReturn,
@@ -128,9 +130,8 @@ function applyWatched(
     case 'CANARY_METRICS_UPDATED':
       return { ...state, observation: sampled(state, event) };
     case 'METRICS_UNAVAILABLE': {
-      const { check, silentMs, at, unwatchedMs = 0 } = event;
-      const step = extendStep(state.observation.step, unwatchedMs);
-      return withObservation(state, { checks: check, silentMs, lastCheckAt: at, step });
+      const { check, silentMs, at } = event;
+      return withObservation(afterTime(state, event), { checks: check, silentMs, lastCheckAt: at });
     }
     case 'COUNTER_RESET':
       return state;
@@ -140,15 +141,19 @@ function applyWatched(
         evidence: afterGap(state.observation.evidence),
       });
     case 'CANARY_PAUSED':
-      return { ...unwatchedFrom(running(state)), status: 'PAUSED', pausedAt: event.at };
+      return { ...unwatchedFrom(released(running(state))), status: 'PAUSED', pausedAt: event.at };
     case 'CANARY_RESUMED':
       return resumed(state, event);
     case 'OBSERVATION_EXTENDED':
       return extended(state, event);
     case 'STEP_STARTED':
       return stepStarted(state, event);
+    case 'PROMOTION_HELD':
+    case 'STEP_HELD':
+      if (state.status !== 'RUNNING') return impossible(state, event);
+      return withObservation(state, { held: holdBy(event) });
     case 'GUARDRAIL_TRIPPED':
-      return withObservation(state, { tripped: true, promotionRequest: null });
+      return withObservation(released(state), { tripped: true, promotionRequest: null });
     case 'PROMOTION_REQUESTED':
       return withObservation(state, { promotionRequest: requestOf(event) });
     case 'DECISION_MADE':
@@ -157,7 +162,7 @@ function applyWatched(
     case 'CANARY_OBSERVATION_COMPLETE':
       if (!event.waits) return state;
       return {
-        ...running(state),
+        ...running(released(state)),
         status: 'OBSERVATION_COMPLETE',
         completedAt: event.at,
         decision: event.decision,
@@ -204,6 +209,12 @@ function withObservation(state: Watched, change: Partial<Observation>): Watched 
   return { ...state, observation: { ...state.observation, ...change } };
 }
 
+/** Nothing waits for a freeze any more. */
+function released<S extends Watched>(state: S): S {
+  const { held, ...observation } = state.observation;
+  return held ? { ...state, observation } : state;
+}
+
 /** The parts of a watched deployment that every status shares, as a running one. */
 function running(state: Watched): Running {
   const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
@@ -227,7 +238,7 @@ function running(state: Watched): Running {
   };
 }
 
-function ended(state: DeploymentState, status: Ended['status'], endedAt: number): Ended {
+function ended(state: Pending | Watched, status: Ended['status'], endedAt: number): Ended {
   const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
   const { createdAt, createdBy, revision, eventCount, imported } = state;
   const trial = { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule };
@@ -240,7 +251,7 @@ function ended(state: DeploymentState, status: Ended['status'], endedAt: number)
     ...(imported ? { imported } : {}),
     status,
     endedAt,
-    observation: state.status === 'PENDING' ? null : state.observation,
+    observation: state.status === 'PENDING' ? null : released(state).observation,
     allocation: state.status === 'PENDING' ? null : state.allocation,
   };
 }
@@ -325,15 +336,14 @@ function sampled(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Obse
   // The figures of a sample are an object of its own, so the same object is the same sample.
   const known = foldedSamples.get(state.observation);
   if (known?.netPnlUsd === netPnlUsd) return known.after;
-  const after = { ...state.observation, ...sampledAnew(state, event) };
+  const after = { ...afterTime(state, event).observation, ...sampledAnew(state, event) };
   foldedSamples.set(state.observation, { netPnlUsd, after });
   return after;
 }
 
 function sampledAnew(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): Partial<Observation> {
-  const { check, silentMs, at, netPnlUsd, unwatchedMs = 0 } = event;
-  const step = extendStep(state.observation.step, unwatchedMs);
-  const counted = { checks: check, silentMs, lastCheckAt: at, step };
+  const { check, silentMs, at, netPnlUsd } = event;
+  const counted = { checks: check, silentMs, lastCheckAt: at };
   const { CANARY: canary, STABLE: stable } = netPnlUsd;
   if (canary === null || stable === null) return counted;
   const { basis } = state.observation;
@@ -341,7 +351,19 @@ function sampledAnew(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): 
   return { ...counted, sampled: returns, evidence: afterSample(state.observation, state, returns, at) };
 }
 
-/** A step ends later by time that was not watched. */
+/** What a check says of the time before it: the step ends later by what was not watched, and by what a freeze held. */
+function afterTime(
+  state: Watched,
+  {
+    unwatchedMs = 0,
+    held,
+  }: { readonly unwatchedMs?: number | undefined; readonly held?: HeldTime | undefined },
+): Watched {
+  const step = extendStep(state.observation.step, unwatchedMs + (held?.ms ?? 0));
+  return withObservation(held && !held.over ? state : released(state), { step });
+}
+
+/** A step ends later by time that does not count. */
 function extendStep(step: Observation['step'], ms: number): Observation['step'] {
   return ms === 0 ? step : { ...step, endsAt: step.endsAt + ms };
 }
@@ -359,7 +381,7 @@ function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Runni
   return {
     ...running(state),
     observation: {
-      ...state.observation,
+      ...released(state).observation,
       step: { ...step, endsAt: at + minutes * 60_000 },
       extensions: automatic ? extensions + 1 : extensions,
       silentMs: { CANARY: 0, STABLE: 0 },
@@ -377,7 +399,7 @@ function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
   return {
     ...running(state),
     observation: {
-      ...state.observation,
+      ...released(state).observation,
       step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
       basis: forSides((side) => closeInterval(basis[side], netPnlUsd[side])),
       evidence: atStep(state.observation.evidence),

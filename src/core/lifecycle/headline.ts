@@ -1,6 +1,7 @@
 /** A deployment in one sentence for a list: what it does now, or how it ended. */
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { openRequest } from './approval.ts';
+import { describeEnd } from './freeze.ts';
 import { comparisonOf, type DeploymentState, isEnded } from './state.ts';
 
 /**
@@ -12,6 +13,11 @@ export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: 
   if (state.status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed';
   const request = openRequest(state, now);
   if (request) return `${request.by} asked for the promotion: another person must approve it`;
+  const { held } = state.observation;
+  if (held) {
+    const what = held.block === 'PROMOTE' ? 'The promotion' : 'The next step';
+    return `${what} is held ${describeEnd(held.until)} by the freeze ${held.freezeId}`;
+  }
   const comparison = comparisonOf(state, metrics);
   const reason = comparison?.decisionReasons[0] ?? 'nothing can be compared yet';
   if (state.status === 'PAUSED') return `Paused: ${reason}`;

@@ -15,6 +15,7 @@ import { ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Allocation } from './allocation.ts';
 import { comparedReturns, type Evidence, isFirstForm } from './evidence.ts';
+import type { Hold } from './freeze.ts';
 import type { ApprovalRequest } from './secondPerson.ts';
 
 export const STATUSES = [
@@ -95,6 +96,8 @@ export interface Observation {
   readonly tripped: boolean;
   /** Somebody has asked for a promotion that another must approve. */
   readonly promotionRequest: ApprovalRequest | null;
+  /** What waits for the end of a freeze; absent where nothing does. */
+  readonly held?: Hold | undefined;
 }
 
 /** A deployment whose canary holds capital, or held it. */

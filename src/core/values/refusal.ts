@@ -13,6 +13,7 @@ export const REFUSAL_CODES = [
   'CURSOR_TOO_OLD',
   'HISTORY_REWOUND',
   'COUNTER_RESET',
+  'FROZEN',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

@@ -35,6 +35,29 @@ export function contains(outer: Scope, inner: Scope): boolean {
   return inner?.every((pattern) => covers(outer, pattern)) ?? false;
 }
 
+/** Whether some name may be covered by both: whether two actors, or an actor and a freeze, may share a strategy. */
+export function overlaps(one: Scope, other: Scope): boolean {
+  if (one === null || other === null) return (one ?? other ?? ['*']).length > 0;
+  return one.some((a) => other.some((b) => shareName(a, b)));
+}
+
+/** Whether a name matches both patterns: a table says which beginnings of the two can match the same beginning of a name. */
+function shareName(a: string, b: string): boolean {
+  let before: boolean[] = [];
+  for (let i = 0; i <= a.length; i += 1) {
+    const row: boolean[] = [];
+    for (let j = 0; j <= b.length; j += 1) {
+      const [x, y] = [a[i - 1], b[j - 1]];
+      // A star matches nothing, or what the other one matches.
+      const byStar = (x === '*' || y === '*') && (before[j] === true || row[j - 1] === true);
+      const equal = x !== undefined && x === y && before[j - 1] === true;
+      row.push((i === 0 && j === 0) || byStar || equal);
+    }
+    before = row;
+  }
+  return before[b.length] === true;
+}
+
 /** `covers` in SQL, for a column of strategy names; undefined if there is nothing to filter. */
 export function inScope(column: AnyColumn, scope: Scope): SQL | undefined {
   if (scope === null) return undefined;

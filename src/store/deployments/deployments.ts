@@ -9,6 +9,7 @@ import {
 } from '../../core/lifecycle/state.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
+import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
@@ -40,14 +41,6 @@ export async function findDeployments(db: Queries, ids: readonly string[]): Prom
   });
 }
 
-/**
- * Key of the advisory locks on deployment ids; arbitrary but unique. A transaction that appends events of a deployment
- * takes this lock before the row lock and before any write. A transaction that blocks on a row lock may already have a
- * transaction id and be overtaken; one blocked on this advisory lock has none. So transaction ids follow the order of a
- * deployment's events.
- */
-const EVENTS_LOCK = 5_371_004;
-
 const textArray = (values: readonly string[]) => sql`${sql.param([...values])}::text[]`;
 
 /**
@@ -57,7 +50,12 @@ const textArray = (values: readonly string[]) => sql`${sql.param([...values])}::
 const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
   tx.execute<{ id: string }>(statement).then((rows) => new Set(rows.map(({ id }) => id)));
 
-/** Locks a deployment, waiting for other holders of its lock, and then reads it under the lock. */
+/**
+ * Locks a deployment, waiting for other holders of its lock, and then reads it under the lock. A transaction that appends
+ * events takes the advisory lock before the row lock and before any write: one that blocks on a row lock may already have
+ * a transaction id and be overtaken, one blocked on the advisory lock has none. So transaction ids follow the order of a
+ * deployment's events.
+ */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
   const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
   const locked = locking(tx, sql`select id from deployments where id = ${id} for no key update`);

@@ -5,6 +5,7 @@ import { configCodec } from '../../core/config/codec.ts';
 import { type CanaryConfig, GUARDRAILS } from '../../core/config/config.ts';
 import { ALLOCATION_CAUSES } from '../../core/lifecycle/allocation.ts';
 import { personCodec } from '../../core/lifecycle/events.ts';
+import { FREEZE_BLOCKS } from '../../core/lifecycle/freeze.ts';
 import {
   allocationOf,
   type DeploymentState,
@@ -46,6 +47,14 @@ const observation = z.strictObject({
   promotionRequest: z
     .strictObject({ by: z.string(), at: instantCodec, person: personCodec.nullable().optional() })
     .nullable(),
+  held: z
+    .strictObject({
+      block: z.enum(FREEZE_BLOCKS).exclude(['DEPLOY']),
+      freezeId: z.string(),
+      since: instantCodec,
+      until: instantCodec.nullable(),
+    })
+    .optional(),
 });
 
 const allocation = z.strictObject({

@@ -5,6 +5,7 @@ import { appendEvents, type NewEntry } from '../log/eventLog.ts';
 import { insertSamples, type TakenSample } from '../log/samples.ts';
 import { allDone } from '../postgres/allDone.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
+import type { StandingFreezes } from '../safety/freezes.ts';
 import { type Saved, saveBreaches, saveDeployments } from './deployments.ts';
 import { moveStableVersions, type StableMove } from './strategies.ts';
 
@@ -19,6 +20,8 @@ export interface UnitOfWork {
   readonly samples: TakenSample[];
   /** Answers to store under their idempotency keys. */
   readonly answers: NewAnswer[];
+  /** The standing freezes, once one of the commands has needed them: read under their lock. */
+  freezes: Promise<StandingFreezes> | null;
 }
 
 export const createUnitOfWork = (): UnitOfWork => ({
@@ -28,6 +31,7 @@ export const createUnitOfWork = (): UnitOfWork => ({
   entries: [],
   samples: [],
   answers: [],
+  freezes: null,
 });
 
 /**

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import { INCARNATION_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 
 /** The SQLSTATE that the function `serin_incarnation` raises when this start of the server has no incarnation yet. */
@@ -75,9 +76,6 @@ async function identify(db: Queries): Promise<ServerIdentity> {
     timeline: await read('left(pg_walfile_name(pg_current_wal_lsn()), 8)'),
   };
 }
-
-/** Key of the advisory lock for nodes that see a new start of the server concurrently; arbitrary but unique. */
-const INCARNATION_LOCK = 5_371_005;
 
 /** The result of {@link ensureIncarnation}. */
 export interface Found {

@@ -4,15 +4,13 @@
  */
 import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
 import { inScope } from '../access/strategyScope.ts';
+import { RETENTION_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
 import { events, samples, tradeCheckpoints, trades } from '../tables/tables.ts';
 import { pack } from './archive.ts';
 import type { LogFilter } from './eventLog.ts';
 import type { LogPosition } from './position.ts';
-
-/** Key of the advisory lock for archiving. The number is arbitrary, but no other lock may use it. */
-const RETENTION_LOCK = 5_371_003;
 
 /** Blocks archiving until the transaction ends, for decisions that depend on which events are archived. */
 export async function holdRetention(tx: Queries): Promise<void> {

@@ -7,11 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
 import type postgres from 'postgres';
+import { MIGRATION_LOCK } from './advisoryLocks.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
-/** First key of the advisory lock for migrations; arbitrary, but the same in every version. {@link lockKey} is the second. */
-const MIGRATION_LOCK = 5_371_001;
 /** How long a statement may wait for a lock. Queries that need the same table wait as long. */
 const LOCK_TIMEOUT_MS = 1000;
 const FIRST_PAUSE_MS = 500;

@@ -367,6 +367,8 @@ export const AUDIT_ACTIONS = [
   'APPROVAL_RULE_LIFT_REQUESTED',
   'APPROVAL_RULE_LIFTED',
   'DEPLOYMENT_IMPORTED',
+  'FREEZE_CREATED',
+  'FREEZE_LIFTED',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

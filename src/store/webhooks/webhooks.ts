@@ -5,6 +5,7 @@ import { inScope, type Scope } from '../access/strategyScope.ts';
 import { lastSettledPosition } from '../log/eventLog.ts';
 import { labelText } from '../log/incarnations.ts';
 import type { LogPosition } from '../log/position.ts';
+import { WEBHOOK_CREATION_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 import { webhookDeliveries, webhooks } from '../tables/webhookTables.ts';
 
@@ -94,16 +95,13 @@ export interface NewWebhook
   readonly after: LogPosition | null;
 }
 
-/** Key of the advisory lock that serialises creations, so that the limit of their number holds. Arbitrary but unique. */
-const CREATION_LOCK = 5_371_002;
-
 /** Inserts a webhook; null if there are `limit` webhooks already. */
 export async function insertWebhook(
   tx: Queries,
   { after, eventTypes, ...given }: NewWebhook,
   limit: number,
 ): Promise<Webhook | null> {
-  await tx.execute(sql`select pg_advisory_xact_lock(${CREATION_LOCK})`);
+  await tx.execute(sql`select pg_advisory_xact_lock(${WEBHOOK_CREATION_LOCK})`);
   const [counted] = await tx.select({ count: sql<string>`count(*)` }).from(webhooks);
   if (Number(counted?.count ?? 0) >= limit) return null;
   const { incarnation, xid, id } = after ?? (await lastSettledPosition(tx));

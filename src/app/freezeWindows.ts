@@ -1,0 +1,173 @@
+/**
+ * When a freeze blocks. A recurring one begins by a cron rule in a time zone and lasts for a fixed time: "every first
+ * Friday at 8:30 in New York, for an hour" stays at 8:30 there when the clocks change.
+ */
+import { Cron } from 'croner';
+import { LRUCache } from 'lru-cache';
+import {
+  type ActiveFreeze,
+  FREEZE_BLOCKS,
+  type FreezeBlock,
+  type FreezeFacts,
+} from '../core/lifecycle/freeze.ts';
+import { requestEndsAt } from '../core/lifecycle/secondPerson.ts';
+import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
+import { covers } from '../store/access/strategyScope.ts';
+import type { Freeze, Recurrence } from '../store/safety/freezes.ts';
+
+/** A time in which a freeze blocks, epoch milliseconds; without an end it lasts until it is lifted. */
+export interface Window {
+  readonly from: number;
+  readonly until: number | null;
+}
+
+type Timed = Pick<Freeze, 'from' | 'until' | 'recurrence' | 'liftedAt'>;
+
+/** Five fields; croner would also take seconds, years, dates and nicknames. */
+const FIVE_FIELDS = /^[\dA-Za-z,*/#LW-]+( [\dA-Za-z,*/#LW-]+){4}$/;
+const CACHED_RULES = 1000;
+/** Windows that touch are shown as one; of more than this the end is the earliest that is certain. */
+const MAX_MERGED = 10;
+
+const rules = new LRUCache<string, Cron>({ max: CACHED_RULES });
+
+/** The times of a rule. A time that the change to summer time skips comes right after the gap; one it repeats comes once. */
+function cronOf({ rule, timeZone }: Pick<Recurrence, 'rule' | 'timeZone'>): Cron {
+  const key = `${timeZone} ${rule}`;
+  const known = rules.get(key);
+  if (known) return known;
+  const cron = new Cron(rule, { timezone: timeZone, mode: '5-part', fixedTimeRule: 'no-wildcard' });
+  rules.set(key, cron);
+  return cron;
+}
+
+/** Why a recurrence cannot be used, with the field's name; null if it can. */
+export function recurrenceViolation({
+  rule,
+  timeZone,
+  durationMinutes,
+}: Recurrence): { readonly field: keyof Recurrence; readonly message: string } | null {
+  if (!Number.isInteger(durationMinutes) || durationMinutes < 1 || durationMinutes > MAX_DURATION_MINUTES) {
+    const message = `must be between 1 and ${MAX_DURATION_MINUTES}, got ${durationMinutes}`;
+    return { field: 'durationMinutes', message };
+  }
+  if (!isTimeZone(timeZone)) {
+    return { field: 'timeZone', message: `must be an IANA name such as America/New_York, got ${timeZone}` };
+  }
+  const message =
+    'must have five fields (minute, hour, day of the month, month, day of the week), such as "30 8 * * FRI#1"';
+  if (!FIVE_FIELDS.test(rule)) return { field: 'rule', message };
+  try {
+    return cronOf({ rule, timeZone }).nextRun(new Date(0)) === null
+      ? { field: 'rule', message: `never occurs: ${rule}` }
+      : null;
+  } catch {
+    return { field: 'rule', message };
+  }
+}
+
+const MAX_DURATION_MINUTES = 7 * 24 * 60;
+
+function isTimeZone(name: string): boolean {
+  try {
+    // An offset such as +02:00 is a zone for Intl, but has no summer time: nobody means it.
+    return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** The first window that ends after an instant; null if there is none. It may have begun before. */
+export function windowAfter(freeze: Timed, instant: number): Window | null {
+  const { recurrence, from } = freeze;
+  const end = earliest(freeze.until, freeze.liftedAt);
+  if (end !== null && end <= Math.max(instant, from)) return null;
+  if (!recurrence) return { from, until: end };
+  const cron = cronOf(recurrence);
+  const lasts = recurrence.durationMinutes * 60_000;
+  const startAfter = (ms: number) => cron.nextRun(new Date(ms))?.getTime() ?? null;
+  const start = startAfter(Math.max(instant, from) - lasts);
+  if (start === null || (end !== null && start >= end)) return null;
+  let until = start + lasts;
+  for (let merged = 1, next = startAfter(start); merged < MAX_MERGED; merged += 1) {
+    if (next === null || next > until) break;
+    until = next + lasts;
+    next = startAfter(next);
+  }
+  return { from: Math.max(start, from), until: earliest(until, end) };
+}
+
+const earliest = (a: number | null, b: number | null) =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
+
+/** The window that an instant lies in; null if the freeze does not block then. */
+export function activeWindow(freeze: Timed, now: number): Window | null {
+  const window = windowAfter(freeze, now);
+  return window && window.from <= now ? window : null;
+}
+
+/** When a freeze begins to block next, after now; null if never again. */
+export function nextStart(freeze: Timed, now: number): number | null {
+  const window = windowAfter(freeze, now);
+  if (!window || window.from > now) return window?.from ?? null;
+  return window.until === null ? null : (windowAfter(freeze, window.until)?.from ?? null);
+}
+
+/** Whether a freeze is about the deployments of a strategy on a chain. */
+export function concerns(
+  { strategies, chains }: Pick<Freeze, 'strategies' | 'chains'>,
+  { strategyId, chain }: Pick<DeploymentState, 'strategyId' | 'chain'>,
+): boolean {
+  return covers(strategies, strategyId) && covers(chains, chain);
+}
+
+/**
+ * What freezes mean for a deployment now.
+ * @param past the freezes since its request for promotion, where it has one that would have expired without them
+ */
+export function freezeFacts(
+  freezes: readonly Freeze[],
+  deployment: DeploymentState,
+  now: number,
+  past: readonly Freeze[] = [],
+): FreezeFacts {
+  const blocking: Partial<Record<FreezeBlock, ActiveFreeze>> = {};
+  for (const freeze of freezes) {
+    const window = concerns(freeze, deployment) ? activeWindow(freeze, now) : null;
+    if (!window) continue;
+    const active: ActiveFreeze = { id: freeze.id, until: window.until, reason: freeze.reason };
+    for (const block of FREEZE_BLOCKS) {
+      if (freeze.blocks.includes(block) && endsLater(active, blocking[block])) blocking[block] = active;
+    }
+  }
+  const request = isWatched(deployment) ? deployment.observation.promotionRequest : null;
+  const promotions = past.filter((each) => each.blocks.includes('PROMOTE') && concerns(each, deployment));
+  return { blocking, requestFrozenMs: request ? frozenMs(promotions, request.at, now) : 0 };
+}
+
+/** Of equals the first one stays, so that a hold keeps the freeze that it waits for. */
+function endsLater({ until }: ActiveFreeze, than: ActiveFreeze | undefined): boolean {
+  if (!than) return true;
+  if (than.until === null) return false;
+  return until === null || until > than.until;
+}
+
+/** When promotion was requested, if the request's day is over: only freezes since then can have kept it open. */
+export function expiredRequestAt(state: DeploymentState, now: number): number | null {
+  const request = isWatched(state) ? state.observation.promotionRequest : null;
+  return request && now >= requestEndsAt(request) ? request.at : null;
+}
+
+/** How long at least one of the freezes blocked between two instants, milliseconds. */
+export function frozenMs(freezes: readonly Timed[], from: number, to: number): number {
+  let total = 0;
+  for (let at = from; at < to; ) {
+    const windows = freezes.map((freeze) => windowAfter(freeze, at)).filter((window) => window !== null);
+    const [first] = windows.toSorted((a, b) => a.from - b.from);
+    if (!first || first.from >= to) break;
+    const until = Math.min(first.until ?? to, to);
+    total += until - Math.max(first.from, at);
+    at = until;
+  }
+  return total;
+}

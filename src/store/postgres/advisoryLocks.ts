@@ -1,0 +1,20 @@
+/**
+ * The numbers of all advisory locks, so that no two uses share one by mistake. They are arbitrary, but the same in every
+ * version: nodes of two versions may run at once.
+ */
+
+/** Held while migrations are applied. */
+export const MIGRATION_LOCK = 5_371_001;
+/** Serialises the creation of webhooks, so that the limit of their number holds. */
+export const WEBHOOK_CREATION_LOCK = 5_371_002;
+/** Held by what archives, and by what must not lose events meanwhile. */
+export const RETENTION_LOCK = 5_371_003;
+/** First key of the locks of deployments; the second one is a hash of the id. */
+export const EVENTS_LOCK = 5_371_004;
+/** Held by a node that has seen a new start of the database server. */
+export const INCARNATION_LOCK = 5_371_005;
+/**
+ * Shared by every transaction that raises risk, exclusive for one that creates a freeze: when `createFreeze` is answered,
+ * nothing that it blocks can commit any more.
+ */
+export const FREEZE_LOCK = 5_371_006;
