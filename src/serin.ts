@@ -12,6 +12,7 @@ import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
 import { type ClockWatch, startClockWatch } from './monitor/clockWatch.ts';
+import { joinNodes } from './monitor/nodeRegistry.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
@@ -116,6 +117,8 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     const readDamage = await watchSchema(database, log);
 
     const notifier = createNotifier(client);
+    const registry = await joinNodes(db, log);
+    parts.needs.push(withStopTimeout(() => registry.stop()));
     const providerNames = new Set(providers.value.keys());
     const simulator = createSimulator(log);
     parts.needs.push(() => simulator.stop());
@@ -137,6 +140,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       db,
       notifier,
       inDeploymentOrder,
+      form: registry.form,
       onBatchFailure(failure) {
         metrics.countBatchFailure(failure.kind);
         log.warn(failure, 'a batch failed: each of its items runs in its own transaction');

@@ -33,7 +33,11 @@ test('every event type has its member in the payload, and a field name means one
   const members = payload.getTypes();
   const nameOf = (type: string) =>
     type.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, first) => first.toUpperCase());
-  expect(members.map(({ name }) => name).sort()).toEqual(EVENT_TYPES.map(nameOf).sort());
+  expect(members.map(({ name }) => name).sort()).toEqual(
+    EVENT_TYPES.filter((type) => type !== 'UNKNOWN')
+      .map(nameOf)
+      .sort(),
+  );
   const types = new Map<string, Set<string>>();
   for (const field of members.flatMap((member) => Object.values(member.getFields()))) {
     types.set(field.name, (types.get(field.name) ?? new Set()).add(String(field.type)));

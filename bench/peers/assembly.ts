@@ -6,6 +6,7 @@ import { createCommands } from '../../src/app/commands.ts';
 import type { App } from '../../src/app/context.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createReports } from '../../src/app/reports.ts';
+import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import type { Context } from '../../src/graphql/builder.ts';
@@ -30,6 +31,7 @@ export async function assemble(url: string) {
     db,
     notifier: doorbell,
     inDeploymentOrder: turns,
+    form: () => FORM,
     onBatchFailure: ({ error }) => log.error(error),
     onGuardrailEvents: () => {},
     providerNames,

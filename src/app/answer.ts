@@ -10,6 +10,7 @@ import { type CanaryDecision, DECISIONS } from '../core/rule/gate.ts';
 import { bySide, countCodec, instantCodec } from '../core/values/codecs.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
+import { parseStored } from '../core/values/stored.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
@@ -87,7 +88,7 @@ export const answerCodec: AnswerCodec<Answer> = {
       },
     }),
   async decode(db, answer) {
-    const { refusal, message, decision, deployment } = storedCodec.parse(answer);
+    const { refusal, message, decision, deployment } = parseStored(storedCodec, answer);
     const view = deployment && (await viewAtThatTime(db, deployment));
     return { refusal, message, decision, view, replayed: true };
   },

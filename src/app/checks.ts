@@ -21,6 +21,7 @@ import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/u
 import type { TakenSample } from '../store/log/samples.ts';
 import { allDone } from '../store/postgres/allDone.ts';
 import type { Queries } from '../store/postgres/database.ts';
+import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { type App, SERIN } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
@@ -104,7 +105,7 @@ async function applyTogether(
 /** Decides a check on a locked deployment whose claim stands, and stages what follows. */
 async function stageCheck(
   app: App,
-  tx: Queries,
+  tx: LogWriteTransaction,
   unit: UnitOfWork,
   before: DeploymentView,
   { claim, fetched }: PendingCheck,

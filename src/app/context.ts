@@ -6,6 +6,7 @@ import type { PolicyWarnings } from '../simulation/warnings.ts';
 import type { ExecutionContext } from './execution/executionContext.ts';
 
 export { type Actor, SERIN } from '../access/actor.ts';
+export { LaterRule } from '../store/deployments/deployments.ts';
 
 export interface App extends ExecutionContext {
   /** Names of the metrics providers that are configured on this server. */

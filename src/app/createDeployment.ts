@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
+import { ruleOf } from '../core/lifecycle/forms.ts';
 import { begin } from '../core/lifecycle/handle.ts';
 import type { DeploymentState } from '../core/lifecycle/state.ts';
 import { NO_METRICS } from '../core/metrics/sideMetrics.ts';
@@ -94,7 +95,7 @@ export async function createDeployment(
     }
     const { now } = await readClock(tx);
     const named = { id, strategyId, chain, stableVersionId: stable, canaryVersionId, config };
-    const { state, events } = begin(named, { at: now, actor: actor.name });
+    const { state, events } = begin(named, { at: now, actor: actor.name }, ruleOf(tx.form));
     if (!(await insertDeployment(tx, state, { nextCheckAt: null, breaches: NO_BREACHES }))) {
       return notInserted(tx, state);
     }

@@ -5,6 +5,7 @@
 import type { Command, SideReset } from '../core/lifecycle/command.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
+import { ruleOf } from '../core/lifecycle/forms.ts';
 import type { FreezeFacts } from '../core/lifecycle/freeze.ts';
 import { changeRule, type Handled, handle } from '../core/lifecycle/handle.ts';
 import { dependsOnFreezes } from '../core/lifecycle/hold.ts';
@@ -115,16 +116,16 @@ function stageDecided(unit: UnitOfWork, { view, command }: Given, handled: Handl
 }
 
 /**
- * Takes a locked live deployment over to the present version of the decision rule, before anything else is decided about
- * it: stages the event, and returns the deployment as it is then. Any other deployment is returned as it is.
+ * Takes a locked live deployment over to the version of the decision rule that is in force, before anything else is
+ * decided about it: stages the event, and returns the deployment as it is then. Any other is returned as it is.
  */
 export async function stagePresentRule(
-  tx: Queries,
+  tx: LogWriteTransaction,
   unit: UnitOfWork,
   view: DeploymentView,
 ): Promise<DeploymentView> {
   const { state: before, now, nextCheckAt, breaches } = view;
-  if (!mustChangeRule(before)) return view;
+  if (!mustChangeRule(before, ruleOf(tx.form))) return view;
   const log = await readDeploymentEvents(tx, before.id);
   const cause = { at: now, actor: SERIN.name };
   const { state, events } = changeRule(

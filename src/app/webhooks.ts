@@ -8,6 +8,7 @@ import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import type { EventType } from '../core/lifecycle/events.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { parseStored } from '../core/values/stored.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import {
   type Cursor,
@@ -106,7 +107,10 @@ const codec: AnswerCodec<WebhookAnswer> = {
       scheduled,
     }),
   async decode(db, answer) {
-    const { refusal, message, webhookId, secretMade, secretHash, scheduled } = storedCodec.parse(answer);
+    const { refusal, message, webhookId, secretMade, secretHash, scheduled } = parseStored(
+      storedCodec,
+      answer,
+    );
     const webhook = webhookId === null ? null : await findWebhook(db, webhookId);
     const [current] = webhook && secretMade ? await signingSecrets(db, webhook.id) : [];
     const secret = current !== undefined && hashOf(current) === secretHash ? current : null;

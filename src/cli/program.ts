@@ -1,6 +1,6 @@
 /** The command `serin`: every command with its arguments, on commander. What each does is in the file of its name. */
-import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
+import { VERSION } from '../store/postgres/version.ts';
 import { complete, completionScript } from './completion.ts';
 import { contextOf } from './context.ts';
 import { exportDeployment, importDeployment } from './documents.ts';
@@ -18,11 +18,6 @@ export interface Local {
   serve(): Promise<void>;
   keys(args: readonly string[]): Promise<void>;
 }
-
-/** A copy of the build alone, as the fault suite makes them, has a manifest without a version. */
-const { version = 'unknown' }: { readonly version?: string } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-);
 
 /** Runs a command line. Returns the exit code, or null while the process goes on, as a server does. */
 export async function runProgram(args: readonly string[], local: Local): Promise<number | null> {
@@ -42,7 +37,7 @@ export async function runProgram(args: readonly string[], local: Local): Promise
 function buildProgram(local: Local): Command {
   const program = new Command('serin')
     .description('Canary deployments of trading strategies: the server, and its command line.')
-    .version(version)
+    .version(VERSION)
     .exitOverride()
     .showSuggestionAfterError()
     .helpCommand(true)

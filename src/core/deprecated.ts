@@ -7,6 +7,7 @@ import { create } from './lifecycle/decide.ts';
 import { type CanaryEvent, type EventBody, isObservation } from './lifecycle/events.ts';
 import { evolve } from './lifecycle/evolve.ts';
 import type { DeploymentState } from './lifecycle/state.ts';
+import { RULE } from './rule/ruleVersion.ts';
 
 export { CallbackDispatcher as Announcer } from './embedding/callbackDispatcher.ts';
 export type { Deadline as Patience, FetchMetrics as AskMetrics } from './embedding/metricsProvider.ts';
@@ -57,4 +58,5 @@ export function record(
 }
 
 /** @deprecated Use `begin`, or construct a `CanaryDeployment`. Throws InvalidDeployment. */
-export const createCanary = (given: NewCanary, now: number): EventBody => create(readNewCanary(given, now));
+export const createCanary = (given: NewCanary, now: number): EventBody =>
+  create(readNewCanary(given, now), RULE);

@@ -33,7 +33,7 @@ export async function watchServer(db: PostgresJsDatabase, log: Logger): Promise<
   const listeners = new Set<(rewound: Rewound) => void>();
   let known = (await ensureIncarnation(db)).incarnation.number;
   let checkedAt = performance.now();
-  let remembered: LogEntry[] = [];
+  let remembered: Pick<LogEntry, 'position' | 'deploymentId'>[] = [];
 
   async function moveOn(): Promise<void> {
     const { incarnation, newEpoch } = await ensureIncarnation(db);
@@ -60,7 +60,7 @@ export async function watchServer(db: PostgresJsDatabase, log: Logger): Promise<
       checkedAt = performance.now();
     },
     keep(entries) {
-      remembered.push(...entries);
+      remembered.push(...entries.map(({ position, deploymentId }) => ({ position, deploymentId })));
       if (remembered.length > 2 * REMEMBERED) remembered = remembered.slice(-REMEMBERED);
     },
     onRewound(callBack) {

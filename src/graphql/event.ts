@@ -1,7 +1,6 @@
 /** Events and decisions: a deployment's log as clients read it. */
-import { z } from 'zod';
 import { describeEvent } from '../core/lifecycle/describe.ts';
-import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES, eventCodec } from '../core/lifecycle/events.ts';
+import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES } from '../core/lifecycle/events.ts';
 import type { DeploymentState } from '../core/lifecycle/state.ts';
 import { forSides, observationOf } from '../core/lifecycle/state.ts';
 import type { CanaryDecision } from '../core/rule/gate.ts';
@@ -16,7 +15,9 @@ import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.t
 import type { Connection } from './paging.ts';
 
 export const EventTypeEnum = builder.enumType('CanaryEventType', {
-  description: 'Types of the events in a deployment’s log.',
+  description:
+    'Types of the events in a deployment’s log. UNKNOWN: written by a later version of Serin than the node that answers; ' +
+    '`details` has all of it.',
   values: EVENT_TYPES,
 });
 
@@ -26,9 +27,9 @@ export const DecisionCause = builder.enumType('DecisionCause', {
 });
 
 /** The body of an event as JSON, without the values that other fields show. */
-function detailsOf({ event }: LogEntry): unknown {
-  const { no, at, actor, revision, type, ...details } = z.encode(eventCodec, event);
-  return details;
+function detailsOf({ event, stored }: LogEntry): unknown {
+  const { no, at, actor, revision, type, ...details } = stored;
+  return event.type === 'UNKNOWN' ? { type, ...details } : details;
 }
 
 export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({

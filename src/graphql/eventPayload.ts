@@ -12,6 +12,9 @@ import { AllocationCause } from './deployment.ts';
 import { DecisionCause, DecisionRef, decisionOf, EventRef } from './event.ts';
 import { DecisionType, SideType } from './metrics.ts';
 
+/** A type that this version of Serin can read. */
+type KnownType = Exclude<EventType, 'UNKNOWN'>;
+
 type EventOf<T extends EventType> = Extract<CanaryEvent, { readonly type: T }>;
 
 /** The value of a member: the event. A decision comes with its entry, because its comparison needs the deployment. */
@@ -26,7 +29,7 @@ const nameOf = (type: EventType) =>
     .map((word) => word.charAt(0) + word.slice(1).toLowerCase())
     .join('');
 
-const member = <T extends EventType>(type: T) => builder.objectRef<PayloadOf<T>>(nameOf(type));
+const member = <T extends KnownType>(type: T) => builder.objectRef<PayloadOf<T>>(nameOf(type));
 
 const seconds = (milliseconds: number | undefined) => (milliseconds ?? 0) / 1000;
 
@@ -359,7 +362,7 @@ const MEMBERS = {
       from: t.exposeInt('from', { description: 'Number of the last event that came with the document.' }),
     }),
   }),
-} satisfies Record<EventType, unknown>;
+} satisfies Record<KnownType, unknown>;
 
 const EventPayload = builder.unionType('CanaryEventPayload', {
   description:
@@ -373,6 +376,10 @@ builder.objectField(EventRef, 'payload', (t) =>
     type: EventPayload,
     nullable: true,
     description: 'What was recorded, typed. Null only for a type that this version of Serin does not know.',
-    resolve: (entry) => (entry.event.type === 'DECISION_MADE' ? { ...entry.event, entry } : entry.event),
+    resolve: (entry) => {
+      const { event } = entry;
+      if (event.type === 'UNKNOWN') return null;
+      return event.type === 'DECISION_MADE' ? { ...event, entry } : event;
+    },
   }),
 );

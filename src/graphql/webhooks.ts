@@ -1,5 +1,7 @@
 /** Webhooks and their deliveries: types and queries. */
+
 import { formatDeliveryId, seesWebhook } from '../app/webhooks.ts';
+import { knownType } from '../core/lifecycle/events.ts';
 import { eventId } from '../store/log/incarnations.ts';
 import { formatCursor } from '../store/log/position.ts';
 import type { DELIVERY_STATUSES, WEBHOOK_STATUSES } from '../store/tables/webhookTables.ts';
@@ -51,7 +53,7 @@ export const WebhookRef = builder.objectRef<Webhook>('Webhook').implement({
       type: [EventTypeEnum],
       nullable: true,
       description: 'Only events of these types; null means all types.',
-      resolve: ({ eventTypes }) => eventTypes && [...eventTypes],
+      resolve: ({ eventTypes }) => eventTypes?.map(knownType) ?? null,
     }),
     status: t.field({
       type: WebhookStatus,
@@ -120,7 +122,11 @@ const DeliveryRef = builder.objectRef<Delivery>('WebhookDelivery').implement({
     }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment of the event.' }),
     eventNo: t.exposeInt('no', { description: 'The number of the event in its deployment.' }),
-    eventType: t.expose('eventType', { type: EventTypeEnum, description: 'The type of the event.' }),
+    eventType: t.field({
+      type: EventTypeEnum,
+      description: 'The type of the event.',
+      resolve: ({ eventType }) => knownType(eventType),
+    }),
     status: t.expose('status', { type: DeliveryStatus, description: 'Progress of the delivery.' }),
     attemptCount: t.exposeInt('attempts', { description: 'Number of attempts so far.' }),
     attempts: t.field({

@@ -1,8 +1,6 @@
 /** The message of an event: its body, and its headers according to the Standard Webhooks specification. */
 import { Webhook } from 'standardwebhooks';
-import { z } from 'zod';
 import { describeEvent } from '../core/lifecycle/describe.ts';
-import { eventCodec } from '../core/lifecycle/events.ts';
 import type { LogEntry } from '../store/log/eventLog.ts';
 import { epochOf, eventId } from '../store/log/incarnations.ts';
 import { formatCursor } from '../store/log/position.ts';
@@ -48,10 +46,10 @@ function signed(plainId: string, body: string, secrets: readonly string[]): Mess
 }
 
 /** The JSON body: the type, time and data of the event. */
-function bodyOf({ event, change, position, deploymentId, strategyId }: LogEntry): string {
-  const { no, at, actor, revision, type, ...details } = z.encode(eventCodec, event);
+function bodyOf({ event, stored, change, position, deploymentId, strategyId }: LogEntry): string {
+  const { no, at, actor, revision, type, ...details } = stored;
   const data = {
-    id: eventId(deploymentId, no, epochOf(position.incarnation)),
+    id: eventId(deploymentId, event.no, epochOf(position.incarnation)),
     cursor: formatCursor(position),
     deploymentId,
     strategyId,

@@ -76,37 +76,7 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
   let serin: Serin = await startSerin(environment);
   const clients: Client[] = [];
 
-  const doorOf = (credentials: Record<string, string>): Door => {
-    const post: Door['post'] = async (query, variables = {}, headers = {}) => {
-      const response = await fetch(`${serin.url}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...credentials, ...headers },
-        body: JSON.stringify({ query, variables }),
-      });
-      const answer: Answer = await response.json();
-      return answer;
-    };
-    const socket = () => {
-      const client = createClient({
-        url: `${serin.url.replace('http', 'ws')}/graphql`,
-        webSocketImpl: WebSocket,
-        connectionParams: credentials,
-        lazy: false,
-      });
-      clients.push(client);
-      return client;
-    };
-    return {
-      post,
-      async ask(query, variables) {
-        const { data, errors } = await post(query, variables);
-        if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
-        return data;
-      },
-      socket,
-      follow: (query, variables) => follow(socket(), query, variables),
-    };
-  };
+  const doorOf = (credentials: Record<string, string>) => doorTo(() => serin.url, credentials, clients);
   return {
     ...doorOf({}),
     get url() {
@@ -128,6 +98,43 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
       await serin.stop();
       await database.drop();
     },
+  };
+}
+
+/** Serin at an address, which may change, for a caller with these credentials. */
+export function doorTo(
+  url: () => string,
+  credentials: Record<string, string> = {},
+  clients: Client[] = [],
+): Door {
+  const post: Door['post'] = async (query, variables = {}, headers = {}) => {
+    const response = await fetch(`${url()}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...credentials, ...headers },
+      body: JSON.stringify({ query, variables }),
+    });
+    const answer: Answer = await response.json();
+    return answer;
+  };
+  const socket = () => {
+    const client = createClient({
+      url: `${url().replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: credentials,
+      lazy: false,
+    });
+    clients.push(client);
+    return client;
+  };
+  return {
+    post,
+    async ask(query, variables) {
+      const { data, errors } = await post(query, variables);
+      if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
+      return data;
+    },
+    socket,
+    follow: (query, variables) => follow(socket(), query, variables),
   };
 }
 

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Checks, createChecks } from '../../src/app/checks.ts';
 import type { App } from '../../src/app/context.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
+import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { type Claim, claimDue, returnClaim } from '../../src/store/deployments/leases.ts';
@@ -41,6 +42,7 @@ describe('a claim', () => {
       db,
       notifier,
       inDeploymentOrder,
+      form: () => FORM,
       onBatchFailure: () => {},
       onGuardrailEvents: () => {},
       providerNames: new Set(),

@@ -12,6 +12,7 @@ import { openActor } from '../../src/access/actor.ts';
 import type { App } from '../../src/app/context.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createReports } from '../../src/app/reports.ts';
+import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import { createLoaders } from '../../src/graphql/loaders.ts';
@@ -129,6 +130,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       db,
       notifier,
       inDeploymentOrder,
+      form: () => FORM,
       onBatchFailure: () => {},
       onGuardrailEvents: () => {},
       providerNames,

@@ -18,6 +18,8 @@ export type BatchKind = (typeof BATCH_KINDS)[number];
 export interface ExecutionContext {
   readonly db: PostgresJsDatabase;
   readonly notifier: Notifier;
+  /** The latest form of stored data that every node on this database can read. */
+  readonly form: () => number;
   /** Serialises work that waits for a deployment's lock. */
   readonly inDeploymentOrder: DeploymentQueue;
   /** Called when a batch has failed. */

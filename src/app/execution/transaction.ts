@@ -50,7 +50,7 @@ export async function transaction<T>(
     try {
       const result = await app.db.transaction(async (tx) => {
         if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
-        const outcome = await work(Object.assign(tx, { notification }));
+        const outcome = await work(Object.assign(tx, { notification, form: app.form() }));
         if (!(outcome instanceof Rollback)) return outcome;
         refused.by = outcome;
         // The driver rolls back on an error only.

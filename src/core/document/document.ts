@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { configHash, GUARDRAILS, parseConfig } from '../config/config.ts';
-import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
+import { type CanaryEvent, eventCodec, writeEvent } from '../lifecycle/events.ts';
 import { replay } from '../lifecycle/evolve.ts';
 import { type DeploymentState, observationOf, STATUSES } from '../lifecycle/state.ts';
 import { type SideRun, sideRunCodec } from '../metrics/run.ts';
@@ -73,14 +73,20 @@ export interface Archive {
   readonly clockRate?: number | undefined;
 }
 
-export type DeploymentDocument = z.input<typeof documentCodec>;
+type ReadableDocument = z.input<typeof documentCodec>;
+/** As it is written: a document may have events of a later version, which only that version can read. */
+export type DeploymentDocument = Omit<ReadableDocument, 'events'> & {
+  readonly events: readonly Readonly<Record<string, unknown>>[];
+};
+
+const withoutEvents = documentCodec.omit({ events: true });
 
 /** Writes the document. */
 export function toDocument(archive: Archive): DeploymentDocument {
   const { state, metrics, breaches, samples, trades, runs, events, clockRate = 1 } = archive;
   const { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision, config } = state;
   const summary = { id, strategyId, chain, stableVersionId, canaryVersionId, status, revision };
-  return z.encode(documentCodec, {
+  const rest = z.encode(withoutEvents, {
     format: DOCUMENT_FORMAT,
     version: DOCUMENT_VERSION,
     clockRate,
@@ -90,8 +96,8 @@ export function toDocument(archive: Archive): DeploymentDocument {
     samples,
     trades,
     ...(runs?.CANARY || runs?.STABLE ? { runs } : {}),
-    events,
   });
+  return { ...rest, events: events.map(writeEvent) };
 }
 
 /**
@@ -99,7 +105,7 @@ export function toDocument(archive: Archive): DeploymentDocument {
  * lead to the state in the summary.
  */
 export function fromDocument(document: unknown, path: readonly string[] = ['document']): Parsed<Archive> {
-  const read = z.safeDecode(documentCodec, document as DeploymentDocument);
+  const read = z.safeDecode(documentCodec, document as ReadableDocument);
   if (!read.success) {
     const violations = read.error.issues.map(
       (issue): Violation => ({

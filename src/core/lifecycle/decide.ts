@@ -5,7 +5,7 @@
 
 import type { CanaryConfig } from '../config/config.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
-import { RULE } from '../rule/ruleVersion.ts';
+import type { RuleVersion } from '../rule/ruleVersion.ts';
 import { formatDecimal, ZERO } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
 import { type AllocationCause, STABLE_ONLY_PERCENT, splitCapital } from './allocation.ts';
@@ -122,8 +122,8 @@ export interface Creation {
 }
 
 /** The first event of a log. That a strategy has one live deployment is the store's constraint, not checked here. */
-export function create(deployment: Creation): EventBody {
-  return { type: 'DEPLOYMENT_CREATED', ...deployment, rule: RULE };
+export function create(deployment: Creation, rule: RuleVersion): EventBody {
+  return { type: 'DEPLOYMENT_CREATED', ...deployment, ...(rule === 1 ? {} : { rule }) };
 }
 
 type Accept = (events: readonly EventBody[]) => Accepted;

@@ -4,7 +4,6 @@ import { configHash } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { type Comparison, compare } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
-import { RULE } from '../rule/ruleVersion.ts';
 import type { Decimal } from '../values/decimal.ts';
 import {
   type AllocationCause,
@@ -102,7 +101,7 @@ export function decisionMade(
       returns,
       capitalUsd: forSides((side) => observation.basis[side].capitalUsd),
       evidence,
-      ...(state.rule === RULE ? { rule: RULE, ends } : {}),
+      ...(state.rule === 1 ? {} : { rule: state.rule, ends }),
     },
     reason,
   };

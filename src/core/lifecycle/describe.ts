@@ -74,6 +74,8 @@ export function describeEvent(event: EventBody): string {
       return `Failed: ${event.reason}`;
     case 'DEPLOYMENT_IMPORTED':
       return `Imported with the ${event.from} events before; the document is ${event.documentHash.slice(0, 12)}…`;
+    case 'UNKNOWN':
+      return `${String(event.stored.type)}, which a later version of Serin wrote and this node cannot read`;
   }
 }
 

@@ -14,6 +14,7 @@ import { RULE, RULES } from '../rule/ruleVersion.ts';
 import { EVIDENCE_VERDICTS, WORSE_BY } from '../rule/sequentialTest.ts';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
 import { SIDES } from '../values/side.ts';
+import { parseStored } from '../values/stored.ts';
 import { ALLOCATION_CAUSES } from './allocation.ts';
 
 const interval = z.strictObject({ mean: z.number(), low: z.number(), high: z.number() });
@@ -80,7 +81,7 @@ const decisionRecord = z.strictObject({
   capitalUsd: bySide(decimalCodec),
   evidence: z.union([figuresCodec, firstEvidenceCodec]),
   /** The version of the rule that it was made under; the first where there is none. */
-  rule: z.literal(RULE).optional(),
+  rule: z.literal(RULES).optional(),
   /** Whether it was the check that ends the observation. */
   ends: z.boolean().optional(),
 });
@@ -111,7 +112,7 @@ const bodies = {
     canaryVersionId: z.string(),
     config: configCodec,
     /** The version of the rule that it begins with; the first where there is none. */
-    rule: z.literal(RULE).optional(),
+    rule: z.literal(RULES).optional(),
   },
   CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason, overrodeFreeze },
   /** What each side should hold from now on. */
@@ -211,6 +212,8 @@ const bodies = {
     documentHash: z.string(),
     from: countCodec,
   },
+  /** Of a later version of Serin, and unreadable for this one: `stored` is all of it. It is passed on and never written. */
+  UNKNOWN: { stored: z.record(z.string(), z.unknown()) },
 };
 
 const envelope = {
@@ -242,10 +245,10 @@ export type CanaryEvent = EventBody & Envelope;
 
 const eventTypes = Object.keys(bodies);
 
-const member = <K extends EventType>(type: K) =>
+const member = <K extends Exclude<EventType, 'UNKNOWN'>>(type: K) =>
   z.strictObject({ type: z.literal(type), ...envelope, ...bodies[type] });
 
-/** One event in JSON and back. */
+/** One event of this version in JSON and back; see {@link readEvent} for stored ones. */
 export const eventCodec = z.discriminatedUnion('type', [
   member('DEPLOYMENT_CREATED'),
   member('CANARY_STARTED'),
@@ -273,7 +276,29 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('DEPLOYMENT_IMPORTED'),
 ]) satisfies z.ZodType<CanaryEvent>;
 
+const unknownCodec = z.looseObject({ type: z.string(), ...envelope });
+
+/** Reads a stored event: one of a later version is unknown, and unknown fields of an event are left out. */
+export function readEvent(stored: unknown): CanaryEvent {
+  const { no, at, actor, revision } = unknownCodec.parse(stored);
+  try {
+    return parseStored(eventCodec, stored);
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    return { type: 'UNKNOWN', stored: bodies.UNKNOWN.stored.parse(stored), no, at, actor, revision };
+  }
+}
+
+/** The JSON of an event, as it is stored. */
+export const writeEvent = (event: CanaryEvent): Readonly<Record<string, unknown>> =>
+  event.type === 'UNKNOWN' ? event.stored : z.encode(eventCodec, event);
+
 export const EVENT_TYPES = eventTypes.filter((type): type is EventType => type in bodies);
+
+/** The type as this version knows it: UNKNOWN for one that only a later version knows. */
+export function knownType(stored: string): EventType {
+  return EVENT_TYPES.find((type) => type === stored) ?? 'UNKNOWN';
+}
 
 /** Facts of observing, not of deciding: they are numbered in the log but leave the revision as it is. */
 const OBSERVATIONS: ReadonlySet<EventType> = new Set([

@@ -38,7 +38,9 @@ export function evolve(before: DeploymentState | null, event: CanaryEvent): Depl
   if (event.no !== before.eventCount + 1) {
     throw new Error(`event ${event.no} of ${before.id} follows event ${before.eventCount}`);
   }
-  return { ...apply(before, event), revision: event.revision, eventCount: event.no };
+  const { unknown } = before;
+  const counted = { revision: event.revision, eventCount: event.no };
+  return { ...apply(before, event), ...counted, ...(unknown ? { unknown } : {}) };
 }
 
 /** The state that a log leads to. Throws on an empty or corrupt log. */
@@ -106,6 +108,8 @@ function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
       return imported(state, event);
     case 'DEPLOYMENT_CREATED':
       return impossible(state, event);
+    case 'UNKNOWN':
+      return state;
   }
   if (!isWatched(state)) return impossible(state, event);
   return applyWatched(state, event);
@@ -123,6 +127,7 @@ function applyWatched(
       | 'RULE_CHANGED'
       | 'DEPLOYMENT_IMPORTED'
       | 'DEPLOYMENT_CREATED'
+      | 'UNKNOWN'
     >
   >,
 ): DeploymentState {

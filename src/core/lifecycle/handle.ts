@@ -3,6 +3,7 @@
  * embedded class, the simulator and the tests all go through it.
  */
 import type { BreachCounts } from '../rule/guardrails.ts';
+import { RULE, type RuleVersion } from '../rule/ruleVersion.ts';
 import type { Command, Facts, Refused } from './command.ts';
 import { type Creation, create, decide } from './decide.ts';
 import { type CanaryEvent, type EventBody, isObservation } from './events.ts';
@@ -31,9 +32,9 @@ interface Cause {
   readonly actor: string;
 }
 
-/** Creates a deployment in PENDING. */
-export function begin(deployment: Creation, cause: Cause): Recorded {
-  const event: CanaryEvent = { ...create(deployment), ...cause, no: 1, revision: 1 };
+/** Creates a deployment in PENDING, under the latest version of the decision rule unless another is given. */
+export function begin(deployment: Creation, cause: Cause, rule: RuleVersion = RULE): Recorded {
+  const event: CanaryEvent = { ...create(deployment, rule), ...cause, no: 1, revision: 1 };
   return { state: evolve(null, event), events: [event] };
 }
 

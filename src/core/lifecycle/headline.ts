@@ -13,6 +13,7 @@ export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: 
   if (state.status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed';
   const request = openRequest(state, now);
   if (request) return `${request.by} asked for the promotion: another person must approve it`;
+  if (state.laterRule !== undefined) return 'A later version of Serin decides on it';
   const { held } = state.observation;
   if (held) {
     const what = held.block === 'PROMOTE' ? 'The promotion' : 'The next step';

@@ -4,15 +4,18 @@
  */
 
 import { pairsOf } from '../rule/pairedEvidence.ts';
-import { RULE } from '../rule/ruleVersion.ts';
+import { RULE, type RuleVersion } from '../rule/ruleVersion.ts';
 import type { CanaryEvent, EventBody } from './events.ts';
 import { isFirstForm } from './evidence.ts';
 import { replay } from './evolve.ts';
 import { type DeploymentState, isEnded, observationOf } from './state.ts';
 
-/** Whether a deployment must go over before anything else is decided about it. */
-export function mustChangeRule(state: DeploymentState): boolean {
-  return state.rule !== RULE && !isEnded(state);
+/**
+ * Whether a deployment must go over before anything else is decided about it.
+ * @param to the version that is in force on this database
+ */
+export function mustChangeRule(state: DeploymentState, to: RuleVersion = RULE): boolean {
+  return to === RULE && state.rule !== RULE && !isEnded(state);
 }
 
 /**

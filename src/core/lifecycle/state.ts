@@ -13,6 +13,7 @@ import type { RuleVersion } from '../rule/ruleVersion.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
+import type { UnknownField } from '../values/stored.ts';
 import type { Allocation } from './allocation.ts';
 import { comparedReturns, type Evidence, isFirstForm } from './evidence.ts';
 import type { Hold } from './freeze.ts';
@@ -45,6 +46,8 @@ interface DeploymentIdentity {
   readonly config: CanaryConfig;
   /** The version of the decision rule that it is under. */
   readonly rule: RuleVersion;
+  /** That version, if only a later version of Serin knows it: this one reads the deployment and decides nothing on it. */
+  readonly laterRule?: number | undefined;
   readonly createdAt: number;
   readonly createdBy: string;
   /** Counts the commands that changed the deployment. */
@@ -53,6 +56,8 @@ interface DeploymentIdentity {
   readonly eventCount: number;
   /** Its latest import; absent for a deployment that was created here. */
   readonly imported?: Imported | undefined;
+  /** Fields that a later version of Serin stored with it; absent if there are none. */
+  readonly unknown?: readonly UnknownField[] | undefined;
 }
 
 /** Who imported a deployment, and when: epoch milliseconds. */
@@ -210,10 +215,13 @@ export function comparisonInput(
   };
 }
 
-/** The comparison as of these metrics; null for a deployment that was never deployed. */
+/**
+ * The comparison as of these metrics; null for a deployment that was never deployed, or is under a later version of the
+ * rule than this program knows.
+ */
 export function comparisonOf(state: DeploymentState, metrics: MetricsBySide): Comparison | null {
   const observation = observationOf(state);
-  if (!observation) return null;
+  if (!observation || state.laterRule !== undefined) return null;
   const { config } = state;
   const { CANARY, STABLE } = metrics;
   const known = compared.get(observation);

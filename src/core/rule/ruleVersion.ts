@@ -3,5 +3,5 @@
 export const RULES = [1, 2] as const;
 export type RuleVersion = (typeof RULES)[number];
 
-/** The version that new deployments begin with, and that live ones go over to. */
+/** The latest version. New deployments begin with it and live ones go over to it, once every node can read it. */
 export const RULE = 2;

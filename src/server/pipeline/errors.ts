@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { Forbidden } from '../../access/permissions.ts';
 import { IssuerAway } from '../../access/token.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
+import { LaterRule } from '../../app/context.ts';
 import { isDatabaseAway } from '../../app/execution/databaseAway.ts';
 
 export const UNAUTHENTICATED = 'UNAUTHENTICATED';
@@ -30,6 +31,9 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
   }
   if (fault instanceof IssuerAway) {
     log.warn({ error: fault }, 'cannot fetch the keys of the token issuer');
+    return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
+  }
+  if (fault instanceof LaterRule) {
     return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
   if (isDatabaseAway(fault)) {

@@ -51,16 +51,35 @@ const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
   tx.execute<{ id: string }>(statement).then((rows) => new Set(rows.map(({ id }) => id)));
 
 /**
+ * A deployment is under a later version of the decision rule than this node knows: a node of the version that brought the
+ * rule must decide on it.
+ */
+export class LaterRule extends Error {
+  constructor({ id, laterRule }: DeploymentState) {
+    super(
+      `Deployment ${id} is under version ${laterRule} of the decision rule, which this node does not know: send the request to ` +
+        'a node of the later version of Serin',
+    );
+  }
+}
+
+/** @throws {LaterRule} */
+function requireKnownRule(view: DeploymentView | null): DeploymentView | null {
+  if (view?.state.laterRule !== undefined) throw new LaterRule(view.state);
+  return view;
+}
+
+/**
  * Locks a deployment, waiting for other holders of its lock, and then reads it under the lock. A transaction that appends
  * events takes the advisory lock before the row lock and before any write: one that blocks on a row lock may already have
  * a transaction id and be overtaken, one blocked on the advisory lock has none. So transaction ids follow the order of a
- * deployment's events.
+ * deployment's events. @throws {LaterRule}
  */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
   const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
   const locked = locking(tx, sql`select id from deployments where id = ${id} for no key update`);
   const [view] = await Promise.all([findDeployment(tx, id), named, locked]);
-  return view;
+  return requireKnownRule(view);
 }
 
 /** Locks deployments one after the other in the order of their ids, waiting for other holders, and reads them. */
@@ -77,7 +96,7 @@ export async function lockDeployments(tx: Queries, ids: readonly string[]): Prom
 export interface LockedDeployments {
   /** Locked by this transaction, as read under the lock. */
   readonly free: ReadonlyMap<string, DeploymentView>;
-  /** Locked by other transactions, or with a row that cannot be parsed. Each needs a transaction of its own. */
+  /** Locked by other transactions, unreadable, or under a later version of the rule. Each needs a transaction of its own. */
   readonly skipped: ReadonlySet<string>;
 }
 
@@ -96,7 +115,8 @@ export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): 
   const free = new Map<string, DeploymentView>();
   const skipped = new Set<string>();
   for (const [id, view] of views) {
-    if (names.has(id) && rows.has(id) && !(view instanceof Error)) free.set(id, view);
+    const readable = !(view instanceof Error) && view.state.laterRule === undefined;
+    if (readable && names.has(id) && rows.has(id)) free.set(id, view);
     else skipped.add(id);
   }
   return { free, skipped };

@@ -3,6 +3,7 @@
  * lease expires. If it continues after its lease has expired, it fails the token check.
  */
 import { sql } from 'drizzle-orm';
+import { RULE } from '../../core/rule/ruleVersion.ts';
 import type { Queries } from '../postgres/database.ts';
 
 /** A deployment that this node may check now. */
@@ -22,11 +23,12 @@ export interface ProviderSlots {
   readonly left: ReadonlyMap<string, number>;
 }
 
-/** The condition for a claim: no lease is valid, and the provider is not busy. */
+/** The condition for a claim: no lease is valid, the provider is not busy, and this node knows the version of the rule. */
 function claimable({ left }: ProviderSlots) {
   const busy = [...left].filter(([, slots]) => slots <= 0).map(([name]) => name);
   return sql`
   (lease_until is null or lease_until < clock_timestamp())
+  and coalesce((detail ->> 'rule')::int <= ${RULE}, true)
   and not coalesce(config ->> 'metricsProvider' = any(${sql.param(busy)}::text[]), false)`;
 }
 

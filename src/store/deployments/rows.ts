@@ -18,9 +18,11 @@ import type { SideMetrics } from '../../core/metrics/sideMetrics.ts';
 import { evidenceStateCodec, firstEvidenceCodec } from '../../core/rule/evidenceCodec.ts';
 import { DECISIONS } from '../../core/rule/gate.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
-import { RULE } from '../../core/rule/ruleVersion.ts';
+import { RULE, RULES } from '../../core/rule/ruleVersion.ts';
+import { NO_EVIDENCE } from '../../core/rule/version1/evidence.ts';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../../core/values/decimal.ts';
+import { parseStored, readStored, withUnknown } from '../../core/values/stored.ts';
 import type { deployments } from '../tables/tables.ts';
 
 const acknowledgement = z.strictObject({ number: countCodec, heldUsd: decimalCodec, at: instantCodec });
@@ -70,9 +72,23 @@ const allocation = z.strictObject({
 
 /** What every status may have: the version of the decision rule (the first where there is none), and the import. */
 const common = {
-  rule: z.literal(RULE).optional(),
+  rule: z.literal(RULES).optional(),
   imported: z.strictObject({ by: z.string(), at: instantCodec }).optional(),
 };
+const laterDetail = z.looseObject({ rule: z.int().gt(RULE), observation: z.looseObject({}).nullish() });
+
+/**
+ * The parts of a state that have no column. The evidence under a later version of the rule is unreadable to this one,
+ * which neither decides on such a deployment nor writes it: none stands for it, so that the rest can be read.
+ */
+function parseDetail(json: unknown) {
+  const later = laterDetail.safeParse(json);
+  if (!later.success) return { ...readStored(detailCodec, json), laterRule: undefined };
+  const { rule: laterRule, observation, ...same } = later.data;
+  const evidence = z.encode(firstEvidenceCodec, NO_EVIDENCE);
+  const readable = observation ? { ...same, observation: { ...observation, evidence } } : same;
+  return { ...readStored(detailCodec, readable), laterRule };
+}
 
 /** The parts of a state that have no column, by status. */
 const detailCodec = z.discriminatedUnion('status', [
@@ -153,11 +169,14 @@ export function movingColumns(state: DeploymentState): Pick<StateColumns, (typeo
     totalCapitalUsd: text(allocated?.totalUsd),
     canaryCapitalUsd: text(allocated?.canaryUsd),
     stableCapitalUsd: text(allocated?.stableUsd),
-    detail: z.encode(detailCodec, {
-      ...detailOf(state),
-      ...(state.rule === RULE ? { rule: RULE } : {}),
-      ...(state.imported ? { imported: state.imported } : {}),
-    }),
+    detail: withUnknown(
+      z.encode(detailCodec, {
+        ...detailOf(state),
+        ...(state.rule === 1 ? {} : { rule: state.rule }),
+        ...(state.imported ? { imported: state.imported } : {}),
+      }),
+      state.unknown ?? [],
+    ),
   };
 }
 
@@ -202,7 +221,7 @@ export interface StateRow {
 export function rowToState(row: StateRow): DeploymentState {
   const { id, strategyId, chain, stableVersionId, canaryVersionId } = row;
   const { createdBy, revision, eventCount } = row;
-  const detail = readDetail(row.detail, id);
+  const { value: detail, unknown, laterRule } = readDetail(row.detail, id);
   return {
     id,
     strategyId,
@@ -216,6 +235,8 @@ export function rowToState(row: StateRow): DeploymentState {
     eventCount,
     ...detail,
     rule: detail.rule ?? 1,
+    ...(laterRule === undefined ? {} : { laterRule }),
+    ...(unknown.length > 0 ? { unknown } : {}),
   };
 }
 
@@ -238,15 +259,15 @@ function cached<T extends object>(parse: (value: unknown) => T): (json: string, 
 }
 
 /** The configuration in a column's JSON string. */
-export const configOf = cached((value): CanaryConfig => configCodec.parse(value));
+export const configOf = cached((value): CanaryConfig => parseStored(configCodec, value));
 /** The parts of a state that have no column, in a column's JSON string. */
-const readDetail = cached((value) => detailCodec.parse(value));
+const readDetail = cached(parseDetail);
 /** What a side's return is computed from, in a column's JSON string. */
-export const basisOf = cached((value): ReturnAccount => basis.parse(value));
+export const basisOf = cached((value): ReturnAccount => parseStored(basis, value));
 /** The runs of a side in a column's JSON string. */
-export const runOfText = cached((value): SideRun => sideRunCodec.parse(value));
+export const runOfText = cached((value): SideRun => parseStored(sideRunCodec, value));
 /** The breach counts of the guardrails in a column's JSON string. */
-export const breachesOf = cached((value): BreachCounts => breachesCodec.parse(value));
+export const breachesOf = cached((value): BreachCounts => parseStored(breachesCodec, value));
 
 const amount = z.string().nullable();
 const metricsRow = z.strictObject({

@@ -5,6 +5,7 @@ import type { RecordedTrade } from '../../core/metrics/trade.ts';
 import { type Curve, NO_TRADES, type TradeStatistics } from '../../core/metrics/tradeStatistics.ts';
 import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
+import { parseStored } from '../../core/values/stored.ts';
 import { findArchivedRows } from '../log/archive.ts';
 import type { Queries } from '../postgres/database.ts';
 import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';
@@ -45,7 +46,7 @@ const checkpointsOf = ({ deploymentId, side }: SideKey) =>
 /** The book of a side; null where it is not measured by its trades. */
 export async function findTradeStatistics(db: Queries, key: SideKey): Promise<TradeStatistics | null> {
   const [found] = await db.select({ book: tradeBooks.book }).from(tradeBooks).where(readTradeStatistics(key));
-  return found ? tradeStatisticsCodec.parse(found.book) : null;
+  return found ? parseStored(tradeStatisticsCodec, found.book) : null;
 }
 
 /** An empty book: it must be there before the first trade. */
@@ -199,7 +200,7 @@ export async function rewindCheckpoints(tx: Queries, key: SideKey, at: number): 
     .where(and(checkpointsOf(key), lte(tradeCheckpoints.at, instant)))
     .orderBy(desc(tradeCheckpoints.at))
     .limit(1);
-  return latest ? curveCodec.parse(latest.curve) : null;
+  return latest ? parseStored(curveCodec, latest.curve) : null;
 }
 
 export async function insertCheckpoints(

@@ -26,7 +26,7 @@ const contentCodec = z.strictObject({
       timeline: z.boolean(),
       previousStatus: statusCodec,
       status: statusCodec,
-      payload: z.unknown(),
+      payload: z.record(z.string(), z.unknown()),
     }),
   ),
   samples: z.array(

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
-import { type CanaryEvent, type EventType, eventCodec } from '../../core/lifecycle/events.ts';
+import { type CanaryEvent, type EventType, readEvent, writeEvent } from '../../core/lifecycle/events.ts';
 import type { CanaryStatus } from '../../core/lifecycle/state.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
@@ -26,10 +26,12 @@ export interface LogEntry {
   /** The statuses before and after the event; null if it did not change the status. */
   readonly change: { readonly previousStatus: CanaryStatus; readonly status: CanaryStatus } | null;
   readonly event: CanaryEvent;
+  /** The event in JSON, also with what this version does not know. */
+  readonly stored: Readonly<Record<string, unknown>>;
 }
 
 /** An entry before it is written: its position follows from the insert. */
-export interface NewEntry extends Omit<LogEntry, 'position'> {}
+export interface NewEntry extends Omit<LogEntry, 'position' | 'stored'> {}
 
 const insertRows = bulkInsert(events, [
   'deploymentId',
@@ -59,7 +61,7 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
     timeline,
     previousStatus: change?.previousStatus ?? null,
     status: change?.status ?? null,
-    payload: eventCodec.encode(event),
+    payload: writeEvent(event),
   }));
   const inserted = tx.execute(sql`${insertRows(rows)} order by r."deploymentId", r.no`);
   await Promise.all([inserted, tx.notification.onAppend(tx)]);
@@ -83,7 +85,7 @@ interface EntryRow extends Record<string, unknown> {
   readonly timeline: boolean;
   readonly previousStatus: CanaryStatus | null;
   readonly status: CanaryStatus | null;
-  readonly payload: unknown;
+  readonly payload: Readonly<Record<string, unknown>>;
 }
 
 function toEntry(row: EntryRow): LogEntry {
@@ -98,7 +100,8 @@ function toEntry(row: EntryRow): LogEntry {
     strategyId: row.strategyId,
     timeline: row.timeline,
     change: previousStatus && status ? { previousStatus, status } : null,
-    event: eventCodec.parse(row.payload),
+    event: readEvent(row.payload),
+    stored: row.payload,
   };
 }
 

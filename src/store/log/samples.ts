@@ -5,6 +5,7 @@ import type { Sample } from '../../core/document/document.ts';
 import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/gate.ts';
 import { bySide } from '../../core/values/codecs.ts';
+import { parseStored } from '../../core/values/stored.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { samples } from '../tables/tables.ts';
@@ -75,6 +76,6 @@ function toSample(row: Pick<typeof samples.$inferSelect, 'check' | 'at' | 'decis
     check: row.check,
     at: row.at.getTime(),
     decision: z.enum(DECISIONS).parse(row.decision),
-    metrics: metricsCodec.parse(row.metrics),
+    metrics: parseStored(metricsCodec, row.metrics),
   };
 }

@@ -110,7 +110,9 @@ export async function migrateDatabase(
   for (const warning of target.warnings) log.warn(warning);
   const schema = options.schema ?? target.schema;
   const sockets = createSocketFactory(target, schema);
-  const settings = { ...driverOptions(target, sockets, 1), onnotice: () => {} };
+  const { connection, ...driver } = driverOptions(target, sockets, 1);
+  const named = { ...connection, application_name: `${target.applicationName} migration` };
+  const settings = { ...driver, connection: named, onnotice: () => {} };
   const open = () => postgres({ ...settings });
   await refuseTransactionPooler(open);
   const client = open();

@@ -62,9 +62,9 @@ export async function runMigrations(
     const [last] = await client.unsafe(`select max(created_at)::text as at from ${table}`);
     const done = Number(last?.at ?? -1);
     const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER });
-    for (const migration of migrations.filter(({ folderMillis }) => folderMillis > done)) {
-      await apply(client, migration, table, log);
-    }
+    const pending = migrations.filter(({ folderMillis }) => folderMillis > done);
+    if (pending.length > 0) await awaitEarlierNodes(client, log);
+    for (const migration of pending) await apply(client, migration, table, log);
   } finally {
     await client`select pg_advisory_unlock(${lockKey(client)})`.catch(() => {});
   }
@@ -105,6 +105,36 @@ async function takeLock(client: postgres.Sql, log: MigrationLog): Promise<void> 
     }
     await sleep(POLL_MS);
   }
+}
+
+/**
+ * Serin 0.1 cannot read what this version writes, so its nodes must be gone before the tables change. Nodes of later
+ * versions have a row in `nodes`; sessions that migrate have another name.
+ */
+async function awaitEarlierNodes(client: postgres.Sql, log: MigrationLog): Promise<void> {
+  const overdue = sayOnceInAWhile();
+  for (;;) {
+    if (await isServedByLaterNode(client)) return;
+    const nodes = await client<{ who: string }[]>`
+      select ${whoIs(client)} as who from pg_stat_activity a
+      where datname = current_database() and application_name = 'serin' and pid <> pg_backend_pid()`;
+    if (nodes.length === 0) return;
+    if (overdue()) {
+      log.warn(
+        `waiting to migrate the database until the nodes of Serin 0.1 are stopped, which cannot read what this version ` +
+          `writes: ${listed(nodes)}`,
+      );
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function isServedByLaterNode(client: postgres.Sql): Promise<boolean> {
+  const [table] = await client`select from pg_class where oid = to_regclass('nodes')`;
+  if (!table) return false;
+  const rows =
+    await client`select from nodes where seen_at > clock_timestamp() - interval '60 seconds' limit 1`;
+  return rows.length > 0;
 }
 
 async function apply(

@@ -34,6 +34,8 @@ export interface PendingNotification {
 /** A transaction that may append to the log. */
 export interface LogWriteTransaction extends Queries {
   readonly notification: PendingNotification;
+  /** The form that it may write, so that every node on this database can read it. */
+  readonly form: number;
 }
 
 export function createNotifier(client: postgres.Sql): Notifier {

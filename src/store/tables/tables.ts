@@ -141,6 +141,18 @@ export const incarnations = pgTable('incarnations', {
   lastId: bigint('last_id', { mode: 'bigint' }),
 });
 
+/** The nodes on this database, each renewed every few seconds: which forms of stored data may be written. */
+export const nodes = pgTable('nodes', {
+  id: text('id').primaryKey(),
+  version: text('version').notNull(),
+  /** The latest form that it reads and writes; see `core/lifecycle/forms.ts`. */
+  writes: integer('writes').notNull(),
+  /** In real time. */
+  seenAt: timestamp('seen_at', { withTimezone: true, mode: 'string' })
+    .notNull()
+    .default(sql`clock_timestamp()`),
+});
+
 /**
  * The log. Its order is (`incarnation`, `xid`, `id`), and it is read only below the oldest open transaction.
  */
@@ -164,7 +176,7 @@ export const events = pgTable(
     /** The statuses before and after it; null if it did not change the status. */
     previousStatus: text('previous_status').$type<(typeof STATUSES)[number]>(),
     status: text('status').$type<(typeof STATUSES)[number]>(),
-    payload: jsonb('payload').notNull(),
+    payload: jsonb('payload').$type<Record<string, unknown>>().notNull(),
   },
   (table) => [
     uniqueIndex('events_number').on(table.deploymentId, table.no),
