@@ -1,6 +1,7 @@
 /** Capital that a side is asked to hold, as a bot reads it: the newest request, never one that has been replaced. */
 import type { CommandResult, Holding, Side } from './operations.ts';
 
+/** A request to hold capital, as one side reads it. */
 export interface Allocation {
   /** The number of the request. */
   readonly number: number;

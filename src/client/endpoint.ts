@@ -3,6 +3,7 @@
 /** A key or token, or a function that returns the one to use now: it is asked for each request and connection. */
 export type Credentials = string | (() => string | Promise<string>);
 
+/** Where Serin is, and who the caller is. */
 export interface Endpoint {
   /** Where Serin is: `http://HOST:PORT`, with or without `/graphql`; several nodes are tried in turn. */
   readonly url: string | readonly string[];

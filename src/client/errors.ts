@@ -8,6 +8,7 @@ export interface GraphQLFailure {
 
 /** Serin refuses the operation itself: credentials, rights, a document it cannot read. Trying again changes nothing. */
 export class SerinError extends Error {
+  /** The name of the class. */
   override readonly name: string = 'SerinError';
   constructor(
     message: string,
@@ -20,11 +21,13 @@ export class SerinError extends Error {
 
 /** No node answered within the time that the caller gave. Whether the operation was done is not known. */
 export class SerinUnavailable extends Error {
+  /** The name of the class. */
   override readonly name = 'SerinUnavailable';
 }
 
 /** The feed cannot continue: Serin refuses the subscription itself, and would do so again. */
 export class FeedRefused extends SerinError {
+  /** The name of the class. */
   override readonly name = 'FeedRefused';
   constructor(
     message: string,

@@ -8,6 +8,7 @@ import { type Execution, subscribeOverSse } from './sse.ts';
 import { createBackoff, sleep } from './wait.ts';
 import { type SocketOptions, subscribeOverWebSocket } from './webSocket.ts';
 
+/** Which feed to follow, from where, and over what. */
 export interface FollowOptions extends SocketOptions, Pick<Endpoint, 'fetch'> {
   /**
    * Where Serin is: `http://HOST:PORT/graphql` (Server-Sent Events: works everywhere, and a slow consumer costs no
@@ -17,6 +18,7 @@ export interface FollowOptions extends SocketOptions, Pick<Endpoint, 'fetch'> {
   readonly url: string | readonly string[];
   /** A subscription to one feed that takes `$after: String` and selects `cursor`. */
   readonly query: string;
+  /** Its other variables. */
   readonly variables?: Readonly<Record<string, unknown>> | undefined;
   /**
    * Where to begin: the cursor of the last event that was dealt with, or "0" for the beginning. Without it the feed
@@ -31,6 +33,7 @@ export interface FollowOptions extends SocketOptions, Pick<Endpoint, 'fetch'> {
 
 /** What a delivery must have to be resumed from. */
 export interface Delivery {
+  /** The place of the delivery in the log. */
   readonly cursor: string;
 }
 

@@ -6,6 +6,7 @@ import { addressesOf, credentialHeaders, type Endpoint } from './endpoint.ts';
 import { codeOf, type GraphQLFailure, isPassing, messageOf, SerinError, SerinUnavailable } from './errors.ts';
 import { createBackoff, sleep } from './wait.ts';
 
+/** How a client reaches Serin, and how long it tries. */
 export interface HttpOptions extends Endpoint {
   /** Milliseconds that one request may take. 10,000 unless given: a node answers within 8 s, if only UNAVAILABLE. */
   readonly timeoutMs?: number | undefined;
@@ -26,6 +27,7 @@ export interface Http {
   attempt<T>(query: string, variables: Variables, signal?: AbortSignal): Promise<T>;
 }
 
+/** Variables of a document, as JSON. */
 export type Variables = Readonly<Record<string, unknown>>;
 
 /** A try that failed in a way that passes. */

@@ -1,7 +1,9 @@
 /** The operations that clients of Serin send most, with their types: the names are those of `schema.graphql`. */
 
+/** The two sides of a deployment: the version on trial, and the one that is live. */
 export type Side = 'CANARY' | 'STABLE';
 
+/** The status of a deployment in its lifecycle. The last four are ends. */
 export type CanaryStatus =
   | 'PENDING'
   | 'RUNNING'
@@ -21,12 +23,12 @@ export const isEnded = (status: CanaryStatus): boolean => ENDED.has(status);
 export interface DomainError {
   /** Such as `INVALID_TRANSITION`, `STRATEGY_BUSY` or `REVISION_CONFLICT`. */
   readonly code: string;
+  /** What is wrong, for a person. */
   readonly message: string;
   /** The way to the field to blame, from the root of the input. */
   readonly path: readonly string[];
 }
 
-/** What a command came to. A refusal is an answer: `success` is false and `error` says why. */
 const CLOSED_MESSAGE = 'This side was closed before Serin answered';
 /** What the client itself answers after a side was closed. Serin may have got the request nevertheless. */
 export const CLOSED = {
@@ -35,11 +37,15 @@ export const CLOSED = {
   error: { code: 'CLOSED', message: CLOSED_MESSAGE, path: [] },
 } as const;
 
+/** What a command came to. A refusal is an answer: `success` is false and `error` says why. */
 export interface CommandResult {
+  /** Whether it was done. If true, the change is on disk. */
   readonly success: boolean;
   /** Whether this is the first answer again, because the idempotency key was seen before. */
   readonly replayed: boolean;
+  /** What happened, for a person. */
   readonly message: string;
+  /** Why it was refused; null where it was done. */
   readonly error: DomainError | null;
   /** The deployment after the command, or as it stands where the command was refused. */
   readonly deployment: DeploymentState | null;
@@ -47,22 +53,35 @@ export interface CommandResult {
 
 /** Where a deployment stands. Amounts are USD as exact decimal text. */
 export interface DeploymentState {
+  /** Its id, readable and stable. */
   readonly id: string;
+  /** The strategy. */
   readonly strategyId: string;
+  /** The network or venue. */
   readonly chain: string;
+  /** The version that was live when it was created. */
   readonly stableVersionId: string;
+  /** The version on trial. */
   readonly canaryVersionId: string;
+  /** Its status in the lifecycle. */
   readonly status: CanaryStatus;
+  /** Increases with every command that changes it; pass it as `expectedRevision`. */
   readonly revision: number;
+  /** Capital of both sides together; 0 before it is deployed. */
   readonly totalCapitalUsd: string;
+  /** Capital that the canary is to hold. */
   readonly canaryCapitalUsd: string;
+  /** Capital that the stable side is to hold. */
   readonly stableCapitalUsd: string;
+  /** What the caller may do to it now, such as `PROMOTE`. */
   readonly availableActions: readonly string[];
 }
 
 /** What every lifecycle command takes. */
 export interface CommandInput {
+  /** The deployment. */
   readonly deploymentId: string;
+  /** Why, for the record. */
   readonly reason?: string | undefined;
   /** The command is refused where the deployment has another revision by now. */
   readonly expectedRevision?: number | undefined;
@@ -72,6 +91,7 @@ export interface CommandInput {
 
 /** The input of each command, by the name of its mutation. */
 export interface CommandInputs {
+  /** Creates a deployment; it waits for capital. */
   readonly createDeployment: {
     /** An id of your choosing. */
     readonly id?: string | undefined;
@@ -84,26 +104,37 @@ export interface CommandInputs {
     readonly config?: Readonly<Record<string, unknown>> | undefined;
     readonly idempotencyKey?: string | undefined;
   };
+  /** Splits the capital (of both sides, USD) and starts the observation. */
   readonly deployCanary: CommandInput & { readonly capitalUsd: string | number };
+  /** Makes the canary the stable version, with all capital; or asks for it where two people are needed. */
   readonly promoteCanary: CommandInput;
+  /** Gives all capital back to the stable version. */
   readonly rollbackCanary: CommandInput;
+  /** Ends the trial without a decision. */
   readonly cancelDeployment: CommandInput;
+  /** Stops the observation clock; capital stays where it is. */
   readonly pauseDeployment: CommandInput;
+  /** Continues a paused observation. */
   readonly resumeDeployment: CommandInput;
+  /** Observes for longer once the observation is over; as long as the last step unless minutes are given. */
   readonly extendObservation: CommandInput & { readonly minutes?: number | undefined };
+  /** Begins the next step of the ramp now. */
   readonly advanceStep: CommandInput;
+  /** Says what a side holds, in answer to the allocation of that number. */
   readonly acknowledgeAllocation: Omit<CommandInput, 'reason'> & {
     readonly number: number;
     readonly side: Side;
     /** What the side holds now, USD. */
     readonly heldUsd: string | number;
   };
+  /** Imports a document of `exportDeployment`. */
   readonly importDeployment: {
     readonly document: unknown;
     readonly idempotencyKey?: string | undefined;
   };
 }
 
+/** The name of a command: that of its mutation. */
 export type CommandName = keyof CommandInputs;
 
 const STATE = `id strategyId chain stableVersionId canaryVersionId status revision totalCapitalUsd
@@ -120,8 +151,11 @@ export const DEPLOYMENT = `query ($id: ID!) { deployment(id: $id) { ${STATE} } }
 
 /** What a side has done since its deployment began, as Serin knows it. */
 export interface SideFigures {
+  /** Errors. */
   readonly errorCount: number;
+  /** Closed trades. */
   readonly tradeCount: number;
+  /** Money, USD as exact decimal text; the drawdown and the win rate are fractions. */
   readonly metrics: {
     readonly netPnlUsd: string;
     readonly totalPnlUsd: string;
@@ -172,20 +206,31 @@ export interface Trade {
   readonly id: string;
   /** When it was closed, RFC 3339. */
   readonly at: string;
+  /** Profit or loss before costs, USD. */
   readonly pnlUsd?: string | number | undefined;
+  /** Fees of the venue, USD. */
   readonly feesUsd?: string | number | undefined;
+  /** Gas, USD. */
   readonly gasUsd?: string | number | undefined;
+  /** Its size, USD. */
   readonly notionalUsd?: string | number | undefined;
+  /** What went wrong, where it is an attempt that failed. */
   readonly error?: string | undefined;
 }
 
+/** What became of recorded trades. */
 export interface TradesResult {
   /** Whether every trade is on the books, on disk. */
   readonly success: boolean;
+  /** What happened, for a person. */
   readonly message: string;
+  /** Why the batch was refused as a whole; null where it was taken. */
   readonly error: DomainError | null;
+  /** How many are new on the books. */
   readonly taken: number;
+  /** How many were there already. */
   readonly known: number;
+  /** Those that were refused, each with its place in the list and the reason. */
   readonly refused: readonly { readonly id: string; readonly index: number; readonly error: DomainError }[];
 }
 

@@ -8,9 +8,13 @@ import { type CanaryStatus, CLOSED, type DomainError, type Side } from './operat
 import type { Figures } from './totals.ts';
 import { createBackoff, sleep } from './wait.ts';
 
+/** What became of a report. */
 export interface ReportResult {
+  /** Whether the figures are on disk, or were replaced by newer ones that are. */
   readonly success: boolean;
+  /** What happened, for a person. */
   readonly message: string;
+  /** Why they were refused; null where they were taken. */
   readonly error: DomainError | null;
   /** The status of the deployment after the report. */
   readonly status: CanaryStatus | null;

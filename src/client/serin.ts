@@ -14,18 +14,24 @@ import {
 } from './operations.ts';
 import { DeploymentSide, randomName, type SideOptions } from './side.ts';
 
+/** Which feed to follow, and from where. */
 export interface FeedOptions {
+  /** A subscription to one feed that takes `$after: String` and selects `cursor`. */
   readonly query: string;
+  /** Its other variables. */
   readonly variables?: Variables | undefined;
   /** The cursor of the last event that was dealt with, or "0" for the beginning; from now on unless given. */
   readonly after?: string | null | undefined;
+  /** Ends the feed. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A connection to Serin; `connectSerin` makes one. It may be shared by everything in a process. */
 export class SerinClient {
   readonly #options: HttpOptions;
   readonly #http: Http;
 
+  /** Nothing is sent before the first operation. */
   constructor(options: HttpOptions) {
     this.#options = { ...options, url: addressesOf(options) };
     this.#http = createHttp(this.#options);

@@ -29,8 +29,11 @@ import { createReporter, type Reporter, type ReportResult } from './reporter.ts'
 import { continueFrom, readTotals, type Totals } from './totals.ts';
 import { sleep } from './wait.ts';
 
+/** Which side of which deployment, and how its bot behaves. */
 export interface SideOptions {
+  /** The deployment. */
   readonly deploymentId: string;
+  /** The side. */
   readonly side: Side;
   /** The name of this run of the bot; one is made unless given. Never use one twice. */
   readonly session?: string | undefined;
@@ -65,8 +68,11 @@ export interface SideContext {
   ) => Promise<CommandResult>;
 }
 
+/** One side of a deployment, for the bot that trades it; `SerinClient.side` opens it. */
 export class DeploymentSide {
+  /** The deployment. */
   readonly deploymentId: string;
+  /** The side. */
   readonly side: Side;
   /** The name of this run, under which a server that knows sessions adds up its totals. */
   readonly session: string;
@@ -119,7 +125,10 @@ export class DeploymentSide {
     void this.#beat();
   }
 
-  /** Waits until the deployment is there, and reads where its side was. */
+  /**
+   * Waits until the deployment is there, and reads where its side was.
+   * @internal `SerinClient.side` calls it
+   */
   static async open(context: SideContext, options: SideOptions): Promise<DeploymentSide> {
     const { deploymentId, side } = options;
     const features = await readFeatures(context.http);

@@ -14,15 +14,21 @@ export interface Totals {
   readonly unrealizedPnlUsd?: string | number | undefined;
   /** Gross profit and loss, USD. */
   readonly totalPnlUsd?: string | number | undefined;
+  /** Closed trades. They never fall within a run. */
   readonly trades?: number | undefined;
+  /** Errors. They never fall within a run. */
   readonly errors?: number | undefined;
   /** Largest fall from a high, as a fraction of capital: 0.05 is five percent. */
   readonly drawdown?: string | number | undefined;
+  /** The Sharpe ratio of this run. */
   readonly sharpeRatio?: string | number | null | undefined;
   /** Winning trades over all trades, 0 to 1. */
   readonly winRate?: string | number | null | undefined;
+  /** Gas and fees, USD. They never fall within a run. */
   readonly totalGasUsd?: string | number | undefined;
+  /** Mean size of the trades, USD. */
   readonly avgTradeSizeUsd?: string | number | undefined;
+  /** Seconds the bot has run. They never fall within a run. */
   readonly uptimeSeconds?: number | undefined;
 }
 

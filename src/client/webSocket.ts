@@ -9,16 +9,15 @@ import { FeedRefused, feedError } from './errors.ts';
 import type { Variables } from './http.ts';
 import type { Execution } from './sse.ts';
 
+/** How a feed over a WebSocket connects. */
 export interface SocketOptions extends Pick<Endpoint, 'key' | 'actor'> {
   /** Sent when a connection is opened, such as credentials or `actor`; a function is asked for each connection. */
-  readonly connectionParams?: Params | (() => Params | Promise<Params>) | undefined;
+  readonly connectionParams?: Variables | (() => Variables | Promise<Variables>) | undefined;
   /** The WebSocket to use where the platform has none (Node before 22): the export `WebSocket` of `ws`. */
   readonly webSocketImpl?: unknown;
   /** Milliseconds between two signs of life on a connection; one without is given up. */
   readonly keepAliveMs?: number | undefined;
 }
-
-type Params = Readonly<Record<string, unknown>>;
 
 /** How many deliveries may wait for the consumer. */
 const MOST_WAITING = 256;
