@@ -4,15 +4,22 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
+import { readEnvironment } from '../src/environment/environment.ts';
+import { launchBrowser, visit } from './console/browser.ts';
 import { freshDatabase, type TestDatabase } from './harness/database.ts';
-import { until } from './harness/serin.ts';
+import { startTestSerin, until } from './harness/serin.ts';
+import { serveFiles } from './harness/staticFiles.ts';
 
 const VERSION = manifest.version;
 const run = promisify(execFile);
 const QUIET = ['--no-audit', '--no-fund', '--prefer-offline'];
 const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', LOG_LEVEL: 'error' };
+
+const { browser, missing } = await launchBrowser();
 
 let folder: string;
 let packed: string;
@@ -174,6 +181,59 @@ describe('serin-core and serin-client', () => {
     });
   });
 });
+
+test.skipIf(browser === null)(
+  `the client in a bundle of Vite reads, commands and follows from a browser ${missing ?? ''}`,
+  { timeout: 120_000 },
+  async () => {
+    if (!browser) throw new Error('no browser');
+    const place = join(folder, 'parts');
+    await writeFile(join(place, 'index.html'), '<script type="module" src="./page.js"></script><p></p>\n');
+    await writeFile(
+      join(place, 'page.js'),
+      `import { connectSerin } from 'serin-client';
+       const serin = connectSerin({ url: new URLSearchParams(location.search).get('serin') });
+       const created = await serin.command('createDeployment', {
+         strategyId: 'bundled', stableVersionId: 'v1', canaryVersionId: 'v2' });
+       const query = 'subscription ($after: String) { eventAppended(after: $after) { cursor type } }';
+       for await (const { type } of serin.follow({ query, after: '0' })) {
+         const { status } = await serin.deployment(created.deployment.id);
+         document.querySelector('p').textContent = type + ' ' + status;
+         break;
+       }\n`,
+    );
+    await build({
+      root: place,
+      logLevel: 'error',
+      build: { outDir: join(folder, 'bundle'), target: 'es2022' },
+    });
+    const script = await bundleOf(join(folder, 'bundle/assets'));
+    const size = {
+      minified: script.length,
+      gzip: gzipSync(script).length,
+      brotli: brotliCompressSync(script).length,
+    };
+    process.stdout.write(`serin-client in a bundle of Vite: ${JSON.stringify(size)} bytes\n`);
+    expect(size.gzip).toBeLessThan(40_000);
+    const pages = await serveFiles(join(folder, 'bundle'));
+    const { http } = readEnvironment({});
+    const serin = await startTestSerin({ http: { ...http, origins: [pages.url] } });
+    const { page, complaints, close } = await visit(browser, `${pages.url}/?serin=${serin.url}`);
+    try {
+      await page.getByText('DEPLOYMENT_CREATED PENDING').waitFor();
+      expect(complaints).toEqual([]);
+    } finally {
+      await close();
+      await serin.stop();
+      await pages.stop();
+    }
+  },
+);
+
+async function bundleOf(assets: string): Promise<Buffer> {
+  const names = (await readdir(assets)).filter((name) => name.endsWith('.js'));
+  return Buffer.concat(await Promise.all(names.map((name) => readFile(join(assets, name)))));
+}
 
 test('an install without scripts is refused with what to do, not run on the unpatched driver', {
   timeout: 60_000,

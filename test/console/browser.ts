@@ -82,13 +82,20 @@ export async function buildConsole(): Promise<void> {
   await promisify(execFile)('npm', ['run', 'build:console', '--silent']);
 }
 
-/** When the youngest file of a folder was written, epoch ms; 0 where there is none. What is generated does not count. */
-async function newest(path: string): Promise<number> {
+/** Makes the types of the operations of front ends where they are missing or older than the schema. */
+export async function buildTypes(): Promise<void> {
+  const made = await newest('examples/frontend/generated', true);
+  if (made > (await newest('examples/frontend')) && made > (await newest('schema.graphql'))) return;
+  await promisify(execFile)('npm', ['run', 'console:types', '--silent']);
+}
+
+/** When the youngest file of a folder was written, epoch ms; 0 where there is none. What is generated counts only if it is asked for. */
+async function newest(path: string, generated = false): Promise<number> {
   const files = (await stat(path).catch(() => null))?.isDirectory()
     ? (await readdir(path, { recursive: true })).map((name) => join(path, name))
     : [path];
   const times = files
-    .filter((file) => !file.includes('generated'))
+    .filter((file) => generated || !file.includes('generated'))
     .map(async (file) => (await stat(file).catch(() => null))?.mtimeMs ?? 0);
   return Math.max(0, ...(await Promise.all(times)));
 }
