@@ -56,6 +56,7 @@ export async function assemble(url: string) {
     actor: anonymous,
     loaders: loadersFor(anonymous),
     position: { at: null },
+    list: { parts: 'ALL', about: null, isShown: () => false },
   });
   return { access, app, feed, commands, log, pool, contextOf };
 }

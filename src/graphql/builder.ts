@@ -30,6 +30,26 @@ export interface DeliveryPosition {
   at: LogPosition | null;
 }
 
+/**
+ * What of a list is delivered, and what its delivery in flight is about. Followers of equal lists share the changes, and
+ * each reads the first picture itself.
+ */
+export interface ListDelivery {
+  parts: 'ALL' | 'PICTURE' | 'CHANGES';
+  about: ListPosition | null;
+  /** Whether a follower still shows a deployment; for a feed of changes, which may not have it in its own list. */
+  isShown: (deploymentId: string) => boolean;
+}
+
+/** A deployment as it was read for a delivery. */
+export interface ListPosition {
+  readonly deploymentId: string | null;
+  /** Serin's time of the reading, epoch ms; null where it is told that a deployment is gone. */
+  readonly now: number | null;
+  /** When the reading began, on this process's monotonic clock. */
+  readonly begunAt: number;
+}
+
 export interface Context {
   readonly app: App;
   readonly feed: Feed;
@@ -40,6 +60,7 @@ export interface Context {
   /** Rows visible to the actor. One set per request; a subscription clears it before every delivery. */
   readonly loaders: Loaders;
   readonly position: DeliveryPosition;
+  readonly list: ListDelivery;
 }
 
 export const builder = new SchemaBuilder<{

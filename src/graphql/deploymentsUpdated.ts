@@ -8,7 +8,7 @@ import {
   isMatch,
   pageDeployments,
 } from '../store/deployments/deployments.ts';
-import { builder, type Context } from './builder.ts';
+import { builder, type Context, type ListDelivery } from './builder.ts';
 import { DeploymentFilterInput, readFilter } from './deploymentFilter.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { closing } from './stream.ts';
@@ -66,37 +66,51 @@ function followDeployments(
   context: Context,
   filter: DeploymentFilter,
 ): AsyncIterableIterator<DeploymentsUpdate> {
-  const { feed, loaders } = context;
+  const { feed, loaders, list } = context;
   return closing(async function* (signal) {
-    // Listens before it looks, so that no change falls between the two.
-    const changes = feed.watchAll(filter.scope ?? null, signal);
+    // Subscribes before it reads, so that no change falls between the two.
+    const changes = list.parts === 'PICTURE' ? null : feed.watchAll(filter.scope ?? null, signal);
     const matching = new Map<string, () => void>();
+    let begunAt = performance.now();
     const picture = await firstPicture(context, filter);
-    for (const { state } of picture) matching.set(state.id, changes.withMetrics(state.id));
-    if (picture.length === 0) yield { deploymentId: null, deployment: null, snapshot: true, complete: true };
-    for (const [index, deployment] of picture.entries()) {
-      const complete = index === picture.length - 1;
-      yield { deploymentId: deployment.state.id, deployment, snapshot: true, complete };
+    for (const { state } of picture) {
+      if (changes) matching.set(state.id, changes.withMetrics(state.id));
     }
+    if (list.parts !== 'CHANGES') {
+      list.about = { deploymentId: null, now: null, begunAt };
+      if (picture.length === 0) {
+        yield { deploymentId: null, deployment: null, snapshot: true, complete: true };
+      }
+      for (const [index, deployment] of picture.entries()) {
+        const complete = index === picture.length - 1;
+        list.about = { deploymentId: deployment.state.id, now: deployment.now, begunAt };
+        yield { deploymentId: deployment.state.id, deployment, snapshot: true, complete };
+      }
+    }
+    if (!changes) return;
     for (let ids = await changes.next(); ids; ids = await changes.next()) {
       loaders.deployment.clearAll();
       loaders.strategy.clearAll();
       loaders.freezes.clearAll();
+      begunAt = performance.now();
       for (const view of await loaders.deployment.loadMany([...ids])) {
         if (view instanceof Error) throw view;
-        const update = view && updateOf(view, filter, matching, changes);
-        if (update) yield update;
+        const update = view && updateOf(view, filter, matching, changes, list);
+        if (!update) continue;
+        list.about = { deploymentId: update.deploymentId, now: update.deployment?.now ?? null, begunAt };
+        yield update;
       }
     }
   });
 }
 
-/** What to tell of a deployment that has changed; null when it is none of the list. */
+/** The update for a deployment that has changed; null when it is not of the list. */
 function updateOf(
   view: DeploymentView,
   filter: DeploymentFilter,
   matching: Map<string, () => void>,
   changes: Changes,
+  { isShown }: ListDelivery,
 ): DeploymentsUpdate | null {
   const { id } = view.state;
   const unwatch = matching.get(id);
@@ -104,8 +118,8 @@ function updateOf(
     if (!unwatch) matching.set(id, changes.withMetrics(id));
     return { deploymentId: id, deployment: view, snapshot: false, complete: true };
   }
-  if (!unwatch) return null;
-  unwatch();
+  if (!unwatch && !isShown(id)) return null;
+  unwatch?.();
   matching.delete(id);
   return { deploymentId: id, deployment: null, snapshot: false, complete: true };
 }

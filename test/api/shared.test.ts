@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { command, running } from '../harness/deployment.ts';
+import { command, HOURLY, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -166,3 +166,90 @@ async function settled(): Promise<void> {
     await serin.ask('{ __typename }');
   }
 }
+
+describe('many followers of one list', () => {
+  const LIST = `subscription($filter: DeploymentFilter) { deploymentsUpdated(filter: $filter) {
+    deploymentId matches snapshot complete deployment { id status canaryMetrics { metrics { netPnlUsd } } } } }`;
+
+  test('each gets the list as it is now, then every change, from one execution', async () => {
+    const [first = '', second = ''] = [
+      await running(serin, { strategyId: 'shared-a', config: HOURLY }),
+      await running(serin, { strategyId: 'shared-b', config: HOURLY }),
+    ];
+    const filter = { strategies: ['shared-*'], live: true };
+    const followers = Array.from({ length: 10 }, () => serin.follow(LIST, { filter }));
+    for (const { take } of followers) {
+      const picture = await take(2);
+      expect(picture.map(({ deploymentId }) => deploymentId).sort()).toEqual([first, second].sort());
+      expect(picture.map(({ snapshot, complete }) => [snapshot, complete])).toEqual([
+        [true, false],
+        [true, true],
+      ]);
+    }
+    // The log once, and the metrics of two deployments once, whoever follows.
+    await until(async () => (await streams()) === 3);
+    const figures = '12.5';
+    await report(serin, 'Canary', first, { pnlUsd: figures });
+    await command(serin, 'pauseDeployment', second);
+    const late = serin.follow(LIST, { filter });
+    expect((await late.take(2)).map(({ deployment }) => deployment.status).sort()).toEqual([
+      'PAUSED',
+      'RUNNING',
+    ]);
+    await command(serin, 'rollbackCanary', second);
+    const third = await running(serin, { strategyId: 'shared-c', config: HOURLY });
+    for (const { received, errors } of [...followers, late]) {
+      const of = (id: string) => received.filter(({ deploymentId }) => deploymentId === id);
+      await until(
+        () =>
+          of(first).at(-1).deployment.canaryMetrics.metrics.netPnlUsd === figures &&
+          of(second).at(-1).matches === false &&
+          of(third).at(-1)?.deployment.status === 'RUNNING',
+      );
+      expect(of(second).filter(({ matches }) => !matches)).toHaveLength(1);
+      expect(errors).toEqual([]);
+    }
+    for (const { end } of [...followers, late]) end();
+    await until(async () => (await streams()) === 0);
+  });
+
+  test('one that begins while its deployments change ends with what is true', async () => {
+    const ids = [];
+    for (let index = 0; index < 8; index += 1) {
+      ids.push(await running(serin, { strategyId: `storm-${index}`, config: HOURLY }));
+    }
+    const filter = { strategies: ['storm-*'], live: true };
+    const held = serin.follow(LIST, { filter });
+    await held.take(ids.length);
+    const storm = Promise.all(
+      ids.map(async (id, index) => {
+        for (let round = 0; round < 4; round += 1) {
+          await command(serin, 'pauseDeployment', id);
+          await command(serin, 'resumeDeployment', id);
+        }
+        if (index % 2 === 0) await command(serin, 'rollbackCanary', id);
+      }),
+    );
+    const followers = [];
+    for (let index = 0; index < 12; index += 1) {
+      followers.push(serin.follow(LIST, { filter }));
+      await sleep(index * 3);
+    }
+    await storm;
+    const expected = ids.filter((_, index) => index % 2 === 1).sort();
+    for (const { received } of [held, ...followers]) {
+      const latest = () => {
+        const state = new Map<string, string>();
+        for (const { deploymentId, deployment } of received) {
+          if (deployment) state.set(deploymentId, deployment.status);
+          else if (deploymentId) state.delete(deploymentId);
+        }
+        return state;
+      };
+      await until(() => [...latest().keys()].sort().join() === expected.join());
+      await until(() => [...latest().values()].every((status) => status === 'RUNNING'));
+    }
+    for (const { end } of [held, ...followers]) end();
+    await until(async () => (await streams()) === 0);
+  });
+});

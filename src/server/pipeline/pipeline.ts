@@ -91,6 +91,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     actor,
     loaders: loadersFor(actor),
     position: { at: null },
+    list: { parts: 'ALL', about: null, isShown: () => false },
   });
   const yoga = createYoga<OperationOrigin, Context>({
     schema,

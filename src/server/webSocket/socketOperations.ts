@@ -16,10 +16,20 @@ import type { WebSocket } from 'ws';
 import type { Access } from '../../access/access.ts';
 import { type Actor, withSameRights } from '../../access/actor.ts';
 import type { Feed } from '../../feed/feed.ts';
+import type { Context, ListPosition } from '../../graphql/builder.ts';
+import type { LogPosition } from '../../store/log/position.ts';
 import { presentError, UNAUTHENTICATED } from '../pipeline/errors.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
-import { createSharedSubscriptions, isShareable, type Opened } from './sharedSubscriptions.ts';
+import { createListMember, type ListMember } from './listMember.ts';
+import { createLogMember, type LogMember } from './logMember.ts';
+import { shareableAs } from './shareable.ts';
+import {
+  createSharedSubscriptions,
+  type Membership,
+  type Opened,
+  type Subscriber,
+} from './sharedSubscriptions.ts';
 
 type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
 
@@ -54,7 +64,8 @@ const TEXT_FRAME = { binary: false };
 
 export function createSocketOperations(parts: SocketOperationParts): SocketOperations {
   const { access, feed, graphql, subscriptionQuota, log } = parts;
-  const shared = createSharedSubscriptions(feed);
+  const sharedLogs = createSharedSubscriptions<LogMember, LogPosition | null>();
+  const sharedLists = createSharedSubscriptions<ListMember, ListPosition | null>();
   /** How each prepared operation runs. */
   const runs = new WeakMap<ExecutionArgs, () => Promise<Result> | Result>();
 
@@ -72,9 +83,13 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     if (errors.length > 0) return errors;
     const { operationName, variables: variableValues } = payload;
     const args = { schema, document, operationName, variableValues };
-    if (isShareable(document, operationName, variableValues)) {
+    const shared = shareableAs(document, operationName, variableValues);
+    if (shared) {
+      const join = shared === 'LOG' ? joinLog : joinList;
       const prepared = { ...args, contextValue: {} };
-      runs.set(prepared, () => joinShared(socket, id, actor, payload, args));
+      runs.set(prepared, () =>
+        joinShared(socket, id, actor, (subscriber) => join(actor, payload, args, subscriber)),
+      );
       return prepared;
     }
     const prepared = { ...args, contextValue: await contextFactory() };
@@ -84,24 +99,73 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     return prepared;
   }
 
+  type Arguments = Omit<ExecutionArgs, 'contextValue'>;
+  type Joined = Promise<Membership | ExecutionResult>;
+
+  /** Executes a subscription for an actor; what it is about is read from its context. */
+  async function execute<About>(
+    actor: Actor,
+    payload: SubscribePayload,
+    args: Arguments,
+    prepare: (context: Context) => () => About,
+  ): Promise<Opened<About> | ExecutionResult> {
+    const { subscribe, contextFactory } = envelopedFor(actor, payload);
+    const contextValue = await contextFactory();
+    const about = prepare(contextValue);
+    const results: Result = await subscribe({ ...args, contextValue });
+    return isAsyncIterable(results) ? { results, about } : results;
+  }
+
+  const keyOf = (actor: Actor, { query, operationName, variables }: SubscribePayload) =>
+    JSON.stringify([actor.rightsKey, query, operationName ?? null, variables ?? null]);
+
+  function joinLog(actor: Actor, payload: SubscribePayload, args: Arguments, subscriber: Subscriber): Joined {
+    const open = () =>
+      execute(
+        withSameRights(actor),
+        payload,
+        args,
+        ({ position }) =>
+          () =>
+            position.at,
+      );
+    return sharedLogs.join(keyOf(actor, payload), open, (leave) =>
+      createLogMember(subscriber, feed.now(), leave),
+    );
+  }
+
+  /** The first picture is the caller's own, the changes are shared. A picture that is refused refuses the whole. */
+  async function joinList(
+    actor: Actor,
+    payload: SubscribePayload,
+    args: Arguments,
+    subscriber: Subscriber,
+  ): Joined {
+    const picture = await execute(actor, payload, args, ({ list }) => {
+      list.parts = 'PICTURE';
+      return () => list.about;
+    });
+    if (!('results' in picture)) return picture;
+    const open = (members: ReadonlySet<ListMember>) =>
+      execute(withSameRights(actor), payload, args, ({ list }) => {
+        list.parts = 'CHANGES';
+        list.isShown = (deploymentId) => [...members].some((member) => member.shows(deploymentId));
+        return () => list.about;
+      });
+    return sharedLists.join(keyOf(actor, payload), open, (leave) =>
+      createListMember(subscriber, picture, leave),
+    );
+  }
+
   /** Joins the shared execution of equal subscriptions of callers with equal rights. */
   async function joinShared(
     socket: WebSocket,
     id: string,
     actor: Actor,
-    payload: SubscribePayload,
-    args: Omit<ExecutionArgs, 'contextValue'>,
+    join: (subscriber: Subscriber) => Joined,
   ): Promise<Result> {
     const release = subscriptionQuota.take(actor);
     if (!release) return { errors: [subscriptionQuota.refusal()] };
-    const { query, operationName, variables } = payload;
-    const key = JSON.stringify([actor.rightsKey, query, operationName ?? null, variables ?? null]);
-    const open = async (): Promise<Opened | ExecutionResult> => {
-      const { subscribe, contextFactory } = envelopedFor(withSameRights(actor), payload);
-      const contextValue = await contextFactory();
-      const results: Result = await subscribe({ ...args, contextValue });
-      return isAsyncIterable(results) ? { results, position: contextValue.position } : results;
-    };
     const head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     let unwatch = () => {};
     const subscriber = {
@@ -112,7 +176,7 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
         release();
       },
     };
-    const joined = await shared.join(key, open, subscriber).catch((error: unknown) => {
+    const joined = await join(subscriber).catch((error: unknown) => {
       release();
       throw error;
     });
