@@ -91,6 +91,7 @@ describe('over WebSocket', () => {
 describe('any connection', () => {
   let server: Server;
   let write: (bytes: number) => void;
+  let end: (bytes: number) => void;
   let stop: () => void;
   beforeEach(async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
@@ -98,6 +99,7 @@ describe('any connection', () => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.flushHeaders();
       write = (bytes) => void response.write(Buffer.alloc(bytes));
+      end = (bytes) => void response.end(Buffer.alloc(bytes));
     });
     stop = dropSlowClients(server);
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -152,6 +154,28 @@ describe('any connection', () => {
     client.pause();
     write(40_000_000);
     await pass(2);
+    expect(await connections()).toBe(0);
+    client.destroy();
+  });
+
+  test('with a whole response of 60 MB may take its time, as long as it reads on', async () => {
+    const { client } = await reader();
+    client.pause();
+    end(60_000_000);
+    // Far longer than a stream with so much unsent data may stay.
+    await pass(15);
+    expect(await connections()).toBe(1);
+    client.resume();
+    while (client.bytesRead < 60_000_000) await sleep(10);
+    expect(await connections()).toBe(1);
+    client.destroy();
+  });
+
+  test('with a whole response that it does not read is closed after 20 seconds', async () => {
+    const { client } = await reader();
+    client.pause();
+    end(60_000_000);
+    await pass(45);
     expect(await connections()).toBe(0);
     client.destroy();
   });
