@@ -53,6 +53,8 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.createFreeze': { ...operate, scope: 'LIST' },
   'Mutation.deployCanary': operate,
   'Mutation.extendObservation': operate,
+  /** Its patterns must lie within the actor's own; a freeze along with it needs the right to create one. */
+  'Mutation.haltCanaries': { ...retreat, scope: 'LIST' },
   /** That of somebody else: ADMIN. */
   'Mutation.liftFreeze': { ...operate, scope: 'LIST' },
   'Mutation.pauseDeployment': retreat,

@@ -30,7 +30,7 @@ import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idemp
 import { activeWindow, expiredRequestAt, freezeFacts, recurrenceViolation } from './freezeWindows.ts';
 
 /** Each risky command reads all standing freezes. */
-const MAX_STANDING = 1000;
+export const MAX_STANDING = 1000;
 const MAX_PATTERNS = 100;
 /** Patterns are compared here, not in SQL: so many freezes are read with one statement. */
 const LISTED_AT_ONCE = 200;

@@ -1,5 +1,5 @@
 /** The command `serin`: every command with its arguments, on commander. What each does is in the file of its name. */
-import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../store/postgres/version.ts';
 import { complete, completionScript } from './completion.ts';
 import { contextOf } from './context.ts';
@@ -10,6 +10,7 @@ import { get } from './get.ts';
 import { acknowledge, type ChangeOptions, capitalOf, change, create } from './lifecycle.ts';
 import { list } from './list.ts';
 import { replay, type SimulateOptions, simulate } from './policy.ts';
+import { type FreezeOptions, freeze, type HaltOptions, halt, listFreezes, unfreeze } from './safety.ts';
 import { changeWebhook, listDeliveries, listWebhooks } from './webhooks.ts';
 import { why } from './why.ts';
 
@@ -57,6 +58,7 @@ function buildProgram(local: Local): Command {
 
   addViews(program);
   addLifecycle(program);
+  addSafety(program);
   addPolicies(program);
   addWebhooks(program);
   addCompletion(program);
@@ -192,6 +194,45 @@ const sent = ({ reason, expectedRevision, idempotencyKey }: ChangeOptions) => ({
   expectedRevision,
   idempotencyKey,
 });
+
+function addSafety(program: Command): void {
+  asking(program, 'freeze', 'block what raises risk: nothing that lowers it is held up')
+    .argument('[patterns...]', "strategies: 'eth-*'; all that the key sees unless given")
+    .requiredOption('-r, --reason <text>', 'why: shown to everybody who is refused')
+    .option('--chain <pattern...>', 'only on these chains')
+    .option('--from <instant>', 'when it begins; now unless given')
+    .option('--until <instant>', 'when it ends; when it is lifted unless given')
+    .option('--for <time>', 'or how long it lasts: 90m, 12h, 3d')
+    .option('--block <what...>', 'deploy, step-up, promote; all unless given')
+    .option('--rule <cron>', 'for one that comes again: "15 8 * * FRI#1" (minute hour day month weekday)')
+    .option('--zone <name>', 'the time zone of the rule, such as America/New_York')
+    .option('--minutes <count>', 'how long it lasts each time', count)
+    .action((patterns: string[], options: FreezeOptions, command) =>
+      freeze(patterns, options, contextOf(command)),
+    );
+  asking(program, 'unfreeze', 'lift a freeze')
+    .argument('<freeze>', 'its id')
+    .option('-r, --reason <text>', 'why, for the record')
+    .action((id, { reason }, command) => unfreeze(id, reason, contextOf(command)));
+  asking(program, 'freezes', 'list the freezes that block something now or later')
+    .option('-a, --all', 'those that are over or lifted, too')
+    .option('-n, --limit <count>', 'at most so many', count, 50)
+    .action(({ all, limit }, command) => listFreezes(all === true, limit, contextOf(command)));
+  asking(program, 'halt', 'pause, roll back or cancel all live deployments of some strategies')
+    .argument('<patterns...>', "strategies: 'eth-*'; '*' is everything")
+    .requiredOption('-r, --reason <text>', 'why, for the record')
+    .addOption(
+      new Option('--action <action>', 'pause leaves the capital at work')
+        .choices(['pause', 'rollback', 'cancel'])
+        .default('rollback'),
+    )
+    .option('--chain <pattern...>', 'only on these chains')
+    .option('--freeze', 'and let nothing begin before the freeze is lifted')
+    .option('--idempotency-key <key>', 'your name for this halt: given again it completes it')
+    .action((patterns: string[], options: HaltOptions, command) =>
+      halt(patterns, options, contextOf(command)),
+    );
+}
 
 function addPolicies(program: Command): void {
   withPolicy(asking(program, 'simulate', 'try a configuration on simulated canaries'))

@@ -11,6 +11,7 @@ import './deployment.ts';
 import './deploymentsUpdated.ts';
 import './eventPayload.ts';
 import './freezes.ts';
+import './halt.ts';
 import './lifecycle.ts';
 import './overview.ts';
 import './policy.ts';

@@ -239,3 +239,54 @@ test('the version, the help, and the completion of bash with ids of this moment'
   });
   expect(stdout).toBe('webhooks\n');
 });
+
+test('freezes and halts: an operator freezes, sees it, halts, and lifts it', {
+  timeout: 120_000,
+}, async () => {
+  const id = await running(serin, { strategyId: 'sol-cli', ...QUIET });
+  const frozen = await run(
+    'freeze',
+    'sol-*',
+    '-r',
+    'rates decision',
+    '--for',
+    '12h',
+    '--block',
+    'promote',
+    'step-up',
+  );
+  expect(frozen).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('blocks STEP_UP, PROMOTE from now on'),
+  });
+  const [, freezeId = ''] = /(frz_\w+)/.exec(frozen.stdout) ?? [];
+  const [refused, list, json] = await Promise.all([
+    run('promote', id),
+    run('freezes'),
+    run('freezes', '--json'),
+  ]);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('[FROZEN]') });
+  expect(list.stdout).toMatch(
+    new RegExp(`${freezeId} +active until .* sol-\\* .* step up, promote .* rates decision`),
+  );
+  expect(JSON.parse(json.stdout)).toMatchObject([{ id: freezeId, activeNow: true }]);
+  const halted = await run('halt', 'sol-*', '-r', 'exchange is down');
+  expect(halted).toMatchObject({ code: 0, stdout: expect.stringContaining('1 halted') });
+  expect(halted.stdout).toMatch(new RegExp(`${id} +done`));
+  expect(await statusOf(serin, id)).toBe('ROLLED_BACK');
+  expect(await run('unfreeze', freezeId)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('is lifted'),
+  });
+  expect((await run('freezes')).stdout).toBe('Nothing is frozen.\n');
+  const wrong = await Promise.all([
+    run('freeze', 'sol-*'),
+    run('freeze', 'a b', '-r', 'x'),
+    run('freeze', '-r', 'x', '--for', 'long'),
+    run('freeze', '-r', 'x', '--rule', '0 8 * * *'),
+    run('halt', 'sol-*', '-r', 'x', '--action', 'stop'),
+    run('unfreeze', 'frz_none'),
+  ]);
+  expect(wrong.map(({ code }) => code)).toEqual([2, 1, 2, 2, 2, 4]);
+  expect(wrong[1]?.stderr).toContain('(strategies.0) [INVALID_INPUT]');
+});

@@ -1,7 +1,8 @@
-/** The tables of freezes: rules about many deployments, which belong to none. Their times are on Serin's clock. */
+/** The tables of freezes and halts, which are about many deployments. Their times are on Serin's clock. */
 import { sql } from 'drizzle-orm';
-import { bigserial, check, index, integer, pgTable, text } from 'drizzle-orm/pg-core';
+import { bigserial, check, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import type { FreezeBlock } from '../../core/lifecycle/freeze.ts';
+import type { Refusal } from '../../core/values/refusal.ts';
 import { instant } from './tables.ts';
 
 export const freezes = pgTable(
@@ -37,4 +38,30 @@ export const freezes = pgTable(
     ),
     check('freezes_lifted', sql`(${table.liftedBy} is null) = (${table.liftedAt} is null)`),
   ],
+);
+
+/** What became of one deployment of a halt. */
+export interface HaltOutcome {
+  readonly deploymentId: string;
+  readonly outcome: 'DONE' | 'ALREADY' | 'REFUSED';
+  readonly message: string;
+  readonly error: Refusal | null;
+}
+
+/** Halts that were begun: a repetition under the same key works on the same deployments. */
+export const halts = pgTable(
+  'halts',
+  {
+    /** The subject of the actor, and the idempotency key of the halt. */
+    actor: text('actor').notNull(),
+    key: text('key').notNull(),
+    /** A hash of the input. */
+    request: text('request').notNull(),
+    deploymentIds: text('deployment_ids').array().notNull(),
+    freezeId: text('freeze_id'),
+    /** Null until the whole halt is carried out. */
+    outcomes: jsonb('outcomes').$type<HaltOutcome[]>(),
+    createdAt: instant('created_at').notNull().default(sql`serin_now()`),
+  },
+  (table) => [primaryKey({ columns: [table.actor, table.key] })],
 );

@@ -381,6 +381,7 @@ export const AUDIT_ACTIONS = [
   'DEPLOYMENT_IMPORTED',
   'FREEZE_CREATED',
   'FREEZE_LIFTED',
+  'CANARIES_HALTED',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

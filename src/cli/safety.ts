@@ -1,0 +1,206 @@
+/** `serin freeze`, `unfreeze`, `freezes` and `halt`: what an operator types before an event, or at three in the morning. */
+import { randomUUID } from 'node:crypto';
+import type { Context } from './context.ts';
+import { CommandFailed, EXIT, usage } from './exitCodes.ts';
+import { table } from './terminal.ts';
+import { moment, words } from './words.ts';
+
+interface FreezeView {
+  readonly id: string;
+  readonly strategies: readonly string[];
+  readonly chains: readonly string[];
+  readonly blocks: readonly string[];
+  readonly reason: string;
+  readonly createdBy: string;
+  readonly activeNow: boolean;
+  readonly activeUntil: string | null;
+  readonly nextFrom: string | null;
+  readonly liftedAt: string | null;
+}
+
+const FREEZE =
+  'id strategies chains blocks reason createdBy from until activeNow activeUntil nextFrom liftedBy liftedAt';
+const RESULT = `success message error { code message path } freeze { ${FREEZE} }`;
+
+interface SafetyResult {
+  readonly success: boolean;
+  readonly message: string;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly path: readonly string[];
+  } | null;
+}
+
+/** Sends one of the mutations; says its refusal where there is one. */
+async function send<Result extends SafetyResult>(
+  mutation: 'createFreeze' | 'liftFreeze' | 'haltCanaries',
+  fields: string,
+  input: Readonly<Record<string, unknown>>,
+  { serin, terminal }: Context,
+): Promise<Result> {
+  const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+  const { result } = await serin.query<{ result: Result }>(
+    `mutation ($input: ${type}!) { result: ${mutation}(input: $input) { ${fields} } }`,
+    { input: { idempotencyKey: randomUUID(), ...input } },
+  );
+  if (terminal.json) terminal.value(result);
+  if (result.success) return result;
+  const path = result.error?.path.length ? ` (${result.error.path.join('.')})` : '';
+  const exitCode = result.error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
+  const message = `${result.error?.message ?? result.message}${path} [${result.error?.code ?? 'REFUSED'}]`;
+  throw new CommandFailed(message, exitCode);
+}
+
+export interface FreezeOptions {
+  readonly reason: string;
+  readonly chain?: readonly string[];
+  readonly from?: string;
+  /** A length such as 2h, or an instant. */
+  readonly for?: string;
+  readonly until?: string;
+  readonly block?: readonly string[];
+  readonly rule?: string;
+  readonly zone?: string;
+  readonly minutes?: number;
+}
+
+export async function freeze(
+  patterns: readonly string[],
+  options: FreezeOptions,
+  context: Context,
+): Promise<void> {
+  const { reason, chain, block, rule, zone, minutes } = options;
+  const recurs = [rule, zone, minutes].filter((given) => given !== undefined).length;
+  if (recurs !== 0 && recurs !== 3) throw usage('--rule, --zone and --minutes belong together');
+  const input = {
+    ...(patterns.length > 0 ? { strategies: patterns } : {}),
+    chains: chain,
+    reason,
+    from: options.from && instant('--from', options.from),
+    until: await untilOf(options, context),
+    blocks: block?.map((name) => name.toUpperCase().replaceAll('-', '_')),
+    recurrence: recurs === 0 ? undefined : { rule, timeZone: zone, durationMinutes: minutes },
+  };
+  const { message } = await send('createFreeze', RESULT, input, context);
+  if (!context.terminal.json) context.terminal.line(message);
+}
+
+/** `--for` counts on Serin's clock, which a demo runs faster. */
+async function untilOf(options: FreezeOptions, { serin }: Context): Promise<string | undefined> {
+  if (options.for === undefined) return options.until && instant('--until', options.until);
+  if (options.until !== undefined) throw usage('--for and --until exclude each other');
+  const [, count = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(options.for) ?? [];
+  const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 }[unit];
+  if (unitMs === undefined) throw usage(`--for must be such as 90m, 12h or 3d, got ${options.for}`);
+  const begins =
+    options.from === undefined
+      ? (await serin.query<{ overview: { at: string } }>('query { overview { at } }', {})).overview.at
+      : instant('--from', options.from);
+  return new Date(Date.parse(begins) + Number(count) * unitMs).toISOString();
+}
+
+function instant(name: string, text: string): string {
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw usage(`${name} must be an instant such as 2026-12-10T20:00:00Z, got ${text}`);
+  return new Date(time).toISOString();
+}
+
+export async function unfreeze(id: string, reason: string | undefined, context: Context): Promise<void> {
+  const { message } = await send('liftFreeze', RESULT, { id, reason }, context);
+  if (!context.terminal.json) context.terminal.line(message);
+}
+
+const LIST = `query ($standing: Boolean!, $first: Int!) {
+  freezes(standing: $standing, first: $first) { nodes { ${FREEZE} } } }`;
+
+export async function listFreezes(all: boolean, first: number, { serin, terminal }: Context): Promise<void> {
+  const { freezes } = await serin.query<{ freezes: { nodes: readonly FreezeView[] } }>(LIST, {
+    standing: !all,
+    first,
+  });
+  const { nodes } = freezes;
+  if (terminal.json) terminal.value(nodes);
+  else if (nodes.length === 0) terminal.line('Nothing is frozen.');
+  else {
+    const lines = table(
+      nodes,
+      [
+        { head: 'FREEZE', of: ({ id }) => id },
+        { head: 'STATE', of: stateOf },
+        { head: 'STRATEGIES', of: ({ strategies }) => strategies.join(' '), cut: true },
+        { head: 'CHAINS', of: ({ chains }) => chains.join(' '), cut: true },
+        { head: 'BLOCKS', of: ({ blocks }) => blocks.map(words).join(', ') },
+        { head: 'BY', of: ({ createdBy }) => createdBy },
+        { head: 'REASON', of: ({ reason }) => reason, cut: true },
+      ],
+      terminal,
+    );
+    for (const line of lines) terminal.line(line);
+  }
+}
+
+function stateOf({ activeNow, activeUntil, nextFrom, liftedAt }: FreezeView): string {
+  if (liftedAt !== null) return `lifted ${moment(liftedAt)}`;
+  if (activeNow)
+    return activeUntil === null ? 'active until it is lifted' : `active until ${moment(activeUntil)}`;
+  return nextFrom === null ? 'over' : `from ${moment(nextFrom)}`;
+}
+
+interface HaltResult extends SafetyResult {
+  readonly complete: boolean;
+  readonly pending: readonly string[];
+  readonly outcomes: readonly {
+    readonly deploymentId: string;
+    readonly outcome: string;
+    readonly message: string;
+  }[];
+}
+
+const HALT = `success message complete pending error { code message path } freeze { ${FREEZE} }
+  outcomes { deploymentId outcome message error { code } }`;
+
+export interface HaltOptions {
+  readonly reason: string;
+  readonly chain?: readonly string[];
+  readonly action: string;
+  readonly freeze?: boolean;
+  readonly idempotencyKey?: string;
+}
+
+/** Ends with the code of a refusal where not every deployment was halted. */
+export async function halt(
+  strategies: readonly string[],
+  { reason, chain, action, freeze: frozen, idempotencyKey }: HaltOptions,
+  context: Context,
+): Promise<void> {
+  const key = idempotencyKey ?? randomUUID();
+  const input = {
+    strategies,
+    chains: chain,
+    action: action.toUpperCase(),
+    reason,
+    freeze: frozen ?? false,
+    idempotencyKey: key,
+  };
+  const { terminal } = context;
+  const result = await send<HaltResult>('haltCanaries', HALT, input, context);
+  if (!terminal.json) {
+    const columns = [
+      { head: 'DEPLOYMENT', of: ({ deploymentId }: HaltResult['outcomes'][number]) => deploymentId },
+      { head: 'OUTCOME', of: ({ outcome }: HaltResult['outcomes'][number]) => words(outcome) },
+      { head: 'WHAT', of: ({ message }: HaltResult['outcomes'][number]) => message, cut: true },
+    ];
+    if (result.outcomes.length > 0)
+      for (const line of table(result.outcomes, columns, terminal)) terminal.line(line);
+    terminal.line(result.message);
+  }
+  const refused = result.outcomes.some(({ outcome }) => outcome === 'REFUSED');
+  if (refused) throw new CommandFailed('some deployments were not halted', EXIT.refused);
+  if (!result.complete) {
+    throw new CommandFailed(
+      `${result.pending.length} are on their way: --idempotency-key ${key} shows what became of them`,
+      EXIT.refused,
+    );
+  }
+}
