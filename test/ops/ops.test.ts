@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse as parseYaml } from 'yaml';
+import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
@@ -218,5 +218,33 @@ describe('the image', () => {
     expect(Object.keys(services)).toEqual(['postgres', 'serin-1', 'serin-2']);
     expect(services['serin-2'].environment).toEqual(services['serin-1'].environment);
     expect(services['serin-1'].ports).not.toEqual(services['serin-2'].ports);
+  });
+});
+
+describe('the service files', () => {
+  const unit = readFileSync('ops/serin.service', 'utf8');
+  const [deployment] = parseAllDocuments(readFileSync('ops/kubernetes.yml', 'utf8')).map((one) => one.toJS());
+  const { spec } = deployment.spec.template;
+  const [container] = spec.containers;
+  const environment = ['environment', 'http', 'access', 'limits']
+    .map((name) => readFileSync(`src/environment/${name}.ts`, 'utf8'))
+    .join('');
+
+  test('name variables that Serin reads', () => {
+    const named = [
+      ...container.env.map(({ name }: { name: string }) => name),
+      ...[...unit.matchAll(/\b(SERIN_\w+|HOST|PORT|NODE_ENV)=/g)].map(([, name]) => name ?? ''),
+    ];
+    expect(named).toContain('SERIN_POOL_SIZE');
+    for (const name of named) expect(environment).toContain(name);
+  });
+
+  test('give a node the 10 seconds that it drains in, and ask it at its own endpoints', () => {
+    expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(10);
+    expect(Number(/TimeoutStopSec=(\d+)/.exec(unit)?.[1])).toBeGreaterThan(10);
+    expect(container.readinessProbe.httpGet.path).toBe('/ready');
+    expect(container.livenessProbe.httpGet.path).toBe('/health');
+    expect(deployment.spec.strategy.rollingUpdate.maxUnavailable).toBe(0);
+    expect(container.image).toBe(`serin:${JSON.parse(readFileSync('package.json', 'utf8')).version}`);
   });
 });
