@@ -4,6 +4,7 @@ import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/
 import type { Sample } from '../core/document/document.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { type Assumptions, type AssumptionsInput, parseAssumptions } from '../core/policy/assumptions.ts';
+import { MEASURED_FROM, measuredAssumptions } from '../core/policy/measured.ts';
 import { createReplay, type PolicyReplay } from '../core/policy/replay.ts';
 import { CANARY_KINDS, type PolicySimulation } from '../core/policy/simulation.ts';
 import type { Parsed } from '../core/values/violation.ts';
@@ -20,16 +21,44 @@ export interface PolicyQuestion {
   readonly assumptions: Assumptions;
 }
 
+/** The inputs of a simulation as a caller gives them. */
+export interface PolicyInputs {
+  readonly config: CanaryConfigInput;
+  readonly assumptions: AssumptionsInput;
+}
+
 /** Parses the inputs of a simulation. The bounds of the assumptions limit its work. */
-export function askPolicy(
-  configInput: CanaryConfigInput,
-  assumptionsInput: AssumptionsInput,
-): Parsed<PolicyQuestion> {
-  const config = parseConfig(configInput);
+export function askPolicy(inputs: PolicyInputs): Parsed<PolicyQuestion> {
+  const config = parseConfig(inputs.config);
+  return config.ok ? withAssumptions(config.value, inputs.assumptions) : config;
+}
+
+/** The same for a strategy such as that of a deployment: what it has measured comes before the defaults. */
+export async function askPolicyLike(
+  { db }: App,
+  actor: Actor,
+  deploymentId: string,
+  inputs: PolicyInputs,
+): Promise<Parsed<PolicyQuestion>> {
+  const config = parseConfig(inputs.config);
   if (!config.ok) return config;
-  const assumptions = parseAssumptions(assumptionsInput, config.value, CANARY_KINDS.length);
-  if (!assumptions.ok) return assumptions;
-  return { ok: true, value: { config: config.value, assumptions: assumptions.value } };
+  const refuse = (message: string): Parsed<PolicyQuestion> => ({
+    ok: false,
+    violations: [{ path: ['deploymentId'], message }],
+  });
+  const view = await findDeployment(db, deploymentId);
+  if (!view || !canSee(actor, view.state.strategyId)) return refuse('is not a deployment that you see');
+  const measured = measuredAssumptions(view.state, view.metrics, config.value);
+  if (!measured) return refuse(`has fewer than ${MEASURED_FROM} pairs: too few to measure its strategy`);
+  const given = Object.entries(inputs.assumptions).filter(
+    ([, value]) => value !== null && value !== undefined,
+  );
+  return withAssumptions(config.value, { ...measured, ...Object.fromEntries(given) });
+}
+
+function withAssumptions(config: CanaryConfig, input: AssumptionsInput): Parsed<PolicyQuestion> {
+  const assumptions = parseAssumptions(input, config, CANARY_KINDS.length);
+  return assumptions.ok ? { ok: true, value: { config, assumptions: assumptions.value } } : assumptions;
 }
 
 /** Simulates a policy. Yields intermediate reports; the last one is complete. */
@@ -61,18 +90,19 @@ export interface ReplayedPolicy extends PolicyReplay {
 /**
  * What a policy would have decided on a deployment's record; null if the deployment does not exist or the actor may not
  * see it.
+ * @param configInput the policy, or `OWN` for the deployment's
  */
 export async function replayPolicy(
   { db }: App,
   actor: Actor,
   deploymentId: string,
-  configInput: CanaryConfigInput,
+  configInput: CanaryConfigInput | 'OWN',
 ): Promise<Parsed<ReplayedPolicy | null>> {
-  const parsed = parseConfig(configInput);
-  if (!parsed.ok) return parsed;
-  const config = parsed.value;
+  const parsed = configInput === 'OWN' ? null : parseConfig(configInput);
+  if (parsed?.ok === false) return parsed;
   const view = await findDeployment(db, deploymentId);
   if (!view || !canSee(actor, view.state.strategyId)) return { ok: true, value: null };
+  const config = parsed ? parsed.value : view.state.config;
   const { eventCount } = view.state;
   if (eventCount > MAX_REPLAYED_EVENTS) {
     const message = `has a record of ${eventCount} events: at most ${MAX_REPLAYED_EVENTS} are replayed`;

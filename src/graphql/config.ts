@@ -262,6 +262,9 @@ const config = {
   earlyPromote: 'Whether the observation ends early once it is proven that the canary is not worse.',
   requireApproval:
     'Whether a promotion needs two people: one requests it, another approves it, both with `promoteCanary`.',
+  requireUnrealized:
+    'Whether both sides must have reported `unrealizedPnlUsd` for a promotion. Without it the comparison ends in ' +
+    'MANUAL_REVIEW, in every `evidence.mode`: a canary that never closes its losers looks good.',
   metricsProvider:
     'Name of the server’s metrics provider that measures the sides. If omitted, bots report the metrics.',
   settlement: 'When an allocation is carried out, and for how long that may take.',
@@ -297,6 +300,7 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
     maxExtensions: t.exposeInt('maxExtensions', { description: config.maxExtensions }),
     earlyPromote: t.exposeBoolean('earlyPromote', { description: config.earlyPromote }),
     requireApproval: t.exposeBoolean('requireApproval', { description: config.requireApproval }),
+    requireUnrealized: t.exposeBoolean('requireUnrealized', { description: config.requireUnrealized }),
     metricsProvider: t.exposeString('metricsProvider', {
       nullable: true,
       description: config.metricsProvider,
@@ -343,6 +347,7 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
     maxExtensions: t.int({ description: `${config.maxExtensions} Default: 3.` }),
     earlyPromote: t.boolean({ description: `${config.earlyPromote} Default: false.` }),
     requireApproval: t.boolean({ description: `${config.requireApproval} Default: false.` }),
+    requireUnrealized: t.boolean({ description: `${config.requireUnrealized} Default: false.` }),
     metricsProvider: t.string({ description: config.metricsProvider }),
     settlement: t.field({
       type: SettlementInput,

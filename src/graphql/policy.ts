@@ -1,6 +1,12 @@
 /** Simulation of a policy: what a configuration would decide on canaries of known quality. */
 import { GraphQLError } from 'graphql';
-import { askPolicy, type PolicyQuestion, simulatePolicy, simulatePolicyNow } from '../app/policyTrials.ts';
+import {
+  askPolicy,
+  askPolicyLike,
+  type PolicyQuestion,
+  simulatePolicy,
+  simulatePolicyNow,
+} from '../app/policyTrials.ts';
 import { type CanaryConfigInput, plannedChecks } from '../core/config/config.ts';
 import { ASSUMPTION_BOUNDS, type Assumptions, type AssumptionsInput } from '../core/policy/assumptions.ts';
 import type {
@@ -21,6 +27,7 @@ const assumed: Record<keyof Assumptions, string> = {
   tradesPerCheck: 'Mean number of trades of each side between two checks.',
   volatility: "Standard deviation of a side's return between two checks, a fraction of its capital: sigma.",
   correlation: "Correlation of the two sides' returns.",
+  autocorrelation: "Correlation of each side's return with its own one check before.",
   edge: 'Mean return of the stable version between two checks, in sigma.',
   difference: 'How much better (or worse) the better (or worse) canary is, in sigma per check.',
   capitalUsd: 'Capital of both sides together, USD.',
@@ -44,6 +51,7 @@ const AssumptionsInputType = builder.inputType('PolicyAssumptionsInput', {
       ),
     }),
     correlation: t.float({ description: described('correlation', '0.6') }),
+    autocorrelation: t.float({ description: described('autocorrelation', '0') }),
     edge: t.float({ description: described('edge', '0.05') }),
     difference: t.float({ description: described('difference', '0.5') }),
     capitalUsd: t.float({ description: described('capitalUsd', '100000') }),
@@ -60,6 +68,7 @@ const AssumptionsType = builder.objectRef<Assumptions>('PolicyAssumptions').impl
     tradesPerCheck: t.exposeFloat('tradesPerCheck', { description: assumed.tradesPerCheck }),
     volatility: t.exposeFloat('volatility', { description: assumed.volatility }),
     correlation: t.exposeFloat('correlation', { description: assumed.correlation }),
+    autocorrelation: t.exposeFloat('autocorrelation', { description: assumed.autocorrelation }),
     edge: t.exposeFloat('edge', { description: assumed.edge }),
     difference: t.exposeFloat('difference', { description: assumed.difference }),
     capitalUsd: t.exposeFloat('capitalUsd', { description: assumed.capitalUsd }),
@@ -180,10 +189,18 @@ export const PolicyWarningType = builder.objectRef<Violation>('PolicyWarning').i
 interface PolicyArgs {
   readonly config?: CanaryConfigInput | null | undefined;
   readonly assumptions?: AssumptionsInput | null | undefined;
+  readonly deploymentId?: string | null | undefined;
 }
 
-function readQuestion({ config, assumptions }: PolicyArgs): PolicyQuestion {
-  const read = askPolicy(config ?? {}, assumptions ?? {});
+/** What is to be simulated; measured assumptions of a deployment come before the defaults. */
+async function readQuestion(
+  { config, assumptions, deploymentId }: PolicyArgs,
+  { app, actor }: Context,
+): Promise<PolicyQuestion> {
+  const inputs = { config: config ?? {}, assumptions: assumptions ?? {} };
+  const read = await (typeof deploymentId === 'string'
+    ? askPolicyLike(app, actor, deploymentId, inputs)
+    : askPolicy(inputs));
   if (!read.ok) throw badInput(describeViolations(read.violations), read.violations[0]?.path ?? []);
   return read.value;
 }
@@ -223,6 +240,9 @@ function watchSimulation({ app }: Context, question: PolicyQuestion): AsyncItera
 
 const CONFIG = 'The policy; every field has a default.';
 const ASSUMPTIONS = 'Assumptions about the strategy; every field has a default.';
+const MEASURED =
+  'A deployment whose measured volatility, correlation, autocorrelation and trades a check are the defaults of the ' +
+  'assumptions, converted to the check interval of `config`. It must have 20 pairs or more.';
 
 builder.queryFields((t) => ({
   simulatePolicy: t.field({
@@ -230,15 +250,17 @@ builder.queryFields((t) => ({
     description:
       'Simulates a policy on canaries that are identical to the stable version, better, and worse: error rates, time to ' +
       'decide and losses, each with its Monte Carlo error. `TOO_COMPLEX` if it takes more than 7 seconds; ' +
-      '`policySimulation` computes the same with progress and may take longer.',
+      '`policySimulation` computes the same with progress and may take longer. It knows neither freezes, loss budgets, ' +
+      'settlement nor leases of capital.',
     args: {
       config: t.arg({ type: CanaryConfigInputType, description: CONFIG }),
       assumptions: t.arg({ type: AssumptionsInputType, description: ASSUMPTIONS }),
+      deploymentId: t.arg.id({ description: MEASURED }),
     },
-    resolve: async (_root, args, { app }): Promise<SimulationView> => {
-      const question = readQuestion(args);
+    resolve: async (_root, args, context): Promise<SimulationView> => {
+      const question = await readQuestion(args, context);
       try {
-        return { ...(await simulatePolicyNow(app, question)), question };
+        return { ...(await simulatePolicyNow(context.app, question)), question };
       } catch (error) {
         throw explain(error);
       }
@@ -254,8 +276,9 @@ builder.subscriptionFields((t) => ({
     args: {
       config: t.arg({ type: CanaryConfigInputType, description: CONFIG }),
       assumptions: t.arg({ type: AssumptionsInputType, description: ASSUMPTIONS }),
+      deploymentId: t.arg.id({ description: MEASURED }),
     },
-    subscribe: (_root, args, context) => watchSimulation(context, readQuestion(args)),
+    subscribe: async (_root, args, context) => watchSimulation(context, await readQuestion(args, context)),
     resolve: (report) => report,
   }),
 }));

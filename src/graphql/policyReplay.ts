@@ -69,7 +69,8 @@ const PolicyReplayType = builder.objectRef<ReplayedPolicy>('PolicyReplay').imple
       description: 'The last recorded check that was replayed; null if there was none.',
     }),
     notes: t.stringList({
-      description: 'What cannot be known from this record.',
+      description:
+        'What cannot be known from this record, and what of it is treated otherwise than it happened.',
       resolve: ({ notes }) => [...notes],
     }),
     config: t.expose('config', { type: CanaryConfigType, description: 'The policy with all defaults.' }),
@@ -86,9 +87,15 @@ builder.queryFields((t) => ({
     args: {
       deploymentId: t.arg.id({ required: true, description: 'The deployment whose record is replayed.' }),
       config: t.arg({ type: CanaryConfigInputType, description: 'The policy; every field has a default.' }),
+      useOwnConfig: t.arg.boolean({
+        description:
+          'Replays the deployment’s own policy, as it is now. Then `config` must be omitted. Default: false.',
+      }),
     },
-    resolve: async (_root, { deploymentId, config }, { app, actor }) => {
-      const replayed = await replayPolicy(app, actor, deploymentId, config ?? {});
+    resolve: async (_root, { deploymentId, config, useOwnConfig }, { app, actor }) => {
+      if (useOwnConfig && config)
+        throw badInput('config must be omitted with useOwnConfig: true', ['config']);
+      const replayed = await replayPolicy(app, actor, deploymentId, useOwnConfig ? 'OWN' : (config ?? {}));
       if (replayed.ok) return replayed.value;
       const { violations } = replayed;
       throw badInput(describeViolations(violations), violations[0]?.path ?? []);

@@ -84,9 +84,10 @@ export const CreateDeploymentResult = builder.objectRef<Answer>('CreateDeploymen
       type: [PolicyWarningType],
       nullable: true,
       description:
-        'Settings that are probably not intended: a policy that would roll back more than a fifth of identical versions. ' +
-        'The policy is simulated when this field is requested. Null if it could not be simulated: the policy is too ' +
-        'long (use `policySimulation`), or the simulator is busy.',
+        'Settings that are probably not intended: a policy that would roll back more than a fifth of identical versions, ' +
+        'a step with fewer checks than `evidence.minSamples`, an observation that can only tell large differences. ' +
+        'The policy is simulated when this field is requested. Null if there is no other warning and it could not be ' +
+        'simulated: it is too long (use `policySimulation`), or the simulator is busy.',
       resolve: async ({ refusal, view }, _args, { app }) =>
         refusal || !view ? [] : ((await app.policyWarnings.about(view.state.config))?.slice() ?? null),
     }),

@@ -65,6 +65,11 @@ const SeriesPointType = builder.objectRef<SeriesPoint>('SeriesPoint').implement(
         description: 'What the sequential test said then.',
         resolve: ({ verdict }) => verdict,
       }),
+      drift: number(
+        'The level of the drift detector, a natural logarithm; it alarms at `Evidence.drift.threshold`. Null for a check ' +
+          'under the first version of the rule.',
+        ({ drift }) => drift,
+      ),
       canaryHeldUsd: held('CANARY'),
       stableHeldUsd: held('STABLE'),
     };

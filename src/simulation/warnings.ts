@@ -1,9 +1,11 @@
 /**
- * Warnings about policies, found by simulation when a caller selects them; creating a deployment never waits for them.
+ * Warnings about policies, computed and found by simulation when a caller selects them; creating a deployment never
+ * waits for them.
  * They depend on the configuration alone, so each distinct policy is simulated once per process.
  */
 import type { Logger } from 'pino';
 import { type CanaryConfig, configHash } from '../core/config/config.ts';
+import { testLimits } from '../core/policy/testLimits.ts';
 import { screeningOf, warningOf } from '../core/policy/warning.ts';
 import type { Violation } from '../core/values/violation.ts';
 import { finished, type Simulator } from './simulator.ts';
@@ -14,12 +16,18 @@ const MEMORY = 1000;
 const SCREENING_TIMEOUT_MS = 10_000;
 
 export interface PolicyWarnings {
-  /** The warning about a policy; null if it could not be simulated in time. */
+  /** The warnings about a policy; null if there is none and it could not be simulated in time. */
   about(config: CanaryConfig): Promise<readonly Violation[] | null>;
 }
 
 export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyWarnings {
   const known = new Map<string, ReturnType<PolicyWarnings['about']>>();
+
+  async function warningsAbout(config: CanaryConfig): Promise<readonly Violation[] | null> {
+    const limits = testLimits(config);
+    const screened = await screen(config);
+    return screened || limits.length > 0 ? [...(screened ?? []), ...limits] : null;
+  }
 
   async function screen(config: CanaryConfig): Promise<readonly Violation[] | null> {
     const screening = screeningOf(config);
@@ -35,7 +43,7 @@ export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyW
       const hash = configHash(config);
       const before = known.get(hash);
       if (before) return before;
-      const found = screen(config).catch((error: unknown) => {
+      const found = warningsAbout(config).catch((error: unknown) => {
         known.delete(hash);
         log.warn({ error }, 'a policy could not be simulated for its warnings');
         return null;

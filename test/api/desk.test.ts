@@ -17,7 +17,7 @@ afterAll(() => serin?.stop());
 const seriesOf = async (id: string, points = 300): Promise<Data> => {
   const { deployment } = await serin.ask(
     `query($id: ID!, $points: Int!) { deployment(id: $id) { series(points: $points) { markers { type description }
-      points { at check canaryReturn stableReturn difference canaryDrawdown stableDrawdown low high verdict decision
+      points { at check canaryReturn stableReturn difference canaryDrawdown stableDrawdown low high verdict decision drift
         canaryHeldUsd stableHeldUsd } } } }`,
     { id, points },
   );
@@ -163,7 +163,7 @@ describe('the course of a deployment', () => {
       },
     ]);
     await desk.trade(30, 60);
-    await until(async () => (await seriesOf('dep_course')).points.at(-1).check >= 14);
+    await until(async () => (await seriesOf('dep_course')).points.at(-1).check >= 14, 60_000);
   });
 
   test('has a point a check, as the samples have it, with the returns that decisions are made on', async () => {
@@ -177,8 +177,12 @@ describe('the course of a deployment', () => {
       expect.arrayContaining(['CANARY_STARTED', 'ALLOCATION_ACKNOWLEDGED', 'STEP_STARTED', 'DECISION_MADE']),
     );
     const { deployment } = await serin.ask(
-      '{ deployment(id: "dep_course") { samples(last: 200) { nodes { check at } } decisionHistory { record } } }',
+      `{ deployment(id: "dep_course") { samples(last: 200) { nodes { check at } } decisionHistory { record }
+        comparison { evidence { drift { threshold } } } } }`,
     );
+    // Before the eleventh pair the detector stands where it starts: at a two hundredth of its threshold.
+    const { threshold } = deployment.comparison.evidence.drift;
+    expect(points[0].drift).toBeCloseTo(threshold - Math.log(200), 9);
     const { nodes } = deployment.samples;
     expect(points.slice(0, nodes.length).map(({ check, at }: Data) => ({ check, at }))).toEqual(
       nodes.slice(0, points.length),

@@ -26,9 +26,21 @@ const SIMULATION = `complete completedRuns plannedChecks assumptions { runs seed
 const ASK = `query($config: CanaryConfigInput, $assumptions: PolicyAssumptionsInput) {
   simulatePolicy(config: $config, assumptions: $assumptions) { ${SIMULATION} } }`;
 
+/** Asks until it is answered: on a busy machine the time of a query is soon over. */
+async function simulated(question: Record<string, unknown>): Promise<Data> {
+  let answer: Data = null;
+  await until(async () => {
+    const { data, errors } = await serin.post(ASK, question);
+    if (errors) expect(errors[0]?.extensions.code).toBe('TOO_COMPLEX');
+    answer = data?.simulatePolicy;
+    return !errors;
+  }, 100_000);
+  return answer;
+}
+
 test('a policy is simulated on canaries of known worth, and the same question has the same answer', async () => {
   const question = { config: { observationPeriodMinutes: 30 }, assumptions: { runs: 60, seed: 4 } };
-  const { simulatePolicy: answer } = await serin.ask(ASK, question);
+  const answer = await simulated(question);
   expect(answer).toMatchObject({
     complete: true,
     completedRuns: 60,
@@ -42,7 +54,7 @@ test('a policy is simulated on canaries of known worth, and the same question ha
   expect(worse.rolledBack.value).toBeGreaterThan(identical.rolledBack.value);
   const { value, standardError } = identical.promoted;
   expect(standardError).toBeCloseTo(Math.sqrt((value * (1 - value)) / 60), 12);
-  expect((await serin.ask(ASK, question)).simulatePolicy).toEqual(answer);
+  expect(await simulated(question)).toEqual(answer);
 });
 
 test('what is out of bounds is refused with the field, before any work is done', async () => {
@@ -75,8 +87,7 @@ test('a subscription shows the progress, ends with the answer of the query, and 
   expect(followed.errors).toEqual([]);
   const runs = followed.received.map(({ completedRuns }) => completedRuns);
   expect(runs).toEqual(runs.toSorted((a, b) => a - b));
-  const { simulatePolicy } = await serin.ask(ASK, question);
-  expect(followed.received.at(-1)).toEqual(simulatePolicy);
+  expect(followed.received.at(-1)).toEqual(await simulated(question));
 
   // As many as a node takes, all left at once: there is room again.
   const long = { assumptions: { runs: 100_000 } };
@@ -91,7 +102,7 @@ test('a subscription shows the progress, ends with the answer of the query, and 
 test('what is not done in time says how far it came and what to do, and is given up', async () => {
   const log = pino({ level: 'silent' });
   const simulator = createSimulator(log);
-  const asked = askPolicy({}, { runs: 100_000 });
+  const asked = askPolicy({ config: {}, assumptions: { runs: 100_000 } });
   if (!asked.ok) throw new Error('the question is refused');
   const job = { ...asked.value, kinds: CANARY_KINDS };
   const reports = simulator.run(job, AbortSignal.timeout(1500));
@@ -117,7 +128,9 @@ test('creating a deployment warns of a policy that rolls back identical versions
     );
     return createDeployment;
   };
-  expect(await warned({}, 'fine')).toEqual({ success: true, replayed: false, warnings: [] });
+  const daily = { checkIntervalSeconds: 86_400, guardrails: { maxLossPercent: null } };
+  const fine = { ...daily, observationPeriodMinutes: 40 * 1440 };
+  expect(await warned(fine, 'fine')).toEqual({ success: true, replayed: false, warnings: [] });
   const strict = { evidence: { mode: 'OFF' }, promotionCriteria: { minPnlRatio: '1' } };
   const first = await warned(strict, 'strict');
   expect(first.success).toBe(true);
@@ -127,6 +140,24 @@ test('creating a deployment warns of a policy that rolls back identical versions
   expect(await warned(strict, 'strict')).toEqual({ ...first, replayed: true });
   const endless = { observationPeriodMinutes: 500_000, checkIntervalSeconds: 10 };
   expect((await warned(endless, 'endless')).warnings).toBeNull();
+
+  // The default hour can only tell large differences, and a step of ten checks none.
+  const hour = (await warned({}, 'hour')).warnings;
+  expect(hour).toHaveLength(1);
+  expect(hour[0].path).toEqual(['config', 'observationPeriodMinutes']);
+  const [, percent] =
+    /differences of (\d+) % of capital a day and more in 60 checks/.exec(hour[0].message) ?? [];
+  expect(Number(percent)).toBeGreaterThan(40);
+  expect(Number(percent)).toBeLessThan(55);
+  const short = [
+    { canaryPercent: '5', minutes: 10 },
+    { canaryPercent: '10', minutes: 60 },
+  ];
+  const [first10] = (await warned({ steps: short }, 'short')).warnings;
+  expect(first10.path).toEqual(['config', 'steps', '0', 'minutes']);
+  expect(first10.message).toContain(
+    'ends after at most 10 checks, and the evidence needs 20 effective pairs',
+  );
 });
 
 test('a deployment is replayed: under its own policy it decides as it did, under a stricter one earlier', async () => {
@@ -154,11 +185,54 @@ test('a deployment is replayed: under its own policy it decides as it did, under
   expect(open).toMatchObject({ outcome: 'UNDECIDED', decidedAt: null, decisions: [] });
   expect(open.notes[0]).toContain('the deployment was ROLLED_BACK then');
   expect((await serin.ask(REPLAY, { id: 'dep_nowhere', config })).replayPolicy).toBeNull();
+  const OWN = `query($id: ID!, $config: CanaryConfigInput) {
+    replayPolicy(deploymentId: $id, useOwnConfig: true, config: $config) { outcome decidedAt
+      config { hash } } deployment(id: $id) { config { hash } } }`;
+  const itself = await serin.ask(OWN, { id });
+  expect(itself.replayPolicy).toMatchObject({ outcome: 'ROLLED_BACK', decidedAt: last.at });
+  expect(itself.replayPolicy.config.hash).toBe(itself.deployment.config.hash);
+  const both = await serin.post(OWN, { id, config: {} });
+  expect(both.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', path: ['config'] });
+  const unrealized = await serin.ask(REPLAY, { id, config: { ...config, requireUnrealized: true } });
+  expect(unrealized.replayPolicy.notes).toEqual([
+    'Samples have no unrealizedPnlUsd, which this policy requires: they stay without it',
+  ]);
   const { errors } = await serin.post(REPLAY, { id, config: { checkIntervalSeconds: 1 } });
   expect(errors?.[0]?.extensions).toMatchObject({
     code: 'BAD_USER_INPUT',
     path: ['config', 'checkIntervalSeconds'],
   });
+});
+
+test('a simulation takes what a deployment has measured for its assumptions', async () => {
+  const LIKE = `query($id: ID!, $config: CanaryConfigInput, $assumptions: PolicyAssumptionsInput) {
+    simulatePolicy(deploymentId: $id, config: $config, assumptions: $assumptions) {
+      assumptions { volatility correlation autocorrelation tradesPerCheck runs } } }`;
+  const config = {
+    ...CALM,
+    checkIntervalSeconds: 3600,
+    observationPeriodMinutes: 24 * 60,
+    evidence: { mode: 'OFF' },
+  };
+  const id = await running(serin, { config });
+  await livesThrough(id);
+  const asked = { runs: 5 };
+  const { simulatePolicy: like } = await serin.ask(LIKE, { id, config, assumptions: asked });
+  // A trade a check; returns of a few hundredths of a percent that move against each other.
+  expect(like.assumptions).toMatchObject({ runs: 5, tradesPerCheck: 1 });
+  expect(like.assumptions.volatility).toBeGreaterThan(0.00005);
+  expect(like.assumptions.volatility).toBeLessThan(0.001);
+  const longerChecks = { ...config, checkIntervalSeconds: 4 * 3600 };
+  const { simulatePolicy: slow } = await serin.ask(LIKE, { id, config: longerChecks, assumptions: asked });
+  expect(slow.assumptions.volatility).toBeCloseTo(2 * like.assumptions.volatility, 9);
+  expect(slow.assumptions.tradesPerCheck).toBe(4);
+  const given = { ...asked, correlation: 0.3 };
+  const { simulatePolicy: own3 } = await serin.ask(LIKE, { id, config, assumptions: given });
+  expect(own3.assumptions).toEqual({ ...like.assumptions, correlation: 0.3 });
+  const nowhere = await serin.post(LIKE, { id: 'dep_nowhere' });
+  expect(nowhere.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', path: ['deploymentId'] });
+  const young = await running(serin, { config });
+  expect((await serin.post(LIKE, { id: young })).errors?.[0]?.message).toContain('fewer than 20 pairs');
 });
 
 async function checksOf(id: string): Promise<number> {

@@ -16,7 +16,11 @@ import { addPair, type EvidenceState, startEvidence } from '../../src/core/rule/
 import { type Decimal, decimal } from '../../src/core/values/decimal.ts';
 import { configOf, type Figures, figures } from '../harness/trial.ts';
 
-const side = (given: Figures): SideMetrics => applyReport(null, figures({ trades: 50, ...given }), 0);
+function side(given: Figures): SideMetrics {
+  const report = figures({ trades: 50, ...given });
+  const { unrealizedPnlUsd } = report;
+  return { ...applyReport(null, report, 0), ...(unrealizedPnlUsd && { unrealizedPnlUsd }) };
+}
 
 interface Given {
   readonly canary: Figures | null;
@@ -80,6 +84,26 @@ const FEW = pairs(19, -2);
 const FEW_OPEN = pairs(19, 0);
 /** The canary earns, and nothing has come of the stable side in the latest 20 pairs. */
 const STILL = pairs(60, 2, 40);
+
+test.each(['AUTO', 'OFF'] as const)(
+  'open positions that nobody reports are no promotion where they must be (%s)',
+  (mode) => {
+    const config = { requireUnrealized: true, evidence: { mode } };
+    const earning = { pnlUsd: 100 };
+    const hidden = compared({
+      canary: earning,
+      stable: { ...earning, unrealizedPnlUsd: 0 },
+      config,
+      evidence: NOT_WORSE,
+    });
+    expect(hidden.decision).toBe('MANUAL_REVIEW');
+    expect(gate(hidden, 'EVIDENCE').reason).toBe(
+      'Evidence: no unrealizedPnlUsd of the canary side, and the configuration requires it',
+    );
+    const open = { pnlUsd: 1000, unrealizedPnlUsd: 5 };
+    expect(compared({ canary: open, stable: open, config, evidence: NOT_WORSE }).decision).toBe('PROMOTE');
+  },
+);
 
 describe('what the first implementation decided wrongly', () => {
   test('the same strategy on both sides, capital 10/90: promoted', () => {

@@ -109,6 +109,31 @@ test('the market has the volatility, the correlation and the tails it promises',
   expect(beyond).toBeGreaterThan(0.003);
 });
 
+test.each([0.6, -0.3])('an autocorrelated market keeps its volatility (%s)', (autocorrelation) => {
+  const assumptions = assume(policy(), { volatility: 0.01, edge: 0, autocorrelation, tradesPerCheck: 2 });
+  const randomness = streams(5);
+  let [squares, products, checks] = [0, 0, 0];
+  for (let run = 0; run < 200; run += 1) {
+    const market = createMarket(assumptions, 0, randomness.next().value);
+    let before = 0;
+    for (let check = 0; check < 300; check += 1) {
+      let earned = 0;
+      market.nextCheck((rc) => {
+        earned += rc;
+      });
+      if (check >= 20) {
+        squares += earned * earned;
+        products += earned * before;
+        checks += 1;
+      }
+      before = earned;
+    }
+  }
+  expect(products / squares).toBeCloseTo(autocorrelation, 1);
+  expect(Math.sqrt(squares / checks)).toBeGreaterThan(0.009);
+  expect(Math.sqrt(squares / checks)).toBeLessThan(0.0115);
+});
+
 test('assumptions out of bounds are refused by field, and so is too much work', () => {
   const config = policy();
   const paths = (input: AssumptionsInput, of = config) => {

@@ -67,6 +67,7 @@ const storedConfig = z.strictObject({
   maxExtensions: countCodec,
   earlyPromote: z.boolean(),
   requireApproval: z.boolean(),
+  requireUnrealized: z.boolean().optional(),
   metricsProvider: z.string().nullable(),
   settlement: z
     .strictObject({ tolerancePercent: decimalCodec, deadlineSeconds: countCodec, required: z.boolean() })
@@ -87,13 +88,14 @@ export const configCodec = z.codec(
         maxErrorRateRatio: stored.promotionCriteria.maxErrorRateRatio ?? null,
       },
       evidence: { ...stored.evidence, margin: stored.evidence.margin ?? 0 },
+      requireUnrealized: stored.requireUnrealized ?? false,
       steps: stored.steps.map((step) => ({ ...step, minMinutes: step.minMinutes ?? 0 })),
       settlement: stored.settlement ?? null,
       rollbackPlan: stored.rollbackPlan ?? null,
       capitalLeaseSeconds: stored.capitalLeaseSeconds ?? null,
     }),
     encode: (config) => {
-      const { comparison, promotionCriteria, evidence, steps, ...rest } = config;
+      const { comparison, promotionCriteria, evidence, steps, requireUnrealized, ...rest } = config;
       const { settlement, rollbackPlan, capitalLeaseSeconds, ...same } = rest;
       const { maxErrorRateRatio, ...criteria } = promotionCriteria;
       const { margin, ...test } = evidence;
@@ -106,6 +108,7 @@ export const configCodec = z.codec(
           ...step,
           ...(minMinutes === 0 ? {} : { minMinutes }),
         })),
+        ...(requireUnrealized ? { requireUnrealized } : {}),
         ...(settlement ? { settlement } : {}),
         ...(rollbackPlan ? { rollbackPlan } : {}),
         ...(capitalLeaseSeconds === null ? {} : { capitalLeaseSeconds }),

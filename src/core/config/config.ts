@@ -111,6 +111,8 @@ export interface CanaryConfig {
   readonly earlyPromote: boolean;
   /** A promotion needs two people, and is never automatic. */
   readonly requireApproval: boolean;
+  /** Whether a canary is promoted only where both sides have reported the value of open positions. */
+  readonly requireUnrealized: boolean;
   /** A provider of the server's configuration file, or `null` when bots report. */
   readonly metricsProvider: string | null;
   /** Null: the default settlement applies to the sides that acknowledge allocations. */
@@ -194,6 +196,7 @@ const SETTINGS = [
   'maxExtensions',
   'earlyPromote',
   'requireApproval',
+  'requireUnrealized',
   'metricsProvider',
   'settlement',
   'rollbackPlan',
@@ -209,6 +212,7 @@ export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean |
   margin: 0,
   maxErrorRateRatio: null,
   minMinutes: 0,
+  requireUnrealized: false,
   settlement: null,
   rollbackPlan: null,
   capitalLeaseSeconds: null,
@@ -264,6 +268,7 @@ export function parseConfig(
     maxExtensions: read.integer(at('maxExtensions'), given.maxExtensions ?? DEFAULTS.maxExtensions, 0, 100),
     earlyPromote: read.flag(at('earlyPromote'), given.earlyPromote ?? false),
     requireApproval: read.flag(at('requireApproval'), given.requireApproval ?? false),
+    requireUnrealized: read.flag(at('requireUnrealized'), given.requireUnrealized ?? false),
     metricsProvider: read.name(at('metricsProvider'), given.metricsProvider ?? null),
     settlement: readSettlement(read, given.settlement, at),
     rollbackPlan: readRollbackPlan(read, given.rollbackPlan, at),

@@ -3,6 +3,7 @@
  * between. Returns are those that decisions are made on, each interval on the capital of its own.
  */
 import { NO_METRICS } from '../metrics/sideMetrics.ts';
+import { testResultOf } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import { type EvidenceVerdict, speakingInterval } from '../rule/sequentialTest.ts';
 import type { Decimal } from '../values/decimal.ts';
@@ -29,6 +30,8 @@ export interface SeriesPoint {
   readonly whenEarning: Ends | null;
   readonly whenLosing: Ends | null;
   readonly verdict: EvidenceVerdict | null;
+  /** The drift detector's level, a natural logarithm; null under the first version of the rule. */
+  readonly drift: number | null;
 }
 
 interface Ends {
@@ -119,6 +122,7 @@ export class SeriesFold implements Series {
       whenEarning: evidence?.y1 ?? null,
       whenLosing: evidence?.y2 ?? null,
       verdict: evidence?.verdict ?? null,
+      drift: (evidence && testResultOf(evidence)?.drift.value) ?? null,
     });
   }
 }

@@ -12,6 +12,8 @@ export interface Assumptions {
   readonly volatility: number;
   /** Correlation of the two sides' returns: they trade the same market. */
   readonly correlation: number;
+  /** Correlation of each side's return with its own one check before. */
+  readonly autocorrelation: number;
   /** Mean return of the stable version between two checks, in sigma. */
   readonly edge: number;
   /** How much better the better canary and how much worse the worse one is, in sigma between two checks. */
@@ -30,6 +32,7 @@ export const ASSUMPTION_BOUNDS: Readonly<Record<keyof Assumptions, readonly [num
   tradesPerCheck: [0.001, 20],
   volatility: [0.000_001, 0.1],
   correlation: [0, 0.999],
+  autocorrelation: [-0.9, 0.9],
   edge: [-5, 5],
   difference: [0, 5],
   capitalUsd: [1, 1_000_000_000],
@@ -44,6 +47,7 @@ const NAMES = [
   'tradesPerCheck',
   'volatility',
   'correlation',
+  'autocorrelation',
   'edge',
   'difference',
   'capitalUsd',
@@ -59,6 +63,7 @@ export function defaultAssumptions({ checkIntervalSeconds }: CanaryConfig): Assu
     tradesPerCheck: 1,
     volatility: 0.001 * Math.sqrt(checkIntervalSeconds / 60),
     correlation: 0.6,
+    autocorrelation: 0,
     edge: 0.05,
     difference: 0.5,
     capitalUsd: 100_000,

@@ -43,13 +43,15 @@ export function createMarket(
   shift: number,
   stream: JumpableRandomGenerator,
 ): Market {
-  const { tradesPerCheck, volatility, correlation, edge } = assumptions;
+  const { tradesPerCheck, volatility, correlation, edge, autocorrelation } = assumptions;
   const draw = normalDraws(stream);
   const common = Math.sqrt(correlation);
   const own = Math.sqrt(1 - correlation);
-  const scale = volatility / Math.sqrt(tradesPerCheck);
+  const scale = (volatility / Math.sqrt(tradesPerCheck)) * Math.sqrt(1 - autocorrelation ** 2);
   const stableMean = (edge * volatility) / tradesPerCheck;
   const canaryMean = ((edge + shift) * volatility) / tradesPerCheck;
+  /** What each side earned beyond its mean at the latest check with trades. */
+  const before = { canary: 0, stable: 0 };
   let variance = 1;
   let clock = 0;
   let made = 0;
@@ -68,14 +70,22 @@ export function createMarket(
       return;
     }
     const size = scale * Math.sqrt(variance);
+    const drift = {
+      canary: canaryMean + (autocorrelation * before.canary) / trades,
+      stable: stableMean + (autocorrelation * before.stable) / trades,
+    };
+    before.canary *= autocorrelation;
+    before.stable *= autocorrelation;
     let shock = 0;
     for (let trade = 0; trade < trades; trade += 1) {
       const spread = tail();
       const factor = draw() / spread;
       shock += factor;
-      const canary = common * factor + (own * draw()) / spread;
-      const stable = common * factor + (own * draw()) / spread;
-      onTrade(canaryMean + size * canary, stableMean + size * stable);
+      const canary = size * (common * factor + (own * draw()) / spread);
+      const stable = size * (common * factor + (own * draw()) / spread);
+      before.canary += canary;
+      before.stable += stable;
+      onTrade(drift.canary + canary, drift.stable + stable);
     }
     remember(shock / Math.sqrt(trades));
   }

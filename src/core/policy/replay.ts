@@ -7,7 +7,7 @@
 import type { CanaryConfig } from '../config/config.ts';
 import type { Sample } from '../document/document.ts';
 import { requestedUsd } from '../lifecycle/allocation.ts';
-import type { CanaryEvent } from '../lifecycle/events.ts';
+import type { CanaryEvent, EventType } from '../lifecycle/events.ts';
 import { evolve } from '../lifecycle/evolve.ts';
 import { isFresh } from '../lifecycle/freshness.ts';
 import {
@@ -21,8 +21,9 @@ import {
   observationOf,
 } from '../lifecycle/state.ts';
 import { applyReport, type MetricsBySide, NO_METRICS, type SideMetrics } from '../metrics/sideMetrics.ts';
+import { RULE } from '../rule/ruleVersion.ts';
 import { type Decimal, ZERO } from '../values/decimal.ts';
-import type { BySide, Side } from '../values/side.ts';
+import { type BySide, SIDES, type Side } from '../values/side.ts';
 import {
   continueRun,
   decisionAmong,
@@ -76,12 +77,16 @@ export function createReplay(config: CanaryConfig): Replay {
   let checks = 0;
   let recordedUntil: number | null = null;
   let gap: string | null = null;
+  /** Types of events in the record, and whether a sample lacked the value of open positions. */
+  const seen = new Set<EventType>();
+  let withoutUnrealized = false;
   const decisions: EngineDecision[] = [];
   const dollars = forSides(() => createConversion());
 
   return {
     take(event, sample) {
       recorded = evolve(recorded, event);
+      seen.add(event.type);
       if (event.type === 'CANARY_STARTED')
         trial = startEngineRun(config, event.capitalUsd, event.at, recorded);
       if (!trial) return true;
@@ -104,6 +109,7 @@ export function createReplay(config: CanaryConfig): Replay {
           return;
         }
         metrics = convert(sample.metrics);
+        withoutUnrealized ||= SIDES.some((side) => metrics[side]?.unrealizedPnlUsd === undefined);
         unwatchedMs += event.unwatchedMs ?? 0;
         check(event.at, { type: 'CHECK', failure: null });
         return;
@@ -216,6 +222,15 @@ export function createReplay(config: CanaryConfig): Replay {
   function notes(): string[] {
     if (!recorded || !trial) return ['The deployment was never deployed: there is nothing to replay'];
     const found: string[] = gap ? [gap] : [];
+    if (recorded.rule !== RULE || seen.has('RULE_CHANGED')) {
+      found.push(
+        'The record began under an earlier version of the rule: the replay is under the present one',
+      );
+    }
+    for (const [type, note] of NOTED) if (seen.has(type)) found.push(note);
+    if (config.requireUnrealized && withoutUnrealized) {
+      found.push('Samples have no unrealizedPnlUsd, which this policy requires: they stay without it');
+    }
     const interval = recorded.config.checkIntervalSeconds;
     if (config.checkIntervalSeconds < interval) {
       found.push(
@@ -232,6 +247,15 @@ export function createReplay(config: CanaryConfig): Replay {
     return found;
   }
 }
+
+/** What of a record is replayed otherwise than it happened. */
+const NOTED: readonly (readonly [EventType, string])[] = [
+  ['COUNTER_RESET', 'Runs of a side began anew in the record: their totals are carried over as recorded'],
+  [
+    'WATCH_RESUMED',
+    'Time that nobody watched is in the record: it extends the step, and no pair is formed over it',
+  ],
+];
 
 const stepOf = (state: DeploymentState) => observationOf(state)?.step.endsAt;
 

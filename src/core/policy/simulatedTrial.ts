@@ -48,13 +48,14 @@ interface Seen {
   readonly stablePnl: number;
 }
 
-/** Runs one trial under a policy in a market of its own. */
+/** Runs one trial under a policy in a market of its own. Simulated sides have no open positions to report. */
 export function simulateTrial(
-  config: CanaryConfig,
+  policy: CanaryConfig,
   { capitalUsd }: Pick<Assumptions, 'capitalUsd'>,
   market: Market,
   pace: Pace = 'FAST',
 ): SimulatedTrial {
+  const config: CanaryConfig = { ...policy, requireUnrealized: false };
   const canary = startSimulatedSide();
   const stable = startSimulatedSide();
   const mayDecide = createDecisionProbe(config, canary, stable);

@@ -187,6 +187,11 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
   EVIDENCE(compared) {
     const { config, evidence } = compared;
     const { mode } = config.evidence;
+    const hidden = sidesWithoutUnrealized(compared);
+    if (config.requireUnrealized && hidden.length > 0) {
+      const reason = `Evidence: no unrealizedPnlUsd of the ${hidden.join(' and the ')} side, and the configuration requires it`;
+      return failed('MANUAL_REVIEW', reason);
+    }
     if (mode === 'OFF') return notApplicable('MANUAL_REVIEW', 'Evidence: switched off');
     const still = sideStandingStill(compared);
     if (still) {
@@ -221,6 +226,15 @@ function sideStandingStill({ canary, stable, figures, config }: Compared): 'stab
   if (undated && pairs >= minSamples && canaryStill >= minSamples) return 'canary';
   const moved = [canary, stable].some(({ trades, netPnlUsd }) => trades > 0 || !netPnlUsd.isZero());
   return pairs === 0 && !moved ? 'stable' : null;
+}
+
+/** Sides that have never reported the value of open positions. */
+function sidesWithoutUnrealized({ canary, stable }: Compared): string[] {
+  const named: readonly (readonly [string, SideMetrics])[] = [
+    ['canary', canary],
+    ['stable', stable],
+  ];
+  return named.filter(([, { unrealizedPnlUsd }]) => unrealizedPnlUsd === undefined).map(([name]) => name);
 }
 
 function worseWords({ by }: TestResult): string {

@@ -84,10 +84,20 @@ function autocovariance({ n, mean, products }: SeriesSums, lag: number): number 
   return (products[lag - 1] ?? 0) / n - (mean * mean * (n - lag)) / n;
 }
 
+/** The correlation of neighbouring values, with Kendall's correction of its bias; 0 for a series that does not vary. */
+export function autocorrelationOf(sums: SeriesSums): number {
+  const { n, mean, m2 } = sums;
+  return varies(n, mean, m2) ? correctedLagOne(sums, m2 / (n - 1)) : 0;
+}
+
 function autoregressive(sums: SeriesSums, g0: number): number {
-  const p = clip(autocovariance(sums, 1) / g0, -0.9, 0.9);
-  const phi = clip(p + (1 + 3 * p) / sums.n, -0.5, 0.9);
+  const phi = correctedLagOne(sums, g0);
   return (g0 * (1 + phi)) / (1 - phi);
+}
+
+function correctedLagOne(sums: SeriesSums, g0: number): number {
+  const p = clip(autocovariance(sums, 1) / g0, -0.9, 0.9);
+  return clip(p + (1 + 3 * p) / sums.n, -0.5, 0.9);
 }
 
 function bartlett(sums: SeriesSums, g0: number): number {
