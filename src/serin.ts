@@ -12,6 +12,7 @@ import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
 import { type ClockWatch, startClockWatch } from './monitor/clockWatch.ts';
+import { startDeadlineLoop } from './monitor/deadlineLoop.ts';
 import { joinNodes } from './monitor/nodeRegistry.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
@@ -141,6 +142,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       notifier,
       inDeploymentOrder,
       form: registry.form,
+      onCommandEvents: metrics.countCommandEvents,
       onBatchFailure(failure) {
         metrics.countBatchFailure(failure.kind);
         log.warn(failure, 'a batch failed: each of its items runs in its own transaction');
@@ -157,6 +159,8 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     const watchers = watchLoop(metrics, tracing);
     const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
     parts.work.push(withStopTimeout(() => loop.stop()));
+    const deadlines = startDeadlineLoop({ app, log });
+    parts.work.push(withStopTimeout(() => deadlines.stop()));
     const clock = startClockWatch({ db, log, onStep: metrics.countClockStep });
     parts.work.push(withStopTimeout(() => clock.stop()));
     if (environment.retentionDays !== null) {

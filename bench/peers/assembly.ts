@@ -32,6 +32,7 @@ export async function assemble(url: string) {
     notifier: doorbell,
     inDeploymentOrder: turns,
     form: () => FORM,
+    onCommandEvents: () => {},
     onBatchFailure: ({ error }) => log.error(error),
     onGuardrailEvents: () => {},
     providerNames,

@@ -83,9 +83,15 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Subscription.stateChanged': read('LIST'),
 };
 
-/** The rule of an operation such as `Mutation.promoteCanary`. */
+/** Arguments that need more rights than their operation. */
+export const ARGUMENT_PERMISSIONS: Readonly<Record<string, Rule>> = {
+  /** Somebody else says what a bot holds, which may free its strategy for another canary. */
+  'Mutation.acknowledgeAllocation.onBehalf': administer('TARGET'),
+};
+
+/** The rule of an operation such as `Mutation.promoteCanary`, or of one of its arguments. */
 export function ruleOf(operation: string): Rule {
-  const rule = PERMISSIONS[operation];
+  const rule = PERMISSIONS[operation] ?? ARGUMENT_PERMISSIONS[operation];
   if (!rule) throw new Error(`${operation} has no rule: add it to src/access/permissions.ts`);
   return rule;
 }

@@ -116,7 +116,7 @@ async function executeTogether(
   lock: (tx: Queries, ids: readonly string[]) => Promise<LockedDeployments>,
 ): Promise<Answers> {
   const askedAt = Math.min(...commands.map((pending) => pending.askedAt));
-  const { answers, stored } = await transaction(
+  const { answers, stored, events } = await transaction(
     app,
     async (tx) => {
       const ids = [...new Set(commands.map(({ request }) => request.deploymentId))];
@@ -130,10 +130,11 @@ async function executeTogether(
       const free = new Map(views.map((view) => [view.state.id, view]));
       const outcome = await stageAll(app, tx, unit, { ...locked, free }, commands, answerOf);
       await flush(tx, unit);
-      return outcome;
+      return { ...outcome, events: unit.entries.map(({ event }) => event) };
     },
     askedAt,
   );
+  app.onCommandEvents(events);
   const all = new Map<PendingCommand, Answer | Promise<Answer>>(answers);
   for (const [pending, { key, earlier }] of stored)
     all.set(

@@ -20,6 +20,8 @@ export interface App extends ExecutionContext {
   readonly log: Logger;
   /** Called with the events of a report or a batch of trades for which the guardrails were evaluated, once committed. */
   readonly onGuardrailEvents: (events: readonly CanaryEvent[]) => void;
+  /** Called with the events of commands of people and bots, after their commit. */
+  readonly onCommandEvents: (events: readonly CanaryEvent[]) => void;
 }
 
 /** Where a promotion needs two people whatever a deployment says. */

@@ -5,12 +5,14 @@ import { beyondScope } from '../access/permissions.ts';
 import { type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
 import { ruleOf } from '../core/lifecycle/forms.ts';
 import { begin } from '../core/lifecycle/handle.ts';
-import type { DeploymentState } from '../core/lifecycle/state.ts';
+import { describeMissing } from '../core/lifecycle/settlement.ts';
+import { allocationOf, type DeploymentState } from '../core/lifecycle/state.ts';
 import { NO_METRICS } from '../core/metrics/sideMetrics.ts';
 import { NO_BREACHES } from '../core/rule/guardrails.ts';
 import { nameViolations } from '../core/values/identifiers.ts';
 import { refusal } from '../core/values/refusal.ts';
 import type { Violation } from '../core/values/violation.ts';
+import { findUnsettled } from '../store/deployments/deadlines.ts';
 import {
   type DeploymentView,
   findDeployment,
@@ -96,9 +98,12 @@ export async function createDeployment(
     const { now } = await readClock(tx);
     const named = { id, strategyId, chain, stableVersionId: stable, canaryVersionId, config };
     const { state, events } = begin(named, { at: now, actor: actor.name }, ruleOf(tx.form));
-    if (!(await insertDeployment(tx, state, { nextCheckAt: null, breaches: NO_BREACHES }))) {
+    const unscheduled = { nextCheckAt: null, deadlineAt: null, breaches: NO_BREACHES };
+    if (!(await insertDeployment(tx, state, unscheduled))) {
       return notInserted(tx, state);
     }
+    const busy = await capitalNotHome(tx, state);
+    if (busy) return busy;
     await appendEvents(tx, entriesOf(null, events));
     const view: DeploymentView = {
       state,
@@ -142,6 +147,24 @@ async function notInserted(tx: Queries, { id, strategyId, chain }: DeploymentSta
     `${strategyId} has a live deployment on chain ${chain}: ${live.id} is ${live.status}. ` +
     'End it, or wait for it to end, before creating another';
   return refused(refusal('STRATEGY_BUSY', message), await findDeployment(tx, live.id));
+}
+
+/**
+ * Why a strategy is not free for another canary: the capital of its last one is not home, and that one requires
+ * settlement. Called after the insert, which waits until the last one has ended.
+ */
+export async function capitalNotHome(
+  tx: Queries,
+  { strategyId, chain }: DeploymentState,
+): Promise<Answer | null> {
+  const id = await findUnsettled(tx, strategyId, chain);
+  const last = id === null ? null : await findDeployment(tx, id);
+  const allocation = last && allocationOf(last.state);
+  if (!last || !allocation) return null;
+  const message =
+    `The capital of ${last.state.id}, the last canary of ${strategyId} on chain ${chain}, is not home: ` +
+    `${describeMissing(allocation)}. Acknowledge what the side holds; an administrator may do it with onBehalf`;
+  return refused(refusal('STRATEGY_BUSY', message, ['strategyId']), last);
 }
 
 function alreadyExists(id: string) {

@@ -12,6 +12,7 @@ import {
   toDocument,
 } from '../core/document/document.ts';
 import { instantViolations } from '../core/document/verify.ts';
+import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
 import { recordImport } from '../core/lifecycle/handle.ts';
 import { isEnded, isWatched, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
@@ -41,6 +42,7 @@ import { type Queries, readClock } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
 import { coversStrategy } from './approvalRules.ts';
 import type { Actor, App } from './context.ts';
+import { capitalNotHome } from './createDeployment.ts';
 import { runIdempotent } from './execution/idempotency.ts';
 import { importFrozen } from './freezes.ts';
 import { idViolation } from './ownNames.ts';
@@ -131,11 +133,14 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       details: { documentHash, events: archive.events.length, moveStableVersion },
     });
     const next = nextCheckAt(state, now);
-    if (!(await insertDeployment(tx, state, { nextCheckAt: next, breaches }))) {
+    const schedule = { nextCheckAt: next, deadlineAt: nextDeadlineAt(state), breaches };
+    if (!(await insertDeployment(tx, state, schedule))) {
       const live = await findLive(tx, strategyId, chain);
       const message = `${strategyId} has a live deployment on chain ${chain}: ${live?.id ?? 'another'}`;
       return refused(refusal('STRATEGY_BUSY', message), live && (await findDeployment(tx, live.id)));
     }
+    const busy = isEnded(state) ? null : await capitalNotHome(tx, state);
+    if (busy) return busy;
     await appendEvents(tx, entriesOf(null, events));
     await insertSamples(
       tx,

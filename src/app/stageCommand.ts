@@ -3,6 +3,7 @@
  * state, whether a bot, a person or the observation loop causes it, is made here.
  */
 import type { Command, SideReset } from '../core/lifecycle/command.ts';
+import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
 import { ruleOf } from '../core/lifecycle/forms.ts';
@@ -104,7 +105,7 @@ function stageDecided(unit: UnitOfWork, { view, command }: Given, handled: Handl
   if (promotion) stagePromotion(unit, strategyId, promotion);
   const wasCheck = command.type === 'CHECK';
   const nextCheckAt = reschedule(state, { due: view.nextCheckAt, now, wasCheck });
-  unit.saved.set(id, { state, nextCheckAt, breaches });
+  unit.saved.set(id, { state, nextCheckAt, deadlineAt: nextDeadlineAt(state), breaches });
   unit.breaches.delete(id);
   unit.entries.push(...entriesOf(before, events));
   const strategyStableVersionId = stableVersionNow(unit, view);
@@ -133,7 +134,7 @@ export async function stagePresentRule(
     log.map(({ event }) => event),
     cause,
   );
-  unit.saved.set(state.id, { state, nextCheckAt, breaches });
+  unit.saved.set(state.id, { state, nextCheckAt, deadlineAt: nextDeadlineAt(state), breaches });
   unit.entries.push(...entriesOf(before, events));
   return { ...view, state };
 }

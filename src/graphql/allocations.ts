@@ -1,9 +1,10 @@
 /** Every request to hold capital that a deployment has made, with what became of it. */
 import { allocationHistory } from '../core/lifecycle/allocationHistory.ts';
+import { allocationOf } from '../core/lifecycle/state.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { AllocationType } from './allocation.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
-import { AllocationType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { pageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
@@ -27,9 +28,10 @@ builder.objectField(DeploymentRef, 'allocations', (t) =>
       const log = await readDeploymentEvents(app.db, state.id, {
         filter: { types: ['ALLOCATION_REQUESTED', 'ALLOCATION_ACKNOWLEDGED'] },
       });
+      const latest = allocationOf(state)?.number ?? 0;
       const found = allocationHistory(log.map(({ event }) => event))
         .filter(({ number }) => number > after && number < before)
-        .map((allocation) => ({ allocation, now }));
+        .map((allocation) => ({ allocation, now, superseded: allocation.number < latest }));
       const limit = page.limit + 1;
       const items = page.fromEnd ? found.slice(Math.max(0, found.length - limit)) : found.slice(0, limit);
       return toConnection(items, page, args, ({ allocation }) => String(allocation.number));

@@ -1,7 +1,6 @@
 /** The type CanaryDeployment: its fields and the lists that belong to it. */
 import { may } from '../access/permissions.ts';
 import type { Sample } from '../core/document/document.ts';
-import { ALLOCATION_CAUSES, type Allocation, requestedUsd } from '../core/lifecycle/allocation.ts';
 import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
 import { availableActions } from '../core/lifecycle/decide.ts';
 import { describeEvent } from '../core/lifecycle/describe.ts';
@@ -17,11 +16,12 @@ import {
 } from '../core/lifecycle/state.ts';
 import { type DeploymentWarning, warningsOf } from '../core/lifecycle/warnings.ts';
 import { ZERO } from '../core/values/decimal.ts';
-import { SIDES, type Side } from '../core/values/side.ts';
+import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents, readLatestEvent } from '../store/log/eventLog.ts';
 import { formatCursor } from '../store/log/position.ts';
 import { readSamples } from '../store/log/samples.ts';
+import { AllocationType, DeploymentSettlementType } from './allocation.ts';
 import { builder, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
@@ -73,106 +73,11 @@ const MUTATION_OF: Record<Action, string> = {
   ADVANCE_STEP: 'Mutation.advanceStep',
 };
 
-export const AllocationCause = builder.enumType('AllocationCause', {
-  description: 'Why an allocation was requested.',
-  values: ALLOCATION_CAUSES,
-});
-
 const DeploymentWarningType = builder.objectRef<DeploymentWarning>('DeploymentWarning').implement({
   description: 'Something an operator should know about the figures of a live deployment.',
   fields: (t) => ({
     side: t.expose('side', { type: SideType, nullable: true, description: 'The side; null for both.' }),
     message: t.exposeString('message', { description: 'What is wrong and what to do.' }),
-  }),
-});
-
-export interface AllocationView {
-  readonly allocation: Allocation;
-  readonly now: number;
-}
-
-interface SideAllocation extends AllocationView {
-  readonly side: Side;
-}
-
-const SideAllocationType = builder.objectRef<SideAllocation>('SideAllocation').implement({
-  description: 'Capital requested from one side and capital that the side has acknowledged.',
-  fields: (t) => {
-    const answer = ({ allocation, side }: SideAllocation) => allocation.acknowledged[side];
-    const isOpen = (view: SideAllocation) => answer(view)?.number !== view.allocation.number;
-    return {
-      side: t.expose('side', { type: SideType, description: 'Which side.' }),
-      requestedUsd: t.field({
-        type: 'Decimal',
-        description: 'Capital it was requested to hold, USD.',
-        resolve: ({ allocation, side }) => requestedUsd(allocation, side),
-      }),
-      heldUsd: t.field({
-        type: 'Decimal',
-        nullable: true,
-        description: 'Capital it last acknowledged, USD; null if it never acknowledged any.',
-        resolve: (view) => answer(view)?.heldUsd ?? null,
-      }),
-      acknowledgedNumber: t.int({
-        nullable: true,
-        description: 'Number of the allocation it last acknowledged; null if none.',
-        resolve: (view) => answer(view)?.number ?? null,
-      }),
-      acknowledgedAt: t.field({
-        type: 'DateTime',
-        nullable: true,
-        description: 'When it last acknowledged an allocation; null if never.',
-        resolve: (view) => answer(view)?.at ?? null,
-      }),
-      unansweredSeconds: t.int({
-        description: 'Seconds for which the latest allocation has been unacknowledged; 0 once acknowledged.',
-        resolve: (view) =>
-          isOpen(view) ? Math.max(0, Math.floor((view.now - view.allocation.requestedAt) / 1000)) : 0,
-      }),
-    };
-  },
-});
-
-export const AllocationType = builder.objectRef<AllocationView>('Allocation').implement({
-  description:
-    'A request to hold capital. Serin moves no money: bots read the request, carry it out and acknowledge it.',
-  fields: (t) => ({
-    number: t.int({ description: 'Number, starting at 1.', resolve: ({ allocation }) => allocation.number }),
-    cause: t.field({
-      type: AllocationCause,
-      description: 'Why it was requested.',
-      resolve: ({ allocation }) => allocation.cause,
-    }),
-    canaryPercent: t.field({
-      type: 'Decimal',
-      description: "The canary's share of the capital, in percent.",
-      resolve: ({ allocation }) => allocation.canaryPercent,
-    }),
-    totalUsd: t.field({
-      type: 'Decimal',
-      description: 'Capital of both sides together, USD.',
-      resolve: ({ allocation }) => allocation.totalUsd,
-    }),
-    canaryUsd: t.field({
-      type: 'Decimal',
-      description: 'Capital the canary is to hold, USD.',
-      resolve: ({ allocation }) => allocation.canaryUsd,
-    }),
-    stableUsd: t.field({
-      type: 'Decimal',
-      description: 'Capital the stable side is to hold, USD.',
-      resolve: ({ allocation }) => allocation.stableUsd,
-    }),
-    requestedAt: t.field({
-      type: 'DateTime',
-      description: 'When it was requested.',
-      resolve: ({ allocation }) => allocation.requestedAt,
-    }),
-    sides: t.field({
-      type: [SideAllocationType],
-      description: 'Requested and acknowledged capital of each side.',
-      resolve: (view) => SIDES.map((side) => ({ ...view, side })),
-    }),
   }),
 });
 
@@ -257,6 +162,8 @@ const PASSED_OVER: readonly EventType[] = [
   'METRICS_UNAVAILABLE',
   'ALLOCATION_REQUESTED',
   'ALLOCATION_ACKNOWLEDGED',
+  'ALLOCATION_SETTLED',
+  'ALLOCATION_OVERDUE',
 ];
 const SUMMARY_TYPES = EVENT_TYPES.filter((type) => !PASSED_OVER.includes(type));
 
@@ -346,7 +253,17 @@ DeploymentRef.implement({
       description: 'The latest request to hold capital; null before it is deployed.',
       resolve: ({ state, now }) => {
         const allocation = allocationOf(state);
-        return allocation && { allocation, now };
+        return allocation && { allocation, now, superseded: false };
+      },
+    }),
+    settlement: t.field({
+      type: DeploymentSettlementType,
+      nullable: true,
+      description:
+        'Whether its capital is where the latest allocation asks for it; null before it is deployed.',
+      resolve: ({ state, now }) => {
+        const allocation = allocationOf(state);
+        return allocation && { allocation, now, superseded: false, config: state.config };
       },
     }),
     canaryMetrics: t.field({

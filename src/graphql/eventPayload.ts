@@ -6,9 +6,11 @@
 import type { CanaryEvent, EventType } from '../core/lifecycle/events.ts';
 import type { Totals } from '../core/metrics/run.ts';
 import type { LogEntry } from '../store/log/eventLog.ts';
+import { AllocationCause } from './allocation.ts';
 import { builder } from './builder.ts';
+import { RollbackPlanType } from './capitalConfig.ts';
 import { CanaryConfigType } from './config.ts';
-import { AllocationCause } from './deployment.ts';
+
 import { DecisionCause, DecisionRef, decisionOf, EventRef } from './event.ts';
 import { DecisionType, SideType } from './metrics.ts';
 
@@ -73,6 +75,21 @@ const CarriedTotals = builder.objectRef<Totals>('CarriedTotals').implement({
   }),
 });
 
+type OverdueSide = Extract<CanaryEvent, { type: 'ALLOCATION_OVERDUE' }>['sides'][number];
+
+const OverdueSideType = builder.objectRef<OverdueSide>('OverdueSide').implement({
+  description: 'A side that does not hold what an overdue allocation asks for.',
+  fields: (t) => ({
+    side: t.expose('side', { type: SideType, description: 'The side.' }),
+    requestedUsd: t.expose('requestedUsd', { type: 'Decimal', description: 'What it should hold, USD.' }),
+    heldUsd: t.expose('heldUsd', {
+      type: 'Decimal',
+      nullable: true,
+      description: 'What it last acknowledged that it holds, USD; null if it never did.',
+    }),
+  }),
+});
+
 const MEMBERS = {
   DEPLOYMENT_CREATED: member('DEPLOYMENT_CREATED').implement({
     description: 'The deployment was created.',
@@ -102,6 +119,17 @@ const MEMBERS = {
       totalUsd: t.expose('totalUsd', { type: 'Decimal', description: 'Capital of both sides, USD.' }),
       canaryUsd: t.expose('canaryUsd', { type: 'Decimal', description: 'For the canary to hold, USD.' }),
       stableUsd: t.expose('stableUsd', { type: 'Decimal', description: 'For the stable side to hold, USD.' }),
+      deadlineSeconds: t.int({
+        nullable: true,
+        description: 'Seconds until it is overdue; null if version 0.1 requested it.',
+        resolve: ({ settlement }) => settlement?.deadlineSeconds,
+      }),
+      rollbackPlan: t.field({
+        type: RollbackPlanType,
+        nullable: true,
+        description: 'What a side that is to hold less does with its open positions.',
+        resolve: ({ rollbackPlan }) => rollbackPlan,
+      }),
     }),
   }),
   ALLOCATION_ACKNOWLEDGED: member('ALLOCATION_ACKNOWLEDGED').implement({
@@ -111,6 +139,45 @@ const MEMBERS = {
       side: t.expose('side', { type: SideType, description: 'The side.' }),
       heldUsd: t.expose('heldUsd', { type: 'Decimal', description: 'Capital that it holds, USD.' }),
       netPnlUsd: t.expose('netPnlUsd', { type: 'Decimal', description: 'Its net PnL then, USD.' }),
+      openExposureUsd: t.field({
+        type: 'Decimal',
+        nullable: true,
+        description: 'Value of its open positions, USD; null if it did not say.',
+        resolve: ({ openExposureUsd }) => openExposureUsd,
+      }),
+      onBehalf: t.boolean({
+        description: 'Whether an administrator acknowledged it in place of the bot.',
+        resolve: ({ onBehalf }) => onBehalf ?? false,
+      }),
+      reason: t.string({ ...REASON, resolve: ({ reason }) => reason }),
+    }),
+  }),
+  ALLOCATION_SETTLED: member('ALLOCATION_SETTLED').implement({
+    description: 'Both sides hold what the allocation asks for.',
+    fields: (t) => ({
+      number: t.exposeInt('number', ALLOCATION_NUMBER),
+      tookSeconds: t.float({
+        description: 'Seconds since it was requested.',
+        resolve: ({ tookMs }) => seconds(tookMs),
+      }),
+      breachToSafeSeconds: t.float({
+        nullable: true,
+        description: 'Seconds since the report that broke a guardrail; null if none led to the allocation.',
+        resolve: ({ breachToSafeMs }) => (breachToSafeMs === undefined ? null : seconds(breachToSafeMs)),
+      }),
+    }),
+  }),
+  ALLOCATION_OVERDUE: member('ALLOCATION_OVERDUE').implement({
+    description:
+      'A side does not hold what it should after the deadline. Repeated after each doubling of it, for a day.',
+    fields: (t) => ({
+      number: t.exposeInt('number', ALLOCATION_NUMBER),
+      overdueSince: t.expose('overdueSince', { type: 'DateTime', description: 'When the deadline passed.' }),
+      sides: t.field({
+        type: [OverdueSideType],
+        description: 'The sides that do not hold it.',
+        resolve: ({ sides }) => [...sides],
+      }),
     }),
   }),
   CANARY_METRICS_UPDATED: member('CANARY_METRICS_UPDATED').implement({

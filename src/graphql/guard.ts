@@ -28,8 +28,11 @@ function guard(operation: string, field: GraphQLField<unknown, Context>): void {
   };
 }
 
-/** The context for the resolver. Throws FORBIDDEN if the actor sees the deployment but lacks the role. */
-async function admit(operation: string, args: unknown, context: Context): Promise<Context> {
+/**
+ * The context for the resolver. Throws FORBIDDEN if the actor sees the deployment but lacks the role. A resolver calls it
+ * for an argument that needs more rights than its operation.
+ */
+export async function admit(operation: string, args: unknown, context: Context): Promise<Context> {
   const { actor, loaders } = context;
   if (may(actor, operation)) return context;
   const target = targetOf(args);

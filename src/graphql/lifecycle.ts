@@ -5,6 +5,7 @@ import { createDeployment } from '../app/createDeployment.ts';
 import { importDeployment } from '../app/exportImport.ts';
 import { builder, type InputFields } from './builder.ts';
 import { CanaryConfigInputType } from './config.ts';
+import { admit } from './guard.ts';
 import { SideType } from './metrics.ts';
 import {
   CanaryResult,
@@ -75,6 +76,18 @@ const AcknowledgeAllocationInput = builder.inputType('AcknowledgeAllocationInput
     number: t.int({ required: true, description: 'Number of the acknowledged allocation.' }),
     side: t.field({ type: SideType, required: true, description: 'The side that acknowledges.' }),
     heldUsd: t.field({ type: 'Decimal', required: true, description: 'Capital it holds now, USD.' }),
+    openExposureUsd: t.field({
+      type: 'Decimal',
+      description:
+        'Value of its open positions now, long and short added up, USD. Required to settle where the plan is CLOSE and ' +
+        'the side is to hold nothing.',
+    }),
+    onBehalf: t.boolean({
+      description:
+        'Acknowledge in place of a bot that is gone: for administrators, with a reason. It frees the strategy for the ' +
+        'next canary where settlement is required.',
+    }),
+    reason: t.string({ description: `${REASON} Required with \`onBehalf\`.` }),
     expectedRevision: t.int({ description: REVISION }),
     idempotencyKey: t.string({ description: KEY }),
   }),
@@ -185,13 +198,19 @@ builder.mutationFields((t) => ({
     args: {
       input: t.arg({ type: AcknowledgeAllocationInput, required: true, description: 'What is held.' }),
     },
-    resolve: (_root, { input }, { commands, actor }) =>
-      commands.submit(actor, requestOf('acknowledgeAllocation', input), {
+    resolve: async (_root, { input }, context) => {
+      const operation = 'Mutation.acknowledgeAllocation.onBehalf';
+      const { commands, actor } = input.onBehalf ? await admit(operation, { input }, context) : context;
+      return commands.submit(actor, requestOf('acknowledgeAllocation', input), {
         type: 'ACKNOWLEDGE',
         number: input.number,
         side: input.side,
         heldUsd: input.heldUsd,
-      }),
+        openExposureUsd: input.openExposureUsd ?? undefined,
+        onBehalf: input.onBehalf ?? false,
+        reason: input.reason,
+      });
+    },
   }),
   importDeployment: t.field({
     type: ImportDeploymentResult,

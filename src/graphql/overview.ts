@@ -52,8 +52,7 @@ const OverviewType = builder.objectRef<Overview>('Overview').implement({
     }),
     overdueAllocations: t.exposeInt('overdueAllocations', {
       description:
-        'Deployments, live or ended today, in which a side that answers allocations has left the latest one unanswered ' +
-        'for more than 300 s.',
+        'Deployments, live or ended, whose latest allocation is OVERDUE: a side does not hold what it should.',
     }),
   }),
 });

@@ -17,7 +17,7 @@ interface StateChange {
   readonly change: { readonly previousStatus: CanaryStatus; readonly status: CanaryStatus };
 }
 
-const reasonOf = ({ event }: LogEntry): string | null => ('reason' in event ? event.reason : null);
+const reasonOf = ({ event }: LogEntry): string | null => ('reason' in event ? (event.reason ?? null) : null);
 
 const StateChangeType = builder.objectRef<StateChange>('StateChange').implement({
   description: 'A deployment moved from one status to another.',

@@ -150,7 +150,7 @@ test('random lives never leave the model: status, clock, capital, log', () => {
 });
 
 test('the commands of the engine are all in the model', () => {
-  const looks: CommandType[] = ['CHECK', 'EVALUATE_GUARDRAILS', 'ACKNOWLEDGE'];
+  const looks: CommandType[] = ['CHECK', 'EVALUATE_GUARDRAILS', 'ACKNOWLEDGE', 'CHECK_DEADLINES'];
   const all: Record<CommandType, true> = {
     DEPLOY: true,
     PROMOTE: true,
@@ -163,6 +163,7 @@ test('the commands of the engine are all in the model', () => {
     CHECK: true,
     EVALUATE_GUARDRAILS: true,
     ACKNOWLEDGE: true,
+    CHECK_DEADLINES: true,
   };
   expect([...ORDERS, ...looks].sort()).toEqual(Object.keys(all).sort());
 });

@@ -43,6 +43,7 @@ describe('a claim', () => {
       notifier,
       inDeploymentOrder,
       form: () => FORM,
+      onCommandEvents: () => {},
       onBatchFailure: () => {},
       onGuardrailEvents: () => {},
       providerNames: new Set(),

@@ -236,7 +236,7 @@ describe('a panel shows what its title says', () => {
     'Attempts to deliver per second': { delivered: 0, failed: SOME },
     'Event loop delay of each node': { one: between(0, 60), other: between(0, 60) },
     "Steps of the database's clock per hour": { back: 0, forward: 0 },
-    'Failed batches per second': { commands: 0, checks: 0 },
+    'Failed batches per second': { commands: 0, checks: 0, deadlines: 0 },
   };
 
   test('all panels are known', () => {
@@ -268,6 +268,7 @@ const FIRES: Readonly<Record<string, readonly Series[]>> = {
   SerinProviderFails: [['serin_provider_fetches_total', { provider: 'good', outcome: 'failed' }, 1]],
   SerinDeploymentsFail: [['serin_deployments', { status: 'FAILED' }, 1]],
   SerinWaitsForPerson: [['serin_deployments_waiting', {}, 1]],
+  SerinAllocationOverdue: [['serin_allocation_overdue_seconds', {}, 1]],
   SerinFeedHeld: [['serin_feed_held_seconds', {}, 11]],
   SerinFeedBehind: [['serin_feed_lag_seconds', {}, 11]],
   SerinClockStepped: [['serin_clock_steps_total', { direction: 'back' }, 1]],

@@ -131,6 +131,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       notifier,
       inDeploymentOrder,
       form: () => FORM,
+      onCommandEvents: () => {},
       onBatchFailure: () => {},
       onGuardrailEvents: () => {},
       providerNames,

@@ -12,7 +12,7 @@ export interface BatchFailure {
 }
 
 /** What a batch consists of. */
-export const BATCH_KINDS = ['commands', 'checks'] as const;
+export const BATCH_KINDS = ['commands', 'checks', 'deadlines'] as const;
 export type BatchKind = (typeof BATCH_KINDS)[number];
 
 export interface ExecutionContext {

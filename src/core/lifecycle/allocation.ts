@@ -1,4 +1,5 @@
 /** How capital is split between the two sides: what each was requested to hold, and what it acknowledged. */
+import type { RollbackPlan } from '../config/capital.ts';
 import { Decimal, decimal, MAX_DECIMALS, ZERO } from '../values/decimal.ts';
 import type { BySide, Side } from '../values/side.ts';
 
@@ -27,10 +28,28 @@ export interface Acknowledgement {
   readonly number: number;
   readonly heldUsd: Decimal;
   readonly at: number;
+  /** Value of its open positions, USD; absent where it does not say. */
+  readonly openExposureUsd?: Decimal | undefined;
+}
+
+/** What an allocation says besides its amounts. */
+export interface AllocationTerms {
+  /** Absent for allocations that 0.1 requested: they have no deadline. */
+  readonly settlement?:
+    | {
+        /** A side holds what it was asked to within this many percent of it. */
+        readonly tolerancePercent: Decimal;
+        readonly deadlineSeconds: number;
+        /** Whether both sides must acknowledge, or only those that ever did. */
+        readonly expected: boolean;
+      }
+    | undefined;
+  /** What a side that is to hold less does with its open positions. */
+  readonly rollbackPlan?: RollbackPlan | undefined;
 }
 
 /** A request to hold capital. Serin moves no money: bots read it, do it, and acknowledge it. */
-export interface Allocation extends CapitalSplit {
+export interface Allocation extends CapitalSplit, AllocationTerms {
   /** 1, 2, 3, … within the deployment. */
   readonly number: number;
   readonly cause: AllocationCause;
@@ -38,6 +57,10 @@ export interface Allocation extends CapitalSplit {
   readonly requestedAt: number;
   /** The latest acknowledgement of each side; it may be for an earlier number. */
   readonly acknowledged: BySide<Acknowledgement | null>;
+  /** When its guardrail was broken, where that is why it was requested; epoch milliseconds. */
+  readonly breachedAt?: number | undefined;
+  /** When it was last reported as overdue, epoch milliseconds; absent if it never was. */
+  readonly reportedOverdueAt?: number | undefined;
 }
 
 /** What the allocation requests a side to hold, USD. */

@@ -12,6 +12,7 @@ export function allocationHistory(events: Iterable<CanaryEvent>): Allocation[] {
     const latest = history.at(-1);
     if (event.type === 'ALLOCATION_REQUESTED') {
       const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
+      const { settlement, rollbackPlan } = event;
       const acknowledged = latest?.acknowledged ?? { CANARY: null, STABLE: null };
       history.push({
         number,
@@ -20,12 +21,14 @@ export function allocationHistory(events: Iterable<CanaryEvent>): Allocation[] {
         totalUsd,
         canaryUsd,
         stableUsd,
+        settlement,
+        rollbackPlan,
         requestedAt: at,
         acknowledged,
       });
     } else if (event.type === 'ALLOCATION_ACKNOWLEDGED' && latest) {
-      const { number, side, heldUsd, at } = event;
-      const acknowledged = { ...latest.acknowledged, [side]: { number, heldUsd, at } };
+      const { number, side, heldUsd, at, openExposureUsd } = event;
+      const acknowledged = { ...latest.acknowledged, [side]: { number, heldUsd, at, openExposureUsd } };
       history[history.length - 1] = { ...latest, acknowledged };
     }
   }

@@ -19,6 +19,7 @@ import { evolve } from './evolve.ts';
 import { type Hold, raisedRisk } from './freeze.ts';
 import { fiveChecksMs, isFresh } from './freshness.ts';
 import { heldTime, hold } from './hold.ts';
+import { mustSettleFirst } from './settlement.ts';
 import {
   canaryFigures,
   comparedDecision,
@@ -52,11 +53,14 @@ export function check(
   return { events: [...resets, ...events], breaches };
 }
 
-function trip(state: Watched, breach: Breach, facts: Facts): EventBody[] {
+function trip(watched: Watched, breach: Breach, facts: Facts): EventBody[] {
   const { guardrail, side, measured, limit, message } = breach;
+  const breachedAt = breachTime(breach, facts);
+  const state = { ...watched, observation: { ...watched.observation, breachedAt } };
   const reason = `Guardrail: ${message}`;
   const decided = decisionMade(state, facts, { decision: 'ROLLBACK', reasons: [reason], cause: 'GUARDRAIL' });
-  const tripped: EventBody = { type: 'GUARDRAIL_TRIPPED', guardrail, side, measured, limit, message };
+  const figures = { guardrail, side, measured, limit, message, breachedAt };
+  const tripped: EventBody = { type: 'GUARDRAIL_TRIPPED', ...figures };
   // Without metrics nobody can watch the canary: its capital goes back whoever else may decide.
   if (guardrail === 'maxStaleSeconds') {
     const failed: EventBody = { type: 'CANARY_FAILED', reason: `Metrics cannot be had: ${message}` };
@@ -64,6 +68,12 @@ function trip(state: Watched, breach: Breach, facts: Facts): EventBody[] {
   }
   if (state.config.autoRollback) return [tripped, decided, ...rollback(state, reason)];
   return [tripped, decided, ...awaitPerson(state, 'ROLLBACK', [reason])];
+}
+
+/** When the report arrived that broke the limit; for silence, now. */
+function breachTime({ guardrail, side }: Breach, { metrics, now }: Facts): number {
+  if (guardrail === 'maxStaleSeconds') return now;
+  return Math.min(now, metrics[side]?.reportedAt ?? now);
 }
 
 /** Nothing to announce where the deployment waits already. */
@@ -220,6 +230,8 @@ function conclude(
     facts.stableVersionId,
   );
   if (decision === 'PROMOTE' && actsOnPromotion(state, facts) && !hasFreshFigures(state, facts)) return [];
+  if (decision === 'PROMOTE' && startsStep(state) && mustSettleFirst(state.config, state.allocation))
+    return [];
   const reasons = because ? [...comparison.decisionReasons, because] : comparison.decisionReasons;
   const decided = decisionMade(state, facts, { decision, reasons, cause, ends, comparison });
   const { config, observation } = state;
@@ -238,6 +250,12 @@ function conclude(
   if (!acts) return [over, decided];
   const act = decision === 'PROMOTE' ? promotion : rollback;
   return [over, decided, ...act(state, reasons[0] ?? null)];
+}
+
+/** Whether a promotion of the running step leads to the next one by itself. */
+function startsStep({ config, observation }: Watched): boolean {
+  const { index } = observation.step;
+  return stepAt(config, index + 1) !== null && stepAt(config, index)?.gate === 'AUTO';
 }
 
 /** Whether Serin would promote, or begin the next step, by itself at the end of the running step. */

@@ -16,7 +16,19 @@ export type Command =
   | ({ readonly type: 'PROMOTE' | 'ADVANCE_STEP'; readonly reason: string | null } & RaisesRisk)
   | { readonly type: 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME'; readonly reason: string | null }
   | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
-  | { readonly type: 'ACKNOWLEDGE'; readonly number: number; readonly side: Side; readonly heldUsd: Decimal }
+  | {
+      readonly type: 'ACKNOWLEDGE';
+      readonly number: number;
+      readonly side: Side;
+      readonly heldUsd: Decimal;
+      /** Value of the side's open positions, USD; absent where it does not say. */
+      readonly openExposureUsd?: Decimal | undefined;
+      /** Whether an administrator acknowledges in place of the bot; then the reason is required. */
+      readonly onBehalf?: boolean | undefined;
+      readonly reason?: string | null | undefined;
+    }
+  /** The clock: a deadline of the deployment's capital has passed. It may have ended. */
+  | { readonly type: 'CHECK_DEADLINES' }
   /** The clock: a check is due. `failure` says why the metrics could not be fetched. */
   | { readonly type: 'CHECK'; readonly failure: string | null }
   /** A report broke a guardrail. */
@@ -74,7 +86,7 @@ export type Verdict = Accepted | Refused;
 
 /** The statuses in which each command of people and bots is allowed. */
 export const ALLOWED_STATUSES: Record<
-  Exclude<CommandType, 'CHECK' | 'EVALUATE_GUARDRAILS' | 'ACKNOWLEDGE'>,
+  Exclude<CommandType, 'CHECK' | 'EVALUATE_GUARDRAILS' | 'ACKNOWLEDGE' | 'CHECK_DEADLINES'>,
   readonly DeploymentState['status'][]
 > = {
   DEPLOY: ['PENDING'],

@@ -6,8 +6,9 @@
 import type { CanaryConfig } from '../config/config.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import type { RuleVersion } from '../rule/ruleVersion.ts';
-import { formatDecimal, ZERO } from '../values/decimal.ts';
+import { formatDecimal } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
+import { acknowledge, overdueReport } from './acknowledge.ts';
 import { type AllocationCause, STABLE_ONLY_PERCENT, splitCapital } from './allocation.ts';
 import { seekApproval } from './approval.ts';
 import { check } from './check.ts';
@@ -19,13 +20,13 @@ import {
   type Command,
   type Facts,
   NAMES,
-  type Refused,
   type Verdict,
 } from './command.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
 import { meetFreeze } from './hold.ts';
+import { describeMissing, mustSettleFirst, termsOf } from './settlement.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
 
 /** The decision recorded for a successful command. A request for approval has decided nothing yet. */
@@ -41,12 +42,19 @@ export function asksForApproval(events: readonly EventBody[]): boolean {
 }
 
 export function availableActions(state: DeploymentState): Action[] {
-  return ACTIONS.filter((action) => isAllowed(state, action));
+  return ACTIONS.filter(
+    (action) => isAllowed(state, action) && !(action === 'ADVANCE_STEP' && awaitsCapital(state)),
+  );
 }
 
 export function isAllowed(state: DeploymentState, action: Action): boolean {
   if (!ALLOWED_STATUSES[action].includes(state.status)) return false;
   return action !== 'ADVANCE_STEP' || (isWatched(state) && nextStep(state) !== null);
+}
+
+/** Whether the next step waits until both sides hold what the latest allocation asks for. */
+function awaitsCapital(state: DeploymentState): boolean {
+  return mustSettleFirst(state.config, allocationOf(state));
 }
 
 /** Decides what a command does to a deployment. */
@@ -61,7 +69,8 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     if (!isWatched(state)) return accept([]);
     return { accepted: true, ...check(state, command, facts) };
   }
-  if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, facts, accept);
+  if (command.type === 'CHECK_DEADLINES') return accept(overdueReport(state, facts.now));
+  if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, facts);
   if (!isAllowed(state, command.type)) return { accepted: false, refusal: wrongStatus(state, command.type) };
 
   if (command.type === 'DEPLOY') return deploy(state, command, facts, accept);
@@ -97,6 +106,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     case 'ADVANCE_STEP': {
       const stale = staleStable(state, facts);
       if (stale) return { accepted: false, refusal: stale };
+      if (awaitsCapital(state)) return { accepted: false, refusal: unsettled(state) };
       const next = nextStep(state);
       if (next === null) throw new Error('no step to advance to');
       const met = meetFreeze(command, 'STEP_UP', facts);
@@ -151,7 +161,14 @@ function deploy(
   if ('refusal' in met) return { accepted: false, refusal: met.refusal };
   return accept([
     { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason, ...met },
-    { type: 'ALLOCATION_REQUESTED', number: 1, cause: 'DEPLOY', canaryPercent, ...split },
+    {
+      type: 'ALLOCATION_REQUESTED',
+      number: 1,
+      cause: 'DEPLOY',
+      canaryPercent,
+      ...split,
+      ...termsOf(state.config, null, split),
+    },
   ]);
 }
 
@@ -164,38 +181,6 @@ function extend(state: Watched, given: number | null, reason: string | null, acc
   return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason }]);
 }
 
-/** Late, repeated or premature acknowledgements are refused with a reason; the same one twice changes nothing. */
-function acknowledge(
-  state: DeploymentState,
-  { number, side, heldUsd }: Extract<Command, { type: 'ACKNOWLEDGE' }>,
-  { metrics }: Facts,
-  accept: Accept,
-): Verdict {
-  const allocation = allocationOf(state);
-  const refuse = (message: string, path: readonly string[]): Refused => ({
-    accepted: false,
-    refusal: refusal('INVALID_INPUT', message, path),
-  });
-  if (!allocation) {
-    const message = `Deployment ${state.id} is ${state.status}: no capital was allocated`;
-    return { accepted: false, refusal: refusal('INVALID_TRANSITION', message) };
-  }
-  if (heldUsd.isNegative() && !heldUsd.isZero()) {
-    return refuse(`heldUsd must not be negative, got ${formatDecimal(heldUsd)}`, ['heldUsd']);
-  }
-  if (number > allocation.number || number < 1) {
-    return refuse(`there is no allocation ${number}; the latest is ${allocation.number}`, ['number']);
-  }
-  if (number < allocation.number) {
-    const message = `allocation ${number} has been replaced by ${allocation.number}: read it, act on it, acknowledge that`;
-    return refuse(message, ['number']);
-  }
-  const before = allocation.acknowledged[side];
-  if (before?.number === number && before.heldUsd.eq(heldUsd)) return accept([]);
-  const netPnlUsd = metrics[side]?.netPnlUsd ?? ZERO;
-  return accept([{ type: 'ALLOCATION_ACKNOWLEDGED', number, side, heldUsd, netPnlUsd }]);
-}
-
 /** The refusal of a metrics report while the canary has no capital. */
 export function notWatched({ id, status }: DeploymentState): Refusal {
   const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
@@ -204,6 +189,14 @@ export function notWatched({ id, status }: DeploymentState): Refusal {
 
 function returnCapital(state: DeploymentState, cause: AllocationCause): EventBody[] {
   return isWatched(state) ? [requestAllocation(state, STABLE_ONLY_PERCENT, cause)] : [];
+}
+
+function unsettled({ id, allocation }: Watched): Refusal {
+  const missing = describeMissing(allocation);
+  return refusal(
+    'INVALID_TRANSITION',
+    `Deployment ${id} requires settlement, and the next step waits for it: ${missing}. Acknowledge what the side holds`,
+  );
 }
 
 /** The decision record of a person or bot, with the comparison as it was. */

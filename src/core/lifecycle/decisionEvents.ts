@@ -13,13 +13,24 @@ import {
 } from './allocation.ts';
 import type { Facts } from './command.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
+import { termsOf } from './settlement.ts';
 import { comparisonInput, forSides, stepAt, type Watched } from './state.ts';
 
 /** The next request: the whole capital, split anew. */
 export function requestAllocation(state: Watched, canaryPercent: Decimal, cause: AllocationCause): EventBody {
   const { number, totalUsd } = state.allocation;
   const split = splitCapital(totalUsd, canaryPercent);
-  return { type: 'ALLOCATION_REQUESTED', number: number + 1, cause, canaryPercent, ...split };
+  const terms = termsOf(state.config, state.allocation, split);
+  const { breachedAt } = state.observation;
+  return {
+    type: 'ALLOCATION_REQUESTED',
+    number: number + 1,
+    cause,
+    canaryPercent,
+    ...split,
+    ...terms,
+    ...(breachedAt !== undefined && canaryPercent.isZero() ? { breachedAt } : {}),
+  };
 }
 
 /** The canary becomes the stable version; all capital to it. */

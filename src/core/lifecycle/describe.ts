@@ -22,7 +22,15 @@ export function describeEvent(event: EventBody): string {
     case 'ALLOCATION_REQUESTED':
       return `Allocation ${event.number}: canary ${dollars(event.canaryUsd)}, stable ${dollars(event.stableUsd)}`;
     case 'ALLOCATION_ACKNOWLEDGED':
-      return `The ${event.side.toLowerCase()} side holds ${dollars(event.heldUsd)} (allocation ${event.number})`;
+      return describeAcknowledgement(event);
+    case 'ALLOCATION_SETTLED':
+      return `Allocation ${event.number} is settled after ${seconds(event.tookMs)}${
+        event.breachToSafeMs === undefined
+          ? ''
+          : `, ${seconds(event.breachToSafeMs)} after the guardrail was broken`
+      }`;
+    case 'ALLOCATION_OVERDUE':
+      return describeOverdue(event);
     case 'CANARY_METRICS_UPDATED': {
       const pnl = (value: typeof event.netPnlUsd.CANARY) => (value === null ? 'none' : dollars(value));
       const { CANARY: canary, STABLE: stable } = event.netPnlUsd;
@@ -79,6 +87,27 @@ export function describeEvent(event: EventBody): string {
   }
 }
 
+const seconds = (ms: number) => `${Math.max(0, Math.round(ms / 1000))} s`;
+
+function describeAcknowledgement(event: Extract<EventBody, { type: 'ALLOCATION_ACKNOWLEDGED' }>): string {
+  const { side, heldUsd, number, openExposureUsd, onBehalf = false, reason = null } = event;
+  const open = openExposureUsd ? ` and ${dollars(openExposureUsd)} in open positions` : '';
+  const said = `The ${side.toLowerCase()} side holds ${dollars(heldUsd)}${open} (allocation ${number})`;
+  return `${said}${onBehalf ? ', acknowledged on its behalf' : ''}${because(reason)}`;
+}
+
+function describeOverdue({
+  number,
+  overdueSince,
+  sides,
+}: Extract<EventBody, { type: 'ALLOCATION_OVERDUE' }>): string {
+  const missing = sides.map(({ side, requestedUsd, heldUsd }) => {
+    const held = heldUsd === null ? 'has acknowledged nothing' : `holds ${dollars(heldUsd)}`;
+    return `the ${side.toLowerCase()} side is to hold ${dollars(requestedUsd)} and ${held}`;
+  });
+  return `Allocation ${number} is overdue since ${new Date(overdueSince).toISOString()}: ${missing.join(', ')}`;
+}
+
 /** What a command did, as the message of its result. */
 export function describeCommand(
   command: Command,
@@ -109,6 +138,7 @@ export function describeCommand(
       return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
     case 'CHECK':
     case 'EVALUATE_GUARDRAILS':
+    case 'CHECK_DEADLINES':
       return `Deployment ${id} looked at`;
   }
 }

@@ -3,7 +3,7 @@
  * `no` counts from 1 without a gap; all events of one command share its time, actor and revision.
  */
 import { z } from 'zod';
-import { configCodec } from '../config/codec.ts';
+import { configCodec, rollbackPlanCodec } from '../config/codec.ts';
 import { GUARDRAILS } from '../config/config.ts';
 import { totalsCodec } from '../metrics/run.ts';
 import { sideMetricsCodec } from '../metrics/sideMetrics.ts';
@@ -94,6 +94,13 @@ export const personCodec = z.strictObject({ id: z.string(), madeBy: z.string().n
 /** The freeze that an administrator overrode. */
 const overrodeFreeze = z.string().optional();
 
+/** How an allocation settles; see `core/lifecycle/allocation.ts`. */
+export const settlementTerms = z.strictObject({
+  tolerancePercent: decimalCodec,
+  deadlineSeconds: countCodec,
+  expected: z.boolean(),
+});
+
 /** Milliseconds before this check that nobody watched, where there were any: the step is extended by them. */
 const unwatchedMs = z.int().optional();
 
@@ -123,6 +130,12 @@ const bodies = {
     totalUsd: decimalCodec,
     canaryUsd: decimalCodec,
     stableUsd: decimalCodec,
+    /** How it settles; absent where 0.1 requested it. */
+    settlement: settlementTerms.optional(),
+    /** What a side that is to hold less does with its open positions. */
+    rollbackPlan: rollbackPlanCodec.optional(),
+    /** When the guardrail was broken, where that is why it is requested. */
+    breachedAt: instantCodec.optional(),
   },
   /** `netPnlUsd`: the side's net PnL then. What it earned before counts on the capital before. */
   ALLOCATION_ACKNOWLEDGED: {
@@ -130,6 +143,29 @@ const bodies = {
     side: z.enum(SIDES),
     heldUsd: decimalCodec,
     netPnlUsd: decimalCodec,
+    /** Value of its open positions, where the side says it. */
+    openExposureUsd: decimalCodec.optional(),
+    /** An administrator acknowledged it in place of the bot. */
+    onBehalf: z.literal(true).optional(),
+    reason: z.string().optional(),
+  },
+  /** Both sides hold what the allocation asks for. Times since the request, and since the breach that led to it. */
+  ALLOCATION_SETTLED: { number: countCodec, tookMs: z.int(), breachToSafeMs: z.int().optional() },
+  /** A side does not hold what it should after the deadline. Repeated after each doubling of it, for a day. */
+  ALLOCATION_OVERDUE: {
+    number: countCodec,
+    /** When the deadline passed. */
+    overdueSince: instantCodec,
+    sides: z
+      .array(
+        z.strictObject({
+          side: z.enum(SIDES),
+          requestedUsd: decimalCodec,
+          /** What it last acknowledged; null if it never did. */
+          heldUsd: decimalCodec.nullable(),
+        }),
+      )
+      .readonly(),
   },
   /** A check took a sample; null where a side has not reported. `silentMs`: watched time without news of a side. */
   CANARY_METRICS_UPDATED: {
@@ -187,6 +223,8 @@ const bodies = {
     measured: decimalCodec.nullable(),
     limit: decimalCodec,
     message: z.string(),
+    /** When the report arrived that broke it; absent in logs of 0.1. */
+    breachedAt: instantCodec.optional(),
   },
   DECISION_MADE: { record: decisionRecord, reason },
   CANARY_OBSERVATION_COMPLETE: {
@@ -254,6 +292,8 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('CANARY_STARTED'),
   member('ALLOCATION_REQUESTED'),
   member('ALLOCATION_ACKNOWLEDGED'),
+  member('ALLOCATION_SETTLED'),
+  member('ALLOCATION_OVERDUE'),
   member('CANARY_METRICS_UPDATED'),
   member('COUNTER_RESET'),
   member('WATCH_RESUMED'),
@@ -309,6 +349,7 @@ const OBSERVATIONS: ReadonlySet<EventType> = new Set([
   'WATCH_RESUMED',
   'PROMOTION_HELD',
   'STEP_HELD',
+  'ALLOCATION_OVERDUE',
 ]);
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {

@@ -99,6 +99,10 @@ function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
       return requested(state, event);
     case 'ALLOCATION_ACKNOWLEDGED':
       return acknowledged(state, event);
+    case 'ALLOCATION_SETTLED':
+      return state;
+    case 'ALLOCATION_OVERDUE':
+      return reportedOverdue(state, event);
     case 'CANARY_STARTED':
       if (state.status !== 'PENDING') return impossible(state, event);
       return started(state, event);
@@ -123,6 +127,8 @@ function applyWatched(
       | 'CANARY_CANCELLED'
       | 'ALLOCATION_REQUESTED'
       | 'ALLOCATION_ACKNOWLEDGED'
+      | 'ALLOCATION_SETTLED'
+      | 'ALLOCATION_OVERDUE'
       | 'CANARY_STARTED'
       | 'RULE_CHANGED'
       | 'DEPLOYMENT_IMPORTED'
@@ -158,7 +164,11 @@ function applyWatched(
       if (state.status !== 'RUNNING') return impossible(state, event);
       return withObservation(state, { held: holdBy(event) });
     case 'GUARDRAIL_TRIPPED':
-      return withObservation(released(state), { tripped: true, promotionRequest: null });
+      return withObservation(released(state), {
+        tripped: true,
+        promotionRequest: null,
+        ...(event.breachedAt === undefined ? {} : { breachedAt: event.breachedAt }),
+      });
     case 'PROMOTION_REQUESTED':
       return withObservation(state, { promotionRequest: requestOf(event) });
     case 'DECISION_MADE':
@@ -288,12 +298,14 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
 function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
+  const { settlement, rollbackPlan, breachedAt } = event;
   if (!canaryUsd.plus(stableUsd).eq(totalUsd)) {
     throw new Error(`event ${event.no} of ${state.id}: the sides' capital is not the total`);
   }
   const { acknowledged } = state.allocation;
   const request = { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd };
-  const allocation: Allocation = { ...request, requestedAt: at, acknowledged };
+  const terms = { settlement, rollbackPlan, breachedAt };
+  const allocation: Allocation = { ...request, ...terms, requestedAt: at, acknowledged };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
   const evidence = afterAllocation(state.observation.evidence, allocation);
@@ -306,14 +318,20 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
 /** A side says what it holds: its returns are computed on that from now on. */
 function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
-  const { side, number, heldUsd, netPnlUsd, at } = event;
-  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at } };
+  const { side, number, heldUsd, netPnlUsd, openExposureUsd, at } = event;
+  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at, openExposureUsd } };
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
   const evidence = afterAllocation(state.observation.evidence, allocation);
   const rebased = { ...basis, [side]: rebase(basis[side], heldUsd, netPnlUsd, at) };
   return { ...withObservation(state, { basis: rebased, evidence }), allocation };
+}
+
+function reportedOverdue(state: DeploymentState, event: EventOf<'ALLOCATION_OVERDUE'>): DeploymentState {
+  if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
+  const allocation: Allocation = { ...state.allocation, reportedOverdueAt: event.at };
+  return isWatched(state) ? { ...state, allocation } : { ...state, allocation };
 }
 
 /** The interval of returns ends at this PnL; the next one runs on the same capital. */
@@ -392,6 +410,7 @@ function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Runni
       silentMs: { CANARY: 0, STABLE: 0 },
       lastCheckAt: at,
       tripped: false,
+      breachedAt: undefined,
       promotionRequest: null,
     },
   };
@@ -410,6 +429,7 @@ function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
       evidence: atStep(state.observation.evidence),
       lastCheckAt: at,
       tripped: false,
+      breachedAt: undefined,
       promotionRequest: null,
     },
   };

@@ -99,6 +99,8 @@ export interface Observation {
   readonly basis: BySide<ReturnAccount>;
   /** A guardrail has tripped and the capital is held for a person. */
   readonly tripped: boolean;
+  /** When the report arrived that broke it; epoch milliseconds. */
+  readonly breachedAt?: number | undefined;
   /** Somebody has asked for a promotion that another must approve. */
   readonly promotionRequest: ApprovalRequest | null;
   /** What waits for the end of a freeze; absent where nothing does. */

@@ -2,7 +2,8 @@
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
 import { SIDES, type Side } from '../values/side.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
-import { type DeploymentState, isWatched, type Watched } from './state.ts';
+import { describeMissing, mustSettleFirst, overdueSince } from './settlement.ts';
+import { allocationOf, type DeploymentState, isWatched, type Watched } from './state.ts';
 
 export interface DeploymentWarning {
   /** The side it is about; null for both. */
@@ -17,14 +18,28 @@ export function warningsOf(
   metrics: MetricsBySide,
   now: number,
 ): readonly DeploymentWarning[] {
-  if (!isWatched(state)) return [];
+  const capital = capitalOnTheWay(state, now);
+  if (!isWatched(state)) return capital;
   return [
+    ...capital,
     ...SIDES.flatMap((side) => {
       const known = metrics[side];
       return known ? leftOut(side, known) : [];
     }),
     ...waitsForNews(state, metrics, now),
   ];
+}
+
+/** A side that does not hold what it should after the deadline, and what waits for it. */
+function capitalOnTheWay(state: DeploymentState, now: number): DeploymentWarning[] {
+  const allocation = allocationOf(state);
+  if (!allocation) return [];
+  const waits = mustSettleFirst(state.config, allocation);
+  const overdue = overdueSince(allocation, now) !== null;
+  if (!overdue && !(waits && state.status === 'RUNNING' && now >= state.observation.step.endsAt)) return [];
+  const held = waits ? '; the next step and the next canary of the strategy wait for it' : '';
+  const message = `${overdue ? 'Overdue' : 'Not settled'}: ${describeMissing(allocation)}${held}`;
+  return [{ side: null, message }];
 }
 
 function leftOut(side: Side, metrics: SideMetrics): DeploymentWarning[] {

@@ -33,6 +33,13 @@ export interface EngineDecision {
 /** Default names of the two versions. */
 const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
 
+/** A run has no bots: nobody acknowledges an allocation or keeps a lease. */
+const withoutBots = (config: CanaryConfig): CanaryConfig => ({
+  ...config,
+  settlement: null,
+  capitalLeaseSeconds: null,
+});
+
 /** Starts a run: the policy's first allocation is made at this instant. */
 export function startEngineRun(
   config: CanaryConfig,
@@ -41,7 +48,7 @@ export function startEngineRun(
   { stableVersionId, canaryVersionId }: typeof ANY = ANY,
 ): EngineRun {
   const named = { id: 'trial', strategyId: 'trial', chain: 'trial', stableVersionId, canaryVersionId };
-  const { state } = begin({ ...named, config }, { at, actor: 'serin' });
+  const { state } = begin({ ...named, config: withoutBots(config) }, { at, actor: 'serin' });
   const pending: EngineRun = { state, breaches: NO_BREACHES };
   return continueRun(pending, { type: 'DEPLOY', capitalUsd, reason: null }, at, NO_METRICS).trial;
 }

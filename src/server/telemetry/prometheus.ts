@@ -24,6 +24,8 @@ export interface Metrics {
   countCheck(events: readonly CanaryEvent[]): void;
   /** Counts the automatic decisions among events. */
   countDecisions(events: readonly CanaryEvent[]): void;
+  /** Commands of people and bots were carried out with these events, on disk. */
+  countCommandEvents(events: readonly CanaryEvent[]): void;
   /** A check could not be made. */
   countFailedCheck(): void;
   /** A batch of commands or checks failed, and its items ran alone. */
@@ -105,6 +107,14 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
   for (const type of ['query', 'mutation', 'subscription'])
     for (const outcome of ['OK', ...SERVER_ERRORS]) operations.zero({ type, outcome });
   operations.zero({ type: 'unknown', outcome: 'INVALID' });
+  const breachToSafe = new Histogram({
+    name: 'serin_breach_to_safe_seconds',
+    help:
+      "Serin's seconds from the report that broke a guardrail until both sides acknowledged that they hold what they " +
+      'should; counted by the node that took the last acknowledgement.',
+    buckets: [1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400, 86_400],
+    registers,
+  });
   const measure = (name: string, help: string, value: () => number) =>
     new Gauge({
       name,
@@ -163,6 +173,12 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
       countDecisions(events);
     },
     countDecisions,
+    countCommandEvents(events) {
+      for (const event of events) {
+        if (event.type !== 'ALLOCATION_SETTLED' || event.breachToSafeMs === undefined) continue;
+        breachToSafe.observe(event.breachToSafeMs / 1000);
+      }
+    },
     countFailedCheck: () => failedChecks.inc(),
     countBatchFailure: (kind) => batchFailures.inc({ kind }),
     countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
@@ -208,6 +224,11 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     help: "By how much the most overdue check is late, in Serin's seconds.",
     registers,
   });
+  const overdue = new Gauge({
+    name: 'serin_allocation_overdue_seconds',
+    help: "By how much the most overdue allocation is late, in Serin's seconds; of live and ended deployments.",
+    registers,
+  });
   const connections = new Gauge({
     name: 'serin_database_connections',
     help: "Serin's connections to the database, of all nodes, by state.",
@@ -234,6 +255,7 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     for (const { state, count } of gauges.connections) connections.set({ state }, count);
     waiting.set(gauges.waiting);
     lag.set(gauges.checkLagSeconds);
+    overdue.set(gauges.allocationOverdueSeconds);
     backlog.set(gauges.webhooks.pending);
     backlogAge.set(gauges.webhooks.oldestSeconds);
   };

@@ -124,11 +124,14 @@ export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): 
 
 export interface Schedule {
   readonly nextCheckAt: number | null;
+  /** When the next deadline of its capital must be checked. */
+  readonly deadlineAt: number | null;
   readonly breaches: BreachCounts;
 }
 
-const schedule = ({ nextCheckAt, breaches }: Schedule) => ({
+const schedule = ({ nextCheckAt, deadlineAt, breaches }: Schedule) => ({
   nextCheckAt: nextCheckAt === null ? null : new Date(nextCheckAt),
+  deadlineAt: deadlineAt === null ? null : new Date(deadlineAt),
   breaches,
 });
 
@@ -165,8 +168,8 @@ export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Pro
 const updateRows = bulkUpdate(
   deployments,
   'id',
-  [...MOVING_COLUMNS, 'nextCheckAt', 'breaches'],
-  ['lease_until = null', 'lease_token = null'],
+  [...MOVING_COLUMNS, 'nextCheckAt', 'deadlineAt', 'breaches'],
+  ['lease_until = null', 'lease_token = null', 'deadline_claimed_until = null'],
 );
 
 const updateBreaches = bulkUpdate(deployments, 'id', ['breaches']);

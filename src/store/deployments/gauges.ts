@@ -9,6 +9,8 @@ export interface Gauges {
   readonly waiting: number;
   /** Delay of the most overdue check, in seconds of Serin's clock; 0 if no check is overdue. */
   readonly checkLagSeconds: number;
+  /** By how much the most overdue allocation is late, in seconds of Serin's clock; 0 if none is. */
+  readonly allocationOverdueSeconds: number;
   /** Pending deliveries of enabled webhooks, and the age of the oldest one in real seconds. */
   readonly webhooks: { readonly pending: number; readonly oldestSeconds: number };
   /** Connections to this database under this node's `application_name`, which all nodes share, by state. */
@@ -16,7 +18,7 @@ export interface Gauges {
 }
 
 export async function readGauges(db: Queries): Promise<Gauges> {
-  const [deployments, [waiting], [lag], [webhooks], connections] = await Promise.all([
+  const [deployments, [waiting], [lag], [overdue], [webhooks], connections] = await Promise.all([
     db.execute<{ status: string; count: number }>(
       sql`select status, count(*)::int as count from deployments group by status order by status`,
     ),
@@ -25,6 +27,9 @@ export async function readGauges(db: Queries): Promise<Gauges> {
     db.execute<{ seconds: number }>(sql`
       select greatest(0, coalesce(extract(epoch from serin_now() - min(next_check_at)), 0))::float8 as seconds
       from deployments where next_check_at is not null`),
+    db.execute<{ seconds: number }>(sql`
+      select greatest(0, coalesce(extract(epoch from serin_now() - min(settle_by)), 0))::float8 as seconds
+      from deployments where settle_by is not null`),
     db.execute<{ pending: number; oldestSeconds: number }>(sql`
       select count(*)::int as pending,
         coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as "oldestSeconds"
@@ -38,6 +43,7 @@ export async function readGauges(db: Queries): Promise<Gauges> {
     deployments,
     waiting: waiting?.count ?? 0,
     checkLagSeconds: lag?.seconds ?? 0,
+    allocationOverdueSeconds: overdue?.seconds ?? 0,
     webhooks: webhooks ?? { pending: 0, oldestSeconds: 0 },
     connections,
   };

@@ -26,9 +26,6 @@ interface OverviewRow extends Record<string, unknown> {
   readonly overdue: number;
 }
 
-/** An allocation is overdue if a side has not acknowledged it for this time, seconds. */
-const OVERDUE_SECONDS = 300;
-
 const live = sql.raw(`(${LIVE_STATUSES.map((status) => `'${status}'`).join(', ')})`);
 const visible = (scope: Scope): SQL => inScope(deployments.strategyId, scope) ?? sql`true`;
 
@@ -67,12 +64,8 @@ export async function readOverview(db: Queries, scope: Scope): Promise<Overview>
       (select coalesce(sum(coalesce((detail #>> '{allocation,acknowledged,CANARY,heldUsd}')::numeric,
         canary_capital_usd)), 0)::text from seen where ended_at is null) as capital,
       (select coalesce(-sum(pnl) filter (where pnl < 0), 0)::text from earned) as loss,
-      (select count(*)::int from seen where detail -> 'allocation' <> 'null' and exists (
-        select from jsonb_each(detail #> '{allocation,acknowledged}') answer
-        where answer.value <> 'null'
-          and (answer.value ->> 'number')::int < (detail #>> '{allocation,number}')::int)
-        and (detail #>> '{allocation,requestedAt}')::timestamptz
-          < clock.now - make_interval(secs => ${OVERDUE_SECONDS})) as overdue
+      (select count(*)::int from deployments, clock
+        where settle_by is not null and settle_by <= clock.now and ${visible(scope)}) as overdue
     from clock`);
   if (!row) throw new Error('the overview has no row');
   return {

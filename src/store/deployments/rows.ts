@@ -1,11 +1,12 @@
 /** Converts rows to engine values and back. Amounts are strings and instants are Dates; nothing is rounded. */
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { configCodec } from '../../core/config/codec.ts';
+import { configCodec, rollbackPlanCodec } from '../../core/config/codec.ts';
 import { type CanaryConfig, GUARDRAILS } from '../../core/config/config.ts';
 import { ALLOCATION_CAUSES } from '../../core/lifecycle/allocation.ts';
-import { personCodec } from '../../core/lifecycle/events.ts';
+import { personCodec, settlementTerms } from '../../core/lifecycle/events.ts';
 import { FREEZE_BLOCKS } from '../../core/lifecycle/freeze.ts';
+import { settleBy } from '../../core/lifecycle/settlement.ts';
 import {
   allocationOf,
   type DeploymentState,
@@ -25,7 +26,12 @@ import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '.
 import { parseStored, readStored, withUnknown } from '../../core/values/stored.ts';
 import type { deployments } from '../tables/tables.ts';
 
-const acknowledgement = z.strictObject({ number: countCodec, heldUsd: decimalCodec, at: instantCodec });
+const acknowledgement = z.strictObject({
+  number: countCodec,
+  heldUsd: decimalCodec,
+  at: instantCodec,
+  openExposureUsd: decimalCodec.optional(),
+});
 
 const basis = z.strictObject({
   capitalUsd: decimalCodec,
@@ -46,6 +52,7 @@ const observation = z.strictObject({
   sampled: bySide(decimalCodec),
   basis: bySide(basis),
   tripped: z.boolean(),
+  breachedAt: instantCodec.optional(),
   promotionRequest: z
     .strictObject({ by: z.string(), at: instantCodec, person: personCodec.nullable().optional() })
     .nullable(),
@@ -68,6 +75,10 @@ const allocation = z.strictObject({
   stableUsd: decimalCodec,
   requestedAt: instantCodec,
   acknowledged: bySide(acknowledgement.nullable()),
+  settlement: settlementTerms.optional(),
+  rollbackPlan: rollbackPlanCodec.optional(),
+  breachedAt: instantCodec.optional(),
+  reportedOverdueAt: instantCodec.optional(),
 });
 
 /** What every status may have: the version of the decision rule (the first where there is none), and the import. */
@@ -116,7 +127,7 @@ const breachesCodec = z.record(z.enum(GUARDRAILS), countCodec);
 
 type StateColumns = Omit<
   typeof deployments.$inferInsert,
-  'nextCheckAt' | 'leaseUntil' | 'leaseToken' | 'breaches'
+  'nextCheckAt' | 'leaseUntil' | 'leaseToken' | 'breaches' | 'deadlineAt' | 'deadlineClaimedUntil'
 >;
 
 const date = (instant: number | null | undefined) =>
@@ -151,6 +162,7 @@ export const MOVING_COLUMNS = [
   'totalCapitalUsd',
   'canaryCapitalUsd',
   'stableCapitalUsd',
+  'settleBy',
   'detail',
 ] as const;
 
@@ -169,6 +181,7 @@ export function movingColumns(state: DeploymentState): Pick<StateColumns, (typeo
     totalCapitalUsd: text(allocated?.totalUsd),
     canaryCapitalUsd: text(allocated?.canaryUsd),
     stableCapitalUsd: text(allocated?.stableUsd),
+    settleBy: date(allocated && settleBy(allocated)),
     detail: withUnknown(
       z.encode(detailCodec, {
         ...detailOf(state),

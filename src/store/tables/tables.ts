@@ -92,12 +92,22 @@ export const deployments = pgTable(
     /** The lease of the node that checks it now: its end, in real time, and its fencing token. */
     leaseUntil: timestamp('lease_until', { withTimezone: true, mode: 'string' }),
     leaseToken: text('lease_token'),
+    /** When its latest allocation is, or became, overdue; null if it is settled or has no deadline. Set after its end too. */
+    settleBy: instant('settle_by'),
+    /** When the next deadline of its capital must be checked, on Serin's clock; null if there is none. Set after its end too. */
+    deadlineAt: instant('deadline_at'),
+    /** Until when a node checks that deadline, in real time. */
+    deadlineClaimedUntil: timestamp('deadline_claimed_until', { withTimezone: true, mode: 'string' }),
   },
   (table) => [
     uniqueIndex('deployments_one_live')
       .on(table.strategyId, table.chain)
       .where(sql`${table.status} in (${list(LIVE_STATUSES)})`),
     index('deployments_due').on(table.nextCheckAt).where(sql`${table.nextCheckAt} is not null`),
+    index('deployments_deadline').on(table.deadlineAt).where(sql`${table.deadlineAt} is not null`),
+    index('deployments_unsettled')
+      .on(table.strategyId, table.chain, table.settleBy)
+      .where(sql`${table.settleBy} is not null`),
     index('deployments_created').on(table.createdAt, table.id),
     index('deployments_strategy').on(table.strategyId, table.createdAt, table.id),
     index('deployments_status').on(table.status, table.createdAt, table.id),

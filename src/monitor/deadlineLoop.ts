@@ -1,0 +1,62 @@
+/**
+ * The deadlines of capital: claims those that have passed and applies them. Apart from the observation loop, because a
+ * deployment that has ended is watched until its capital is home, and because nothing slow may delay them.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { App } from '../app/context.ts';
+import { applyDeadlines } from '../app/deadlines.ts';
+import { describeEvent } from '../core/lifecycle/describe.ts';
+import { claimDeadlines, untilNextDeadline } from '../store/deployments/deadlines.ts';
+
+/** Maximum deadlines claimed in one statement. */
+const BATCH = 64;
+/** Upper bound of the sleep, real milliseconds, so that deadlines that other nodes set are noticed in time. */
+const MAX_SLEEP_MS = 500;
+/** Lower bound: deadlines that fall into it are applied together. */
+const MIN_SLEEP_MS = 5;
+const RETRY_MS = 1000;
+
+export interface DeadlineLoop {
+  /** Finishes the batch in flight and stops. */
+  stop(): Promise<void>;
+}
+
+export function startDeadlineLoop({ app, log }: { readonly app: App; readonly log: Logger }): DeadlineLoop {
+  const stopping = new AbortController();
+  const running = run();
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const ids = await claimDeadlines(app.db, BATCH);
+        if (ids.length > 0) await apply(ids);
+        if (ids.length === BATCH) continue;
+        const due = await untilNextDeadline(app.db);
+        await pause(Math.max(MIN_SLEEP_MS, Math.min(due ?? MAX_SLEEP_MS, MAX_SLEEP_MS)));
+      } catch (error) {
+        log.warn({ error }, 'the deadlines of capital cannot reach the database and retry');
+        await pause(RETRY_MS);
+      }
+    }
+  }
+
+  async function apply(ids: readonly string[]): Promise<void> {
+    for (const result of await applyDeadlines(app, ids)) {
+      const { deploymentId } = result;
+      if ('error' in result) log.error({ error: result.error, deploymentId }, 'a deadline of capital failed');
+      else for (const event of result.events) log.warn({ deploymentId }, describeEvent(event));
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
