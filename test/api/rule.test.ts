@@ -247,3 +247,12 @@ test('a loss is the return on what was held: 8 % stays 8 % when the canary holds
   await report(serin, 'Canary', grown, { pnlUsd: '-691', trades: 11 });
   await until(async () => (await statusOf(grown)).status === 'ROLLED_BACK');
 });
+
+test('a guardrail that asks for two breaches in a row counts those of reports, over transactions', async () => {
+  const guardrails = { maxStaleSeconds: null, maxLossUsd: '100', breaches: { maxLossUsd: 2 } };
+  const id = await running(serin, { config: { checkIntervalSeconds: 3600, guardrails } });
+  await report(serin, 'Canary', id, { pnlUsd: '-101', trades: 1 });
+  expect(await statusOf(serin, id)).toBe('RUNNING');
+  await report(serin, 'Canary', id, { pnlUsd: '-102', trades: 2 });
+  await until(async () => (await statusOf(serin, id)) === 'ROLLED_BACK');
+});

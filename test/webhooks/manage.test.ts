@@ -68,6 +68,15 @@ test('a retry with the same key makes no second webhook and is shown the same se
   expect(row?.answer).not.toContain('whsec_');
 });
 
+test('requests with one key at the same moment make one webhook, and all are shown it', async () => {
+  const input = { url, description: 'at once', idempotencyKey: 'webhook-at-once' };
+  const answers = await Promise.all(Array.from({ length: 8 }, () => createWebhook(serin, input)));
+  expect(new Set(answers.map(({ webhook }) => webhook.id)).size).toBe(1);
+  expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+  const rows = await serin.database.sql`select id from webhooks where description = 'at once'`;
+  expect(rows).toHaveLength(1);
+});
+
 test('what cannot be is refused with its field', async () => {
   const { webhook } = await createWebhook(serin, { url });
   expect(await updateWebhook(serin, { webhookId: webhook.id, eventTypes: [] })).toMatchObject({

@@ -1,0 +1,189 @@
+/**
+ * Mutants by hand: faults that were once made, or nearly, each as a change of one place, and the tests that must notice
+ * it. `npm run test:mutants` makes each in a copy of the checkout and fails if a test run stays green.
+ */
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { argv, env } from 'node:process';
+import { promisify } from 'node:util';
+
+interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Occurs in the file exactly once. */
+  readonly original: string;
+  readonly replacement: string;
+  readonly tests: readonly string[];
+}
+
+const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a request for promotion outlives a guardrail trip',
+    file: 'src/core/lifecycle/evolve.ts',
+    original: '{ tripped: true, promotionRequest: null }',
+    replacement: '{ tripped: true }',
+    tests: ['test/core/lifecycle.test.ts', 'test/core/guardrails.test.ts'],
+  },
+  {
+    name: 'a request for promotion outlives an extension',
+    file: 'src/core/lifecycle/evolve.ts',
+    original: `      lastCheckAt: at,
+      tripped: false,
+      promotionRequest: null,
+    },
+  };
+}
+
+function stepStarted`,
+    replacement: `      lastCheckAt: at,
+      tripped: false,
+    },
+  };
+}
+
+function stepStarted`,
+    tests: ['test/core/lifecycle.test.ts'],
+  },
+  {
+    name: 'a request for promotion outlives the step',
+    file: 'src/core/lifecycle/evolve.ts',
+    original: `      evidence: atStep(state.observation.evidence),
+      lastCheckAt: at,
+      tripped: false,
+      promotionRequest: null,`,
+    replacement: `      evidence: atStep(state.observation.evidence),
+      lastCheckAt: at,
+      tripped: false,`,
+    tests: ['test/core/lifecycle.test.ts', 'test/core/ramp.test.ts'],
+  },
+  {
+    name: 'a command postpones an overdue check',
+    file: 'src/core/lifecycle/state.ts',
+    original: 'if (due > now || !wasCheck) return',
+    replacement: 'if (due > now) return',
+    tests: ['test/core/watchedTime.test.ts', 'test/core/lifecycle.test.ts'],
+  },
+  {
+    name: 'a check postpones the next one',
+    file: 'src/core/lifecycle/state.ts',
+    original: 'return beat !== null && beat > now ? beat : next;',
+    replacement: 'return next;',
+    tests: ['test/core/watchedTime.test.ts', 'test/core/lifecycle.test.ts'],
+  },
+  {
+    name: 'reports do not count towards several breaches in a row',
+    file: 'src/core/lifecycle/check.ts',
+    original: 'return { events: resets, breaches: counts };',
+    replacement: 'return { events: resets, breaches: facts.breaches };',
+    tests: ['test/core/guardrails.test.ts'],
+  },
+  {
+    name: 'breaches that reports count are not written',
+    file: 'src/app/stageCommand.ts',
+    original: 'if (breaches !== counted) stageBreaches(unit, view, breaches);',
+    replacement: '',
+    tests: ['test/api/rule.test.ts'],
+  },
+  {
+    name: 'the next command of a batch does not see what the one before made',
+    file: 'src/app/commands.ts',
+    original: 'if (answer.view && !answer.refusal) views.set(deploymentId, answer.view);',
+    replacement: '',
+    tests: ['test/api/concurrency.test.ts'],
+  },
+  {
+    name: 'of two requests with one key the later one fails',
+    file: 'src/app/execution/transaction.ts',
+    original: 'error instanceof ConcurrentChange || CONFLICTS.has(code)',
+    replacement: 'CONFLICTS.has(code)',
+    tests: ['test/webhooks/manage.test.ts'],
+  },
+  {
+    name: 'a transaction begins after its caller has timed out',
+    file: 'src/app/execution/transaction.ts',
+    original: 'if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();',
+    replacement: '',
+    tests: ['test/app/transaction.test.ts'],
+  },
+  {
+    name: 'a conflict of transactions is not tried again',
+    file: 'src/app/execution/transaction.ts',
+    original: "new Set(['40001', '40P01'])",
+    replacement: 'new Set<string>()',
+    tests: ['test/app/transaction.test.ts'],
+  },
+  {
+    name: 'a batch that fails is not run one by one',
+    file: 'src/app/execution/batch.ts',
+    original: 'return new Map();',
+    replacement: 'throw error;',
+    tests: ['test/api/concurrency.test.ts', 'test/app/transaction.test.ts'],
+  },
+  {
+    name: 'nobody is told of a batch that fails',
+    file: 'src/app/execution/batch.ts',
+    original: 'app.onBatchFailure({ kind, size: items.length, error });',
+    replacement: '',
+    tests: ['test/app/transaction.test.ts', 'test/api/concurrency.test.ts'],
+  },
+];
+
+const run = promisify(execFile);
+/** What a test run needs of the checkout. */
+const COPIED = ['src', 'test', 'bench', 'examples', 'scripts', 'drizzle', 'data', 'docs', 'clients'];
+const FILES = ['package.json', 'vitest.config.ts', 'tsconfig.json', 'schema.graphql'];
+
+/** Whether a test fails when the mutant is made. */
+async function isNoticed(root: string, mutant: Mutant): Promise<boolean> {
+  const path = join(root, mutant.file);
+  const text = await readFile(path, 'utf8');
+  if (text.split(mutant.original).length !== 2) {
+    throw new Error(
+      `${mutant.file} does not have this once, so "${mutant.name}" cannot be made: ${mutant.original}`,
+    );
+  }
+  await writeFile(
+    path,
+    text.replace(mutant.original, () => mutant.replacement),
+  );
+  try {
+    await run('npx', ['vitest', 'run', '--bail', '1', ...mutant.tests], {
+      cwd: root,
+      env,
+      maxBuffer: 1 << 26,
+    });
+    return false;
+  } catch {
+    return true;
+  } finally {
+    await writeFile(path, text);
+  }
+}
+
+/** Every mutant, or those whose name contains the text of the command line. */
+async function main(): Promise<void> {
+  const chosen = MUTANTS.filter(({ name }) => name.includes(argv[2] ?? ''));
+  const root = await mkdtemp(join(tmpdir(), 'serin-mutants-'));
+  try {
+    for (const name of COPIED) await cp(name, join(root, name), { recursive: true });
+    for (const name of FILES) await cp(name, join(root, name));
+    await symlink(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
+    // A run that fails for another reason would count every mutant as noticed.
+    const tests = [...new Set(chosen.flatMap((mutant) => mutant.tests))];
+    await run('npx', ['vitest', 'run', ...tests], { cwd: root, env, maxBuffer: 1 << 26 });
+    let survivors = 0;
+    for (const mutant of chosen) {
+      const noticed = await isNoticed(root, mutant);
+      if (!noticed) survivors += 1;
+      console.log(`${noticed ? 'noticed ' : 'SURVIVED'}  ${mutant.name}`);
+    }
+    console.log(`${chosen.length} mutants, ${survivors} survived`);
+    if (survivors > 0) process.exitCode = 1;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+await main();
