@@ -4,8 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { covers, type Scope } from '../store/access/strategyScope.ts';
-import { metricsVersions } from '../store/deployments/sideMetrics.ts';
+import type { Scope } from '../store/access/strategyScope.ts';
 import {
   currentHorizon,
   type Horizon,
@@ -24,13 +23,13 @@ import {
 } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import type { Queries } from '../store/postgres/database.ts';
+import { createMetricsWatch } from './metricsWatch.ts';
+import { createQueue, createSignal, type Queue } from './queue.ts';
 import type { Rewound } from './serverWatch.ts';
 import type { Tail } from './tail.ts';
+import { createTopics } from './topics.ts';
 
-/** Most queued entries of a slow consumer; beyond that its feed is closed. */
-const QUEUE_LIMIT = 1024;
 const REPLAY_PAGE = 500;
-const METRICS_POLL_MS = 1000;
 
 /** The consumer is too slow for its feed and must resume from its last cursor. */
 export class FeedLagged extends Error {
@@ -79,13 +78,6 @@ export interface Changes {
   withMetrics(deploymentId: string): () => void;
   /** What has changed since the last call, each once; waits for something to change. Null at the end. */
   next(): Promise<ReadonlySet<string> | null>;
-}
-
-interface Consumer {
-  readonly filter: LogFilter;
-  readonly take: (entry: LogEntry) => void;
-  /** Told when entries have ceased to exist. */
-  readonly rewound?: (rewound: Rewound) => void;
 }
 
 export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
@@ -247,167 +239,6 @@ async function* live(queue: Queue, wanted: (entry: LogEntry) => boolean): AsyncG
     }
     if (wanted(entry)) yield entry;
   }
-}
-
-/** Indexes consumers by deployment, by strategy, or for everything, so that an entry only reaches candidates. */
-function createTopics() {
-  const consumers = new Map<string, Set<Consumer>>();
-  const topicOf = ({ deploymentId, strategyId }: LogFilter) =>
-    deploymentId !== undefined ? `d:${deploymentId}` : strategyId !== undefined ? `s:${strategyId}` : '*';
-  let size = 0;
-  return {
-    size: () => size,
-    join(consumer: Consumer): () => void {
-      const topic = topicOf(consumer.filter);
-      const joined = consumers.get(topic) ?? new Set();
-      consumers.set(topic, joined.add(consumer));
-      size += 1;
-      return () => {
-        if (!joined.delete(consumer)) return;
-        size -= 1;
-        if (joined.size === 0) consumers.delete(topic);
-      };
-    },
-    rewound(rewound: Rewound): void {
-      for (const joined of consumers.values()) for (const { rewound: hear } of joined) hear?.(rewound);
-    },
-    publish(entry: LogEntry): void {
-      for (const topic of [`d:${entry.deploymentId}`, `s:${entry.strategyId}`, '*']) {
-        for (const consumer of consumers.get(topic) ?? []) {
-          if (passes(consumer.filter, entry)) consumer.take(entry);
-        }
-      }
-    },
-  };
-}
-
-function passes(filter: LogFilter, entry: LogEntry): boolean {
-  const { deploymentId, strategyId, types, timelineOnly, scope } = filter;
-  if (deploymentId !== undefined && deploymentId !== entry.deploymentId) return false;
-  if (strategyId !== undefined && strategyId !== entry.strategyId) return false;
-  if (timelineOnly && !entry.timeline) return false;
-  if (!covers(scope, entry.strategyId)) return false;
-  return types === undefined || types.includes(entry.event.type);
-}
-
-interface Queue {
-  push(entry: LogEntry): void;
-  /** The next entry; null at the end of the stream or after an overrun. */
-  next(): Promise<LogEntry | null>;
-  overrun(): boolean;
-  reset(): void;
-  /** Ends the stream with an error, which {@link check} throws. */
-  fail(error: Error): void;
-  check(): void;
-}
-
-/** The bounded queue of a consumer: beyond the limit all entries are dropped and the overrun is recorded. */
-function createQueue(signal: AbortSignal): Queue {
-  let entries: LogEntry[] = [];
-  let overrun = false;
-  let failure: Error | null = null;
-  const wakeup = createSignal(signal);
-  return {
-    fail(error) {
-      failure ??= error;
-      entries = [];
-      wakeup.notify();
-    },
-    check() {
-      if (failure) throw failure;
-    },
-    push(entry) {
-      if (overrun || failure) return;
-      if (entries.length >= QUEUE_LIMIT) {
-        entries = [];
-        overrun = true;
-      } else {
-        entries.push(entry);
-      }
-      wakeup.notify();
-    },
-    async next() {
-      while (entries.length === 0 && !overrun && !failure) {
-        if (!(await wakeup.next())) return null;
-      }
-      return entries.shift() ?? null;
-    },
-    overrun: () => overrun,
-    reset() {
-      entries = [];
-      overrun = false;
-    },
-  };
-}
-
-interface Signal {
-  notify(): void;
-  /** Resolves after a notification, immediately if one is pending; false at the end. */
-  next(): Promise<boolean>;
-}
-
-function createSignal(signal: AbortSignal): Signal {
-  let notified = false;
-  let wake: () => void = () => {};
-  signal.addEventListener('abort', () => wake(), { once: true });
-  return {
-    notify() {
-      notified = true;
-      wake();
-    },
-    async next() {
-      if (!notified && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      notified = false;
-      return !signal.aborted;
-    },
-  };
-}
-
-/** Polls once per second whether metrics of watched deployments were written. */
-function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
-  const watched = new Map<string, Set<() => void>>();
-  const seen = new Map<string, number>();
-  let running = false;
-
-  async function poll(): Promise<void> {
-    running = true;
-    while (watched.size > 0 && !ended.aborted) {
-      try {
-        const versions = await metricsVersions(db, [...watched.keys()]);
-        for (const [id, version] of versions) {
-          if (seen.get(id) === version) continue;
-          seen.set(id, version);
-          for (const notify of watched.get(id) ?? []) notify();
-        }
-      } catch (error) {
-        log.warn({ error }, 'cannot read the metrics of watched deployments; trying again');
-      }
-      await sleep(METRICS_POLL_MS, undefined, { ref: false });
-    }
-    running = false;
-  }
-
-  let size = 0;
-  return {
-    size: () => size,
-    join(deploymentId: string, notify: () => void): () => void {
-      const listeners = watched.get(deploymentId) ?? new Set();
-      watched.set(deploymentId, listeners.add(notify));
-      size += 1;
-      if (!running) void poll();
-      return () => {
-        if (!listeners.delete(notify)) return;
-        size -= 1;
-        if (listeners.size > 0) return;
-        watched.delete(deploymentId);
-        seen.delete(deploymentId);
-      };
-    },
-  };
 }
 
 /** Concurrent callers share one run, which starts after all of them have called. */

@@ -4,7 +4,7 @@
  * holds nothing is no comparison. An hour passes between two checks, so no machine is too slow for the clock.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { command, report, running } from '../harness/deployment.ts';
+import { command, report, running, statusOf } from '../harness/deployment.ts';
 import { type Pair, pairedReturns } from '../harness/pairedReturns.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
