@@ -58,6 +58,8 @@ export class Trial {
   stableVersionId = 'v1';
   /** What freezes mean for it now. */
   freeze: FreezeFacts | undefined;
+  /** The person whose commands these are. */
+  actor = 'ada';
   state: DeploymentState;
   readonly log: CanaryEvent[] = [];
 
@@ -71,13 +73,13 @@ export class Trial {
   }
 
   get facts(): Facts {
-    const { now, metrics, breaches, stableVersionId, freeze } = this;
-    return { now, metrics, breaches, stableVersionId, freeze, actor: 'ada' };
+    const { now, metrics, breaches, stableVersionId, freeze, actor } = this;
+    return { now, metrics, breaches, stableVersionId, freeze, actor };
   }
 
   /** The verdict on a command, with its events applied when it was accepted. */
   try(command: Command): Handled {
-    const actor = command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' ? 'serin' : 'ada';
+    const actor = command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' ? 'serin' : this.actor;
     const handled = handle(this.state, command, { ...this.facts, actor });
     if (!handled.accepted) return handled;
     this.state = handled.state;

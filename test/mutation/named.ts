@@ -25,7 +25,7 @@ const MUTANTS: readonly Mutant[] = [
     file: 'src/core/lifecycle/evolve.ts',
     original: '{ tripped: true, promotionRequest: null }',
     replacement: '{ tripped: true }',
-    tests: ['test/core/lifecycle.test.ts', 'test/core/guardrails.test.ts'],
+    tests: ['test/core/approval.test.ts'],
   },
   {
     name: 'a request for promotion outlives an extension',
@@ -45,7 +45,7 @@ function stepStarted`,
 }
 
 function stepStarted`,
-    tests: ['test/core/lifecycle.test.ts'],
+    tests: ['test/core/approval.test.ts'],
   },
   {
     name: 'a request for promotion outlives the step',
@@ -57,21 +57,21 @@ function stepStarted`,
     replacement: `      evidence: atStep(state.observation.evidence),
       lastCheckAt: at,
       tripped: false,`,
-    tests: ['test/core/lifecycle.test.ts', 'test/core/ramp.test.ts'],
+    tests: ['test/core/approval.test.ts'],
   },
   {
     name: 'a command postpones an overdue check',
     file: 'src/core/lifecycle/state.ts',
     original: 'if (due > now || !wasCheck) return',
     replacement: 'if (due > now) return',
-    tests: ['test/core/watchedTime.test.ts', 'test/core/lifecycle.test.ts'],
+    tests: ['test/core/schedule.test.ts'],
   },
   {
     name: 'a check postpones the next one',
     file: 'src/core/lifecycle/state.ts',
     original: 'return beat !== null && beat > now ? beat : next;',
     replacement: 'return next;',
-    tests: ['test/core/watchedTime.test.ts', 'test/core/lifecycle.test.ts'],
+    tests: ['test/core/schedule.test.ts'],
   },
   {
     name: 'reports do not count towards several breaches in a row',
