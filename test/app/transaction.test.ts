@@ -10,6 +10,7 @@ import {
   rollback,
   transaction,
 } from '../../src/app/execution/transaction.ts';
+import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
@@ -25,6 +26,7 @@ beforeAll(async () => {
   app = {
     db: database.db,
     notifier: createNotifier(own.sql),
+    form: () => FORM,
     inDeploymentOrder: createDeploymentQueue(),
     onBatchFailure: (failure) => void failures.push(failure),
   };
