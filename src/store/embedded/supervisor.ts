@@ -107,14 +107,15 @@ export function superviseServer(launch: () => ChildProcess, log: (line: string) 
   let stopping = false;
   let crashes = 0;
   let child = watch(launch());
-  const killNow = () => child.kill('SIGINT');
+  // Whoever ends the process earlier waits for nothing: PostgreSQL must not outlive it for the time of its last checkpoint.
+  const killNow = () => child.kill('SIGQUIT');
   process.once('exit', killNow);
   return {
     child: () => child,
     async stop() {
       stopping = true;
-      process.removeListener('exit', killNow);
       await end(child);
+      process.removeListener('exit', killNow);
     },
   };
 
