@@ -19,6 +19,7 @@ const Creation = lazy(() => import('./creation/Creation'));
 const Deployment = lazy(() => import('./deployment/Deployment'));
 const History = lazy(() => import('./overview/History'));
 const PolicyLab = lazy(() => import('./policy/PolicyLab'));
+const Safety = lazy(() => import('./safety/Safety'));
 const Strategies = lazy(() => import('./strategy/Strategies'));
 const Strategy = lazy(() => import('./strategy/Strategy'));
 
@@ -77,6 +78,7 @@ function Pages(): ReactElement {
             <Route path="/strategies" component={Strategies} />
             <Route path="/strategies/:id">{({ id }) => <Strategy id={id} />}</Route>
             <Route path="/policy" component={PolicyLab} />
+            <Route path="/safety" component={Safety} />
             <Route path="/administration/:part?">{({ part }) => <Administration part={part} />}</Route>
             <Route>
               <main className="page" id="main">

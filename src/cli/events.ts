@@ -25,8 +25,12 @@ interface EventView {
 
 const FIELDS = 'cursor at deploymentId strategyId type actor description';
 const PAGE = 200;
-const PAGE_QUERY = `query ($filter: EventFilter, $after: String) { events(filter: $filter, first: ${PAGE}, after: $after) {
-  edges { node { ${FIELDS} } } pageInfo { hasNextPage endCursor } } }`;
+const FORWARD = `query ($filter: EventFilter, $after: String) { events(filter: $filter, first: ${PAGE}, after: $after) {
+  nodes { ${FIELDS} } pageInfo { hasNextPage endCursor } } }`;
+const BACKWARD = `query ($filter: EventFilter, $last: Int, $before: String) {
+  events(filter: $filter, last: $last, before: $before) {
+    nodes { ${FIELDS} } pageInfo { hasPreviousPage startCursor } } }`;
+const NEWEST = 'query { events(last: 1) { nodes { cursor } } }';
 const FEED = `subscription ($deploymentId: ID, $strategyId: ID, $types: [CanaryEventType!], $after: String) {
   eventAppended(deploymentId: $deploymentId, strategyId: $strategyId, types: $types, after: $after) { ${FIELDS} } }`;
 const BEGINNING = '0';
@@ -39,20 +43,13 @@ export async function events(id: string | undefined, options: EventOptions, cont
     ...(options.strategy ? { strategyId: options.strategy } : {}),
     ...(options.type ? { types: options.type.map((type) => type.toUpperCase()) } : {}),
   };
-  let after = from.cursor;
-  const shown: EventView[] = [];
-  for (;;) {
-    const page: Page = await serin.query<Page>(PAGE_QUERY, {
-      filter,
-      after: after === BEGINNING ? null : after,
-    });
-    const nodes = page.events.edges.map(({ node }) => node);
-    after = nodes.at(-1)?.cursor ?? after;
-    shown.push(...nodes.filter(({ at }) => Date.parse(at) >= from.time));
-    // Without a beginning the newest are wanted: the older ones are dropped on the way.
-    if (options.since === undefined) shown.splice(0, Math.max(0, shown.length - options.limit));
-    if (!page.events.pageInfo.hasNextPage) break;
-  }
+  // Where a feed continues if nothing is shown: read first, so that nothing falls between the two.
+  const newest = options.follow ? await newestCursor(context) : BEGINNING;
+  const shown =
+    from === null
+      ? await readNewest(context, filter, options.limit)
+      : await readForward(context, filter, from);
+  const after = shown.at(-1)?.cursor ?? from?.cursor ?? newest;
   if (terminal.json && !options.follow) terminal.value(shown);
   else for (const event of shown) print(event, terminal);
   if (!options.follow) return;
@@ -68,24 +65,71 @@ export async function events(id: string | undefined, options: EventOptions, cont
   }
 }
 
+type Filter = Readonly<Record<string, unknown>>;
+
 interface Page {
   readonly events: {
-    readonly edges: readonly { readonly node: EventView }[];
-    readonly pageInfo: { readonly hasNextPage: boolean };
+    readonly nodes: readonly EventView[];
+    readonly pageInfo: {
+      readonly hasNextPage?: boolean;
+      readonly endCursor?: string | null;
+      readonly hasPreviousPage?: boolean;
+      readonly startCursor?: string | null;
+    };
   };
+}
+
+async function newestCursor({ serin }: Context): Promise<string> {
+  const { events } = await serin.query<{ events: { nodes: readonly { readonly cursor: string }[] } }>(NEWEST);
+  return events.nodes[0]?.cursor ?? BEGINNING;
+}
+
+/** The newest events, in the order of the log. */
+async function readNewest({ serin }: Context, filter: Filter, limit: number): Promise<EventView[]> {
+  const shown: EventView[] = [];
+  let before: string | null = null;
+  while (shown.length < limit) {
+    const last = Math.min(PAGE, limit - shown.length);
+    const { events }: Page = await serin.query<Page>(BACKWARD, { filter, last, before });
+    shown.unshift(...events.nodes);
+    before = events.pageInfo.startCursor ?? null;
+    if (!events.pageInfo.hasPreviousPage || before === null) break;
+  }
+  return shown;
+}
+
+/** Every event from a beginning on. */
+async function readForward({ serin }: Context, filter: Filter, from: Beginning): Promise<EventView[]> {
+  const shown: EventView[] = [];
+  const narrowed = from.time === null ? filter : { ...filter, from: from.time };
+  let after = from.cursor === BEGINNING ? null : from.cursor;
+  for (;;) {
+    const { events }: Page = await serin.query<Page>(FORWARD, { filter: narrowed, after });
+    shown.push(...events.nodes);
+    after = events.pageInfo.endCursor ?? null;
+    if (!events.pageInfo.hasNextPage || after === null) return shown;
+  }
+}
+
+/** A cursor, or a time. */
+interface Beginning {
+  readonly cursor: string | null;
+  readonly time: string | null;
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Where to begin: at a cursor, or at a time. */
-function readSince(since: string | undefined): { readonly cursor: string; readonly time: number } {
-  if (since === undefined) return { cursor: BEGINNING, time: Number.NEGATIVE_INFINITY };
+/** Where to begin; null where it is not said. */
+function readSince(since: string | undefined): Beginning | null {
+  if (since === undefined) return null;
   const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(since) ?? [];
-  if (unit) return { cursor: BEGINNING, time: Date.now() - Number(count) * (UNITS[unit] ?? 0) };
+  if (unit) {
+    return { cursor: null, time: new Date(Date.now() - Number(count) * (UNITS[unit] ?? 0)).toISOString() };
+  }
   if (/^\d{4}-\d{2}-\d{2}/.test(since)) {
     const time = Date.parse(since);
-    if (!Number.isNaN(time)) return { cursor: BEGINNING, time };
-  } else if (/^\d/.test(since)) return { cursor: since, time: Number.NEGATIVE_INFINITY };
+    if (!Number.isNaN(time)) return { cursor: null, time: new Date(time).toISOString() };
+  } else if (/^\d/.test(since)) return { cursor: since, time: null };
   throw usage(
     `--since must be such as 30m, 2h, 1d, 2026-01-31, 2026-01-31T12:00:00Z or a cursor, got ${since}`,
   );

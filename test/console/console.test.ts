@@ -328,6 +328,40 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     expect(complaints).toEqual([]);
   });
 
+  test('a freeze shows everywhere, blocks a promotion until an administrator overrides it, and is lifted', async () => {
+    const { page, complaints } = await open(serin, '/safety');
+    await page.getByText('There is no freeze').waitFor();
+    await page.getByRole('button', { name: 'New freeze …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Strategies, patterns').fill('base-*');
+    await dialog.getByLabel('Why').fill('listing day');
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Freeze', exact: true }).click();
+    await page.getByRole('row', { name: /Active base-\*/ }).waitFor();
+    await expectAccessible(page);
+
+    await page.getByRole('link', { name: 'Overview', exact: true }).click();
+    await page.getByRole('region', { name: 'Active freezes' }).getByText('listing day').waitFor();
+    await page.goto(`${serin.url}/deployments/dep_maker`);
+    await page.getByText(/Frozen until it is lifted/).waitFor();
+    await page.getByRole('button', { name: 'Promote …' }).click();
+    expect(await dialog.getByRole('button', { name: 'Promote', exact: true }).isDisabled()).toBe(true);
+    await dialog.getByLabel('Do it although a freeze blocks it').check();
+    await expectAccessible(page);
+    await dialog.getByLabel('Reason, for the record').fill('the listing is off');
+    await dialog.getByRole('button', { name: 'Promote', exact: true }).click();
+    await page
+      .getByText(/promoted; it is the stable version now: the listing is off/)
+      .first()
+      .waitFor();
+
+    await page.goto(`${serin.url}/safety`);
+    await page.getByRole('button', { name: 'Lift …' }).click();
+    await dialog.getByRole('button', { name: 'Lift', exact: true }).click();
+    await page.getByRole('row', { name: /Lifted base-\*/ }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   test('keys of the keyboard lead everywhere, and can be switched off', async () => {
     const { page } = await open(serin, '/');
     await page.locator('.card').first().waitFor();

@@ -78,14 +78,21 @@ const emptyBook = (): Book => ({ pnl: 0, peak: 0, drawdown: 0, trades: 0, wins: 
 export async function begin(serin: Door, plans: readonly CanaryPlan[]): Promise<Desk> {
   const live = plans.filter(({ deployed }) => deployed !== false);
   for (const { id, strategyId, chain, canaryVersionId, stableVersionId, config } of plans) {
-    const created = await create(serin, {
-      id,
-      strategyId,
-      ...(chain === undefined ? {} : { chain }),
-      canaryVersionId: canaryVersionId ?? 'v2',
-      stableVersionId: stableVersionId ?? 'v1',
-      config: { ...UNHURRIED, ...(config?.steps ? { observationPeriodMinutes: undefined } : {}), ...config },
-    });
+    const created = await patiently(() =>
+      create(serin, {
+        idempotencyKey: `create-${id}`,
+        id,
+        strategyId,
+        ...(chain === undefined ? {} : { chain }),
+        canaryVersionId: canaryVersionId ?? 'v2',
+        stableVersionId: stableVersionId ?? 'v1',
+        config: {
+          ...UNHURRIED,
+          ...(config?.steps ? { observationPeriodMinutes: undefined } : {}),
+          ...config,
+        },
+      }),
+    );
     if (!created.success) throw new Error(created.message);
   }
   // All begin at the same time, so that none has run for long when the first report comes.
@@ -94,14 +101,26 @@ export async function begin(serin: Door, plans: readonly CanaryPlan[]): Promise<
 }
 
 async function deploy(door: Door, { id, acknowledges }: CanaryPlan): Promise<void> {
-  const answer = await command(door, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD) });
+  const idempotencyKey = `deploy-${id}`;
+  const answer = await patiently(() =>
+    command(door, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD), idempotencyKey }),
+  );
   if (!answer.success) throw new Error(answer.message);
   if (acknowledges === false) return;
   const { canaryCapitalUsd, stableCapitalUsd } = answer.deployment;
-  await Promise.all([
-    command(door, 'acknowledgeAllocation', id, { side: 'CANARY', number: 1, heldUsd: canaryCapitalUsd }),
-    command(door, 'acknowledgeAllocation', id, { side: 'STABLE', number: 1, heldUsd: stableCapitalUsd }),
-  ]);
+  const acknowledge = (side: string, heldUsd: string) =>
+    patiently(() => command(door, 'acknowledgeAllocation', id, { side, number: 1, heldUsd }));
+  await Promise.all([acknowledge('CANARY', canaryCapitalUsd), acknowledge('STABLE', stableCapitalUsd)]);
+}
+
+/** Asks again while a busy machine does not answer in time; what is asked does nothing twice. */
+async function patiently<T>(ask: () => Promise<T>, tries = 5): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (tries <= 1 || !String(error).includes('did not respond in time')) throw error;
+    return patiently(ask, tries - 1);
+  }
 }
 
 export interface Desk {

@@ -56,6 +56,7 @@ export async function createDeployment({ names, config, reason, key }: NewDeploy
     reason: reason.trim() || null,
     capitalUsd,
     minutes: null,
+    overrideFreeze: false,
   });
   return { created, deployed };
 }

@@ -1,9 +1,14 @@
 /** What the viewer may do to the deployment now; every action says what it will do and asks for a reason. */
 import { Dialog } from '@base-ui/react/dialog';
 import { type FormEvent, type ReactElement, useState } from 'react';
-import type { CanaryAction, CommandAnswerFragment, DetailFragment } from '../api/generated/graphql';
+import type {
+  CanaryAction,
+  CommandAnswerFragment,
+  DetailFragment,
+  FreezeBlock,
+} from '../api/generated/graphql';
 import { Instant } from '../ui/Instant';
-import { useViewer } from '../ui/viewer';
+import { useMay, useViewer } from '../ui/viewer';
 import { ACTION_ORDER, type ActionText, actionText } from './actionTexts';
 import { type CommandInput, giveCommand, newKey } from './commands';
 
@@ -75,6 +80,13 @@ function ActionButton({ action, text, deployment, onDone }: ActionButtonProps): 
   );
 }
 
+/** What a freeze must block to be in the way of an action. */
+const BLOCK_OF: Readonly<Partial<Record<CanaryAction, FreezeBlock>>> = {
+  DEPLOY: 'DEPLOY',
+  ADVANCE_STEP: 'STEP_UP',
+  PROMOTE: 'PROMOTE',
+};
+
 interface ActionFormProps {
   readonly action: CanaryAction;
   readonly text: ActionText;
@@ -89,7 +101,13 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
   const [reason, setReason] = useState('');
   const [capitalUsd, setCapital] = useState('');
   const [minutes, setMinutes] = useState('');
+  const [override, setOverride] = useState(false);
   const [sending, setSending] = useState(false);
+  const admin = useMay('ADMIN');
+  // The first of two people only asks: nothing is promoted yet.
+  const asks = action === 'PROMOTE' && deployment.approvalRule !== null && !deployment.promotionRequest;
+  const block = asks ? undefined : BLOCK_OF[action];
+  const frozen = block !== undefined && deployment.freezes.some(({ blocks }) => blocks.includes(block));
   const [refusal, setRefusal] = useState<CommandAnswerFragment['error'] | { message: string } | null>(null);
   const changed = deployment.revision !== seen;
 
@@ -111,6 +129,7 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
       reason: reason.trim() || null,
       capitalUsd: capitalUsd.trim(),
       minutes: minutes === '' ? null : Number(minutes),
+      overrideFreeze: override,
     };
     try {
       const answer = await giveCommand(action, input);
@@ -162,8 +181,26 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
       ) : null}
       <label>
         Reason, for the record
-        <textarea rows={2} value={reason} onChange={({ target }) => edit(() => setReason(target.value))} />
+        <textarea
+          rows={2}
+          required={override}
+          value={reason}
+          onChange={({ target }) => edit(() => setReason(target.value))}
+        />
       </label>
+      {frozen && admin ? (
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={override}
+            onChange={({ target }) => edit(() => setOverride(target.checked))}
+          />{' '}
+          Do it although a freeze blocks it; the record says so, and needs a reason
+        </label>
+      ) : null}
+      {frozen && !admin ? (
+        <p className="problem">A freeze blocks this; it is possible again when it ends.</p>
+      ) : null}
       {changed ? (
         <p className="problem" role="alert">
           The deployment has changed since you opened this.{' '}
@@ -179,7 +216,11 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
       ) : null}
       <div className="dialog-buttons">
         <Dialog.Close className="button">Back</Dialog.Close>
-        <button type="submit" className={`button button-${text.tone}`} disabled={sending || changed}>
+        <button
+          type="submit"
+          className={`button button-${text.tone}`}
+          disabled={sending || changed || (frozen && !override)}
+        >
           {sending ? 'Sending …' : text.label}
         </button>
       </div>

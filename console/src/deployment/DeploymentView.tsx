@@ -12,6 +12,7 @@ import { Actions } from './Actions';
 import { Capital } from './Capital';
 import { Charts } from './Charts';
 import { Evidence } from './Evidence';
+import { Frozen } from './Frozen';
 import { Gates } from './Gates';
 import { GuardrailList } from './GuardrailList';
 import { MetricsTable } from './MetricsTable';
@@ -62,6 +63,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
           />
           <span className="nowrap">{timeLeft(deployment, now)}</span>
         </div>
+        <Frozen deployment={deployment} />
         {deployment.warnings.length > 0 ? (
           <ul className="card-alerts">
             {deployment.warnings.map(({ side, message }) => (

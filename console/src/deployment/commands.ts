@@ -20,6 +20,8 @@ export interface CommandInput {
   readonly reason: string | null;
   /** For DEPLOY. */
   readonly capitalUsd: string;
+  /** For DEPLOY, PROMOTE and ADVANCE_STEP: although a freeze blocks it. */
+  readonly overrideFreeze: boolean;
   /** For EXTEND; null is as long as the step. */
   readonly minutes: number | null;
 }
@@ -27,15 +29,16 @@ export interface CommandInput {
 /** Sends a command. Throws ApiError where there is no answer of the domain. */
 export async function giveCommand(
   action: CanaryAction,
-  { capitalUsd, minutes, ...input }: CommandInput,
+  { capitalUsd, minutes, overrideFreeze, ...input }: CommandInput,
 ): Promise<CommandAnswerFragment> {
   switch (action) {
     case 'DEPLOY':
-      return (await request(DeployCanaryDocument, { input: { ...input, capitalUsd } })).answer;
+      return (await request(DeployCanaryDocument, { input: { ...input, capitalUsd, overrideFreeze } }))
+        .answer;
     case 'EXTEND':
       return (await request(ExtendObservationDocument, { input: { ...input, minutes } })).answer;
     case 'PROMOTE':
-      return (await request(PromoteCanaryDocument, { input })).answer;
+      return (await request(PromoteCanaryDocument, { input: { ...input, overrideFreeze } })).answer;
     case 'ROLLBACK':
       return (await request(RollbackCanaryDocument, { input })).answer;
     case 'CANCEL':
@@ -45,7 +48,7 @@ export async function giveCommand(
     case 'RESUME':
       return (await request(ResumeDeploymentDocument, { input })).answer;
     case 'ADVANCE_STEP':
-      return (await request(AdvanceStepDocument, { input })).answer;
+      return (await request(AdvanceStepDocument, { input: { ...input, overrideFreeze } })).answer;
   }
 }
 

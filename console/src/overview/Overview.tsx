@@ -13,6 +13,7 @@ import { useMay } from '../ui/viewer';
 import { Card } from './Card';
 import type { Curves } from './curveStore';
 import { DeploymentTable } from './DeploymentTable';
+import { FreezeBanner } from './FreezeBanner';
 import { arrange, LIVE_STATUSES, readView, SORTS } from './filter';
 import { waitsForPerson } from './risk';
 import { useCurves, useDeployments } from './useDeployments';
@@ -49,6 +50,7 @@ export function Overview(): ReactElement {
   return (
     <main className="page" id="main">
       <h1 className="hidden">Overview</h1>
+      <FreezeBanner />
       <Totals live={cards.length} />
       <search className="filters">
         <label className="field-search">

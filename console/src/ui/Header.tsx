@@ -31,6 +31,7 @@ export function Header(): ReactElement {
         <NavLink href="/history">History</NavLink>
         <NavLink href="/strategies">Strategies</NavLink>
         <NavLink href="/policy">Policy lab</NavLink>
+        <NavLink href="/safety">Safety</NavLink>
         {useMay('ADMIN') ? <NavLink href="/administration">Administration</NavLink> : null}
       </nav>
       <div className="header-end">

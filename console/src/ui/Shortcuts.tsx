@@ -10,6 +10,7 @@ const PAGES: Readonly<Record<string, readonly [string, string]>> = {
   h: ['/history', 'History'],
   s: ['/strategies', 'Strategies'],
   p: ['/policy', 'Policy lab'],
+  f: ['/safety', 'Safety'],
   a: ['/administration', 'Administration'],
 };
 

@@ -1,0 +1,152 @@
+/** Freezes, the newest first: what each blocks, when, and who made it. */
+import type { ReactElement } from 'react';
+import { FormDialog, textOf } from '../administration/FormDialog';
+import { ListFrame } from '../administration/ListFrame';
+import { usePages } from '../administration/usePages';
+import { request } from '../api/client';
+import { serinNow } from '../api/clock';
+import { type FreezeFieldsFragment, FreezesDocument, LiftFreezeDocument } from '../api/generated/graphql';
+import { newKey } from '../deployment/commands';
+import { Instant } from '../ui/Instant';
+import { useMay, useViewer } from '../ui/viewer';
+import { BLOCKS, NewFreeze } from './NewFreeze';
+
+export function Freezes(): ReactElement {
+  const pages = usePages(FreezesDocument, ({ freezes }) => freezes);
+  return (
+    <div className="stack">
+      <div className="panel-head">
+        <h2>Freezes</h2>
+        {useMay('OPERATOR') ? <NewFreeze onDone={pages.refresh} /> : null}
+      </div>
+      <ListFrame pages={pages} empty="There is no freeze: nothing holds risk back">
+        <section className="table-frame" aria-label="Freezes">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">State</th>
+                <th scope="col">Strategies</th>
+                <th scope="col">Blocks</th>
+                <th scope="col">When</th>
+                <th scope="col">Why</th>
+                <th scope="col">
+                  <span className="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {pages.items.map((freeze) => (
+                <FreezeRow key={freeze.id} freeze={freeze} onDone={pages.refresh} />
+              ))}
+            </tbody>
+          </table>
+        </section>
+      </ListFrame>
+    </div>
+  );
+}
+
+interface FreezeRowProps {
+  readonly freeze: FreezeFieldsFragment;
+  readonly onDone: () => void;
+}
+
+function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
+  const { id, strategies, chains, blocks, reason, createdAt, createdBy, liftedAt, liftedBy } = freeze;
+  const { actor } = useViewer();
+  const admin = useMay('ADMIN');
+  const operator = useMay('OPERATOR');
+  const mayLift = admin || (operator && createdBy === actor);
+  return (
+    <tr>
+      <td className="nowrap">
+        <FreezeState freeze={freeze} />
+      </td>
+      <th scope="row">
+        {patterns(strategies)}
+        {chains.includes('*') ? null : <span className="quiet"> on {chains.join(', ')}</span>}
+      </th>
+      <td>{blocks.map((block) => BLOCKS[block]).join(', ')}</td>
+      <td>
+        <When freeze={freeze} />
+      </td>
+      <td>
+        {reason}{' '}
+        <span className="quiet">
+          {createdBy}, <Instant at={createdAt} />
+          {liftedAt ? (
+            <>
+              ; lifted by {liftedBy}, <Instant at={liftedAt} />
+            </>
+          ) : null}
+        </span>
+      </td>
+      <td>
+        {isOver(freeze) || !mayLift ? null : (
+          <FormDialog
+            label="Lift …"
+            title="Lift the freeze"
+            action="Lift"
+            onSubmit={async (fields) =>
+              (
+                await request(LiftFreezeDocument, {
+                  input: { id, reason: textOf(fields, 'reason'), idempotencyKey: newKey() },
+                })
+              ).answer
+            }
+            onDone={onDone}
+          >
+            <p>What it held on {patterns(strategies)} is decided anew at the next check.</p>
+            <label>
+              Reason, for the record
+              <textarea name="reason" rows={2} />
+            </label>
+          </FormDialog>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+const patterns = (strategies: readonly string[]) =>
+  strategies.includes('*') ? 'All strategies' : strategies.join(', ');
+
+const isOver = ({ liftedAt, activeNow, nextFrom }: FreezeFieldsFragment) =>
+  liftedAt !== null || (!activeNow && nextFrom === null);
+
+function FreezeState({ freeze }: { readonly freeze: FreezeFieldsFragment }): ReactElement {
+  if (freeze.liftedAt !== null) return <span className="badge tone-quiet">○ Lifted</span>;
+  if (freeze.activeNow) return <span className="badge tone-wait">❄ Active</span>;
+  if (freeze.nextFrom !== null) return <span className="badge tone-live">◷ Comes</span>;
+  return <span className="badge tone-quiet">✓ Over</span>;
+}
+
+function When({ freeze }: { readonly freeze: FreezeFieldsFragment }): ReactElement {
+  const { recurrence, from, until, activeNow, activeUntil, nextFrom } = freeze;
+  const now = serinNow();
+  return (
+    <>
+      {recurrence ? (
+        <>
+          <code>{recurrence.rule}</code> {recurrence.timeZone}, {recurrence.durationMinutes} min each time
+        </>
+      ) : (
+        <>
+          <Instant at={from} /> until {until ? <Instant at={until} /> : 'it is lifted'}
+        </>
+      )}
+      {recurrence && activeNow && activeUntil ? (
+        <span className="quiet">
+          {' '}
+          · now until <Instant at={activeUntil} />
+        </span>
+      ) : null}
+      {recurrence && nextFrom && Date.parse(nextFrom) > now ? (
+        <span className="quiet">
+          {' '}
+          · next <Instant at={nextFrom} />
+        </span>
+      ) : null}
+    </>
+  );
+}

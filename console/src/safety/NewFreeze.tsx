@@ -1,0 +1,118 @@
+/** The form of a freeze: for a time, until it is lifted, or again and again by a rule in a time zone. */
+import { type ReactElement, useState } from 'react';
+import { FormDialog, textOf } from '../administration/FormDialog';
+import { request } from '../api/client';
+import { CreateFreezeDocument, type CreateFreezeInput, type FreezeBlock } from '../api/generated/graphql';
+import { newKey } from '../deployment/commands';
+
+export const BLOCKS: Record<FreezeBlock, string> = {
+  DEPLOY: 'new deployments',
+  STEP_UP: 'steps up',
+  PROMOTE: 'promotions',
+};
+const NAMES = ['DEPLOY', 'STEP_UP', 'PROMOTE'] as const satisfies readonly FreezeBlock[];
+
+export function NewFreeze({ onDone }: { readonly onDone: () => void }): ReactElement {
+  const [recurs, setRecurs] = useState(false);
+  const [key, setKey] = useState(newKey);
+  const create = async (fields: FormData) => {
+    const { answer } = await request(CreateFreezeDocument, { input: inputOf(fields, recurs, key) });
+    // A refused request is corrected and is another one; one that was lost is sent again as it was.
+    setKey(newKey());
+    return answer;
+  };
+  return (
+    <FormDialog
+      label="New freeze …"
+      title="New freeze"
+      tone="main"
+      action="Freeze"
+      onSubmit={create}
+      onDone={onDone}
+    >
+      <label>
+        Strategies, patterns with commas; nothing is all
+        <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
+      </label>
+      <label>
+        Chains, the same
+        <input name="chains" placeholder="ethereum" autoComplete="off" />
+      </label>
+      <fieldset className="checks">
+        <legend>Blocks</legend>
+        {NAMES.map((block) => (
+          <label key={block} className="check">
+            <input type="checkbox" name="blocks" value={block} defaultChecked /> {BLOCKS[block]}
+          </label>
+        ))}
+      </fieldset>
+      <label className="check">
+        <input type="checkbox" checked={recurs} onChange={({ target }) => setRecurs(target.checked)} /> Comes
+        again by a rule
+      </label>
+      {recurs ? (
+        <>
+          <label>
+            Begins, as cron: minute, hour, day, month, weekday
+            <input name="rule" required placeholder="0 21 * * FRI" autoComplete="off" />
+          </label>
+          <label>
+            Time zone of the rule
+            <input
+              name="timeZone"
+              required
+              defaultValue={Intl.DateTimeFormat().resolvedOptions().timeZone}
+              autoComplete="off"
+            />
+          </label>
+          <label>
+            Lasts, minutes
+            <input name="durationMinutes" required inputMode="numeric" pattern="[0-9]+" />
+          </label>
+        </>
+      ) : (
+        <label>
+          From; now unless given
+          <input name="from" type="datetime-local" />
+        </label>
+      )}
+      <label>
+        {recurs ? 'Until; for ever unless given' : 'Until; until it is lifted unless given'}
+        <input name="until" type="datetime-local" />
+      </label>
+      <label>
+        Why; everybody who is refused reads it
+        <input name="reason" required autoComplete="off" />
+      </label>
+    </FormDialog>
+  );
+}
+
+function inputOf(fields: FormData, recurs: boolean, idempotencyKey: string): CreateFreezeInput {
+  const list = (name: string) =>
+    textOf(fields, name)
+      ?.split(',')
+      .map((pattern) => pattern.trim())
+      .filter((pattern) => pattern !== '') ?? null;
+  const instant = (name: string) => {
+    const text = textOf(fields, name);
+    return text === null ? null : new Date(text).toISOString();
+  };
+  const asked = fields.getAll('blocks');
+  return {
+    strategies: list('strategies'),
+    chains: list('chains'),
+    blocks: NAMES.filter((block) => asked.includes(block)),
+    from: instant('from'),
+    until: instant('until'),
+    reason: textOf(fields, 'reason') ?? '',
+    recurrence: recurs
+      ? {
+          rule: textOf(fields, 'rule') ?? '',
+          timeZone: textOf(fields, 'timeZone') ?? '',
+          durationMinutes: Number(textOf(fields, 'durationMinutes')),
+        }
+      : null,
+    idempotencyKey,
+  };
+}
