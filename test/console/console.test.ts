@@ -328,7 +328,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     expect(complaints).toEqual([]);
   });
 
-  test('a freeze shows everywhere, blocks a promotion until an administrator overrides it, and is lifted', async () => {
+  test('a freeze shows everywhere, blocks a promotion until an administrator overrides it, and is lifted; a halt', async () => {
     const { page, complaints } = await open(serin, '/safety');
     await page.getByText('There is no freeze').waitFor();
     await page.getByRole('button', { name: 'New freeze …' }).click();
@@ -351,7 +351,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await dialog.getByLabel('Reason, for the record').fill('the listing is off');
     await dialog.getByRole('button', { name: 'Promote', exact: true }).click();
     await page
-      .getByText(/promoted; it is the stable version now: the listing is off/)
+      .getByText(/promoted.*; it is the stable version now: the listing is off/)
       .first()
       .waitFor();
 
@@ -359,6 +359,16 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await page.getByRole('button', { name: 'Lift …' }).click();
     await dialog.getByRole('button', { name: 'Lift', exact: true }).click();
     await page.getByRole('row', { name: /Lifted base-\*/ }).waitFor();
+
+    await page.getByRole('button', { name: 'Halt canaries …' }).click();
+    await dialog.getByLabel('Strategies, patterns').fill('link-*');
+    await dialog.getByLabel('What to do').selectOption('PAUSE');
+    await dialog.getByLabel('Freeze them too').uncheck();
+    await dialog.getByLabel('Why').fill('the venue is down');
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Halt', exact: true }).click();
+    await page.getByRole('link', { name: 'dep_pairs' }).waitFor();
+    expect(await deploymentOf(serin, 'dep_pairs')).toMatchObject({ status: 'PAUSED' });
     expect(complaints).toEqual([]);
   });
 

@@ -1,10 +1,14 @@
-/** What holds risk back: freezes. What raises risk waits for them, what lowers it never does. */
+/** What holds risk back: a halt of many canaries, and freezes. What raises risk waits for them, what lowers it never does. */
+import { useQueryClient } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import { usePageTitle } from '../ui/usePageTitle';
+import { useMay } from '../ui/viewer';
 import { Freezes } from './Freezes';
+import { Halt } from './Halt';
 
 export default function Safety(): ReactElement {
   usePageTitle('Safety');
+  const queries = useQueryClient();
   return (
     <main className="page stack" id="main">
       <header className="page-head">
@@ -13,6 +17,7 @@ export default function Safety(): ReactElement {
           A freeze blocks what raises risk. Rolling back, pausing and cancelling always work.
         </p>
       </header>
+      {useMay('OPERATOR') ? <Halt onDone={() => void queries.invalidateQueries()} /> : null}
       <Freezes />
     </main>
   );

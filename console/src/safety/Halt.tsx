@@ -1,0 +1,118 @@
+/** Halts many canaries with one press: what each will do in words, then what became of each. */
+import { type ReactElement, useState } from 'react';
+import { Link } from 'wouter';
+import { FormDialog, textOf } from '../administration/FormDialog';
+import { request } from '../api/client';
+import { type HaltAction, HaltCanariesDocument, type HaltCanariesMutation } from '../api/generated/graphql';
+import { newKey } from '../deployment/commands';
+import { words } from '../format';
+
+type Halted = HaltCanariesMutation['answer'];
+
+const ACTIONS: Record<HaltAction, string> = {
+  ROLLBACK: 'Roll back: all capital returns to the stable versions',
+  PAUSE: 'Pause: the clocks stand, capital stays at work',
+  CANCEL: 'Cancel: the trials end without a decision, capital returns',
+};
+const NAMES = ['ROLLBACK', 'PAUSE', 'CANCEL'] as const satisfies readonly HaltAction[];
+
+const SIGNS = { DONE: '✓', ALREADY: '–', REFUSED: '✕' } as const;
+
+export function Halt({ onDone }: { readonly onDone: () => void }): ReactElement {
+  const [key, setKey] = useState(newKey);
+  const [halted, setHalted] = useState<Halted | null>(null);
+  const halt = async (fields: FormData) => {
+    const list = (name: string) =>
+      textOf(fields, name)
+        ?.split(',')
+        .map((pattern) => pattern.trim())
+        .filter((pattern) => pattern !== '');
+    const action = NAMES.find((each) => each === fields.get('action')) ?? 'ROLLBACK';
+    const { answer } = await request(HaltCanariesDocument, {
+      input: {
+        action,
+        strategies: list('strategies') ?? [],
+        chains: list('chains') ?? null,
+        reason: textOf(fields, 'reason') ?? '',
+        freeze: fields.get('freeze') === 'on',
+        idempotencyKey: key,
+      },
+    });
+    // A halt that is not complete is asked for again under its key, and then shows the rest.
+    if (answer.complete || !answer.success) setKey(newKey());
+    if (answer.success) setHalted(answer);
+    return answer;
+  };
+  return (
+    <section className="panel stack" aria-labelledby="halt">
+      <div className="panel-head">
+        <h2 id="halt">Halt</h2>
+        <FormDialog
+          label="Halt canaries …"
+          title="Halt canaries"
+          tone="danger"
+          action="Halt"
+          onSubmit={halt}
+          onDone={onDone}
+        >
+          <label>
+            Strategies, patterns with commas; * is everything
+            <input name="strategies" required placeholder="eth-*" autoComplete="off" />
+          </label>
+          <label>
+            Chains, the same; nothing is all
+            <input name="chains" autoComplete="off" />
+          </label>
+          <label>
+            What to do
+            <select name="action" defaultValue="ROLLBACK">
+              {NAMES.map((name) => (
+                <option key={name} value={name}>
+                  {ACTIONS[name]}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label className="check">
+            <input type="checkbox" name="freeze" defaultChecked /> Freeze them too: nothing new begins before
+            the freeze is lifted
+          </label>
+          <label>
+            Why; it stands on the record of each
+            <input name="reason" required autoComplete="off" />
+          </label>
+        </FormDialog>
+      </div>
+      <p className="quiet">
+        For many live canaries at once: each is rolled back, paused or cancelled on its own.
+      </p>
+      {halted ? <Outcomes halted={halted} /> : null}
+    </section>
+  );
+}
+
+function Outcomes({
+  halted: { message, complete, outcomes, pending },
+}: {
+  readonly halted: Halted;
+}): ReactElement {
+  return (
+    <>
+      <p role="status">
+        <b>{message}</b>
+        {complete ? null : ` ${pending.length} are still being carried out; the same halt again shows them.`}
+      </p>
+      <ul className="stack">
+        {outcomes.map((outcome) => (
+          <li key={outcome.deploymentId}>
+            <span aria-hidden="true">{SIGNS[outcome.outcome]}</span>{' '}
+            <Link href={`/deployments/${encodeURIComponent(outcome.deploymentId)}`}>
+              {outcome.deploymentId}
+            </Link>{' '}
+            {words(outcome.outcome)}: {outcome.error?.message ?? outcome.message}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
