@@ -19,6 +19,7 @@ import {
 } from '../../src/core/policy/simulatedSide.ts';
 import { NO_BREACHES } from '../../src/core/rule/guardrails.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
+import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
 function policy(input: CanaryConfigInput = {}): CanaryConfig {
   const parsed = parseConfig(input);
@@ -171,6 +172,31 @@ test('what the record does not reach is said, not guessed', () => {
   const thinned = replayed({ ...recorded, samples: recorded.samples.slice(0, 3) }, policy());
   expect(thinned.outcome).toBe('UNDECIDED');
   expect(thinned.notes[0]).toContain('The sample of check 4 is no longer kept');
+});
+
+test('what a replay treats otherwise than it happened is noted', () => {
+  const run = new Trial({ guardrails: NO_GUARDRAILS, evidence: { mode: 'OFF' } });
+  const replay = createReplay(run.state.config);
+  let taken = 0;
+  const take = () => {
+    for (const event of run.log.slice(taken)) {
+      const { metrics } = run;
+      const seen = event.type === 'CANARY_METRICS_UPDATED' ? { ...event, metrics } : null;
+      replay.take(event, seen);
+    }
+    taken = run.log.length;
+  };
+  run.earn(50, 950);
+  run.check();
+  take();
+  expect(replay.result().notes.join()).not.toContain('nobody watched');
+  run.wait(78 * 60);
+  run.check();
+  take();
+  const { notes } = replay.result();
+  expect(notes).toContain(
+    'Time that nobody watched is in the record: it extends the step, and no pair is formed over it',
+  );
 });
 
 test('a policy that checks less often looks at fewer samples', () => {

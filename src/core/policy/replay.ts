@@ -227,7 +227,7 @@ export function createReplay(config: CanaryConfig): Replay {
         'The record began under an earlier version of the rule: the replay is under the present one',
       );
     }
-    for (const [type, note] of NOTED) if (seen.has(type)) found.push(note);
+    for (const [type, note] of NOTED) if (seen.has(type) && !found.includes(note)) found.push(note);
     if (config.requireUnrealized && withoutUnrealized) {
       found.push('Samples have no unrealizedPnlUsd, which this policy requires: they stay without it');
     }
@@ -249,7 +249,11 @@ export function createReplay(config: CanaryConfig): Replay {
 }
 
 /** What of a record is replayed otherwise than it happened. */
+const HELD =
+  'A freeze held a decision in the record: a replay knows no freezes and decides when the policy would have';
 const NOTED: readonly (readonly [EventType, string])[] = [
+  ['STEP_HELD', HELD],
+  ['PROMOTION_HELD', HELD],
   ['COUNTER_RESET', 'Runs of a side began anew in the record: their totals are carried over as recorded'],
   [
     'WATCH_RESUMED',
