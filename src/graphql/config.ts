@@ -269,9 +269,6 @@ const config = {
     'Name of the server’s metrics provider that measures the sides. If omitted, bots report the metrics.',
   settlement: 'When an allocation is carried out, and for how long that may take.',
   rollbackPlan: 'What bots do with open positions: every allocation that lowers a side carries it.',
-  capitalLeaseSeconds:
-    'How long the canary may hold capital without a sign of life of its bot, 10 to 604,800 seconds. Then the bot stands ' +
-    'down by itself, and Serin fails the deployment.',
 };
 
 export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').implement({
@@ -315,10 +312,6 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
       nullable: true,
       description: config.rollbackPlan,
     }),
-    capitalLeaseSeconds: t.exposeInt('capitalLeaseSeconds', {
-      nullable: true,
-      description: config.capitalLeaseSeconds,
-    }),
     hash: t.string({
       resolve: configHash,
       description: 'Hash of all settings; identifies the policy in records.',
@@ -354,6 +347,5 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
       description: `${config.settlement} If omitted, its defaults apply to the sides that acknowledge allocations.`,
     }),
     rollbackPlan: t.field({ type: RollbackPlanInput, description: `${config.rollbackPlan} Default: none.` }),
-    capitalLeaseSeconds: t.int({ description: `${config.capitalLeaseSeconds} Default: no lease.` }),
   }),
 });

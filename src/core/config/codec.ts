@@ -73,7 +73,6 @@ const storedConfig = z.strictObject({
     .strictObject({ tolerancePercent: decimalCodec, deadlineSeconds: countCodec, required: z.boolean() })
     .optional(),
   rollbackPlan: rollbackPlanCodec.optional(),
-  capitalLeaseSeconds: countCodec.optional(),
 });
 
 export const configCodec = z.codec(
@@ -92,11 +91,10 @@ export const configCodec = z.codec(
       steps: stored.steps.map((step) => ({ ...step, minMinutes: step.minMinutes ?? 0 })),
       settlement: stored.settlement ?? null,
       rollbackPlan: stored.rollbackPlan ?? null,
-      capitalLeaseSeconds: stored.capitalLeaseSeconds ?? null,
     }),
     encode: (config) => {
       const { comparison, promotionCriteria, evidence, steps, requireUnrealized, ...rest } = config;
-      const { settlement, rollbackPlan, capitalLeaseSeconds, ...same } = rest;
+      const { settlement, rollbackPlan, ...same } = rest;
       const { maxErrorRateRatio, ...criteria } = promotionCriteria;
       const { margin, ...test } = evidence;
       return {
@@ -111,7 +109,6 @@ export const configCodec = z.codec(
         ...(requireUnrealized ? { requireUnrealized } : {}),
         ...(settlement ? { settlement } : {}),
         ...(rollbackPlan ? { rollbackPlan } : {}),
-        ...(capitalLeaseSeconds === null ? {} : { capitalLeaseSeconds }),
       };
     },
   },

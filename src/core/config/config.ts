@@ -10,7 +10,6 @@ import type { Parsed } from '../values/violation.ts';
 import {
   type RollbackPlan,
   type RollbackPlanInput,
-  readLease,
   readRollbackPlan,
   readSettlement,
   type SettlementConfig,
@@ -118,8 +117,6 @@ export interface CanaryConfig {
   /** Null: the default settlement applies to the sides that acknowledge allocations. */
   readonly settlement: SettlementConfig | null;
   readonly rollbackPlan: RollbackPlan | null;
-  /** How long the canary may hold capital without a sign of life; null: without limit. */
-  readonly capitalLeaseSeconds: number | null;
 }
 
 /** Decimals may also be given as numbers or texts. */
@@ -200,7 +197,6 @@ const SETTINGS = [
   'metricsProvider',
   'settlement',
   'rollbackPlan',
-  'capitalLeaseSeconds',
 ] as const satisfies readonly (keyof CanaryConfig)[];
 
 /**
@@ -215,7 +211,6 @@ export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean |
   requireUnrealized: false,
   settlement: null,
   rollbackPlan: null,
-  capitalLeaseSeconds: null,
 };
 
 /** Bounds of settings that 0.1 took more widely: configurations it stored keep their values. */
@@ -272,7 +267,6 @@ export function parseConfig(
     metricsProvider: read.name(at('metricsProvider'), given.metricsProvider ?? null),
     settlement: readSettlement(read, given.settlement, at),
     rollbackPlan: readRollbackPlan(read, given.rollbackPlan, at),
-    capitalLeaseSeconds: readLease(read, given.capitalLeaseSeconds, at),
   };
   return read.violations.length > 0
     ? { ok: false, violations: read.violations }

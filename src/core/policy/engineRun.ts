@@ -33,12 +33,8 @@ export interface EngineDecision {
 /** Default names of the two versions. */
 const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
 
-/** A run has no bots: nobody acknowledges an allocation or keeps a lease. */
-const withoutBots = (config: CanaryConfig): CanaryConfig => ({
-  ...config,
-  settlement: null,
-  capitalLeaseSeconds: null,
-});
+/** A run has no bots: nobody acknowledges an allocation. */
+const withoutBots = (config: CanaryConfig): CanaryConfig => ({ ...config, settlement: null });
 
 /** Starts a run: the policy's first allocation is made at this instant. */
 export function startEngineRun(
