@@ -19,6 +19,7 @@ import {
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, notFound, refused, sideRefusal } from './answer.ts';
+import { auditOfRefusal } from './auditCommands.ts';
 import type { Actor, App } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
@@ -204,7 +205,11 @@ async function execute(
     return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
   }
   const outcome = await stageCommand(app, tx, unit, view, command, actor);
-  if (!outcome.accepted) return refused(outcome.refusal, view);
+  if (!outcome.accepted) {
+    const audited = auditOfRefusal(view, command, actor, outcome.refusal);
+    if (audited) unit.audit.push(audited);
+    return refused(outcome.refusal, view);
+  }
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
-import { type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
+import { type CanaryConfigInput, configHash, parseConfig } from '../core/config/config.ts';
 import { ruleOf } from '../core/lifecycle/forms.ts';
 import { begin } from '../core/lifecycle/handle.ts';
 import { describeMissing } from '../core/lifecycle/settlement.ts';
@@ -12,6 +12,7 @@ import { NO_BREACHES } from '../core/rule/guardrails.ts';
 import { nameViolations } from '../core/values/identifiers.ts';
 import { refusal } from '../core/values/refusal.ts';
 import type { Violation } from '../core/values/violation.ts';
+import { appendAuditRecord } from '../store/access/audit.ts';
 import { findUnsettled } from '../store/deployments/deadlines.ts';
 import {
   type DeploymentView,
@@ -105,6 +106,13 @@ export async function createDeployment(
     const busy = await capitalNotHome(tx, state);
     if (busy) return busy;
     await appendEvents(tx, entriesOf(null, events));
+    await appendAuditRecord(tx, {
+      actor: actor.name,
+      action: 'CREATE_DEPLOYMENT',
+      subject: id,
+      strategies: [strategyId],
+      details: { stableVersionId: stable, canaryVersionId, chain, configHash: configHash(config) },
+    });
     const view: DeploymentView = {
       state,
       metrics: NO_METRICS,

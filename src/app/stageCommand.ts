@@ -19,6 +19,7 @@ import { type NewEntry, readDeploymentEvents } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { approvalRuleOf } from './approvalRules.ts';
+import { auditOf } from './auditCommands.ts';
 import { type Actor, type App, SERIN } from './context.ts';
 import { readFreezeFacts } from './freezes.ts';
 
@@ -92,7 +93,7 @@ function decideOn(
   });
 }
 
-function stageDecided(unit: UnitOfWork, { view, command }: Given, handled: Handled): CommandOutcome {
+function stageDecided(unit: UnitOfWork, { view, command, actor }: Given, handled: Handled): CommandOutcome {
   if (!handled.accepted) return handled;
   const { state: before, breaches: counted, now } = view;
   const { id, strategyId } = before;
@@ -108,6 +109,8 @@ function stageDecided(unit: UnitOfWork, { view, command }: Given, handled: Handl
   unit.saved.set(id, { state, nextCheckAt, deadlineAt: nextDeadlineAt(state), breaches });
   unit.breaches.delete(id);
   unit.entries.push(...entriesOf(before, events));
+  const audited = auditOf(view, command, actor, events);
+  if (audited) unit.audit.push(audited);
   const strategyStableVersionId = stableVersionNow(unit, view);
   return {
     accepted: true,

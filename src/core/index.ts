@@ -15,6 +15,7 @@ export * from './lifecycle/decide.ts';
 export * from './lifecycle/describe.ts';
 export * from './lifecycle/events.ts';
 export * from './lifecycle/evolve.ts';
+export type { ActiveFreeze, FreezeBlock, FreezeFacts, Hold } from './lifecycle/freeze.ts';
 export * from './lifecycle/handle.ts';
 export * from './lifecycle/recompute.ts';
 export type { ApprovalRequest, Person } from './lifecycle/secondPerson.ts';

@@ -519,3 +519,40 @@ describe('documents', () => {
     }
   });
 });
+
+describe('freezes of the program', () => {
+  test('refuse what raises risk until they end, unless it is overridden; what lowers it goes on', () => {
+    let until: number | null = Number.POSITIVE_INFINITY;
+    const { canary, clock } = make({}, { freezes: () => until });
+    expect(canary.deployCanary(1000).error).toMatchObject({ code: 'FROZEN' });
+    until = clock.now() + 60_000;
+    expect(canary.deployCanary(1000).message).toContain(new Date(until).toISOString());
+    expect(canary.deployCanary(1000, { overrideFreeze: true }).success).toBe(true);
+    expect(canary.events.find(({ type }) => type === 'CANARY_STARTED')).toMatchObject({
+      overrodeFreeze: 'program',
+    });
+    expect(canary.promoteCanary().error?.code).toBe('FROZEN');
+    until = clock.now();
+    expect(canary.promoteCanary().success).toBe(true);
+    const other = make({}, { freezes: (block) => (block === 'PROMOTE' ? Number.POSITIVE_INFINITY : null) });
+    expect(other.canary.deployCanary(1000).success).toBe(true);
+    expect(other.canary.promoteCanary().error?.code).toBe('FROZEN');
+    expect(other.canary.rollbackCanary().success).toBe(true);
+  });
+
+  test('a function that throws freezes, and is reported; a guardrail is not held up by it', () => {
+    const freezes = () => {
+      throw new Error('no calendar');
+    };
+    const { canary, errors } = make(
+      { guardrails: { maxLossPercent: 5, maxStaleSeconds: null } },
+      { freezes },
+    );
+    expect(canary.deployCanary(1000).error?.code).toBe('FROZEN');
+    expect(errors.length).toBeGreaterThan(0);
+    for (const error of errors) expect(error).toEqual(['freezes', 'Error: no calendar']);
+    canary.deployCanary(1000, { overrideFreeze: true });
+    canary.updateCanaryMetrics({ pnlUsd: -50, trades: 3 });
+    expect(canary.getStatus().status).toBe('ROLLED_BACK');
+  });
+});

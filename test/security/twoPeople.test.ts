@@ -177,7 +177,9 @@ describe('the rule of a strategy', () => {
       strategy: { approvalRule: null },
     });
     expect(deployment.status).toBe('PENDING');
-    const { auditRecords } = await root.ask('{ auditRecords(first: 4) { nodes { actor action subject } } }');
+    const { auditRecords } = await root.ask(
+      '{ auditRecords(filter: { actions: [APPROVAL_RULE_SET, APPROVAL_RULE_LIFT_REQUESTED, APPROVAL_RULE_LIFTED, API_KEY_CREATED] }, first: 4) { nodes { actor action subject } } }',
+    );
     expect(auditRecords.nodes.map(({ actor, action }: Data) => `${actor} ${action}`)).toEqual([
       'ada APPROVAL_RULE_LIFTED',
       'grace APPROVAL_RULE_LIFT_REQUESTED',

@@ -15,7 +15,9 @@ import type { Command, SideReset } from '../lifecycle/command.ts';
 import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
+import { type ActiveFreeze, FREEZE_BLOCKS, type FreezeBlock, type FreezeFacts } from '../lifecycle/freeze.ts';
 import { begin, changeRule, type Handled, handle, type Recorded } from '../lifecycle/handle.ts';
+import { dependsOnFreezes } from '../lifecycle/hold.ts';
 import { mustChangeRule } from '../lifecycle/ruleChange.ts';
 import {
   comparisonOf,
@@ -60,6 +62,8 @@ const SERIN = 'serin';
 /** A clock that is set back by less is not worth a word. */
 const NOTICED_MS = 1000;
 const PROVIDER_TIMEOUT_SECONDS = 10;
+
+const riskyOf = ({ reason = null, overrideFreeze }: By) => ({ reason, overrideFreeze });
 
 export class CanaryDeployment {
   #state: DeploymentState;
@@ -171,14 +175,14 @@ export class CanaryDeployment {
     const result =
       typeof capital === 'string'
         ? this.#invalid(['capitalUsd'], capital)
-        : this.#command({ type: 'DEPLOY', capitalUsd: capital, reason: by.reason ?? null }, by);
+        : this.#command({ type: 'DEPLOY', capitalUsd: capital, ...riskyOf(by) }, by);
     const { deploymentId, canaryCapitalUsd, stableCapitalUsd } = result.deployment;
     return { ...result, deploymentId, canaryCapitalUsd, stableCapitalUsd };
   }
 
   /** The canary becomes the stable version and gets all capital. */
   promoteCanary(by: By = {}): CanaryResult {
-    return this.#plain('PROMOTE', by);
+    return this.#command({ type: 'PROMOTE', ...riskyOf(by) }, by);
   }
 
   /** All capital goes back to the stable version. */
@@ -202,7 +206,7 @@ export class CanaryDeployment {
 
   /** Skips the rest of a step, or passes its manual gate. */
   advanceStep(by: By = {}): CanaryResult {
-    return this.#plain('ADVANCE_STEP', by);
+    return this.#command({ type: 'ADVANCE_STEP', ...riskyOf(by) }, by);
   }
 
   /** Resumes observation for the given minutes. Default: the length of the step. */
@@ -337,10 +341,7 @@ export class CanaryDeployment {
     return this.#done('CONTINUE', `Metrics of the ${side.toLowerCase()} side updated`);
   }
 
-  #plain(
-    type: 'PROMOTE' | 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME' | 'ADVANCE_STEP',
-    by: By,
-  ): CanaryResult {
+  #plain(type: 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME', by: By): CanaryResult {
     return this.#command({ type, reason: by.reason ?? null }, by);
   }
 
@@ -358,7 +359,10 @@ export class CanaryDeployment {
     const { stableVersionId } = before;
     const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, resets, actor };
     const present = this.#underPresentRule(now);
-    const handled = handle(present.state, command, facts);
+    const given = handle(present.state, command, facts);
+    const handled = dependsOnFreezes(present.state, command, given)
+      ? handle(present.state, command, { ...facts, freeze: this.#freezeFacts(now) })
+      : given;
     if (!handled.accepted) return handled;
     const { state } = handled;
     const events = [...present.events, ...handled.events];
@@ -370,6 +374,30 @@ export class CanaryDeployment {
     this.#schedule();
     this.#callbacks.dispatch(before, events);
     return handled;
+  }
+
+  /** What the program's freezes mean now. One that cannot be asked is taken to hold. */
+  #freezeFacts(now: number): FreezeFacts {
+    const blocking: Partial<Record<FreezeBlock, ActiveFreeze>> = {};
+    for (const block of FREEZE_BLOCKS) {
+      const until = this.#frozenUntil(block, now);
+      if (until === null || until <= now) continue;
+      blocking[block] = {
+        id: 'program',
+        until: Number.isFinite(until) ? until : null,
+        reason: 'option freezes',
+      };
+    }
+    return { blocking, requestFrozenMs: 0 };
+  }
+
+  #frozenUntil(block: FreezeBlock, now: number): number | null {
+    try {
+      return this.#embedding.freezes?.(block, now) ?? null;
+    } catch (error) {
+      this.#callbacks.reportError(error, 'freezes');
+      return Number.POSITIVE_INFINITY;
+    }
   }
 
   /** A live deployment goes over to the present version of the rule before anything else is decided about it. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type CanaryConfigInput, parseConfig } from '../config/config.ts';
 import type { Creation } from '../lifecycle/decide.ts';
+import type { FreezeBlock } from '../lifecycle/freeze.ts';
 import type { DeploymentStatus } from '../lifecycle/status.ts';
 import type { Comparison } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
@@ -34,12 +35,20 @@ export interface Embedding extends Callbacks {
   /** Whether checks run by the timer from `deployCanary` (or `fromDict`) on; if not, call `start` or `check`. */
   readonly monitor?: boolean | undefined;
   readonly clock?: Clock | undefined;
+  /**
+   * Says until when an act that raises risk is frozen: epoch milliseconds, `Infinity` for as long as it says so, null if it
+   * is not. Commands are refused with FROZEN, what would happen by itself is held. Asked only before such an act, and at
+   * each check while one is held. If it throws, the act is frozen.
+   */
+  readonly freezes?: ((block: FreezeBlock, now: number) => number | null) | undefined;
 }
 
 /** Who gives a command, and why: recorded with its events. */
 export interface By {
   readonly actor?: string | undefined;
   readonly reason?: string | null | undefined;
+  /** Deploy, promote or advance in spite of a freeze; the event says so. */
+  readonly overrideFreeze?: boolean | undefined;
 }
 
 export interface CanaryResult {

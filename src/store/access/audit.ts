@@ -1,6 +1,7 @@
-/** The audit trail of what administrators did. Records are never changed. */
-import { and, desc, lt } from 'drizzle-orm';
+/** The audit trail: what people, bots and Serin did. Records are never changed. */
+import { and, desc, eq, gte, inArray, lt } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
+import { bulkInsert } from '../tables/bulk.ts';
 import { AUDIT_ACTIONS, type AuditAction, auditRecords } from '../tables/tables.ts';
 import { type Scope, withinScope } from './strategyScope.ts';
 
@@ -27,14 +28,42 @@ export async function appendAuditRecord(tx: Queries, record: NewAuditRecord): Pr
   await tx.insert(auditRecords).values({ ...rest, strategies: strategies && [...strategies] });
 }
 
-/** A page of the records within the scope, newest first. */
+const insertRecords = bulkInsert(auditRecords, ['actor', 'action', 'subject', 'strategies', 'details']);
+
+/** Appends the records of a batch in one statement. */
+export async function appendAuditRecords(tx: Queries, records: readonly NewAuditRecord[]): Promise<void> {
+  if (records.length === 0) return;
+  const rows = records.map(({ strategies, ...rest }) => ({
+    ...rest,
+    strategies: strategies && [...strategies],
+  }));
+  await tx.execute(insertRecords(rows));
+}
+
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly actions?: readonly AuditAction[] | undefined;
+  readonly subject?: string | undefined;
+  /** Epoch milliseconds of real time, inclusive. */
+  readonly from?: number | undefined;
+  /** Exclusive. */
+  readonly to?: number | undefined;
+}
+
+/** A page of the records within the scope that match a filter, newest first. */
 export async function pageAuditRecords(
   db: Queries,
   {
     scope,
     limit,
     after,
-  }: { readonly scope: Scope; readonly limit: number; readonly after?: bigint | undefined },
+    filter = {},
+  }: {
+    readonly scope: Scope;
+    readonly limit: number;
+    readonly after?: bigint | undefined;
+    readonly filter?: AuditFilter;
+  },
 ): Promise<AuditRecord[]> {
   const rows = await db
     .select()
@@ -43,6 +72,11 @@ export async function pageAuditRecords(
       and(
         withinScope(auditRecords.strategies, scope),
         after === undefined ? undefined : lt(auditRecords.id, after),
+        filter.actor === undefined ? undefined : eq(auditRecords.actor, filter.actor),
+        filter.actions === undefined ? undefined : inArray(auditRecords.action, [...filter.actions]),
+        filter.subject === undefined ? undefined : eq(auditRecords.subject, filter.subject),
+        filter.from === undefined ? undefined : gte(auditRecords.at, new Date(filter.from)),
+        filter.to === undefined ? undefined : lt(auditRecords.at, new Date(filter.to)),
       ),
     )
     .orderBy(desc(auditRecords.id))

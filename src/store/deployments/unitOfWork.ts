@@ -1,5 +1,6 @@
 /** Unit of work: collects the changes of many commands and writes them in one statement per table. */
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import { appendAuditRecords, type NewAuditRecord } from '../access/audit.ts';
 import { type NewAnswer, storeAnswers } from '../access/idempotencyKeys.ts';
 import { appendEvents, type NewEntry } from '../log/eventLog.ts';
 import { insertSamples, type TakenSample } from '../log/samples.ts';
@@ -20,6 +21,7 @@ export interface UnitOfWork {
   readonly samples: TakenSample[];
   /** Answers to store under their idempotency keys. */
   readonly answers: NewAnswer[];
+  readonly audit: NewAuditRecord[];
   /** The standing freezes, once one of the commands has needed them: read under their lock. */
   freezes: Promise<StandingFreezes> | null;
 }
@@ -31,6 +33,7 @@ export const createUnitOfWork = (): UnitOfWork => ({
   entries: [],
   samples: [],
   answers: [],
+  audit: [],
   freezes: null,
 });
 
@@ -39,7 +42,7 @@ export const createUnitOfWork = (): UnitOfWork => ({
  * @throws {ConcurrentChange} if a stable version has moved, or an idempotency key was used, since it was read
  */
 export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<void> {
-  const { saved, breaches, stableMoves, entries, samples, answers } = unit;
+  const { saved, breaches, stableMoves, entries, samples, answers, audit } = unit;
   // Pipelined: no statement waits for the result of the one before.
   await allDone([
     saveDeployments(tx, [...saved.values()]),
@@ -48,5 +51,6 @@ export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<
     appendEvents(tx, entries),
     insertSamples(tx, samples),
     storeAnswers(tx, answers),
+    appendAuditRecords(tx, audit),
   ]);
 }

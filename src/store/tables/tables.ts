@@ -392,18 +392,36 @@ export const AUDIT_ACTIONS = [
   'FREEZE_CREATED',
   'FREEZE_LIFTED',
   'CANARIES_HALTED',
+  'CREATE_DEPLOYMENT',
+  'DEPLOY',
+  'PROMOTE',
+  'ROLLBACK',
+  'CANCEL',
+  'PAUSE',
+  'RESUME',
+  'EXTEND',
+  'ADVANCE_STEP',
+  'ACKNOWLEDGE',
+  'FAIL',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
-/** The audit trail of what administrators do. Append-only. */
-export const auditRecords = pgTable('audit_records', {
-  id: bigserial('id', { mode: 'bigint' }).primaryKey(),
-  at: realTime('at').notNull().default(sql`clock_timestamp()`),
-  actor: text('actor').notNull(),
-  action: text('action').$type<AuditAction>().notNull(),
-  /** The id of what was changed. */
-  subject: text('subject').notNull(),
-  /** The strategies of the subject; null is all. A caller who may not see them does not see the record. */
-  strategies: text('strategies').array(),
-  details: jsonb('details').$type<Readonly<Record<string, unknown>>>().notNull(),
-});
+/** The audit trail: every command of a person, a bot or Serin. Append-only. */
+export const auditRecords = pgTable(
+  'audit_records',
+  {
+    id: bigserial('id', { mode: 'bigint' }).primaryKey(),
+    at: realTime('at').notNull().default(sql`clock_timestamp()`),
+    actor: text('actor').notNull(),
+    action: text('action').$type<AuditAction>().notNull(),
+    /** The id of what was changed. */
+    subject: text('subject').notNull(),
+    /** The strategies of the subject; null is all. A caller who may not see them does not see the record. */
+    strategies: text('strategies').array(),
+    details: jsonb('details').$type<Readonly<Record<string, unknown>>>().notNull(),
+  },
+  (table) => [
+    index('audit_records_subject').on(table.subject, table.id),
+    index('audit_records_actor').on(table.actor, table.id),
+  ],
+);

@@ -1,0 +1,76 @@
+/** What of commands on deployments goes into the audit trail: every one that changed something, and refusals up to a bound. */
+import { LRUCache } from 'lru-cache';
+import type { Command } from '../core/lifecycle/command.ts';
+import { asksForApproval } from '../core/lifecycle/decide.ts';
+import type { CanaryEvent } from '../core/lifecycle/events.ts';
+import type { Refusal } from '../core/values/refusal.ts';
+import type { AuditAction, NewAuditRecord } from '../store/access/audit.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
+import type { Actor } from './context.ts';
+
+/** Refusals that are recorded of one caller in a minute, on each node. A loop must not fill the trail. */
+const REFUSALS_A_MINUTE = 100;
+const MAX_CALLERS = 10_000;
+const refusals = new LRUCache<string, number>({ max: MAX_CALLERS, ttl: 60_000, noUpdateTTL: true });
+
+/** What Serin does by itself, by the event that says so. */
+const OWN_ACTS: Readonly<Partial<Record<CanaryEvent['type'], AuditAction>>> = {
+  CANARY_PROMOTED: 'PROMOTE',
+  CANARY_ROLLED_BACK: 'ROLLBACK',
+  CANARY_FAILED: 'FAIL',
+  STEP_STARTED: 'ADVANCE_STEP',
+  OBSERVATION_EXTENDED: 'EXTEND',
+};
+
+type OwnCommand = Extract<Command, { type: 'CHECK' | 'EVALUATE_GUARDRAILS' | 'CHECK_DEADLINES' }>;
+
+/** Whether a command is the clock's, or a report's: Serin's own. */
+const isOwn = (command: Command): command is OwnCommand =>
+  command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' || command.type === 'CHECK_DEADLINES';
+
+/** The record of a command that was accepted; null if it changed nothing that anybody decided. */
+export function auditOf(
+  { state }: DeploymentView,
+  command: Command,
+  actor: Actor,
+  events: readonly CanaryEvent[],
+): NewAuditRecord | null {
+  if (isOwn(command)) {
+    const act = events.find(({ type }) => OWN_ACTS[type] !== undefined);
+    const action = act && OWN_ACTS[act.type];
+    if (!act || !action) return null;
+    const reason = 'reason' in act ? act.reason : null;
+    return record(state, action, actor, { reason, outcome: 'DONE' });
+  }
+  if (events.length === 0) return null;
+  const outcome = asksForApproval(events) ? 'REQUESTED' : 'DONE';
+  return record(state, command.type, actor, { ...detailsOf(command), outcome });
+}
+
+/** The record of a command that was refused to a caller with the right to give it; null beyond the bound. */
+export function auditOfRefusal(
+  { state }: DeploymentView,
+  command: Command,
+  actor: Actor,
+  { code }: Refusal,
+): NewAuditRecord | null {
+  if (isOwn(command)) return null;
+  const count = (refusals.get(actor.subject) ?? 0) + 1;
+  refusals.set(actor.subject, count);
+  if (count > REFUSALS_A_MINUTE) return null;
+  return record(state, command.type, actor, { ...detailsOf(command), outcome: code });
+}
+
+function detailsOf(command: Command) {
+  const override = 'overrideFreeze' in command && command.overrideFreeze ? { overrideFreeze: true } : {};
+  return { reason: 'reason' in command ? command.reason : null, ...override };
+}
+
+function record(
+  { id, strategyId }: DeploymentView['state'],
+  action: AuditAction,
+  actor: Actor,
+  details: NewAuditRecord['details'],
+): NewAuditRecord {
+  return { actor: actor.name, action, subject: id, strategies: [strategyId], details };
+}
