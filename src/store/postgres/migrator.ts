@@ -63,7 +63,7 @@ export async function runMigrations(
     const done = Number(last?.at ?? -1);
     const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER });
     const pending = migrations.filter(({ folderMillis }) => folderMillis > done);
-    if (pending.length > 0) await awaitEarlierNodes(client, log);
+    if (pending.length > 0 && last?.at) await awaitEarlierNodes(client, log);
     for (const migration of pending) await apply(client, migration, table, log);
   } finally {
     await client`select pg_advisory_unlock(${lockKey(client)})`.catch(() => {});
@@ -109,12 +109,13 @@ async function takeLock(client: postgres.Sql, log: MigrationLog): Promise<void> 
 
 /**
  * Serin 0.1 cannot read what this version writes, so its nodes must be gone before the tables change. Nodes of later
- * versions have a row in `nodes`; sessions that migrate have another name.
+ * versions have the table `nodes`; sessions that migrate have another name.
  */
 async function awaitEarlierNodes(client: postgres.Sql, log: MigrationLog): Promise<void> {
+  const [later] = await client`select from pg_class where oid = to_regclass('nodes')`;
+  if (later) return;
   const overdue = sayOnceInAWhile();
   for (;;) {
-    if (await isServedByLaterNode(client)) return;
     const nodes = await client<{ who: string }[]>`
       select ${whoIs(client)} as who from pg_stat_activity a
       where datname = current_database() and application_name = 'serin' and pid <> pg_backend_pid()`;
@@ -127,14 +128,6 @@ async function awaitEarlierNodes(client: postgres.Sql, log: MigrationLog): Promi
     }
     await sleep(POLL_MS);
   }
-}
-
-async function isServedByLaterNode(client: postgres.Sql): Promise<boolean> {
-  const [table] = await client`select from pg_class where oid = to_regclass('nodes')`;
-  if (!table) return false;
-  const rows =
-    await client`select from nodes where seen_at > clock_timestamp() - interval '60 seconds' limit 1`;
-  return rows.length > 0;
 }
 
 async function apply(
