@@ -14,7 +14,8 @@ export default defineConfig({
     // What a file imports is the same for all, and most of a run was importing it: a worker keeps it. Tests share no state,
     // each has its own server and database.
     isolate: false,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Only a test that hangs takes so long, also on a machine with other work.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -20,6 +20,7 @@ import {
 } from '../store/log/position.ts';
 import { holdRetention, isBehindArchive } from '../store/log/retention.ts';
 import type { Queries } from '../store/postgres/database.ts';
+import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { findDelivery, scheduleAgain } from '../store/webhooks/deliveries.ts';
 import {
   deleteWebhook as dropWebhook,
@@ -158,7 +159,7 @@ export async function createWebhook(
   const violations = await violationsOf(app, input);
   if (violations.length > 0) return invalid(violations);
   const keyed = { ...input, after: input.after && textsOf(input.after) };
-  return runIdempotent(app, { ...request, operation: 'createWebhook', input: keyed }, codec, async (tx) => {
+  const create = async (tx: LogWriteTransaction): Promise<WebhookAnswer> => {
     await holdRetention(tx);
     const after = input.after && (await positionOf(tx, input.after, actor));
     if (after instanceof HistoryRewound) {
@@ -180,7 +181,14 @@ export async function createWebhook(
       return refused(refusal('LIMIT_REACHED', message));
     }
     return done(`Webhook ${id} created: store its secret, it is not shown again`, webhook, { secret });
-  });
+  };
+  const once = { ...request, operation: 'createWebhook', input: keyed };
+  const askedAt = performance.now();
+  // Creations wait for each other in the database. Here one waits for all of this node, so that many cannot take every
+  // connection. No deployment has an id with a space.
+  return app.inDeploymentOrder('creation of webhooks', () =>
+    runIdempotent(app, once, codec, create, askedAt),
+  );
 }
 
 /** The position of a cursor, or why there is none. */

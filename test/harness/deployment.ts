@@ -1,5 +1,5 @@
 /** What most tests need first: a deployment in some status, created over HTTP. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Data, Door } from './serin.ts';
 
 /** A configuration for tests that take their time: no deployment fails because its sides are silent. */
@@ -23,6 +23,7 @@ export async function create(serin: Door, input: Record<string, unknown> = {}): 
         stableVersionId: 'v1',
         canaryVersionId: 'v2',
         config: CALM,
+        idempotencyKey: randomUUID(),
         ...input,
       },
     },
@@ -39,7 +40,7 @@ export async function command(
 ): Promise<Data> {
   const inputType = `${name[0]?.toUpperCase()}${name.slice(1)}Input`;
   const data = await serin.ask(`mutation($input: ${inputType}!) { ${name}(input: $input) { ${RESULT} } }`, {
-    input: { deploymentId, ...more },
+    input: { deploymentId, idempotencyKey: randomUUID(), ...more },
   });
   return data[name];
 }
@@ -62,6 +63,8 @@ export async function report(
     `mutation($input: UpdateMetricsInput!) { update${side}Metrics(input: $input) {
       success message error { code message path } deployment { status } } }`,
     { input: { deploymentId, ...figures } },
+    // Totals may be sent again.
+    true,
   );
   return data[`update${side}Metrics`];
 }

@@ -65,7 +65,7 @@ describe('a panel shows what its title says', () => {
     const before = await scrapeBoth();
     await operate();
     scrapes = { before, now: await scrapeBoth(), seconds: SECONDS };
-  }, 120_000);
+  });
   afterAll(async () => {
     for (const feed of feeds) feed.end();
     await other.stop();

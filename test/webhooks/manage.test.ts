@@ -104,8 +104,11 @@ test('what cannot be is refused with its field', async () => {
 test('there is a bound on their number, also when many are created at once', async () => {
   const own = await startTestSerin({ webhookNetworks: ['127.0.0.0/8'] });
   try {
-    const answers = await Promise.all(Array.from({ length: 104 }, () => createWebhook(own, { url })));
-    expect(answers.filter(({ success }) => success)).toHaveLength(100);
+    await createWebhook(own, { url });
+    await own.database.sql`insert into webhooks (id, url, status, secret, cursor_xid, cursor_id, created_by)
+      select id || n, url, status, secret, cursor_xid, cursor_id, created_by from webhooks, generate_series(1, 89) n`;
+    const answers = await Promise.all(Array.from({ length: 24 }, () => createWebhook(own, { url })));
+    expect(answers.filter(({ success }) => success)).toHaveLength(10);
     expect(answers.find(({ success }) => !success).error).toMatchObject({ code: 'LIMIT_REACHED' });
     const seen: string[] = [];
     for (let after: string | null = null; ; ) {

@@ -1,4 +1,5 @@
 /** Webhooks through the door. */
+import { randomUUID } from 'node:crypto';
 import type { Data, TestSerin } from '../harness/serin.ts';
 
 const FIELDS = `success replayed message error { code message path }
@@ -7,7 +8,7 @@ const FIELDS = `success replayed message error { code message path }
 export async function createWebhook(serin: TestSerin, input: Record<string, unknown>): Promise<Data> {
   const data = await serin.ask(
     `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { ${FIELDS} secret } }`,
-    { input },
+    { input: { idempotencyKey: randomUUID(), ...input } },
   );
   return data.createWebhook;
 }

@@ -93,24 +93,30 @@ export async function recall<A extends Answered>(
 /**
  * Runs a use case in one transaction, or returns the answer that is stored under the request's key. A refusal rolls the
  * transaction back and is stored too.
+ * @param askedAt when the caller began to wait, by `performance.now()`
  */
 export async function runIdempotent<A extends Answered>(
   app: ExecutionContext,
   request: Request,
   codec: AnswerCodec<A>,
   work: (tx: LogWriteTransaction) => Promise<A>,
+  askedAt = performance.now(),
 ): Promise<A> {
   const unusable = keyRefusal(request);
   if (unusable) return codec.refused(unusable);
   const key = keyOf(request);
-  const outcome = await transaction<{ answer: A; unstored: boolean }>(app, async (tx) => {
-    const earlier = await findEarlier(tx, key, codec);
-    if (earlier) return { answer: earlier, unstored: false };
-    const answer = await work(tx);
-    if (answer.refusal) return rollback({ answer, unstored: key !== null });
-    if (key) await storeAnswers(tx, [{ ...key, answer: codec.encode(answer) }]);
-    return { answer, unstored: false };
-  });
+  const outcome = await transaction<{ answer: A; unstored: boolean }>(
+    app,
+    async (tx) => {
+      const earlier = await findEarlier(tx, key, codec);
+      if (earlier) return { answer: earlier, unstored: false };
+      const answer = await work(tx);
+      if (answer.refusal) return rollback({ answer, unstored: key !== null });
+      if (key) await storeAnswers(tx, [{ ...key, answer: codec.encode(answer) }]);
+      return { answer, unstored: false };
+    },
+    askedAt,
+  );
   const { answer, unstored } = outcome;
   const final = key && unstored ? await storeRefusal(app, key, codec, answer) : answer;
   return codec.visibleTo(request.actor, final);
