@@ -158,6 +158,30 @@ describe('the contract', () => {
     expect(act(deployed().canary.rollbackCanary())).toBe('true ROLLED_BACK');
   });
 
+  test('reports capital that is not where it should be, also after the end, until the side says that nothing is open', async () => {
+    const settlement = { deadlineSeconds: 300 };
+    const { canary, clock } = deployed({ settlement, rollbackPlan: { positions: 'CLOSE' } });
+    const types = () =>
+      canary.events.map(({ type }) => type).filter((type) => type.startsWith('ALLOCATION_'));
+    canary.acknowledgeAllocation(1, 'CANARY', 10_000);
+    canary.acknowledgeAllocation(1, 'STABLE', 90_000);
+    expect(types().at(-1)).toBe('ALLOCATION_SETTLED');
+    canary.rollbackCanary();
+    canary.acknowledgeAllocation(2, 'STABLE', 100_000);
+    await clock.advance(299);
+    expect(types().at(-1)).toBe('ALLOCATION_ACKNOWLEDGED');
+    await clock.advance(301);
+    expect(types().slice(-2)).toEqual(['ALLOCATION_OVERDUE', 'ALLOCATION_OVERDUE']);
+    canary.acknowledgeAllocation(2, 'CANARY', 0);
+    expect(types().at(-1)).toBe('ALLOCATION_ACKNOWLEDGED');
+    expect(canary.acknowledgeAllocation(2, 'CANARY', 0, { openExposureUsd: 'much' }).error).toMatchObject({
+      path: ['openExposureUsd'],
+    });
+    canary.acknowledgeAllocation(2, 'CANARY', 0, { openExposureUsd: 0 });
+    expect(types().at(-1)).toBe('ALLOCATION_SETTLED');
+    expect(clock.waiting).toBe(0);
+  });
+
   test('waits for a second person where the configuration asks for one', () => {
     const { canary } = deployed({ requireApproval: true });
     const asked = canary.promoteCanary({ actor: 'ada' });

@@ -12,6 +12,7 @@ import {
   toDocument,
 } from '../document/document.ts';
 import type { Command, SideReset } from '../lifecycle/command.ts';
+import { nextDeadlineAt } from '../lifecycle/deadlines.ts';
 import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
@@ -85,6 +86,7 @@ export class CanaryDeployment {
   #nextCheckAt: number | null = null;
   #monitoring: boolean;
   #callOff = () => {};
+  #callOffDeadline = () => {};
   #checking: Promise<void> | null = null;
   #fetching = new AbortController();
 
@@ -214,13 +216,23 @@ export class CanaryDeployment {
     return this.#command({ type: 'EXTEND', minutes, reason: by.reason ?? null }, by);
   }
 
-  /** Acknowledges the allocation with this number: the side now holds `heldUsd`. */
-  acknowledgeAllocation(number: number, side: Side, heldUsd: NumberInput, by: By = {}): CanaryResult {
+  /** Acknowledges the allocation with this number: the side now holds `heldUsd`, and says what it has in open positions. */
+  acknowledgeAllocation(
+    number: number,
+    side: Side,
+    heldUsd: NumberInput,
+    by: By & { readonly openExposureUsd?: NumberInput | undefined } = {},
+  ): CanaryResult {
     if (!SIDES.includes(side)) return this.#invalid(['side'], `must be ${SIDES.join(' or ')}`);
     const [counted, held] = [parseCount(number), parseDecimalRounded(heldUsd)];
     if (typeof counted === 'string') return this.#invalid(['number'], counted);
     if (typeof held === 'string') return this.#invalid(['heldUsd'], held);
-    return this.#command({ type: 'ACKNOWLEDGE', number: counted, side, heldUsd: held }, by);
+    const open = by.openExposureUsd === undefined ? undefined : parseDecimalRounded(by.openExposureUsd);
+    if (typeof open === 'string') return this.#invalid(['openExposureUsd'], open);
+    return this.#command(
+      { type: 'ACKNOWLEDGE', number: counted, side, heldUsd: held, openExposureUsd: open },
+      by,
+    );
   }
 
   /** A report of the canary: running totals. Omitted fields keep their value. Guardrails are checked immediately. */
@@ -242,6 +254,7 @@ export class CanaryDeployment {
   stop(): void {
     this.#monitoring = false;
     this.#callOff();
+    this.#callOffDeadline();
     this.#fetching.abort();
   }
 
@@ -409,11 +422,24 @@ export class CanaryDeployment {
 
   /** Sets the timer of the next check. A running check sets it when it ends. */
   #schedule(): void {
+    this.#scheduleDeadline();
     this.#callOff();
     this.#callOff = () => {};
     if (!this.#monitoring || this.#nextCheckAt === null || this.#checking) return;
     const wait = Math.max(0, this.#nextCheckAt - this.#now());
     this.#callOff = this.#clock.wakeIn(wait, () => void this.check());
+  }
+
+  /** Sets the timer of the next deadline of its capital, also after its end. */
+  #scheduleDeadline(): void {
+    this.#callOffDeadline();
+    this.#callOffDeadline = () => {};
+    const due = this.#monitoring ? nextDeadlineAt(this.#state) : null;
+    if (due === null) return;
+    const wait = Math.max(0, due - this.#now());
+    this.#callOffDeadline = this.#clock.wakeIn(wait, () => {
+      this.#apply({ type: 'CHECK_DEADLINES' }, SERIN);
+    });
   }
 
   /** The clock's time. Where the clock is set back, time goes on from where it was: nothing stops, or runs backwards. */
