@@ -5,7 +5,7 @@ import { duration, usd, words } from '../format';
 import { Instant } from '../ui/Instant';
 
 export function Capital({
-  deployment: { allocation },
+  deployment: { allocation, settlement },
 }: {
   readonly deployment: DetailFragment;
 }): ReactElement {
@@ -52,6 +52,7 @@ export function Capital({
               ))}
             </tbody>
           </table>
+          {settlement ? <Settlement settlement={settlement} /> : null}
           <p className="quiet">
             Request {allocation.number} ({words(allocation.cause).toLowerCase()}) of{' '}
             <Instant at={allocation.requestedAt} />: {usd(allocation.totalUsd)} in all,{' '}
@@ -62,5 +63,51 @@ export function Capital({
         <p className="quiet">No capital was asked for yet.</p>
       )}
     </section>
+  );
+}
+
+const SIGNS = {
+  REQUESTED: ['○', 'wait'],
+  PARTIAL: ['◐', 'wait'],
+  SETTLED: ['✓', 'good'],
+  OVERDUE: ['⚠', 'bad'],
+  SUPERSEDED: ['–', 'quiet'],
+  UNANSWERED: ['–', 'quiet'],
+} as const;
+
+/** Whether the capital is where it should be, and how long a breach took to become safe. */
+function Settlement({
+  settlement,
+}: {
+  readonly settlement: NonNullable<DetailFragment['settlement']>;
+}): ReactElement {
+  const { status, missing, settleBy, settledAt, overdueSince, breachToSafeSeconds, required } = settlement;
+  const [sign, tone] = SIGNS[status];
+  return (
+    <>
+      <p>
+        <span className={`badge tone-${tone}`}>
+          <span aria-hidden="true">{sign}</span> {words(status)}
+        </span>{' '}
+        {settledAt ? <Instant at={settledAt} short /> : null}
+        {overdueSince ? (
+          <>
+            since <Instant at={overdueSince} />
+          </>
+        ) : settleBy ? (
+          <>
+            until <Instant at={settleBy} />
+          </>
+        ) : null}
+        {required ? <span className="quiet"> · the next step waits for it</span> : null}
+      </p>
+      {missing ? <p>{missing}</p> : null}
+      {breachToSafeSeconds === null ? null : (
+        <p>
+          From breach to safe: {duration(breachToSafeSeconds)}
+          {settledAt ? '' : ' so far'}
+        </p>
+      )}
+    </>
   );
 }

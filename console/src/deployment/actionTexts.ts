@@ -1,6 +1,6 @@
 /** Every action with what it will do, in words and money. */
 import type { CanaryAction, DetailFragment } from '../api/generated/graphql';
-import { duration, usd } from '../format';
+import { duration, usd, words } from '../format';
 import { canaryHeldUsd } from '../overview/risk';
 
 export interface ActionText {
@@ -46,7 +46,7 @@ export function actionText(action: CanaryAction, deployment: DetailFragment, act
     case 'ROLLBACK':
       return {
         label: 'Roll back',
-        effects: [back, 'The deployment ends; this cannot be undone.'],
+        effects: [back, ...planText(deployment), 'The deployment ends; this cannot be undone.'],
         tone: 'danger',
         obstacle: null,
       };
@@ -54,7 +54,9 @@ export function actionText(action: CanaryAction, deployment: DetailFragment, act
       return {
         label: 'Cancel',
         effects: [
-          deployment.status === 'PENDING' ? 'Nothing was deployed: no capital moves.' : back,
+          ...(deployment.status === 'PENDING'
+            ? ['Nothing was deployed: no capital moves.']
+            : [back, ...planText(deployment)]),
           'The deployment ends without a decision; this cannot be undone.',
         ],
         tone: 'danger',
@@ -102,6 +104,19 @@ export function actionText(action: CanaryAction, deployment: DetailFragment, act
       };
     }
   }
+}
+
+/** What happens to open positions of a side that gives capital back; nothing where there is no plan. */
+function planText({ config: { rollbackPlan } }: DetailFragment): string[] {
+  if (!rollbackPlan) return [];
+  const { positions, maxSlippageBps, deadlineSeconds } = rollbackPlan;
+  const limits = [
+    ...(maxSlippageBps === null ? [] : [`at most ${maxSlippageBps} basis points of slippage`]),
+    ...(deadlineSeconds === null ? [] : [`within ${duration(deadlineSeconds)}`]),
+  ];
+  return [
+    `Open positions: ${words(positions).toLowerCase()}${limits.length > 0 ? `, ${limits.join(', ')}` : ''}.`,
+  ];
 }
 
 function promoteText(deployment: DetailFragment, actor: string): ActionText {
