@@ -320,10 +320,10 @@ describe('logical replication into another cluster', () => {
       return row?.unfinished === 0 && row.events === kept.length + 2;
     }, 60_000);
     await to.sql`drop subscription moved`;
-    for (const name of ['events_id_seq', 'webhook_deliveries_seq_seq']) {
-      const [at] = await from.sql.unsafe(`select last_value::text as value from ${name}`);
-      await to.sql`select setval(${name}, ${String(at?.value)}::text::bigint)`;
-    }
+    const sequences = await from.sql`
+      select format('%I.%I', schemaname, sequencename) as name, last_value::text as value from pg_sequences
+      where last_value is not null`;
+    for (const { name, value } of sequences) await to.sql`select setval(${name}, ${value}::text::bigint)`;
     const serin = await serinOn(to.url);
     const feed = serin.follow(FEED, { after: kept[1]?.cursor });
     await change(serin, id, 2);
