@@ -4,7 +4,10 @@ import type { Logger } from 'pino';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import { createCommands } from './app/commands.ts';
 import type { App } from './app/context.ts';
+import { createCommandQuota } from './app/execution/commandQuota.ts';
 import { createDeploymentQueue } from './app/execution/deploymentQueue.ts';
+import { createHeavyReads } from './app/execution/heavyReads.ts';
+import { createRefusalQuota } from './app/execution/refusalQuota.ts';
 import { createReports } from './app/reports.ts';
 import { describeViolations } from './core/values/violation.ts';
 import { checkBindSafety } from './environment/bindSafety.ts';
@@ -21,6 +24,7 @@ import { httpOptions } from './server/http/graphqlHttp.ts';
 import { startHttpServer } from './server/http/httpServer.ts';
 import type { Readiness } from './server/http/operatorEndpoints.ts';
 import { createAdmission } from './server/pipeline/admission.ts';
+import { createBodiesInFlight } from './server/pipeline/bodiesInFlight.ts';
 import { createClientAddresses } from './server/pipeline/clientAddresses.ts';
 import { createGraphQLServer } from './server/pipeline/pipeline.ts';
 import { createSubscriptionQuota } from './server/pipeline/subscriptionQuota.ts';
@@ -150,6 +154,9 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       onGuardrailEvents: metrics.countDecisions,
       providerNames,
       refuseTarget,
+      heavyReads: createHeavyReads(),
+      refusalQuota: createRefusalQuota(),
+      commandQuota: createCommandQuota(),
       approvals: { callersKnown: !isOpen(environment.access), strategies: environment.requireApproval },
       log,
       simulator,
@@ -189,9 +196,12 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       tracing,
     });
     const addresses = createClientAddresses(http);
+    const bodies = createBodiesInFlight(http.limits);
+    parts.needs.push(async () => bodies.stop());
     const admission = createAdmission({
       settings: http,
       addresses,
+      bodies,
       open: access.open,
       onRefusal: metrics.countRefused,
     });

@@ -4,7 +4,10 @@ import { createAccess } from '../../src/access/access.ts';
 import { openActor } from '../../src/access/actor.ts';
 import { createCommands } from '../../src/app/commands.ts';
 import type { App } from '../../src/app/context.ts';
+import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
+import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { createReports } from '../../src/app/reports.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
@@ -41,6 +44,9 @@ export async function assemble(url: string) {
     simulator,
     policyWarnings,
     approvals: { callersKnown: false, strategies: [] },
+    heavyReads: createHeavyReads(),
+    refusalQuota: createRefusalQuota(),
+    commandQuota: createCommandQuota(),
   };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });
@@ -58,6 +64,7 @@ export async function assemble(url: string) {
     loaders: loadersFor(anonymous),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
+    signal: new AbortController().signal,
   });
   return { access, app, feed, commands, log, pool, contextOf };
 }

@@ -58,6 +58,7 @@ const parts = {
   addresses,
   subscriptionQuota,
   admission: createAdmission({
+    bodies: { take: () => true, stop: () => {} },
     settings: http,
     addresses,
     open: access.open,

@@ -2,6 +2,7 @@
  * Permissions: the least role for every operation of the API. An operation without an entry stops the start. What an
  * actor sees is decided by the scope of its strategies, see `canSee`.
  */
+import { cut } from '../core/values/refusal.ts';
 import { type Actor, ROLES, type Role } from './actor.ts';
 
 export interface Rule {
@@ -125,5 +126,7 @@ export function beyondRole(actor: Actor, operation: string): Forbidden {
 /** The error for a strategy outside the actor's scope. It does not reveal whether the strategy exists. */
 export function beyondScope(actor: Actor, strategyId: string): Forbidden {
   const own = actor.strategies?.join(', ') || 'none';
-  return new Forbidden(`${actor.name} may use only the strategies ${own}, not ${strategyId}`);
+  return new Forbidden(
+    cut(`${actor.name} may use only the strategies ${own}, not ${strategyId.slice(0, 200)}`),
+  );
 }

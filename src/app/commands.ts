@@ -23,6 +23,7 @@ import { auditOfRefusal } from './auditCommands.ts';
 import type { Actor, App } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
+import { MAX_COMMANDS_A_MINUTE } from './execution/commandQuota.ts';
 import { keyOf, keyRefusal, recall } from './execution/idempotency.ts';
 import { transaction } from './execution/transaction.ts';
 import { stageCommand, stagePresentRule } from './stageCommand.ts';
@@ -178,12 +179,20 @@ async function stageAll(
     if (repeated || locked.skipped.has(deploymentId)) continue;
     const answer = await execute(app, tx, unit, views.get(deploymentId) ?? null, pending);
     answers.set(pending, answer);
-    if (key) unit.answers.push({ ...key, answer: answerCodec.encode(answer) });
+    if (key && (!answer.refusal || app.refusalQuota.take(key.actor))) {
+      unit.answers.push({ ...key, answer: answerCodec.encode(answer) });
+    }
     // The next command on this deployment is decided on the state that this one led to.
     if (answer.view && !answer.refusal) views.set(deploymentId, answer.view);
   }
   return { answers, stored };
 }
+
+/** What only takes capital or time from a canary is never held up. */
+const REDUCES_RISK: ReadonlySet<Command['type']> = new Set(['ROLLBACK', 'CANCEL', 'PAUSE']);
+
+const tooManyCommands = (id: string) =>
+  `${id} has been changed ${MAX_COMMANDS_A_MINUTE} times within a minute: its log keeps every change; try again later`;
 
 /** Decides a command and stages what follows. A refusal stages nothing. */
 async function execute(
@@ -204,12 +213,16 @@ async function execute(
       'read it again and decide on its current state';
     return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
   }
+  if (!REDUCES_RISK.has(command.type) && !app.commandQuota.has(deploymentId)) {
+    return refused(refusal('LIMIT_REACHED', tooManyCommands(deploymentId)), view);
+  }
   const outcome = await stageCommand(app, tx, unit, view, command, actor);
   if (!outcome.accepted) {
     const audited = auditOfRefusal(view, command, actor, outcome.refusal);
     if (audited) unit.audit.push(audited);
     return refused(outcome.refusal, view);
   }
+  if (outcome.events.length > 0 && !REDUCES_RISK.has(command.type)) app.commandQuota.count(deploymentId);
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));
 }

@@ -4,6 +4,7 @@ import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
 import type { ExecutionContext } from './execution/executionContext.ts';
+import type { HeavyReads } from './execution/heavyReads.ts';
 
 export { type Actor, SERIN } from '../access/actor.ts';
 export { LaterRule } from '../store/deployments/deployments.ts';
@@ -17,6 +18,7 @@ export interface App extends ExecutionContext {
   /** Why webhooks must not be sent to a URL, as a message that follows the field's name; null if they may. */
   readonly refuseTarget: (url: string) => Promise<string | null>;
   readonly approvals: ApprovalRules;
+  readonly heavyReads: HeavyReads;
   readonly log: Logger;
   /** Called with the events of a report or a batch of trades for which the guardrails were evaluated, once committed. */
   readonly onGuardrailEvents: (events: readonly CanaryEvent[]) => void;

@@ -3,6 +3,7 @@
  * state follows, and the samples and trades.
  */
 import { createHash } from 'node:crypto';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import {
@@ -10,6 +11,9 @@ import {
   type DeploymentDocument,
   fromDocument,
   toDocument,
+  writeEvents,
+  writeSamples,
+  writeTrades,
 } from '../core/document/document.ts';
 import { instantViolations } from '../core/document/verify.ts';
 import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
@@ -18,7 +22,7 @@ import { isEnded, isWatched, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
 import { addTrades } from '../core/metrics/tradeStatistics.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { SIDES } from '../core/values/side.ts';
+import { SIDES, type Side } from '../core/values/side.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
 import {
   type DeploymentView,
@@ -36,6 +40,7 @@ import {
   startTradeStatistics,
   streamTrades,
 } from '../store/deployments/trades.ts';
+import { archivedAt } from '../store/log/archive.ts';
 import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
 import { insertSamples, readSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
@@ -48,34 +53,96 @@ import { importFrozen } from './freezes.ts';
 import { idViolation } from './ownNames.ts';
 import { entriesOf } from './stageCommand.ts';
 
-/** The document of a deployment, read from one snapshot; null if it does not exist or the actor may not see it. */
+/** Rows that are read and written in one go: a few milliseconds, after which other requests have their turn. */
+const PAGE = 200;
+
+/**
+ * The document of a deployment, read from one snapshot; null if it does not exist or the actor may not see it. Ends when
+ * nobody waits for it any more.
+ * @throws the reason of the signal
+ */
 export async function exportDeployment(
   app: App,
   actor: Actor,
   id: string,
+  signal: AbortSignal,
 ): Promise<DeploymentDocument | null> {
-  const archive = await app.db.transaction(
-    async (tx): Promise<Archive | null> => {
+  return app.db.transaction(
+    async (tx): Promise<DeploymentDocument | null> => {
       const view = await findDeployment(tx, id);
       if (!view || !canSee(actor, view.state.strategyId)) return null;
-      const log = await readDeploymentEvents(tx, id);
-      const samples = await readSamples(tx, id);
-      const trades = {
-        CANARY: await allTrades(tx, { deploymentId: id, side: 'CANARY' }),
-        STABLE: await allTrades(tx, { deploymentId: id, side: 'STABLE' }),
-      };
-      const runs = {
-        CANARY: (await readRecord(tx, { deploymentId: id, side: 'CANARY' })).run,
-        STABLE: (await readRecord(tx, { deploymentId: id, side: 'STABLE' })).run,
-      };
       const { state, metrics, breaches } = view;
       const { rate: clockRate } = await readClock(tx);
-      const events = log.map(({ event }) => event);
-      return { state, metrics, breaches, samples, trades, runs, events, clockRate };
+      const recordOf = (side: Side) => readRecord(tx, { deploymentId: id, side });
+      const runs = { CANARY: (await recordOf('CANARY')).run, STABLE: (await recordOf('STABLE')).run };
+      const [first] = await readDeploymentEvents(tx, id, { limit: 1 });
+      if (!first) throw new Error(`deployment ${id} has no log`);
+      const short = { samples: [], events: [first.event], trades: { CANARY: null, STABLE: null } };
+      const head = toDocument({ state, metrics, breaches, runs, clockRate, ...short });
+      // What is archived is one row: it is read as a whole, once.
+      const limit = (await archivedAt(tx, [id])).has(id) ? Number.MAX_SAFE_INTEGER : PAGE;
+      const samples = pages(
+        limit,
+        (after) => readSamples(tx, id, { after, limit }),
+        ({ check }) => check,
+      );
+      const events = pages(
+        limit,
+        (afterNo) => readDeploymentEvents(tx, id, { afterNo, limit }),
+        ({ event }) => event.no,
+      );
+      return {
+        ...head,
+        samples: await collect(samples, writeSamples, signal),
+        trades: {
+          CANARY: await writtenTrades(tx, { deploymentId: id, side: 'CANARY' }, signal),
+          STABLE: await writtenTrades(tx, { deploymentId: id, side: 'STABLE' }, signal),
+        },
+        events: await collect(events, (page) => writeEvents(page.map(({ event }) => event)), signal),
+      };
     },
     { isolationLevel: 'repeatable read', accessMode: 'read only' },
   );
-  return archive && toDocument(archive);
+}
+
+/** All rows in pages, each after the last number of the one before. */
+async function* pages<R>(
+  limit: number,
+  read: (after: number) => Promise<R[]>,
+  numberOf: (row: R) => number,
+): AsyncGenerator<R[]> {
+  for (let after = 0; ; ) {
+    const rows = await read(after);
+    for (let at = 0; at < rows.length; at += PAGE) yield rows.slice(at, at + PAGE);
+    const last = rows.at(-1);
+    if (!last || rows.length < limit) return;
+    after = numberOf(last);
+  }
+}
+
+/** Writes pages one after the other. Between two of them other requests are answered. */
+async function collect<R, W>(
+  from: AsyncIterable<readonly R[]>,
+  write: (page: readonly R[]) => W[],
+  signal: AbortSignal,
+): Promise<W[]> {
+  const written: W[] = [];
+  for await (const page of from) {
+    signal.throwIfAborted();
+    written.push(...write(page));
+    await yieldToEventLoop();
+  }
+  return written;
+}
+
+/** All trades of a side, the earliest first; null if the side is not measured by its trades. */
+async function writtenTrades(
+  tx: Queries,
+  key: SideKey,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof writeTrades> | null> {
+  if (!(await findTradeStatistics(tx, key))) return null;
+  return collect(streamTrades(tx, key), writeTrades, signal);
 }
 
 /** How far ahead of this server's clock a document may be, milliseconds: the clocks of two servers differ. */
@@ -173,14 +240,6 @@ function hashOf(archive: Archive): string {
   return createHash('sha256')
     .update(JSON.stringify(toDocument(archive)))
     .digest('hex');
-}
-
-/** All trades of a side, the earliest first; null if the side is not measured by its trades. */
-async function allTrades(tx: Queries, key: SideKey): Promise<RecordedTrade[] | null> {
-  if (!(await findTradeStatistics(tx, key))) return null;
-  const all: RecordedTrade[] = [];
-  for await (const page of streamTrades(tx, key)) all.push(...page);
-  return all;
 }
 
 /** Inserts the trades of a side and the statistics that they add up to. */

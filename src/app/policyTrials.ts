@@ -1,4 +1,5 @@
 /** Tries a policy before it is used: simulates it on canaries of known quality, or replays the record of a deployment. */
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { canSee } from '../access/actor.ts';
 import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
 import type { Sample } from '../core/document/document.ts';
@@ -10,6 +11,7 @@ import { CANARY_KINDS, type PolicySimulation } from '../core/policy/simulation.t
 import type { Parsed } from '../core/values/violation.ts';
 import { finished } from '../simulation/simulator.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
+import { archivedAt } from '../store/log/archive.ts';
 import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import { readSamples } from '../store/log/samples.ts';
 import type { Actor, App } from './context.ts';
@@ -64,18 +66,25 @@ function withAssumptions(config: CanaryConfig, input: AssumptionsInput): Parsed<
 /** Simulates a policy. Yields intermediate reports; the last one is complete. */
 export function simulatePolicy(
   { simulator }: App,
+  { subject: caller }: Actor,
   { config, assumptions }: PolicyQuestion,
   signal?: AbortSignal,
 ): AsyncGenerator<PolicySimulation> {
-  return simulator.run({ config, assumptions, kinds: CANARY_KINDS }, signal);
+  return simulator.run({ config, assumptions, kinds: CANARY_KINDS, caller }, signal);
 }
 
 /** Limit of a simulation that the caller waits for: leaves a second to answer that it takes too long. */
 const SIMULATION_TIMEOUT_MS = REQUEST_TIMEOUT_MS - 1000;
 
 /** Simulates a policy while the caller waits. @throws {SimulationTooLong} if it takes too long */
-export function simulatePolicyNow(app: App, question: PolicyQuestion): Promise<PolicySimulation> {
-  return finished(simulatePolicy(app, question, AbortSignal.timeout(SIMULATION_TIMEOUT_MS)));
+export function simulatePolicyNow(
+  app: App,
+  actor: Actor,
+  question: PolicyQuestion,
+  signal: AbortSignal,
+): Promise<PolicySimulation> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(SIMULATION_TIMEOUT_MS)]);
+  return finished(simulatePolicy(app, actor, question, limit));
 }
 
 /** The longest record that is replayed: two weeks of checks, one per minute. */
@@ -97,6 +106,7 @@ export async function replayPolicy(
   actor: Actor,
   deploymentId: string,
   configInput: CanaryConfigInput | 'OWN',
+  signal: AbortSignal,
 ): Promise<Parsed<ReplayedPolicy | null>> {
   const parsed = configInput === 'OWN' ? null : parseConfig(configInput);
   if (parsed?.ok === false) return parsed;
@@ -108,15 +118,22 @@ export async function replayPolicy(
     const message = `has a record of ${eventCount} events: at most ${MAX_REPLAYED_EVENTS} are replayed`;
     return { ok: false, violations: [{ path: ['deploymentId'], message }] };
   }
+  // What is archived is one row: it is read as a whole, once.
+  const archived = (await archivedAt(db, [deploymentId])).has(deploymentId);
+  const limit = archived ? MAX_REPLAYED_EVENTS : REPLAY_PAGE;
   const replay = createReplay(config);
   let more = true;
   for (let afterNo = 0; more && afterNo < eventCount; ) {
-    const page = await readDeploymentEvents(db, deploymentId, { afterNo, limit: REPLAY_PAGE });
+    const page = await readDeploymentEvents(db, deploymentId, { afterNo, limit });
     if (page.length === 0) break;
     const samples = await samplesOf(db, deploymentId, page);
-    for (const { event } of page) {
+    for (const [index, { event }] of page.entries()) {
+      if (index % REPLAY_PAGE === 0) {
+        await yieldToEventLoop();
+        signal.throwIfAborted();
+      }
       const check = event.type === 'CANARY_METRICS_UPDATED' ? event.check : null;
-      more = more && replay.take(event, samples.find((sample) => sample.check === check) ?? null);
+      more = more && replay.take(event, (check !== null && samples.get(check)) || null);
       afterNo = event.no;
     }
   }
@@ -127,9 +144,10 @@ async function samplesOf(
   db: App['db'],
   deploymentId: string,
   page: readonly { readonly event: CanaryEvent }[],
-): Promise<Sample[]> {
+): Promise<ReadonlyMap<number, Sample>> {
   const checks = page.flatMap(({ event }) => (event.type === 'CANARY_METRICS_UPDATED' ? [event.check] : []));
   const [first, last] = [checks[0], checks.at(-1)];
-  if (first === undefined || last === undefined) return [];
-  return readSamples(db, deploymentId, { after: first - 1, before: last + 1 });
+  if (first === undefined || last === undefined) return new Map();
+  const samples = await readSamples(db, deploymentId, { after: first - 1, before: last + 1 });
+  return new Map(samples.map((sample) => [sample.check, sample]));
 }

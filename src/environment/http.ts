@@ -71,6 +71,7 @@ function readLimits(variables: NodeJS.ProcessEnv): Limits {
     aliases: read('aliases'),
     fields: read('fields'),
     tokens: read('tokens'),
+    documentLength: read('documentLength'),
     bodyBytes: read('bodyBytes'),
     variableValues: read('variableValues'),
     variableDepth: read('variableDepth'),

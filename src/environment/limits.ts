@@ -47,6 +47,13 @@ export const LIMITS = {
     most: 200_000,
     what: 'tokens of a document',
   },
+  documentLength: {
+    variable: 'SERIN_MAX_DOCUMENT_LENGTH',
+    defaultValue: 200_000,
+    least: 1000,
+    most: 10_000_000,
+    what: 'characters of a document; send long values as variables',
+  },
   bodyBytes: {
     variable: 'SERIN_MAX_BODY_BYTES',
     defaultValue: 4_000_000,

@@ -3,6 +3,7 @@
  * the database, then live from the tail. `watch` signals that a deployment has changed; several changes may be merged.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { Logger } from 'pino';
 import type { Scope } from '../store/access/strategyScope.ts';
 import {
@@ -55,7 +56,12 @@ export interface Feed {
    * Entries after a cursor, or from now when it is null, until the signal. Throws {@link FeedLagged},
    * {@link CursorTooOld} and {@link HistoryRewound}.
    */
-  follow(filter: LogFilter, after: Cursor | null, signal: AbortSignal): AsyncGenerator<LogEntry>;
+  follow(
+    filter: LogFilter,
+    after: Cursor | null,
+    signal: AbortSignal,
+    caller?: string,
+  ): AsyncGenerator<LogEntry>;
   /** Yields when a deployment has changed; several changes may be merged. */
   watch(deploymentId: string, signal: AbortSignal): AsyncGenerator<void>;
   /** Yields when a side's metrics were written, at most once per second. */
@@ -80,6 +86,24 @@ export interface Changes {
   next(): Promise<ReadonlySet<string> | null>;
 }
 
+/** Pages of the past that are read for one caller at a time, over all of its feeds. */
+const READS_OF_CALLER = 4;
+
+/** Bounds the reads of each caller's replays, so that many feeds of one from the beginning do not delay the others. */
+function createReadTurns() {
+  /** Callers that read now only. */
+  const callers = new Map<string, LimitFunction>();
+  return async <T>(caller: string, read: () => Promise<T>): Promise<T> => {
+    const limit = callers.get(caller) ?? pLimit(READS_OF_CALLER);
+    callers.set(caller, limit);
+    try {
+      return await limit(read);
+    } finally {
+      if (limit.activeCount + limit.pendingCount === 0) callers.delete(caller);
+    }
+  };
+}
+
 export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   const topics = createTopics();
   const stopTail = tail.subscribe((entries) => {
@@ -90,10 +114,13 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   const horizonNow = shareUpcoming(() => retrying(() => currentHorizon(db), ended.signal));
   const metrics = createMetricsWatch(db, log, ended.signal);
 
+  const inTurn = createReadTurns();
+
   async function* follow(
     filter: LogFilter,
     after: Cursor | null,
     consumer: AbortSignal,
+    caller = '',
   ): AsyncGenerator<LogEntry> {
     const signal = AbortSignal.any([consumer, ended.signal]);
     const queue = createQueue(signal);
@@ -115,7 +142,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       const begin = await retrying(() => findPosition(db, after, filter.scope ?? null), signal);
       let position = begin;
       for (;;) {
-        for await (const entry of replay(filter, position, begin, signal)) {
+        for await (const entry of replay(filter, position, begin, signal, caller)) {
           queue.check();
           position = entry.position;
           consumed.at = position;
@@ -140,11 +167,12 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     after: LogPosition,
     begin: LogPosition,
     signal: AbortSignal,
+    caller: string,
   ): AsyncGenerator<LogEntry> {
     let position = after;
     while (!signal.aborted) {
       const from = position;
-      const page = await retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal);
+      const page = await inTurn(caller, () => retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal));
       // Checked after the page was read, so that everything archived before the read is known.
       if (isAfter(begin, LOG_START) && (await retrying(() => isBehindArchive(db, from, filter), signal))) {
         throw new CursorTooOld();

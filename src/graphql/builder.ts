@@ -61,6 +61,8 @@ export interface Context {
   readonly loaders: Loaders;
   readonly position: DeliveryPosition;
   readonly list: ListDelivery;
+  /** Aborted when nobody waits for the operation any more. */
+  readonly signal: AbortSignal;
 }
 
 export const builder = new SchemaBuilder<{

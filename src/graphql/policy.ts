@@ -215,9 +215,12 @@ function explain(error: unknown): unknown {
 }
 
 /** The simulation's reports. If the consumer leaves, even while it waits, the simulation ends. */
-function watchSimulation({ app }: Context, question: PolicyQuestion): AsyncIterableIterator<SimulationView> {
+function watchSimulation(
+  { app, actor }: Context,
+  question: PolicyQuestion,
+): AsyncIterableIterator<SimulationView> {
   const left = new AbortController();
-  const reports = simulatePolicy(app, question, left.signal);
+  const reports = simulatePolicy(app, actor, question, left.signal);
   return {
     async next() {
       try {
@@ -260,7 +263,10 @@ builder.queryFields((t) => ({
     resolve: async (_root, args, context): Promise<SimulationView> => {
       const question = await readQuestion(args, context);
       try {
-        return { ...(await simulatePolicyNow(context.app, question)), question };
+        return {
+          ...(await simulatePolicyNow(context.app, context.actor, question, context.signal)),
+          question,
+        };
       } catch (error) {
         throw explain(error);
       }

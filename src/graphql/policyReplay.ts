@@ -6,6 +6,7 @@ import { describeViolations } from '../core/values/violation.ts';
 import { builder } from './builder.ts';
 import { CanaryConfigInputType, CanaryConfigType } from './config.ts';
 import { DecisionCause } from './event.ts';
+import { heavily } from './heavyReads.ts';
 import { DecisionType } from './metrics.ts';
 import { badInput } from './paging.ts';
 
@@ -92,10 +93,13 @@ builder.queryFields((t) => ({
           'Replays the deployment’s own policy, as it is now. Then `config` must be omitted. Default: false.',
       }),
     },
-    resolve: async (_root, { deploymentId, config, useOwnConfig }, { app, actor }) => {
+    resolve: async (_root, { deploymentId, config, useOwnConfig }, context) => {
       if (useOwnConfig && config)
         throw badInput('config must be omitted with useOwnConfig: true', ['config']);
-      const replayed = await replayPolicy(app, actor, deploymentId, useOwnConfig ? 'OWN' : (config ?? {}));
+      const { app, actor, signal } = context;
+      const replayed = await heavily(context, () =>
+        replayPolicy(app, actor, deploymentId, useOwnConfig ? 'OWN' : (config ?? {}), signal),
+      );
       if (replayed.ok) return replayed.value;
       const { violations } = replayed;
       throw badInput(describeViolations(violations), violations[0]?.path ?? []);

@@ -13,6 +13,7 @@ import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
 import { DeploymentFilterInput, readFilter } from './deploymentFilter.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { EventConnection, EventTypeEnum } from './event.ts';
+import { heavily } from './heavyReads.ts';
 import {
   AFTER,
   BEFORE,
@@ -139,7 +140,8 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A deployment with its complete history as one versioned document, for `importDeployment`.',
     args: { id: t.arg.id({ required: true, description: 'The id of the deployment.' }) },
-    resolve: (_root, { id }, { app, actor }) => exportDeployment(app, actor, id),
+    resolve: (_root, { id }, context) =>
+      heavily(context, () => exportDeployment(context.app, context.actor, id, context.signal)),
   }),
   events: t.field({
     type: EventConnection,

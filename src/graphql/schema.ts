@@ -27,7 +27,7 @@ import './viewer.ts';
 import './webhookMutations.ts';
 import './webhooks.ts';
 
-export const schema = guarded(withStringLimits(builder.toSchema()));
+export const schema = withStringLimits(guarded(builder.toSchema()));
 
 /** The schema as a string: the content of `schema.graphql`. */
 export function printedSchema(): string {

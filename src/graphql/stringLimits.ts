@@ -23,6 +23,9 @@ import { badInput } from './paging.ts';
 /** Ids and names. */
 const MAX_LENGTH = 200;
 
+/** Inputs that the engine checks itself are cut off where no answer of it could make sense any more. */
+const MAX_UNCHECKED = 10_000;
+
 /** Fields that hold more than a name. A cursor contains a name, encoded. */
 const MAX_LENGTHS: Readonly<Record<string, number>> = {
   after: 2000,
@@ -94,14 +97,28 @@ function checkOf(
   parent: string,
   compile: Compile,
 ): Check | null {
-  if (name === 'idempotencyKey' || CHECKED_BY_ENGINE.has(`${parent}.${name}`)) return null;
-  const check = compile(type, MAX_LENGTHS[name] ?? MAX_LENGTH);
+  const unchecked = name === 'idempotencyKey' || CHECKED_BY_ENGINE.has(`${parent}.${name}`);
+  const check = unchecked ? checkUnchecked(type) : compile(type, MAX_LENGTHS[name] ?? MAX_LENGTH);
   if (!check) return null;
   return (values, path) => {
     if (typeof values !== 'object' || values === null) return;
     const value: unknown = Reflect.get(values, name);
     if (value === '' && EMPTY_IS_OMITTED.has(name) && !isNonNullType(type)) Reflect.set(values, name, null);
     else if (value !== undefined && value !== null) check(value, [...path, name]);
+  };
+}
+
+/** Only the length of a string, or of each in a list, that the engine checks. */
+function checkUnchecked(type: GraphQLInputType): Check | null {
+  if (isNonNullType(type)) return checkUnchecked(type.ofType);
+  return (value, path) => {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (typeof each !== 'string' || each.length <= MAX_UNCHECKED) continue;
+      throw badInput(
+        `${path.join('.')} must have at most ${MAX_UNCHECKED} characters, got ${each.length}`,
+        path,
+      );
+    }
   };
 }
 

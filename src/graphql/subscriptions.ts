@@ -108,7 +108,7 @@ function followLog<T>(
     strategyId: args.strategyId ?? undefined,
   };
   return closing(async function* (signal) {
-    for await (const entry of feed.follow(filter, after, signal)) {
+    for await (const entry of feed.follow(filter, after, signal, actor.subject)) {
       loaders.deployment.clearAll();
       loaders.strategy.clearAll();
       loaders.freezes.clearAll();

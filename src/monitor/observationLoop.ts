@@ -63,6 +63,9 @@ export interface LoopWatchers {
 
 const NOBODY: LoopWatchers = { onCheck: () => {}, onFetch: () => {} };
 
+/** Characters of what a provider said that the log keeps. */
+const MAX_SAID = 600;
+
 export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
   const stopping = new AbortController();
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
@@ -148,7 +151,11 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       ask('CANARY', canaryVersionId),
       ask('STABLE', stableVersionId),
     ]);
-    for (const side of [canary, stable]) watchers.onFetch(name, side.ok);
+    for (const fetched of [canary, stable]) {
+      watchers.onFetch(name, fetched.ok);
+      if (fetched.ok || fetched.words === undefined) continue;
+      log.warn({ deploymentId, provider: name, said: fetched.words.slice(0, MAX_SAID) }, fetched.message);
+    }
     return { CANARY: await onSerinsClock(canary), STABLE: await onSerinsClock(stable) };
   }
 

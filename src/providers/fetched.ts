@@ -12,6 +12,6 @@ export function fetchedFrom(texts: FigureTexts, dated: boolean): FetchResult {
   return read.ok ? { ok: true, report: read.value } : failedFetch(describeViolations(read.violations));
 }
 
-export function failedFetch(message: string): FetchResult {
-  return { ok: false, message };
+export function failedFetch(message: string, words?: string): FetchResult {
+  return { ok: false, message, ...(words === undefined ? {} : { words }) };
 }

@@ -22,9 +22,14 @@ export interface PrometheusSettings {
 const CONCURRENT_QUERIES = 4;
 
 /** A value as a string; null if the query found nothing. */
-type Sample =
-  | { readonly ok: true; readonly text: string | null }
-  | { readonly ok: false; readonly message: string };
+type Sample = { readonly ok: true; readonly text: string | null } | Failure;
+
+interface Failure {
+  readonly ok: false;
+  readonly message: string;
+  /** What Prometheus said, for the log. */
+  readonly words?: string | undefined;
+}
 
 /** Queries Prometheus for each metric of a side. */
 export function fromPrometheus({ endpoint, queries }: PrometheusSettings): FetchMetrics {
@@ -41,11 +46,14 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
     const failure = await firstFailure(asked, async ({ figure, template }) => {
       const url = queryUrl(base, renderQuery(template, values), endpoint.timeoutMs);
       const sample = readSample(await get(url, endpoint, signal));
-      if (!sample.ok) return `${figure} could not be fetched: ${shownUrl(url)} ${sample.message}`;
+      if (!sample.ok) {
+        const { message, words } = sample;
+        return failedFetch(`${figure} could not be fetched: ${shownUrl(url)} ${message}`, words);
+      }
       if (sample.text !== null && !isUndefinedYet(figure, sample.text)) texts[figure] = sample.text;
       return null;
     });
-    return failure === null ? fetchedFrom(texts, queries.asOf !== undefined) : failedFetch(failure);
+    return failure ?? fetchedFrom(texts, queries.asOf !== undefined);
   }
 
   return (target, signal) =>
@@ -68,20 +76,20 @@ function queryUrl(base: URL, query: string, timeoutMs: number): URL {
 
 /**
  * Runs the work of all items with bounded concurrency; after a failure no further item starts.
- * @returns the first error message, or null
+ * @returns the first failure, or null
  */
-async function firstFailure<T>(
+async function firstFailure<T, F>(
   items: readonly T[],
-  work: (item: T) => Promise<string | null>,
-): Promise<string | null> {
+  work: (item: T) => Promise<F | null>,
+): Promise<F | null> {
   const waiting = [...items];
-  let failure: string | null = null;
+  let failure: F | null = null;
   const worker = async () => {
     while (failure === null) {
       const item = waiting.shift();
       if (item === undefined) return;
-      const message = await work(item);
-      failure ??= message;
+      const failed = await work(item);
+      failure ??= failed;
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT_QUERIES }, worker));
@@ -106,9 +114,9 @@ const answerSchema = z.discriminatedUnion('status', [
   }),
 ]);
 
-const refuse = (message: string): Sample => ({ ok: false, message });
+const refuse = (message: string, words?: string): Sample => ({ ok: false, message, words });
 
-/** Reads the single value of a response. Errors quote Prometheus; every message follows the URL. */
+/** Reads the single value of a response. Every message follows the URL; what Prometheus said is for the log. */
 function readSample(answer: HttpAnswer): Sample {
   if (!answer.ok) return answer;
   const { status, body } = answer;
@@ -122,11 +130,13 @@ function readSample(answer: HttpAnswer): Sample {
   }
   if (read.data.status === 'error') {
     const { errorType = 'error', error } = read.data;
-    return refuse(`answered HTTP ${status}, ${errorType}: ${error}`);
+    return refuse(`answered HTTP ${status}, ${kindOf(errorType)}`, error);
   }
   if (!isSuccess(status)) return refuse(`answered HTTP ${status}`);
   const { data, warnings } = read.data;
-  if (warnings && warnings.length > 0) return refuse(describeWarnings(warnings));
+  if (warnings && warnings.length > 0) {
+    return refuse('answered with warnings, so data may be missing', quoted(warnings));
+  }
   switch (data.resultType) {
     case 'scalar':
       return { ok: true, text: data.result[1] };
@@ -137,17 +147,19 @@ function readSample(answer: HttpAnswer): Sample {
   }
 }
 
-/** Warnings that an error message quotes. */
+/** The kinds of errors of the API of Prometheus; any other text is not repeated. */
+const kindOf = (errorType: string) => (/^[a-z_]{1,30}$/.test(errorType) ? errorType : 'error');
+
+/** Warnings that the log quotes. */
 const QUOTED_WARNINGS = 3;
 
 /**
  * A response with warnings may lack data: a store that did not answer (Thanos, Mimir), or samples that the query had to
  * drop. Such a sum is too small, and nothing is decided on it. Remarks on the query itself are `infos`, which are allowed.
  */
-function describeWarnings(warnings: readonly string[]): string {
-  const quoted = warnings.slice(0, QUOTED_WARNINGS).join('; ');
+function quoted(warnings: readonly string[]): string {
   const more = warnings.length - QUOTED_WARNINGS;
-  return `answered with warnings, so data may be missing: ${quoted}${more > 0 ? `; and ${more} more` : ''}`;
+  return `${warnings.slice(0, QUOTED_WARNINGS).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }
 
 function readVector(series: readonly { readonly value?: readonly [number, string] | undefined }[]): Sample {

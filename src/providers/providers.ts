@@ -7,6 +7,7 @@ import { parse } from 'lossless-json';
 import type { Parsed } from '../core/values/violation.ts';
 import { type ProviderSettings, readConfiguration } from './configuration.ts';
 import type { Environment } from './credentials.ts';
+import { failedFetch } from './fetched.ts';
 import { fromHttp } from './http.ts';
 import { fromPrometheus } from './prometheus.ts';
 import type { MetricsProvider } from './provider.ts';
@@ -43,7 +44,12 @@ function createProvider(name: string, settings: ProviderSettings): MetricsProvid
     name,
     async fetch(target, signal) {
       const fetched = await fetchMetrics(target, signal);
-      return fetched.ok ? fetched : { ok: false, message: `Provider ${name}: ${redact(fetched.message)}` };
+      if (fetched.ok) return fetched;
+      const { message, words } = fetched;
+      return failedFetch(
+        `Provider ${name}: ${redact(message)}`,
+        words === undefined ? undefined : redact(words),
+      );
     },
   };
 }

@@ -9,6 +9,8 @@ export interface StartJob {
   readonly id: number;
   /** Another request waits for this job: it runs before all jobs that are not urgent. */
   readonly urgent: boolean;
+  /** Who asked: callers have turns. */
+  readonly caller: string;
   readonly config: z.input<typeof configCodec>;
   readonly assumptions: Assumptions;
   readonly kinds: readonly CanaryKind[];

@@ -14,16 +14,20 @@ import { startThread } from './thread.ts';
 
 /** Maximum concurrent simulations per node. */
 const MAX_JOBS = 8;
+/** Maximum concurrent simulations of one caller. */
+const MAX_JOBS_PER_CALLER = 2;
 
 export interface SimulationJob {
   readonly config: CanaryConfig;
   readonly assumptions: Assumptions;
   readonly kinds: readonly CanaryKind[];
+  /** Who asks: each caller has at most two jobs, and callers have turns. */
+  readonly caller: string;
   /** Runs first and does not count towards MAX_JOBS: short jobs that a request waits for. */
   readonly urgent?: boolean;
 }
 
-/** This node already runs MAX_JOBS simulations. */
+/** This node, or the caller, already runs as many simulations as it may. */
 export class SimulatorBusy extends Error {}
 /** A simulation exceeded its time limit. */
 export class SimulationTooLong extends Error {}
@@ -41,6 +45,7 @@ export interface Simulator {
 
 interface Waiting {
   readonly urgent: boolean;
+  readonly caller: string;
   post(message: FromThread): void;
 }
 
@@ -68,9 +73,15 @@ export function createSimulator(log: Logger): Simulator {
   }
 
   return {
-    async *run({ config, assumptions, kinds, urgent = false }, signal) {
-      const others = [...waiting.values()].filter((each) => !each.urgent).length;
-      if (!urgent && others >= MAX_JOBS) {
+    async *run({ config, assumptions, kinds, caller, urgent = false }, signal) {
+      const running = [...waiting.values()].filter((each) => !each.urgent);
+      const own = running.filter((each) => each.caller === caller).length;
+      if (!urgent && own >= MAX_JOBS_PER_CALLER) {
+        throw new SimulatorBusy(
+          `At most ${MAX_JOBS_PER_CALLER} simulations of one caller at a time: try again when one has finished`,
+        );
+      }
+      if (!urgent && running.length >= MAX_JOBS) {
         throw new SimulatorBusy(
           `This node already runs ${MAX_JOBS} simulations: try again when one has finished`,
         );
@@ -81,6 +92,7 @@ export function createSimulator(log: Logger): Simulator {
       let wake = () => {};
       waiting.set(id, {
         urgent,
+        caller,
         post(message) {
           newest = message;
           wake();
@@ -89,7 +101,7 @@ export function createSimulator(log: Logger): Simulator {
       const leave = () => wake();
       signal?.addEventListener('abort', leave);
       try {
-        say({ type: 'START', id, urgent, config: z.encode(configCodec, config), assumptions, kinds });
+        say({ type: 'START', id, urgent, caller, config: z.encode(configCodec, config), assumptions, kinds });
         while (!signal?.aborted) {
           const message = take();
           if (!message) {

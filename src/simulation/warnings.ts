@@ -3,6 +3,7 @@
  * waits for them.
  * They depend on the configuration alone, so each distinct policy is simulated once per process.
  */
+import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import { type CanaryConfig, configHash } from '../core/config/config.ts';
 import { testLimits } from '../core/policy/testLimits.ts';
@@ -23,6 +24,9 @@ export interface PolicyWarnings {
 export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyWarnings {
   const known = new Map<string, ReturnType<PolicyWarnings['about']>>();
 
+  /** Of policies that nobody has asked about before; each takes a fraction of a second. */
+  const oneAfterTheOther = pLimit(1);
+
   async function warningsAbout(config: CanaryConfig): Promise<readonly Violation[] | null> {
     const limits = testLimits(config);
     const screened = await screen(config);
@@ -33,7 +37,7 @@ export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyW
     const screening = screeningOf(config);
     if (!screening) return null;
     const limit = AbortSignal.timeout(SCREENING_TIMEOUT_MS);
-    const job = { ...screening, kinds: ['IDENTICAL'], urgent: true } as const;
+    const job = { ...screening, kinds: ['IDENTICAL'], caller: 'warnings', urgent: true } as const;
     const warning = warningOf(await finished(simulator.run(job, limit)));
     return warning ? [warning] : [];
   }
@@ -43,7 +47,7 @@ export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyW
       const hash = configHash(config);
       const before = known.get(hash);
       if (before) return before;
-      const found = warningsAbout(config).catch((error: unknown) => {
+      const found = oneAfterTheOther(() => warningsAbout(config)).catch((error: unknown) => {
         known.delete(hash);
         log.warn({ error }, 'a policy could not be simulated for its warnings');
         return null;

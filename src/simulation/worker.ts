@@ -1,6 +1,6 @@
 /**
- * The simulation thread. Jobs run in short time slices, urgent ones first, so that a long simulation never delays a
- * short one. Every job sends intermediate reports.
+ * The simulation thread. Jobs run in short time slices, urgent ones first and then by turns of their callers, so that a long
+ * simulation never delays a short one. Every job sends intermediate reports.
  */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
@@ -18,6 +18,7 @@ class TooLong extends Error {}
 interface Job {
   readonly id: number;
   readonly urgent: boolean;
+  readonly caller: string;
   readonly simulation: Simulation;
   spentMs: number;
   reportedAt: number;
@@ -38,9 +39,9 @@ port.on('message', (message: ToThread) => {
   void work();
 });
 
-function open({ id, urgent, config, assumptions, kinds }: StartJob): Job {
+function open({ id, urgent, caller, config, assumptions, kinds }: StartJob): Job {
   const simulation = createSimulation(configCodec.parse(config), assumptions, kinds);
-  return { id, urgent, simulation, spentMs: 0, reportedAt: performance.now() };
+  return { id, urgent, caller, simulation, spentMs: 0, reportedAt: performance.now() };
 }
 
 async function work(): Promise<void> {
@@ -59,10 +60,17 @@ async function work(): Promise<void> {
   working = false;
 }
 
-/** The next job, round robin. */
+/** Callers with jobs, the one that waits longest first. */
+let order: string[] = [];
+
+/** The next job: urgent ones first, then one of each caller in turn, so that many jobs of one delay nobody else's. */
 function take(): Job | undefined {
-  const next = jobs.find(({ urgent }) => urgent) ?? jobs[0];
+  const callers = new Set(jobs.map(({ caller }) => caller));
+  order = [...new Set([...order, ...callers])].filter((caller) => callers.has(caller));
+  const turn = order[0];
+  const next = jobs.find(({ urgent }) => urgent) ?? jobs.find(({ caller }) => caller === turn);
   jobs = jobs.filter((job) => job !== next);
+  if (next && !next.urgent) order = [...order.filter((caller) => caller !== next.caller), next.caller];
   return next;
 }
 

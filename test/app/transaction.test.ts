@@ -2,8 +2,10 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runBatch } from '../../src/app/execution/batch.ts';
+import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import type { BatchFailure, ExecutionContext } from '../../src/app/execution/executionContext.ts';
+import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import {
   CallerTimedOut,
   REQUEST_TIMEOUT_MS,
@@ -28,6 +30,8 @@ beforeAll(async () => {
     notifier: createNotifier(own.sql),
     form: () => FORM,
     inDeploymentOrder: createDeploymentQueue(),
+    refusalQuota: createRefusalQuota(),
+    commandQuota: createCommandQuota(),
     onBatchFailure: (failure) => void failures.push(failure),
   };
 });

@@ -8,7 +8,10 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Checks, createChecks } from '../../src/app/checks.ts';
 import type { App } from '../../src/app/context.ts';
+import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
+import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
@@ -52,6 +55,9 @@ describe('a claim', () => {
       simulator,
       policyWarnings,
       approvals: { callersKnown: false, strategies: [] },
+      heavyReads: createHeavyReads(),
+      refusalQuota: createRefusalQuota(),
+      commandQuota: createCommandQuota(),
     };
     checks = createChecks(app);
   });

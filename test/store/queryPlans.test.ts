@@ -10,7 +10,10 @@ import { growDeployments, growEvents } from '../../bench/harness/grow.ts';
 import { createAccess } from '../../src/access/access.ts';
 import { openActor } from '../../src/access/actor.ts';
 import type { App } from '../../src/app/context.ts';
+import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
+import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { createReports } from '../../src/app/reports.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
@@ -139,6 +142,9 @@ describe('the number of statements does not grow with the number of rows:', () =
       simulator,
       policyWarnings,
       approvals: { callersKnown: false, strategies: [] },
+      heavyReads: createHeavyReads(),
+      refusalQuota: createRefusalQuota(),
+      commandQuota: createCommandQuota(),
       log,
     };
     const access = createAccess(db, log, OPEN);

@@ -1,7 +1,9 @@
 /** What the execution of a use case needs: the database, the notifier, and the queue of work per deployment. */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Notifier } from '../../store/postgres/notifier.ts';
+import type { CommandQuota } from './commandQuota.ts';
 import type { DeploymentQueue } from './deploymentQueue.ts';
+import type { RefusalQuota } from './refusalQuota.ts';
 
 /** A batch that failed; its items run alone. */
 export interface BatchFailure {
@@ -22,6 +24,8 @@ export interface ExecutionContext {
   readonly form: () => number;
   /** Serialises work that waits for a deployment's lock. */
   readonly inDeploymentOrder: DeploymentQueue;
+  readonly refusalQuota: RefusalQuota;
+  readonly commandQuota: CommandQuota;
   /** Called when a batch has failed. */
   readonly onBatchFailure: (failure: BatchFailure) => void;
 }

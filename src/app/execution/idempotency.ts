@@ -60,11 +60,11 @@ export function keyRefusal({ idempotencyKey }: Request): Refusal | null {
 }
 
 /**
- * The key of a request; null if the caller gave none. The empty string is what forms and unset variables send: as a key, all
+ * The key of a request; null if the caller gave none, or sees nothing and so can have done nothing. The empty string is what forms and unset variables send: as a key, all
  * their requests would share it.
  */
 export function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedRequest | null {
-  if (idempotencyKey === null || idempotencyKey === '') return null;
+  if (idempotencyKey === null || idempotencyKey === '' || actor.strategies?.length === 0) return null;
   const request = createHash('sha256')
     .update(JSON.stringify([operation, input]))
     .digest('hex');
@@ -111,7 +111,9 @@ export async function runIdempotent<A extends Answered>(
       const earlier = await findEarlier(tx, key, codec);
       if (earlier) return { answer: earlier, unstored: false };
       const answer = await work(tx);
-      if (answer.refusal) return rollback({ answer, unstored: key !== null });
+      if (answer.refusal) {
+        return rollback({ answer, unstored: key !== null && app.refusalQuota.take(key.actor) });
+      }
       if (key) await storeAnswers(tx, [{ ...key, answer: codec.encode(answer) }]);
       return { answer, unstored: false };
     },

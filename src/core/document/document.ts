@@ -100,6 +100,13 @@ export function toDocument(archive: Archive): DeploymentDocument {
   return { ...rest, events: events.map(writeEvent) };
 }
 
+/** Parts of a document: a long one is written in parts, so that other work goes on between them. */
+export const writeEvents = (events: readonly CanaryEvent[]) => events.map(writeEvent);
+export const writeSamples = (samples: readonly Sample[]) =>
+  samples.map((sample) => z.encode(sampleCodec, sample));
+export const writeTrades = (trades: readonly RecordedTrade[]) =>
+  trades.map((trade) => z.encode(recordedTradeCodec, trade));
+
 /**
  * Reads an untrusted document: checks every field and the bounds of the configuration, and replays the log, which must
  * lead to the state in the summary.

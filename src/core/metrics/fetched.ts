@@ -12,7 +12,12 @@ import { type CounterReset, type ReportFacts, type SideRecord, valueViolations }
 export type FetchResult =
   | { readonly ok: true; readonly report: MetricsReport }
   /** Words for an operator, without secrets: what was asked for and what was wrong. */
-  | { readonly ok: false; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      /** What the provider said, for the log only: it may tell of what is inside. */
+      readonly words?: string | undefined;
+    };
 
 /** A side after a fetch. */
 export type FetchedSide =

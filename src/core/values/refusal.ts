@@ -25,6 +25,13 @@ export interface Refusal {
   readonly path: readonly string[];
 }
 
+/** Messages repeat what callers send; longer ones are cut, characters. */
+const MAX_MESSAGE = 2000;
+
+/** A message of bounded length. */
+export const cut = (message: string): string =>
+  message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE - 1)}…`;
+
 export function refusal(code: RefusalCode, message: string, path: readonly string[] = []): Refusal {
-  return { code, message, path };
+  return { code, message: cut(message), path };
 }

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { ENDPOINT, type HttpSettings } from '../../environment/limits.ts';
+import type { BodiesInFlight } from './bodiesInFlight.ts';
 import { type ClientAddresses, isLoopback } from './clientAddresses.ts';
 import { rateLimited } from './rateLimits.ts';
 
@@ -19,6 +20,7 @@ export interface Admission {
 export interface AdmissionParts {
   readonly settings: HttpSettings;
   readonly addresses: ClientAddresses;
+  readonly bodies: BodiesInFlight;
   /** Whether callers need no credentials; then Serin listens on this machine only. */
   readonly open: boolean;
   readonly onRefusal: (status: number) => void;
@@ -44,7 +46,7 @@ const PAGE_POLICY =
 /** Request ids of a proxy or client that are safe to log. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
 
-export function createAdmission({ settings, addresses, open, onRefusal }: AdmissionParts): Admission {
+export function createAdmission({ settings, addresses, bodies, open, onRefusal }: AdmissionParts): Admission {
   const { limits, origins, introspection, trustedProxies } = settings;
 
   /**
@@ -62,6 +64,15 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
     return URL.canParse(origin) ? new URL(origin).host !== headers.host?.toLowerCase() : true;
   }
 
+  /** A page of another site that sends without an `Origin`: a GET of an image, a script, a frame or a link. */
+  function isForeignFetch({ headers, url }: IncomingMessage): boolean {
+    const site = headers['sec-fetch-site'];
+    if (site === undefined || site === 'same-origin' || site === 'none') return false;
+    // A link to GraphiQL runs nothing.
+    if (headers['sec-fetch-mode'] === 'navigate' && !url?.includes('?')) return false;
+    return headers.origin === undefined || !origins.includes(headers.origin);
+  }
+
   function refuse(request: IncomingMessage): Refusal | null {
     if (isUnknownHost(request)) {
       return refusal(
@@ -73,6 +84,11 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
     if (pathOf(request) !== ENDPOINT) return null;
     if (isUnknownOrigin(request)) {
       const message = `Pages of ${request.headers.origin} are not allowed to use this API: add the origin to SERIN_ORIGINS`;
+      return refusal(403, 'FORBIDDEN', message);
+    }
+    if (isForeignFetch(request)) {
+      const message =
+        'Pages of other sites are not allowed to use this API: add their origin to SERIN_ORIGINS';
       return refusal(403, 'FORBIDDEN', message);
     }
     if (request.method !== 'POST') return null;
@@ -120,14 +136,18 @@ export function createAdmission({ settings, addresses, open, onRefusal }: Admiss
         return false;
       }
       const wait = await addresses.overRate(addresses.addressOf(request));
-      if (wait === null) return true;
+      const tooMany = wait === null && !bodies.take(request, response);
+      if (wait === null && !tooMany) return true;
       onRefusal(429);
-      response.setHeader('retry-after', String(wait));
-      answer(request, response, { status: 429, error: rateLimited('from this address', wait) });
+      response.setHeader('retry-after', String(wait ?? 1));
+      const error = tooMany
+        ? rateLimited('with large bodies at a time', 1)
+        : rateLimited('from this address', wait ?? 1);
+      answer(request, response, { status: 429, error });
       return false;
     },
     refuseUpgrade(request) {
-      if (!isUnknownHost(request) && !isUnknownOrigin(request)) return null;
+      if (!isUnknownHost(request) && !isUnknownOrigin(request) && !isForeignFetch(request)) return null;
       onRefusal(403);
       return 403;
     },

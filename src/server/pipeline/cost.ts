@@ -33,9 +33,12 @@ const POINTS_OF_COST = 20;
 const COST_OF_FIELD: Readonly<Record<string, number>> = {
   __schema: 2000,
   __type: 200,
+  /** A whole history. */
+  exportDeployment: 3500,
   simulatePolicy: 2000,
   policySimulation: 2000,
-  replayPolicy: 500,
+  replayPolicy: 2000,
+  importDeployment: 500,
 };
 
 type Variables = Readonly<Record<string, unknown>>;
@@ -105,7 +108,10 @@ export function costOf(
     const definition = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
     if (!definition) return COST_OF_FIELD[node.name.value] ?? 0;
     const type = getNamedType(definition.type);
-    if (!isCompositeType(type)) return type.name === 'JSON' ? COST_OF_JSON : 0;
+    if (!isCompositeType(type)) {
+      const computed = parent === root ? COST_OF_FIELD[node.name.value] : undefined;
+      return computed ?? (type.name === 'JSON' ? COST_OF_JSON : 0);
+    }
     const points = pointsOf(node, definition, variables);
     if (points !== null) return Math.ceil(points / POINTS_OF_COST);
     const own = pageSize(node, definition, variables);

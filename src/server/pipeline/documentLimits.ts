@@ -22,6 +22,9 @@ import { LosslessNumber } from 'lossless-json';
 import { LIMITS, type LimitName, type Limits } from '../../environment/limits.ts';
 import { type Cost, costOf } from './cost.ts';
 
+/** Errors of an invalid document that are reported; finding and explaining each takes time. */
+const MAX_ERRORS = 20;
+
 /** Bounds the documents of every transport, since all of them parse and validate with Yoga. */
 export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
   const checked = new WeakMap<DocumentNode, GraphQLError | null>();
@@ -36,6 +39,8 @@ export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
   return {
     onParse({ parseFn, setParseFn }) {
       setParseFn((source, options) => {
+        const { length } = source.toString();
+        if (length > limits.documentLength) throw over('documentLength', limits);
         try {
           return parseFn(source, { ...options, maxTokens: limits.tokens });
         } catch (error) {
@@ -48,9 +53,9 @@ export function boundDocuments(limits: Limits, introspection: boolean): Plugin {
       });
     },
     onValidate({ params, validateFn, setValidationFn, setResult, addValidationRule }) {
-      setValidationFn((...args) => {
+      setValidationFn((of, document, rules) => {
         try {
-          return validateFn(...args);
+          return validateFn(of, document, rules, { maxErrors: MAX_ERRORS });
         } catch (error) {
           return [validationError(error)];
         }

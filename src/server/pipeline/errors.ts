@@ -3,23 +3,39 @@
  * masked.
  */
 import { randomUUID } from 'node:crypto';
-import { type ASTNode, GraphQLError, Kind, parse, visit } from 'graphql';
+import { type ASTNode, type DocumentNode, GraphQLError, Kind, parse, type Source, visit } from 'graphql';
 import type { Logger } from 'pino';
 import { Forbidden } from '../../access/permissions.ts';
 import { IssuerAway } from '../../access/token.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
 import { LaterRule } from '../../app/context.ts';
 import { isDatabaseAway } from '../../app/execution/databaseAway.ts';
+import { cut } from '../../core/values/refusal.ts';
 
 export const UNAUTHENTICATED = 'UNAUTHENTICATED';
 
 /** Turns any error of an operation into the error that the client sees. */
 export function presentError(error: unknown, log: Logger): GraphQLError {
   if (error instanceof GraphQLError) {
-    if (!error.originalError || error.originalError instanceof GraphQLError) return explainInput(error);
+    if (!error.originalError || error.originalError instanceof GraphQLError)
+      return short(explainInput(error));
     return presentFault(error, error.originalError, log);
   }
   return presentFault(null, error, log);
+}
+
+/** Messages of graphql-js repeat the values of the caller, of any length. */
+function short(error: GraphQLError): GraphQLError {
+  const message = cut(error.message);
+  if (message === error.message) return error;
+  const { nodes, source, positions, path, extensions } = error;
+  return new GraphQLError(message, {
+    nodes: nodes ?? null,
+    source: source ?? null,
+    positions: positions ?? null,
+    path: path ?? null,
+    extensions,
+  });
 }
 
 function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): GraphQLError {
@@ -84,13 +100,22 @@ function variablePath(message: string): string[] {
   return (place?.[2] ?? place?.[1] ?? '').split(/[.[\]]+/).filter(Boolean);
 }
 
+/** A document with many errors is parsed once. */
+const documents = new WeakMap<Source, DocumentNode>();
+
+function documentOf(source: Source): DocumentNode {
+  const known = documents.get(source) ?? parse(source);
+  documents.set(source, known);
+  return known;
+}
+
 /** The arguments and fields around the value in the document. */
 function literalPath({ nodes }: GraphQLError): string[] {
   const value = nodes?.[0];
   if (!value?.loc) return [];
   const { start, source } = value.loc;
   let found: string[] = [];
-  visit(parse(source), {
+  visit(documentOf(source), {
     enter(node, _key, parent, _path, ancestors) {
       if (node.loc?.start !== start || node.kind !== value.kind) return;
       const around = [...ancestors, ...(parent ? [parent] : [])].flatMap((at) => ('kind' in at ? [at] : []));

@@ -10,10 +10,10 @@ const MAX_IN_FLIGHT = 4096;
 
 type Answer = Promise<ExecutionResult> | ExecutionResult;
 
-/** Bounds the duration of an operation and the number of operations in flight. */
-export function createOperationTimeout(): (execute: () => Answer) => Answer {
+/** Bounds the duration of an operation and the number of operations in flight. `onLate` is called when one took too long. */
+export function createOperationTimeout(): (execute: () => Answer, onLate: () => void) => Answer {
   let inFlight = 0;
-  return (execute) => {
+  return (execute, onLate) => {
     if (inFlight >= MAX_IN_FLIGHT) return unavailable('Too many operations are waiting for the database');
     const answer = execute();
     if (!(answer instanceof Promise)) return answer;
@@ -22,15 +22,19 @@ export function createOperationTimeout(): (execute: () => Answer) => Answer {
       answer.finally(() => {
         inFlight -= 1;
       }),
+      onLate,
     );
   };
 }
 
-async function withTimeout(answer: Promise<ExecutionResult>): Promise<ExecutionResult> {
+async function withTimeout(answer: Promise<ExecutionResult>, onLate: () => void): Promise<ExecutionResult> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<ExecutionResult>((resolve) => {
     const message = 'The database did not respond in time: the outcome is unknown';
-    timer = setTimeout(() => resolve(unavailable(message)), REQUEST_TIMEOUT_MS);
+    timer = setTimeout(() => {
+      resolve(unavailable(message));
+      onLate();
+    }, REQUEST_TIMEOUT_MS);
   });
   try {
     return await Promise.race([answer, late]);

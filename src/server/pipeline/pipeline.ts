@@ -1,7 +1,6 @@
 /** The GraphQL pipeline, shared by HTTP, SSE and WebSocket so that all three behave the same. */
 import { type DocumentNode, type ExecutionResult, execute, GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga';
-import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
@@ -17,6 +16,8 @@ import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
 import { readBodies } from './body.ts';
+import { NEVER, watchCaller } from './callerPresence.ts';
+import { createDocumentCache, type DocumentCache } from './documentCache.ts';
 import { boundDocuments, exceededLimit } from './documentLimits.ts';
 import { presentError, withoutSuggestion } from './errors.ts';
 import type { Operation, OperationContext, OperationOrigin } from './operation.ts';
@@ -78,6 +79,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
   } = parts;
   const callers = identifyCallers(access, log);
   const persistedQueries = createPersistedQueries();
+  const documents = createDocumentCache();
   const loadersFor = createLoaders(app.db);
   const present = presenter(log, httpSettings.introspection);
   const observe = createObserver({ log, metrics, tracing });
@@ -92,6 +94,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     loaders: loadersFor(actor),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
+    signal: NEVER,
   });
   const yoga = createYoga<OperationOrigin, Context>({
     schema,
@@ -101,6 +104,8 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     batching: false,
     // Admission decides which pages of other origins may send requests.
     cors: false,
+    // Yoga's own caches are bounded by number, not by size, and remember what is invalid.
+    parserAndValidationCache: false,
     graphiql: httpOptions.graphiql,
     renderGraphiQL: httpOptions.renderGraphiQL,
     maskedErrors: { maskError: (error) => presentError(error, log) },
@@ -113,6 +118,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
       endWithRights(access),
       persistedQueries.plugin,
       readBodies(httpSettings.limits.bodyBytes),
+      documents.plugin,
       boundDocuments(httpSettings.limits, httpSettings.introspection),
       operations.plugin,
       boundSubscriptions(subscriptionQuota),
@@ -120,27 +126,28 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
       observeRest(observe, metrics),
     ],
   });
-  return { yoga, read: createReader(yoga, present), contextOf, run: operations.run, persistedQueries };
+  return {
+    yoga,
+    read: createReader(yoga, documents, present),
+    contextOf,
+    run: operations.run,
+    persistedQueries,
+  };
 }
 
-/** Most characters of cached valid documents. */
-const MAX_CACHED_CHARACTERS = 1_000_000;
-
-function createReader({ getEnveloped }: GraphQLServer['yoga'], present: Present): GraphQLServer['read'] {
-  const valid = new LRUCache<string, DocumentNode>({
-    maxSize: MAX_CACHED_CHARACTERS,
-    sizeCalculation: (_document, text) => text.length,
-  });
+function createReader(
+  { getEnveloped }: GraphQLServer['yoga'],
+  documents: DocumentCache,
+  present: Present,
+): GraphQLServer['read'] {
   return (text) => {
-    const known = valid.get(text);
+    const known = documents.find(text);
     if (known) return known;
     try {
       const { parse, validate } = getEnveloped({ request: undefined, params: { query: text } });
       const document: DocumentNode = parse(text);
       const errors = validate(schema, document);
-      if (errors.length > 0) return errors;
-      valid.set(text, document);
-      return document;
+      return errors.length > 0 ? errors : document;
     } catch (error) {
       return present([error]);
     }
@@ -211,7 +218,10 @@ export function createOperations({ limits, timeScale, observe, present }: Operat
     try {
       const refused = await refuse(operation);
       if (refused) return { errors: [refused] };
-      const result = await withTimeout(() => execute(operation));
+      const presence = watchCaller(operation.contextValue);
+      const contextValue = { ...operation.contextValue, signal: presence.signal };
+      const result = await withTimeout(() => execute({ ...operation, contextValue }), presence.leave);
+      presence.end();
       return result.errors ? { ...result, errors: present(result.errors) } : result;
     } catch (error) {
       return { errors: present([error]) };

@@ -69,15 +69,19 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   /** How each prepared operation runs. */
   const runs = new WeakMap<ExecutionArgs, () => Promise<Result> | Result>();
 
-  const envelopedFor = (actor: Actor, params: SubscribePayload) =>
-    graphql.yoga.getEnveloped({ actor, request: undefined, params });
+  const envelopedFor = (actor: Actor, params: SubscribePayload, connection?: WebSocket) =>
+    graphql.yoga.getEnveloped({ actor, connection, request: undefined, params });
 
   async function prepareOperation(
     { socket, actor }: SocketCaller,
     id: string,
     payload: SubscribePayload,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-    const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(actor, payload);
+    const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(
+      actor,
+      payload,
+      socket,
+    );
     const document = parse(payload.query);
     const errors = validate(schema, document);
     if (errors.length > 0) return errors;

@@ -1,0 +1,181 @@
+/** What reads or computes much has a price, waits for its turn, and ends when nobody waits for it. */
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createHeavyReads, TooManyHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { CALM, command, running } from '../harness/deployment.ts';
+import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let root: Door;
+let viewerKey: string;
+let viewer: Door;
+let id: string;
+beforeAll(async () => {
+  serin = await startTestSerin({ access: WITH_KEYS });
+  root = await administrator(serin);
+  viewerKey = await makeKey(root, 'VIEWER');
+  viewer = serin.as(viewerKey);
+  id = await running(root, { config: CALM });
+});
+afterAll(() => serin.stop());
+
+const aliases = (count: number, field: string) =>
+  Array.from({ length: count }, (_, index) => `a${index}: ${field}`).join(' ');
+
+describe('a price', () => {
+  test.each([
+    ['exports', () => aliases(3, `exportDeployment(id: "${id}")`)],
+    ['replays', () => aliases(6, `replayPolicy(deploymentId: "${id}") { outcome }`)],
+    ['simulations', () => aliases(6, 'simulatePolicy { complete }')],
+    ['introspection', () => aliases(2, '__type(name: "Query") { name }')],
+  ])('%s in aliases are refused before anything is read', async (_what, fields) => {
+    const { errors } = await viewer.post(`{ ${fields()} }`);
+    expect(errors?.[0]).toMatchObject({ extensions: { code: 'TOO_COMPLEX' } });
+  });
+
+  test('one export of a document is not', async () => {
+    expect((await viewer.ask(`{ exportDeployment(id: "${id}") }`)).exportDeployment.deployment.id).toBe(id);
+  });
+});
+
+describe('turns', () => {
+  const never = new AbortController().signal;
+
+  test('a caller has one heavy read at a time, others do not wait for it', async () => {
+    const reads = createHeavyReads();
+    let running = 0;
+    let most = 0;
+    const work = async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      running -= 1;
+    };
+    await Promise.all([1, 2, 3].map(() => reads.run('one', never, work)));
+    expect(most).toBe(1);
+    await Promise.all(['a', 'b', 'c'].map((caller) => reads.run(caller, never, work)));
+    expect(most).toBe(3);
+  });
+
+  test('only a few may wait, and what nobody waits for never begins', async () => {
+    const reads = createHeavyReads();
+    let release = () => {};
+    const first = reads.run('one', never, () => new Promise<void>((done) => (release = done)));
+    const left = new AbortController();
+    let begun = false;
+    const waiting = reads
+      .run('one', left.signal, async () => (begun = true))
+      .catch((error: unknown) => error);
+    const more = [1, 2, 3].map(() => reads.run('one', never, async () => 'done'));
+    await expect(reads.run('one', never, async () => 'done')).rejects.toThrow(TooManyHeavyReads);
+    left.abort(new Error('left'));
+    release();
+    await first;
+    expect(await waiting).toMatchObject({ message: 'left' });
+    expect(await Promise.all(more)).toEqual(['done', 'done', 'done']);
+    expect(begun).toBe(false);
+  });
+
+  test('an export whose caller has disconnected is not read to its end', async () => {
+    const { sql } = serin.database;
+    const long = await running(root, { config: CALM });
+    await sql`insert into samples (deployment_id, "check", at, decision, metrics)
+      select ${long}, n, now(), 'CONTINUE', '{"CANARY":null,"STABLE":null}' from generate_series(1, 60000) n`;
+    const reads = async () =>
+      Number(
+        (
+          await sql`select coalesce(sum(idx_tup_fetch + seq_tup_read), 0) as n from pg_stat_user_tables where relname = 'samples'`
+        )[0]?.n,
+      );
+    const body = JSON.stringify({ query: `{ exportDeployment(id: "${long}") }` });
+    const asked = request(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${viewerKey}`,
+        'content-length': body.length,
+      },
+    });
+    asked.on('error', () => {});
+    asked.end(body);
+    const active = async () =>
+      (
+        await sql`select 1 from pg_stat_activity where datname = current_database() and query like '%from "samples"%' and pid <> pg_backend_pid() and state like '%transaction%'`
+      ).length > 0;
+    await until(active);
+    asked.destroy();
+    // The whole takes 300 pages; its transaction ends long before.
+    await until(async () => !(await active()));
+    expect(await reads()).toBeLessThan(60_000);
+  });
+});
+
+describe('refusals', () => {
+  const stored = async (): Promise<number> =>
+    Number((await serin.database.sql`select count(*) as n from idempotency_keys`)[0]?.n);
+  const ATTEMPTS: readonly [string, string][] = [
+    ['a command', 'promoteCanary(input: { deploymentId: "nowhere", idempotencyKey: "KEY" }) { success }'],
+    ['an import', 'importDeployment(input: { document: {}, idempotencyKey: "KEY" }) { success }'],
+    [
+      'a creation',
+      'createDeployment(input: { strategyId: "s", canaryVersionId: "v", idempotencyKey: "KEY" }) { success }',
+    ],
+  ];
+  test.each(ATTEMPTS)('of %s by a VIEWER write nothing', async (_what, mutation) => {
+    const before = await stored();
+    for (let index = 0; index < 5; index += 1) {
+      await viewer.post(`mutation { ${mutation.replace('KEY', `k${index}`)} }`);
+    }
+    expect(await stored()).toBe(before);
+  });
+
+  test('are bounded per caller', async () => {
+    const operator = serin.as(await makeKey(root, 'OPERATOR'));
+    const before = await stored();
+    const batches = Array.from({ length: 24 }, (_, batch) => {
+      const field = (index: number) =>
+        `a${index}: promoteCanary(input: { deploymentId: "nowhere", idempotencyKey: "b${batch}-${index}" }) { success }`;
+      return operator.post(
+        `mutation { ${Array.from({ length: 50 }, (_each, index) => field(index)).join(' ')} }`,
+      );
+    });
+    await Promise.all(batches);
+    expect((await stored()) - before).toBe(1000);
+  });
+});
+
+test('acknowledgements in turn do not append events for ever', async () => {
+  const bot = serin.as(await makeKey(root, 'BOT'));
+  const busy = await running(root, { config: CALM });
+  const batches = Array.from({ length: 13 }, (_, batch) => {
+    const field = (index: number) =>
+      `a${index}: acknowledgeAllocation(input: { deploymentId: "${busy}", number: 1, side: CANARY,
+        heldUsd: "${1000 + 10 * batch + index}" }) { error { code } }`;
+    return bot.ask(`mutation { ${Array.from({ length: 10 }, (_each, index) => field(index)).join(' ')} }`);
+  });
+  const refused = (await Promise.all(batches))
+    .flatMap((data) => Object.values<Data>(data))
+    .find(({ error }) => error);
+  expect(refused.error.code).toBe('LIMIT_REACHED');
+  expect((await command(root, 'rollbackCanary', busy)).deployment.status).toBe('ROLLED_BACK');
+});
+
+describe('simulations', () => {
+  const SLOW = 'subscription { policySimulation(assumptions: { runs: 10000 }) { completedRuns complete } }';
+
+  test('two of a caller; another caller has its turn', async () => {
+    const [first, second] = [viewer.follow(SLOW), viewer.follow(SLOW)];
+    await Promise.all([first.take(1), second.take(1)]);
+    const { errors } = await viewer.post('{ simulatePolicy(assumptions: { runs: 2 }) { complete } }');
+    expect(errors?.[0]).toMatchObject({ extensions: { code: 'RATE_LIMITED' } });
+    const other = serin.as(await makeKey(root, 'VIEWER'));
+    const { simulatePolicy } = await other.ask('{ simulatePolicy(assumptions: { runs: 2 }) { complete } }');
+    expect(simulatePolicy.complete).toBe(true);
+    first.end();
+    second.end();
+    await until(
+      async () => !(await viewer.post('{ simulatePolicy(assumptions: { runs: 2 }) { complete } }')).errors,
+    );
+  });
+});
