@@ -7,6 +7,7 @@ RUN npm ci --no-fund --no-audit
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 COPY console ./console
+COPY scripts ./scripts
 COPY schema.graphql ./
 RUN npm run build
 

@@ -80,7 +80,7 @@ export async function loadConsole(folder: string = FOLDER): Promise<ConsoleFiles
       } else if (file) {
         send(file, request, response);
       } else {
-        response.writeHead(503, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+        response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
         response.end(NOT_BUILT);
       }
       return true;
