@@ -175,7 +175,6 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await page.getByText(/canaryPercent must be between 1 and 50/).waitFor();
     expect(await page.getByRole('button', { name: 'Create', exact: true }).isDisabled()).toBe(true);
     await page.getByLabel('Canary’s share, %').fill('20');
-    await page.getByLabel('Two people promote').selectOption('yes');
     await page.getByLabel(/^Capital of both sides/).fill('50000');
     await page.getByText(/v2 is asked to hold 20 % \(\$10,000\)/).waitFor();
     expect(page.url()).toContain('policy=');
@@ -190,9 +189,9 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await page.getByRole('button', { name: 'Create', exact: true }).click();
     await page.getByRole('alert').filter({ hasText: 'doge-grid' }).waitFor();
     const { strategy } = await serin.ask(
-      '{ strategy(id: "doge-grid") { liveDeployments { id config { requireApproval } } } }',
+      '{ strategy(id: "doge-grid") { liveDeployments { id config { canaryPercent } } } }',
     );
-    expect(strategy.liveDeployments).toMatchObject([{ config: { requireApproval: true } }]);
+    expect(strategy.liveDeployments).toMatchObject([{ config: { canaryPercent: '20' } }]);
     const [{ id }] = strategy.liveDeployments;
     await serin.ask('mutation($id: ID!) { cancelDeployment(input: { deploymentId: $id }) { success } }', {
       id,
