@@ -86,7 +86,11 @@ test('every event of a life has a payload of its own type, with what it recorded
 test('a check and a guardrail that tripped say their numbers, live over the timeline', async () => {
   const { deployment } = await create(serin, {
     strategyId: 'typed-live',
-    config: { ...PLAIN, checkIntervalSeconds: 10, guardrails: { maxLossPercent: '5' } },
+    config: {
+      ...PLAIN,
+      checkIntervalSeconds: 10,
+      guardrails: { maxLossPercent: '5', maxStaleSeconds: null },
+    },
   });
   const { id } = deployment;
   const feed = serin.follow(

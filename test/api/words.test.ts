@@ -33,7 +33,7 @@ test('neither checks nor allocations hide the last decision', async () => {
   await acknowledge(id, 2, 'STABLE', '100000');
   const { summary, events } = await read(id);
   expect(summary).toBe('v2 rolled back to v1: seen enough');
-  expect(events.edges.at(-1).node.type).toBe('ALLOCATION_ACKNOWLEDGED');
+  expect(events.edges.at(-1).node.type).toBe('ALLOCATION_SETTLED');
 });
 
 test('money has commas between thousands, two decimals or none, and its sign before the dollar', async () => {

@@ -23,6 +23,10 @@ interface Numbered {
   readonly cursor: string;
   readonly no: number;
 }
+interface Identified {
+  readonly cursor: string;
+  readonly id: string;
+}
 describe.each(['ws', 'http'])('over %s', (scheme) => {
   const place = () => ({ url: `${scheme}://127.0.0.1:${proxy.port}/graphql`, webSocketImpl: WebSocket });
 
@@ -97,36 +101,37 @@ describe.each(['ws', 'http'])('over %s', (scheme) => {
   });
 
   test('a consumer that is slow gets every event, and holds no more than a bounded number', async () => {
-    const id = await running(serin);
+    const strategyId = `slow-${scheme}`;
     const lost: unknown[] = [];
-    const feed = followFeed<Numbered>({
+    const feed = followFeed<Identified>({
       ...place(),
-      query: QUERY,
-      variables: { id },
+      query: `subscription($id: ID, $after: String) { eventAppended(strategyId: $id, after: $after) { cursor id } }`,
+      variables: { id: strategyId },
       after: '0',
       onDisconnect: (reason) => lost.push(reason),
     });
-    const seen = [(await feed.next()).value?.no];
-    // More than may wait for a consumer that takes none of them.
+    const seen: string[] = [];
+    const first = feed.next();
+    // More than may wait for a consumer that takes none of them; one deployment may not change so often.
     const rounds = scheme === 'ws' ? 7 : 2;
     for (let round = 0; round < rounds; round += 1) {
+      const id = await running(serin, { strategyId });
       await Promise.all(
         Array.from({ length: 40 }, (_, no) =>
-          command(serin, 'acknowledgeAllocation', id, {
-            number: 1,
-            side: 'STABLE',
-            heldUsd: String(round * 40 + no),
-          }),
+          command(serin, 'acknowledgeAllocation', id, { number: 1, side: 'STABLE', heldUsd: String(no) }),
         ),
       );
+      await command(serin, 'cancelDeployment', id);
     }
-    const { length } = await serin.database.sql`select no from events where deployment_id = ${id}`;
-    expect(length).toBeGreaterThan(rounds * 40);
-    for await (const { no } of feed) {
-      seen.push(no);
-      if (seen.length === length) break;
+    const log = await serin.database.sql`
+      select deployment_id || ':' || no as id from events where strategy_id = ${strategyId} order by xid, events.id`;
+    expect(log.length).toBeGreaterThan(rounds * 40);
+    seen.push(String((await first).value?.id));
+    for await (const { id } of feed) {
+      seen.push(id);
+      if (seen.length === log.length) break;
     }
-    expect(seen).toEqual(Array.from({ length }, (_, index) => index + 1));
+    expect(seen).toEqual(log.map(({ id }) => id));
     if (scheme === 'ws') expect(String(lost[0])).toContain('wait to be taken');
   }, 90_000);
 });

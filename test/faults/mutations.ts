@@ -37,9 +37,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a transaction that has its id before it waits',
-    file: 'store/deployments/deployments.js',
-    line: 'const EVENTS_LOCK = 5_371_004;',
-    becomes: 'const EVENTS_LOCK = sql `pg_backend_pid()`;',
+    file: 'store/postgres/advisoryLocks.js',
+    line: 'EVENTS_LOCK = 5_371_004;',
+    becomes: 'EVENTS_LOCK = sql `pg_backend_pid()`;',
     foundAs: ['events without gap', 'revisions without gap'],
   },
   {

@@ -304,7 +304,11 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
   }
   const { acknowledged } = state.allocation;
   const request = { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd };
-  const terms = { settlement, rollbackPlan, breachedAt };
+  const terms = {
+    ...(settlement === undefined ? {} : { settlement }),
+    ...(rollbackPlan === undefined ? {} : { rollbackPlan }),
+    ...(breachedAt === undefined ? {} : { breachedAt }),
+  };
   const allocation: Allocation = { ...request, ...terms, requestedAt: at, acknowledged };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
@@ -319,7 +323,8 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
 function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { side, number, heldUsd, netPnlUsd, openExposureUsd, at } = event;
-  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at, openExposureUsd } };
+  const exposure = openExposureUsd === undefined ? {} : { openExposureUsd };
+  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at, ...exposure } };
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
@@ -398,19 +403,23 @@ function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): R
   return { ...running(state), observation };
 }
 
+/** Without the breach of a guardrail that a person has gone on in spite of. */
+function unbreached({ breachedAt: _, ...observation }: Observation): Observation {
+  return observation;
+}
+
 function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Running {
   const { minutes, automatic, at } = event;
   const { step, extensions } = state.observation;
   return {
     ...running(state),
     observation: {
-      ...released(state).observation,
+      ...unbreached(released(state).observation),
       step: { ...step, endsAt: at + minutes * 60_000 },
       extensions: automatic ? extensions + 1 : extensions,
       silentMs: { CANARY: 0, STABLE: 0 },
       lastCheckAt: at,
       tripped: false,
-      breachedAt: undefined,
       promotionRequest: null,
     },
   };
@@ -423,13 +432,12 @@ function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
   return {
     ...running(state),
     observation: {
-      ...released(state).observation,
+      ...unbreached(released(state).observation),
       step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
       basis: forSides((side) => closeInterval(basis[side], netPnlUsd[side])),
       evidence: atStep(state.observation.evidence),
       lastCheckAt: at,
       tripped: false,
-      breachedAt: undefined,
       promotionRequest: null,
     },
   };
