@@ -180,8 +180,10 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     expect(page.url()).toContain('policy=');
     await expectAccessible(page);
     await page.getByRole('button', { name: 'Create and deploy' }).click();
-    // The policy is simulated on the way, for its warnings.
-    await page.getByRole('heading', { name: 'doge-grid' }).waitFor({ timeout: PATIENCE_MS });
+    // Sixty checks tell little: the page warns of it, and leads to the deployment.
+    await page.getByText(/can only tell differences of/).waitFor({ timeout: PATIENCE_MS });
+    await page.getByRole('link', { name: /^Go to dep_/ }).click();
+    await page.getByRole('heading', { name: 'doge-grid' }).waitFor();
     await page.getByText('Canary started with 20 % of $50,000').first().waitFor();
 
     await page.goto(`${serin.url}/new?strategy=doge-grid&canary=v3`);
