@@ -323,8 +323,8 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
 function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { side, number, heldUsd, netPnlUsd, openExposureUsd, at } = event;
-  const exposure = openExposureUsd === undefined ? {} : { openExposureUsd };
-  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at, ...exposure } };
+  const open = openExposureUsd === undefined ? {} : { openExposureUsd };
+  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at, ...open } };
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
