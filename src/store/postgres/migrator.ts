@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
 import type postgres from 'postgres';
 import { MIGRATION_LOCK } from './advisoryLocks.ts';
+import { STATEMENT_TIMEOUT_MS } from './session.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
@@ -189,7 +190,8 @@ async function outsideOfTransaction(
       clearTimeout(waiting);
     }
   } finally {
-    await client.unsafe('reset statement_timeout').catch(() => {});
+    // Not `reset`: it would bring back the default of the role or the database.
+    await client.unsafe(`set statement_timeout = ${STATEMENT_TIMEOUT_MS}`).catch(() => {});
   }
 }
 

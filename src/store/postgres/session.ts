@@ -6,12 +6,15 @@
 import type { Socket } from 'node:net';
 import type { ConnectionTarget } from './connectionString.ts';
 
+/** How long a statement may take, in milliseconds. */
+export const STATEMENT_TIMEOUT_MS = 10_000;
+
 /**
  * How long anything may take. A statement that waits longer (for a lock, usually) is better tried again; a transaction
  * that its node has forgotten, because it is paused or its network is gone, must not hold a row or the log for ever.
  */
 const LIMITS = {
-  statement_timeout: '10000',
+  statement_timeout: String(STATEMENT_TIMEOUT_MS),
   idle_in_transaction_session_timeout: '10000',
   tcp_keepalives_idle: '15',
   tcp_keepalives_interval: '5',
@@ -46,7 +49,9 @@ const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 /** The statement that sets up a session; its last row is what {@link checkSession} reads. */
 export function sessionStatement({ settings }: ConnectionTarget, schema: string | null): string {
   const own = Object.entries(settings).filter(([name]) => name !== 'search_path');
-  const all = [...own, ...Object.entries(PINNED), ...Object.entries(LIMITS)];
+  // The time limit first: until it is set, the role's own may end a statement. Last, too: nothing changes it.
+  const first: [string, string] = ['statement_timeout', LIMITS.statement_timeout];
+  const all = [first, ...own, ...Object.entries(PINNED), ...Object.entries(LIMITS)];
   const set = all.map(
     ([name, value]) => `set ${name.split('.').map(identifier).join('.')} to ${quoted(value)}`,
   );
@@ -73,7 +78,7 @@ export function checkSession(row: readonly (string | null)[]): Error | null {
   const [recovering, readOnly, timeout, encoding] = row;
   const refusal = writeRefusal(recovering === 'true', readOnly === 'on');
   if (refusal !== null) return new WrongServer(refusal);
-  if (timeout !== '10s')
+  if (timeout !== `${STATEMENT_TIMEOUT_MS / 1000}s`)
     return new Error(`the settings of a session do not hold: statement_timeout is ${timeout}`);
   if (encoding !== 'UTF8') {
     return new Error(
@@ -98,6 +103,9 @@ export interface SessionObserver {
 export const SLOW_MS = 3000;
 /** SQLSTATE 25006 in an error message of the protocol. No text holds a NUL. */
 const READ_ONLY_ERROR = Buffer.from('VERROR\0C25006\0');
+/** SQLSTATE of a statement that a time limit ended: the role's own, while ours is not set yet. */
+const CANCELED = '57014';
+const SETUP_ATTEMPTS = 5;
 const [READY, ERROR, ROW, EMPTY] = ['Z', 'E', 'D', 'I'].map((letter) => letter.charCodeAt(0));
 
 type Listener = (chunk: Buffer) => void;
@@ -155,7 +163,8 @@ function intercept(
   let rest: Buffer = Buffer.alloc(0);
   let held: Buffer = rest;
   let row: (string | null)[] = [];
-  let refused: Error | null = null;
+  let refused: (Error & { readonly code: string }) | null = null;
+  let attempts = 1;
   let slow: NodeJS.Timeout | undefined;
   socket.once('close', () => clearTimeout(slow));
 
@@ -184,6 +193,12 @@ function intercept(
   }
 
   function finish(): void {
+    if (refused?.code === CANCELED && attempts < SETUP_ATTEMPTS) {
+      attempts += 1;
+      refused = null;
+      socket.write(simpleQuery(statement));
+      return;
+    }
     clearTimeout(slow);
     const error = refused ?? checkSession(row);
     if (error) {
@@ -245,7 +260,7 @@ function columnsOf(message: Buffer): (string | null)[] {
   return columns;
 }
 
-function errorOf(message: Buffer): Error {
+function errorOf(message: Buffer): Error & { readonly code: string } {
   const fields = new Map(
     message
       .toString('utf8', 5)
