@@ -37,7 +37,6 @@ import { hasApiKeys } from './store/access/apiKeys.ts';
 import { startEmbeddedPostgres } from './store/embedded/embeddedPostgres.ts';
 import {
   type Database,
-  findWriteObstacle,
   migrateDatabase,
   openDatabase,
   readClock,
@@ -45,6 +44,7 @@ import {
   setClockRate,
 } from './store/postgres/database.ts';
 import { createNotifier } from './store/postgres/notifier.ts';
+import { findWriteObstacle } from './store/postgres/writeObstacle.ts';
 import { findSchemaDamage } from './store/tables/schemaCheck.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createTargets } from './webhooks/targets.ts';
@@ -265,13 +265,16 @@ async function watchSchema({ db, schema }: Database, log: Logger): Promise<() =>
 
 /** Why this node cannot work, and what needs an operator's attention. */
 async function readReadiness(
-  { db, schema, sockets }: Database,
+  database: Database,
   readDamage: () => Promise<string[]>,
   tail: Tail,
   clock: ClockWatch,
 ): Promise<Readiness> {
+  const { db, schema, sockets } = database;
   const state = await Promise.race([
-    Promise.all([readMigrationState(db, schema), findWriteObstacle(db), readDamage()]).catch(() => null),
+    Promise.all([readMigrationState(db, schema), findWriteObstacle(database), readDamage()]).catch(
+      () => null,
+    ),
     sleep(READY_WITHIN_MS, null, { ref: false }),
   ]);
   const [migrations, obstacle, damage] = state ?? [];

@@ -19,6 +19,9 @@ async function ready(node = serin): Promise<Ready> {
   return { ...(await response.json()), status: response.status };
 }
 
+const CREATE = `mutation($strategyId: ID!) {
+  createDeployment(input: { strategyId: $strategyId, stableVersionId: "v1", canaryVersionId: "v2" }) { success } }`;
+
 const databaseName = () => new URL(serin.database.url).pathname.slice(1);
 
 test('a database that was made read-only is named until it takes writes again', async () => {
@@ -37,6 +40,26 @@ test('a database that was made read-only is named until it takes writes again', 
     set default_transaction_read_only = off;
     alter database ${databaseName()} reset default_transaction_read_only`);
   await until(async () => (await ready()).status === 200);
+});
+
+test('a full disk is named until there is space again', async () => {
+  const { sql } = serin.database;
+  await sql.unsafe(`
+    create function no_space() returns trigger language plpgsql as $$
+      begin raise 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$;
+    create trigger no_space before insert on events for each row execute function no_space();
+    create trigger no_space before insert on nodes for each row execute function no_space()`);
+  const refused = await serin.post(CREATE, { strategyId: 'btc' });
+  expect(refused.errors).toMatchObject([{ extensions: { code: 'UNAVAILABLE' } }]);
+  const full = { status: 503, missing: 'the disk of the PostgreSQL server is full: nothing can be written' };
+  expect(await ready()).toMatchObject(full);
+  // Reads work all the same.
+  expect(await serin.ask('{ deployments { nodes { id } } }')).toEqual({ deployments: { nodes: [] } });
+  await sql.unsafe('drop trigger no_space on events');
+  expect(await ready()).toMatchObject(full);
+  await sql.unsafe('drop trigger no_space on nodes');
+  expect(await ready()).toEqual({ status: 200 });
+  expect((await serin.ask(CREATE, { strategyId: 'btc' })).createDeployment).toEqual({ success: true });
 });
 
 test('a role that may not write to a table is named', async () => {

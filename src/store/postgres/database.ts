@@ -12,7 +12,6 @@ import { refuseTransactionPooler } from './pooler.ts';
 import { createPoolStats, type PoolStats } from './poolStats.ts';
 import { withPreparedStatements } from './preparedStatements.ts';
 import { createReplicationWatch } from './replication.ts';
-import { writeRefusal } from './session.ts';
 import { createSocketFactory, type SocketFactory } from './socket.ts';
 
 /** Runs statements, either on the pool or inside one transaction. */
@@ -25,8 +24,8 @@ export interface Database {
   readonly pool: PoolStats;
   /** The schema that the tables lie in; null for `public`. */
   readonly schema: string | null;
-  /** Why it cannot be used at the moment, if the server says so. */
-  readonly sockets: Pick<SocketFactory, 'refusal' | 'waitingForPoolerMs'>;
+  /** What the server says of the connections: why they cannot be used, and whether its disk is full. */
+  readonly sockets: Pick<SocketFactory, 'refusal' | 'waitingForPoolerMs' | 'disk'>;
   close(): Promise<void>;
 }
 
@@ -148,20 +147,6 @@ export async function readMigrationState(db: Queries, schema: string | null = nu
     if (cause instanceof Error && 'code' in cause && MISSING.has(String(cause.code))) return 'missing';
     throw error;
   }
-}
-
-/** Why nothing can be written to the database at the moment, as a message; null if writing works. */
-export async function findWriteObstacle(db: Queries): Promise<string | null> {
-  const [row] = await db.execute<{ recovering: boolean; readOnly: boolean; table: string | null }>(sql`
-    select pg_is_in_recovery() as recovering, current_setting('transaction_read_only') = 'on' as "readOnly",
-      (select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
-        and not (has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
-          and has_table_privilege(oid, 'DELETE'))
-        order by relname limit 1) as table`);
-  if (!row) return null;
-  const refusal = writeRefusal(row.recovering, row.readOnly);
-  if (refusal !== null) return refusal;
-  return row.table === null ? null : `the role of Serin may not write to the table ${row.table}`;
 }
 
 /** The current time on Serin's clock, epoch milliseconds, and the clock's rate (its seconds per real second). */

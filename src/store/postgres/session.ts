@@ -97,12 +97,18 @@ export interface SessionObserver {
   onRefused(error: Error): void;
   /** The server has refused a write because it is read-only by now. */
   onReadOnly(): void;
+  /** The server had no space for a write. */
+  onDiskFull(): void;
 }
 
 /** From then on a session that is being set up counts as one that waits. */
 export const SLOW_MS = 3000;
-/** SQLSTATE 25006 in an error message of the protocol. No text holds a NUL. */
-const READ_ONLY_ERROR = Buffer.from('VERROR\0C25006\0');
+/** SQLSTATE of a write for which the disk has no space. */
+export const DISK_FULL = '53100';
+/** A SQLSTATE in an error message of the protocol. No text holds a NUL. */
+const protocolError = (code: string) => Buffer.from(`VERROR\0C${code}\0`);
+const READ_ONLY_ERROR = protocolError('25006');
+const DISK_FULL_ERROR = protocolError(DISK_FULL);
 /** SQLSTATE of a statement that a time limit ended: the role's own, while ours is not set yet. */
 const CANCELED = '57014';
 const SETUP_ATTEMPTS = 5;
@@ -214,6 +220,7 @@ function intercept(
     if (phase === 'ready' && rest.length === 0) {
       driver(chunk);
       if (chunk.includes(READ_ONLY_ERROR)) setImmediate(observer.onReadOnly);
+      if (chunk.includes(DISK_FULL_ERROR)) observer.onDiskFull();
       return;
     }
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);

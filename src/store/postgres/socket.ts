@@ -33,6 +33,8 @@ export interface SocketFactory {
   open(listening: boolean): Promise<Socket>;
   /** Why no connection is used at the moment; null when all is well. */
   refusal(): string | null;
+  /** Whether a write has found the disk of the server full. Whoever finds space again sets it to false. */
+  readonly disk: { full: boolean };
   /** Real milliseconds that the oldest connection has waited for a server of the pooler; null when none waits. */
   waitingForPoolerMs(): number | null;
 }
@@ -45,6 +47,7 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
   let preferred = 0;
   let refusedInARow = 0;
   let refusal: string | null = null;
+  const disk = { full: false };
   watchSilence(sockets);
 
   async function open(listening: boolean): Promise<Socket> {
@@ -87,6 +90,9 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
         socket.destroy(refusedInARow % hosts.length === 0 ? error : undefined);
       },
       onReadOnly: () => giveUp(index),
+      onDiskFull() {
+        disk.full = true;
+      },
     });
     const ping = listening ? session.ping : null;
     sockets.set(socket, { heardAt: performance.now(), read: socket.bytesRead, ping: () => ping?.() });
@@ -102,6 +108,7 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
 
   return {
     open,
+    disk,
     refusal: () => refusal,
     waitingForPoolerMs() {
       const oldest = Math.min(...waiting.values());
