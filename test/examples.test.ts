@@ -46,7 +46,7 @@ const LOOK = `query($id: ID!) { deployment(id: $id) {
 
 for (const { language, run, there } of LANGUAGES) {
   describe.runIf(there)(`the bot in ${language}`, () => {
-    test('trades both sides, reports, holds what it is told to, and ends with the trial', async () => {
+    test('trades both sides, reports, holds its allocation, and ends with the deployment', async () => {
       const created = await create(serin, { config: { ...CALM, canaryPercent: '10' } });
       const { id } = created.deployment;
       await command(serin, 'deployCanary', id, { capitalUsd: '1000000' });
@@ -78,7 +78,7 @@ for (const { language, run, there } of LANGUAGES) {
       expect(canarySaid).toMatch(new RegExp(`${id} has ended. ma-20 made \\d+ trades as CANARY, net PnL `));
     }, 120_000);
 
-    test('waits for a deployment that is not there, and goes on from its totals', async () => {
+    test('waits for a deployment that does not exist yet, and continues from its totals', async () => {
       const id = `later-${language}`;
       const early = start([...run, '--deployment', id, '--every', '0.002', '--side', 'STABLE']);
       await until(() => early.said.join('').includes(`There is no deployment ${id} yet`), 50_000);
@@ -116,7 +116,7 @@ for (const { language, run, there } of LANGUAGES) {
       expect(await bot.ended).toBe(0);
     }, 120_000);
 
-    test('goes on where it was when Serin was away', async () => {
+    test('continues from its position after Serin was away', async () => {
       const created = await create(serin, { config: CALM });
       const { id } = created.deployment;
       await command(serin, 'deployCanary', id, { capitalUsd: '5000' });

@@ -78,7 +78,7 @@ test('a new step of the ramp forgets what was asked about the one before', async
   expect((await look(id)).promotionRequest).toBeNull();
 });
 
-test('Serin does not promote by itself: it waits for two people', async () => {
+test('Serin does not promote automatically: it waits for two people', async () => {
   const id = await running(ada, { config: { ...HOURLY, requireApproval: true } });
   await report(ada, 'Canary', id, { pnlUsd: '15', trades: 10 });
   await report(ada, 'Stable', id, { pnlUsd: '100', trades: 90 });

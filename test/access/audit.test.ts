@@ -56,7 +56,7 @@ test('commands and refusals, newest first, with reason and outcome', async () =>
   expect(await records({ subject: id, to: about.at(-1).at })).toEqual([]);
 });
 
-test('what Serin does by itself is in it, and a repeated request is not', async () => {
+test('automatic decisions are in it, and a repeated request is not', async () => {
   const id = await running(ada, {
     strategyId: 'audit-two',
     config: { ...HOURLY, evidence: { mode: 'OFF' } },

@@ -51,7 +51,7 @@ test('a caller sees a freeze of a strategy that it sees, without the other patte
   await liftFreeze(root, freeze.id);
 });
 
-test('an operator lifts their own freeze, an administrator any; who does not see it learns nothing', async () => {
+test('an operator lifts their own freeze, an administrator any; a caller that does not see it learns nothing', async () => {
   const grace = serin.as(await makeKey(root, 'OPERATOR', { name: 'grace' }));
   const { freeze } = await createFreeze(root);
   expect(codeOf(await tryLift(grace, freeze.id))).toBe('FORBIDDEN');
@@ -64,7 +64,7 @@ test('an operator lifts their own freeze, an administrator any; who does not see
   for (const { id } of [freeze, btc.freeze]) expect((await liftFreeze(root, id)).success).toBe(true);
 });
 
-test('only an administrator overrides a freeze, and an operator is told so', async () => {
+test('only an administrator overrides a freeze; an operator is refused with the reason', async () => {
   const { deployment } = await create(root, { strategyId: 'eth-override' });
   const { freeze } = await createFreeze(root);
   const override = {
@@ -79,7 +79,7 @@ test('only an administrator overrides a freeze, and an operator is told so', asy
   await liftFreeze(root, freeze.id);
 });
 
-test('the audit trail has who froze what, and who lifted it', async () => {
+test('the audit trail has the actors that created and lifted a freeze', async () => {
   const { freeze } = await createFreeze(eth, { strategies: ['eth-audit'] });
   await liftFreeze(root, freeze.id);
   const { auditRecords } = await root.ask(

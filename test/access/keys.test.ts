@@ -86,7 +86,7 @@ test('two good keys never have one name; a revoked one gives its name free', asy
   expect((await create(root, { name: 'taken' })).success).toBe(true);
 });
 
-test('a revoked key is refused at once, and says why to nobody who does not hold it', async () => {
+test('a revoked key is refused immediately, and only its holder learns why', async () => {
   const { key, apiKey } = await create(root, { name: 'short' });
   expect((await serin.as(key).ask('{ viewer { actor role strategies } }')).viewer).toEqual({
     actor: 'short',

@@ -188,7 +188,7 @@ test('actions are recorded under the name of the key, whatever the caller says t
   });
 });
 
-test('a later key of the same name does not hear an earlier answer about what it does not see', async () => {
+test('a later key of the same name does not get an earlier answer about what it does not see', async () => {
   const first = await makeKey(root, 'OPERATOR', { name: 'again' });
   const input = { input: { deploymentId: hidden, idempotencyKey: 'same' } };
   const pause =

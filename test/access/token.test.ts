@@ -75,7 +75,7 @@ function sign(
 
 const VIEWER = '{ viewer { actor role strategies } }';
 
-test('a token says who, which role and which strategies; the keys of the issuer are fetched once', async () => {
+test('a token gives the name, the role and the strategies; the keys of the issuer are fetched once', async () => {
   for (let count = 0; count < 5; count += 1) {
     expect((await serin.as(await sign()).ask(VIEWER)).viewer).toEqual({
       actor: 'ada@example.org',
@@ -186,7 +186,7 @@ test('a token that does not say which of several keys signed it is refused; one 
   }
 });
 
-test('API keys are taken beside tokens', async () => {
+test('API keys are accepted alongside tokens', async () => {
   const admin = serin.as(await sign({ serin_role: 'ADMIN', serin_strategies: ['*'] }));
   const key = await makeKey(admin, 'VIEWER', { name: 'beside' });
   expect((await serin.as(key).ask(VIEWER)).viewer.actor).toBe('beside');

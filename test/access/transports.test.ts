@@ -67,8 +67,8 @@ function closeOf(init: unknown, headers: Record<string, string> = {}, then: unkn
   });
 }
 
-describe('whoever is not known', () => {
-  test('hears 401 over HTTP, before anything of the body is looked at', async () => {
+describe('an unknown caller', () => {
+  test('gets 401 over HTTP, before the body is read', async () => {
     const bad = [
       {},
       { authorization: 'Basic cm9vdDpyb290' },
@@ -91,7 +91,7 @@ describe('whoever is not known', () => {
     }
   });
 
-  test('hears 401 over SSE and over GET', async () => {
+  test('gets 401 over SSE and over GET', async () => {
     const sse = await ask({ accept: 'text/event-stream' }, STATES);
     expect(sse.status).toBe(401);
     const get = await fetch(`${serin.url}/graphql?query=${encodeURIComponent(VIEWER)}`, {
@@ -100,7 +100,7 @@ describe('whoever is not known', () => {
     expect(get.status).toBe(401);
   });
 
-  test('is closed out over WebSocket with 4403 and the reason, and with 4401 who does not introduce themselves', async () => {
+  test('is closed with 4403 and the reason over WebSocket, and with 4401 without connection_init', async () => {
     for (const init of [{}, { authorization: `Bearer ${MADE_UP}` }, { authorization: 42 }]) {
       const { code, reason } = await closeOf(init);
       expect(code).toBe(4403);
@@ -116,7 +116,7 @@ describe('whoever is not known', () => {
   });
 });
 
-describe('whoever is known', () => {
+describe('a known caller', () => {
   test('is the same over HTTP, WebSocket with connection_init, and WebSocket with a header', async () => {
     const key = await makeKey(root, 'VIEWER', { name: 'many-doors' });
     expect(await serin.as(key).ask(VIEWER)).toEqual({ viewer: { actor: 'many-doors' } });
@@ -234,7 +234,7 @@ describe.each([
   });
 });
 
-test('where Serin runs open, callers say who they are for the record, but nobody is Serin', async () => {
+test('on an open server callers name themselves for the record, but not as Serin', async () => {
   const open = await startTestSerin();
   const named = await open.post('{ viewer { actor role strategies } }', {}, { 'x-serin-actor': 'ada' });
   expect(named.data.viewer).toEqual({ actor: 'ada', role: 'ADMIN', strategies: null });

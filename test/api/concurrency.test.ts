@@ -40,7 +40,7 @@ test('answers of both sides at the same time are all taken, one after the other'
   expect(deployment.events.edges).toHaveLength(40);
 });
 
-test('of promote, rollback and cancel at the same time exactly one wins, and the others are told', async () => {
+test('of concurrent promote, rollback and cancel exactly one wins, and the others are refused', async () => {
   for (let round = 0; round < 5; round += 1) {
     const id = await running(serin);
     const names = ['promoteCanary', 'rollbackCanary', 'cancelDeployment', 'promoteCanary', 'rollbackCanary'];
@@ -194,7 +194,7 @@ test('a key that is used for two deployments at the same moment is refused for o
   expect(row?.paused).toBe(1);
 });
 
-test('a deployment that somebody is at keeps its own commands waiting, and no others', async () => {
+test('a locked deployment keeps its own commands waiting, and no others', async () => {
   const ids = await Promise.all(Array.from({ length: 12 }, () => running(serin)));
   const [held = '', ...free] = ids;
   let late: Promise<Data> = Promise.resolve();
@@ -213,7 +213,7 @@ test('a deployment that somebody is at keeps its own commands waiting, and no ot
   expect(await late).toMatchObject({ success: true, deployment: { status: 'PAUSED' } });
 });
 
-test('of two canaries of a strategy promoted at the same moment one is, and the other is told', async () => {
+test('of two canaries of a strategy promoted concurrently one wins, and the other is refused', async () => {
   const strategyId = 'on-two-chains';
   const a = await running(serin, { strategyId, chain: 'a', canaryVersionId: 'v2' });
   const b = await running(serin, { strategyId, chain: 'b', canaryVersionId: 'v3' });

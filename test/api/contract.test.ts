@@ -245,7 +245,7 @@ describe('metrics and the comparison', () => {
 });
 
 describe('promote, rollback, cancel, pause, resume, extend', () => {
-  test('promoting moves all capital and the stable version, and records who and why', async () => {
+  test('promoting moves all capital and the stable version, and records the actor and the reason', async () => {
     const id = await running(serin, { strategyId: 'promoted' });
     await report(serin, 'Canary', id, { pnlUsd: '1', trades: 1 });
     const { data } = await serin.post(
@@ -366,7 +366,7 @@ describe('promote, rollback, cancel, pause, resume, extend', () => {
 });
 
 describe('the loop', () => {
-  test('promotes by itself when every gate passes at the end', async () => {
+  test('promotes automatically when every gate passes at the end', async () => {
     const id = await running(serin, { config: { ...PLAIN, ...HOURLY } });
     await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10, drawdown: '0.001' });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90, drawdown: '0.001' });
@@ -392,7 +392,7 @@ describe('the loop', () => {
     expect(deployment.samples.edges[0].node.canaryMetrics.metrics.netPnlUsd).toBe('15');
   });
 
-  test('rolls back by itself when a gate fails at the end', async () => {
+  test('rolls back automatically when a gate fails at the end', async () => {
     const id = await running(serin, { config: { ...PLAIN, ...HOURLY } });
     await report(serin, 'Canary', id, { pnlUsd: '-50', trades: 10 });
     await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });

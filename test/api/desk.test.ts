@@ -189,7 +189,7 @@ describe('the course of a deployment', () => {
     );
   });
 
-  test('is thinned to what was asked for, first and last kept, and goes on with the log', async () => {
+  test('is thinned to the requested number of points, keeps the first and the last, and grows with the log', async () => {
     const { points } = await seriesOf('dep_course', 6);
     expect(points.length).toBeLessThanOrEqual(6);
     expect(points[0].check).toBe(1);

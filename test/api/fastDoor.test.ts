@@ -146,7 +146,7 @@ test('a mutation is done once, whichever way it comes', async () => {
   }
 });
 
-test('who is not known is refused the same way', async () => {
+test('unknown callers are refused the same way', async () => {
   const closed = await startTestSerin({ access: { keys: true, tokens: null, botsReduceRisk: false } });
   try {
     const answers = await Promise.all(

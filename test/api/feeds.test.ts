@@ -21,7 +21,7 @@ const EVENTS = `subscription($id: ID, $strategy: ID, $after: String, $types: [Ca
 const settle = () => new Promise((resolve) => setTimeout(resolve, 150));
 
 describe('feeds with a cursor', () => {
-  test('stateChanged replays from the beginning and goes on live', async () => {
+  test('stateChanged replays from the beginning and continues live', async () => {
     const id = await running(serin);
     const feed = serin.follow(STATES, { id, after: '0' });
     expect(await feed.take(1)).toMatchObject([

@@ -178,7 +178,7 @@ describe('commands', () => {
   });
 });
 
-describe('what Serin does by itself', () => {
+describe('automatic decisions', () => {
   test('a promotion is held once, shown as held, and made at the next check after the freeze', async () => {
     const strategyId = strategy();
     const now = await serinNow();

@@ -56,7 +56,7 @@ async function oneOfEach(strategies: string): Promise<Record<string, string>> {
 const outcomes = (answer: Data) =>
   Object.fromEntries(answer.outcomes.map(({ deploymentId, outcome }: Data) => [deploymentId, outcome]));
 
-test('a pause holds what runs, and says whose capital stays at work', async () => {
+test('a pause holds running deployments, and names those whose capital stays at work', async () => {
   const name = group();
   const { PENDING = '', RUNNING = '', PAUSED = '' } = await oneOfEach(name);
   const elsewhere = await running(one, { strategyId: `${group()}-else`, config: LONG });

@@ -69,7 +69,7 @@ describe('INVALID_INPUT names the field', () => {
     expect(answer.error.message).toContain(path.at(-1));
   });
 
-  test('all violations are told at once', async () => {
+  test('all violations are returned together', async () => {
     const answer = await create(serin, config({ canaryPercent: 99, checkIntervalSeconds: 1 }));
     expect(answer.error.message).toContain('config.canaryPercent must be between 1 and 50, got 99');
     expect(answer.error.message).toContain('config.checkIntervalSeconds must be between 10 and 86400, got 1');
@@ -89,7 +89,7 @@ describe('INVALID_INPUT names the field', () => {
     expect(answer).toMatchObject({ success: false, error: { code: 'INVALID_INPUT', path: [field] } });
   });
 
-  test('a refused creation leaves no strategy behind', async () => {
+  test('a refused creation creates no strategy', async () => {
     await create(serin, { strategyId: 'never-made', ...config({ canaryPercent: 99 }) });
     const { strategy } = await serin.ask('{ strategy(id: "never-made") { id } }');
     expect(strategy).toBeNull();

@@ -167,7 +167,7 @@ test('the rate of an address: 429 and when to come again, on a WebSocket the sam
   }
 });
 
-test('the rate of a key, over every door; other keys go on', async () => {
+test('the rate limit of a key counts every transport; other keys are not affected', async () => {
   const narrow = await startTestSerin({ access: WITH_KEYS, ...settings({ SERIN_KEY_RATE_LIMIT: '1' }) });
   try {
     const root = await administrator(narrow);
@@ -194,7 +194,7 @@ test('the rate of a key, over every door; other keys go on', async () => {
   }
 });
 
-test('subscriptions of a key, shared ones and others, over every door, until they end', async () => {
+test('the quota of subscriptions of a key counts shared ones and others, on every transport, until they end', async () => {
   const narrow = await startTestSerin({
     access: WITH_KEYS,
     ...settings({ SERIN_MAX_SUBSCRIPTIONS_PER_KEY: '2' }),
@@ -308,7 +308,7 @@ describe('requests that a web page sends in a visitor’s name', () => {
     );
   });
 
-  test('also in production, where Serin runs open; behind a proxy it is known by other names', async () => {
+  test('also in production on an open server; behind a proxy it has other host names', async () => {
     const asked = 'GET /health HTTP/1.1\r\nHost: desk.example\r\nConnection: close\r\n\r\n';
     const production = await startTestSerin({ timeScale: 1, ...readProduction({}) });
     const behind = await startTestSerin({ timeScale: 1, ...readProduction({ SERIN_TRUSTED_PROXIES: '1' }) });

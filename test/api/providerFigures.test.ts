@@ -87,7 +87,7 @@ const told = async (id: string): Promise<Data> =>
 /** A return that changes from hour to hour and adds up to about nothing. */
 const wobble = (check: number) => ((check * 7919) % 13) - 6;
 
-test('the last totals of a dead canary, answered for ever, are silence where they say their time', async () => {
+test('the last totals of a dead canary, repeated indefinitely, count as silence when they carry their time', async () => {
   const dead = await now();
   let check = 0;
   answers.set('dead', (side) => {

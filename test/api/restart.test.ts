@@ -99,7 +99,7 @@ describe('restart', () => {
     await command(serin, 'cancelDeployment', id);
   });
 
-  test('the clock goes on from where it was', async () => {
+  test('the clock continues from where it was', async () => {
     const time = async () =>
       Number((await serin.database.sql`select extract(epoch from serin_now()) as now`)[0]?.now);
     const before = await time();
@@ -135,7 +135,7 @@ describe('export and import', () => {
     }
   });
 
-  test('an imported deployment goes on: it can be decided', async () => {
+  test('an imported deployment continues: it can be decided', async () => {
     const other = await startTestSerin();
     try {
       const id = await running(serin);

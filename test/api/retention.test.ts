@@ -113,7 +113,7 @@ test('trades are archived too: they page and export as before', async () => {
   expect(rest.deployment.trades.edges).toHaveLength(1);
 });
 
-test('a fact that comes after the archive goes on with its numbers', async () => {
+test('a fact after the archive continues its numbers', async () => {
   const id = await ended('archive-late');
   const { number, count } = await latest(id);
   await pass(31);
@@ -159,7 +159,7 @@ async function latest(id: string): Promise<{ number: number; count: number }> {
   return { number: deployment.allocation.number, count: deployment.events.edges.at(-1).node.no };
 }
 
-test('what a webhook has still to be told is not archived; a disabled one holds nothing, and hears of it', async () => {
+test('events that a webhook has still to get are not archived; a disabled webhook holds nothing, and gets a notice', async () => {
   const receiver = await startReceiver();
   try {
     receiver.answer = () => 500;
@@ -196,7 +196,7 @@ test('what a webhook has still to be told is not archived; a disabled one holds 
   }
 });
 
-test('a feed whose cursor lies before archived events is told so; one that has seen them goes on', async () => {
+test('a feed whose cursor lies before archived events gets an error; one past them continues', async () => {
   const id = await ended('archive-feed');
   const { deployment } = await serin.ask(
     'query($id: ID!) { deployment(id: $id) { events(first: 200) { edges { cursor } } } }',

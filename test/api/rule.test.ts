@@ -145,7 +145,7 @@ describe('lived through check by check', () => {
   });
   const lastDecision = (name: string) => ends[name].decisionHistory.at(-1);
 
-  test('fewer than 20 pairs decide nothing: a person must look', () => {
+  test('fewer than 20 pairs decide nothing: a person must decide', () => {
     expect(ends.few.status).toBe('OBSERVATION_COMPLETE');
     expect(lastDecision('few')).toMatchObject({ decision: 'MANUAL_REVIEW' });
     expect(lastDecision('few').reasons[0]).toMatch(/too early to say: \d+ of 20 effective pairs$/);

@@ -51,7 +51,7 @@ describe('without a session', () => {
     },
   );
 
-  test('a batch names the place of the report whose counter fell', async () => {
+  test('a batch names the index of the report whose counter fell', async () => {
     const id = await running(serin, { config: LONG });
     const { reportMetrics } = await serin.ask(
       `mutation($i: ReportMetricsInput!) { reportMetrics(input: $i) { success results { success error { code path } } } }`,

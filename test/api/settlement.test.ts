@@ -124,7 +124,7 @@ test('a bot that ignores a rollback is noticed: event, webhook, metric, overview
   expect((await look(id)).allocation).toMatchObject({ status: 'SETTLED', overdueSince: null });
 });
 
-test('a deployment whose bots never acknowledge is quiet, also in the overview', async () => {
+test('a deployment whose bots never acknowledge has no overdue allocation, also in the overview', async () => {
   const id = await running(serin, { config: { ...CALM, observationPeriodMinutes: 60_000 } });
   await command(serin, 'rollbackCanary', id);
   await serin.advance(2 * DEADLINE);

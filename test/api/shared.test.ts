@@ -45,7 +45,7 @@ describe('many followers of one document', () => {
     await until(async () => (await streams()) === 0);
   });
 
-  test('one who comes later gets what happens from then on', async () => {
+  test('a later subscriber gets what happens from then on', async () => {
     const id = await running(serin);
     const first = serin.follow(CHANGES, { id });
     await until(async () => (await streams()) === 1);
@@ -70,7 +70,7 @@ describe('many followers of one document', () => {
     third.end();
   });
 
-  test('one who resumes from a cursor is replayed its own past beside the others', async () => {
+  test('a subscriber with a cursor gets its own replay, separate from the others', async () => {
     const id = await running(serin);
     const live = serin.follow(CHANGES, { id });
     await until(async () => (await streams()) >= 1);
@@ -87,7 +87,7 @@ describe('many followers of one document', () => {
     resumed.end();
   });
 
-  test('who comes while the last one leaves is neither sent away nor forgotten', async () => {
+  test('a subscriber that arrives while the last one leaves is neither refused nor forgotten', async () => {
     const id = await running(serin);
     const { socket, say, heard } = await connected();
     const rounds = 500;
@@ -109,7 +109,7 @@ describe('many followers of one document', () => {
 describe('nothing is left of a stream', () => {
   const UPDATES = 'subscription($id: ID!) { deploymentUpdated(deploymentId: $id) { id revision } }';
 
-  test('whose consumer leaves just as something happens', async () => {
+  test('when the consumer leaves at the moment of an event', async () => {
     const id = await running(serin);
     const { socket, say } = await connected();
     for (let round = 0; round < 100; round += 1) {
@@ -129,7 +129,7 @@ describe('nothing is left of a stream', () => {
     await until(async () => (await streams()) === 0);
   });
 
-  test('whose caller leaves before it is answered', async () => {
+  test('when the caller leaves before the answer', async () => {
     const id = await running(serin);
     for (let round = 0; round < 100; round += 1) {
       const asked = request(`${serin.url}/graphql`, {

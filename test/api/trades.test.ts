@@ -273,7 +273,7 @@ describe('a side is measured one way', () => {
     expect((await record(id, [], 'STABLE')).success).toBe(true);
   });
 
-  test('whoever comes first at the same time wins, and the other is told', async () => {
+  test('of two concurrent ones the first wins, and the other is refused', async () => {
     for (let round = 0; round < 3; round += 1) {
       const { id, trade } = await trading();
       const [traded, reported] = await Promise.all([
@@ -287,7 +287,7 @@ describe('a side is measured one way', () => {
 });
 
 describe('guardrails', () => {
-  test('look at the trades before the batch is answered', async () => {
+  test('see the trades before the batch is answered', async () => {
     const { id, trade } = await trading();
     const answer = await record(id, [trade('bad', 1, { pnlUsd: '-2500' }), trade('not a trade', 2, {})]);
     expect(answer).toMatchObject({ taken: 1, deployment: { status: 'ROLLED_BACK' } });
@@ -430,7 +430,7 @@ describe('a deployment with trades as a document', () => {
   const IMPORT = `mutation($input: ImportDeploymentInput!) { importDeployment(input: $input) {
     success message error { code path } } }`;
 
-  test('loses nothing on the way, and goes on recording', async () => {
+  test('loses nothing, and continues to record', async () => {
     const other = await startTestSerin();
     try {
       const { id, trade } = await trading();

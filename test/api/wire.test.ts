@@ -84,7 +84,7 @@ describe('targets and offers', () => {
 });
 
 describe('bodies', () => {
-  test('a body that is too large is refused so that its sender hears it', async () => {
+  test('the sender of a body that is too large receives the refusal', async () => {
     const body = Buffer.alloc(8_000_000, 'x');
     const { host } = new URL(strict.url);
     const head = `POST /graphql HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;

@@ -69,7 +69,7 @@ describe.each(['ws', 'http'])('over %s', (scheme) => {
     await following;
   });
 
-  test('goes on from a cursor, in a new process as well', async () => {
+  test('continues from a cursor, in a new process as well', async () => {
     const id = await running(serin);
     const first: Numbered[] = [];
     for await (const delivery of followFeed<Numbered>({

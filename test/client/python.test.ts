@@ -116,7 +116,7 @@ say(ended=side.ended)
     expect(deployment.allocation.sides[0]).toEqual({ side: 'CANARY', acknowledgedNumber: 2, heldUsd: '0' });
   });
 
-  test('a bot that cannot reach Serin stands down by itself, and returns with what is asked by then', async () => {
+  test('a bot that cannot reach Serin stands down automatically, and returns to the allocation of that time', async () => {
     const id = await running(serin);
     const { said } = python(
       `

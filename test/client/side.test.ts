@@ -167,7 +167,7 @@ test('a deployment that is cancelled before it had capital ends the allocations'
   expect(side.ended).toBe(true);
 });
 
-test('a bot that cannot reach Serin stands down by itself, and returns with what is asked by then', async () => {
+test('a bot that cannot reach Serin stands down automatically, and returns to the allocation of that time', async () => {
   const id = await running(serin);
   const side = await open(id, 'CANARY', { standDownAfterSeconds: 1 });
   const { held } = hold(side);

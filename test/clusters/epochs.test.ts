@@ -22,7 +22,7 @@ afterAll(() => clusters.close());
 const idsOf = (events: readonly { id: string }[]) => events.map(({ id }) => id);
 
 describe('a folder that was copied and taken back', () => {
-  test('refuses what was seen after the copy, goes on from what was seen before, and tells webhooks', async () => {
+  test('refuses cursors from after the copy, continues from those before, and notifies webhooks', async () => {
     const original = await clusters.create();
     const before = await serinOn(original.url);
     const receiver = await startReceiver();
@@ -109,7 +109,7 @@ async function pair(settings: readonly string[] = []) {
 }
 
 describe('a standby that takes over', () => {
-  test('synchronous: a feed goes on without gap or repeat, and webhooks hear of the new epoch', async () => {
+  test('synchronous: a feed continues without gap or repeat, and webhooks are notified of the new epoch', async () => {
     const two = await pair([
       "alter system set synchronous_standby_names = 'standby'",
       'select pg_reload_conf()',
@@ -295,7 +295,7 @@ describe.skipIf(bin === null)('a dump', () => {
 });
 
 describe('logical replication into another cluster', () => {
-  test('old events come first, new ones behind them, whatever the counters are', async () => {
+  test('old events come first and new ones after them, whatever the counters are', async () => {
     const from = await clusters.create();
     const old = await serinOn(from.url);
     const id = await still(old, 'replicated');

@@ -69,7 +69,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
   });
   afterAll(() => serin?.stop());
 
-  test('files come compressed, with a strict policy, and what has a hash is kept for ever', async () => {
+  test('files are compressed, have a strict policy, and are cached indefinitely when their name has a hash', async () => {
     const page = await fetch(serin.url, { headers: { 'accept-encoding': 'gzip' } });
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self'; style-src 'self'");
     expect(page.headers.get('cache-control')).toBe('no-cache');
@@ -390,7 +390,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await page.getByRole('heading', { name: 'Strategies' }).waitFor();
   });
 
-  test('a lost connection shows, values look stale, and all comes back by itself', async () => {
+  test('a lost connection shows, values are marked stale, and all returns automatically', async () => {
     const { page, context } = await open(serin, '/');
     await page.getByText('Live', { exact: true }).first().waitFor();
     const server = new URL(serin.url);
@@ -436,7 +436,7 @@ describe.skipIf(browser === null)(
       return visitor;
     }
 
-    test('asks for a key, says why one is not accepted, and forgets it when told to', async () => {
+    test('asks for a key, says why one is not accepted, and forgets it on request', async () => {
       const { page } = await signIn('serin_000000000000_nothing');
       await page.getByRole('alert').filter({ hasText: /key/i }).waitFor();
       await expectAccessible(page);
@@ -478,7 +478,7 @@ describe.skipIf(browser === null)(
       expect(await deploymentOf(root, 'dep_two')).toMatchObject({ status: 'PROMOTED' });
     });
 
-    test('a key that is revoked while somebody looks ends the session with the reason', async () => {
+    test('a key that is revoked during a session ends it with the reason', async () => {
       const key = await makeKey(root, 'OPERATOR', { name: 'leaving' });
       const { page } = await signIn(key);
       await page.getByText(/live deployments shown/).waitFor();

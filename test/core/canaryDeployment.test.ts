@@ -349,7 +349,7 @@ describe('a metrics provider', () => {
 });
 
 describe('callbacks', () => {
-  test('that throw or reject harm nothing and are heard of', async () => {
+  test('that throw or reject do no harm and are reported', async () => {
     const { canary, clock, errors } = deployed(
       {},
       {
@@ -384,7 +384,7 @@ describe('callbacks', () => {
     expect(canary.rollbackCanary().success).toBe(true);
   });
 
-  test('that give commands see their events after those that are being told', () => {
+  test('that send commands get the new events after the current ones', () => {
     const told: string[] = [];
     const { canary } = make(
       {},
@@ -426,7 +426,7 @@ describe('callbacks', () => {
     expect(replay(told).status).toBe('PROMOTED');
   });
 
-  test('emitEvents false keeps the timeline quiet; changes and decisions are still told', () => {
+  test('emitEvents false adds no events to the timeline; changes and decisions are still reported', () => {
     const told: string[] = [];
     const { canary } = deployed(
       { emitEvents: false },
@@ -483,7 +483,7 @@ describe('the timer', () => {
     expect(times).toEqual([...times].sort((one, other) => one - other));
   });
 
-  test('a pause goes on looking at the guardrails, at its pace', async () => {
+  test('a pause continues to check the guardrails at its interval', async () => {
     const { canary, clock } = deployed({
       guardrails: { maxStaleSeconds: null, breaches: { maxLossPercent: 4 } },
     });
@@ -497,7 +497,7 @@ describe('the timer', () => {
 });
 
 describe('documents', () => {
-  test('a round trip loses nothing, and what was live goes on', async () => {
+  test('a round trip loses nothing, and a live deployment continues', async () => {
     const { canary, clock } = deployed({}, { metricsProvider: good });
     await clock.advance(600);
     canary.stop();
@@ -517,7 +517,7 @@ describe('documents', () => {
     expect(restored.events.map(({ no }) => no)).toEqual(restored.events.map((_, index) => index + 1));
   });
 
-  test('a deadline that passed while nobody watched ends nothing: the observation goes on where it was', async () => {
+  test('a deadline that passed unwatched ends nothing: the observation continues where it was', async () => {
     const { canary, clock } = deployed();
     canary.updateCanaryMetrics({ pnlUsd: 100, trades: 20 });
     canary.updateStableMetrics({ pnlUsd: 100, trades: 20 });
@@ -545,7 +545,7 @@ describe('documents', () => {
 });
 
 describe('freezes of the program', () => {
-  test('refuse what raises risk until they end, unless it is overridden; what lowers it goes on', () => {
+  test('refuse what raises risk until they end, unless overridden; what lowers risk is allowed', () => {
     let until: number | null = Number.POSITIVE_INFINITY;
     const { canary, clock } = make({}, { freezes: () => until });
     expect(canary.deployCanary(1000).error).toMatchObject({ code: 'FROZEN' });

@@ -125,7 +125,7 @@ describe('what the first implementation decided wrongly', () => {
     expect(comparison.pnlRatio).toBeNull();
   });
 
-  test('canary Sharpe -3 against -1: a person must look', () => {
+  test('canary Sharpe -3 against -1: manual review', () => {
     const comparison = compared({ canary: { sharpeRatio: -3 }, stable: { sharpeRatio: -1 } });
     expect(comparison.decision).toBe('MANUAL_REVIEW');
     expect(comparison.decisionReasons[0]).toBe('Sharpe: canary -3 against stable -1, at least -1.2 needed');

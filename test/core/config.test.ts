@@ -250,7 +250,7 @@ test('a setting that does not exist is refused where it stands, and so is what i
   );
 });
 
-test('all violations are told at once', () => {
+test('all violations are returned together', () => {
   expect(paths({ canaryPercent: 0, maxExtensions: -1, evidence: { alpha: 7 } })).toHaveLength(3);
 });
 

@@ -150,7 +150,7 @@ describe('the verdict', () => {
       Array.from({ length: count }, () => 0),
     );
 
-  test('speaks from minSamples on', () => {
+  test('applies from minSamples on', () => {
     expect(judge(noisy(19, -0.01), settings).verdict).toBe('OPEN');
     expect(judge(noisy(20, -0.01), settings).verdict).toBe('WORSE');
     expect(judge(noisy(20, 0.01), settings).verdict).toBe('NOT_WORSE');

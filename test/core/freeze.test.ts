@@ -76,7 +76,7 @@ describe('commands', () => {
   });
 });
 
-describe('what Serin does by itself', () => {
+describe('automatic decisions', () => {
   test('a step is held once a freeze, the clock of the step stands, and it is decided anew afterwards', () => {
     const run = trial();
     run.earn(50, 950);

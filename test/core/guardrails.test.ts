@@ -77,7 +77,7 @@ describe.each(LIMITS)('%s', (guardrail, limits, inside, outside) => {
     });
   });
 
-  test('asks for its breaches in a row: reports and checks count alike, a good look starts anew', () => {
+  test('needs its number of breaches in a row: reports and checks count alike, a good check resets the count', () => {
     const trial = new Trial({ guardrails: { ...NO_GUARDRAILS, ...limits, breaches: { [guardrail]: 3 } } });
     trial.report('CANARY', outside);
     trial.check();
@@ -93,7 +93,7 @@ describe.each(LIMITS)('%s', (guardrail, limits, inside, outside) => {
 describe('maxErrorRate', () => {
   const limits = { ...NO_GUARDRAILS, maxErrorRate: decimal('0.5') };
 
-  test('speaks from minTrades attempts on', () => {
+  test('applies from minTrades attempts on', () => {
     const trial = new Trial({ guardrails: limits });
     expect(trial.report('CANARY', { trades: 2, errors: 2 })).toEqual([]);
     expect(trial.report('CANARY', { trades: 4, errors: 400 })).toContain('CANARY_ROLLED_BACK');
@@ -157,13 +157,13 @@ describe('maxStaleSeconds', () => {
     expect(trial.decision.reasons[0]).toContain('no news of the stable side for 360 s');
   });
 
-  test('fails it with autoRollback off too: without metrics nobody watches', () => {
+  test('fails it with autoRollback off too: without metrics there is no monitoring', () => {
     const trial = silent({ autoRollback: false });
     trial.checkToEnd();
     expect(trial.status).toBe('FAILED');
   });
 
-  test('counts looks in a row', () => {
+  test('counts checks in a row', () => {
     const trial = silent({ guardrails: { maxStaleSeconds: 60, breaches: { maxStaleSeconds: 3 } } });
     expect(trial.check()).toEqual(['CANARY_METRICS_UPDATED']);
     trial.check();
@@ -183,7 +183,7 @@ describe('maxStaleSeconds', () => {
     expect(trial.status).toBe('RUNNING');
   });
 
-  test('is a matter of a running observation: a pause, or a person who thinks, fails nothing', () => {
+  test('applies to a running observation: a pause or a manual review fails nothing', () => {
     const paused = silent();
     paused.order('PAUSE');
     for (let check = 0; check < 30; check += 1) paused.check();
@@ -202,7 +202,7 @@ describe('maxStaleSeconds', () => {
     expect(trial.observation.silentMs.CANARY).toBe(0);
   });
 
-  test('sees a provider that fails as silence', () => {
+  test('counts a failing provider as silence', () => {
     const trial = silent();
     trial.report('CANARY', { trades: 1 });
     trial.report('STABLE', { trades: 1 });

@@ -60,7 +60,7 @@ describe.each(Object.entries(IN))('given a deployment in %s', (status, given) =>
     }
   });
 
-  test('looks lead to nothing where no capital is with the canary', () => {
+  test('checks decide nothing where the canary has no capital', () => {
     const trial = given();
     if (['RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'].includes(status)) return;
     expect(trial.do({ type: 'CHECK', failure: null })).toEqual([]);

@@ -97,7 +97,7 @@ describe.each(['CONTINUE', 'MANUAL_REVIEW'] as const)('onInconclusive with %s', 
     );
   });
 
-  test('EXTEND goes on for another step’s time, as often as it may, and then asks', () => {
+  test('EXTEND continues for the duration of another step, as often as it may, and then requires a review', () => {
     const run = undecided('EXTEND', { maxExtensions: 2, observationPeriodMinutes: 10 });
     const { endsAt } = run.observation.step;
     for (const extensions of [1, 2]) {
@@ -124,7 +124,7 @@ describe.each(['CONTINUE', 'MANUAL_REVIEW'] as const)('onInconclusive with %s', 
   });
 });
 
-test('extending by itself ends when the evidence does come in', () => {
+test('automatic extension ends when the evidence is sufficient', () => {
   const run = trial({ onInconclusive: 'EXTEND', evidence: { mode: 'OFF' } });
   run.earn(100, 900);
   run.report('CANARY', { trades: 4 });
@@ -241,7 +241,7 @@ describe('evidence', () => {
 });
 
 describe('a provider that fails', () => {
-  test('decides nothing at the end: the step is looked at again until metrics can be had', () => {
+  test('decides nothing at the end: the step is checked again until metrics can be fetched', () => {
     const run = trial({ evidence: { mode: 'OFF' } });
     run.earn(100, 900);
     for (let check = 1; check < 60; check += 1) run.check();

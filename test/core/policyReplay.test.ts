@@ -199,7 +199,7 @@ test('what a replay treats otherwise than it happened is noted', () => {
   );
 });
 
-test('a policy that checks less often looks at fewer samples', () => {
+test('a policy that checks less often reads fewer samples', () => {
   const recorded = live(policy(), 0.4, 5);
   const seldom = replayed(
     recorded,

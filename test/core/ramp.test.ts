@@ -79,7 +79,7 @@ describe('automatic gates', () => {
 });
 
 describe('manual gates', () => {
-  test('wait for a person, who passes them with advanceStep', () => {
+  test('wait for a person to call advanceStep', () => {
     const run = trial({ steps: ramp(['MANUAL', 'AUTO', 'MANUAL']) });
     run.earn(50, 950);
     expect(run.checkToEnd()).toEqual([
@@ -146,7 +146,7 @@ describe('in every step', () => {
     expect(run.observation.step.index).toBe(Math.min(step + 1, 2));
   });
 
-  test.each(STEPS)('step %i: an undecided end is extended and goes on in the same step', (step) => {
+  test.each(STEPS)('step %i: an undecided end is extended and continues in the same step', (step) => {
     const run = reach(step, { promotionCriteria: { minTrades: 100 } });
     run.checkToEnd();
     expect(run).toMatchObject({ status: 'OBSERVATION_COMPLETE', awaited: 'CONTINUE' });
@@ -176,7 +176,7 @@ describe('in every step', () => {
     }
   });
 
-  test.each(STEPS)('step %i: a deadline that nobody watched is checked at once, and ends nothing', (step) => {
+  test.each(STEPS)('step %i: an unwatched deadline is checked immediately, and ends nothing', (step) => {
     const run = reach(step);
     run.check();
     run.wait(40_000);
@@ -204,7 +204,7 @@ test('returns add up over steps, each on the capital of its own', () => {
   expect(run.comparison?.pnlRatio?.toString()).toBe('2');
 });
 
-test('evidence goes on across steps, each pair on the capital of its interval', () => {
+test('evidence continues across steps, each pair on the capital of its interval', () => {
   const run = trial({ evidence: { mode: 'AUTO' } });
   const rho = 0.9;
   const y1: number[] = [];

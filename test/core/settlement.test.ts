@@ -113,7 +113,7 @@ describe('the status of an allocation', () => {
     expect(trial.progress).toBe('SETTLED');
   });
 
-  test('who never acknowledges is not awaited, unless settlement is given', () => {
+  test('a bot that never acknowledges is not awaited, unless settlement is given', () => {
     const quiet = new Capital(QUIET);
     expect(quiet.progress).toBe('UNANSWERED');
     expect(nextDeadlineAt(quiet.state)).toBeNull();

@@ -271,7 +271,7 @@ describe('laws', () => {
     );
   });
 
-  test('the curve folded again from any checkpoint is the same, also with late trades behind it', () => {
+  test('the curve folded again from any checkpoint is the same, also with late trades after it', () => {
     const long = Array.from({ length: 4500 }, (_, index) =>
       trade(Math.floor(index / 3), String(((index * 7919) % 201) - 100)),
     );

@@ -22,7 +22,7 @@ function checkInSilence(trial: Trial, seconds: number) {
 }
 
 describe('an outage of 78 minutes', () => {
-  test('ends nothing: the step is longer by the time that nobody watched', () => {
+  test('ends nothing: the step is longer by the unwatched time', () => {
     const trial = running();
     const { endsAt } = trial.observation.step;
     expect(checkInSilence(trial, 78 * 60)).toEqual(['WATCH_RESUMED', 'CANARY_METRICS_UPDATED']);
@@ -115,7 +115,7 @@ describe('figures that are too old', () => {
   });
 });
 
-test('a machine whose clock is set back: the embedded class counts silence on, and says so', async () => {
+test('a machine whose clock is set back: the embedded class keeps counting silence, and reports the step', async () => {
   let elapsed = 0;
   const alarms = new Set<{ readonly at: number; readonly call: () => void }>();
   const clock: Clock = {

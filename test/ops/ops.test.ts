@@ -102,7 +102,7 @@ describe('/metrics', () => {
   });
 });
 
-test('every metric of Serin is in the docs, and every one in the docs is told', async () => {
+test('every metric of Serin is in the docs, and every one in the docs exists', async () => {
   const told = await (await fetch(`${serin.url}/metrics`)).text();
   const docs = readFileSync('docs/observability.md', 'utf8');
   const rows = docs.split('\n').filter((line) => line.startsWith('| `serin_'));
@@ -111,7 +111,7 @@ test('every metric of Serin is in the docs, and every one in the docs is told', 
   expect(documented.sort()).toEqual(real.sort());
 });
 
-test('/metrics tells of the pool: who has a connection, and who waits for one', async () => {
+test('/metrics shows the pool: connections in use, and statements that wait for one', async () => {
   const strategyId = 'held';
   await create(serin, { strategyId });
   const figure = async (name: string) => {
@@ -138,7 +138,7 @@ test('/metrics tells of the pool: who has a connection, and who waits for one', 
   await until(async () => (await figure('serin_pool_transactions_waiting')) === 0);
 });
 
-describe('/metrics where callers are asked who they are', () => {
+describe('/metrics with authentication', () => {
   const token = 'a-secret-of-prometheus';
 
   test.each([
@@ -205,7 +205,7 @@ describe('the image', () => {
     expect(allowed[0]).toBe('*');
   });
 
-  test('runs as nobody, in production, without the embedded database, and says how it is', () => {
+  test('runs as an unprivileged user, in production, without the embedded database, and has a health check', () => {
     expect(said('USER')).toEqual(['node']);
     expect(said('ENV').join(' ')).toContain('NODE_ENV=production');
     expect(said('RUN').at(-1)).toMatch(/npm ci --omit=dev --omit=optional/);
@@ -213,7 +213,7 @@ describe('the image', () => {
     expect(said('CMD')).toEqual(['["node", "dist/main.js"]']);
   });
 
-  test('is what two nodes in the compose file run, beside one PostgreSQL', () => {
+  test('is what two nodes in the compose file run, with one PostgreSQL', () => {
     const { services } = parseYaml(readFileSync('ops/docker-compose.yml', 'utf8'), { merge: true });
     expect(Object.keys(services)).toEqual(['postgres', 'serin-1', 'serin-2']);
     expect(services['serin-2'].environment).toEqual(services['serin-1'].environment);

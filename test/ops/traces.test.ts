@@ -31,7 +31,7 @@ const attribute = (span: Data, key: string) =>
   span.attributes.find((a: Data) => a.key === key)?.value.stringValue;
 const named = (name: string) => spans.filter((span) => span.name === name);
 
-test('an operation is a span, in the trace of whoever asked', async () => {
+test('an operation is a span in the trace of its caller', async () => {
   const id = await running(serin);
   const trace = '0af7651916cd43dd8448eb211c80319c';
   await serin.post(

@@ -94,7 +94,7 @@ describe('an answer', () => {
     );
   });
 
-  test('takes a count that is a millionth beside a whole number', async () => {
+  test('takes a count that differs from a whole number by a millionth', async () => {
     expect(await answered('{"pnlUsd": 0, "trades": 41.9999995, "errors": -0.0000001}')).toEqual({
       pnlUsd: '0',
       trades: 42,

@@ -73,7 +73,7 @@ describe('a server that does not end ends in a failure', () => {
     expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
-  test('when nobody listens', async () => {
+  test('when nothing listens on the port', async () => {
     const url = await closedPort();
     const fetched = await ask({ ...QUICK, retries: 1, url });
     expect(plain(fetched)).toBe(`Provider p: ${url}/ refused the connection, tried 2 times`);
@@ -86,7 +86,7 @@ describe('a server that does not end ends in a failure', () => {
     );
   });
 
-  test('when it is asked by someone who gives up', async () => {
+  test('when the caller gives up', async () => {
     const server = await serve(() => undefined);
     const signal = AbortSignal.timeout(30);
     const fetched = await ask({ ...QUICK, timeoutMs: 5_000, retries: 5, url: server.url }, { signal });

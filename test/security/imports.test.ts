@@ -43,7 +43,7 @@ async function promoted(): Promise<Data> {
   return exported(id);
 }
 
-test('who imported, and the hash of what, are in the log, the deployment and the trail', async () => {
+test('the importer and the hash of the document are in the log, the deployment and the audit trail', async () => {
   const admin = serin.as(await makeKey(root, 'ADMIN', { name: 'importer' }));
   const id = await running(root);
   const { deployment } = await importing(copyOf(await exported(id)), {}, admin);

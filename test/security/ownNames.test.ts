@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => serin.stop());
 
-test('an id that others have taken is refused as one that nobody has', async () => {
+test('an id that another caller has taken is refused like a free one', async () => {
   await running(root, { id: 'taken', strategyId: 'btc-a' });
   const [taken, free] = [
     await create(eth, { id: 'taken', strategyId: 'eth-a' }),
@@ -24,7 +24,7 @@ test('an id that others have taken is refused as one that nobody has', async () 
   expect(free.error).toMatchObject({ code: 'INVALID_INPUT', path: ['id'] });
 });
 
-test('an import of an id that others have taken is refused as one that nobody has', async () => {
+test('an import of an id that another caller has taken is refused like a free one', async () => {
   const id = await running(root, { strategyId: 'eth-moved' });
   const { exportDeployment } = await root.ask('query($id: ID!) { exportDeployment(id: $id) }', { id });
   const importing = async (name: string): Promise<Data> =>
@@ -38,7 +38,7 @@ test('an import of an id that others have taken is refused as one that nobody ha
   expect(JSON.stringify(taken).replaceAll('taken', 'freed')).toBe(JSON.stringify(free));
 });
 
-test('ids of its own begin with the strategy, and nobody else can take them', async () => {
+test('ids of its own begin with the strategy, and other callers cannot take them', async () => {
   const own = await create(eth, { id: 'eth-b~42', strategyId: 'eth-b' });
   expect(own).toMatchObject({ success: true, deployment: { id: 'eth-b~42' } });
   expect((await command(eth, 'deployCanary', 'eth-b~42', { capitalUsd: '1000' })).success).toBe(true);
@@ -56,7 +56,7 @@ test('an id names one thing: no deployment takes the name of a strategy, no stra
   expect((await create(root, { strategyId: 'dep-one' })).error).toMatchObject({ path: ['strategyId'] });
 });
 
-test('names of keys that others have taken are refused as ones that nobody has', async () => {
+test('names of keys that another caller has taken are refused like free ones', async () => {
   await makeKey(root, 'BOT', { name: 'btc-bot' });
   const CREATE = `mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { success message error { code path } } }`;
   const make = async (name: string): Promise<Data> =>

@@ -55,7 +55,7 @@ describe('turns', () => {
     expect(most).toBe(3);
   });
 
-  test('only a few may wait, and what nobody waits for never begins', async () => {
+  test('only a few may wait, and an abandoned one never begins', async () => {
     const reads = createHeavyReads();
     let release = () => {};
     const first = reads.run('one', never, () => new Promise<void>((done) => (release = done)));
@@ -109,7 +109,7 @@ describe('refusals', () => {
   });
 });
 
-test('acknowledgements in turn do not append events for ever', async () => {
+test('alternating acknowledgements do not append events indefinitely', async () => {
   const bot = serin.as(await makeKey(root, 'BOT'));
   const busy = await running(root, { config: CALM });
   const batches = Array.from({ length: 13 }, (_, batch) => {

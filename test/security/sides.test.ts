@@ -64,7 +64,7 @@ test('in acknowledgements', async () => {
   expect((await say(canary, 'CANARY', '10000')).success).toBe(true);
 });
 
-test('and makes no key that speaks for more, and learns nothing of what it may not see', async () => {
+test('creates no key for more sides, and learns nothing of what it may not see', async () => {
   const admin = serin.as(await makeKey(root, 'ADMIN', { sides: ['CANARY'] }));
   await expect(makeKey(admin, 'BOT')).rejects.toThrow('sides');
   await expect(makeKey(admin, 'BOT', { sides: ['STABLE'] })).rejects.toThrow('sides');

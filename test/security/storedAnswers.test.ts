@@ -35,7 +35,7 @@ const narrow = (name: string) =>
 /** Keys are cached for a second. */
 const afterTheCache = () => new Promise((resolve) => setTimeout(resolve, 1100));
 
-test('a secret that somebody else has made since is not shown to a retry', async () => {
+test('a secret created later by another caller is not shown to a retry', async () => {
   await create(root, { strategyId: 'eth-hooks' });
   const admin = serin.as(await makeKey(root, 'ADMIN', { name: 'hooks', strategies: ['eth-*'] }));
   const { webhook, secret: first } = await newWebhook(root, 'eth-hooks');

@@ -62,7 +62,7 @@ describe.each([
     await expectHeld(ada, await running(ada, { strategyId, config: { ...CALM, requireApproval: false } }));
   });
 
-  test('holds for Serin itself, and the promotion of two people is in the timeline in silence too', async () => {
+  test('holds for Serin itself, and the promotion by two people is in the timeline without emitEvents too', async () => {
     await command(ada, 'cancelDeployment', await fresh());
     const config = { ...HOURLY, evidence: { mode: 'OFF' }, emitEvents: false };
     const id = await running(ada, { strategyId, config });
@@ -109,7 +109,7 @@ describe.each([
   });
 });
 
-describe('nobody is two persons', () => {
+describe('no caller counts as two persons', () => {
   const TWO = { config: { ...CALM, requireApproval: true } };
 
   test('with two keys of one person, however it is written', async () => {
@@ -196,7 +196,7 @@ describe('the rule of a strategy', () => {
     expect(missing.error).toEqual({ code: 'NOT_FOUND', path: ['strategyId'] });
   });
 
-  test('cannot be had on an open server, where nobody is known', async () => {
+  test('is not possible on an open server, where callers are unknown', async () => {
     const open = await startTestSerin();
     try {
       const created = await create(open, { strategyId: 'open', config: { requireApproval: true } });

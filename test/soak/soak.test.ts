@@ -7,7 +7,7 @@ import { soak } from './soak.ts';
 
 const program = await buildSerin('test-soak');
 
-test('load and subscribers that come and go leave nothing behind', async () => {
+test('load and short-lived subscribers leak nothing', async () => {
   const soaked = await soak({
     program,
     seed: 20_262,

@@ -37,7 +37,7 @@ describe('the connection', () => {
     expect(await socket.closeCode()).toBe(4429);
   });
 
-  test('a ping is answered with a pong and its payload, a pong is heard in silence', async () => {
+  test('a ping is answered with a pong and its payload, a pong is ignored', async () => {
     const socket = await openInitialised(serin);
     socket.send({ type: 'pong' });
     socket.send({ type: 'ping', payload: { at: 1 } });

@@ -21,9 +21,12 @@ const LAST_STOPPED = 10;
 const files = readdirSync(MIGRATIONS_FOLDER).filter((name) => name.endsWith('.sql'));
 
 describe('a migration', () => {
-  test.each(files.filter((name) => Number(name.slice(0, 4)) > LAST_STOPPED))('%s blocks nobody', (name) => {
-    expect(blockingStatements(readFileSync(join(MIGRATIONS_FOLDER, name), 'utf8'))).toEqual([]);
-  });
+  test.each(files.filter((name) => Number(name.slice(0, 4)) > LAST_STOPPED))(
+    '%s blocks no other session',
+    (name) => {
+      expect(blockingStatements(readFileSync(join(MIGRATIONS_FOLDER, name), 'utf8'))).toEqual([]);
+    },
+  );
 
   test.each([
     ['CREATE INDEX "i" ON "events" USING btree ("at");', 'CONCURRENTLY'],
@@ -103,7 +106,7 @@ function startMigration(url: string): { child: ChildProcess; said: () => string 
 }
 
 describe('a migration under load', () => {
-  test('behind a backup it waits without making others wait, says who is in the way, and its end leaves nothing', async () => {
+  test('while a backup holds a lock it waits without making others wait, names the session in its way, and its end leaves nothing', async () => {
     const database = await databaseAt(7);
     const { sql } = database;
     const backup = await sql.reserve();

@@ -98,7 +98,7 @@ test('only the types asked for, and nothing of a deployment outside the timeline
   ]);
 });
 
-test('a webhook may begin in the past, behind a cursor', async () => {
+test('a webhook may begin in the past, after a cursor', async () => {
   const to = await receiver();
   const id = await pausedTwice('from-before');
   await createWebhook(serin, { url: to.url, strategyId: 'from-before', after: '0' });
@@ -151,7 +151,7 @@ describe('failures', () => {
     expect(dead.received).toHaveLength(1);
   });
 
-  test('after a day of tries a delivery has failed, the next goes on, and redeliver sends it again', async () => {
+  test('after a day of attempts a delivery fails, the next one is sent, and redeliver sends it again', async () => {
     const to = await receiver();
     to.answer = () => 500;
     const { webhook } = await createWebhook(serin, { url: to.url, strategyId: 'given-up' });
@@ -180,7 +180,7 @@ describe('failures', () => {
     expect(await redeliver(serin, { webhookId: webhook.id })).toMatchObject({ success: true, scheduled: 0 });
   });
 
-  test('a receiver that answers 410 is disabled; enabled again it goes on where it stopped', async () => {
+  test('a receiver that answers 410 is disabled; enabled again it continues where it stopped', async () => {
     const to = await receiver();
     to.answer = () => 410;
     const { webhook } = await createWebhook(serin, { url: to.url, strategyId: 'gone' });

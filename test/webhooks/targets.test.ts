@@ -108,7 +108,7 @@ describe('an address inside', () => {
     await targets.dispatcher.close();
   });
 
-  test('the door refuses it with the field, and an allowed network opens that network alone', async () => {
+  test('the API refuses it with the field, and an allowed network opens that network alone', async () => {
     for (const [url, said] of [
       ['http://127.0.0.1:80/x', 'loopback'],
       ['http://localhost/x', 'loopback'],

@@ -88,7 +88,7 @@ describe('the state', () => {
     expect(state).toEqual(before);
   });
 
-  test('whose lags do not fit its pairs is refused', () => {
+  test('with lags that do not fit its pairs is refused', () => {
     const json = z.encode(evidenceStateCodec, fed(pairedReturns(1, 10)));
     expect(z.safeDecode(evidenceStateCodec, { ...json, lagged: 'AAAA' }).success).toBe(false);
     expect(z.safeDecode(evidenceStateCodec, { ...json, pairs: 11 }).success).toBe(false);
