@@ -22,6 +22,10 @@ const exitCode = await runProgram(process.argv.slice(2), {
     const { keysCommand } = await import('./cli/keys.ts');
     await orExit('serin keys', () => keysCommand(args, process.env));
   },
+  async verifyAudit(options) {
+    const { verifyAudit } = await import('./cli/audit.ts');
+    await verifyAudit(options, process.env);
+  },
 });
 if (exitCode !== null) process.exit(exitCode);
 

@@ -14,6 +14,7 @@ import { checkBindSafety } from './environment/bindSafety.ts';
 import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
+import { startAuditSealer } from './monitor/auditSealer.ts';
 import { type ClockWatch, startClockWatch } from './monitor/clockWatch.ts';
 import { startDeadlineLoop } from './monitor/deadlineLoop.ts';
 import { joinNodes } from './monitor/nodeRegistry.ts';
@@ -170,6 +171,8 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     parts.work.push(withStopTimeout(() => deadlines.stop()));
     const clock = startClockWatch({ db, log, onStep: metrics.countClockStep });
     parts.work.push(withStopTimeout(() => clock.stop()));
+    const sealer = startAuditSealer({ db, log });
+    parts.work.push(withStopTimeout(() => sealer.stop()));
     if (environment.retentionDays !== null) {
       const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
       parts.work.push(withStopTimeout(() => retention.stop()));

@@ -6,6 +6,7 @@ import type { ApiKey } from '../store/access/apiKeys.ts';
 import { findApiKeysNamed, insertApiKey, isNameTaken, markKeyRevoked } from '../store/access/apiKeys.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
 import { contains, patternViolation, type Scope } from '../store/access/strategyScope.ts';
+import { inIncarnation } from '../store/log/incarnations.ts';
 import { type Actor, foldName, isReservedName, makerOf, type Role, type Sides, speaksFor } from './actor.ts';
 import { freshKey } from './apiKey.ts';
 
@@ -44,7 +45,7 @@ export async function createKey(
   const { name, role, strategies, sides = null, expiresAt } = request;
   const person = request.person ? foldName(request.person) : null;
   const made = { id, hash, name, foldedName: foldName(name), role, strategies, sides, person, expiresAt };
-  return db.transaction(async (tx): Promise<KeyAnswer> => {
+  return inIncarnation(db, async (tx): Promise<KeyAnswer> => {
     const apiKey = (await isNameTaken(tx, name))
       ? null
       : await insertApiKey(tx, { ...made, createdBy: actor.name, madeBy: makerOf(actor) });
@@ -124,7 +125,7 @@ const NAME_OF_ITS_OWN = /^[^/ ][^/]*$/;
 
 /** Revokes a key by its id or name. Revoking it again changes nothing. */
 export async function revokeKey(db: PostgresJsDatabase, actor: Actor, idOrName: string): Promise<KeyAnswer> {
-  return db.transaction(async (tx): Promise<KeyAnswer> => {
+  return inIncarnation(db, async (tx): Promise<KeyAnswer> => {
     const named = await findApiKeysNamed(tx, idOrName);
     const found = named.find(({ strategies }) => contains(actor.strategies, strategies));
     if (!found) return refused(refusal('NOT_FOUND', `There is no key ${idOrName}`, ['id']));

@@ -13,6 +13,8 @@ export const EXIT = {
   notFound: 4,
   /** The key is missing, wrong, or may not do this. */
   forbidden: 5,
+  /** The audit trail is not as it was sealed. */
+  broken: 6,
 } as const;
 
 /** Ends the command with a sentence and a code. */

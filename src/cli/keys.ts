@@ -1,6 +1,5 @@
 /**
- * `serin keys …`: API keys from the command line of the machine, above all the first one. It speaks to the database
- * itself: the one of `DATABASE_URL`, or the one in the data folder, whether a Serin runs there or not.
+ * `serin keys …`: API keys from the command line of the machine, above all the first one. It uses the database itself.
  */
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -8,16 +7,8 @@ import { openActor, ROLES, type Role } from '../access/actor.ts';
 import { createKey, revokeKey } from '../access/keys.ts';
 import { isDate } from '../core/values/instant.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
-import { readEnvironment } from '../environment/environment.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
-import { findRunningDatabase } from '../store/embedded/dataDirLock.ts';
-import { startEmbeddedPostgres } from '../store/embedded/embeddedPostgres.ts';
-import {
-  type Database,
-  type DatabaseOptions,
-  migrateDatabase,
-  openDatabase,
-} from '../store/postgres/database.ts';
+import { type LocalWork, withLocalDatabase } from './localDatabase.ts';
 
 export const KEYS_USAGE = `serin keys create  --role ${ROLES.join('|').toLowerCase()} --name NAME
                    [--strategies 'eth-*,btc-*'] [--sides canary|stable] [--person ada@example.org]
@@ -43,16 +34,14 @@ export async function keysCommand(
           ? revoke(rest, say)
           : null;
   if (!work) throw new Error(`say what to do:\n${KEYS_USAGE}`);
-  const { databaseUrl, databaseSchema: schema, dataDir } = readEnvironment(variables);
-  await withDatabase(databaseUrl === null ? null : { url: databaseUrl, schema, variables }, dataDir, work);
+  await withLocalDatabase(variables, { migrate: true }, work);
 }
 
-type Work = (database: Database) => Promise<void>;
 type Say = (line: string) => unknown;
 
 const actor = () => openActor(`cli:${userInfo().username}`);
 
-function create(args: readonly string[], say: Say): Work {
+function create(args: readonly string[], say: Say): LocalWork {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -107,7 +96,7 @@ function readExpiry(given: string): number {
   return at;
 }
 
-function list(args: readonly string[], say: Say): Work {
+function list(args: readonly string[], say: Say): LocalWork {
   parseArgs({ args: [...args], options: {} });
   return async ({ db }) => {
     let last: ApiKey | undefined;
@@ -134,7 +123,7 @@ function lineOf({ id, name, role, strategies, expiresAt, expired, revokedAt, las
   ].join('  ');
 }
 
-function revoke(args: readonly string[], say: Say): Work {
+function revoke(args: readonly string[], say: Say): LocalWork {
   const { positionals } = parseArgs({ args: [...args], options: {}, allowPositionals: true });
   const [idOrName] = positionals;
   if (idOrName === undefined || positionals.length > 1)
@@ -144,22 +133,4 @@ function revoke(args: readonly string[], say: Say): Work {
     if (refusal) throw new Error(refusal.message);
     say(`${apiKey.name} (${apiKey.id}) is revoked; what it holds open ends within seconds`);
   };
-}
-
-/** Opens the database that Serin would use, starting it for the moment where nothing runs. */
-async function withDatabase(given: DatabaseOptions | null, dataDir: string, work: Work): Promise<void> {
-  const running = given === null ? await findRunningDatabase(dataDir) : null;
-  const own = given === null && running === null ? await startEmbeddedPostgres({ dataDir }) : null;
-  try {
-    const options = given ?? { url: running ?? own?.url ?? '' };
-    await migrateDatabase(options);
-    const database = openDatabase({ ...options, poolSize: 1 });
-    try {
-      await work(database);
-    } finally {
-      await database.close();
-    }
-  } finally {
-    await own?.stop();
-  }
 }

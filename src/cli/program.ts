@@ -1,6 +1,7 @@
 /** The command `serin`: every command with its arguments, on commander. What each does is in the file of its name. */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../store/postgres/version.ts';
+import type { VerifyOptions } from './audit.ts';
 import { complete, completionScript } from './completion.ts';
 import { contextOf } from './context.ts';
 import { exportDeployment, importDeployment } from './documents.ts';
@@ -18,6 +19,7 @@ import { why } from './why.ts';
 export interface Local {
   serve(): Promise<void>;
   keys(args: readonly string[]): Promise<void>;
+  verifyAudit(options: VerifyOptions): Promise<void>;
 }
 
 /** Runs a command line. Returns the exit code, or null while the process goes on, as a server does. */
@@ -55,6 +57,14 @@ function buildProgram(local: Local): Command {
     .allowUnknownOption()
     .helpOption(false)
     .action((args: string[]) => local.keys(args));
+  program
+    .command('audit')
+    .description('the audit trail, on the machine of the database')
+    .command('verify')
+    .description('check that no record was changed, removed or added since it was sealed')
+    .option('--expect <block>', 'the number and hash of a block that you kept: 812:9f86d081884c')
+    .option('--json', 'answer as JSON')
+    .action((options: VerifyOptions) => local.verifyAudit(options));
 
   addViews(program);
   addLifecycle(program);

@@ -45,7 +45,7 @@ export const wasDone = (text: string) => /"success":true/.test(text);
  */
 export async function contentOf(sql: postgres.Sql): Promise<string> {
   const tables = await sql<{ name: string }[]>`
-    select quote_ident(tablename) as name from pg_tables where schemaname = 'public' and tablename not in ('idempotency_keys', 'audit_records', 'nodes') order by 1`;
+    select quote_ident(tablename) as name from pg_tables where schemaname = 'public' and tablename not in ('idempotency_keys', 'audit_records', 'audit_blocks', 'nodes') order by 1`;
   const sums = await sql.unsafe(
     tables
       .map(

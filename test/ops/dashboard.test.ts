@@ -270,6 +270,7 @@ const FIRES: Readonly<Record<string, readonly Series[]>> = {
   SerinProviderFails: [['serin_provider_fetches_total', { provider: 'good', outcome: 'failed' }, 1]],
   SerinDeploymentsFail: [['serin_deployments', { status: 'FAILED' }, 1]],
   SerinWaitsForPerson: [['serin_deployments_waiting', {}, 1]],
+  SerinAuditUnsealed: [['serin_audit_unsealed_seconds', {}, 61]],
   SerinAllocationOverdue: [['serin_allocation_overdue_seconds', {}, 1]],
   SerinFeedHeld: [['serin_feed_held_seconds', {}, 11]],
   SerinFeedBehind: [['serin_feed_lag_seconds', {}, 11]],

@@ -5,6 +5,7 @@
 import { ensureIncarnation, INCARNATION_UNKNOWN } from '../../store/log/incarnations.ts';
 import { ConcurrentChange } from '../../store/postgres/concurrentChange.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
+import { sqlStateOf } from '../../store/postgres/sqlState.ts';
 import type { ExecutionContext } from './executionContext.ts';
 
 /** Milliseconds. After this the caller gets UNAVAILABLE. */
@@ -60,7 +61,7 @@ export async function transaction<T>(
       return result;
     } catch (error) {
       if (refused.by && error === refused.by) return refused.by.answer;
-      const code = codeOf(error);
+      const code = sqlStateOf(error);
       const unknown = code === INCARNATION_UNKNOWN;
       if (attempt >= MAX_ATTEMPTS || !(unknown || isConflict(error, code))) throw error;
       if (unknown) await ensureIncarnation(app.db);
@@ -72,12 +73,6 @@ export async function transaction<T>(
 const CONFLICTS = new Set(['40001', '40P01']);
 
 const isConflict = (error: unknown, code: string) => error instanceof ConcurrentChange || CONFLICTS.has(code);
-
-/** The SQLSTATE of an error, which Drizzle wraps; empty if it has none. */
-function codeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-}
 
 /**
  * A {@link transaction} that locks a deployment first and waits for other holders of the lock, in its turn of

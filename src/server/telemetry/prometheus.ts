@@ -17,6 +17,9 @@ const SERVER_ERRORS = ['INTERNAL_SERVER_ERROR', 'UNAVAILABLE'];
 /** How long a scrape waits for the database before it continues without its gauges. */
 const GAUGES_TIMEOUT_MS = 2000;
 
+/** Hex digits of a hash that a double holds exactly. */
+const HASH_DIGITS = 12;
+
 export interface Metrics {
   readonly contentType: string;
   text(): Promise<string>;
@@ -245,6 +248,21 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     help: 'Age of the oldest pending delivery, in real seconds.',
     registers,
   });
+  const auditBlock = new Gauge({
+    name: 'serin_audit_block',
+    help: 'Number of the newest block that seals the audit trail.',
+    registers,
+  });
+  const auditHash = new Gauge({
+    name: 'serin_audit_block_hash',
+    help: 'The first 48 bits of the hash of that block, as a number.',
+    registers,
+  });
+  const auditUnsealed = new Gauge({
+    name: 'serin_audit_unsealed_seconds',
+    help: 'Age of the oldest audit record that no block seals, in real seconds.',
+    registers,
+  });
   return (gauges) => {
     up.set(gauges ? 1 : 0);
     deployments.reset();
@@ -258,5 +276,9 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     overdue.set(gauges.allocationOverdueSeconds);
     backlog.set(gauges.webhooks.pending);
     backlogAge.set(gauges.webhooks.oldestSeconds);
+    const { head, unsealedSeconds } = gauges.audit;
+    auditBlock.set(head?.number ?? 0);
+    auditHash.set(Number.parseInt(head?.hash.slice(0, HASH_DIGITS) ?? '0', 16));
+    auditUnsealed.set(unsealedSeconds);
   };
 }

@@ -1,5 +1,6 @@
 /** Gauges for /metrics, read from the database. The cost of these queries does not grow with the log. */
 import { sql } from 'drizzle-orm';
+import { type AuditChainState, readAuditChain } from '../log/auditChain.ts';
 import type { Queries } from '../postgres/database.ts';
 import { waitsForPerson } from './overview.ts';
 
@@ -13,12 +14,14 @@ export interface Gauges {
   readonly allocationOverdueSeconds: number;
   /** Pending deliveries of enabled webhooks, and the age of the oldest one in real seconds. */
   readonly webhooks: { readonly pending: number; readonly oldestSeconds: number };
+  /** How far the audit trail is sealed. */
+  readonly audit: AuditChainState;
   /** Connections to this database under this node's `application_name`, which all nodes share, by state. */
   readonly connections: readonly { readonly state: string; readonly count: number }[];
 }
 
 export async function readGauges(db: Queries): Promise<Gauges> {
-  const [deployments, [waiting], [lag], [overdue], [webhooks], connections] = await Promise.all([
+  const [deployments, [waiting], [lag], [overdue], [webhooks], audit, connections] = await Promise.all([
     db.execute<{ status: string; count: number }>(
       sql`select status, count(*)::int as count from deployments group by status order by status`,
     ),
@@ -35,6 +38,7 @@ export async function readGauges(db: Queries): Promise<Gauges> {
         coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as "oldestSeconds"
       from webhook_deliveries d join webhooks w on w.id = d.webhook_id
       where d.status = 'PENDING' and w.status = 'ENABLED'`),
+    readAuditChain(db),
     db.execute<{ state: string; count: number }>(sql`
       select coalesce(state, 'unknown') as state, count(*)::int as count from pg_stat_activity
       where datname = current_database() and application_name = current_setting('application_name') group by 1 order by 1`),
@@ -45,6 +49,7 @@ export async function readGauges(db: Queries): Promise<Gauges> {
     checkLagSeconds: lag?.seconds ?? 0,
     allocationOverdueSeconds: overdue?.seconds ?? 0,
     webhooks: webhooks ?? { pending: 0, oldestSeconds: 0 },
+    audit,
     connections,
   };
 }

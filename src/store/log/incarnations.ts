@@ -8,6 +8,7 @@ import { sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { INCARNATION_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
+import { sqlStateOf } from '../postgres/sqlState.ts';
 
 /** The SQLSTATE that the function `serin_incarnation` raises when this start of the server has no incarnation yet. */
 export const INCARNATION_UNKNOWN = 'SI001';
@@ -135,6 +136,20 @@ export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> 
     if (row.newEpoch) await announceRewind(tx);
     return { incarnation: { number: row.number, label: row.label }, begun: true, newEpoch: row.newEpoch };
   });
+}
+
+/** A transaction that writes what the log orders, repeated once if this start of the server has no incarnation yet. */
+export async function inIncarnation<T>(
+  db: PostgresJsDatabase,
+  work: (tx: Queries) => Promise<T>,
+): Promise<T> {
+  try {
+    return await db.transaction(work);
+  } catch (error) {
+    if (sqlStateOf(error) !== INCARNATION_UNKNOWN) throw error;
+    await ensureIncarnation(db);
+    return db.transaction(work);
+  }
 }
 
 /**

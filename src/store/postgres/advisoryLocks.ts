@@ -18,3 +18,5 @@ export const INCARNATION_LOCK = 5_371_005;
  * nothing that it blocks can commit any more.
  */
 export const FREEZE_LOCK = 5_371_006;
+/** Held by the node that seals the audit trail; the second key is the schema, because the trail is of one Serin. */
+export const AUDIT_SEAL_LOCK = 5_371_007;

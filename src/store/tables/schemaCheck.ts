@@ -9,6 +9,7 @@ import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import type { Queries } from '../postgres/database.ts';
 import { MIGRATIONS_FOLDER } from '../postgres/migrator.ts';
 import * as archiveTables from './archiveTables.ts';
+import * as auditTables from './auditTables.ts';
 import * as safetyTables from './safetyTables.ts';
 import * as tables from './tables.ts';
 import * as webhookTables from './webhookTables.ts';
@@ -34,9 +35,13 @@ interface Needed {
 
 /** Every table, column, index and constraint of this version. */
 function neededObjects(): Needed[] {
-  const all = Object.values({ ...tables, ...webhookTables, ...archiveTables, ...safetyTables }).filter(
-    (value) => is(value, PgTable),
-  );
+  const all = Object.values({
+    ...tables,
+    ...webhookTables,
+    ...archiveTables,
+    ...auditTables,
+    ...safetyTables,
+  }).filter((value) => is(value, PgTable));
   return all.flatMap((table): Needed[] => {
     const { name, columns, indexes, checks, foreignKeys, uniqueConstraints, primaryKeys } =
       getTableConfig(table);

@@ -343,7 +343,7 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
-const realTime = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+export const realTime = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
 /** API keys. Their times are in real time, because access of people must not depend on the rate of Serin's clock. */
 export const apiKeys = pgTable(
@@ -419,8 +419,12 @@ export const auditRecords = pgTable(
     /** The strategies of the subject; null is all. A caller who may not see them does not see the record. */
     strategies: text('strategies').array(),
     details: jsonb('details').$type<Readonly<Record<string, unknown>>>().notNull(),
+    /** The order in which records are sealed, as that of the log; 0 in records of earlier versions. */
+    incarnation: integer('incarnation').notNull().default(sql`serin_incarnation()`),
+    xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
   },
   (table) => [
+    index('audit_records_order').on(table.incarnation, table.xid, table.id),
     index('audit_records_subject').on(table.subject, table.id),
     index('audit_records_actor').on(table.actor, table.id),
   ],
