@@ -11,7 +11,7 @@ import type { Serin } from './serin.ts';
 const STOP_WITHIN_MS = 9000;
 
 let serving = false;
-// A reader that has seen enough, such as `head`, ends a command; a server goes on.
+// A reader that closes the pipe, such as `head`, ends a command; a server continues.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (!serving) process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
@@ -35,7 +35,7 @@ async function serve(): Promise<void> {
   const environment = readEnvironment(process.env);
   const stopping = new AbortController();
   let started: Serin | null = null;
-  // From the beginning: a signal that came while PostgreSQL starts would leave it behind.
+  // From the beginning: a signal that came while PostgreSQL starts would leave it running.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping.signal.aborted) return;

@@ -253,7 +253,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
 }
 
 /**
- * Looks for dropped indexes and constraints, and logs them. They do not stop the node: whoever dropped one may need it to
+ * Checks for dropped indexes and constraints, and logs them. They do not stop the node: the operator may need it to
  * run until it is built again.
  * @returns reads what is still missing; without a query once nothing is
  */

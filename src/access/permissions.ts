@@ -56,7 +56,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.extendObservation': operate,
   /** Its patterns must lie within the actor's own; a freeze along with it needs the right to create one. */
   'Mutation.haltCanaries': { ...retreat, scope: 'LIST' },
-  /** That of somebody else: ADMIN. */
+  /** That of another person: ADMIN. */
   'Mutation.liftFreeze': { ...operate, scope: 'LIST' },
   'Mutation.pauseDeployment': retreat,
   'Mutation.promoteCanary': operate,

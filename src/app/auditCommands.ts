@@ -13,7 +13,7 @@ const REFUSALS_A_MINUTE = 100;
 const MAX_CALLERS = 10_000;
 const refusals = new LRUCache<string, number>({ max: MAX_CALLERS, ttl: 60_000, noUpdateTTL: true });
 
-/** What Serin does by itself, by the event that says so. */
+/** Automatic actions of Serin, by the event that records them. */
 const OWN_ACTS: Readonly<Partial<Record<CanaryEvent['type'], AuditAction>>> = {
   CANARY_PROMOTED: 'PROMOTE',
   CANARY_ROLLED_BACK: 'ROLLBACK',
@@ -28,7 +28,7 @@ type OwnCommand = Extract<Command, { type: 'CHECK' | 'EVALUATE_GUARDRAILS' | 'CH
 const isOwn = (command: Command): command is OwnCommand =>
   command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' || command.type === 'CHECK_DEADLINES';
 
-/** The record of a command that was accepted; null if it changed nothing that anybody decided. */
+/** The record of a command that was accepted; null if it changed nothing. */
 export function auditOf(
   { state }: DeploymentView,
   command: Command,

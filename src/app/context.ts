@@ -28,7 +28,7 @@ export interface App extends ExecutionContext {
 
 /** Where a promotion needs two people whatever a deployment says. */
 export interface ApprovalRules {
-  /** Whether callers are known: on an open server nobody is, and two people cannot be told apart. */
+  /** Whether callers are known: on an open server they are not, and two people cannot be distinguished. */
   readonly callersKnown: boolean;
   /** Patterns of the strategies for which this server requires it. */
   readonly strategies: readonly string[];

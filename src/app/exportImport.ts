@@ -58,7 +58,7 @@ const PAGE = 200;
 
 /**
  * The document of a deployment, read from one snapshot; null if it does not exist or the actor may not see it. Ends when
- * nobody waits for it any more.
+ * its caller has gone.
  * @throws the reason of the signal
  */
 export async function exportDeployment(

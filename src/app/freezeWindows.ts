@@ -70,7 +70,7 @@ const MAX_DURATION_MINUTES = 7 * 24 * 60;
 
 function isTimeZone(name: string): boolean {
   try {
-    // An offset such as +02:00 is a zone for Intl, but has no summer time: nobody means it.
+    // An offset such as +02:00 is a zone for Intl, but has no summer time: it is hardly ever meant.
     return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== null;
   } catch {
     return false;

@@ -32,7 +32,7 @@ import { activeWindow, expiredRequestAt, freezeFacts, recurrenceViolation } from
 /** Each risky command reads all standing freezes. */
 export const MAX_STANDING = 1000;
 const MAX_PATTERNS = 100;
-/** Patterns are compared here, not in SQL: so many freezes are read with one statement. */
+/** Patterns are compared here, not in SQL: any number of freezes is read with one statement. */
 const LISTED_AT_ONCE = 200;
 
 export interface FreezeAnswer {
@@ -281,7 +281,7 @@ export async function findOpenRequest(
   return now < endsAt ? { ...request, endsAt } : null;
 }
 
-/** Why an import is frozen, null if it is not: its canary goes on with its capital, or becomes the stable version. */
+/** Why an import is frozen, null if it is not: its canary continues with its capital, or becomes the stable version. */
 export async function importFrozen(
   tx: Queries,
   deployment: DeploymentState,

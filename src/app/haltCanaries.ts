@@ -226,7 +226,7 @@ async function submitPatiently(
   }
 }
 
-/** What an answer means for a halt: a deployment that is where it should be is none that was refused. */
+/** What an answer means for a halt: a deployment that already has the wanted status does not count as refused. */
 function outcomeOf(
   deploymentId: string,
   action: HaltAction,

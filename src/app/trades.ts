@@ -1,6 +1,6 @@
 /**
  * Recording trades: a batch of one side goes on the books under the deployment's lock, its metrics follow from the book,
- * and the guardrails look at them, all in one transaction. Each trade is taken, known already, or refused on its own:
+ * and the guardrails check them, all in one transaction. Each trade is taken, known already, or refused on its own:
  * a bad one must not keep the loss of another from the guardrails. The owner's ids make a retry harmless.
  */
 import { randomUUID } from 'node:crypto';
@@ -209,13 +209,13 @@ async function bookOnCapital(
   const log = await readDeploymentEvents(tx, state.id);
   const history = capitalHistory(log.map(({ event }) => event))[side];
   return trades.map((trade) => {
-    // A trade dated just before the start, by a clock that is behind, was made with the first capital.
+    // A trade dated just before the start, by a late clock, was made with the first capital.
     const { capitalUsd } = history.findLast(({ since }) => since <= trade.at) ?? history[0] ?? basis;
     return { ...trade, capitalUsd, recordedAt };
   });
 }
 
-/** Books new trades. The curve goes on from its end, or is folded again from before the earliest that came late. */
+/** Books new trades. The curve continues from its end, or is folded again from before the earliest that came late. */
 async function bookTrades(
   tx: Queries,
   key: SideKey,
@@ -250,7 +250,7 @@ async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> 
   return curve;
 }
 
-/** Writes what the book says, and lets the guardrails look at it where there is something new of the canary. */
+/** Writes what the book says, and has the guardrails check it if the canary has new trades. */
 async function publish(
   app: App,
   tx: LogWriteTransaction,

@@ -51,7 +51,7 @@ async function ids(command: Command): Promise<string[]> {
     const { deployments } = await serin.query<{ deployments: { nodes: { id: string }[] } }>(IDS);
     return deployments.nodes.map(({ id }) => id);
   } catch {
-    // A shell that completes must not be told of a server that is away.
+    // Completion prints no error when the server is away.
     return [];
   }
 }

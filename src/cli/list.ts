@@ -87,7 +87,7 @@ interface Page {
   };
 }
 
-/** `eth-*` of strategies or ids; a word without a star is looked for anywhere in them. */
+/** `eth-*` of strategies or ids; a word without a star matches anywhere in them. */
 function matcher(pattern: string | undefined): (deployment: Listed) => boolean {
   if (pattern === undefined) return () => true;
   const whole = pattern.includes('*') ? pattern : `*${pattern}*`;

@@ -22,7 +22,7 @@ export interface Local {
   verifyAudit(options: VerifyOptions): Promise<void>;
 }
 
-/** Runs a command line. Returns the exit code, or null while the process goes on, as a server does. */
+/** Runs a command line. Returns the exit code, or null while the process keeps running, as a server does. */
 export async function runProgram(args: readonly string[], local: Local): Promise<number | null> {
   const program = buildProgram(local);
   try {

@@ -72,7 +72,7 @@ const STYLES: Readonly<Record<string, Style>> = {
 
 export const styleOf = (name: string): Style | null => STYLES[name] ?? null;
 
-/** USD as a person types it: `1000000`, `1,000,000`, `$1m`, `250k`. Null where it is none. */
+/** USD as typed by a person: `1000000`, `1,000,000`, `$1m`, `250k`. Null if it is not an amount. */
 export function readMoney(text: string): string | null {
   const [, figure = '', unit = ''] = /^\$?([\d,]*\.?\d+)([km]?)$/i.exec(text.trim()) ?? [];
   const amount = parseExactDecimal(figure.replaceAll(',', ''));

@@ -49,7 +49,7 @@ export function codeOf(errors: readonly GraphQLFailure[]): string {
   return String(errors[0]?.extensions?.code ?? 'GRAPHQL_VALIDATION_FAILED');
 }
 
-/** Whether an error of an operation passes by itself. */
+/** Whether an error of an operation is temporary. */
 export const isPassing = (code: string): boolean => PASSING.has(code);
 
 /** What an error means for a feed: an Error where it is resumed after a wait, FeedRefused where it is over. */

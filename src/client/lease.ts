@@ -1,5 +1,5 @@
 /**
- * How long a bot may hold its capital without having heard from Serin. Counted on this machine's monotonic clock from
+ * How long a bot may hold its capital without an answer from Serin. Counted on this machine's monotonic clock from
  * the moment at which the last answered request was sent, so that a bot never stands down later than Serin assumes.
  */
 export interface Lease {

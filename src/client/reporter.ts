@@ -121,7 +121,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     return { success, message, error, status: deployment?.status ?? null, stale };
   }
 
-  /** What tells the server which of two reports is the newer one, as far as it can be told. */
+  /** What lets the server order two reports, if known. */
   function identity(takenAt: number): Readonly<Record<string, unknown>> {
     sequence += 1;
     const asOf = clock && new Date(clock.now + (takenAt - clock.at) * clock.rate).toISOString();

@@ -48,7 +48,7 @@ export class SerinClient {
 
   /**
    * A command to a deployment, by the name of its mutation. It carries an idempotency key, so that whatever is sent again
-   * on the way does nothing twice. A refusal is an answer: look at `success` and `error`.
+   * on the way does nothing twice. A refusal is an answer: read `success` and `error`.
    */
   async command<Name extends CommandName>(
     name: Name,

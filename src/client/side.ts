@@ -1,7 +1,7 @@
 /**
  * One side of a deployment, as the bot that trades it uses it. The rules of reporting and of capital are kept here, so
  * that a bot author cannot forget them: totals continue after a restart, reports never overtake each other, capital is
- * acknowledged, and a bot that cannot reach Serin stands down by itself.
+ * acknowledged, and a bot that cannot reach Serin stands down automatically.
  */
 import { type Allocation, createSlot, hasAnswered, shareOf } from './allocations.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
@@ -38,7 +38,7 @@ export interface SideOptions {
   /** The name of this run of the bot; one is made unless given. Never use one twice. */
   readonly session?: string | undefined;
   /**
-   * Stand down after so many seconds in which no request was answered: `allocations()` then yields a capital of 0. A lease
+   * Stand down after this many seconds without an answered request: `allocations()` then yields a capital of 0. A lease
    * that the deployment sets counts too; the shorter wins. No lease of its own unless given.
    */
   readonly standDownAfterSeconds?: number | undefined;
@@ -150,7 +150,7 @@ export class DeploymentSide {
     }
   }
 
-  /** Whether the deployment has ended, as far as this side has heard. */
+  /** Whether the deployment has ended, as far as this side knows. */
   get ended(): boolean {
     return this.#over.signal.aborted;
   }
@@ -307,7 +307,7 @@ export class DeploymentSide {
       this.#lease.answered(sentAt);
       return result;
     } catch (error) {
-      // A bot that waits for this answer must hear that it is to stand down.
+      // A bot that waits for this answer must learn that it has to stand down.
       if (replaced.aborted) return REPLACED;
       if (this.#closing.signal.aborted) return { ...CLOSED, replayed: false, deployment: null };
       throw error;

@@ -8,7 +8,7 @@ import type { SideFigures } from './operations.ts';
 
 /** Running totals since this run of the bot began. What is left out stays as it was. */
 export interface Totals {
-  /** Net profit and loss, USD: realised and unrealised together, or realised alone beside `unrealizedPnlUsd`. */
+  /** Net profit and loss, USD: realised and unrealised together, or realised alone if `unrealizedPnlUsd` is given. */
   readonly pnlUsd?: string | number | undefined;
   /** Profit and loss of positions that are still open, USD. Needs `pnlUsd` in the same report. */
   readonly unrealizedPnlUsd?: string | number | undefined;

@@ -1,4 +1,4 @@
-/** Waiting between tries: longer each time, never in step with other clients, and over at once on a signal. */
+/** Waiting between attempts: longer each time, with jitter, and ended immediately by a signal. */
 
 export interface Backoff {
   /** Milliseconds until the next try. */

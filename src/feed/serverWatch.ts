@@ -1,6 +1,6 @@
 /**
  * Whether the database is still the one that this node has read from. A server that was started anew, or another one
- * that took over, begins an incarnation; where it does not have what this node has handed on, consumers hear of it.
+ * that took over, begins an incarnation; if it lacks what this node has delivered, consumers are notified.
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
@@ -10,7 +10,7 @@ import { findLost, type LogPosition } from '../store/log/position.ts';
 
 /** Entries that are remembered to find out whether they are still there: more than a standby lags behind. */
 const REMEMBERED = 5000;
-/** How often the server is looked at while nothing says that it is another. */
+/** How often the server is checked while no sign of another one was seen. */
 const EVERY_MS = 1000;
 
 /** Entries were handed on that no longer exist. */

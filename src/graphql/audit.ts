@@ -44,7 +44,7 @@ const parseId = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) 
 const AuditFilterInput = builder.inputType('AuditFilter', {
   description: 'Which records; omitted fields exclude none.',
   fields: (t) => ({
-    actor: t.string({ description: 'Only of this actor; `serin` for what Serin did by itself.' }),
+    actor: t.string({ description: 'Only of this actor; `serin` for automatic actions.' }),
     actions: t.field({ type: [AuditAction], description: 'Only these actions.' }),
     subject: t.id({ description: 'Only about this object, such as a deployment.' }),
     from: t.field({ type: 'DateTime', description: 'Only from this instant on, in real time.' }),

@@ -44,7 +44,7 @@ export interface ListDelivery {
 /** A deployment as it was read for a delivery. */
 export interface ListPosition {
   readonly deploymentId: string | null;
-  /** Serin's time of the reading, epoch ms; null where it is told that a deployment is gone. */
+  /** Serin's time of the reading, epoch ms; null in a message that a deployment is gone. */
   readonly now: number | null;
   /** When the reading began, on this process's monotonic clock. */
   readonly begunAt: number;
@@ -61,7 +61,7 @@ export interface Context {
   readonly loaders: Loaders;
   readonly position: DeliveryPosition;
   readonly list: ListDelivery;
-  /** Aborted when nobody waits for the operation any more. */
+  /** Aborted when the caller no longer waits for the operation. */
   readonly signal: AbortSignal;
 }
 

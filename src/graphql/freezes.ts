@@ -31,8 +31,8 @@ const FreezeBlockType = builder.enumType('FreezeBlock', {
   description: 'What a freeze blocks. Nothing that lowers risk can be blocked.',
   values: {
     DEPLOY: { description: '`deployCanary`, and the import of a deployment with capital.' },
-    STEP_UP: { description: 'The next step of a ramp, by itself or by `advanceStep`.' },
-    PROMOTE: { description: 'Promotion, by itself or by `promoteCanary`.' },
+    STEP_UP: { description: 'The next step of a ramp, automatic or by `advanceStep`.' },
+    PROMOTE: { description: 'Promotion, automatic or by `promoteCanary`.' },
   } satisfies Record<(typeof FREEZE_BLOCKS)[number], { description: string }>,
 });
 
@@ -97,7 +97,7 @@ export const FreezeType = builder.objectRef<FreezeView>('Freeze').implement({
     }),
     liftedBy: t.string({
       nullable: true,
-      description: 'Who lifted it; null if nobody did.',
+      description: 'Actor that lifted it; null if it was not lifted.',
       resolve: ({ freeze }) => freeze.liftedBy,
     }),
     liftedAt: t.field({
@@ -126,7 +126,7 @@ export const FreezeType = builder.objectRef<FreezeView>('Freeze').implement({
 });
 
 const HoldType = builder.objectRef<Hold>('DeploymentHold').implement({
-  description: 'What Serin would have done by itself, and what it waits for.',
+  description: 'The automatic action that is held, and what it waits for.',
   fields: (t) => ({
     block: t.expose('block', { type: FreezeBlockType, description: 'What waits.' }),
     freezeId: t.exposeID('freezeId', { description: 'The freeze, or the loss budget, that it waits for.' }),

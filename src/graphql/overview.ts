@@ -9,7 +9,7 @@ import { closing } from './stream.ts';
 
 /** Overviews of callers who see the same are read once in this time, real ms. */
 const KEEP_MS = 900;
-/** Money moves without an event: it is looked at anew this often, real ms. */
+/** Money changes without an event: it is read again this often, real ms. */
 const REFRESH_MS = 5000;
 
 const StatusCount = builder.objectRef<Overview['counts'][number]>('StatusCount').implement({

@@ -236,7 +236,7 @@ builder.mutationFields((t) => ({
   }),
   reportMetrics: t.field({
     type: ReportMetricsResult,
-    description: `Up to ${MAX_REPORTS} reports at once, each answered on its own.`,
+    description: `Up to ${MAX_REPORTS} reports in one request, each answered separately.`,
     args: { input: t.arg({ type: ReportMetricsInput, required: true, description: 'The reports.' }) },
     resolve: async (_root, { input }, context): Promise<BatchReported> => {
       const { length } = input.reports;

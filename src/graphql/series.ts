@@ -115,7 +115,7 @@ builder.objectField(DeploymentRef, 'series', (t) =>
       points: t.arg.int({
         defaultValue: DEFAULT_POINTS,
         required: true,
-        description: `At most so many points (2 to ${MAX_POINTS}).`,
+        description: `Maximum number of points (2 to ${MAX_POINTS}).`,
       }),
       from: t.arg({ type: 'DateTime', description: 'Only from this time on.' }),
       to: t.arg({ type: 'DateTime', description: 'Only until this time.' }),

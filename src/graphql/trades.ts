@@ -77,7 +77,7 @@ const RecordTradesResult = builder.objectRef<TradesAnswer>('RecordTradesResult')
   description: 'The answer to a batch of trades.',
   fields: (t) => ({
     success: t.boolean({
-      description: 'Whether every trade of the batch is on the books, on disk. A retry hears the same.',
+      description: 'Whether every trade of the batch is recorded, on disk. A retry gets the same answer.',
       resolve: ({ refusal, refused }) => refusal === null && refused.length === 0,
     }),
     message: t.string({ description: 'What happened, for people.', resolve: describe }),

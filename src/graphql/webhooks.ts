@@ -75,7 +75,7 @@ export const WebhookRef = builder.objectRef<Webhook>('Webhook').implement({
     previousSecretUntil: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'Until when the previous secret signs too; null if there is none.',
+      description: 'Until when messages are also signed with the previous secret; null if there is none.',
       resolve: ({ previousSecretUntil }) => previousSecretUntil,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),

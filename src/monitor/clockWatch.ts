@@ -9,7 +9,7 @@ import { type Queries, readClock } from '../store/postgres/database.ts';
 
 /** Real milliseconds between two readings. */
 const READ_EVERY_MS = 1000;
-/** A smaller step is not told from the time that a reading takes. Real milliseconds, besides the reading itself. */
+/** A smaller step cannot be distinguished from the duration of a reading. Real milliseconds, besides the reading itself. */
 const SMALLEST_STEP_MS = 2000;
 /** How long a step stays in the warnings of `/ready`, real milliseconds. */
 const SHOWN_MS = 600_000;
@@ -52,7 +52,7 @@ export function startClockWatch({ db, log, onStep }: ClockWatchParts): ClockWatc
         if (seconds !== null) noticed(seconds);
         before = after;
       } catch {
-        // The database is away, which the loop reports. Time goes on meanwhile, and the next reading is compared.
+        // The database is away, which the loop reports. Time continues meanwhile, and the next reading is compared.
       }
       await sleep(READ_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
     }

@@ -15,7 +15,7 @@ export interface Endpoint {
   readonly retries: number;
 }
 
-/** The response, whatever its status, or why there is none. The message follows the URL. */
+/** The response, whatever its status, or the reason for having none. The message follows the URL. */
 export type HttpAnswer =
   | { readonly ok: true; readonly status: number; readonly body: string }
   | { readonly ok: false; readonly message: string };

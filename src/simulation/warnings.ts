@@ -24,7 +24,7 @@ export interface PolicyWarnings {
 export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyWarnings {
   const known = new Map<string, ReturnType<PolicyWarnings['about']>>();
 
-  /** Of policies that nobody has asked about before; each takes a fraction of a second. */
+  /** Of policies that are not cached; each takes a fraction of a second. */
   const oneAfterTheOther = pLimit(1);
 
   async function warningsAbout(config: CanaryConfig): Promise<readonly Violation[] | null> {

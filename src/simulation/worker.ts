@@ -63,7 +63,7 @@ async function work(): Promise<void> {
 /** Callers with jobs, the one that waits longest first. */
 let order: string[] = [];
 
-/** The next job: urgent ones first, then one of each caller in turn, so that many jobs of one delay nobody else's. */
+/** The next job: urgent ones first, then one of each caller in turn, so that many jobs of one caller do not delay those of others. */
 function take(): Job | undefined {
   const callers = new Set(jobs.map(({ caller }) => caller));
   order = [...new Set([...order, ...callers])].filter((caller) => callers.has(caller));

@@ -174,7 +174,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       const forceCloseTimer = setTimeout(() => givenUp.abort(), DRAIN_MS);
       await Promise.all([...inFlight.values()].flatMap((attempts) => [...attempts]));
       clearTimeout(forceCloseTimer);
-      // Only response bodies that nobody needs are still open.
+      // Only unneeded response bodies are still open.
       await targets.dispatcher.destroy();
     },
   };

@@ -1,5 +1,5 @@
 /**
- * How often commands may change one deployment: each change is kept in its log for ever, and two acknowledgements in turn
+ * How often commands may change one deployment: each change is kept in its log indefinitely, and two acknowledgements in turn
  * would append events without end. Counted on each node, in real time.
  */
 import { LRUCache } from 'lru-cache';

@@ -69,7 +69,7 @@ export interface EvidenceConfig {
   readonly margin: number;
 }
 
-/** Absolute limits; `null` switches one off. `breaches`: how many looks in a row must see the limit broken. */
+/** Absolute limits; `null` switches one off. `breaches`: consecutive checks that must exceed the limit. */
 export interface GuardrailsConfig {
   readonly maxLossUsd: Decimal | null;
   /** Percent of the canary's capital. */
@@ -81,7 +81,7 @@ export interface GuardrailsConfig {
   readonly breaches: Readonly<Record<GuardrailName, number>>;
 }
 
-/** One step of the ramp: this share of the capital for so many minutes. */
+/** One step of the ramp: this share of the capital for this many minutes. */
 export interface Step {
   readonly canaryPercent: Decimal;
   readonly minutes: number;

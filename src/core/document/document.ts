@@ -21,7 +21,7 @@ import { decisionViolations } from './verify.ts';
 
 export const DOCUMENT_FORMAT = 'serin/deployment';
 export const DOCUMENT_VERSION = 2;
-/** Documents of earlier versions are read for ever. */
+/** Documents of all earlier versions stay readable. */
 const DOCUMENT_VERSIONS = [1, 2] as const;
 
 const sampleCodec = z.strictObject({
@@ -100,7 +100,7 @@ export function toDocument(archive: Archive): DeploymentDocument {
   return { ...rest, events: events.map(writeEvent) };
 }
 
-/** Parts of a document: a long one is written in parts, so that other work goes on between them. */
+/** Parts of a document: a long one is written in parts, so that other work runs in between. */
 export const writeEvents = (events: readonly CanaryEvent[]) => events.map(writeEvent);
 export const writeSamples = (samples: readonly Sample[]) =>
   samples.map((sample) => z.encode(sampleCodec, sample));

@@ -442,7 +442,7 @@ export class CanaryDeployment {
     });
   }
 
-  /** The clock's time. Where the clock is set back, time goes on from where it was: nothing stops, or runs backwards. */
+  /** The clock's time. If the clock is set back, time continues from where it was: it never stops or runs backwards. */
   #now(): number {
     const read = Math.floor(this.#clock.now());
     const back = this.#lastRead - read;

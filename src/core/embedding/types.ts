@@ -37,7 +37,7 @@ export interface Embedding extends Callbacks {
   readonly clock?: Clock | undefined;
   /**
    * Says until when an act that raises risk is frozen: epoch milliseconds, `Infinity` for as long as it says so, null if it
-   * is not. Commands are refused with FROZEN, what would happen by itself is held. Asked only before such an act, and at
+   * is not. Commands are refused with FROZEN, automatic actions are held. Asked only before such an act, and at
    * each check while one is held. If it throws, the act is frozen.
    */
   readonly freezes?: ((block: FreezeBlock, now: number) => number | null) | undefined;

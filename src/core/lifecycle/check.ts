@@ -1,5 +1,5 @@
 /**
- * One look at a watched deployment: guardrails, staleness, a sample, and at the end of a step (or earlier, when the
+ * One check of a running deployment: guardrails, staleness, a sample, and at the end of a step (or earlier, when the
  * evidence is in) the decision. Safety comes before anything that could increase risk.
  */
 
@@ -61,7 +61,7 @@ function trip(watched: Watched, breach: Breach, facts: Facts): EventBody[] {
   const decided = decisionMade(state, facts, { decision: 'ROLLBACK', reasons: [reason], cause: 'GUARDRAIL' });
   const figures = { guardrail, side, measured, limit, message, breachedAt };
   const tripped: EventBody = { type: 'GUARDRAIL_TRIPPED', ...figures };
-  // Without metrics nobody can watch the canary: its capital goes back whoever else may decide.
+  // Without metrics the canary cannot be monitored: its capital goes back, whatever the configuration of decisions.
   if (guardrail === 'maxStaleSeconds') {
     const failed: EventBody = { type: 'CANARY_FAILED', reason: `Metrics cannot be had: ${message}` };
     return [tripped, decided, failed, requestAllocation(state, STABLE_ONLY_PERCENT, 'FAIL')];
@@ -94,12 +94,12 @@ function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): 
   const seen = [...resumed, sample];
   const sampled = afterEvents(state, seen, facts);
   if (tripped) return { events: [...seen, ...trip(sampled, tripped, facts)], breaches };
-  // Without metrics nothing is decided: the step goes on until they are available, or until they are stale.
+  // Without metrics nothing is decided: the step continues until they are available, or until they are stale.
   if (failure !== null || waitsAfterGap(sampled, facts)) return { events: seen, breaches };
   return { events: [...seen, ...decideOn(sampled, facts)], breaches };
 }
 
-/** After time that nobody watched, nothing is decided before news of both sides, or before five checks without any. */
+/** After unwatched time, nothing is decided before new figures of both sides, or before five checks without any. */
 function waitsAfterGap(state: Watched, facts: Facts): boolean {
   const { resumedAt } = state.observation;
   if (resumedAt === undefined || facts.now - resumedAt > fiveChecksMs(state.config)) return false;
@@ -215,7 +215,7 @@ function endOfStep(state: Watched, facts: Facts): EventBody[] {
   return conclude(state, comparison, 'OBSERVATION_OVER', facts, !extend);
 }
 
-/** Records a decision and does what it says, as far as the configuration lets Serin act by itself. */
+/** Records a decision and executes it, as far as the configuration allows automatic actions. */
 function conclude(
   state: Watched,
   comparison: Comparison,
@@ -252,13 +252,13 @@ function conclude(
   return [over, decided, ...act(state, reasons[0] ?? null)];
 }
 
-/** Whether a promotion of the running step leads to the next one by itself. */
+/** Whether a promotion of the running step starts the next one automatically. */
 function startsStep({ config, observation }: Watched): boolean {
   const { index } = observation.step;
   return stepAt(config, index + 1) !== null && stepAt(config, index)?.gate === 'AUTO';
 }
 
-/** Whether Serin would promote, or begin the next step, by itself at the end of the running step. */
+/** Whether Serin would promote, or begin the next step, automatically at the end of the running step. */
 function actsOnPromotion(state: Watched, facts: Facts): boolean {
   const { config, observation } = state;
   const { index } = observation.step;

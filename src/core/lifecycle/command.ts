@@ -58,7 +58,7 @@ export interface Facts {
   readonly stableVersionId: string;
   /** Who gives the command: the name that its events are recorded under. `serin` for the clock. */
   readonly actor: string;
-  /** The caller as a person; null if it is none that is known. Absent: people are told apart by `actor`. */
+  /** The caller as a person; null if it is not a known person. Absent: people are distinguished by `actor`. */
   readonly person?: Person | null | undefined;
   /** Whether a rule of the strategy or the server requires two people for a promotion. */
   readonly mustApprove?: boolean | undefined;

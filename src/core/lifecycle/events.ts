@@ -1,5 +1,5 @@
 /**
- * The facts of a deployment's log, and how they look in JSON. A state is nothing but its events, replayed.
+ * The facts of a deployment's log, and how they look in JSON. A state is its events, replayed.
  * `no` counts from 1 without a gap; all events of one command share its time, actor and revision.
  */
 import { z } from 'zod';
@@ -89,7 +89,7 @@ export type DecisionRecord = z.output<typeof decisionRecord>;
 
 const reason = z.string().nullable();
 
-/** A person, as far as two must be told apart. */
+/** A person, as needed to distinguish two people. */
 export const personCodec = z.strictObject({ id: z.string(), madeBy: z.string().nullable() });
 /** The freeze that an administrator overrode. */
 const overrodeFreeze = z.string().optional();
@@ -101,13 +101,13 @@ export const settlementTerms = z.strictObject({
   expected: z.boolean(),
 });
 
-/** Milliseconds before this check that nobody watched, where there were any: the step is extended by them. */
+/** Unwatched milliseconds before this check, if any: the step is extended by them. */
 const unwatchedMs = z.int().optional();
 
 /** A hold by a freeze before this check, where there was one: the step is extended by it. */
 const held = z.strictObject({ ms: countCodec, over: z.boolean() }).optional();
 
-/** What Serin would have done by itself waits for the end of a freeze; null until: it ends when somebody lifts it. */
+/** An automatic action waits for the end of a freeze; null `until`: it ends when it is lifted. */
 const heldByFreeze = { freezeId: z.string(), until: instantCodec.nullable(), reason: z.string() };
 
 const bodies = {
@@ -197,9 +197,9 @@ const bodies = {
   CANARY_PAUSED: { reason },
   /** Negative where the clock was set back meanwhile. */
   CANARY_RESUMED: { pausedMs: z.int(), reason },
-  /** `automatic`: extended by itself, as `onInconclusive` asks for. */
+  /** `automatic`: extended automatically, as `onInconclusive` says. */
   OBSERVATION_EXTENDED: { minutes: countCodec, automatic: z.boolean(), reason },
-  /** The ramp goes on; the sides' returns so far are kept and the next interval starts at these PnLs. */
+  /** The ramp continues; the sides' returns so far are kept and the next interval starts at these PnLs. */
   STEP_STARTED: {
     step: countCodec,
     canaryPercent: decimalCodec,

@@ -24,7 +24,7 @@ export interface Sampled {
   readonly sampled: BySide<Decimal>;
 }
 
-/** An interval longer than this many planned ones is an outage: nobody knows what happened in it. */
+/** An interval longer than this many planned ones is an outage: what happened in it is unknown. */
 const LONGEST_INTERVAL = 1.5;
 
 /**
@@ -69,7 +69,7 @@ export function afterAllocation(evidence: Evidence, allocation: Allocation): Evi
   return { ...evidence, apart: true };
 }
 
-/** The evidence after an interval that nobody watched. */
+/** The evidence after an unwatched interval. */
 export function afterGap(evidence: Evidence): Evidence {
   return isFirstForm(evidence) ? evidence : { ...evidence, sampledAt: null };
 }

@@ -294,7 +294,7 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
   return { ...state, status: 'RUNNING', observation, allocation };
 }
 
-/** A new request; while the trial goes on, the sides that never acknowledge work with it from now on. */
+/** A new request; while the deployment is live, the sides that never acknowledge use it from now on. */
 function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;

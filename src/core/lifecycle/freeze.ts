@@ -1,5 +1,5 @@
 /**
- * Freezes: times in which nothing that raises risk happens. A command against one is refused, what would happen by itself
+ * Freezes: times in which nothing that raises risk happens. A command against one is refused, an automatic action
  * is held until it ends. What lowers risk is never held up. What follows for a deployment is in `hold.ts`.
  */
 import type { CanaryEvent, EventBody } from './events.ts';
@@ -11,7 +11,7 @@ export type FreezeBlock = (typeof FREEZE_BLOCKS)[number];
 /** A freeze that blocks a deployment now. */
 export interface ActiveFreeze {
   readonly id: string;
-  /** When it ends, epoch milliseconds; null: when somebody lifts it. */
+  /** When it ends, epoch milliseconds; null: when it is lifted. */
   readonly until: number | null;
   readonly reason: string;
 }
@@ -24,13 +24,13 @@ export interface FreezeFacts {
   readonly requestFrozenMs: number;
 }
 
-/** Something that Serin would have done by itself, and that waits for the end of a freeze. */
+/** An automatic action that waits for the end of a freeze. */
 export interface Hold {
   readonly block: Exclude<FreezeBlock, 'DEPLOY'>;
   readonly freezeId: string;
   /** When it began to wait, epoch milliseconds. */
   readonly since: number;
-  /** When the freeze ends, as far as it was known then; null: when somebody lifts it. */
+  /** When the freeze ends, as far as it was known then; null: when it is lifted. */
   readonly until: number | null;
 }
 
@@ -44,7 +44,7 @@ export function raisedRisk(events: readonly EventBody[]): FreezeBlock | null {
   return null;
 }
 
-/** "until 2026-01-05T09:00:00.000Z", or that nobody knows. */
+/** "until 2026-01-05T09:00:00.000Z", or that it is unknown. */
 export function describeEnd(until: number | null): string {
   return until === null ? 'until it is lifted' : `until ${new Date(until).toISOString()}`;
 }

@@ -1,5 +1,5 @@
 /**
- * How old the figures of a deployment are. Nothing is promoted automatically, and no step begins by itself, on figures
+ * How old the figures of a deployment are. Nothing is promoted and no step begins automatically on figures
  * older than the limit. (Silence is another measure: watched time without news; only it leads to FAILED.)
  */
 import type { CanaryConfig } from '../config/config.ts';
@@ -31,7 +31,7 @@ export function agesOf(metrics: MetricsBySide, now: number): BySide<number | nul
 
 /**
  * Whether the figures of both sides are recent enough to be promoted on. Figures from the future are those of before a
- * step of the clock: nobody knows how old they are.
+ * step of the clock: their age is unknown.
  */
 export function isFresh(
   { config, imported }: { readonly config: CanaryConfig; readonly imported?: Imported | undefined },

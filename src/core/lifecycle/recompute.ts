@@ -12,7 +12,7 @@ export interface Recomputed {
 }
 
 /**
- * Makes a decision again from its own record. A guardrail decides by itself, and a person's or bot's command is taken
+ * Makes a decision again from its own record. A guardrail decides alone, and a command of a person or bot is taken
  * as given; for these the comparison shows what they decided against.
  */
 export function recompute(record: DecisionRecord, terms: PolicyTerms): Recomputed {

@@ -1,12 +1,12 @@
 /**
- * The rule of two people: one person asks for an act, another approves it within a day. Persons are told apart by their
+ * The rule of two people: one person asks for an act, another approves it within a day. Persons are distinguished by their
  * subject, never by the name that an act is recorded under.
  */
 
 /** How long a request is valid. */
 export const APPROVAL_HOURS = 24;
 
-/** A caller as far as two people must be told apart. */
+/** A caller, as needed to distinguish two people. */
 export interface Person {
   /** The same for all keys and tokens of one person. */
   readonly id: string;
@@ -20,7 +20,7 @@ export interface ApprovalRequest {
   readonly by: string;
   /** Epoch milliseconds. */
   readonly at: number;
-  /** Null or absent if the caller was no known person: its request counts for nobody. */
+  /** Null or absent if the caller was not a known person: its request counts for no one. */
   readonly person?: Person | null | undefined;
 }
 

@@ -131,7 +131,7 @@ export class SeriesFold implements Series {
 const KEPT_OF_PART = 5;
 
 /**
- * At most so many points of a series, in order; the first and the last are always among them.
+ * Thins a series to a maximum number of points, in order, always with the first and the last.
  * @param limit at least 2
  */
 export function thinned(points: readonly SeriesPoint[], limit: number): readonly SeriesPoint[] {

@@ -89,9 +89,9 @@ export interface Observation {
   readonly lastCheckAt: number;
   /** When checks went on after the latest gap; absent where there was none. */
   readonly resumedAt?: number | undefined;
-  /** Watched time without news of a side, in milliseconds; time in which nobody looked does not count. */
+  /** Watched time without news of a side, in milliseconds; unwatched time does not count. */
   readonly silentMs: BySide<number>;
-  /** How often the observation was extended by itself. */
+  /** How often the observation was extended automatically. */
   readonly extensions: number;
   readonly evidence: Evidence;
   /** Each side's return at the latest sample: where the next pair starts. */
@@ -239,8 +239,8 @@ export function comparedDecision({ observation, config }: Watched, metrics: Metr
 }
 
 /**
- * The moment of the next look: an interval on, or at the end of the step if that comes first. A step that has ended
- * without its look is looked at at once; one whose look could not decide waits for the next interval.
+ * The instant of the next check: an interval later, or at the end of the step if that comes first. A step that has ended
+ * unchecked is checked immediately; if a check could not decide, the next one comes an interval later.
  */
 export function nextCheckAt(state: DeploymentState, from: number): number | null {
   if (!isWatched(state)) return null;
@@ -251,7 +251,7 @@ export function nextCheckAt(state: DeploymentState, from: number): number | null
 }
 
 /**
- * When to look next after a command. Checks keep their beat: after a look the next one is an interval after the one that
+ * The instant of the next check after a command. Checks keep a fixed cadence: after a check the next one is an interval after the one that
  * was due, or after now where that has passed. What is still to come stands, or comes sooner.
  */
 export function reschedule(

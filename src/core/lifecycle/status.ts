@@ -1,4 +1,4 @@
-/** A deployment as its owner looks at it: the fields of the contract, computed for a moment. Instants are epoch milliseconds. */
+/** A deployment as its owner sees it: the fields of the contract, computed for a moment. Instants are epoch milliseconds. */
 
 import { errorRate, type MetricsBySide, type SideMetrics } from '../metrics/sideMetrics.ts';
 import type { Comparison } from '../rule/comparison.ts';

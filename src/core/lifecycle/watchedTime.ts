@@ -8,7 +8,7 @@ import type { Watched } from './state.ts';
 const LONGEST_INTERVAL = 1.5;
 /** From this many planned intervals on, the time between is a gap: bots may have been unable to report. */
 const GAP_INTERVALS = 5;
-/** The clock of a transaction that waited may be behind by this much, milliseconds. */
+/** The clock of a transaction that waited may be late by this many milliseconds. */
 const JITTER_MS = 1000;
 
 /** The time between the latest check and now, in milliseconds. */
@@ -33,7 +33,7 @@ export function intervalUntil({ config, observation }: Watched, now: number): In
   };
 }
 
-/** The interval that ends now in a replay: what nobody watched is in the record. */
+/** The interval that ends now in a replay: its unwatched time is in the record. */
 export function recordedInterval(
   { config, observation }: Watched,
   now: number,

@@ -94,7 +94,7 @@ function restartedRun(before: SideRecord, run: SideRun, report: MetricsReport): 
   });
   if (fallen.length === 0) return null;
   const has = (name: keyof Totals) => fallen.some((each) => each === name);
-  // PnL may fall by itself. It starts again with the process, which shows in what the process counts.
+  // PnL may fall without a restart. It restarts with the process, which shows in the counters of the process.
   const process = has('trades') || has('uptimeSeconds');
   return {
     ...run,

@@ -15,7 +15,7 @@ import type { SideMetrics } from './sideMetrics.ts';
 import type { ReportFacts, SideRecord } from './takeReport.ts';
 import { netPnlUsd, type RecordedTrade } from './trade.ts';
 
-/** A return is rounded to so many decimals, once; everything after that is exact. */
+/** A return is rounded to this number of decimals, once; everything after that is exact. */
 const RETURN_DECIMALS = 30;
 /** Trades between two checkpoints, at least. */
 const CHECKPOINT_EVERY = 1000;

@@ -40,7 +40,7 @@ export const ASSUMPTION_BOUNDS: Readonly<Record<keyof Assumptions, readonly [num
   seed: [0, 2_147_483_647],
 };
 
-/** At most so many checks in one simulation, over all runs and kinds: some ten seconds of one core. */
+/** Maximum number of checks in one simulation, over all runs and kinds: some ten seconds of one core. */
 export const MAX_SIMULATED_CHECKS = 20_000_000;
 
 const NAMES = [

@@ -33,7 +33,7 @@ export interface EngineDecision {
 /** Default names of the two versions. */
 const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
 
-/** A run has no bots: nobody acknowledges an allocation. */
+/** A run has no bots: allocations are not acknowledged. */
 const withoutBots = (config: CanaryConfig): CanaryConfig => ({ ...config, settlement: null });
 
 /** Starts a run: the policy's first allocation is made at this instant. */

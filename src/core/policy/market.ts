@@ -92,7 +92,7 @@ export function createMarket(
 
   /**
    * A normal draw over this has a Student t distribution with 4 degrees of freedom and variance 1: its square is a
-   * chi-squared variable of 4 degrees over 2. Shared by both sides, so that shocks come to both at once.
+   * chi-squared variable of 4 degrees over 2. Shared by both sides, so that shocks reach both together.
    */
   function tail(): number {
     return Math.sqrt(-Math.log((1 - uniformFloat64(stream)) * (1 - uniformFloat64(stream))));

@@ -1,6 +1,6 @@
 /**
  * What another policy would have decided on what a deployment recorded. The log and the samples are walked in order,
- * and the engine looks at each as it would have then. What the record holds are returns: dollars are those returns on
+ * and the engine evaluates each as it would have then. What the record holds are returns: dollars are those returns on
  * the capital that this policy would have given each side.
  */
 
@@ -72,7 +72,7 @@ export function createReplay(config: CanaryConfig): Replay {
   let trial: EngineRun | null = null;
   let due = 0;
   let metrics: MetricsBySide = NO_METRICS;
-  /** Time of the record before the next check that nobody watched. */
+  /** Unwatched time of the record before the next check. */
   let unwatchedMs = 0;
   let checks = 0;
   let recordedUntil: number | null = null;

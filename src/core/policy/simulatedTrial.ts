@@ -1,7 +1,7 @@
 /**
  * One simulated trial. Every decision is the engine's own; between decisions, a check that can only take its sample
  * is booked on doubles instead, with the same result. Whether a check is such a quiet one is judged with a margin:
- * when in doubt, the engine looks.
+ * when in doubt, the engine checks.
  */
 
 import { type CanaryConfig, plannedChecks } from '../config/config.ts';

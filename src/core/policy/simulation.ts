@@ -1,7 +1,7 @@
 /**
  * How a policy would decide on canaries whose worth is known: identical to the stable version, better, worse. Each
  * run gives all kinds the same market, so that they differ by what they are and not by luck. The same configuration
- * and assumptions give the same answer, for ever.
+ * and assumptions always give the same answer.
  */
 
 import type { CanaryConfig } from '../config/config.ts';

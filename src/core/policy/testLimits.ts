@@ -1,6 +1,6 @@
 /**
  * What the sequential test of a policy cannot do, known from the configuration alone: steps too short for it, and
- * differences too small to be told from none by the deadline.
+ * differences too small to be distinguished from zero by the deadline.
  */
 import { type CanaryConfig, plannedChecks } from '../config/config.ts';
 import { halfWidth } from '../rule/confidenceSequence.ts';

@@ -1,6 +1,6 @@
 /**
  * The state of the evidence in JSON: at most 3 KB, whatever the length of the observation. Lagged sums and latest
- * values, which nobody reads, are packed as little-endian doubles in base64; every other figure stands as a number.
+ * values, which are not for reading, are packed as little-endian doubles in base64; every other figure stands as a number.
  */
 import { z } from 'zod';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';

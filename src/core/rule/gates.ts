@@ -216,7 +216,7 @@ function hasEnoughPairs({ effectivePairs, minSamples, pairs }: TestResult): bool
 /**
  * The side that is no comparison: its figures stood still over the latest `minSamples` informative pairs, or neither
  * side has traded or moved at all. A canary may be idle; where a provider answers for it and does not say when its
- * figures were taken, an idle one cannot be told from a dead one, whose last figures are answered for ever.
+ * figures were taken, an idle one cannot be distinguished from a dead one, whose last figures are repeated indefinitely.
  */
 function sideStandingStill({ canary, stable, figures, config }: Compared): 'stable' | 'canary' | null {
   const { minSamples } = config.evidence;

@@ -1,6 +1,6 @@
 /**
- * Absolute limits on the canary, looked at on every report and every check whatever the sample size.
- * A guardrail trips when its limit was seen broken in as many looks in a row as its `breaches` asks for.
+ * Absolute limits on the canary, checked on every report and every check whatever the sample size.
+ * A guardrail trips when its limit was exceeded in as many consecutive checks as its `breaches` says.
  */
 
 import { type CanaryConfig, GUARDRAILS, type GuardrailName } from '../config/config.ts';
@@ -31,7 +31,7 @@ export interface Breach {
   readonly message: string;
 }
 
-/** The outcome of one look; `counts` are the ones before where nothing has changed. */
+/** The outcome of one check; `counts` are the previous ones if nothing has changed. */
 export interface GuardrailCheck {
   readonly counts: BreachCounts;
   readonly tripped: Breach | null;

@@ -6,7 +6,7 @@
 import type { CanaryConfig } from '../config/config.ts';
 import type { CanaryDecision } from './gate.ts';
 
-/** What of a deployment a decision depends on, beside the numbers. */
+/** The non-numeric inputs of a decision. */
 export interface PolicyTerms {
   readonly config: CanaryConfig;
   /** The stable version that the canary is tried against. */

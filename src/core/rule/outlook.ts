@@ -1,5 +1,5 @@
 /**
- * What a person wants to know beside the verdict: how many more checks until there is one, the least difference that
+ * What a person wants to know besides the verdict: how many more checks until there is one, the least difference that
  * this observation can show, how likely the canary is the better one, and what is at risk until then. Estimates: they
  * take the future to be as volatile and as correlated as the past. Nothing is decided on them.
  */
@@ -9,7 +9,7 @@ import type { EvidenceFigures, SeriesFigures } from './evidenceFigures.ts';
 import { inflation, judgeEvidence, type TestSettings } from './sequentialTest.ts';
 import { normalProbability } from './studentT.ts';
 
-/** What of the deployment an outlook depends on, beside its evidence. */
+/** What of the deployment an outlook depends on, besides its evidence. */
 export interface OutlookContext {
   /** Checks taken so far, and those left until the deadline. */
   readonly checks: number;
@@ -24,7 +24,7 @@ export interface Outlook {
   /** More checks until the test decides, if the difference stays what it is; 0 once it has. */
   readonly checksToDecide: number | null;
   readonly decidesBeforeDeadline: boolean | null;
-  /** The least difference of returns a day that can be told from none by the deadline, a fraction of capital. */
+  /** The least difference of returns a day that can be distinguished from zero by the deadline, a fraction of capital. */
   readonly leastDetectablePerDay: number | null;
   /** The same as a difference of Sharpe ratios a year. */
   readonly leastDetectableSharpe: number | null;

@@ -1,6 +1,6 @@
 /**
  * The console: static files that `npm run build` puts into `dist/console`, read once when the server starts. Its pages
- * load nothing from elsewhere, and their names with a hash may be kept for ever.
+ * load nothing from elsewhere, and their names with a hash may be cached indefinitely.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';

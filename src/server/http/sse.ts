@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Plugin } from 'graphql-yoga';
 
 /**
- * Proxies must pass each event on at once: nginx and others collect a response unless `X-Accel-Buffering` forbids it, and
+ * Proxies must pass each event on immediately: nginx and others collect a response unless `X-Accel-Buffering` forbids it, and
  * a proxy that compresses would collect it too.
  */
 const STREAM_HEADERS: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 /**
- * Whether somebody still waits for an operation: its signal is aborted when the caller's connection closes, or when the
- * caller has been told that it took too long. Long reads end then instead of going on unseen.
+ * Whether the caller still waits for an operation: its signal is aborted when the caller's connection closes, or when the
+ * caller has got a timeout error. Long reads end then instead of running unseen.
  */
 import type { Connection, OperationContext } from './operation.ts';
 

@@ -40,7 +40,7 @@ export function createSubscriptionQuota(perKey: number): SubscriptionQuota {
 
 /**
  * Takes a slot for every subscription until it ends or its consumer leaves. Also handles a caller that disconnects
- * before its SSE stream begins: nobody would read or end that stream.
+ * before its SSE stream begins: no client would read or end that stream.
  */
 export function boundSubscriptions(quota: SubscriptionQuota): Plugin<OperationContext> {
   return {

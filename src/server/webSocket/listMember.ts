@@ -8,7 +8,7 @@ import { createEnding, type Member, type Subscriber } from './sharedSubscription
 
 /** With more unsent bytes than this a member skips to the newest. */
 const SKIP_ABOVE = 500_000;
-/** A slow member is looked after this often, real ms. */
+/** Slow members are checked this often, real ms. */
 const TRY_AGAIN_MS = 100;
 
 export interface ListMember extends Member<ListPosition | null> {

@@ -122,7 +122,7 @@ export function createSharedSubscriptions<M extends Member<About>, About>(): Sha
   };
 }
 
-/** The end of a member, told once: by a fault, by a last result, or by its consumer. */
+/** The end of a member, reported once: by a fault, by a last result, or by its consumer. */
 export function createEnding(stop: () => void) {
   let over = false;
   let settle: { done: (last: ExecutionResult | null) => void; failed: (fault: unknown) => void };

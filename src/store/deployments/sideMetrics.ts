@@ -131,7 +131,7 @@ export interface ChangedSide extends SideKey {
 
 /**
  * Writes sides in one statement.
- * @returns those that were written; missing are sides that somebody else wrote since, or that take no totals any more
+ * @returns those that were written; missing are sides that another transaction wrote since, or that take no totals any more
  */
 export async function writeSides(db: Queries, changed: readonly ChangedSide[]): Promise<SideKey[]> {
   const rows = changed.map(({ deploymentId, side, metrics, run, version }) => ({

@@ -190,7 +190,7 @@ export async function* streamTrades(
   }
 }
 
-/** Forgets the checkpoints behind an instant and answers the latest that is left. */
+/** Deletes the checkpoints after an instant and returns the latest one left. */
 export async function rewindCheckpoints(tx: Queries, key: SideKey, at: number): Promise<Curve | null> {
   const instant = new Date(at);
   await tx.delete(tradeCheckpoints).where(and(checkpointsOf(key), gt(tradeCheckpoints.at, instant)));

@@ -37,7 +37,7 @@ export async function takeLock(root: string): Promise<void> {
   }
 }
 
-/** Removes a lock that nobody holds. Another start may have taken it over meanwhile: its lock is put back. */
+/** Removes a lock without a holder. Another start may have taken it over meanwhile: its lock is restored. */
 async function removeStale(file: string, stale: string): Promise<void> {
   const aside = `${file}.${process.pid}`;
   try {

@@ -43,7 +43,7 @@ interface Binaries {
 }
 
 /**
- * Starts the database of a folder, and creates it first if it is new. Aborted, it leaves no server behind.
+ * Starts the database of a folder, and creates it first if it is new. If aborted, it leaves no server running.
  * @throws {Error} with what to do, where the folder cannot be used
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {

@@ -1,6 +1,6 @@
 /**
  * The numbers of all advisory locks, so that no two uses share one by mistake. They are arbitrary, but the same in every
- * version: nodes of two versions may run at once.
+ * version: nodes of two versions may run together.
  */
 
 /** Held while migrations are applied. */

@@ -18,7 +18,7 @@ export interface TlsSettings {
   readonly cert: string | null;
   readonly key: string | null;
   readonly keyPassword: string | null;
-  /** TLS at once, as PostgreSQL 17 takes it, instead of asking for it first. */
+  /** Direct TLS, as PostgreSQL 17 accepts it, without the request before it. */
   readonly direct: boolean;
 }
 
@@ -71,7 +71,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   target_session_attrs: 'PGTARGETSESSIONATTRS',
 };
 
-/** Understood, and without effect here: the reason is that Serin does the same by itself. */
+/** Accepted without effect: Serin always does the same. */
 const WITHOUT_EFFECT = new Set([
   'client_encoding',
   'fallback_application_name',
@@ -237,7 +237,7 @@ function readTls(
       ? 'require'
       : (oneOf('sslmode', SSL_MODES) ?? meant ?? (rootCert === 'system' ? 'verify-full' : 'prefer'));
   const found = rootCert ?? standard('root.crt');
-  // As libpq does it: whoever has a root certificate wants the server's checked.
+  // As in libpq: a root certificate means that the server's certificate is verified.
   if (mode === 'require' && found && found !== 'system' && plain !== 'no-verify') mode = 'verify-ca';
   const cert = read('sslcert') ?? standard('postgresql.crt');
   const key = read('sslkey') ?? standard('postgresql.key');

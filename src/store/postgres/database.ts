@@ -66,7 +66,7 @@ function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: nu
     idle_timeout: IDLE_SECONDS,
     backoff: () => RECONNECT_SECONDS,
     connection: { application_name: applicationName, ...(options === null ? {} : { options }) },
-    // The driver would look for a host itself: what it gets is one that takes writes.
+    // The driver would choose a host itself; it gets one that accepts writes.
     ...(process.env.PGTARGETSESSIONATTRS ? { target_session_attrs: 'primary' as const } : {}),
     socket: ({ idle_timeout }: DriverAddress) => sockets.open(idle_timeout === null),
   };

@@ -1,6 +1,6 @@
 /**
  * A pooler that gives each transaction another server breaks what Serin relies on: settings of the session, LISTEN, and
- * the lock around migrations, which it would leave behind for ever. It is recognised before anything else is done.
+ * the lock around migrations, which it would never release. It is detected before anything else is done.
  */
 import type postgres from 'postgres';
 

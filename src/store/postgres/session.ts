@@ -11,7 +11,7 @@ export const STATEMENT_TIMEOUT_MS = 10_000;
 
 /**
  * How long anything may take. A statement that waits longer (for a lock, usually) is better tried again; a transaction
- * that its node has forgotten, because it is paused or its network is gone, must not hold a row or the log for ever.
+ * that its node has forgotten, because it is paused or its network is gone, must not hold a row or the log indefinitely.
  */
 const LIMITS = {
   statement_timeout: String(STATEMENT_TIMEOUT_MS),
@@ -93,7 +93,7 @@ export interface SessionObserver {
   /** It takes long: a pooler has no server for it. */
   onSlow(): void;
   onReady(): void;
-  /** It cannot be used. The socket is destroyed by whoever is told. */
+  /** It cannot be used. The observer destroys the socket. */
   onRefused(error: Error): void;
   /** The server has refused a write because it is read-only by now. */
   onReadOnly(): void;
@@ -123,7 +123,7 @@ export interface SessionSetup {
 }
 
 export interface Session {
-  /** Asks the server for a sign of life, which the driver does not see. Only where no statement is under way. */
+  /** Asks the server for a sign of life, which the driver does not see. Only while no statement runs. */
   ping(): void;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Sockets to PostgreSQL, connected and encrypted before the driver gets them. Of several hosts the first that takes
  * writes is used; a server that says it takes none is given up with all connections to it. A server that freezes, or a
- * network that drops packets, closes nothing: sockets on which nothing comes are destroyed when no other hears from it.
+ * network that drops packets, closes nothing: silent sockets are destroyed when no other one gets data from it.
  */
 import { connect as connectSocket, isIP, Socket } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
@@ -86,7 +86,7 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
         if (!(error instanceof WrongServer)) return void socket.destroy(error);
         refusedInARow += 1;
         if (index === preferred) preferred = (index + 1) % hosts.length;
-        // Closed without an error the driver connects again at once, to the next host; when none is left it hears why.
+        // Closed without an error the driver connects again at once, to the next host; when none is left it gets the reason.
         socket.destroy(refusedInARow % hosts.length === 0 ? error : undefined);
       },
       onReadOnly: () => giveUp(index),
@@ -117,7 +117,7 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
   };
 }
 
-/** A socket for a driver that cannot be told otherwise that there is none. */
+/** A socket that fails: the driver has no other way to learn that there is no connection. */
 function failing(cause: unknown): Socket {
   const socket = new Socket();
   const error = cause instanceof Error ? cause : new Error('PostgreSQL cannot be reached');
@@ -230,7 +230,7 @@ async function takesPlain(host: Host, target: ConnectionTarget): Promise<boolean
 
 /**
  * A connection on which nothing comes may wait for a commit that waits for a standby: giving it up would leave its backend
- * behind and open another. So it is kept while any other connection hears from the server, and destroyed when none does.
+ * running and open another. So it is kept while any other connection gets data from the server, and destroyed when none does.
  */
 function watchSilence(sockets: Map<Socket, Heard>): void {
   setInterval(() => {

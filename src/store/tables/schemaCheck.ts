@@ -1,5 +1,5 @@
 /**
- * Compares the tables of the database with what this version needs. An index or a constraint that somebody dropped
+ * Compares the tables of the database with what this version needs. A dropped index or constraint
  * stops nothing at first: queries become slow, or a rule that the database should enforce no longer holds.
  */
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
  * The comparison as it was under the first version of the rule. Nothing is decided on it any more: it makes the
- * decisions of old records again, and says what an old deployment looked like. It does not change.
+ * decisions of old records again, and evaluates old deployments. It does not change.
  */
 
 import { type CanaryConfig, plannedChecks } from '../../config/config.ts';
