@@ -12,6 +12,7 @@ import {
 } from '../core/lifecycle/freeze.ts';
 import { requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
+import { isTimeZone } from '../core/values/timeZone.ts';
 import { covers } from '../store/access/strategyScope.ts';
 import type { Freeze, Recurrence } from '../store/safety/freezes.ts';
 
@@ -67,15 +68,6 @@ export function recurrenceViolation({
 }
 
 const MAX_DURATION_MINUTES = 7 * 24 * 60;
-
-function isTimeZone(name: string): boolean {
-  try {
-    // An offset such as +02:00 is a zone for Intl, but has no summer time: it is hardly ever meant.
-    return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== null;
-  } catch {
-    return false;
-  }
-}
 
 /** The first window that ends after an instant; null if there is none. It may have begun before. */
 export function windowAfter(freeze: Timed, instant: number): Window | null {

@@ -15,6 +15,7 @@ import {
 } from '../core/config/config.ts';
 import { builder } from './builder.ts';
 import { RollbackPlanInput, RollbackPlanType, SettlementInput, SettlementType } from './capitalConfig.ts';
+import { TradingHoursInput, TradingHoursType } from './tradingHours.ts';
 
 const PnlBasis = builder.enumType('PnlBasis', {
   description:
@@ -269,6 +270,9 @@ const config = {
     'Name of the server’s metrics provider that measures the sides. If omitted, bots report the metrics.',
   settlement: 'When an allocation is carried out, and for how long that may take.',
   rollbackPlan: 'What bots do with open positions: every allocation that lowers a side carries it.',
+  tradingHours:
+    'When the market is open. Outside of these hours there are no checks, no observation time, no silence and no pair of ' +
+    'returns; minutes and deadlines count time within them. Guardrails on reports stay active.',
 };
 
 export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').implement({
@@ -312,6 +316,11 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
       nullable: true,
       description: config.rollbackPlan,
     }),
+    tradingHours: t.expose('tradingHours', {
+      type: TradingHoursType,
+      nullable: true,
+      description: `${config.tradingHours} Null: the market never closes.`,
+    }),
     hash: t.string({
       resolve: configHash,
       description: 'Hash of all settings; identifies the policy in records.',
@@ -347,5 +356,9 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
       description: `${config.settlement} If omitted, its defaults apply to the sides that acknowledge allocations.`,
     }),
     rollbackPlan: t.field({ type: RollbackPlanInput, description: `${config.rollbackPlan} Default: none.` }),
+    tradingHours: t.field({
+      type: TradingHoursInput,
+      description: `${config.tradingHours} Default: the market never closes.`,
+    }),
   }),
 });

@@ -53,6 +53,11 @@ const CHECKED_BY_ENGINE: ReadonlySet<string> = new Set([
   'TradeInput.error',
   'TradeInput.id',
   'TradeInput.signalId',
+  'TradingHoursInput.closed',
+  'TradingHoursInput.timeZone',
+  'TradingSessionInput.close',
+  'TradingSessionInput.dates',
+  'TradingSessionInput.open',
   'UpdateMetricsInput.session',
   'UpdateWebhookInput.url',
 ]);

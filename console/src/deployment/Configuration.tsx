@@ -45,6 +45,7 @@ export function Configuration({ deployment }: { readonly deployment: DetailFragm
     ['Trades', `at least ${criteria.minTrades}`],
     ['Errors', `at most ${Number(criteria.maxErrorRate)} of trades`],
     ['Metrics from', config.metricsProvider ?? 'reports'],
+    ['Trading hours', hoursText(config.tradingHours)],
     ['In the timeline', yes(config.emitEvents)],
     ['Created by', createdBy],
   ];
@@ -65,4 +66,15 @@ export function Configuration({ deployment }: { readonly deployment: DetailFragm
       </table>
     </details>
   );
+}
+
+/** "Monday, Friday 09:30–16:00 America/New_York, closed on 2026-12-25". */
+function hoursText(hours: DetailFragment['config']['tradingHours']): string {
+  if (!hours) return 'always open';
+  const sessions = hours.sessions.map(({ days, dates, open, close }) => {
+    const on = days.length > 0 ? days.map((day) => words(day)) : dates;
+    return `${on.join(', ')} ${open}–${close}`;
+  });
+  const closed = hours.closed.length > 0 ? `, closed on ${hours.closed.join(', ')}` : '';
+  return `${sessions.join('; ')} ${hours.timeZone}${closed}`;
 }

@@ -11,6 +11,7 @@ import {
   PNL_BASES,
   STEP_GATES,
 } from './config.ts';
+import { WEEKDAYS } from './tradingHours.ts';
 
 export const rollbackPlanCodec = z.strictObject({
   positions: z.enum(POSITION_PLANS),
@@ -73,6 +74,22 @@ const storedConfig = z.strictObject({
     .strictObject({ tolerancePercent: decimalCodec, deadlineSeconds: countCodec, required: z.boolean() })
     .optional(),
   rollbackPlan: rollbackPlanCodec.optional(),
+  tradingHours: z
+    .strictObject({
+      timeZone: z.string(),
+      sessions: z
+        .array(
+          z.strictObject({
+            days: z.array(z.enum(WEEKDAYS)).readonly(),
+            dates: z.array(z.string()).readonly(),
+            open: z.string(),
+            close: z.string(),
+          }),
+        )
+        .readonly(),
+      closed: z.array(z.string()).readonly(),
+    })
+    .optional(),
 });
 
 export const configCodec = z.codec(
@@ -91,10 +108,11 @@ export const configCodec = z.codec(
       steps: stored.steps.map((step) => ({ ...step, minMinutes: step.minMinutes ?? 0 })),
       settlement: stored.settlement ?? null,
       rollbackPlan: stored.rollbackPlan ?? null,
+      tradingHours: stored.tradingHours ?? null,
     }),
     encode: (config) => {
       const { comparison, promotionCriteria, evidence, steps, requireUnrealized, ...rest } = config;
-      const { settlement, rollbackPlan, ...same } = rest;
+      const { settlement, rollbackPlan, tradingHours, ...same } = rest;
       const { maxErrorRateRatio, ...criteria } = promotionCriteria;
       const { margin, ...test } = evidence;
       return {
@@ -109,6 +127,7 @@ export const configCodec = z.codec(
         ...(requireUnrealized ? { requireUnrealized } : {}),
         ...(settlement ? { settlement } : {}),
         ...(rollbackPlan ? { rollbackPlan } : {}),
+        ...(tradingHours ? { tradingHours } : {}),
       };
     },
   },

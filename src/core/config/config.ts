@@ -15,6 +15,7 @@ import {
   type SettlementConfig,
   type SettlementInput,
 } from './capital.ts';
+import { readTradingHours, type TradingHours, type TradingHoursInput, tradingDay } from './tradingHours.ts';
 
 /** What profit is measured on: PnL over the capital of each side, or dollars for sides of equal capital. */
 export const PNL_BASES = ['RETURN_ON_CAPITAL', 'USD'] as const;
@@ -117,6 +118,8 @@ export interface CanaryConfig {
   /** Null: the default settlement applies to the sides that acknowledge allocations. */
   readonly settlement: SettlementConfig | null;
   readonly rollbackPlan: RollbackPlan | null;
+  /** Null: the market never closes. */
+  readonly tradingHours: TradingHours | null;
 }
 
 /** Decimals may also be given as numbers or texts. */
@@ -128,7 +131,13 @@ export interface CanaryConfigInput
   extends Given<
     Omit<
       CanaryConfig,
-      'promotionCriteria' | 'evidence' | 'guardrails' | 'steps' | 'settlement' | 'rollbackPlan'
+      | 'promotionCriteria'
+      | 'evidence'
+      | 'guardrails'
+      | 'steps'
+      | 'settlement'
+      | 'rollbackPlan'
+      | 'tradingHours'
     >
   > {
   readonly promotionCriteria?: Given<PromotionCriteria> | null | undefined;
@@ -137,6 +146,7 @@ export interface CanaryConfigInput
   readonly steps?: readonly StepInput[] | null | undefined;
   readonly settlement?: SettlementInput | null | undefined;
   readonly rollbackPlan?: RollbackPlanInput | null | undefined;
+  readonly tradingHours?: TradingHoursInput | null | undefined;
 }
 
 /** Here `null` is a value: it switches that guardrail off. */
@@ -197,6 +207,7 @@ const SETTINGS = [
   'metricsProvider',
   'settlement',
   'rollbackPlan',
+  'tradingHours',
 ] as const satisfies readonly (keyof CanaryConfig)[];
 
 /**
@@ -211,6 +222,7 @@ export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean |
   requireUnrealized: false,
   settlement: null,
   rollbackPlan: null,
+  tradingHours: null,
 };
 
 /** Bounds of settings that 0.1 took more widely: configurations it stored keep their values. */
@@ -267,6 +279,12 @@ export function parseConfig(
     metricsProvider: read.name(at('metricsProvider'), given.metricsProvider ?? null),
     settlement: readSettlement(read, given.settlement, at),
     rollbackPlan: readRollbackPlan(read, given.rollbackPlan, at),
+    tradingHours: readTradingHours(
+      read,
+      given.tradingHours,
+      { checkIntervalSeconds: interval, observationPeriodMinutes },
+      at,
+    ),
   };
   return read.violations.length > 0
     ? { ok: false, violations: read.violations }
@@ -435,9 +453,19 @@ export function plannedChecks(config: CanaryConfig): number {
   return Math.ceil((config.observationPeriodMinutes * 60) / config.checkIntervalSeconds);
 }
 
-/** `evidence.margin` as a return per check, at the planned interval. */
-export function marginPerCheck({ evidence, checkIntervalSeconds }: CanaryConfig): number {
-  return ((evidence.margin / 10_000) * checkIntervalSeconds) / 86_400;
+/** `evidence.margin` as a return per check, at the planned interval; a day is one of trading. */
+export function marginPerCheck({ evidence, checkIntervalSeconds, tradingHours }: CanaryConfig): number {
+  return ((evidence.margin / 10_000) * checkIntervalSeconds) / tradingDay(tradingHours).seconds;
+}
+
+/**
+ * The configuration on a clock that runs within trading hours only, as a simulation has it: the same checks, and the same
+ * margin for each.
+ */
+export function inTradingTime(config: CanaryConfig): CanaryConfig {
+  if (!config.tradingHours) return config;
+  const margin = (config.evidence.margin * 86_400) / tradingDay(config.tradingHours).seconds;
+  return { ...config, tradingHours: null, evidence: { ...config.evidence, margin } };
 }
 
 /** Sixteen hex digits that change with any setting: which policy made a decision. */

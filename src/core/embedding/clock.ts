@@ -7,11 +7,14 @@ export interface Clock {
   wakeIn(milliseconds: number, callback: () => void): () => void;
 }
 
-/** The machine's clock. Its timers do not keep the process alive. */
+/** The longest time of a timer, milliseconds: one that is set for longer calls back at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** The machine's clock. Its timers do not keep the process alive, and call back after 24 days at the latest. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   wakeIn(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds);
+    const timer = setTimeout(callback, Math.min(milliseconds, LONGEST_MS));
     timer.unref();
     return () => clearTimeout(timer);
   },

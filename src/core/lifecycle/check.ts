@@ -3,6 +3,7 @@
  * evidence is in) the decision. Safety comes before anything that could increase risk.
  */
 
+import { hasOpenedBetween, openMsBetween } from '../config/tradingCalendar.ts';
 import { type Comparison, compare, verdictOf } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import { type Breach, type BreachCounts, checkMetricLimits, checkSilence } from '../rule/guardrails.ts';
@@ -29,7 +30,14 @@ import {
   stepAt,
   type Watched,
 } from './state.ts';
-import { type Interval, intervalUntil, isSinceLastCheck, recordedInterval } from './watchedTime.ts';
+import {
+  type Interval,
+  intervalUntil,
+  isClosed,
+  isSinceLastCheck,
+  recordedInterval,
+  stepEnd,
+} from './watchedTime.ts';
 
 export interface CheckOutcome {
   readonly events: readonly EventBody[];
@@ -47,8 +55,8 @@ export function check(
   const held = state.observation.tripped;
   const resets = (facts.resets ?? []).map((reset): EventBody => ({ type: 'COUNTER_RESET', ...reset }));
   if (tripped && !held) return { events: [...resets, ...trip(state, tripped, facts)], breaches: counts };
-  if (command.type === 'EVALUATE_GUARDRAILS' || state.status !== 'RUNNING')
-    return { events: resets, breaches: counts };
+  const guardsOnly = command.type === 'EVALUATE_GUARDRAILS' || state.status !== 'RUNNING';
+  if (guardsOnly || isClosed(state, facts.now)) return { events: resets, breaches: counts };
   const { events, breaches } = sampleAndDecide(state, command.failure, { ...facts, breaches: counts });
   return { events: [...resets, ...events], breaches };
 }
@@ -102,7 +110,8 @@ function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): 
 /** After unwatched time, nothing is decided before new figures of both sides, or before five checks without any. */
 function waitsAfterGap(state: Watched, facts: Facts): boolean {
   const { resumedAt } = state.observation;
-  if (resumedAt === undefined || facts.now - resumedAt > fiveChecksMs(state.config)) return false;
+  if (resumedAt === undefined) return false;
+  if (openMsBetween(state.config, resumedAt, facts.now) > fiveChecksMs(state.config)) return false;
   return !hasFreshFigures(state, facts);
 }
 
@@ -114,11 +123,20 @@ type Sample = Extract<EventBody, { type: 'CANARY_METRICS_UPDATED' | 'METRICS_UNA
 
 function takeSample(state: Watched, failure: string | null, interval: Interval, facts: Facts): Sample {
   const { now, metrics } = facts;
-  const check = state.observation.checks + 1;
+  const { config, observation } = state;
+  const check = observation.checks + 1;
   const unwatchedMs = Math.round(interval.unwatchedMs);
   const silentMs = silence(state, interval, { now, metrics });
   const held = heldTime(state, interval.watchedMs, facts);
-  const watched = { check, silentMs, ...(unwatchedMs === 0 ? {} : { unwatchedMs }), ...(held && { held }) };
+  const opened = hasOpenedBetween(config, observation.lastCheckAt, now);
+  const watched = {
+    check,
+    silentMs,
+    ...(unwatchedMs === 0 ? {} : { unwatchedMs }),
+    ...(held && { held }),
+    ...(opened ? { opened } : {}),
+    ...stepEnd(config, observation.step.endsAt, unwatchedMs + (held?.ms ?? 0)),
+  };
   if (failure !== null) return { type: 'METRICS_UNAVAILABLE', ...watched, message: failure };
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);
   const decision = comparedDecision(state, metrics);
@@ -131,12 +149,13 @@ function silence(
   { watchedMs, isGap }: Interval,
   { now, metrics }: Pick<Facts, 'now' | 'metrics'>,
 ): BySide<number> {
-  const { silentMs, startedAt } = state.observation;
+  const { config, observation } = state;
+  const { silentMs, startedAt } = observation;
   return forSides((side) => {
     if (isGap) return 0;
     const newsAt = metrics[side]?.reportedAt ?? startedAt;
     if (!isSinceLastCheck(state, newsAt, now)) return Math.round(silentMs[side] + watchedMs);
-    return Math.round(Math.max(0, Math.min(now - newsAt, watchedMs)));
+    return Math.round(Math.max(0, Math.min(openMsBetween(config, newsAt, now), watchedMs)));
   });
 }
 
@@ -191,7 +210,7 @@ function hasEarnedItsEnd({ config, observation }: Watched, now: number): boolean
   const minMinutes = stepAt(config, step.index)?.minMinutes ?? 0;
   return (
     pairsOf(evidence) - evidence.pairsBeforeStep >= config.evidence.minSamples &&
-    now - step.startedAt >= minMinutes * 60_000
+    openMsBetween(config, step.startedAt, now) >= minMinutes * 60_000
   );
 }
 
@@ -210,7 +229,8 @@ function endOfStep(state: Watched, facts: Facts): EventBody[] {
       cause: 'OBSERVATION_OVER',
       comparison,
     });
-    return [decided, { type: 'OBSERVATION_EXTENDED', minutes, automatic: true, reason }];
+    const end = stepEnd(state.config, facts.now, minutes * 60_000);
+    return [decided, { type: 'OBSERVATION_EXTENDED', minutes, automatic: true, reason, ...end }];
   }
   return conclude(state, comparison, 'OBSERVATION_OVER', facts, !extend);
 }
@@ -239,7 +259,7 @@ function conclude(
   const step = stepAt(config, observation.step.index);
 
   if (decision === 'PROMOTE' && stepAt(config, next)) {
-    if (step?.gate === 'AUTO') return [decided, ...startStep(state, next, facts.metrics, null)];
+    if (step?.gate === 'AUTO') return [decided, ...startStep(state, next, facts, null)];
     const held = `Step ${next} of ${config.steps.length} is over and waits for advanceStep`;
     return [decided, ...awaitPerson(state, decision, [...reasons, held])];
   }

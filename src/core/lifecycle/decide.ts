@@ -4,6 +4,8 @@
  */
 
 import type { CanaryConfig } from '../config/config.ts';
+import { openMsBetween } from '../config/tradingCalendar.ts';
+import { MAX_YEARS } from '../config/tradingHours.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import type { RuleVersion } from '../rule/ruleVersion.ts';
 import { formatDecimal } from '../values/decimal.ts';
@@ -27,7 +29,16 @@ import type { EventBody } from './events.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
 import { meetFreeze } from './hold.ts';
 import { describeMissing, mustSettleFirst, termsOf } from './settlement.ts';
-import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
+import {
+  allocationOf,
+  type DeploymentState,
+  isEnded,
+  isWatched,
+  type Paused,
+  stepAt,
+  type Watched,
+} from './state.ts';
+import { stepEnd } from './watchedTime.ts';
 
 /** The decision recorded for a successful command. A request for approval has decided nothing yet. */
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
@@ -98,11 +109,12 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     case 'PAUSE':
       return accept([{ type: 'CANARY_PAUSED', reason }]);
     case 'RESUME': {
-      const pausedMs = state.status === 'PAUSED' ? facts.now - state.pausedAt : 0;
-      return accept([{ type: 'CANARY_RESUMED', pausedMs, reason }]);
+      const pausedMs = state.status === 'PAUSED' ? pausedFor(state, facts.now) : 0;
+      const end = stepEnd(state.config, state.observation.step.endsAt, pausedMs);
+      return accept([{ type: 'CANARY_RESUMED', pausedMs, reason, ...end }]);
     }
     case 'EXTEND':
-      return extend(state, command.minutes, reason, accept);
+      return extend(state, command.minutes, reason, facts.now, accept);
     case 'ADVANCE_STEP': {
       const stale = staleStable(state, facts);
       if (stale) return { accepted: false, refusal: stale };
@@ -111,7 +123,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       if (next === null) throw new Error('no step to advance to');
       const met = meetFreeze(command, 'STEP_UP', facts);
       if ('refusal' in met) return { accepted: false, refusal: met.refusal };
-      return accept(startStep(state, next, facts.metrics, reason, met));
+      return accept(startStep(state, next, facts, reason, met));
     }
   }
 }
@@ -151,7 +163,7 @@ function deploy(
   }
   const stale = staleStable(state, facts);
   if (stale) return { accepted: false, refusal: stale };
-  const { canaryPercent } = state.config;
+  const { canaryPercent, steps } = state.config;
   const split = splitCapital(capitalUsd, canaryPercent);
   if (split.canaryUsd.isZero()) {
     const message = `capitalUsd is too small: ${formatDecimal(canaryPercent)} % of it is nothing`;
@@ -159,8 +171,9 @@ function deploy(
   }
   const met = meetFreeze(command, 'DEPLOY', facts);
   if ('refusal' in met) return { accepted: false, refusal: met.refusal };
+  const end = stepEnd(state.config, facts.now, (steps[0]?.minutes ?? 0) * 60_000);
   return accept([
-    { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason, ...met },
+    { type: 'CANARY_STARTED', capitalUsd, canaryPercent, reason, ...met, ...end },
     {
       type: 'ALLOCATION_REQUESTED',
       number: 1,
@@ -172,13 +185,29 @@ function deploy(
   ]);
 }
 
-function extend(state: Watched, given: number | null, reason: string | null, accept: Accept): Verdict {
+function extend(
+  state: Watched,
+  given: number | null,
+  reason: string | null,
+  now: number,
+  accept: Accept,
+): Verdict {
   const minutes = given ?? stepAt(state.config, state.observation.step.index)?.minutes ?? 0;
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > 527_040) {
     const message = `minutes must be between 1 and 527040, got ${minutes}`;
     return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['minutes']) };
   }
-  return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason }]);
+  const end = stepEnd(state.config, now, minutes * 60_000);
+  if (end.endsAt === Number.POSITIVE_INFINITY) {
+    const message = `minutes must end within ${MAX_YEARS} years of trading hours, got ${minutes}`;
+    return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['minutes']) };
+  }
+  return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason, ...end }]);
+}
+
+/** How long a pause has lasted, milliseconds of trading hours; negative where the clock was set back. */
+function pausedFor({ config, pausedAt }: Paused, now: number): number {
+  return now < pausedAt ? now - pausedAt : openMsBetween(config, pausedAt, now);
 }
 
 /** The refusal of a metrics report while the canary has no capital. */

@@ -1,7 +1,6 @@
 /** The events that a decision leads to: promotion, rollback, the next step, and the record of the decision itself. */
 
 import { configHash } from '../config/config.ts';
-import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { type Comparison, compare } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import type { Decimal } from '../values/decimal.ts';
@@ -15,6 +14,7 @@ import type { Facts } from './command.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
 import { termsOf } from './settlement.ts';
 import { comparisonInput, forSides, stepAt, type Watched } from './state.ts';
+import { stepEnd } from './watchedTime.ts';
 
 /** The next request: the whole capital, split anew. */
 export function requestAllocation(state: Watched, canaryPercent: Decimal, cause: AllocationCause): EventBody {
@@ -65,7 +65,7 @@ export function rollback(state: Watched, reason: string | null): EventBody[] {
 export function startStep(
   state: Watched,
   index: number,
-  metrics: MetricsBySide,
+  { metrics, now }: Pick<Facts, 'metrics' | 'now'>,
   reason: string | null,
   overrode: { readonly overrodeFreeze?: string } = {},
 ): EventBody[] {
@@ -74,7 +74,16 @@ export function startStep(
   const { canaryPercent, minutes } = step;
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? state.observation.basis[side].pnlFromUsd);
   return [
-    { type: 'STEP_STARTED', step: index, canaryPercent, minutes, netPnlUsd, reason, ...overrode },
+    {
+      type: 'STEP_STARTED',
+      step: index,
+      canaryPercent,
+      minutes,
+      netPnlUsd,
+      reason,
+      ...overrode,
+      ...stepEnd(state.config, now, minutes * 60_000),
+    },
     requestAllocation(state, canaryPercent, 'STEP'),
   ];
 }

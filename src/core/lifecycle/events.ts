@@ -107,6 +107,14 @@ const unwatchedMs = z.int().optional();
 /** A hold by a freeze before this check, where there was one: the step is extended by it. */
 const held = z.strictObject({ ms: countCodec, over: z.boolean() }).optional();
 
+/**
+ * When the step ends, under trading hours: recorded because time zones change by law. Absent where the market never
+ * closes, or where the end stays as it is.
+ */
+const endsAt = instantCodec.optional();
+/** The market has opened since the check before: no pair of returns is formed over the time in which it was closed. */
+const opened = z.literal(true).optional();
+
 /** An automatic action waits for the end of a freeze; null `until`: it ends when it is lifted. */
 const heldByFreeze = { freezeId: z.string(), until: instantCodec.nullable(), reason: z.string() };
 
@@ -121,7 +129,7 @@ const bodies = {
     /** The version of the rule that it begins with; the first where there is none. */
     rule: z.literal(RULES).optional(),
   },
-  CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason, overrodeFreeze },
+  CANARY_STARTED: { capitalUsd: decimalCodec, canaryPercent: decimalCodec, reason, overrodeFreeze, endsAt },
   /** What each side should hold from now on. */
   ALLOCATION_REQUESTED: {
     number: countCodec,
@@ -175,6 +183,8 @@ const bodies = {
     decision: z.enum(DECISIONS),
     unwatchedMs,
     held,
+    opened,
+    endsAt,
   },
   /** A run of a side ended and another began: what it had earned is carried over, and totals count from zero again. */
   COUNTER_RESET: {
@@ -191,14 +201,16 @@ const bodies = {
     message: z.string(),
     unwatchedMs,
     held,
+    opened,
+    endsAt,
   },
   /** Checks go on after a gap: Serin or its database was away, or the clock was set. The sample has the same time. */
   WATCH_RESUMED: { unwatchedMs: z.int() },
   CANARY_PAUSED: { reason },
-  /** Negative where the clock was set back meanwhile. */
-  CANARY_RESUMED: { pausedMs: z.int(), reason },
+  /** Negative where the clock was set back meanwhile. Under trading hours, time within them. */
+  CANARY_RESUMED: { pausedMs: z.int(), reason, endsAt },
   /** `automatic`: extended automatically, as `onInconclusive` says. */
-  OBSERVATION_EXTENDED: { minutes: countCodec, automatic: z.boolean(), reason },
+  OBSERVATION_EXTENDED: { minutes: countCodec, automatic: z.boolean(), reason, endsAt },
   /** The ramp continues; the sides' returns so far are kept and the next interval starts at these PnLs. */
   STEP_STARTED: {
     step: countCodec,
@@ -207,6 +219,7 @@ const bodies = {
     netPnlUsd: bySide(decimalCodec),
     reason,
     overrodeFreeze,
+    endsAt,
   },
   /** The deployment goes over to another version of the decision rule; its evidence is folded anew from its log. */
   RULE_CHANGED: {

@@ -142,7 +142,9 @@ function applyWatched(
       return { ...state, observation: sampled(state, event) };
     case 'METRICS_UNAVAILABLE': {
       const { check, silentMs, at } = event;
-      return withObservation(afterTime(state, event), { checks: check, silentMs, lastCheckAt: at });
+      const after = withObservation(afterTime(state, event), { checks: check, silentMs, lastCheckAt: at });
+      if (!event.opened) return after;
+      return withObservation(after, { evidence: afterGap(state.observation.evidence) });
     }
     case 'COUNTER_RESET':
       return state;
@@ -290,7 +292,8 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
     return requested.isZero() ? capitalUsd : requested;
   });
   const evidence = state.rule === 1 ? NO_EVIDENCE : startEvidence(plannedChecks(state.config), at);
-  const observation = freshObservation(at, first.minutes, capital, evidence);
+  const endsAt = event.endsAt ?? at + first.minutes * 60_000;
+  const observation = freshObservation(at, endsAt, capital, evidence);
   return { ...state, status: 'RUNNING', observation, allocation };
 }
 
@@ -374,9 +377,11 @@ function sampledAnew(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): 
   const counted = { checks: check, silentMs, lastCheckAt: at };
   const { CANARY: canary, STABLE: stable } = netPnlUsd;
   if (canary === null || stable === null) return counted;
-  const { basis } = state.observation;
+  const { observation } = state;
+  const { basis } = observation;
   const returns = { CANARY: sideReturn(basis.CANARY, canary), STABLE: sideReturn(basis.STABLE, stable) };
-  return { ...counted, sampled: returns, evidence: afterSample(state.observation, state, returns, at) };
+  const before = event.opened ? { ...observation, evidence: afterGap(observation.evidence) } : observation;
+  return { ...counted, sampled: returns, evidence: afterSample(before, state, returns, at) };
 }
 
 /** What a check says of the time before it: the step ends later by what was not watched, and by what a freeze held. */
@@ -385,20 +390,25 @@ function afterTime(
   {
     unwatchedMs = 0,
     held,
-  }: { readonly unwatchedMs?: number | undefined; readonly held?: HeldTime | undefined },
+    endsAt,
+  }: {
+    readonly unwatchedMs?: number | undefined;
+    readonly held?: HeldTime | undefined;
+    readonly endsAt?: number | undefined;
+  },
 ): Watched {
-  const step = extendStep(state.observation.step, unwatchedMs + (held?.ms ?? 0));
+  const step = extendStep(state.observation.step, unwatchedMs + (held?.ms ?? 0), endsAt);
   return withObservation(held && !held.over ? state : released(state), { step });
 }
 
-/** A step ends later by time that does not count. */
-function extendStep(step: Observation['step'], ms: number): Observation['step'] {
-  return ms === 0 ? step : { ...step, endsAt: step.endsAt + ms };
+/** A step ends later by time that does not count; under trading hours the event has its end. */
+function extendStep(step: Observation['step'], ms: number, endsAt = step.endsAt + ms): Observation['step'] {
+  return endsAt === step.endsAt ? step : { ...step, endsAt };
 }
 
-function resumed(state: Watched, { pausedMs, at }: EventOf<'CANARY_RESUMED'>): Running {
+function resumed(state: Watched, { pausedMs, at, endsAt }: EventOf<'CANARY_RESUMED'>): Running {
   const { step } = state.observation;
-  const moved = extendStep(step, pausedMs);
+  const moved = extendStep(step, pausedMs, endsAt);
   const observation = { ...state.observation, step: moved, lastCheckAt: at };
   return { ...running(state), observation };
 }
@@ -409,13 +419,13 @@ function unbreached({ breachedAt: _, ...observation }: Observation): Observation
 }
 
 function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Running {
-  const { minutes, automatic, at } = event;
+  const { minutes, automatic, at, endsAt = at + minutes * 60_000 } = event;
   const { step, extensions } = state.observation;
   return {
     ...running(state),
     observation: {
       ...unbreached(released(state).observation),
-      step: { ...step, endsAt: at + minutes * 60_000 },
+      step: { ...step, endsAt },
       extensions: automatic ? extensions + 1 : extensions,
       silentMs: { CANARY: 0, STABLE: 0 },
       lastCheckAt: at,
@@ -426,14 +436,14 @@ function extended(state: Watched, event: EventOf<'OBSERVATION_EXTENDED'>): Runni
 }
 
 function stepStarted(state: Watched, event: EventOf<'STEP_STARTED'>): Running {
-  const { step: index, minutes, at, netPnlUsd } = event;
+  const { step: index, minutes, at, netPnlUsd, endsAt = at + minutes * 60_000 } = event;
   const { basis, step } = state.observation;
   if (index !== step.index + 1) return impossible(state, event);
   return {
     ...running(state),
     observation: {
       ...unbreached(released(state).observation),
-      step: { index, startedAt: at, endsAt: at + minutes * 60_000 },
+      step: { index, startedAt: at, endsAt },
       basis: forSides((side) => closeInterval(basis[side], netPnlUsd[side])),
       evidence: atStep(state.observation.evidence),
       lastCheckAt: at,

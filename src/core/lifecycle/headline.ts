@@ -1,4 +1,5 @@
 /** A deployment in one sentence for a list: what it does now, or how it ended. */
+import { nextOpening } from '../config/tradingCalendar.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { openRequest } from './approval.ts';
 import { describeEnd } from './freeze.ts';
@@ -25,5 +26,8 @@ export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: 
   if (state.status === 'OBSERVATION_COMPLETE') {
     return `A person must decide: ${reason}`;
   }
-  return reason;
+  const opening = nextOpening(state.config, now);
+  return opening === null
+    ? reason
+    : `Outside trading hours until ${new Date(opening).toISOString()}: ${reason}`;
 }

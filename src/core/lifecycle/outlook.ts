@@ -1,5 +1,6 @@
 /** The outlook of a deployment: its evidence, and how much of its observation is left. */
 import { marginPerCheck } from '../config/config.ts';
+import { tradingDay } from '../config/tradingHours.ts';
 import { evidenceFiguresOf } from '../rule/evidenceFigures.ts';
 import { type Outlook, outlookOf } from '../rule/outlook.ts';
 import { isFirstForm } from './evidence.ts';
@@ -20,6 +21,7 @@ export function outlookOfDeployment(state: DeploymentState, now: number): Outloo
       checksLeft: Math.ceil(remaining / (config.checkIntervalSeconds * 1000)),
       checkIntervalSeconds: config.checkIntervalSeconds,
       canaryUsd: observation.basis.CANARY.capitalUsd,
+      day: tradingDay(config.tradingHours),
     },
   );
 }

@@ -4,6 +4,7 @@
  */
 
 import type { CanaryConfig, Step } from '../config/config.ts';
+import { afterOpenMs, openMsBetween, withinHours } from '../config/tradingCalendar.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Comparison, type ComparisonInput, compare, decisionOf } from '../rule/comparison.ts';
 import { evidenceFiguresOf } from '../rule/evidenceFigures.ts';
@@ -158,15 +159,18 @@ export function stepAt(config: CanaryConfig, index: number): Step | null {
 /** When the whole ramp is over, if every step takes its time; epoch milliseconds. */
 export function observationDeadline({ config }: DeploymentIdentity, { step }: Observation): number {
   const later = config.steps.slice(step.index + 1).reduce((sum, { minutes }) => sum + minutes, 0);
-  return step.endsAt + later * 60_000;
+  return afterOpenMs(config, step.endsAt, later * 60_000);
 }
 
-/** Milliseconds of observation left; a pause stops this clock. Zero once the observation is over. */
+/**
+ * Milliseconds of observation left, within trading hours where there are any. A pause stops this clock. Zero once the
+ * observation is over.
+ */
 export function observationRemainingMs(state: DeploymentState, now: number): number {
-  if (state.status === 'RUNNING') return Math.max(0, observationDeadline(state, state.observation) - now);
-  if (state.status === 'PAUSED')
-    return Math.max(0, observationDeadline(state, state.observation) - state.pausedAt);
-  return state.status === 'PENDING' ? state.config.observationPeriodMinutes * 60_000 : 0;
+  if (state.status === 'PENDING') return state.config.observationPeriodMinutes * 60_000;
+  if (state.status !== 'RUNNING' && state.status !== 'PAUSED') return 0;
+  const from = state.status === 'RUNNING' ? now : state.pausedAt;
+  return Math.max(0, openMsBetween(state.config, from, observationDeadline(state, state.observation)));
 }
 
 /** The latest return of each account: a check asks for the same one six times, and a quotient has 120 digits. */
@@ -239,15 +243,17 @@ export function comparedDecision({ observation, config }: Watched, metrics: Metr
 }
 
 /**
- * The instant of the next check: an interval later, or at the end of the step if that comes first. A step that has ended
- * unchecked is checked immediately; if a check could not decide, the next one comes an interval later.
+ * The instant of the next check: an interval later, or at the end of the step or of a trading session if that comes first. A
+ * step that has ended unchecked is checked immediately; if a check could not decide, the next one comes an interval later.
+ * Outside of trading hours the next check is at the opening.
  */
 export function nextCheckAt(state: DeploymentState, from: number): number | null {
   if (!isWatched(state)) return null;
-  const next = from + state.config.checkIntervalSeconds * 1000;
+  const { config } = state;
+  const next = from + config.checkIntervalSeconds * 1000;
   const { lastCheckAt, step } = state.observation;
-  if (state.status !== 'RUNNING' || lastCheckAt >= step.endsAt) return next;
-  return Math.max(from, Math.min(next, step.endsAt));
+  const waits = state.status !== 'RUNNING' || lastCheckAt >= step.endsAt;
+  return withinHours(config, from, waits ? next : Math.max(from, Math.min(next, step.endsAt)));
 }
 
 /**
@@ -268,7 +274,7 @@ export function reschedule(
 /** An observation at its very start. */
 export function freshObservation(
   at: number,
-  minutes: number,
+  endsAt: number,
   capitalUsd: BySide<Decimal>,
   evidence: Evidence,
 ): Observation {
@@ -280,7 +286,7 @@ export function freshObservation(
   });
   return {
     startedAt: at,
-    step: { index: 0, startedAt: at, endsAt: at + minutes * 60_000 },
+    step: { index: 0, startedAt: at, endsAt },
     checks: 0,
     lastCheckAt: at,
     silentMs: { CANARY: 0, STABLE: 0 },

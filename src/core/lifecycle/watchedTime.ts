@@ -1,7 +1,10 @@
 /**
  * Watched time: what an observation is measured in. The difference of two clock readings is not it, since Serin or its
- * database may have been away in between, and the clock may have been set.
+ * database may have been away in between, and the clock may have been set. Time outside of trading hours does not count.
  */
+
+import type { CanaryConfig } from '../config/config.ts';
+import { afterOpenMs, nextOpening, openMsBetween } from '../config/tradingCalendar.ts';
 import type { Watched } from './state.ts';
 
 /** An interval counts for at most this many planned ones. */
@@ -23,8 +26,9 @@ export interface Interval {
 /** The interval that ends now. The length of one in which the clock was set back is unknown: it counts as planned. */
 export function intervalUntil({ config, observation }: Watched, now: number): Interval {
   const planned = config.checkIntervalSeconds * 1000;
-  const elapsed = now - observation.lastCheckAt;
-  if (elapsed < -JITTER_MS) return { watchedMs: planned, unwatchedMs: elapsed - planned, isGap: true };
+  const back = now - observation.lastCheckAt;
+  if (back < -JITTER_MS) return { watchedMs: planned, unwatchedMs: back - planned, isGap: true };
+  const elapsed = openMsBetween(config, observation.lastCheckAt, now);
   const watchedMs = Math.max(0, Math.min(elapsed, LONGEST_INTERVAL * planned));
   return {
     watchedMs,
@@ -39,12 +43,26 @@ export function recordedInterval(
   now: number,
   unwatchedMs: number,
 ): Interval {
-  const elapsed = now - observation.lastCheckAt - unwatchedMs;
+  const elapsed = openMsBetween(config, observation.lastCheckAt, now) - unwatchedMs;
   const longest = LONGEST_INTERVAL * config.checkIntervalSeconds * 1000;
   return { watchedMs: Math.max(0, Math.min(elapsed, longest)), unwatchedMs, isGap: false };
+}
+
+/** Whether the market is closed, and was so since the latest check. The check at the close comes a little after it. */
+export function isClosed({ config, observation }: Watched, now: number): boolean {
+  return nextOpening(config, now) !== null && openMsBetween(config, observation.lastCheckAt, now) <= 0;
 }
 
 /** Whether something is known to have happened since the latest check; an instant after now is from an earlier clock. */
 export function isSinceLastCheck({ observation }: Watched, instant: number, now: number): boolean {
   return instant >= observation.lastCheckAt && instant <= now + JITTER_MS;
+}
+
+/**
+ * When a step ends by trading hours, for an event; nothing where the market never closes, or where no time is added.
+ * @param ms observation that follows, milliseconds; what a clock that was set back takes away is negative
+ */
+export function stepEnd(config: CanaryConfig, from: number, ms: number): { readonly endsAt?: number } {
+  if (!config.tradingHours || ms === 0) return {};
+  return { endsAt: afterOpenMs(config, from, ms) };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { CanaryConfig } from '../config/config.ts';
+import { openMsBetween } from '../config/tradingCalendar.ts';
 import type { Sample } from '../document/document.ts';
 import { requestedUsd } from '../lifecycle/allocation.ts';
 import type { CanaryEvent, EventType } from '../lifecycle/events.ts';
@@ -20,6 +21,7 @@ import {
   observationDeadline,
   observationOf,
 } from '../lifecycle/state.ts';
+import { isClosed } from '../lifecycle/watchedTime.ts';
 import { applyReport, type MetricsBySide, NO_METRICS, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { RULE } from '../rule/ruleVersion.ts';
 import { type Decimal, ZERO } from '../values/decimal.ts';
@@ -85,11 +87,13 @@ export function createReplay(config: CanaryConfig): Replay {
 
   return {
     take(event, sample) {
+      const lastCheckAt = (recorded && observationOf(recorded)?.lastCheckAt) ?? event.at;
       recorded = evolve(recorded, event);
       seen.add(event.type);
       if (event.type === 'CANARY_STARTED')
         trial = startEngineRun(config, event.capitalUsd, event.at, recorded);
       if (!trial) return true;
+      if (isCheck(event)) unwatchedMs += closedMs(recorded.config, lastCheckAt, event.at);
       follow(event, sample);
       rebase();
       return gap === null && !isEnded(trial.state);
@@ -144,12 +148,18 @@ export function createReplay(config: CanaryConfig): Replay {
     }
   }
 
+  /** Time before a check in which the policy would have observed, and the market of the record was closed. */
+  function closedMs(record: CanaryConfig, from: number, to: number): number {
+    return Math.max(0, openMsBetween(config, from, to) - openMsBetween(record, from, to));
+  }
+
   /** A check of the record. A policy that checks less often lets those go by that come before its time. */
   function check(at: number, command: { readonly type: 'CHECK'; readonly failure: string | null }): void {
     recordedUntil = at;
     const slack = (recorded?.config.checkIntervalSeconds ?? 0) * 500;
     if (config.checkIntervalSeconds > (recorded?.config.checkIntervalSeconds ?? 0) && at + slack < due)
       return;
+    if (trial && isWatched(trial.state) && isClosed(trial.state, at)) return;
     checks += 1;
     act(at, command);
   }
@@ -228,6 +238,11 @@ export function createReplay(config: CanaryConfig): Replay {
       );
     }
     for (const [type, note] of NOTED) if (seen.has(type) && !found.includes(note)) found.push(note);
+    if (JSON.stringify(config.tradingHours) !== JSON.stringify(recorded.config.tradingHours)) {
+      found.push(
+        'The policy has other trading hours than the record: what neither has watched extends the step',
+      );
+    }
     if (config.requireUnrealized && withoutUnrealized) {
       found.push('Samples have no unrealizedPnlUsd, which this policy requires: they stay without it');
     }
@@ -260,6 +275,9 @@ const NOTED: readonly (readonly [EventType, string])[] = [
     'Time that nobody watched is in the record: it extends the step, and no pair is formed over it',
   ],
 ];
+
+const isCheck = ({ type }: CanaryEvent) =>
+  type === 'CANARY_METRICS_UPDATED' || type === 'METRICS_UNAVAILABLE';
 
 const stepOf = (state: DeploymentState) => observationOf(state)?.step.endsAt;
 

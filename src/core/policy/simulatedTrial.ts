@@ -4,7 +4,7 @@
  * when in doubt, the engine checks.
  */
 
-import { type CanaryConfig, plannedChecks } from '../config/config.ts';
+import { type CanaryConfig, inTradingTime, plannedChecks } from '../config/config.ts';
 import { isFirstForm } from '../lifecycle/evidence.ts';
 import { type Observation, sideReturn } from '../lifecycle/state.ts';
 import { NO_BREACHES } from '../rule/guardrails.ts';
@@ -48,14 +48,17 @@ interface Seen {
   readonly stablePnl: number;
 }
 
-/** Runs one trial under a policy in a market of its own. Simulated sides have no open positions to report. */
+/**
+ * Runs one trial under a policy in a market of its own. Simulated sides have no open positions to report. Its clock runs
+ * within trading hours only.
+ */
 export function simulateTrial(
   policy: CanaryConfig,
   { capitalUsd }: Pick<Assumptions, 'capitalUsd'>,
   market: Market,
   pace: Pace = 'FAST',
 ): SimulatedTrial {
-  const config: CanaryConfig = { ...policy, requireUnrealized: false };
+  const config: CanaryConfig = { ...inTradingTime(policy), requireUnrealized: false };
   const canary = startSimulatedSide();
   const stable = startSimulatedSide();
   const mayDecide = createDecisionProbe(config, canary, stable);

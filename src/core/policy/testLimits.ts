@@ -3,13 +3,13 @@
  * differences too small to be distinguished from zero by the deadline.
  */
 import { type CanaryConfig, plannedChecks } from '../config/config.ts';
+import { tradingDay } from '../config/tradingHours.ts';
 import { halfWidth } from '../rule/confidenceSequence.ts';
 import type { Violation } from '../values/violation.ts';
 import { defaultAssumptions } from './assumptions.ts';
 
 /** From this share of the capital a day on, the least difference is worth a warning. */
 const LARGE_DIFFERENCE = 0.05;
-const SECONDS_OF_DAY = 86_400;
 
 /** Warnings with the path of the field to change. None where evidence decides nothing. */
 export function testLimits(config: CanaryConfig): readonly Violation[] {
@@ -42,7 +42,7 @@ function leastDifference(config: CanaryConfig): Violation[] {
   const { volatility, correlation } = defaultAssumptions(config);
   const variance = 2 * (1 - correlation) * volatility ** 2;
   const half = halfWidth(planned, variance, { planned, alpha: config.evidence.alpha });
-  const perDay = (half * SECONDS_OF_DAY) / config.checkIntervalSeconds;
+  const perDay = (half * tradingDay(config.tradingHours).seconds) / config.checkIntervalSeconds;
   if (perDay < LARGE_DIFFERENCE) return [];
   const message =
     `can only tell differences of ${Math.round(perDay * 100)} % of capital a day and more in ${planned} checks ` +

@@ -3,6 +3,7 @@
  * this observation can show, how likely the canary is the better one, and what is at risk until then. Estimates: they
  * take the future to be as volatile and as correlated as the past. Nothing is decided on them.
  */
+import type { TradingDay } from '../config/tradingHours.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { halfWidth, lengthForHalfWidth } from './confidenceSequence.ts';
 import type { EvidenceFigures, SeriesFigures } from './evidenceFigures.ts';
@@ -17,6 +18,8 @@ export interface OutlookContext {
   readonly checkIntervalSeconds: number;
   /** What the canary works with, USD. */
   readonly canaryUsd: Decimal;
+  /** What a day, and a year of them, is. */
+  readonly day: TradingDay;
 }
 
 /** Null where too little is known to say. */
@@ -24,7 +27,7 @@ export interface Outlook {
   /** More checks until the test decides, if the difference stays what it is; 0 once it has. */
   readonly checksToDecide: number | null;
   readonly decidesBeforeDeadline: boolean | null;
-  /** The least difference of returns a day that can be distinguished from zero by the deadline, a fraction of capital. */
+  /** The least difference of returns a day of trading that is distinguishable by the deadline, a fraction of capital. */
   readonly leastDetectablePerDay: number | null;
   /** The same as a difference of Sharpe ratios a year. */
   readonly leastDetectableSharpe: number | null;
@@ -36,8 +39,6 @@ export interface Outlook {
   readonly advice: readonly string[];
 }
 
-const SECONDS_OF_DAY = 86_400;
-const DAYS_OF_YEAR = 365;
 /** The one-sided 95 % point of the normal distribution. */
 const Z95 = 1.6448536269514722;
 /** From this many times fewer effective pairs on, a longer interval between checks would lose nothing. */
@@ -57,14 +58,15 @@ export function outlookOf(
   const atDeadline = pairs + context.checksLeft * share;
   const sequence = { planned: figures.planned, alpha: settings.alpha };
   const least = halfWidth(atDeadline, series.longRunVariance, sequence) * share;
-  const checksOfDay = SECONDS_OF_DAY / context.checkIntervalSeconds;
+  const checksOfDay = context.day.seconds / context.checkIntervalSeconds;
   const deviation = figures.returns.canaryDeviation * Math.sqrt(share);
   const serial = Math.max(1, inflation(series));
   return {
     checksToDecide,
     decidesBeforeDeadline: checksToDecide === null ? false : checksToDecide <= context.checksLeft,
     leastDetectablePerDay: least * checksOfDay,
-    leastDetectableSharpe: deviation > 0 ? (least / deviation) * Math.sqrt(checksOfDay * DAYS_OF_YEAR) : null,
+    leastDetectableSharpe:
+      deviation > 0 ? (least / deviation) * Math.sqrt(checksOfDay * context.day.daysOfYear) : null,
     probabilityBetter:
       series.longRunVariance > 0
         ? normalProbability(series.mean / Math.sqrt(series.longRunVariance / pairs))

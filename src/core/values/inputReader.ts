@@ -58,6 +58,17 @@ export class Reader {
     return found ?? choices[0];
   }
 
+  /** A list of so many items; anything else reads as an empty one. */
+  list<T>(path: readonly string[], given: unknown, min: number, max: number): readonly T[] {
+    if (!Array.isArray(given)) {
+      this.refuse(path, `must be a list, got ${shown(given)}`);
+      return [];
+    }
+    if (given.length >= min && given.length <= max) return given;
+    this.refuse(path, `must be a list of ${min} to ${max}, got ${given.length}`);
+    return [];
+  }
+
   /** An object with these fields only; anything that is not an object reads as an empty one. */
   fields<T extends object>(
     path: readonly string[],

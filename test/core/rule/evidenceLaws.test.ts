@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { ComparisonMode } from '../../../src/core/config/config.ts';
+import { tradingDay } from '../../../src/core/config/tradingHours.ts';
 import { evidenceStateCodec } from '../../../src/core/rule/evidenceCodec.ts';
 import { evidenceFiguresOf } from '../../../src/core/rule/evidenceFigures.ts';
 import { outlookOf } from '../../../src/core/rule/outlook.ts';
@@ -244,7 +245,13 @@ describe('the single test at the end', () => {
 });
 
 describe('the outlook', () => {
-  const context = { checks: 60, checksLeft: 0, checkIntervalSeconds: 60, canaryUsd: decimal(10_000) };
+  const context = {
+    checks: 60,
+    checksLeft: 0,
+    checkIntervalSeconds: 60,
+    canaryUsd: decimal(10_000),
+    day: tradingDay(null),
+  };
   const look = (pairs: readonly Pair[], more: Partial<typeof context> = {}) =>
     outlookOf(evidenceFiguresOf(fed(pairs)), SETTINGS, { ...context, checks: pairs.length, ...more });
 
