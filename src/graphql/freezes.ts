@@ -6,19 +6,11 @@ import { holdOf } from '../core/lifecycle/hold.ts';
 import { overlaps } from '../store/access/strategyScope.ts';
 import type { Freeze, Recurrence } from '../store/safety/freezes.ts';
 import { builder } from './builder.ts';
+import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { KEY } from './lifecycle.ts';
-import {
-  AFTER,
-  type Connection,
-  type Edge,
-  FIRST,
-  PageInfoType,
-  readCursor,
-  readPage,
-  toConnection,
-} from './paging.ts';
-import { DomainError } from './results.ts';
+import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
+import { resultFields } from './results.ts';
 
 /** A freeze at a moment: what it does depends on the time. */
 export interface FreezeView {
@@ -158,26 +150,7 @@ builder.objectFields(DeploymentRef, (t) => ({
   }),
 }));
 
-const FreezeEdge = builder.objectRef<Edge<FreezeView>>('FreezeEdge').implement({
-  description: 'A freeze in a list.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Cursor of this item.' }),
-    node: t.expose('node', { type: FreezeType, description: 'The freeze.' }),
-  }),
-});
-
-const FreezeConnection = builder.objectRef<Connection<FreezeView>>('FreezeConnection').implement({
-  description: 'A page of freezes.',
-  fields: (t) => ({
-    edges: t.field({ type: [FreezeEdge], description: 'The freezes.', resolve: ({ edges }) => [...edges] }),
-    nodes: t.field({
-      type: [FreezeType],
-      description: 'The freezes without their cursors.',
-      resolve: ({ edges }) => edges.map(({ node }) => node),
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfoType, description: 'Position of this page in the list.' }),
-  }),
-});
+const FreezeConnection = connectionType('Freeze', FreezeType, { one: 'a freeze', many: 'freezes' });
 
 const parseSeq = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null);
 
@@ -247,19 +220,7 @@ const resultOf = (name: string, description: string) =>
   builder.objectRef<FreezeAnswer>(name).implement({
     description,
     fields: (t) => ({
-      success: t.boolean({
-        description: 'Whether the mutation succeeded. If true, the change is on disk.',
-        resolve: ({ refusal }) => refusal === null,
-      }),
-      replayed: t.exposeBoolean('replayed', {
-        description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
-      }),
-      message: t.exposeString('message', { description: 'What happened, for people.' }),
-      error: t.expose('refusal', {
-        type: DomainError,
-        nullable: true,
-        description: 'Why the mutation was refused; null if it succeeded.',
-      }),
+      ...resultFields(t),
       freeze: t.field({
         type: FreezeType,
         nullable: true,

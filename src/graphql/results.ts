@@ -3,7 +3,7 @@ import type { Answer } from '../app/answer.ts';
 import { allocationOf } from '../core/lifecycle/state.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import type { REFUSAL_CODES, Refusal } from '../core/values/refusal.ts';
-import { builder } from './builder.ts';
+import { builder, type SchemaTypes } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, comparisonView, DecisionType } from './metrics.ts';
 import { PolicyWarningType } from './policy.ts';
@@ -48,22 +48,41 @@ export const DomainError = builder.objectRef<Refusal>('DomainError').implement({
   }),
 });
 
+/** What every result of a mutation has. */
+interface Result {
+  readonly refusal: Refusal | null;
+  readonly replayed: boolean;
+  readonly message: string;
+}
+
+/** The fields that the results of all mutations begin with. */
+export const resultFields = (
+  t: Pick<PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Result>, 'boolean' | 'string' | 'field'>,
+) => ({
+  success: t.boolean({
+    description: 'Whether the mutation succeeded. If true, the change is on disk.',
+    resolve: ({ refusal }) => refusal === null,
+  }),
+  replayed: t.boolean({
+    description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
+    resolve: ({ replayed }) => replayed,
+  }),
+  message: t.string({
+    description: 'What happened, for people.',
+    resolve: ({ message }) => message,
+  }),
+  error: t.field({
+    type: DomainError,
+    nullable: true,
+    description: 'Why the mutation was refused; null if it succeeded.',
+    resolve: ({ refusal }) => refusal,
+  }),
+});
+
 const MutationResult = builder.interfaceRef<Answer>('MutationResult').implement({
   description: 'Common fields of the results of all mutations of a deployment.',
   fields: (t) => ({
-    success: t.boolean({
-      description: 'Whether the mutation succeeded. If true, the change is on disk.',
-      resolve: ({ refusal }) => refusal === null,
-    }),
-    replayed: t.exposeBoolean('replayed', {
-      description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
-    }),
-    message: t.exposeString('message', { description: 'What happened, for people.' }),
-    error: t.expose('refusal', {
-      type: DomainError,
-      nullable: true,
-      description: 'Why the mutation was refused; null if it succeeded.',
-    }),
+    ...resultFields(t),
     deployment: t.field({
       type: DeploymentRef,
       nullable: true,

@@ -12,7 +12,7 @@ import { builder, type Context } from './builder.ts';
 import { EventTypeEnum } from './event.ts';
 import { KEY } from './lifecycle.ts';
 import { readCursor } from './paging.ts';
-import { DomainError } from './results.ts';
+import { resultFields } from './results.ts';
 import { WebhookRef } from './webhooks.ts';
 
 const WEBHOOK = 'The webhook.';
@@ -80,19 +80,7 @@ const RedeliverInput = builder.inputType('RedeliverInput', {
 const WebhookMutationResult = builder.interfaceRef<WebhookAnswer>('WebhookMutationResult').implement({
   description: 'Common fields of the results of all mutations of webhooks.',
   fields: (t) => ({
-    success: t.boolean({
-      description: 'Whether the mutation succeeded. If true, the change is on disk.',
-      resolve: ({ refusal }) => refusal === null,
-    }),
-    replayed: t.exposeBoolean('replayed', {
-      description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
-    }),
-    message: t.exposeString('message', { description: 'What happened, for people.' }),
-    error: t.expose('refusal', {
-      type: DomainError,
-      nullable: true,
-      description: 'Why the mutation was refused; null if it succeeded.',
-    }),
+    ...resultFields(t),
     webhook: t.expose('webhook', {
       type: WebhookRef,
       nullable: true,
