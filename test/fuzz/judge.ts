@@ -35,8 +35,15 @@ function read(text: string): Data {
   }
 }
 
-/** Whether anything in an answer says that something was done. */
-export const wasDone = (text: string) => /"success":true/.test(text);
+/**
+ * Whether an answer says that something was done, or may have been: of `recordTrades` each trade, and the value of open
+ * positions, is taken on its own unless the whole batch was refused (`error`).
+ */
+export function wasDone(text: string): boolean {
+  if (/"success":true/.test(text)) return true;
+  const trades: Data = read(text)?.data?.recordTrades;
+  return Boolean(trades) && !trades.error;
+}
 
 /**
  * What is in the tables, as one text that changes with any row. Answers kept for idempotency keys are left out: a
