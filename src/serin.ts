@@ -15,6 +15,7 @@ import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail, type Tail } from './feed/tail.ts';
 import { startAuditSealer } from './monitor/auditSealer.ts';
+import { startBudgetLoop } from './monitor/budgetLoop.ts';
 import { type ClockWatch, startClockWatch } from './monitor/clockWatch.ts';
 import { startDeadlineLoop } from './monitor/deadlineLoop.ts';
 import { joinNodes } from './monitor/nodeRegistry.ts';
@@ -169,6 +170,9 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     parts.work.push(withStopTimeout(() => loop.stop()));
     const deadlines = startDeadlineLoop({ app, log });
     parts.work.push(withStopTimeout(() => deadlines.stop()));
+    const commands = createCommands(app);
+    const budgets = startBudgetLoop({ app, commands, log, onTrip: metrics.countBudgetTrip });
+    parts.work.push(withStopTimeout(() => budgets.stop()));
     const clock = startClockWatch({ db, log, onStep: metrics.countClockStep });
     parts.work.push(withStopTimeout(() => clock.stop()));
     const sealer = startAuditSealer({ db, log });
@@ -189,7 +193,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       subscriptionQuota,
       app,
       feed,
-      commands: createCommands(app),
+      commands,
       reports: createReports(app),
       log,
       timeScale,

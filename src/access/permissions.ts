@@ -27,6 +27,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Query.deployments': read('LIST'),
   'Query.events': read('LIST'),
   'Query.freezes': read('LIST'),
+  'Query.lossBudgets': read('LIST'),
   'Query.exportDeployment': read('TARGET'),
   'Query.node': read('TARGET'),
   'Query.nodes': read('LIST'),
@@ -68,6 +69,11 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.createApiKey': administer('NONE'),
   'Mutation.revokeApiKey': administer('NONE'),
   'Mutation.setStrategyApproval': administer('TARGET'),
+
+  /** Of loss budgets: their patterns must lie within the actor's own. */
+  'Mutation.createLossBudget': administer('LIST'),
+  'Mutation.deleteLossBudget': administer('LIST'),
+  'Mutation.updateLossBudget': administer('LIST'),
 
   'Mutation.createWebhook': administer('TARGET'),
   'Mutation.deleteWebhook': administer('TARGET'),

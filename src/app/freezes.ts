@@ -215,6 +215,7 @@ export async function liftFreeze(
     const freeze = await lockFreeze(tx, input.id);
     if (!freeze || !seesFreeze(actor, freeze)) return refused(notFound(input.id));
     refuseLifting(actor, freeze);
+    if (freeze.lossBudgetId !== null && freeze.liftedAt === null) return refused(ofBudget(freeze));
     const lifted = await markFreezeLifted(tx, freeze.id, actor.name);
     const { now } = await readClock(tx);
     if (!lifted) return done(`Freeze ${freeze.id} was lifted by ${freeze.liftedBy} before`, freeze, now);
@@ -227,6 +228,13 @@ export async function liftFreeze(
     });
     return done(`Freeze ${freeze.id} is lifted; what it held is decided at the next check`, lifted, now);
   });
+}
+
+function ofBudget({ id, lossBudgetId }: Freeze): Refusal {
+  const message =
+    `${id} stands while the loss budget ${lossBudgetId} is tripped: arm that again with updateLossBudget ` +
+    '(rearm: true and a reason), or delete it with deleteLossBudget';
+  return refusal('INVALID_TRANSITION', message, ['id']);
 }
 
 function refuseLifting(actor: Actor, { id, strategies, createdBy }: Freeze): void {

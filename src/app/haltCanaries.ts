@@ -6,6 +6,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { Forbidden, may } from '../access/permissions.ts';
+import type { Command } from '../core/lifecycle/command.ts';
 import { FREEZE_BLOCKS } from '../core/lifecycle/freeze.ts';
 import { isEnded } from '../core/lifecycle/state.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
@@ -33,6 +34,9 @@ import { beyondPatterns, MAX_STANDING, patternsViolations } from './freezes.ts';
 
 export const HALT_ACTIONS = ['PAUSE', 'ROLLBACK', 'CANCEL'] as const;
 export type HaltAction = (typeof HALT_ACTIONS)[number];
+
+/** The command that carries out a halt on each deployment. */
+export type HaltCommand = Extract<Command, { readonly type: HaltAction }>;
 
 export interface HaltInput {
   /** Patterns of strategy names. */
@@ -107,7 +111,8 @@ export async function haltCanaries(
     return refused(refusal('IDEMPOTENCY_KEY_REUSED', message, ['idempotencyKey']));
   }
   const found = new Map<string, HaltOutcome>();
-  const work = haltEach(app, commands, actor, input, begun.halt, found);
+  const { action: type, reason } = input;
+  const work = carryOutHalt(app, commands, actor, { type, reason }, begun.halt, found);
   // Goes on after the answer; a failure leaves the rest to a repetition under the same key.
   work.catch((error: unknown) => app.log.error({ error }, 'a halt was not carried out to its end'));
   await Promise.race([work.catch(() => {}), sleep(ANSWER_WITHIN_MS, undefined, { ref: false })]);
@@ -176,14 +181,14 @@ async function freezeForHalt(
   return freeze;
 }
 
-/** Sends a command for each deployment, and stores the outcomes when all are known. */
-async function haltEach(
+/** Sends a command for each deployment, and stores the outcomes when all are known. A repetition does nothing twice. */
+export async function carryOutHalt(
   app: App,
   commands: Commands,
   actor: Actor,
-  input: HaltInput,
+  command: HaltCommand,
   halt: Halt,
-  found: Map<string, HaltOutcome>,
+  found: Map<string, HaltOutcome> = new Map(),
 ): Promise<void> {
   for (const outcome of halt.outcomes ?? []) found.set(outcome.deploymentId, outcome);
   if (halt.outcomes) return;
@@ -191,8 +196,8 @@ async function haltEach(
   await Promise.all(
     halt.deploymentIds.map((id) =>
       limit(async () => {
-        const answer = await submitPatiently(commands, actor, input, halt, id);
-        found.set(id, outcomeOf(id, input.action, answer));
+        const answer = await submitPatiently(commands, actor, command, halt, id);
+        found.set(id, outcomeOf(id, command.type, answer));
       }),
     ),
   );
@@ -202,7 +207,7 @@ async function haltEach(
 async function submitPatiently(
   commands: Commands,
   actor: Actor,
-  { action, reason }: HaltInput,
+  command: HaltCommand,
   { key }: Halt,
   deploymentId: string,
 ): Promise<Answer> {
@@ -214,11 +219,11 @@ async function submitPatiently(
     expectedRevision: null,
     idempotencyKey: `halt:${derived}`,
     operation: 'haltCanaries',
-    input: { action, reason },
+    input: { action: command.type, reason: command.reason },
   };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await commands.submit(actor, request, { type: action, reason });
+      return await commands.submit(actor, request, command);
     } catch (error) {
       if (attempt >= ATTEMPTS) throw error;
       await sleep(RETRY_AFTER_MS, undefined, { ref: false });

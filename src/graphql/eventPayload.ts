@@ -51,7 +51,7 @@ const UNTIL = {
   nullable: true,
   description: 'When the freeze ends, as known then; null: when it is lifted.',
 } as const;
-const FREEZE_ID = { description: 'The freeze, or the loss budget, that it waits for.' } as const;
+const FREEZE_ID = { description: 'The freeze that it waits for.' } as const;
 const HELD =
   'Seconds before it in which a freeze held a promotion or a step, 0 if none did; the step is extended by them.';
 const MESSAGE = { description: 'What was found, as a message for people.' } as const;

@@ -98,6 +98,12 @@ export const FreezeType = builder.objectRef<FreezeView>('Freeze').implement({
       description: 'When it was lifted; null if it was not.',
       resolve: ({ freeze }) => freeze.liftedAt,
     }),
+    lossBudgetId: t.id({
+      nullable: true,
+      description:
+        'The loss budget that it belongs to: it stands while that is tripped. Null for any other freeze.',
+      resolve: ({ freeze }) => freeze.lossBudgetId,
+    }),
     activeNow: t.boolean({
       description: 'Whether it blocks now.',
       resolve: ({ freeze, now }) => activeWindow(freeze, now) !== null,
@@ -121,7 +127,7 @@ const HoldType = builder.objectRef<Hold>('DeploymentHold').implement({
   description: 'The automatic action that is held, and what it waits for.',
   fields: (t) => ({
     block: t.expose('block', { type: FreezeBlockType, description: 'What waits.' }),
-    freezeId: t.exposeID('freezeId', { description: 'The freeze, or the loss budget, that it waits for.' }),
+    freezeId: t.exposeID('freezeId', { description: 'The freeze that it waits for.' }),
     since: t.expose('since', { type: 'DateTime', description: 'Since when it waits.' }),
     until: t.expose('until', {
       type: 'DateTime',

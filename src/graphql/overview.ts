@@ -1,10 +1,12 @@
 /** What a desk asks first, in one answer: how many canaries, what waits for a person, how much money is on trial. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { activeWindow } from '../app/freezeWindows.ts';
+import { listLossBudgets } from '../app/lossBudgets.ts';
 import { type Overview, readOverview } from '../store/deployments/overview.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { FreezeType } from './freezes.ts';
+import { LossBudgetType } from './lossBudgets.ts';
 import { closing } from './stream.ts';
 
 /** Overviews of callers who see the same are read once in this time, real ms. */
@@ -49,6 +51,12 @@ const OverviewType = builder.objectRef<Overview>('Overview').implement({
         const { freezes, at: now } = await loaders.freezes.clearAll().load('standing');
         return freezes.flatMap((freeze) => (activeWindow(freeze, now) ? [{ freeze, now }] : []));
       },
+    }),
+    lossBudgets: t.field({
+      type: [LossBudgetType],
+      description:
+        'Loss budgets of strategies that the viewer sees, newest first, with the losses in their windows.',
+      resolve: (_overview, _args, { app, actor }) => listLossBudgets(app.db, actor),
     }),
     overdueAllocations: t.exposeInt('overdueAllocations', {
       description:

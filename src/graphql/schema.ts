@@ -13,6 +13,7 @@ import './eventPayload.ts';
 import './freezes.ts';
 import './halt.ts';
 import './lifecycle.ts';
+import './lossBudgets.ts';
 import './overview.ts';
 import './policy.ts';
 import './policyReplay.ts';

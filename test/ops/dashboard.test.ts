@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
+import { createBudget } from '../harness/lossBudget.ts';
 import { type Followed, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { createWebhook } from '../webhooks/webhook.ts';
 import { evaluate, parseMetrics, type Sample, type Scrapes } from './promql.ts';
@@ -272,6 +273,9 @@ const FIRES: Readonly<Record<string, readonly Series[]>> = {
   SerinWaitsForPerson: [['serin_deployments_waiting', {}, 1]],
   SerinAuditUnsealed: [['serin_audit_unsealed_seconds', {}, 61]],
   SerinAllocationOverdue: [['serin_allocation_overdue_seconds', {}, 1]],
+  SerinLossBudgetTripped: [['serin_loss_budgets_tripped', {}, 1]],
+  SerinLossBudgetNearlyUsed: [['serin_loss_budget_used_ratio', { name: 'desk' }, 0.81]],
+  SerinLossBudgetsLate: [['serin_loss_budget_age_seconds', {}, 11]],
   SerinFeedHeld: [['serin_feed_held_seconds', {}, 11]],
   SerinFeedBehind: [['serin_feed_lag_seconds', {}, 11]],
   SerinClockStepped: [['serin_clock_steps_total', { direction: 'back' }, 1]],
@@ -286,6 +290,7 @@ describe('an alert fires when it should, and not before', () => {
   let calm: readonly Sample[];
   beforeAll(async () => {
     const serin = await startTestSerin({ providersFile: await providersAt(0) });
+    await createBudget(serin, {});
     calm = parseMetrics(`${await scrape(serin)}up{job="serin"} 1`);
     await serin.stop();
   });

@@ -14,7 +14,10 @@ import type { DeploymentState } from './state.ts';
 export type Command =
   | ({ readonly type: 'DEPLOY'; readonly capitalUsd: Decimal; readonly reason: string | null } & RaisesRisk)
   | ({ readonly type: 'PROMOTE' | 'ADVANCE_STEP'; readonly reason: string | null } & RaisesRisk)
-  | { readonly type: 'ROLLBACK' | 'CANCEL' | 'PAUSE' | 'RESUME'; readonly reason: string | null }
+  | { readonly type: 'CANCEL' | 'PAUSE'; readonly reason: string | null }
+  | { readonly type: 'RESUME'; readonly reason: string | null }
+  /** `cause`: a loss budget over many deployments is broken, and Serin acts by itself. */
+  | { readonly type: 'ROLLBACK'; readonly reason: string | null; readonly cause?: 'BUDGET' | undefined }
   | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
   | {
       readonly type: 'ACKNOWLEDGE';

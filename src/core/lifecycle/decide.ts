@@ -105,7 +105,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       return accept([record, ...promotion(state, reason, met)]);
     }
     case 'ROLLBACK':
-      return accept([byCommand(state, facts, 'ROLLBACK', reason), ...rollback(state, reason)]);
+      return accept([rollbackDecision(state, facts, command), ...rollback(state, reason)]);
     case 'PAUSE':
       return accept([{ type: 'CANARY_PAUSED', reason }]);
     case 'RESUME': {
@@ -227,6 +227,23 @@ function unsettled({ id, allocation }: Watched): Refusal {
     `Deployment ${id} requires settlement, and the next step waits for it: ${missing}. Acknowledge what the side holds`,
   );
 }
+
+/** The decision record of a rollback by a person, a bot or a loss budget. */
+function rollbackDecision(
+  state: Watched,
+  facts: Facts,
+  { reason, cause }: Extract<Command, { type: 'ROLLBACK' }>,
+): EventBody {
+  if (cause === undefined) return byCommand(state, facts, 'ROLLBACK', reason);
+  return decisionMade(state, facts, {
+    decision: 'ROLLBACK',
+    reasons: [reason ?? BUDGET_BROKEN],
+    cause,
+    reason,
+  });
+}
+
+const BUDGET_BROKEN = 'A loss budget is broken';
 
 /** The decision record of a person or bot, with the comparison as it was. */
 function byCommand(state: Watched, facts: Facts, decision: CanaryDecision, reason: string | null): EventBody {

@@ -63,7 +63,7 @@ const comparison = z.strictObject({
   evidence: z.union([testResult, firstResult]),
 });
 
-export const DECISION_CAUSES = ['OBSERVATION_OVER', 'EVIDENCE', 'GUARDRAIL', 'COMMAND'] as const;
+export const DECISION_CAUSES = ['OBSERVATION_OVER', 'EVIDENCE', 'GUARDRAIL', 'COMMAND', 'BUDGET'] as const;
 
 /** A decision with all it was made of, so that it can be made again from its own record. */
 const decisionRecord = z.strictObject({

@@ -12,7 +12,7 @@ export interface Recomputed {
 }
 
 /**
- * Makes a decision again from its own record. A guardrail decides alone, and a command of a person or bot is taken
+ * Makes a decision again from its own record. A guardrail and a loss budget decide alone, and a command is taken
  * as given; for these the comparison shows what they decided against.
  */
 export function recompute(record: DecisionRecord, terms: PolicyTerms): Recomputed {
@@ -20,6 +20,7 @@ export function recompute(record: DecisionRecord, terms: PolicyTerms): Recompute
   const comparison = compare({ metrics, returns, evidence, ends, config: terms.config });
   switch (cause) {
     case 'GUARDRAIL':
+    case 'BUDGET':
       return { comparison, decision: 'ROLLBACK' };
     case 'COMMAND':
       return { comparison, decision: record.decision };

@@ -122,9 +122,9 @@ export function createReplay(config: CanaryConfig): Replay {
         check(event.at, { type: 'CHECK', failure: event.message });
         return;
       case 'DECISION_MADE': {
-        // A guardrail or a person decided between two checks: what was known then is in the record.
+        // A guardrail, a person or a loss budget decided between two checks: what was known then is in the record.
         const { cause } = event.record;
-        if (cause !== 'GUARDRAIL' && cause !== 'COMMAND') return;
+        if (cause === 'EVIDENCE' || cause === 'OBSERVATION_OVER') return;
         metrics = convert(event.record.metrics);
         act(event.at, { type: 'EVALUATE_GUARDRAILS' });
         return;

@@ -8,6 +8,7 @@ import type { BlockedBy } from '../../feed/tail.ts';
 import { type Gauges, readGauges } from '../../store/deployments/gauges.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { PoolStats } from '../../store/postgres/poolStats.ts';
+import { BUDGET_ACTIONS, type BudgetAction } from '../../store/safety/lossBudgets.ts';
 
 /** HTTP statuses of requests that are refused at admission. */
 const REFUSAL_STATUSES = [403, 413, 415, 429];
@@ -37,6 +38,8 @@ export interface Metrics {
   countFetch(provider: string, ok: boolean): void;
   /** Serin's clock was set, by these seconds of its time; negative where it was set back. */
   countClockStep(seconds: number): void;
+  /** A loss budget tripped, and this node saw it. */
+  countBudgetTrip(action: BudgetAction): void;
   /** A delivery to a webhook was attempted. */
   countAttempt(outcome: 'delivered' | 'failed'): void;
   /** @param outcome `OK`, or the code of the first error */
@@ -89,6 +92,11 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     help: "The latest step of the database's clock, negative where it was set back; 0 before the first.",
     registers,
   });
+  const budgetTrips = count(
+    'serin_loss_budget_trips_total',
+    'Loss budgets that tripped, as seen by this node.',
+    ['action'],
+  );
   const attempts = count('serin_webhook_attempts_total', 'Attempts of this node to deliver to a webhook.', [
     'outcome',
   ]);
@@ -105,6 +113,7 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
   for (const provider of providerNames)
     for (const outcome of ['ok', 'failed']) fetches.inc({ provider, outcome }, 0);
   for (const direction of ['back', 'forward']) clockSteps.inc({ direction }, 0);
+  for (const action of BUDGET_ACTIONS) budgetTrips.inc({ action }, 0);
   for (const outcome of ['delivered', 'failed']) attempts.inc({ outcome }, 0);
   for (const status of REFUSAL_STATUSES) refused.inc({ status }, 0);
   for (const type of ['query', 'mutation', 'subscription'])
@@ -177,6 +186,8 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     },
     countDecisions,
     countCommandEvents(events) {
+      // A loss budget acts by commands.
+      countDecisions(events.filter((event) => event.type === 'DECISION_MADE' && event.record.automatic));
       for (const event of events) {
         if (event.type !== 'ALLOCATION_SETTLED' || event.breachToSafeMs === undefined) continue;
         breachToSafe.observe(event.breachToSafeMs / 1000);
@@ -189,6 +200,7 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
       clockSteps.inc({ direction: seconds < 0 ? 'back' : 'forward' });
       lastClockStep.set(seconds);
     },
+    countBudgetTrip: (action) => budgetTrips.inc({ action }),
     countAttempt: (outcome) => attempts.inc({ outcome }),
     countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
     countRefused: (status) => refused.inc({ status }),
@@ -232,6 +244,22 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     help: "By how much the most overdue allocation is late, in Serin's seconds; of live and ended deployments.",
     registers,
   });
+  const budgetUse = new Gauge({
+    name: 'serin_loss_budget_used_ratio',
+    help: 'The loss in the window of each loss budget, as a part of its maximum.',
+    labelNames: ['budget', 'name'],
+    registers,
+  });
+  const budgetsTripped = new Gauge({
+    name: 'serin_loss_budgets_tripped',
+    help: 'Loss budgets that are tripped: their strategies are frozen.',
+    registers,
+  });
+  const budgetAge = new Gauge({
+    name: 'serin_loss_budget_age_seconds',
+    help: 'Real seconds since the losses of the budgets were last summed; 0 if there is no budget.',
+    registers,
+  });
   const connections = new Gauge({
     name: 'serin_database_connections',
     help: "Serin's connections to the database, of all nodes, by state.",
@@ -267,6 +295,7 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     up.set(gauges ? 1 : 0);
     deployments.reset();
     connections.reset();
+    budgetUse.reset();
     if (!gauges) return;
     for (const status of STATUSES) deployments.set({ status }, 0);
     for (const { status, count } of gauges.deployments) deployments.set({ status }, count);
@@ -274,6 +303,10 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     waiting.set(gauges.waiting);
     lag.set(gauges.checkLagSeconds);
     overdue.set(gauges.allocationOverdueSeconds);
+    const { used, tripped, ageSeconds } = gauges.lossBudgets;
+    for (const { id, name, ratio } of used) budgetUse.set({ budget: id, name }, ratio);
+    budgetsTripped.set(tripped);
+    budgetAge.set(ageSeconds);
     backlog.set(gauges.webhooks.pending);
     backlogAge.set(gauges.webhooks.oldestSeconds);
     const { head, unsealedSeconds } = gauges.audit;

@@ -71,6 +71,12 @@ export function withinScope(column: AnyColumn, scope: Scope): SQL | undefined {
   return sql`${column} is not null and not exists (${outside})`;
 }
 
+/** `covers` in SQL, for patterns that a column holds. A pattern has no `%` and no backslash, see {@link PATTERN}. */
+export function inPatterns(name: SQL, patterns: SQL): SQL {
+  return sql`${name} like any(
+    array(select replace(replace(pattern, '_', '\\_'), '*', '%') from unnest(${patterns}) pattern))`;
+}
+
 /** The patterns as LIKE patterns, in an array literal of PostgreSQL. */
 function likePatterns(scope: readonly string[]): SQL {
   const patterns = scope.map((pattern) => quoted(pattern.replace(/[\\%_]/g, '\\$&').replace(/\*+/g, '%')));

@@ -1,7 +1,10 @@
 /** Gauges for /metrics, read from the database. The cost of these queries does not grow with the log. */
 import { sql } from 'drizzle-orm';
+import { ZERO } from '../../core/values/decimal.ts';
 import { type AuditChainState, readAuditChain } from '../log/auditChain.ts';
 import type { Queries } from '../postgres/database.ts';
+import { readLossBudgets } from '../safety/lossBudgets.ts';
+import { readLosses } from '../safety/losses.ts';
 import { waitsForPerson } from './overview.ts';
 
 export interface Gauges {
@@ -12,6 +15,13 @@ export interface Gauges {
   readonly checkLagSeconds: number;
   /** By how much the most overdue allocation is late, in seconds of Serin's clock; 0 if none is. */
   readonly allocationOverdueSeconds: number;
+  readonly lossBudgets: {
+    /** The loss of each budget as a part of its maximum. */
+    readonly used: readonly { readonly id: string; readonly name: string; readonly ratio: number }[];
+    readonly tripped: number;
+    /** Real seconds since they were last summed; 0 if there is none. */
+    readonly ageSeconds: number;
+  };
   /** Pending deliveries of enabled webhooks, and the age of the oldest one in real seconds. */
   readonly webhooks: { readonly pending: number; readonly oldestSeconds: number };
   /** How far the audit trail is sealed. */
@@ -21,35 +31,56 @@ export interface Gauges {
 }
 
 export async function readGauges(db: Queries): Promise<Gauges> {
-  const [deployments, [waiting], [lag], [overdue], [webhooks], audit, connections] = await Promise.all([
-    db.execute<{ status: string; count: number }>(
-      sql`select status, count(*)::int as count from deployments group by status order by status`,
-    ),
-    db.execute<{ count: number }>(sql`
+  const [deployments, [waiting], [lag], [overdue], lossBudgets, [webhooks], audit, connections] =
+    await Promise.all([
+      db.execute<{ status: string; count: number }>(
+        sql`select status, count(*)::int as count from deployments group by status order by status`,
+      ),
+      db.execute<{ count: number }>(sql`
       select count(*)::int as count from deployments where ${waitsForPerson(sql`serin_now()`)}`),
-    db.execute<{ seconds: number }>(sql`
+      db.execute<{ seconds: number }>(sql`
       select greatest(0, coalesce(extract(epoch from serin_now() - min(next_check_at)), 0))::float8 as seconds
       from deployments where next_check_at is not null`),
-    db.execute<{ seconds: number }>(sql`
+      db.execute<{ seconds: number }>(sql`
       select greatest(0, coalesce(extract(epoch from serin_now() - min(settle_by)), 0))::float8 as seconds
       from deployments where settle_by is not null`),
-    db.execute<{ pending: number; oldestSeconds: number }>(sql`
+      readBudgetGauges(db),
+      db.execute<{ pending: number; oldestSeconds: number }>(sql`
       select count(*)::int as pending,
         coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as "oldestSeconds"
       from webhook_deliveries d join webhooks w on w.id = d.webhook_id
       where d.status = 'PENDING' and w.status = 'ENABLED'`),
-    readAuditChain(db),
-    db.execute<{ state: string; count: number }>(sql`
+      readAuditChain(db),
+      db.execute<{ state: string; count: number }>(sql`
       select coalesce(state, 'unknown') as state, count(*)::int as count from pg_stat_activity
       where datname = current_database() and application_name = current_setting('application_name') group by 1 order by 1`),
-  ]);
+    ]);
   return {
     deployments,
     waiting: waiting?.count ?? 0,
     checkLagSeconds: lag?.seconds ?? 0,
     allocationOverdueSeconds: overdue?.seconds ?? 0,
+    lossBudgets,
     webhooks: webhooks ?? { pending: 0, oldestSeconds: 0 },
     audit,
     connections,
+  };
+}
+
+async function readBudgetGauges(db: Queries): Promise<Gauges['lossBudgets']> {
+  const [budgets, losses, [round]] = await Promise.all([
+    readLossBudgets(db),
+    readLosses(db),
+    db.execute<{ seconds: number }>(sql`
+      select greatest(0, extract(epoch from clock_timestamp() - ended_at))::float8 as seconds from loss_budget_rounds`),
+  ]);
+  return {
+    used: budgets.map(({ id, name, maxLossUsd }) => ({
+      id,
+      name,
+      ratio: (losses.get(id) ?? ZERO).div(maxLossUsd).toNumber(),
+    })),
+    tripped: budgets.filter(({ state }) => state === 'TRIPPED').length,
+    ageSeconds: budgets.length === 0 ? 0 : (round?.seconds ?? 0),
   };
 }

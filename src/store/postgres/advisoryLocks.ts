@@ -20,3 +20,5 @@ export const INCARNATION_LOCK = 5_371_005;
 export const FREEZE_LOCK = 5_371_006;
 /** Held by the node that seals the audit trail; the second key is the schema, because the trail is of one Serin. */
 export const AUDIT_SEAL_LOCK = 5_371_007;
+/** Serialises the creation of loss budgets, so that the limit of their number holds. */
+export const BUDGET_CREATION_LOCK = 5_371_008;

@@ -1,4 +1,4 @@
-/** Queries of freezes. A freeze is never changed but for being lifted, and never deleted. */
+/** Queries of freezes. A freeze is never changed except that it is lifted, and never deleted. */
 import { and, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { FreezeBlock } from '../../core/lifecycle/freeze.ts';
 import { FREEZE_LOCK } from '../postgres/advisoryLocks.ts';
@@ -28,9 +28,12 @@ export interface NewFreeze {
   readonly recurrence: Recurrence | null;
   readonly reason: string;
   readonly createdBy: string;
+  /** The loss budget that it belongs to. */
+  readonly lossBudgetId?: string | null;
 }
 
 export interface Freeze extends NewFreeze {
+  readonly lossBudgetId: string | null;
   readonly from: number;
   /** The order of creation. */
   readonly seq: bigint;
@@ -118,6 +121,14 @@ export async function markFreezeLifted(tx: Queries, id: string, liftedBy: string
     .where(and(eq(freezes.id, id), isNull(freezes.liftedAt)))
     .returning();
   return row ? toFreeze(row) : null;
+}
+
+/** Lifts the freeze that belongs to a loss budget. */
+export async function liftFreezeOfBudget(tx: Queries, lossBudgetId: string, liftedBy: string): Promise<void> {
+  await tx
+    .update(freezes)
+    .set({ liftedBy, liftedAt: sql`serin_now()` })
+    .where(and(eq(freezes.lossBudgetId, lossBudgetId), isNull(freezes.liftedAt)));
 }
 
 /** A page of freezes, newest first. */

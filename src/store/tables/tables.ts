@@ -24,7 +24,7 @@ import { LIVE_STATUSES, STATUSES } from '../../core/lifecycle/state.ts';
 import { METRICS_SOURCES, type MetricsSource } from '../../core/metrics/sideMetrics.ts';
 import type { Side } from '../../core/values/side.ts';
 
-const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
+export const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
 /** The 64-bit id of the transaction that wrote a row; the driver sends it as a string. */
@@ -108,6 +108,7 @@ export const deployments = pgTable(
     index('deployments_unsettled')
       .on(table.strategyId, table.chain, table.settleBy)
       .where(sql`${table.settleBy} is not null`),
+    index('deployments_ended').on(table.endedAt),
     index('deployments_created').on(table.createdAt, table.id),
     index('deployments_strategy').on(table.strategyId, table.createdAt, table.id),
     index('deployments_status').on(table.status, table.createdAt, table.id),
@@ -320,7 +321,10 @@ export const samples = pgTable(
     /** Both sides' metrics in the engine's JSON, decimals as strings. */
     metrics: jsonb('metrics').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.deploymentId, table.check] })],
+  (table) => [
+    primaryKey({ columns: [table.deploymentId, table.check] }),
+    index('samples_time').on(table.deploymentId, table.at),
+  ],
 );
 
 /** Answers by idempotency key, kept as long as a retry may arrive. */
@@ -392,6 +396,11 @@ export const AUDIT_ACTIONS = [
   'FREEZE_CREATED',
   'FREEZE_LIFTED',
   'CANARIES_HALTED',
+  'LOSS_BUDGET_CREATED',
+  'LOSS_BUDGET_UPDATED',
+  'LOSS_BUDGET_TRIPPED',
+  'LOSS_BUDGET_REARMED',
+  'LOSS_BUDGET_DELETED',
   'CREATE_DEPLOYMENT',
   'DEPLOY',
   'PROMOTE',

@@ -1,0 +1,117 @@
+/**
+ * The losses of budgets. The loss of a budget is what the canaries of its strategies have lost since its window began:
+ * the difference between a canary's net PnL, now or at its end, and its net PnL when the window began. It is a sum over
+ * what reports and checks store anyway, so no report writes or locks anything for it.
+ */
+import { type SQL, sql } from 'drizzle-orm';
+import { type Decimal, decimal } from '../../core/values/decimal.ts';
+import { inPatterns } from '../access/strategyScope.ts';
+import type { Queries } from '../postgres/database.ts';
+
+/** What was earned before the window is read anew when the window has moved on by this part of its length. */
+const BASELINE_STEP = 1 / 240;
+
+/** An SQL condition on `loss_budgets as b`. */
+const only = (ids: readonly string[] | null): SQL =>
+  ids === null ? sql`b.deleted_at is null` : sql`b.id = any(${sql.param([...ids])}::text[])`;
+
+/**
+ * The windows of budgets, and every canary that held capital at some time in one of them, with what it has earned in it.
+ * A canary that began after the window counts from 0, any other from the last sample before it.
+ */
+const terms = (ids: readonly string[] | null): SQL => sql`
+  windows as materialized (
+    select b.id, b.strategies, b.count, b.window_hours, b.baseline_at,
+      greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
+    from loss_budgets b where ${only(ids)}),
+  canaries as materialized (
+    select d.id, d.strategy_id, d.status, d.started_at, d.ended_at, coalesce(m.net_pnl_usd, 0) as pnl
+    from deployments d left join side_metrics m on m.deployment_id = d.id and m.side = 'CANARY'
+    where d.started_at is not null and (d.ended_at is null or d.ended_at >= (select min(begins) from windows))),
+  terms as (
+    select w.id as budget_id, c.id as deployment_id, c.status, c.ended_at,
+      c.pnl - case when c.started_at >= w.begins then 0
+        else coalesce(p.net_pnl_usd, ${pnlBefore(sql`c.id`, sql`w.begins`)}, 0) end as earned
+    from windows w
+    join canaries c on ${inPatterns(sql`c.strategy_id`, sql`w.strategies`)}
+      and (c.ended_at is null or c.ended_at >= w.begins)
+    left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = c.id)`;
+
+/** The net PnL of a canary in its last sample before an instant; null if there is none. */
+const pnlBefore = (deploymentId: SQL, instant: SQL): SQL => sql`(
+  select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
+  where s.deployment_id = ${deploymentId} and s.at < ${instant} order by s.at desc limit 1)`;
+
+/** The losses of budgets in USD, at least 0; of those that are not deleted, or of the given ones. */
+export async function readLosses(
+  db: Queries,
+  ids: readonly string[] | null = null,
+): Promise<Map<string, Decimal>> {
+  const rows = await db.execute<{ id: string; loss: string }>(sql`
+    with ${terms(ids)}
+    select w.id, greatest(0, -coalesce(
+      case w.count when 'NET' then sum(t.earned) else sum(t.earned) filter (where t.earned < 0) end, 0))::text as loss
+    from windows w left join terms t on t.budget_id = w.id group by w.id, w.count`);
+  return new Map(rows.map(({ id, loss }) => [id, decimal(loss)]));
+}
+
+/** Which live canaries of a budget hold capital: all, those that run, or those that have lost in its window. */
+export async function findLiveCanaries(
+  tx: Queries,
+  id: string,
+  which: 'ALL' | 'RUNNING' | 'LOSERS',
+): Promise<string[]> {
+  const condition = {
+    ALL: sql`true`,
+    RUNNING: sql`status = 'RUNNING'`,
+    LOSERS: sql`earned < 0`,
+  }[which];
+  const rows = await tx.execute<{ id: string }>(sql`
+    with ${terms([id])}
+    select deployment_id as id from terms where ended_at is null and ${condition} order by deployment_id`);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Reads what canaries had earned when the windows began, for the budgets whose windows have moved on since the last time.
+ * In between, a window is longer than it should be by less than half a percent.
+ * @param exact for the given budgets, whose windows have changed: however little they moved
+ */
+export async function refreshBaselines(db: Queries, exact: readonly string[] | null = null): Promise<void> {
+  const step = exact === null ? BASELINE_STEP : 0;
+  await db.execute(sql`
+    with windows as materialized (
+      select b.id, b.strategies,
+        greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
+      from loss_budgets b where ${only(exact)} and (b.baseline_at is null or abs(extract(epoch from b.baseline_at
+        - greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from)))
+        > b.window_hours * 3600 * ${step}::float8)),
+    over as (
+      delete from loss_budget_baselines p using windows w, deployments d
+      where p.budget_id = w.id and d.id = p.deployment_id and d.ended_at < w.begins),
+    read as (
+      insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
+      select w.id, d.id, coalesce(${pnlBefore(sql`d.id`, sql`w.begins`)}, p.net_pnl_usd, 0)
+      from windows w
+      join deployments d on ${inPatterns(sql`d.strategy_id`, sql`w.strategies`)}
+        and d.started_at < w.begins and (d.ended_at is null or d.ended_at >= w.begins)
+      left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = d.id
+      on conflict (budget_id, deployment_id) do update set net_pnl_usd = excluded.net_pnl_usd)
+    update loss_budgets b set baseline_at = windows.begins from windows where b.id = windows.id`);
+}
+
+/** From now on a budget counts only what is lost from now on: what its canaries have earned until now is its zero. */
+export async function restartLosses(tx: Queries, id: string): Promise<void> {
+  await tx.execute(sql`delete from loss_budget_baselines where budget_id = ${id}`);
+  await tx.execute(sql`
+    with present as (
+      update loss_budgets set counts_from = moment.now, baseline_at = moment.now
+      from (select date_trunc('milliseconds', serin_now()) as now) moment where id = ${id}
+      returning id, strategies)
+    insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
+    select present.id, d.id, coalesce(m.net_pnl_usd, 0)
+    from present
+    join deployments d on ${inPatterns(sql`d.strategy_id`, sql`present.strategies`)}
+      and d.started_at is not null and d.ended_at is null
+    left join side_metrics m on m.deployment_id = d.id and m.side = 'CANARY'`);
+}
