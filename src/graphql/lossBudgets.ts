@@ -20,7 +20,7 @@ import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { KEY } from './lifecycle.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
-import { DomainError } from './results.ts';
+import { resultFields } from './results.ts';
 
 const ActionType = builder.enumType('LossBudgetAction', {
   description: 'What a broken loss budget does. Besides, its strategies are frozen until it is armed again.',
@@ -203,19 +203,7 @@ const resultOf = (name: string, description: string) =>
   builder.objectRef<LossBudgetAnswer>(name).implement({
     description,
     fields: (t) => ({
-      success: t.boolean({
-        description: 'Whether the mutation succeeded. If true, the change is on disk.',
-        resolve: ({ refusal }) => refusal === null,
-      }),
-      replayed: t.exposeBoolean('replayed', {
-        description: 'Whether this is the stored result of an earlier request with the same idempotency key.',
-      }),
-      message: t.exposeString('message', { description: 'What happened, for people.' }),
-      error: t.expose('refusal', {
-        type: DomainError,
-        nullable: true,
-        description: 'Why the mutation was refused; null if it succeeded.',
-      }),
+      ...resultFields(t),
       lossBudget: t.expose('view', {
         type: LossBudgetType,
         nullable: true,
