@@ -3,7 +3,7 @@
  * whose batch failed, runs in its own transaction.
  */
 import type { SideReset } from '../core/lifecycle/command.ts';
-import type { CanaryEvent } from '../core/lifecycle/events.ts';
+import { type CanaryEvent, pairedSignals } from '../core/lifecycle/events.ts';
 import { nextCheckAt, observationOf, sideReturn } from '../core/lifecycle/state.ts';
 import { type FetchedSide, type FetchResult, fetchFailure, takeFetched } from '../core/metrics/fetched.ts';
 import type { MetricsBySide, SideMetrics } from '../core/metrics/sideMetrics.ts';
@@ -17,6 +17,7 @@ import {
 } from '../store/deployments/deployments.ts';
 import { type Claim, releaseClaim, standingClaims } from '../store/deployments/leases.ts';
 import { readRecord, saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { markPaired, readSignalPairs } from '../store/deployments/signals.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
 import type { TakenSample } from '../store/log/samples.ts';
 import { allDone } from '../store/postgres/allDone.ts';
@@ -114,10 +115,14 @@ async function stageCheck(
   const applied = fetched ? await saveFetched(tx, present, fetched) : NOTHING_FETCHED;
   const view = { ...present, metrics: { ...present.metrics, ...applied.metrics } };
   const { failure, resets } = applied;
-  const outcome = await stageCommand(app, tx, unit, view, { type: 'CHECK', failure }, SERIN, resets);
+  const bySignal = view.state.status === 'RUNNING' && view.state.config.evidence.pairing === 'SIGNAL';
+  const signals = bySignal ? await readSignalPairs(tx, claim.deploymentId) : undefined;
+  const seen = { resets, signals };
+  const outcome = await stageCommand(app, tx, unit, view, { type: 'CHECK', failure }, SERIN, seen);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
   if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
   unit.samples.push(...samplesOf(view, outcome.events));
+  if (bySignal) await markPaired(tx, claim.deploymentId, outcome.events.flatMap(pairedSignals));
   return outcome.events;
 }
 

@@ -17,6 +17,7 @@ import {
 } from '../core/document/document.ts';
 import { instantViolations } from '../core/document/verify.ts';
 import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
+import { pairedSignals } from '../core/lifecycle/events.ts';
 import { recordImport } from '../core/lifecycle/handle.ts';
 import { isEnded, isWatched, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
@@ -31,6 +32,7 @@ import {
   insertDeployment,
 } from '../store/deployments/deployments.ts';
 import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { addToSignals, markPaired } from '../store/deployments/signals.ts';
 import { ensureStrategy, moveStableVersions, type Strategy } from '../store/deployments/strategies.ts';
 import {
   findTradeStatistics,
@@ -213,6 +215,8 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       tx,
       samples.map((sample) => ({ deploymentId: id, ...sample })),
     );
+    // Before the trades, which then open the other signals only.
+    await markPaired(tx, id, archive.events.flatMap(pairedSignals));
     for (const side of SIDES) {
       const sideMetrics = metrics[side];
       const sideTrades = trades[side];
@@ -220,6 +224,8 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       const record = sideMetrics && { metrics: sideMetrics, run: runs?.[side] ?? null };
       if (record) await saveMetrics(tx, key, record, sideTrades ? 'TRADES' : 'TOTALS');
       if (sideTrades) await insertStatistics(tx, key, sideTrades);
+      if (sideTrades && isWatched(state) && state.config.evidence.pairing === 'SIGNAL')
+        await addToSignals(tx, key, sideTrades);
     }
     const { stableVersionId, requireApproval } = strategy;
     const view: DeploymentView = {

@@ -228,7 +228,9 @@ async function applyUnderLock(app: App, { deploymentId, reports }: SideReports):
       const metrics = { ...view.metrics, [report.side]: applied.record.metrics };
       const now = Math.max(view.now, applied.record.metrics?.reportedAt ?? 0);
       const command = { type: 'EVALUATE_GUARDRAILS' } as const;
-      const outcome = await applyCommand(app, tx, { ...view, metrics, now }, command, SERIN, applied.resets);
+      const outcome = await applyCommand(app, tx, { ...view, metrics, now }, command, SERIN, {
+        resets: applied.resets,
+      });
       if (!outcome.accepted) throw new Error(`the guardrails were refused: ${outcome.refusal.message}`);
       view = outcome.view;
       events.push(...outcome.events);

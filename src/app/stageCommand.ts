@@ -2,7 +2,7 @@
  * Decides a command on a locked deployment and stages what follows in a unit of work. Every change of a deployment's
  * state, whether a bot, a person or the observation loop causes it, is made here.
  */
-import type { Command, SideReset } from '../core/lifecycle/command.ts';
+import type { Command, Facts } from '../core/lifecycle/command.ts';
 import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
@@ -27,6 +27,9 @@ export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
   | { readonly accepted: false; readonly refusal: Refusal };
 
+/** What was seen of the sides beside their metrics. */
+type Seen = Pick<Facts, 'resets' | 'signals'>;
+
 /** Decides a command on a locked deployment and writes what follows. */
 export async function applyCommand(
   app: Pick<App, 'approvals'>,
@@ -34,11 +37,11 @@ export async function applyCommand(
   view: DeploymentView,
   command: Command,
   actor: Actor,
-  resets: readonly SideReset[] = [],
+  seen: Seen = {},
 ): Promise<CommandOutcome> {
   const unit = createUnitOfWork();
   const present = await stagePresentRule(tx, unit, view);
-  const outcome = await stageCommand(app, tx, unit, present, command, actor, resets);
+  const outcome = await stageCommand(app, tx, unit, present, command, actor, seen);
   await flush(tx, unit);
   return outcome;
 }
@@ -54,9 +57,9 @@ export async function stageCommand(
   view: DeploymentView,
   command: Command,
   actor: Actor,
-  resets: readonly SideReset[] = [],
+  seen: Seen = {},
 ): Promise<CommandOutcome> {
-  const given = { view, command, actor, resets };
+  const given = { view, command, actor, seen };
   const handled = decideOn(app, unit, given);
   if (!dependsOnFreezes(view.state, command, handled)) return stageDecided(unit, given, handled);
   const freeze = await readFreezeFacts(tx, unit, view);
@@ -68,7 +71,7 @@ interface Given {
   readonly view: DeploymentView;
   readonly command: Command;
   readonly actor: Actor;
-  readonly resets: readonly SideReset[];
+  readonly seen: Seen;
 }
 
 const stableVersionNow = (unit: UnitOfWork, { state, strategyStableVersionId }: DeploymentView) =>
@@ -77,7 +80,7 @@ const stableVersionNow = (unit: UnitOfWork, { state, strategyStableVersionId }: 
 function decideOn(
   app: Pick<App, 'approvals'>,
   unit: UnitOfWork,
-  { view, command, actor, resets }: Given,
+  { view, command, actor, seen }: Given,
   freeze?: FreezeFacts,
 ): Handled {
   return handle(view.state, command, {
@@ -85,7 +88,7 @@ function decideOn(
     metrics: view.metrics,
     breaches: view.breaches,
     stableVersionId: stableVersionNow(unit, view),
-    resets,
+    ...seen,
     freeze,
     actor: actor.name,
     person: actor.person,

@@ -26,6 +26,7 @@ import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments/deployments.ts';
 import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
+import { addToSignals } from '../store/deployments/signals.ts';
 import {
   findTradeStatistics,
   findTrades,
@@ -120,6 +121,7 @@ async function takeBatch(
     return { refusal: null, refused, taken: 0, known, view, events: [] };
 
   const withCapital = await bookOnCapital(tx, state, key, fresh, now);
+  if (state.config.evidence.pairing === 'SIGNAL') await addToSignals(tx, key, withCapital);
   const book = await bookTrades(tx, key, opened ?? (await startTradeStatistics(tx, key)), withCapital);
   const { startedAt, basis } = state.observation;
   const facts = { now, startedAt, returned: (netPnlUsd: Decimal) => sideReturn(basis[side], netPnlUsd) };

@@ -216,6 +216,8 @@ export interface Trade {
   readonly notionalUsd?: string | number | undefined;
   /** What went wrong, where it is an attempt that failed. */
   readonly error?: string | undefined;
+  /** Your name for the signal it acted on, the same on both sides. */
+  readonly signalId?: string | undefined;
 }
 
 /** What became of recorded trades. */

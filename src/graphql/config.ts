@@ -8,6 +8,7 @@ import {
   GUARDRAILS,
   type GuardrailsConfig,
   INCONCLUSIVE_ACTIONS,
+  type Pairing,
   PNL_BASES,
   type PromotionCriteria,
   STEP_GATES,
@@ -118,7 +119,16 @@ const evidence = {
   alpha: 'The error rate of the test, 0.001 to 0.1.',
   minSamples: 'Least number of effective pairs of samples for a verdict of the intervals, 10 to 10,000.',
   margin: 'What the canary may be worse by and still be good enough, in basis points of capital a day.',
+  pairing: 'What a pair of returns is. SIGNAL needs trades of both sides (`recordTrades`) and a margin of 0.',
 };
+
+const PairingType = builder.enumType('Pairing', {
+  description: 'What a pair of returns is.',
+  values: {
+    CHECK: { description: 'Both sides over the time between two checks.' },
+    SIGNAL: { description: 'Both sides on the same signal: trades with the same `signalId`.' },
+  } satisfies Record<Pairing, object>,
+});
 
 const EvidenceConfigType = builder.objectRef<EvidenceConfig>('EvidenceConfig').implement({
   description: 'Settings of the sequential test.',
@@ -127,6 +137,7 @@ const EvidenceConfigType = builder.objectRef<EvidenceConfig>('EvidenceConfig').i
     alpha: t.exposeFloat('alpha', { description: evidence.alpha }),
     minSamples: t.exposeInt('minSamples', { description: evidence.minSamples }),
     margin: t.exposeFloat('margin', { description: evidence.margin }),
+    pairing: t.expose('pairing', { type: PairingType, description: evidence.pairing }),
   }),
 });
 
@@ -137,6 +148,7 @@ const EvidenceConfigInput = builder.inputType('EvidenceConfigInput', {
     alpha: t.float({ description: `${evidence.alpha} Default: 0.03.` }),
     minSamples: t.int({ description: `${evidence.minSamples} Default: 20.` }),
     margin: t.float({ description: `${evidence.margin} Default: 0.` }),
+    pairing: t.field({ type: PairingType, description: `${evidence.pairing} Default: CHECK.` }),
   }),
 });
 

@@ -205,6 +205,11 @@ const MEMBERS = {
         description: `${SILENT} stable side.`,
         resolve: ({ silentMs }) => seconds(silentMs.STABLE),
       }),
+      pairs: t.int({
+        description:
+          'Signals on which both sides have traded, and which made pairs of returns at this check.',
+        resolve: ({ pairs }) => pairs?.length ?? 0,
+      }),
       heldSeconds: t.float({ description: HELD, resolve: ({ held }) => seconds(held?.ms) }),
       unwatchedSeconds: t.float({
         description: UNWATCHED,

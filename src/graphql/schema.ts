@@ -20,6 +20,7 @@ import './policyReplay.ts';
 import './queries.ts';
 import './reports.ts';
 import './series.ts';
+import './signals.ts';
 import './strategyApproval.ts';
 import './strategyHistory.ts';
 import './subscriptions.ts';

@@ -20,6 +20,7 @@ const fields = {
   gasUsd: 'Gas paid, USD.',
   notionalUsd: 'Size of the trade, USD.',
   error: 'Why there was no trade.',
+  signalId: 'Your name for the signal it acted on, the same on both sides.',
 };
 
 const TradeInput = builder.inputType('TradeInput', {
@@ -36,6 +37,9 @@ const TradeInput = builder.inputType('TradeInput', {
       description: `${fields.notionalUsd} The average size is taken over the trades that have one.`,
     }),
     error: t.string({ description: `${fields.error} Makes this entry an error instead of a trade.` }),
+    signalId: t.string({
+      description: `${fields.signalId} With \`evidence.pairing: SIGNAL\` the returns of both sides on it make a pair.`,
+    }),
   }),
 });
 
@@ -131,6 +135,7 @@ builder.mutationField('recordTrades', (t) =>
           gasUsd: trade.gasUsd ?? ZERO,
           notionalUsd: trade.notionalUsd ?? null,
           error: trade.error ?? null,
+          ...(typeof trade.signalId === 'string' ? { signalId: trade.signalId } : {}),
         })),
       }),
   }),
@@ -185,6 +190,11 @@ const CanaryTrade = builder.objectRef<TradeView>('CanaryTrade').implement({
       nullable: true,
       description: `${fields.error} Null for a trade.`,
       resolve: ({ trade }) => trade.error,
+    }),
+    signalId: t.string({
+      nullable: true,
+      description: `${fields.signalId} Null if the trade has none.`,
+      resolve: ({ trade }) => trade.signalId ?? null,
     }),
     capitalUsd: t.field({
       type: 'Decimal',

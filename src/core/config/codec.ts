@@ -8,6 +8,7 @@ import {
   EVIDENCE_MODES,
   GUARDRAILS,
   INCONCLUSIVE_ACTIONS,
+  PAIRINGS,
   PNL_BASES,
   STEP_GATES,
 } from './config.ts';
@@ -45,6 +46,7 @@ const storedConfig = z.strictObject({
     alpha: z.number(),
     minSamples: countCodec,
     margin: z.number().optional(),
+    pairing: z.enum(PAIRINGS).optional(),
   }),
   guardrails: z.strictObject({
     maxLossUsd: decimalCodec.nullable(),
@@ -103,7 +105,11 @@ export const configCodec = z.codec(
         ...stored.promotionCriteria,
         maxErrorRateRatio: stored.promotionCriteria.maxErrorRateRatio ?? null,
       },
-      evidence: { ...stored.evidence, margin: stored.evidence.margin ?? 0 },
+      evidence: {
+        ...stored.evidence,
+        margin: stored.evidence.margin ?? 0,
+        pairing: stored.evidence.pairing ?? 'CHECK',
+      },
       requireUnrealized: stored.requireUnrealized ?? false,
       steps: stored.steps.map((step) => ({ ...step, minMinutes: step.minMinutes ?? 0 })),
       settlement: stored.settlement ?? null,
@@ -114,12 +120,16 @@ export const configCodec = z.codec(
       const { comparison, promotionCriteria, evidence, steps, requireUnrealized, ...rest } = config;
       const { settlement, rollbackPlan, tradingHours, ...same } = rest;
       const { maxErrorRateRatio, ...criteria } = promotionCriteria;
-      const { margin, ...test } = evidence;
+      const { margin, pairing, ...test } = evidence;
       return {
         ...same,
         ...(comparison === 'RAW' ? {} : { comparison }),
         promotionCriteria: { ...criteria, ...(maxErrorRateRatio ? { maxErrorRateRatio } : {}) },
-        evidence: { ...test, ...(margin === 0 ? {} : { margin }) },
+        evidence: {
+          ...test,
+          ...(margin === 0 ? {} : { margin }),
+          ...(pairing === 'CHECK' ? {} : { pairing }),
+        },
         steps: steps.map(({ minMinutes, ...step }) => ({
           ...step,
           ...(minMinutes === 0 ? {} : { minMinutes }),

@@ -29,6 +29,10 @@ export type EvidenceMode = (typeof EVIDENCE_MODES)[number];
 export const COMPARISONS = ['RAW', 'RISK_MATCHED'] as const;
 export type ComparisonMode = (typeof COMPARISONS)[number];
 
+/** What a pair of returns is: both sides over the time between two checks, or on the same signal. */
+export const PAIRINGS = ['CHECK', 'SIGNAL'] as const;
+export type Pairing = (typeof PAIRINGS)[number];
+
 /** Who opens the way from one step of the ramp to the next. */
 export const STEP_GATES = ['AUTO', 'MANUAL'] as const;
 export type StepGate = (typeof STEP_GATES)[number];
@@ -68,6 +72,7 @@ export interface EvidenceConfig {
   readonly minSamples: number;
   /** What the canary may be worse by and still be good enough, in basis points of capital a day. */
   readonly margin: number;
+  readonly pairing: Pairing;
 }
 
 /** Absolute limits; `null` switches one off. `breaches`: consecutive checks that must exceed the limit. */
@@ -181,7 +186,7 @@ const DEFAULTS = {
     pnlBasis: 'RETURN_ON_CAPITAL',
     drawdownFloor: decimal('0.01'),
   },
-  evidence: { mode: 'AUTO', alpha: 0.03, minSamples: 20, margin: 0 },
+  evidence: { mode: 'AUTO', alpha: 0.03, minSamples: 20, margin: 0, pairing: 'CHECK' },
   maxLossPercent: decimal(20),
   staleChecks: 5,
   maxExtensions: 3,
@@ -219,6 +224,7 @@ export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean |
   margin: 0,
   maxErrorRateRatio: null,
   minMinutes: 0,
+  pairing: 'CHECK',
   requireUnrealized: false,
   settlement: null,
   rollbackPlan: null,
@@ -286,6 +292,7 @@ export function parseConfig(
       at,
     ),
   };
+  checkPairing(read, config, at);
   return read.violations.length > 0
     ? { ok: false, violations: read.violations }
     : { ok: true, value: config };
@@ -412,7 +419,21 @@ function readEvidence(
       minSamples.max,
     ),
     margin: read.decimal(here('margin'), given.margin ?? d.margin, '0', '10000').toNumber(),
+    pairing: read.choice(here('pairing'), given.pairing ?? d.pairing, PAIRINGS),
   };
+}
+
+/** Pairs by signal come from trades of both sides, and a signal has no length of time. */
+function checkPairing(read: Reader, { evidence, metricsProvider }: CanaryConfig, at: At): void {
+  if (evidence.pairing === 'CHECK') return;
+  if (metricsProvider !== null) {
+    const message = 'must be CHECK with a metricsProvider: a signal is that of recorded trades';
+    read.refuse(at('evidence', 'pairing'), message);
+  }
+  if (evidence.margin > 0) {
+    const message = `must be 0 with the pairing SIGNAL: a signal is no share of a day, got ${evidence.margin}`;
+    read.refuse(at('evidence', 'margin'), message);
+  }
 }
 
 function readGuardrails(

@@ -96,6 +96,10 @@ export function readNewCanary(given: NewCanary, now: number): Creation {
   if (stableVersionId === canaryVersionId) {
     violations.push({ path: ['canaryVersionId'], message: 'must differ from the stable version' });
   }
+  if (config.ok && config.value.evidence.pairing === 'SIGNAL') {
+    const message = 'must be CHECK: only the server takes trades, which have the signals';
+    violations.push({ path: ['config', 'evidence', 'pairing'], message });
+  }
   if (!config.ok || violations.length > 0) throw new InvalidDeployment(violations);
   return { id, strategyId, chain, stableVersionId, canaryVersionId, config: config.value };
 }

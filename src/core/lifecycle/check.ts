@@ -140,7 +140,9 @@ function takeSample(state: Watched, failure: string | null, interval: Interval, 
   if (failure !== null) return { type: 'METRICS_UNAVAILABLE', ...watched, message: failure };
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);
   const decision = comparedDecision(state, metrics);
-  return { type: 'CANARY_METRICS_UPDATED', ...watched, netPnlUsd, decision };
+  const pairs = config.evidence.pairing === 'SIGNAL' ? (facts.signals ?? []) : [];
+  const paired = pairs.length > 0 ? { pairs } : {};
+  return { type: 'CANARY_METRICS_UPDATED', ...watched, netPnlUsd, decision, ...paired };
 }
 
 /** Watched time without news of each side. It begins anew after a gap, in which bots may have been unable to report. */

@@ -5,7 +5,7 @@ import type { BreachCounts } from '../rule/guardrails.ts';
 import type { Decimal } from '../values/decimal.ts';
 import type { Refusal } from '../values/refusal.ts';
 import type { Side } from '../values/side.ts';
-import type { EventBody } from './events.ts';
+import type { EventBody, SignalPair } from './events.ts';
 import type { FreezeFacts } from './freeze.ts';
 import type { Person } from './secondPerson.ts';
 import type { DeploymentState } from './state.ts';
@@ -67,6 +67,8 @@ export interface Facts {
   readonly mustApprove?: boolean | undefined;
   /** For a replay: what the record knows of the time before this check, where the policy's own interval does not apply. */
   readonly recorded?: { readonly unwatchedMs: number; readonly fresh: boolean } | undefined;
+  /** Signals on which both sides have traded since the check before, in the order of the later trade. */
+  readonly signals?: readonly SignalPair[] | undefined;
   /** Runs that began since the deployment was last written. */
   readonly resets?: readonly SideReset[] | undefined;
   /** What freezes mean for the deployment; absent where none was read, see `dependsOnFreezes`. */

@@ -104,6 +104,10 @@ export const settlementTerms = z.strictObject({
 /** Unwatched milliseconds before this check, if any: the step is extended by them. */
 const unwatchedMs = z.int().optional();
 
+/** The returns of both sides on the same signal, each a fraction of the side's capital. */
+const signalPair = z.strictObject({ signalId: z.string(), canary: z.number(), stable: z.number() });
+export type SignalPair = Readonly<z.output<typeof signalPair>>;
+
 /** A hold by a freeze before this check, where there was one: the step is extended by it. */
 const held = z.strictObject({ ms: countCodec, over: z.boolean() }).optional();
 
@@ -181,6 +185,8 @@ const bodies = {
     netPnlUsd: bySide(decimalCodec.nullable()),
     silentMs: bySide(countCodec),
     decision: z.enum(DECISIONS),
+    /** With the pairing SIGNAL: the signals on which both sides have traded since the check before. */
+    pairs: z.array(signalPair).readonly().optional(),
     unwatchedMs,
     held,
     opened,
@@ -367,4 +373,9 @@ const OBSERVATIONS: ReadonlySet<EventType> = new Set([
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {
   return OBSERVATIONS.has(event.type);
+}
+
+/** The signals that made pairs at a check; none for other events. */
+export function pairedSignals(event: CanaryEvent): string[] {
+  return event.type === 'CANARY_METRICS_UPDATED' ? (event.pairs ?? []).map(({ signalId }) => signalId) : [];
 }

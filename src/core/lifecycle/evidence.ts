@@ -9,6 +9,7 @@ import { addPair as addFirstPair, type EvidenceSums } from '../rule/version1/evi
 import type { Decimal } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { type Allocation, workingCapitalUsd } from './allocation.ts';
+import type { SignalPair } from './events.ts';
 
 /** The state of the evidence, under whichever version of the rule the deployment is. */
 export type Evidence = EvidenceState | EvidenceSums;
@@ -29,14 +30,14 @@ const LONGEST_INTERVAL = 1.5;
 
 /**
  * The evidence after a sample. No pair is formed over a pause, over an outage, or over an interval in which a side held
- * nothing: the next sample begins anew.
+ * nothing: the next sample begins anew. With the pairing SIGNAL the pairs are those that came with the sample.
  * @param returns each side's return since the start, as of this sample
  */
 export function afterSample(
   { evidence, sampled }: Sampled,
   { allocation, config }: { readonly allocation: Allocation; readonly config: CanaryConfig },
   returns: BySide<Decimal>,
-  at: number,
+  { at, pairs = [] }: { readonly at: number; readonly pairs?: readonly SignalPair[] | undefined },
 ): Evidence {
   const earned = (side: 'CANARY' | 'STABLE') => returns[side].minus(sampled[side]);
   const [canary, stable] = [earned('CANARY').toNumber(), earned('STABLE').toNumber()];
@@ -46,17 +47,20 @@ export function afterSample(
 
   const next = copyEvidence(evidence);
   const { sampledAt } = evidence;
+  const rule = { rho, comparison: config.comparison };
+  for (const pair of pairs) addPair(next, pair.canary, pair.stable, rule);
   if (evidence.apart) {
     next.alone = {
       CANARY: evidence.alone.CANARY.plus(earned('CANARY')),
       STABLE: evidence.alone.STABLE.plus(earned('STABLE')),
     };
   } else if (
+    config.evidence.pairing === 'CHECK' &&
     finite &&
     sampledAt !== null &&
     at - sampledAt <= config.checkIntervalSeconds * 1000 * LONGEST_INTERVAL
   ) {
-    addPair(next, canary, stable, { rho, comparison: config.comparison });
+    addPair(next, canary, stable, rule);
   }
   next.sampledAt = at;
   next.apart = holdsNothing(allocation);

@@ -381,7 +381,7 @@ function sampledAnew(state: Watched, event: EventOf<'CANARY_METRICS_UPDATED'>): 
   const { basis } = observation;
   const returns = { CANARY: sideReturn(basis.CANARY, canary), STABLE: sideReturn(basis.STABLE, stable) };
   const before = event.opened ? { ...observation, evidence: afterGap(observation.evidence) } : observation;
-  return { ...counted, sampled: returns, evidence: afterSample(before, state, returns, at) };
+  return { ...counted, sampled: returns, evidence: afterSample(before, state, returns, event) };
 }
 
 /** What a check says of the time before it: the step ends later by what was not watched, and by what a freeze held. */

@@ -21,6 +21,7 @@ export function outlookOfDeployment(state: DeploymentState, now: number): Outloo
       checksLeft: Math.ceil(remaining / (config.checkIntervalSeconds * 1000)),
       checkIntervalSeconds: config.checkIntervalSeconds,
       canaryUsd: observation.basis.CANARY.capitalUsd,
+      manyPairs: config.evidence.pairing === 'SIGNAL',
       day: tradingDay(config.tradingHours),
     },
   );

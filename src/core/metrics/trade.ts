@@ -21,6 +21,8 @@ export interface Trade {
   /** Its size, USD; null where the owner does not say. */
   readonly notionalUsd: Decimal | null;
   readonly error: string | null;
+  /** The owner's name of the signal that it acted on: trades of both sides that bear it are compared. */
+  readonly signalId?: string | undefined;
 }
 
 /** A trade on the books, with the capital that its side worked with at the time. */
@@ -38,6 +40,7 @@ export const recordedTradeCodec = z.strictObject({
   gasUsd: decimalCodec,
   notionalUsd: decimalCodec.nullable(),
   error: z.string().nullable(),
+  signalId: z.string().optional(),
   capitalUsd: decimalCodec,
   recordedAt: instantCodec,
 }) satisfies z.ZodType<RecordedTrade>;
@@ -71,9 +74,13 @@ export function tradeViolations(
     violations.push({ path: [...path, field], message });
   const { id, at, pnlUsd, notionalUsd, error } = trade;
 
-  if (id.length < 1 || id.length > MAX_ID) {
-    refuse('id', `must have between 1 and ${MAX_ID} characters, got ${id.length}`);
-  } else if (UNPRINTABLE.test(id)) refuse('id', 'must have printable characters only');
+  const checkName = (field: 'id' | 'signalId', name: string) => {
+    if (name.length < 1 || name.length > MAX_ID) {
+      refuse(field, `must have between 1 and ${MAX_ID} characters, got ${name.length}`);
+    } else if (UNPRINTABLE.test(name)) refuse(field, 'must have printable characters only');
+  };
+  checkName('id', id);
+  if (trade.signalId !== undefined) checkName('signalId', trade.signalId);
   const shown = (instant: number) => new Date(instant).toISOString();
   if (at < window.from - CLOCK_TOLERANCE_MS) {
     const started = shown(window.from);
@@ -107,6 +114,7 @@ const CONTENT = [
   'gasUsd',
   'notionalUsd',
   'error',
+  'signalId',
 ] as const satisfies readonly (keyof Trade)[];
 
 /** The first field in which two trades of one id differ, and what it says; null when they are the same trade. */
@@ -123,7 +131,7 @@ export function firstDifference(
 
 function contentOf(trade: Trade, field: (typeof CONTENT)[number]): string {
   const value = trade[field];
-  if (value === null) return 'nothing';
+  if (value === null || value === undefined) return 'nothing';
   if (typeof value === 'number') return new Date(value).toISOString();
   return typeof value === 'string' ? JSON.stringify(value) : formatDecimal(value);
 }

@@ -56,9 +56,11 @@ export function continueRun(
   now: number,
   metrics: MetricsBySide,
   recorded?: Facts['recorded'],
+  signals?: Facts['signals'],
 ): { readonly trial: EngineRun; readonly events: readonly CanaryEvent[] } {
   const { state: before, breaches } = trial;
-  const facts = { now, metrics, breaches, stableVersionId: before.stableVersionId, recorded, actor: 'serin' };
+  const { stableVersionId } = before;
+  const facts = { now, metrics, breaches, stableVersionId, recorded, signals, actor: 'serin' };
   const handled = handle(before, command, facts);
   if (!handled.accepted) throw new Error(`a trial refused ${command.type}: ${handled.refusal.message}`);
   return { trial: { state: handled.state, breaches: handled.breaches }, events: handled.events };

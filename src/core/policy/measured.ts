@@ -27,7 +27,8 @@ export function measuredAssumptions(
   const { pairs, returns } = evidenceFiguresOf(evidence);
   if (pairs < MEASURED_FROM || checks === 0) return null;
   // Checks in which no side moved are no pairs, and they make the returns of all checks smaller.
-  const share = Math.min(1, pairs / checks);
+  const perCheck = pairs / checks;
+  const share = state.config.evidence.pairing === 'SIGNAL' ? perCheck : Math.min(1, perCheck);
   const { canaryDeviation, stableDeviation, correlation } = returns;
   const deviation = Math.sqrt((canaryDeviation ** 2 + stableDeviation ** 2) / 2);
   const longer = checkIntervalSeconds / state.config.checkIntervalSeconds;

@@ -8,7 +8,7 @@ import type { CanaryConfig } from '../config/config.ts';
 import { openMsBetween } from '../config/tradingCalendar.ts';
 import type { Sample } from '../document/document.ts';
 import { requestedUsd } from '../lifecycle/allocation.ts';
-import type { CanaryEvent, EventType } from '../lifecycle/events.ts';
+import type { CanaryEvent, EventType, SignalPair } from '../lifecycle/events.ts';
 import { evolve } from '../lifecycle/evolve.ts';
 import { isFresh } from '../lifecycle/freshness.ts';
 import {
@@ -69,7 +69,11 @@ export interface Replay {
   result(): PolicyReplay;
 }
 
-export function createReplay(config: CanaryConfig): Replay {
+export function createReplay(policy: CanaryConfig): Replay {
+  /** The policy, with the pairs that the record has. */
+  let config = policy;
+  /** Signals of the record since the check before. */
+  let signals: SignalPair[] = [];
   let recorded: DeploymentState | null = null;
   let trial: EngineRun | null = null;
   let due = 0;
@@ -90,6 +94,7 @@ export function createReplay(config: CanaryConfig): Replay {
       const lastCheckAt = (recorded && observationOf(recorded)?.lastCheckAt) ?? event.at;
       recorded = evolve(recorded, event);
       seen.add(event.type);
+      if (event.type === 'CANARY_STARTED') config = withPairsOf(recorded.config, policy);
       if (event.type === 'CANARY_STARTED')
         trial = startEngineRun(config, event.capitalUsd, event.at, recorded);
       if (!trial) return true;
@@ -115,6 +120,7 @@ export function createReplay(config: CanaryConfig): Replay {
         metrics = convert(sample.metrics);
         withoutUnrealized ||= SIDES.some((side) => metrics[side]?.unrealizedPnlUsd === undefined);
         unwatchedMs += event.unwatchedMs ?? 0;
+        signals.push(...(event.pairs ?? []));
         check(event.at, { type: 'CHECK', failure: null });
         return;
       case 'METRICS_UNAVAILABLE':
@@ -168,9 +174,16 @@ export function createReplay(config: CanaryConfig): Replay {
     if (!trial || isEnded(trial.state)) return;
     const before = trial.state;
     const fresh = recorded !== null && isFresh(recorded, metrics, at);
-    const { trial: after, events } = continueRun(trial, command, at, metrics, { unwatchedMs, fresh });
+    const { trial: after, events } = continueRun(
+      trial,
+      command,
+      at,
+      metrics,
+      { unwatchedMs, fresh },
+      signals,
+    );
     trial = after;
-    if (command.type === 'CHECK') unwatchedMs = 0;
+    if (command.type === 'CHECK') [unwatchedMs, signals] = [0, []];
     const made = decisionAmong(events, checks);
     if (made) decisions.push(made);
     const sameRound = before.status === after.state.status && stepOf(before) === stepOf(after.state);
@@ -243,6 +256,11 @@ export function createReplay(config: CanaryConfig): Replay {
         'The policy has other trading hours than the record: what neither has watched extends the step',
       );
     }
+    if (config.evidence.pairing !== policy.evidence.pairing) {
+      found.push(
+        'The record has no pairs by signal, which this policy asks for: the pairs are those of checks',
+      );
+    }
     if (config.requireUnrealized && withoutUnrealized) {
       found.push('Samples have no unrealizedPnlUsd, which this policy requires: they stay without it');
     }
@@ -275,6 +293,12 @@ const NOTED: readonly (readonly [EventType, string])[] = [
     'Time that nobody watched is in the record: it extends the step, and no pair is formed over it',
   ],
 ];
+
+/** Pairs by signal are replayed where the record has them. */
+function withPairsOf(record: CanaryConfig, policy: CanaryConfig): CanaryConfig {
+  if (policy.evidence.pairing === 'CHECK' || record.evidence.pairing === 'SIGNAL') return policy;
+  return { ...policy, evidence: { ...policy.evidence, pairing: 'CHECK' } };
+}
 
 const isCheck = ({ type }: CanaryEvent) =>
   type === 'CANARY_METRICS_UPDATED' || type === 'METRICS_UNAVAILABLE';

@@ -49,8 +49,8 @@ interface Seen {
 }
 
 /**
- * Runs one trial under a policy in a market of its own. Simulated sides have no open positions to report. Its clock runs
- * within trading hours only.
+ * Runs one trial under a policy in a market of its own. Simulated sides have no open positions to report, and no
+ * signals: its pairs are those of checks. Its clock runs within trading hours only.
  */
 export function simulateTrial(
   policy: CanaryConfig,
@@ -58,7 +58,12 @@ export function simulateTrial(
   market: Market,
   pace: Pace = 'FAST',
 ): SimulatedTrial {
-  const config: CanaryConfig = { ...inTradingTime(policy), requireUnrealized: false };
+  const timed = inTradingTime(policy);
+  const config: CanaryConfig = {
+    ...timed,
+    requireUnrealized: false,
+    evidence: { ...timed.evidence, pairing: 'CHECK' },
+  };
   const canary = startSimulatedSide();
   const stable = startSimulatedSide();
   const mayDecide = createDecisionProbe(config, canary, stable);

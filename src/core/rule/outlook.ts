@@ -18,6 +18,8 @@ export interface OutlookContext {
   readonly checkIntervalSeconds: number;
   /** What the canary works with, USD. */
   readonly canaryUsd: Decimal;
+  /** Whether a check can have more than one pair: with pairs by signal. */
+  readonly manyPairs: boolean;
   /** What a day, and a year of them, is. */
   readonly day: TradingDay;
 }
@@ -53,7 +55,8 @@ export function outlookOf(
   const { pairs } = figures;
   if (pairs < 2) return NOTHING;
   const series = differenceOf(figures);
-  const share = context.checks > 0 ? Math.min(1, pairs / context.checks) : 1;
+  const perCheck = context.checks > 0 ? pairs / context.checks : 1;
+  const share = context.manyPairs ? perCheck : Math.min(1, perCheck);
   const checksToDecide = moreChecks(figures, settings, share);
   const atDeadline = pairs + context.checksLeft * share;
   const sequence = { planned: figures.planned, alpha: settings.alpha };

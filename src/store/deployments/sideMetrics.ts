@@ -47,7 +47,8 @@ const date = (column: string) => sql.raw(`date_part('epoch', ${column}) * 1000`)
 
 /**
  * Locks sides that have reported before, and reads all for their next report. Left out: a side of a deployment that is
- * not there or not watched (not deployed yet, or ended), that has a provider, or that is measured by its trades.
+ * not there or not watched (not deployed yet, or ended), that has a provider, or that is measured by its trades, as it is
+ * with pairs by signal.
  */
 export async function lockSides(tx: Queries, keys: readonly SideKey[]): Promise<StoredSide[]> {
   const ids = keys.map(({ deploymentId }) => deploymentId);
@@ -66,7 +67,7 @@ export async function lockSides(tx: Queries, keys: readonly SideKey[]): Promise<
     join deployments d on d.id = k.id
     left join side_metrics m on m.deployment_id = k.id and m.side = k.side
     where d.status in ${[...WATCHED_STATUSES]} and d.config ->> 'metricsProvider' is null
-      and coalesce(m.source, 'TOTALS') = 'TOTALS'`);
+      and d.config #>> '{evidence,pairing}' is null and coalesce(m.source, 'TOTALS') = 'TOTALS'`);
   const [rows] = await Promise.all([read, locked]);
   return rows.map((row) => ({
     deploymentId: row.deploymentId,

@@ -88,6 +88,7 @@ export async function insertTrades(
         gasUsd: formatDecimal(trade.gasUsd),
         notionalUsd: text(trade.notionalUsd),
         error: trade.error,
+        signalId: trade.signalId ?? null,
         capitalUsd: formatDecimal(trade.capitalUsd),
         recordedAt: new Date(trade.recordedAt),
       })),
@@ -97,7 +98,11 @@ export async function insertTrades(
 
 type TradeRow = typeof trades.$inferSelect;
 
-function rowToTrade(row: Omit<TradeRow, 'deploymentId' | 'side'>): RecordedTrade {
+function rowToTrade(
+  row: Omit<TradeRow, 'deploymentId' | 'side' | 'signalId'> & {
+    readonly signalId?: string | null | undefined;
+  },
+): RecordedTrade {
   return {
     id: row.id,
     at: row.at.getTime(),
@@ -106,6 +111,7 @@ function rowToTrade(row: Omit<TradeRow, 'deploymentId' | 'side'>): RecordedTrade
     gasUsd: decimal(row.gasUsd),
     notionalUsd: row.notionalUsd === null ? null : decimal(row.notionalUsd),
     error: row.error,
+    ...(row.signalId ? { signalId: row.signalId } : {}),
     capitalUsd: decimal(row.capitalUsd),
     recordedAt: row.recordedAt.getTime(),
   };

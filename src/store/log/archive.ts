@@ -42,6 +42,8 @@ const contentCodec = z.strictObject({
       gasUsd: z.string(),
       notionalUsd: z.string().nullable(),
       error: z.string().nullable(),
+      /** Absent in archives that were made before trades had signals. */
+      signalId: z.string().nullish(),
       capitalUsd: z.string(),
       recordedAt: z.string(),
     }),

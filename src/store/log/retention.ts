@@ -7,7 +7,7 @@ import { inScope } from '../access/strategyScope.ts';
 import { RETENTION_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
-import { events, samples, tradeCheckpoints, trades } from '../tables/tables.ts';
+import { events, samples, signals, tradeCheckpoints, trades } from '../tables/tables.ts';
 import { pack } from './archive.ts';
 import type { LogFilter } from './eventLog.ts';
 import type { LogPosition } from './position.ts';
@@ -100,8 +100,9 @@ async function moveToArchive(
   await tx.delete(events).where(eq(events.deploymentId, deploymentId));
   await tx.delete(samples).where(eq(samples.deploymentId, deploymentId));
   await tx.delete(trades).where(eq(trades.deploymentId, deploymentId));
-  // Checkpoints are needed only to record further trades, and an ended deployment accepts none.
+  // Checkpoints and signals are needed only for further trades, and an ended deployment accepts none.
   await tx.delete(tradeCheckpoints).where(eq(tradeCheckpoints.deploymentId, deploymentId));
+  await tx.delete(signals).where(eq(signals.deploymentId, deploymentId));
 }
 
 /** Whether matching events after this position have been archived, so that a reader there would miss them. */

@@ -257,6 +257,8 @@ export const trades = pgTable(
     notionalUsd: money('notional_usd'),
     /** Why the trade failed; null if it was closed. */
     error: text('error'),
+    /** The signal that it acted on; null where its owner names none. */
+    signalId: text('signal_id'),
     /** The capital of the side when the trade was closed. */
     capitalUsd: money('capital_usd').notNull(),
     recordedAt: instant('recorded_at').notNull(),
@@ -272,6 +274,33 @@ export const trades = pgTable(
     index('trades_time').on(table.deploymentId, table.side, table.at),
     check('trades_kind', sql`(${table.error} is null) = (${table.pnlUsd} is not null)`),
     check('trades_capital', sql`${table.capitalUsd} > 0`),
+  ],
+);
+
+export const SIGNAL_STATES = ['OPEN', 'PAIRED', 'FORGOTTEN'] as const;
+
+/** What the sides of a deployment have earned on a signal. Pairs of returns are made of those on which both have traded. */
+export const signals = pgTable(
+  'signals',
+  {
+    deploymentId: text('deployment_id')
+      .notNull()
+      .references(() => deployments.id),
+    signalId: text('signal_id').notNull(),
+    /** Of each side: net PnL of its trades, its capital at the last of them, and when that was closed; null before the first. */
+    canaryUsd: money('canary_usd'),
+    canaryCapitalUsd: money('canary_capital_usd'),
+    canaryAt: instant('canary_at'),
+    stableUsd: money('stable_usd'),
+    stableCapitalUsd: money('stable_capital_usd'),
+    stableAt: instant('stable_at'),
+    /** PAIRED: in the evidence. FORGOTTEN: too many were open. In both, later trades change nothing here. */
+    state: text('state').notNull().default('OPEN'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deploymentId, table.signalId] }),
+    index('signals_open').on(table.deploymentId).where(sql`${table.state} = 'OPEN'`),
+    check('signals_state', sql`${table.state} in (${list(SIGNAL_STATES)})`),
   ],
 );
 

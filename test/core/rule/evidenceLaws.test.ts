@@ -250,6 +250,7 @@ describe('the outlook', () => {
     checksLeft: 0,
     checkIntervalSeconds: 60,
     canaryUsd: decimal(10_000),
+    manyPairs: false,
     day: tradingDay(null),
   };
   const look = (pairs: readonly Pair[], more: Partial<typeof context> = {}) =>
