@@ -8,6 +8,7 @@ import { createCommandQuota } from './app/execution/commandQuota.ts';
 import { createDeploymentQueue } from './app/execution/deploymentQueue.ts';
 import { createHeavyReads } from './app/execution/heavyReads.ts';
 import { createRefusalQuota } from './app/execution/refusalQuota.ts';
+import { createHeartbeats } from './app/heartbeats.ts';
 import { createReports } from './app/reports.ts';
 import { describeViolations } from './core/values/violation.ts';
 import { checkBindSafety } from './environment/bindSafety.ts';
@@ -195,6 +196,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       feed,
       commands,
       reports: createReports(app),
+      heartbeats: createHeartbeats(app, commands),
       log,
       timeScale,
       httpSettings: http,

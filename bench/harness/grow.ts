@@ -21,6 +21,10 @@ export async function growDeployments(sql: postgres.Sql, pattern: string, count:
   await sql`
     update deployments set next_check_at = serin_now() + interval '1 day' where id like 'grown-%'`;
   await copyMetrics(sql, pattern, count);
+  await sql`
+    insert into heartbeats (deployment_id, side, at)
+    select 'grown-' || n, side, serin_now()
+    from generate_series(1, ${count}::int) n, unnest(array['CANARY', 'STABLE']) side`;
   await sql`vacuum analyze`;
 }
 

@@ -8,6 +8,7 @@ import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
+import { createHeartbeats } from '../../src/app/heartbeats.ts';
 import { createReports } from '../../src/app/reports.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
@@ -52,6 +53,7 @@ export async function assemble(url: string) {
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });
   const commands = createCommands(app);
   const reports = createReports(app);
+  const heartbeats = createHeartbeats(app, commands);
   const loadersFor = createLoaders(db);
   /** The context of an operation. */
   const contextOf = (): Context => ({
@@ -60,11 +62,12 @@ export async function assemble(url: string) {
     feed,
     commands,
     reports,
+    heartbeats,
     actor: anonymous,
     loaders: loadersFor(anonymous),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
     signal: new AbortController().signal,
   });
-  return { access, app, feed, commands, log, pool, contextOf };
+  return { access, app, feed, commands, heartbeats, log, pool, contextOf };
 }

@@ -15,7 +15,7 @@ import { sayReady } from '../harness/child.ts';
 import { assemble } from './assembly.ts';
 
 const [databaseUrl = ''] = process.argv.slice(2);
-const { access, app, feed, commands, log, pool } = await assemble(databaseUrl);
+const { access, app, feed, commands, heartbeats, log, pool } = await assemble(databaseUrl);
 const reports: Reports = {
   async take(_actor, report) {
     const { deploymentId, side } = report;
@@ -24,7 +24,7 @@ const reports: Reports = {
     const { now, version, record } = stored;
     const metrics = applyReport(record.metrics, report.report, now);
     await writeSides(app.db, [{ deploymentId, side, metrics, run: null, version }]);
-    return { refusal: null, stale: false, now };
+    return { refusal: null, stale: false, now, leaseSeconds: null };
   },
 };
 const metrics = createMetrics({
@@ -42,6 +42,7 @@ const graphql = createGraphQLServer({
   feed,
   commands,
   reports,
+  heartbeats,
   log,
   timeScale: 1,
   httpSettings: http,

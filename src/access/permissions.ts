@@ -43,6 +43,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Query.webhooks': administer('LIST'),
 
   'Mutation.acknowledgeAllocation': report,
+  'Mutation.heartbeat': report,
   'Mutation.recordTrades': report,
   'Mutation.reportMetrics': { ...report, scope: 'LIST' },
   'Mutation.updateCanaryMetrics': report,

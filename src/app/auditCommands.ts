@@ -22,11 +22,11 @@ const OWN_ACTS: Readonly<Partial<Record<CanaryEvent['type'], AuditAction>>> = {
   OBSERVATION_EXTENDED: 'EXTEND',
 };
 
-type OwnCommand = Extract<Command, { type: 'CHECK' | 'EVALUATE_GUARDRAILS' | 'CHECK_DEADLINES' }>;
+/** Commands of the clock, of a report and of a heartbeat: what follows is what Serin does by itself. */
+const OWN = ['CHECK', 'EVALUATE_GUARDRAILS', 'CHECK_DEADLINES', 'STAND_DOWN'] as const;
+type OwnCommand = Extract<Command, { type: (typeof OWN)[number] }>;
 
-/** Whether a command is the clock's, or a report's: Serin's own. */
-const isOwn = (command: Command): command is OwnCommand =>
-  command.type === 'CHECK' || command.type === 'EVALUATE_GUARDRAILS' || command.type === 'CHECK_DEADLINES';
+const isOwn = (command: Command): command is OwnCommand => OWN.some((type) => type === command.type);
 
 /** The record of a command that was accepted; null if it changed nothing. */
 export function auditOf(

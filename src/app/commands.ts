@@ -189,7 +189,7 @@ async function stageAll(
 }
 
 /** What only takes capital or time from a canary is never held up. */
-const REDUCES_RISK: ReadonlySet<Command['type']> = new Set(['ROLLBACK', 'CANCEL', 'PAUSE']);
+const REDUCES_RISK: ReadonlySet<Command['type']> = new Set(['ROLLBACK', 'CANCEL', 'PAUSE', 'STAND_DOWN']);
 
 const tooManyCommands = (id: string) =>
   `${id} has been changed ${MAX_COMMANDS_A_MINUTE} times within a minute: its log keeps every change; try again later`;

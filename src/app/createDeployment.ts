@@ -19,6 +19,7 @@ import {
   findDeployment,
   findLive,
   insertDeployment,
+  NO_HEARTBEATS,
 } from '../store/deployments/deployments.ts';
 import { ensureStrategy, findStrategies } from '../store/deployments/strategies.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
@@ -120,6 +121,8 @@ export async function createDeployment(
       strategyStableVersionId: stable,
       strategyRequiresApproval: strategy.requireApproval,
       nextCheckAt: null,
+      deadlineAt: null,
+      heartbeats: NO_HEARTBEATS,
       now,
     };
     return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} alongside ${stable}`, view);

@@ -17,7 +17,7 @@ import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { type App, SERIN } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { transaction } from './execution/transaction.ts';
-import { stageCommand, stagePresentRule } from './stageCommand.ts';
+import { deadlineFacts, stageCommand, stagePresentRule } from './stageCommand.ts';
 
 /** What followed from a deadline, or why it could not be applied. */
 export type DeadlineResult =
@@ -68,6 +68,6 @@ async function stage(
   const outcome = await stageCommand(app, tx, unit, view, { type: 'CHECK_DEADLINES' }, SERIN);
   if (!outcome.accepted) throw new Error(`a deadline was refused: ${outcome.refusal.message}`);
   const { id } = view.state;
-  if (!unit.saved.has(id)) await saveDeadline(tx, id, nextDeadlineAt(view.state));
+  if (!unit.saved.has(id)) await saveDeadline(tx, id, nextDeadlineAt(view.state, deadlineFacts(view)));
   return outcome.events;
 }

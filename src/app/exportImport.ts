@@ -30,6 +30,7 @@ import {
   findDeployment,
   findLive,
   insertDeployment,
+  NO_HEARTBEATS,
 } from '../store/deployments/deployments.ts';
 import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { addToSignals, markPaired } from '../store/deployments/signals.ts';
@@ -202,7 +203,8 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       details: { documentHash, events: archive.events.length, moveStableVersion },
     });
     const next = nextCheckAt(state, now);
-    const schedule = { nextCheckAt: next, deadlineAt: nextDeadlineAt(state), breaches };
+    const deadlineAt = nextDeadlineAt(state, { now, metrics });
+    const schedule = { nextCheckAt: next, deadlineAt, breaches };
     if (!(await insertDeployment(tx, state, schedule))) {
       const live = await findLive(tx, strategyId, chain);
       const message = `${strategyId} has a live deployment on chain ${chain}: ${live?.id ?? 'another'}`;
@@ -235,6 +237,8 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       strategyStableVersionId: stableVersionId,
       strategyRequiresApproval: requireApproval,
       nextCheckAt: next,
+      deadlineAt,
+      heartbeats: NO_HEARTBEATS,
       now,
     };
     return done(`Deployment ${id} imported: ${state.status}, ${archive.events.length} events`, view);

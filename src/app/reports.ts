@@ -41,6 +41,8 @@ export interface ReportAnswer {
   readonly stale: boolean;
   /** Serin's time when the report was applied, epoch milliseconds; null where none was read. */
   readonly now: number | null;
+  /** How long the lease of the canary's capital lasts from then on, seconds; null where the report prolongs none. */
+  readonly leaseSeconds: number | null;
 }
 
 /** Maximum number of reports in one transaction. */
@@ -88,7 +90,7 @@ export function createReports(app: App): Reports {
 }
 
 /** A deployment never changes its strategy, so that reports need not look it up again. */
-function rememberStrategies({ db }: App): (deploymentId: string) => Promise<string | null> {
+export function rememberStrategies({ db }: App): (deploymentId: string) => Promise<string | null> {
   const known = new Map<string, string>();
   return async (deploymentId) => {
     const remembered = known.get(deploymentId);
@@ -126,6 +128,7 @@ const refused = (no: Refusal, now: number | null = null): ReportAnswer => ({
   refusal: no,
   stale: false,
   now,
+  leaseSeconds: null,
 });
 
 async function applyReports(
@@ -174,10 +177,13 @@ function applyInOrder(side: StoredSide, reports: readonly SideReport[]): Applied
       changed = true;
       if (taken.reset) resets.push({ side: side.side, ...taken.reset });
     }
+    // Figures of the same instant again are no news, and prolong nothing.
+    const isNews = taken.type === 'TAKEN' && taken.metrics?.reportedAt === now;
     answers.set(each, {
       refusal: taken.type === 'REFUSED' ? taken.refusal : null,
       stale: taken.type === 'STALE',
       now,
+      leaseSeconds: isNews && side.side === 'CANARY' ? side.config.capitalLeaseSeconds : null,
     });
   }
   return { side, record, changed, resets, answers };

@@ -3,7 +3,7 @@
  * state, whether a bot, a person or the observation loop causes it, is made here.
  */
 import type { Command, Facts } from '../core/lifecycle/command.ts';
-import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
+import { rescheduleDeadline } from '../core/lifecycle/deadlines.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { evolve } from '../core/lifecycle/evolve.ts';
 import { ruleOf } from '../core/lifecycle/forms.ts';
@@ -77,6 +77,11 @@ interface Given {
 const stableVersionNow = (unit: UnitOfWork, { state, strategyStableVersionId }: DeploymentView) =>
   unit.stableMoves.get(state.strategyId)?.to ?? strategyStableVersionId;
 
+/** The facts that deadlines of capital depend on. */
+export function deadlineFacts({ now, metrics, heartbeats, deadlineAt }: DeploymentView) {
+  return { now, metrics, heartbeatAt: heartbeats.CANARY, deadlineAt };
+}
+
 function decideOn(
   app: Pick<App, 'approvals'>,
   unit: UnitOfWork,
@@ -84,8 +89,7 @@ function decideOn(
   freeze?: FreezeFacts,
 ): Handled {
   return handle(view.state, command, {
-    now: view.now,
-    metrics: view.metrics,
+    ...deadlineFacts(view),
     breaches: view.breaches,
     stableVersionId: stableVersionNow(unit, view),
     ...seen,
@@ -109,7 +113,8 @@ function stageDecided(unit: UnitOfWork, { view, command, actor }: Given, handled
   if (promotion) stagePromotion(unit, strategyId, promotion);
   const wasCheck = command.type === 'CHECK';
   const nextCheckAt = reschedule(state, { due: view.nextCheckAt, now, wasCheck });
-  unit.saved.set(id, { state, nextCheckAt, deadlineAt: nextDeadlineAt(state), breaches });
+  const deadlineAt = rescheduleDeadline(state, deadlineFacts(view), command.type === 'CHECK_DEADLINES');
+  unit.saved.set(id, { state, nextCheckAt, deadlineAt, breaches });
   unit.breaches.delete(id);
   unit.entries.push(...entriesOf(before, events));
   const audited = auditOf(view, command, actor, events);
@@ -117,7 +122,7 @@ function stageDecided(unit: UnitOfWork, { view, command, actor }: Given, handled
   const strategyStableVersionId = stableVersionNow(unit, view);
   return {
     accepted: true,
-    view: { ...view, state, nextCheckAt, breaches, strategyStableVersionId },
+    view: { ...view, state, nextCheckAt, deadlineAt, breaches, strategyStableVersionId },
     events,
   };
 }
@@ -140,9 +145,10 @@ export async function stagePresentRule(
     log.map(({ event }) => event),
     cause,
   );
-  unit.saved.set(state.id, { state, nextCheckAt, deadlineAt: nextDeadlineAt(state), breaches });
+  const deadlineAt = rescheduleDeadline(state, deadlineFacts(view), false);
+  unit.saved.set(state.id, { state, nextCheckAt, deadlineAt, breaches });
   unit.entries.push(...entriesOf(before, events));
-  return { ...view, state };
+  return { ...view, state, deadlineAt };
 }
 
 /** Breach counts alone leave the rest of the row, and its lease, as they are. */

@@ -75,6 +75,10 @@ export interface TradesAnswer {
   readonly known: number;
   /** The deployment after the batch; a guardrail may have ended it. Null when there is none. */
   readonly view: DeploymentView | null;
+  /** Serin's time of the batch, epoch milliseconds; null where none was read. */
+  readonly now: number | null;
+  /** How long the lease of the canary's capital lasts from then on, seconds; null where the batch prolongs none. */
+  readonly leaseSeconds: number | null;
   /** What the guardrails led to. */
   readonly events: readonly CanaryEvent[];
 }
@@ -92,7 +96,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
 }
 
 function nothingTaken(no: Refusal, view: DeploymentView | null): TradesAnswer {
-  return { refusal: no, refused: [], taken: 0, known: 0, view, events: [] };
+  return { refusal: no, refused: [], taken: 0, known: 0, view, now: null, leaseSeconds: null, events: [] };
 }
 
 async function takeBatch(
@@ -118,7 +122,7 @@ async function takeBatch(
   );
   const { fresh, known, refused } = sortOut(trades, booked, { from: state.observation.startedAt, to: now });
   if (refused.length > 0 && fresh.length + known === 0 && unrealizedPnlUsd === undefined)
-    return { refusal: null, refused, taken: 0, known, view, events: [] };
+    return { refusal: null, refused, taken: 0, known, view, now, leaseSeconds: null, events: [] };
 
   const withCapital = await bookOnCapital(tx, state, key, fresh, now);
   if (state.config.evidence.pairing === 'SIGNAL') await addToSignals(tx, key, withCapital);
@@ -131,7 +135,8 @@ async function takeBatch(
   if (oversized) return rollback(nothingTaken(tooLarge(oversized), view));
   const moved = fresh.length > 0 || unrealizedPnlUsd !== undefined;
   const { view: after, events } = await publish(app, tx, view, key, record, moved);
-  return { refusal: null, refused, taken: fresh.length, known, view: after, events };
+  const leaseSeconds = side === 'CANARY' ? state.config.capitalLeaseSeconds : null;
+  return { refusal: null, refused, taken: fresh.length, known, view: after, now, leaseSeconds, events };
 }
 
 function measuredByTotals({ deploymentId, side }: SideKey): Refusal {

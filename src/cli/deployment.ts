@@ -97,6 +97,13 @@ export interface DeploymentView {
       readonly unansweredSeconds: number;
     }[];
   } | null;
+  readonly lease: {
+    readonly seconds: number;
+    readonly until: string | null;
+    readonly heartbeatAt: string | null;
+    readonly expired: boolean;
+    readonly stoodDown: boolean;
+  } | null;
   readonly samples: { readonly edges: readonly { readonly node: SampleView }[] };
 }
 
@@ -115,6 +122,7 @@ const QUERY = `query ($id: ID!) { deployment(id: $id) {
   canaryMetrics { ${SIDE} } stableMetrics { ${SIDE} } comparison { ${COMPARISON} }
   decisionHistory { decision at actor automatic cause reason reasons comparison { ${COMPARISON} } }
   allocation { number cause sides { side requestedUsd heldUsd unansweredSeconds } }
+  lease { seconds until heartbeatAt expired stoodDown }
   samples(last: ${SAMPLES}) { edges { node { check canaryMetrics { ${RETURN} } stableMetrics { ${RETURN} } } } } } }`;
 
 /** @throws {CommandFailed} where there is no such deployment */

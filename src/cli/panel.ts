@@ -22,6 +22,7 @@ export function panel(deployment: DeploymentView, terminal: Terminal): string[] 
     ...evidence(deployment, columns, paint),
     ...gates(deployment, columns, paint),
     ...capital(deployment, paint),
+    ...lease(deployment, paint),
     ...decision(deployment, columns, paint),
     ...labelled('now', wrapped(deployment.summary, columns)),
     ...labelled('you can', actions(deployment, columns, paint)),
@@ -160,6 +161,15 @@ function capital({ allocation, totalCapitalUsd }: DeploymentView, paint: Paint):
     `${money(totalCapitalUsd)}, request ${allocation.number} (${words(allocation.cause)})`,
     ...lines,
   ]);
+}
+
+function lease({ lease }: DeploymentView, paint: Paint): string[] {
+  if (!lease?.until) return [];
+  const { seconds, until, heartbeatAt, expired, stoodDown } = lease;
+  const heard = heartbeatAt === null ? '' : `, heard ${moment(heartbeatAt)}`;
+  const ended = `ran out ${moment(until)}${stoodDown ? ', the bot stood down' : ''}`;
+  const line = expired ? paint('red', ended) : `until ${moment(until)}${heard} (${duration(seconds)})`;
+  return labelled('lease', [line]);
 }
 
 function decision(deployment: DeploymentView, columns: number, paint: Paint): string[] {

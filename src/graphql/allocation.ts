@@ -41,6 +41,8 @@ export interface AllocationView {
   readonly now: number;
   /** Whether another allocation has replaced it. */
   readonly superseded: boolean;
+  /** When the lease of the canary's capital ends as things stand, epoch milliseconds; null if there is none. */
+  readonly leaseUntil: number | null;
 }
 
 interface SideAllocation extends AllocationView {
@@ -124,6 +126,14 @@ export const AllocationType = builder.objectRef<AllocationView>('Allocation').im
       type: 'Decimal',
       description: 'Capital the stable side is to hold, USD.',
       resolve: ({ allocation }) => allocation.stableUsd,
+    }),
+    leaseUntil: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        "When the lease of the canary's capital ends if its bot is not heard before; null if there is none. Of an " +
+        'allocation that was replaced: when it would have ended as of its request.',
+      resolve: ({ leaseUntil }) => leaseUntil,
     }),
     requestedAt: t.field({
       type: 'DateTime',

@@ -6,6 +6,7 @@ import { AllocationType } from './allocation.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
+import { leaseUntilOf } from './lease.ts';
 import { pageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 const AllocationConnection = connectionType('Allocation', AllocationType, {
@@ -21,7 +22,8 @@ builder.objectField(DeploymentRef, 'allocations', (t) =>
     description:
       'Every request to hold capital, in order, each with the answers of both sides until the next one came.',
     args: pageArgs(t),
-    resolve: async ({ state, now }, args, { app }) => {
+    resolve: async (view, args, { app }) => {
+      const { state, now } = view;
       const page = readPage(args);
       const after = readCursor('after', args.after, parseNumber) ?? 0;
       const before = readCursor('before', args.before, parseNumber) ?? Number.POSITIVE_INFINITY;
@@ -31,7 +33,11 @@ builder.objectField(DeploymentRef, 'allocations', (t) =>
       const latest = allocationOf(state)?.number ?? 0;
       const found = allocationHistory(log.map(({ event }) => event))
         .filter(({ number }) => number > after && number < before)
-        .map((allocation) => ({ allocation, now, superseded: allocation.number < latest }));
+        .map((allocation) => {
+          const superseded = allocation.number < latest;
+          const leaseUntil = superseded ? (allocation.leaseUntil ?? null) : leaseUntilOf(view);
+          return { allocation, now, superseded, leaseUntil };
+        });
       const limit = page.limit + 1;
       const items = page.fromEnd ? found.slice(Math.max(0, found.length - limit)) : found.slice(0, limit);
       return toConnection(items, page, args, ({ allocation }) => String(allocation.number));

@@ -4,6 +4,7 @@ import type DataLoader from 'dataloader';
 import type { Access } from '../access/access.ts';
 import type { Commands } from '../app/commands.ts';
 import type { Actor, App } from '../app/context.ts';
+import type { Heartbeats } from '../app/heartbeats.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Decimal } from '../core/values/decimal.ts';
 import type { Feed } from '../feed/feed.ts';
@@ -55,6 +56,7 @@ export interface Context {
   readonly feed: Feed;
   readonly commands: Commands;
   readonly reports: Reports;
+  readonly heartbeats: Heartbeats;
   readonly access: Access;
   readonly actor: Actor;
   /** Rows visible to the actor. One set per request; a subscription clears it before every delivery. */

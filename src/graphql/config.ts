@@ -285,6 +285,9 @@ const config = {
   tradingHours:
     'When the market is open. Outside of these hours there are no checks, no observation time, no silence and no pair of ' +
     'returns; minutes and deadlines count time within them. Guardrails on reports stay active.',
+  capitalLeaseSeconds:
+    'How long the canary may hold capital without a request of its bot that Serin answers, 10 to 604,800 seconds. Then the ' +
+    'bot stands down automatically, and the deployment fails.',
 };
 
 export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').implement({
@@ -333,6 +336,10 @@ export const CanaryConfigType = builder.objectRef<CanaryConfig>('CanaryConfig').
       nullable: true,
       description: `${config.tradingHours} Null: the market never closes.`,
     }),
+    capitalLeaseSeconds: t.exposeInt('capitalLeaseSeconds', {
+      nullable: true,
+      description: config.capitalLeaseSeconds,
+    }),
     hash: t.string({
       resolve: configHash,
       description: 'Hash of all settings; identifies the policy in records.',
@@ -372,5 +379,6 @@ export const CanaryConfigInputType = builder.inputType('CanaryConfigInput', {
       type: TradingHoursInput,
       description: `${config.tradingHours} Default: the market never closes.`,
     }),
+    capitalLeaseSeconds: t.int({ description: `${config.capitalLeaseSeconds} Default: no lease.` }),
   }),
 });

@@ -27,6 +27,7 @@ import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
+import { CapitalLeaseType, leaseUntilOf } from './lease.ts';
 import {
   CanaryComparison,
   CanaryMetrics,
@@ -51,7 +52,8 @@ export const StatusType = builder.enumType('CanaryStatus', {
     ROLLED_BACK: { description: 'All capital was returned to the stable version.' },
     CANCELLED: { description: 'Ended without a decision; the stable version has all capital.' },
     FAILED: {
-      description: 'Metrics were unavailable for too long; all capital was returned to the stable version.',
+      description:
+        'Metrics were unavailable for too long, or the lease of the capital ran out; all capital was returned to the stable version.',
     },
   } satisfies Record<(typeof STATUSES)[number], { description: string }>,
 });
@@ -251,10 +253,19 @@ DeploymentRef.implement({
       type: AllocationType,
       nullable: true,
       description: 'The latest request to hold capital; null before it is deployed.',
-      resolve: ({ state, now }) => {
-        const allocation = allocationOf(state);
-        return allocation && { allocation, now, superseded: false };
+      resolve: (view) => {
+        const allocation = allocationOf(view.state);
+        const leaseUntil = leaseUntilOf(view);
+        return allocation && { allocation, now: view.now, superseded: false, leaseUntil };
       },
+    }),
+    lease: t.field({
+      type: CapitalLeaseType,
+      nullable: true,
+      description:
+        "The lease of the canary's capital; null without `config.capitalLeaseSeconds`, and before it is deployed.",
+      resolve: (view) =>
+        view.state.config.capitalLeaseSeconds === null || view.state.status === 'PENDING' ? null : view,
     }),
     settlement: t.field({
       type: DeploymentSettlementType,
@@ -263,7 +274,7 @@ DeploymentRef.implement({
         'Whether its capital is where the latest allocation asks for it; null before it is deployed.',
       resolve: ({ state, now }) => {
         const allocation = allocationOf(state);
-        return allocation && { allocation, now, superseded: false, config: state.config };
+        return allocation && { allocation, now, superseded: false, leaseUntil: null, config: state.config };
       },
     }),
     canaryMetrics: t.field({

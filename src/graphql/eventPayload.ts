@@ -130,6 +130,13 @@ const MEMBERS = {
         description: 'What a side that is to hold less does with its open positions.',
         resolve: ({ rollbackPlan }) => rollbackPlan,
       }),
+      leaseUntil: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description:
+          "When the lease of the canary's capital ends if its bot is not heard before; null if there is none.",
+        resolve: ({ leaseUntil }) => leaseUntil,
+      }),
     }),
   }),
   ALLOCATION_ACKNOWLEDGED: member('ALLOCATION_ACKNOWLEDGED').implement({
@@ -258,6 +265,34 @@ const MEMBERS = {
       unwatchedSeconds: t.float({
         description: UNWATCHED,
         resolve: ({ unwatchedMs }) => seconds(unwatchedMs),
+      }),
+    }),
+  }),
+  LEASE_EXPIRED: member('LEASE_EXPIRED').implement({
+    description: "The lease of the canary's capital ran out: the deployment failed.",
+    fields: (t) => ({
+      leaseUntil: t.expose('leaseUntil', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it ran out, for the bot and for Serin.',
+      }),
+      heartbeatAt: t.expose('heardAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: "When the canary's bot was last heard; null if the clock was set back meanwhile.",
+      }),
+      stoodDown: t.exposeBoolean('stoodDown', {
+        description: 'Whether the bot says that it has stood down.',
+      }),
+    }),
+  }),
+  LEASE_RESUMED: member('LEASE_RESUMED').implement({
+    description:
+      "Serin was away, or the clock was set, when the lease of the canary's capital ended: it counts anew from here on.",
+    fields: (t) => ({
+      awaySeconds: t.float({
+        description: 'How late the end of the lease was noticed, in seconds.',
+        resolve: ({ awayMs }) => seconds(awayMs),
       }),
     }),
   }),
@@ -424,7 +459,7 @@ const MEMBERS = {
     fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
   }),
   CANARY_FAILED: member('CANARY_FAILED').implement({
-    description: 'The metrics were unavailable for too long.',
+    description: 'The metrics were unavailable for too long, or the lease of the capital ran out.',
     fields: (t) => ({ reason: t.exposeString('reason', REASON) }),
   }),
   DEPLOYMENT_IMPORTED: member('DEPLOYMENT_IMPORTED').implement({

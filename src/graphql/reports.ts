@@ -7,6 +7,7 @@ import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { readClock } from '../store/postgres/database.ts';
 import { builder, type Context, type InputFields } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
+import { leaseFields } from './lease.ts';
 import { SideType } from './metrics.ts';
 import { DomainError } from './results.ts';
 
@@ -132,6 +133,7 @@ const UpdateMetricsResult = builder.objectRef<Reported>('UpdateMetricsResult').i
       description: "Seconds of Serin's time that pass in a real second; 1 in production.",
       resolve: async (_reported, _args, { app }) => (await readClock(app.db)).rate,
     }),
+    ...leaseFields(t),
     error: t.expose('refusal', { type: DomainError, nullable: true, description: 'Why it was refused.' }),
     deploymentId: t.exposeID('deploymentId', { description: 'The deployment that was named.' }),
     side: t.expose('side', { type: SideType, description: 'The side that reported.' }),

@@ -1,4 +1,5 @@
 /** Results of mutations: the fields that all results have, and refusals as data. */
+import type { FieldMap } from '@pothos/core';
 import type { Answer } from '../app/answer.ts';
 import { allocationOf } from '../core/lifecycle/state.ts';
 import { ZERO } from '../core/values/decimal.ts';
@@ -58,7 +59,7 @@ interface Result {
 /** The fields that the results of all mutations begin with. */
 export const resultFields = (
   t: Pick<PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Result>, 'boolean' | 'string' | 'field'>,
-) => ({
+): FieldMap => ({
   success: t.boolean({
     description: 'Whether the mutation succeeded. If true, the change is on disk.',
     resolve: ({ refusal }) => refusal === null,

@@ -12,6 +12,7 @@ import './deploymentsUpdated.ts';
 import './eventPayload.ts';
 import './freezes.ts';
 import './halt.ts';
+import './heartbeat.ts';
 import './lifecycle.ts';
 import './lossBudgets.ts';
 import './overview.ts';

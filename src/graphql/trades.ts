@@ -8,6 +8,7 @@ import { readTrades, type TradePosition } from '../store/deployments/trades.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
+import { leaseFields } from './lease.ts';
 import { SideType } from './metrics.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 import { DomainError } from './results.ts';
@@ -97,6 +98,7 @@ const RecordTradesResult = builder.objectRef<TradesAnswer>('RecordTradesResult')
       description: 'That were not taken, each with its reason; the others of the batch were.',
       resolve: ({ refused }) => [...refused],
     }),
+    ...leaseFields(t),
     deployment: t.field({
       type: DeploymentRef,
       nullable: true,

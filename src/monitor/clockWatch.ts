@@ -1,9 +1,10 @@
 /**
  * Notices steps of Serin's clock, which is the database's: its time is compared with this process's monotonic time. A
- * step is logged, counted, shown by `/ready` for a while, and checks that a clock set back has put off are made due.
+ * step is logged, counted, shown by `/ready` for a while, and checks that a clock set back has put off and leases are made due.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { makeDistantLeasesDue } from '../store/deployments/deadlines.ts';
 import { makeDistantChecksDue } from '../store/deployments/leases.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
 
@@ -48,7 +49,10 @@ export function startClockWatch({ db, log, onStep }: ClockWatchParts): ClockWatc
         const after: Reading = await read(db);
         // At the start the clock may have been set while no node was there to see it.
         const seconds: number | null = before ? stepBetween(before, after) : null;
-        if (!before || seconds !== null) await makeDistantChecksDue(db);
+        if (!before || seconds !== null) {
+          await makeDistantChecksDue(db);
+          await makeDistantLeasesDue(db);
+        }
         if (seconds !== null) noticed(seconds);
         before = after;
       } catch {

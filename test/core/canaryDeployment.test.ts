@@ -182,6 +182,36 @@ describe('the contract', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  test('fails when the lease of the capital runs out, unless the bot is heard; a bot that stood down ends it', async () => {
+    const { canary, clock } = deployed({ capitalLeaseSeconds: 60, checkIntervalSeconds: 3600 });
+    const status = () => canary.getStatus().status;
+    await clock.advance(50);
+    expect(canary.heartbeat().success).toBe(true);
+    await clock.advance(50);
+    canary.updateCanaryMetrics({ pnlUsd: 1 });
+    await clock.advance(59.9);
+    expect(status()).toBe('RUNNING');
+    const endsAt = clock.now() + 100;
+    await clock.advance(0.1);
+    expect(status()).toBe('FAILED');
+    const expired = canary.events.find(({ type }) => type === 'LEASE_EXPIRED');
+    expect(expired).toMatchObject({ at: endsAt, leaseUntil: endsAt, stoodDown: false });
+    expect(canary.getStatus().canaryCapitalUsd.toFixed()).toBe('0');
+    expect(canary.heartbeat().error?.code).toBe('INVALID_TRANSITION');
+    expect(clock.waiting).toBe(0);
+
+    const slept = deployed({ capitalLeaseSeconds: 60, checkIntervalSeconds: 3600 });
+    slept.clock.jump(600);
+    await slept.clock.advance(1);
+    expect(slept.canary.events.at(-1)?.type).toBe('LEASE_RESUMED');
+    expect(slept.canary.heartbeat({ stoodDown: true })).toMatchObject({
+      success: true,
+      decision: 'ROLLBACK',
+    });
+    expect(slept.canary.getStatus().status).toBe('FAILED');
+    expect(deployed().canary.heartbeat({ stoodDown: true }).error?.path).toEqual(['stoodDown']);
+  });
+
   test('waits for a second person where the configuration asks for one', () => {
     const { canary } = deployed({ requireApproval: true });
     const asked = canary.promoteCanary({ actor: 'ada' });

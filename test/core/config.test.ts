@@ -87,6 +87,12 @@ const BOUNDS: [string, (value: unknown) => unknown, unknown[], unknown[]][] = [
     [0, 604_801],
   ],
   [
+    'capitalLeaseSeconds',
+    (capitalLeaseSeconds) => ({ capitalLeaseSeconds }),
+    [10, 604_800, null],
+    [9, 604_801, 30.5],
+  ],
+  [
     'promotionCriteria.minPnlRatio',
     (minPnlRatio) => ({ promotionCriteria: { minPnlRatio } }),
     [0, 2, '0.9'],
@@ -273,6 +279,7 @@ test('the hash names a policy: the same after a round trip through JSON, another
         evidence: fc.record({ minSamples: fc.integer({ min: 10, max: 40 }) }),
         settlement: fc.option(fc.record({ deadlineSeconds: fc.integer({ min: 1, max: 900 }) })),
         rollbackPlan: fc.option(fc.record({ positions: fc.constantFrom(...POSITION_PLANS) })),
+        capitalLeaseSeconds: fc.option(fc.integer({ min: 10, max: 900 })),
       }),
       (input) => {
         const config = configOf(input);
@@ -289,10 +296,10 @@ test('the hash names a policy: the same after a round trip through JSON, another
 
 test('settings about capital that are not given are not in the stored form, so that it and its hash stay', () => {
   const stored = configCodec.encode(configOf());
-  for (const name of ['settlement', 'rollbackPlan']) {
+  for (const name of ['settlement', 'rollbackPlan', 'capitalLeaseSeconds']) {
     expect(stored).not.toHaveProperty(name);
   }
-  const given = { settlement: {}, rollbackPlan: { positions: 'CLOSE' as const } };
+  const given = { settlement: {}, rollbackPlan: { positions: 'CLOSE' as const }, capitalLeaseSeconds: 60 };
   for (const [name, value] of Object.entries(given)) {
     expect(configHash(configOf({ [name]: value }))).not.toBe(configHash(configOf()));
   }

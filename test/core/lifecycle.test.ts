@@ -150,7 +150,13 @@ test('random lives never leave the model: status, clock, capital, log', () => {
 });
 
 test('the commands of the engine are all in the model', () => {
-  const looks: CommandType[] = ['CHECK', 'EVALUATE_GUARDRAILS', 'ACKNOWLEDGE', 'CHECK_DEADLINES'];
+  const looks: CommandType[] = [
+    'CHECK',
+    'EVALUATE_GUARDRAILS',
+    'ACKNOWLEDGE',
+    'CHECK_DEADLINES',
+    'STAND_DOWN',
+  ];
   const all: Record<CommandType, true> = {
     DEPLOY: true,
     PROMOTE: true,
@@ -164,6 +170,7 @@ test('the commands of the engine are all in the model', () => {
     EVALUATE_GUARDRAILS: true,
     ACKNOWLEDGE: true,
     CHECK_DEADLINES: true,
+    STAND_DOWN: true,
   };
   expect([...ORDERS, ...looks].sort()).toEqual(Object.keys(all).sort());
 });

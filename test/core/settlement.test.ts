@@ -63,7 +63,7 @@ class Capital extends Trial {
 
   /** Lets the clock come to the next deadline; returns what follows. */
   passDeadline() {
-    const due = nextDeadlineAt(this.state);
+    const due = nextDeadlineAt(this.state, this.facts);
     if (due === null) return null;
     this.now = Math.max(this.now, due);
     return this.do({ type: 'CHECK_DEADLINES' });
@@ -83,7 +83,7 @@ describe('the status of an allocation', () => {
     expect(trial.progress).toBe('SETTLED');
     expect(settledAt(trial.allocation)).toBe(trial.now);
     expect(trial.settle('STABLE')).toEqual([]);
-    expect(nextDeadlineAt(trial.state)).toBeNull();
+    expect(nextDeadlineAt(trial.state, trial.facts)).toBeNull();
   });
 
   test('an amount within the tolerance settles, a wrong one does not, and a correction takes it back', () => {
@@ -116,10 +116,10 @@ describe('the status of an allocation', () => {
   test('a bot that never acknowledges is not awaited, unless settlement is given', () => {
     const quiet = new Capital(QUIET);
     expect(quiet.progress).toBe('UNANSWERED');
-    expect(nextDeadlineAt(quiet.state)).toBeNull();
+    expect(nextDeadlineAt(quiet.state, quiet.facts)).toBeNull();
     quiet.settle('CANARY');
     expect(quiet.progress).toBe('PARTIAL');
-    expect(nextDeadlineAt(quiet.state)).toBeNull();
+    expect(nextDeadlineAt(quiet.state, quiet.facts)).toBeNull();
     quiet.order('ROLLBACK');
     expect(quiet.progress).toBe('REQUESTED');
     expect(awaitedSides(quiet.allocation)).toEqual(['CANARY']);
@@ -386,7 +386,7 @@ test('laws: events of settlement say what the statuses say, an overdue report is
         const settled = settledAt(after) !== null;
         expect(settled).toBe(SIDES.every((side) => holdsRequested(after, side)));
         expect(trial.progress === 'SETTLED').toBe(settled);
-        if (settled) expect(nextDeadlineAt(trial.state)).toBeNull();
+        if (settled) expect(nextDeadlineAt(trial.state, trial.facts)).toBeNull();
         const awaited = awaitedSides(after);
         if (given.settlement)
           expect(awaited).toHaveLength(SIDES.filter((side) => !holdsRequested(after, side)).length);

@@ -64,6 +64,20 @@ test('in acknowledgements', async () => {
   expect((await say(canary, 'CANARY', '10000')).success).toBe(true);
 });
 
+test('in heartbeats', async () => {
+  const id = await running(root, { config: { ...CALM, capitalLeaseSeconds: 600_000 } });
+  const beat = async (by: Door, side: string, stoodDown = false): Promise<Data> =>
+    (
+      await by.ask(
+        `mutation($input: HeartbeatInput!) { heartbeat(input: $input) { success error { code path } } }`,
+        { input: { deploymentId: id, side, stoodDown } },
+      )
+    ).heartbeat;
+  expect((await beat(stable, 'CANARY')).error).toEqual(refusal);
+  expect((await beat(stable, 'CANARY', true)).error).toEqual(refusal);
+  expect((await beat(canary, 'CANARY')).success).toBe(true);
+});
+
 test('creates no key for more sides, and learns nothing of what it may not see', async () => {
   const admin = serin.as(await makeKey(root, 'ADMIN', { sides: ['CANARY'] }));
   await expect(makeKey(admin, 'BOT')).rejects.toThrow('sides');

@@ -5,7 +5,7 @@ import { duration, usd, words } from '../format';
 import { Instant } from '../ui/Instant';
 
 export function Capital({
-  deployment: { allocation, settlement },
+  deployment: { allocation, settlement, lease },
 }: {
   readonly deployment: DetailFragment;
 }): ReactElement {
@@ -53,6 +53,7 @@ export function Capital({
             </tbody>
           </table>
           {settlement ? <Settlement settlement={settlement} /> : null}
+          {lease?.until ? <Lease lease={lease} until={lease.until} /> : null}
           <p className="quiet">
             Request {allocation.number} ({words(allocation.cause).toLowerCase()}) of{' '}
             <Instant at={allocation.requestedAt} />: {usd(allocation.totalUsd)} in all,{' '}
@@ -109,5 +110,33 @@ function Settlement({
         </p>
       )}
     </>
+  );
+}
+
+/** Until when the canary may hold its capital if its bot is not heard. */
+function Lease({
+  lease: { heartbeatAt, expired, stoodDown },
+  until,
+}: {
+  readonly lease: NonNullable<DetailFragment['lease']>;
+  readonly until: string;
+}): ReactElement {
+  if (expired) {
+    return (
+      <p className="tone-bad">
+        <span aria-hidden="true">⚠</span> The lease of the canary's capital ran out <Instant at={until} />
+        {stoodDown ? '; its bot stood down' : ''}
+      </p>
+    );
+  }
+  return (
+    <p className="quiet">
+      The canary holds its capital until <Instant at={until} /> unless its bot is heard
+      {heartbeatAt ? (
+        <>
+          ; last heard <Instant at={heartbeatAt} />
+        </>
+      ) : null}
+    </p>
   );
 }

@@ -1,6 +1,6 @@
 /**
- * What a configuration says about capital on its way: when an allocation counts as carried out, and what happens to open
- * positions.
+ * What a configuration says about capital on its way: when an allocation counts as carried out, what happens to open
+ * positions, and how long the canary may hold capital without a request of its bot that is answered.
  */
 import { type Decimal, decimal, type NumberInput } from '../values/decimal.ts';
 import type { Reader } from '../values/inputReader.ts';
@@ -48,8 +48,10 @@ export const DEFAULT_SETTLEMENT: SettlementConfig = {
   required: false,
 };
 
-/** The longest deadline: a week. */
+/** The longest deadline and the longest lease: a week. */
 const MAX_DEADLINE_SECONDS = 7 * 86_400;
+/** A bot sends at least three requests in a lease. */
+const MIN_LEASE_SECONDS = 10;
 
 type At = (...names: string[]) => string[];
 
@@ -97,4 +99,10 @@ export function readRollbackPlan(
         ? null
         : read.integer(here('deadlineSeconds'), deadlineSeconds, 1, MAX_DEADLINE_SECONDS),
   };
+}
+
+/** The lease in seconds; null if there is none. */
+export function readLease(read: Reader, given: number | null | undefined, at: At): number | null {
+  if (given === null || given === undefined) return null;
+  return read.integer(at('capitalLeaseSeconds'), given, MIN_LEASE_SECONDS, MAX_DEADLINE_SECONDS);
 }

@@ -92,6 +92,7 @@ const storedConfig = z.strictObject({
       closed: z.array(z.string()).readonly(),
     })
     .optional(),
+  capitalLeaseSeconds: countCodec.optional(),
 });
 
 export const configCodec = z.codec(
@@ -115,10 +116,11 @@ export const configCodec = z.codec(
       settlement: stored.settlement ?? null,
       rollbackPlan: stored.rollbackPlan ?? null,
       tradingHours: stored.tradingHours ?? null,
+      capitalLeaseSeconds: stored.capitalLeaseSeconds ?? null,
     }),
     encode: (config) => {
       const { comparison, promotionCriteria, evidence, steps, requireUnrealized, ...rest } = config;
-      const { settlement, rollbackPlan, tradingHours, ...same } = rest;
+      const { settlement, rollbackPlan, tradingHours, capitalLeaseSeconds, ...same } = rest;
       const { maxErrorRateRatio, ...criteria } = promotionCriteria;
       const { margin, pairing, ...test } = evidence;
       return {
@@ -138,6 +140,7 @@ export const configCodec = z.codec(
         ...(settlement ? { settlement } : {}),
         ...(rollbackPlan ? { rollbackPlan } : {}),
         ...(tradingHours ? { tradingHours } : {}),
+        ...(capitalLeaseSeconds === null ? {} : { capitalLeaseSeconds }),
       };
     },
   },

@@ -10,6 +10,7 @@ import type { Parsed } from '../values/violation.ts';
 import {
   type RollbackPlan,
   type RollbackPlanInput,
+  readLease,
   readRollbackPlan,
   readSettlement,
   type SettlementConfig,
@@ -125,6 +126,8 @@ export interface CanaryConfig {
   readonly rollbackPlan: RollbackPlan | null;
   /** Null: the market never closes. */
   readonly tradingHours: TradingHours | null;
+  /** How long the canary may hold capital without a request of its bot that is answered; null: without limit. */
+  readonly capitalLeaseSeconds: number | null;
 }
 
 /** Decimals may also be given as numbers or texts. */
@@ -213,6 +216,7 @@ const SETTINGS = [
   'settlement',
   'rollbackPlan',
   'tradingHours',
+  'capitalLeaseSeconds',
 ] as const satisfies readonly (keyof CanaryConfig)[];
 
 /**
@@ -229,6 +233,7 @@ export const ADDED_SETTINGS: Readonly<Record<string, string | number | boolean |
   settlement: null,
   rollbackPlan: null,
   tradingHours: null,
+  capitalLeaseSeconds: null,
 };
 
 /** Bounds of settings that 0.1 took more widely: configurations it stored keep their values. */
@@ -291,6 +296,7 @@ export function parseConfig(
       { checkIntervalSeconds: interval, observationPeriodMinutes },
       at,
     ),
+    capitalLeaseSeconds: readLease(read, given.capitalLeaseSeconds, at),
   };
   checkPairing(read, config, at);
   return read.violations.length > 0

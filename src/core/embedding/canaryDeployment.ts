@@ -12,7 +12,7 @@ import {
   toDocument,
 } from '../document/document.ts';
 import type { Command, SideReset } from '../lifecycle/command.ts';
-import { nextDeadlineAt } from '../lifecycle/deadlines.ts';
+import { rescheduleDeadline } from '../lifecycle/deadlines.ts';
 import { impliedDecision, notWatched } from '../lifecycle/decide.ts';
 import { describeCommand } from '../lifecycle/describe.ts';
 import type { CanaryEvent, DecisionRecord } from '../lifecycle/events.ts';
@@ -84,6 +84,10 @@ export class CanaryDeployment {
   #lastRead = Number.NEGATIVE_INFINITY;
   #setBackMs = 0;
   #nextCheckAt: number | null = null;
+  /** When the deadlines of its capital must be checked next. */
+  #deadlineAt: number | null = null;
+  /** When the canary's bot last sent a heartbeat. */
+  #heartbeatAt: number | null = null;
   #monitoring: boolean;
   #callOff = () => {};
   #callOffDeadline = () => {};
@@ -110,6 +114,7 @@ export class CanaryDeployment {
       this.#log.push(...events);
       this.#lastRead = events.at(-1)?.at ?? this.#lastRead;
       this.#nextCheckAt = nextCheckAt(state, this.#now());
+      this.#deadlineAt = rescheduleDeadline(state, this.#deadlineFacts(this.#now()), false);
       this.#schedule();
       return;
     }
@@ -244,6 +249,17 @@ export class CanaryDeployment {
     return this.#report('STABLE', report);
   }
 
+  /**
+   * The canary's bot lives, which prolongs the lease of its capital. With `stoodDown` it says that it has stood down, as
+   * no answer reached it within the lease: the trial fails.
+   */
+  heartbeat(given: { readonly stoodDown?: boolean | undefined } = {}): CanaryResult {
+    if (given.stoodDown) return this.#command({ type: 'STAND_DOWN' }, {});
+    if (!isWatched(this.#state)) return this.#refused(notWatched(this.#state, 'heartbeats'));
+    this.#heartbeatAt = this.#now();
+    return this.#done('CONTINUE', 'Heartbeat of the canary side taken');
+  }
+
   /** Starts the timer of checks. */
   start(): void {
     this.#monitoring = true;
@@ -370,7 +386,8 @@ export class CanaryDeployment {
     const now = this.#now();
     const before = this.#state;
     const { stableVersionId } = before;
-    const facts = { now, metrics: this.#metrics, breaches: this.#breaches, stableVersionId, resets, actor };
+    const deadlines = this.#deadlineFacts(now);
+    const facts = { ...deadlines, breaches: this.#breaches, stableVersionId, resets, actor };
     const present = this.#underPresentRule(now);
     const given = handle(present.state, command, facts);
     const handled = dependsOnFreezes(present.state, command, given)
@@ -384,6 +401,7 @@ export class CanaryDeployment {
     this.#log.push(...events);
     const wasCheck = command.type === 'CHECK';
     this.#nextCheckAt = reschedule(state, { due: this.#nextCheckAt, now, wasCheck });
+    this.#deadlineAt = rescheduleDeadline(state, deadlines, command.type === 'CHECK_DEADLINES');
     this.#schedule();
     this.#callbacks.dispatch(before, events);
     return handled;
@@ -430,12 +448,17 @@ export class CanaryDeployment {
     this.#callOff = this.#clock.wakeIn(wait, () => void this.check());
   }
 
+  /** The facts that deadlines of its capital depend on. */
+  #deadlineFacts(now: number) {
+    return { now, metrics: this.#metrics, heartbeatAt: this.#heartbeatAt, deadlineAt: this.#deadlineAt };
+  }
+
   /** Sets the timer of the next deadline of its capital, also after its end. */
   #scheduleDeadline(): void {
     this.#callOffDeadline();
     this.#callOffDeadline = () => {};
-    const due = this.#monitoring ? nextDeadlineAt(this.#state) : null;
-    if (due === null) return;
+    const due = this.#deadlineAt;
+    if (!this.#monitoring || due === null) return;
     const wait = Math.max(0, due - this.#now());
     this.#callOffDeadline = this.#clock.wakeIn(wait, () => {
       this.#apply({ type: 'CHECK_DEADLINES' }, SERIN);

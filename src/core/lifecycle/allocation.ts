@@ -30,6 +30,8 @@ export interface Acknowledgement {
   readonly at: number;
   /** Value of its open positions, USD; absent where it does not say. */
   readonly openExposureUsd?: Decimal | undefined;
+  /** An administrator said it, not the side. */
+  readonly onBehalf?: true | undefined;
 }
 
 /** What an allocation says besides its amounts. */
@@ -59,6 +61,8 @@ export interface Allocation extends CapitalSplit, AllocationTerms {
   readonly acknowledged: BySide<Acknowledgement | null>;
   /** When its guardrail was broken, where that is why it was requested; epoch milliseconds. */
   readonly breachedAt?: number | undefined;
+  /** When the lease of the canary's capital ended if its bot was not heard, as of the request; absent if there was none. */
+  readonly leaseUntil?: number | undefined;
   /** When it was last reported as overdue, epoch milliseconds; absent if it never was. */
   readonly reportedOverdueAt?: number | undefined;
 }

@@ -12,7 +12,7 @@ export function allocationHistory(events: Iterable<CanaryEvent>): Allocation[] {
     const latest = history.at(-1);
     if (event.type === 'ALLOCATION_REQUESTED') {
       const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
-      const { settlement, rollbackPlan } = event;
+      const { settlement, rollbackPlan, leaseUntil } = event;
       const acknowledged = latest?.acknowledged ?? { CANARY: null, STABLE: null };
       history.push({
         number,
@@ -23,6 +23,7 @@ export function allocationHistory(events: Iterable<CanaryEvent>): Allocation[] {
         stableUsd,
         settlement,
         rollbackPlan,
+        leaseUntil,
         requestedAt: at,
         acknowledged,
       });

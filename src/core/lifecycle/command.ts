@@ -30,6 +30,8 @@ export type Command =
       readonly onBehalf?: boolean | undefined;
       readonly reason?: string | null | undefined;
     }
+  /** The canary's bot has stood down: its lease ran out before a request of it was answered. */
+  | { readonly type: 'STAND_DOWN' }
   /** The clock: a deadline of the deployment's capital has passed. It may have ended. */
   | { readonly type: 'CHECK_DEADLINES' }
   /** The clock: a check is due. `failure` says why the metrics could not be fetched. */
@@ -69,6 +71,10 @@ export interface Facts {
   readonly recorded?: { readonly unwatchedMs: number; readonly fresh: boolean } | undefined;
   /** Signals on which both sides have traded since the check before, in the order of the later trade. */
   readonly signals?: readonly SignalPair[] | undefined;
+  /** When the canary's bot last sent a heartbeat, epoch milliseconds; null or absent if it never did. */
+  readonly heartbeatAt?: number | null | undefined;
+  /** When the deadlines of capital were to be checked, epoch milliseconds; null or absent if there was none. */
+  readonly deadlineAt?: number | null | undefined;
   /** Runs that began since the deployment was last written. */
   readonly resets?: readonly SideReset[] | undefined;
   /** What freezes mean for the deployment; absent where none was read, see `dependsOnFreezes`. */
@@ -91,7 +97,7 @@ export type Verdict = Accepted | Refused;
 
 /** The statuses in which each command of people and bots is allowed. */
 export const ALLOWED_STATUSES: Record<
-  Exclude<CommandType, 'CHECK' | 'EVALUATE_GUARDRAILS' | 'ACKNOWLEDGE' | 'CHECK_DEADLINES'>,
+  Exclude<CommandType, 'CHECK' | 'EVALUATE_GUARDRAILS' | 'ACKNOWLEDGE' | 'STAND_DOWN' | 'CHECK_DEADLINES'>,
   readonly DeploymentState['status'][]
 > = {
   DEPLOY: ['PENDING'],

@@ -10,7 +10,7 @@ import type { CanaryDecision } from '../rule/gate.ts';
 import type { RuleVersion } from '../rule/ruleVersion.ts';
 import { formatDecimal } from '../values/decimal.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
-import { acknowledge, overdueReport } from './acknowledge.ts';
+import { acknowledge } from './acknowledge.ts';
 import { type AllocationCause, STABLE_ONLY_PERCENT, splitCapital } from './allocation.ts';
 import { seekApproval } from './approval.ts';
 import { check } from './check.ts';
@@ -24,6 +24,7 @@ import {
   NAMES,
   type Verdict,
 } from './command.ts';
+import { checkDeadlines, standDown } from './deadlines.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
@@ -44,7 +45,7 @@ import { stepEnd } from './watchedTime.ts';
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
   if (asksForApproval(events)) return 'CONTINUE';
   if (type === 'PROMOTE') return 'PROMOTE';
-  return type === 'ROLLBACK' || type === 'CANCEL' ? 'ROLLBACK' : 'CONTINUE';
+  return type === 'ROLLBACK' || type === 'CANCEL' || type === 'STAND_DOWN' ? 'ROLLBACK' : 'CONTINUE';
 }
 
 /** Whether a command led to a promotion that waits for another person's approval. */
@@ -80,7 +81,8 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     if (!isWatched(state)) return accept([]);
     return { accepted: true, ...check(state, command, facts) };
   }
-  if (command.type === 'CHECK_DEADLINES') return accept(overdueReport(state, facts.now));
+  if (command.type === 'CHECK_DEADLINES') return accept(checkDeadlines(state, facts));
+  if (command.type === 'STAND_DOWN') return standDown(state, facts);
   if (command.type === 'ACKNOWLEDGE') return acknowledge(state, command, facts);
   if (!isAllowed(state, command.type)) return { accepted: false, refusal: wrongStatus(state, command.type) };
 
@@ -163,7 +165,7 @@ function deploy(
   }
   const stale = staleStable(state, facts);
   if (stale) return { accepted: false, refusal: stale };
-  const { canaryPercent, steps } = state.config;
+  const { canaryPercent, steps, capitalLeaseSeconds } = state.config;
   const split = splitCapital(capitalUsd, canaryPercent);
   if (split.canaryUsd.isZero()) {
     const message = `capitalUsd is too small: ${formatDecimal(canaryPercent)} % of it is nothing`;
@@ -181,6 +183,7 @@ function deploy(
       canaryPercent,
       ...split,
       ...termsOf(state.config, null, split),
+      ...(capitalLeaseSeconds === null ? {} : { leaseUntil: facts.now + capitalLeaseSeconds * 1000 }),
     },
   ]);
 }
@@ -210,10 +213,13 @@ function pausedFor({ config, pausedAt }: Paused, now: number): number {
   return now < pausedAt ? now - pausedAt : openMsBetween(config, pausedAt, now);
 }
 
-/** The refusal of a metrics report while the canary has no capital. */
-export function notWatched({ id, status }: DeploymentState): Refusal {
+/** The refusal of a metrics report, or of a heartbeat, while the canary has no capital. */
+export function notWatched(
+  { id, status }: DeploymentState,
+  what: 'metrics' | 'heartbeats' = 'metrics',
+): Refusal {
   const next = status === 'PENDING' ? 'deploy it first' : 'it has ended';
-  return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no metrics: ${next}`);
+  return refusal('INVALID_TRANSITION', `Deployment ${id} is ${status} and takes no ${what}: ${next}`);
 }
 
 function returnCapital(state: DeploymentState, cause: AllocationCause): EventBody[] {

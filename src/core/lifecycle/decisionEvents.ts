@@ -12,6 +12,7 @@ import {
 } from './allocation.ts';
 import type { Facts } from './command.ts';
 import type { DecisionRecord, EventBody } from './events.ts';
+import { leaseEndsAt } from './lease.ts';
 import { termsOf } from './settlement.ts';
 import { comparisonInput, forSides, stepAt, type Watched } from './state.ts';
 import { stepEnd } from './watchedTime.ts';
@@ -65,13 +66,15 @@ export function rollback(state: Watched, reason: string | null): EventBody[] {
 export function startStep(
   state: Watched,
   index: number,
-  { metrics, now }: Pick<Facts, 'metrics' | 'now'>,
+  facts: Pick<Facts, 'now' | 'metrics' | 'heartbeatAt'>,
   reason: string | null,
   overrode: { readonly overrodeFreeze?: string } = {},
 ): EventBody[] {
   const step = stepAt(state.config, index);
   if (!step) throw new Error(`${state.id} has no step ${index}`);
   const { canaryPercent, minutes } = step;
+  const { metrics, now } = facts;
+  const leaseUntil = leaseEndsAt(state, facts);
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? state.observation.basis[side].pnlFromUsd);
   return [
     {
@@ -84,7 +87,7 @@ export function startStep(
       ...overrode,
       ...stepEnd(state.config, now, minutes * 60_000),
     },
-    requestAllocation(state, canaryPercent, 'STEP'),
+    { ...requestAllocation(state, canaryPercent, 'STEP'), ...(leaseUntil === null ? {} : { leaseUntil }) },
   ];
 }
 

@@ -50,6 +50,10 @@ export function describeEvent(event: EventBody): string {
     }
     case 'METRICS_UNAVAILABLE':
       return `Check ${event.check} could not have the metrics: ${event.message}`;
+    case 'LEASE_EXPIRED':
+      return describeExpiry(event);
+    case 'LEASE_RESUMED':
+      return `The lease of the canary's capital counts anew: Serin was away, or its clock was set, for ${seconds(event.awayMs)} when it ended`;
     case 'CANARY_PAUSED':
       return `Paused${because(event.reason)}`;
     case 'CANARY_RESUMED':
@@ -85,6 +89,11 @@ export function describeEvent(event: EventBody): string {
     case 'UNKNOWN':
       return `${String(event.stored.type)}, which a later version of Serin wrote and this node cannot read`;
   }
+}
+
+function describeExpiry({ leaseUntil, stoodDown }: Extract<EventBody, { type: 'LEASE_EXPIRED' }>): string {
+  const why = stoodDown ? 'its bot has stood down' : 'no request of its bot came before';
+  return `The lease of the canary's capital ran out at ${new Date(leaseUntil).toISOString()}: ${why}`;
 }
 
 const seconds = (ms: number) => `${Math.max(0, Math.round(ms / 1000))} s`;
@@ -136,6 +145,8 @@ export function describeCommand(
       return `Deployment ${id} advanced to the next step`;
     case 'ACKNOWLEDGE':
       return `Allocation ${command.number} acknowledged by the ${command.side.toLowerCase()} side`;
+    case 'STAND_DOWN':
+      return `The canary of ${id} has stood down; all capital goes back to ${stableVersionId}`;
     case 'CHECK':
     case 'EVALUATE_GUARDRAILS':
     case 'CHECK_DEADLINES':

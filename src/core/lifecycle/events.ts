@@ -63,7 +63,14 @@ const comparison = z.strictObject({
   evidence: z.union([testResult, firstResult]),
 });
 
-export const DECISION_CAUSES = ['OBSERVATION_OVER', 'EVIDENCE', 'GUARDRAIL', 'COMMAND', 'BUDGET'] as const;
+export const DECISION_CAUSES = [
+  'OBSERVATION_OVER',
+  'EVIDENCE',
+  'GUARDRAIL',
+  'COMMAND',
+  'BUDGET',
+  'LEASE',
+] as const;
 
 /** A decision with all it was made of, so that it can be made again from its own record. */
 const decisionRecord = z.strictObject({
@@ -148,6 +155,8 @@ const bodies = {
     rollbackPlan: rollbackPlanCodec.optional(),
     /** When the guardrail was broken, where that is why it is requested. */
     breachedAt: instantCodec.optional(),
+    /** When the lease of the canary's capital ends, if its bot is not heard before. */
+    leaseUntil: instantCodec.optional(),
   },
   /** `netPnlUsd`: the side's net PnL then. What it earned before counts on the capital before. */
   ALLOCATION_ACKNOWLEDGED: {
@@ -212,6 +221,16 @@ const bodies = {
   },
   /** Checks go on after a gap: Serin or its database was away, or the clock was set. The sample has the same time. */
   WATCH_RESUMED: { unwatchedMs: z.int() },
+  /** The lease of the canary's capital ran out: the trial ends with it. */
+  LEASE_EXPIRED: {
+    leaseUntil: instantCodec,
+    /** When the canary's bot was last heard; null if the clock was set back meanwhile. */
+    heardAt: instantCodec.nullable(),
+    /** Whether the bot says that it has stood down. */
+    stoodDown: z.boolean(),
+  },
+  /** Serin was away, or the clock was set, when the lease ended: it counts anew from here on. */
+  LEASE_RESUMED: { awayMs: z.int() },
   CANARY_PAUSED: { reason },
   /** Negative where the clock was set back meanwhile. Under trading hours, time within them. */
   CANARY_RESUMED: { pausedMs: z.int(), reason, endsAt },
@@ -317,6 +336,8 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('COUNTER_RESET'),
   member('WATCH_RESUMED'),
   member('METRICS_UNAVAILABLE'),
+  member('LEASE_EXPIRED'),
+  member('LEASE_RESUMED'),
   member('CANARY_PAUSED'),
   member('CANARY_RESUMED'),
   member('OBSERVATION_EXTENDED'),
@@ -369,6 +390,7 @@ const OBSERVATIONS: ReadonlySet<EventType> = new Set([
   'PROMOTION_HELD',
   'STEP_HELD',
   'ALLOCATION_OVERDUE',
+  'LEASE_RESUMED',
 ]);
 
 export function isObservation(event: Pick<EventBody, 'type'>): boolean {

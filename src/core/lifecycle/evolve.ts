@@ -153,6 +153,10 @@ function applyWatched(
         resumedAt: event.at,
         evidence: afterGap(state.observation.evidence),
       });
+    case 'LEASE_EXPIRED':
+      return withObservation(state, { leaseExpired: { at: event.leaseUntil, stoodDown: event.stoodDown } });
+    case 'LEASE_RESUMED':
+      return withObservation(state, { leaseFrom: event.at });
     case 'CANARY_PAUSED':
       return { ...unwatchedFrom(released(running(state))), status: 'PAUSED', pausedAt: event.at };
     case 'CANARY_RESUMED':
@@ -301,7 +305,7 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
 function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
   const { number, cause, canaryPercent, totalUsd, canaryUsd, stableUsd, at } = event;
-  const { settlement, rollbackPlan, breachedAt } = event;
+  const { settlement, rollbackPlan, breachedAt, leaseUntil } = event;
   if (!canaryUsd.plus(stableUsd).eq(totalUsd)) {
     throw new Error(`event ${event.no} of ${state.id}: the sides' capital is not the total`);
   }
@@ -311,6 +315,7 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
     ...(settlement === undefined ? {} : { settlement }),
     ...(rollbackPlan === undefined ? {} : { rollbackPlan }),
     ...(breachedAt === undefined ? {} : { breachedAt }),
+    ...(leaseUntil === undefined ? {} : { leaseUntil }),
   };
   const allocation: Allocation = { ...request, ...terms, requestedAt: at, acknowledged };
   if (!isWatched(state)) return { ...state, allocation };
@@ -325,9 +330,15 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
 /** A side says what it holds: its returns are computed on that from now on. */
 function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWLEDGED'>): DeploymentState {
   if (state.status === 'PENDING' || !state.allocation) return impossible(state, event);
-  const { side, number, heldUsd, netPnlUsd, openExposureUsd, at } = event;
-  const open = openExposureUsd === undefined ? {} : { openExposureUsd };
-  const answers = { ...state.allocation.acknowledged, [side]: { number, heldUsd, at, ...open } };
+  const { side, number, heldUsd, netPnlUsd, openExposureUsd, onBehalf, at } = event;
+  const answer = {
+    number,
+    heldUsd,
+    at,
+    ...(openExposureUsd === undefined ? {} : { openExposureUsd }),
+    ...(onBehalf ? { onBehalf } : {}),
+  };
+  const answers = { ...state.allocation.acknowledged, [side]: answer };
   const allocation: Allocation = { ...state.allocation, acknowledged: answers };
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;

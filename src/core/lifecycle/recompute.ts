@@ -21,6 +21,7 @@ export function recompute(record: DecisionRecord, terms: PolicyTerms): Recompute
   switch (cause) {
     case 'GUARDRAIL':
     case 'BUDGET':
+    case 'LEASE':
       return { comparison, decision: 'ROLLBACK' };
     case 'COMMAND':
       return { comparison, decision: record.decision };

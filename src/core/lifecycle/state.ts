@@ -90,6 +90,10 @@ export interface Observation {
   readonly lastCheckAt: number;
   /** When checks went on after the latest gap; absent where there was none. */
   readonly resumedAt?: number | undefined;
+  /** Since when the lease of the canary's capital counts anew; absent where Serin was never away for it. */
+  readonly leaseFrom?: number | undefined;
+  /** The end of the lease that ended the trial, epoch milliseconds, and whether the bot says that it has stood down. */
+  readonly leaseExpired?: { readonly at: number; readonly stoodDown: boolean } | undefined;
   /** Watched time without news of a side, in milliseconds; unwatched time does not count. */
   readonly silentMs: BySide<number>;
   /** How often the observation was extended automatically. */

@@ -112,13 +112,17 @@ export function reportViolations(report: MetricsReport, path: readonly string[] 
   for (const field of ['asOf', 'since'] as const) {
     if ((report[field] ?? 0) < 0) refuse(field, 'must not be before 1970');
   }
-  const { session } = report;
-  if (session !== undefined && (session.length < 1 || session.length > MAX_SESSION)) {
-    refuse('session', `must have between 1 and ${MAX_SESSION} characters, got ${session.length}`);
-  } else if (session !== undefined && UNPRINTABLE.test(session)) {
-    refuse('session', 'must have printable characters only');
+  const misnamed = report.session === undefined ? null : sessionViolation(report.session);
+  return misnamed ? [...violations, misnamed] : violations;
+}
+
+/** What is wrong with the name of a run; null if nothing is. */
+export function sessionViolation(session: string): Violation | null {
+  const refuse = (message: string): Violation => ({ path: ['session'], message });
+  if (session.length < 1 || session.length > MAX_SESSION) {
+    return refuse(`must have between 1 and ${MAX_SESSION} characters, got ${session.length}`);
   }
-  return violations;
+  return UNPRINTABLE.test(session) ? refuse('must have printable characters only') : null;
 }
 
 /** The metrics after a report. `before` is null for a side that had not reported. */

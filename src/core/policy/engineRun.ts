@@ -33,8 +33,12 @@ export interface EngineDecision {
 /** Default names of the two versions. */
 const ANY = { stableVersionId: 'stable', canaryVersionId: 'canary' };
 
-/** A run has no bots: allocations are not acknowledged. */
-const withoutBots = (config: CanaryConfig): CanaryConfig => ({ ...config, settlement: null });
+/** A run has no bots: allocations are not acknowledged, and no lease is kept. */
+const withoutBots = (config: CanaryConfig): CanaryConfig => ({
+  ...config,
+  settlement: null,
+  capitalLeaseSeconds: null,
+});
 
 /** Starts a run: the policy's first allocation is made at this instant. */
 export function startEngineRun(

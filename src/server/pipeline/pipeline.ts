@@ -6,6 +6,7 @@ import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
 import type { Commands } from '../../app/commands.ts';
 import type { App } from '../../app/context.ts';
+import type { Heartbeats } from '../../app/heartbeats.ts';
 import type { Reports } from '../../app/reports.ts';
 import { ENDPOINT, type HttpSettings, type Limits } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
@@ -33,6 +34,7 @@ export interface GraphQLParts {
   readonly feed: Feed;
   readonly commands: Commands;
   readonly reports: Reports;
+  readonly heartbeats: Heartbeats;
   readonly subscriptionQuota: SubscriptionQuota;
   readonly log: Logger;
   /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
@@ -69,6 +71,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     feed,
     commands,
     reports,
+    heartbeats,
     subscriptionQuota,
     log,
     timeScale,
@@ -90,6 +93,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     feed,
     commands,
     reports,
+    heartbeats,
     actor,
     loaders: loadersFor(actor),
     position: { at: null },

@@ -39,6 +39,14 @@ export async function saveDeadline(tx: Queries, id: string, deadlineAt: number |
     update deployments set deadline_claimed_until = null, deadline_at = ${next}::timestamptz where id = ${id}`);
 }
 
+/** Makes leases due for a check that lie further ahead than they last: the clock was set back since they were scheduled. */
+export async function makeDistantLeasesDue(db: Queries): Promise<void> {
+  await db.execute(sql`
+    update deployments set deadline_at = serin_now()
+    where deadline_at > serin_now() + make_interval(secs => (config ->> 'capitalLeaseSeconds')::float8 + 1)
+      and ended_at is null`);
+}
+
 /**
  * The latest deployment of a strategy on a chain that has ended, requires settlement, and is not settled; null if there
  * is none.

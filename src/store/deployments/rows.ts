@@ -31,6 +31,7 @@ const acknowledgement = z.strictObject({
   heldUsd: decimalCodec,
   at: instantCodec,
   openExposureUsd: decimalCodec.optional(),
+  onBehalf: z.literal(true).optional(),
 });
 
 const basis = z.strictObject({
@@ -46,6 +47,8 @@ const observation = z.strictObject({
   checks: countCodec,
   lastCheckAt: instantCodec,
   resumedAt: instantCodec.optional(),
+  leaseFrom: instantCodec.optional(),
+  leaseExpired: z.strictObject({ at: instantCodec, stoodDown: z.boolean() }).optional(),
   silentMs: bySide(countCodec),
   extensions: countCodec,
   evidence: z.union([evidenceStateCodec, firstEvidenceCodec]),
@@ -78,6 +81,7 @@ const allocation = z.strictObject({
   settlement: settlementTerms.optional(),
   rollbackPlan: rollbackPlanCodec.optional(),
   breachedAt: instantCodec.optional(),
+  leaseUntil: instantCodec.optional(),
   reportedOverdueAt: instantCodec.optional(),
 });
 

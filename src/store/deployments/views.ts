@@ -6,6 +6,7 @@ import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../../core/lifecycle/state.ts';
 import type { MetricsBySide, SideMetrics } from '../../core/metrics/sideMetrics.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import type { BySide, Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
 
@@ -19,9 +20,16 @@ export interface DeploymentView {
   /** Whether a rule of the strategy requires two people for a promotion. */
   readonly strategyRequiresApproval: boolean;
   readonly nextCheckAt: number | null;
+  /** When the next deadline of its capital must be checked. */
+  readonly deadlineAt: number | null;
+  /** When the bot of each side last sent a heartbeat; null if it never did. */
+  readonly heartbeats: BySide<number | null>;
   /** The time of the read on Serin's clock, epoch milliseconds. */
   readonly now: number;
 }
+
+/** The heartbeats of a deployment that is new here. */
+export const NO_HEARTBEATS: DeploymentView['heartbeats'] = { CANARY: null, STABLE: null };
 
 interface ViewRow extends StateRow, Record<string, unknown> {
   /** A side's metrics as a JSON string; null if the side has not reported. */
@@ -31,6 +39,9 @@ interface ViewRow extends StateRow, Record<string, unknown> {
   readonly strategyStableVersionId: string;
   readonly strategyRequiresApproval: boolean;
   readonly nextCheckAt: number | null;
+  readonly deadlineAt: number | null;
+  readonly canaryHeartbeatAt: number | null;
+  readonly stableHeartbeatAt: number | null;
   readonly now: number;
 }
 
@@ -46,6 +57,9 @@ const figuresOf = (side: 'canary' | 'stable') => `
     'unrealizedPnlUsd', ${side}.unrealized_pnl_usd::text, 'asOf', date_part('epoch', ${side}.as_of) * 1000,
     'session', ${side}.run ->> 'session')::text end as ${side}`;
 
+const heartbeatOf = (side: Side) => `
+  (select date_part('epoch', at) * 1000 from heartbeats where deployment_id = deployments.id and side = '${side}')`;
+
 /** The statement without its conditions: `deployments`, `strategies` and the sides `canary` and `stable`. */
 export const VIEW_TEXT = `
 select deployments.id, deployments.strategy_id as "strategyId", deployments.chain,
@@ -54,6 +68,8 @@ select deployments.id, deployments.strategy_id as "strategyId", deployments.chai
   deployments.revision, deployments.event_count as "eventCount", deployments.config::text as config,
   deployments.detail::text as detail, deployments.breaches::text as breaches,
   date_part('epoch', deployments.next_check_at) * 1000 as "nextCheckAt",
+  date_part('epoch', deployments.deadline_at) * 1000 as "deadlineAt",
+  ${heartbeatOf('CANARY')} as "canaryHeartbeatAt", ${heartbeatOf('STABLE')} as "stableHeartbeatAt",
   strategies.stable_version_id as "strategyStableVersionId",
   strategies.require_approval as "strategyRequiresApproval", date_part('epoch', serin_now()) * 1000 as now,
   ${figuresOf('canary')}, ${figuresOf('stable')}
@@ -97,10 +113,14 @@ function toView(row: ViewRow): DeploymentView {
     breaches: breachesOf(row.breaches),
     strategyStableVersionId,
     strategyRequiresApproval,
-    nextCheckAt: nextCheckAt === null ? null : Math.round(nextCheckAt),
+    nextCheckAt: rounded(nextCheckAt),
+    deadlineAt: rounded(row.deadlineAt),
+    heartbeats: { CANARY: rounded(row.canaryHeartbeatAt), STABLE: rounded(row.stableHeartbeatAt) },
     now: Math.round(row.now),
   };
 }
+
+const rounded = (at: number | null) => (at === null ? null : Math.round(at));
 
 function metricsIn(row: ViewRow, side: 'canary' | 'stable'): SideMetrics | null {
   const json = row[side];

@@ -243,6 +243,23 @@ export const sideMetrics = pgTable(
   ],
 );
 
+/**
+ * When the bot of a side last sent a heartbeat. Apart from its figures: a heartbeat is no news of them. Without a foreign
+ * key, which would lock the deployment's row at every heartbeat; they are written only for deployments that were read.
+ */
+export const heartbeats = pgTable(
+  'heartbeats',
+  {
+    deploymentId: text('deployment_id').notNull(),
+    side: text('side').$type<Side>().notNull(),
+    at: instant('at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.deploymentId, table.side] }),
+    check('heartbeats_side', sql`${table.side} in ('CANARY', 'STABLE')`),
+  ],
+);
+
 /** Closed trades as they were recorded. Their statistics are in `trade_books`. */
 export const trades = pgTable(
   'trades',
