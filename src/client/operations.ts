@@ -37,6 +37,15 @@ export const CLOSED = {
   error: { code: 'CLOSED', message: CLOSED_MESSAGE, path: [] },
 } as const;
 
+const STOOD_DOWN_MESSAGE =
+  'This side has stood down: no request was answered within the lease of its capital';
+/** What the client itself answers once the lease of the deployment has run out. */
+export const STOOD_DOWN = {
+  success: false,
+  message: STOOD_DOWN_MESSAGE,
+  error: { code: 'LEASE_EXPIRED', message: STOOD_DOWN_MESSAGE, path: [] },
+} as const;
+
 /** What a command came to. A refusal is an answer: `success` is false and `error` says why. */
 export interface CommandResult {
   /** Whether it was done. If true, the change is on disk. */
@@ -238,3 +247,7 @@ export interface TradesResult {
 
 export const RECORD_TRADES = `mutation ($input: RecordTradesInput!) { recordTrades(input: $input) {
   success message error { code message path } taken known refused { index error { code message path } } } }`;
+/** The same of a server that knows leases. */
+export const RECORD_TRADES_LEASED = RECORD_TRADES.replace('taken known', 'leaseSeconds taken known');
+export const HEARTBEAT = `mutation ($input: HeartbeatInput!) { heartbeat(input: $input) {
+  success leaseSeconds deployment { status } } }`;

@@ -4,7 +4,7 @@
  */
 import type { Features } from './features.ts';
 import { Again, type Http } from './http.ts';
-import { type CanaryStatus, CLOSED, type DomainError, type Side } from './operations.ts';
+import type { CanaryStatus, CLOSED, DomainError, Side, STOOD_DOWN } from './operations.ts';
 import type { Figures } from './totals.ts';
 import { createBackoff, sleep } from './wait.ts';
 
@@ -42,13 +42,16 @@ export interface ReporterOptions {
   readonly side: Side;
   /** The name of this run of the bot, where the server knows sessions. */
   readonly session: string;
+  /** Aborted when nothing is sent any more. */
   readonly signal: AbortSignal;
+  /** The answer to what was not sent. */
+  readonly unsent: () => typeof CLOSED | typeof STOOD_DOWN;
   readonly onAnswer: (sentAt: number, leaseSeconds: number | null) => void;
   readonly onNotice: (sentence: string) => void;
 }
 
 export interface Reporter {
-  /** Resolves when these figures, or newer ones that replaced them, are on disk or refused; after closing, with `CLOSED`. */
+  /** Resolves when these figures, or newer ones that replaced them, are on disk or refused; with `unsent` after that. */
   report(figures: Figures): Promise<ReportResult>;
   /** Resolves when nothing is on its way. */
   settled(): Promise<void>;
@@ -91,7 +94,8 @@ export function createReporter(options: ReporterOptions): Reporter {
         backoff.reset();
       } catch (error) {
         if (signal.aborted) {
-          for (const { resolve } of current.done) resolve({ ...CLOSED, status: null, stale: false });
+          for (const { resolve } of current.done)
+            resolve({ ...options.unsent(), status: null, stale: false });
           continue;
         }
         if (!(error instanceof Again)) {

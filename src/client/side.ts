@@ -12,22 +12,26 @@ import type { Http } from './http.ts';
 import { createLease, type Lease } from './lease.ts';
 import {
   ALLOCATIONS,
+  type CanaryStatus,
   CLOSED,
   type CommandInputs,
   type CommandResult,
+  HEARTBEAT,
   type Holding,
   isEnded,
   OPENING,
   type Opening,
   RECORD_TRADES,
+  RECORD_TRADES_LEASED,
   type Side,
   type SideFigures,
+  STOOD_DOWN,
   type Trade,
   type TradesResult,
 } from './operations.ts';
 import { createReporter, type Reporter, type ReportResult } from './reporter.ts';
 import { continueFrom, readTotals, type Totals } from './totals.ts';
-import { sleep } from './wait.ts';
+import { createBackoff, sleep } from './wait.ts';
 
 /** Which side of which deployment, and how its bot behaves. */
 export interface SideOptions {
@@ -38,15 +42,20 @@ export interface SideOptions {
   /** The name of this run of the bot; one is made unless given. Never use one twice. */
   readonly session?: string | undefined;
   /**
-   * Stand down after this many seconds without an answered request: `allocations()` then yields a capital of 0. A lease
-   * that the deployment sets counts too; the shorter wins. No lease of its own unless given.
+   * Stand down after this many seconds without an answered request: `allocations()` then yields a capital of 0, and what
+   * is asked for again once a request is answered. Besides the lease that the deployment sets, which is final.
    */
   readonly standDownAfterSeconds?: number | undefined;
+  /**
+   * Called when the lease of the deployment has run out, at that instant and whether Serin can be reached or not: close
+   * the side's positions. `allocations()` yields a capital of 0 then, too.
+   */
+  readonly onStandDown?: (() => unknown) | undefined;
 }
 
 /** A batch of `recordTrades`. */
 const MOST_TRADES = 1000;
-/** Between two questions whether the deployment is there. */
+/** Between two questions whether the deployment is there, or whether it has a lease. */
 const LOOK_AGAIN_MS = 1000;
 
 const REPLACED: CommandResult = {
@@ -85,7 +94,14 @@ export class DeploymentSide {
   readonly #closing = new AbortController();
   readonly #reporter: Reporter;
   readonly #lease: Lease;
+  readonly #onStandDown: () => unknown;
   #onLease: () => void = () => {};
+  /** Aborted when the lease of the deployment has run out: nothing of this run is sent any more but that it stood down. */
+  readonly #lost = new AbortController();
+  /** Resolves when Serin knows that this side stood down. */
+  #toldServer: Promise<void> = Promise.resolve();
+  /** Ends the wait for the next heartbeat. */
+  #beatNow: () => void = () => {};
   /** Aborted when the allocation that the bot has is replaced by another. */
   #replaced = new AbortController();
   /** Aborted when the deployment has ended: there is no capital to lose any more. */
@@ -104,21 +120,16 @@ export class DeploymentSide {
     this.#features = features;
     this.before = before;
     this.#base = features.has('session') ? null : before;
-    this.#lease = createLease(options.standDownAfterSeconds ?? null, () => {
-      context.notice(
-        this.#lease.expired
-          ? `${this.#name} has not reached Serin for too long: it stands down`
-          : `${this.#name} has reached Serin again`,
-      );
-      this.#onLease();
-    });
+    this.#onStandDown = options.onStandDown ?? (() => {});
+    this.#lease = createLease(options.standDownAfterSeconds ?? null, () => this.#leaseChanged());
     this.#reporter = createReporter({
       http: context.http,
       features,
       deploymentId: this.deploymentId,
       side: this.side,
       session: this.session,
-      signal: this.#closing.signal,
+      signal: this.#sending,
+      unsent: () => this.#unsent,
       onAnswer: (sentAt, leaseSeconds) => this.#lease.answered(sentAt, leaseSeconds),
       onNotice: context.notice,
     });
@@ -158,7 +169,7 @@ export class DeploymentSide {
   /**
    * Reports running totals of this run, from zero. One report is on its way at a time; what comes meanwhile replaces what
    * waits. Resolves when these totals, or newer ones, are on disk, however long Serin is away; a refusal is in the result,
-   * and so is `CLOSED` where this side was closed first.
+   * and so is `CLOSED` where this side was closed first, or `LEASE_EXPIRED` where it stood down for good.
    * @throws {TypeError} that names the field when a figure is not a number
    * @throws {SerinError} when the caller itself is refused
    */
@@ -171,8 +182,8 @@ export class DeploymentSide {
 
   /**
    * Records closed trades instead of totals; Serin derives every metric. Any number, in any order, as often as you like:
-   * a trade counts once by its id. Resolves when all are on disk or refused, or with `CLOSED` where this side was closed
-   * first: then later batches were not sent.
+   * a trade counts once by its id. Resolves when all are on disk or refused, or with `CLOSED` or `LEASE_EXPIRED` where this
+   * side was closed, or stood down for good, first: then later batches were not sent.
    */
   async recordTrades(trades: readonly Trade[]): Promise<TradesResult> {
     let all: TradesResult = { success: true, message: '', error: null, taken: 0, known: 0, refused: [] };
@@ -184,8 +195,8 @@ export class DeploymentSide {
         trades: trades.slice(from, from + MOST_TRADES),
       };
       const part = await this.#record(input);
-      if (!part) return { ...all, ...CLOSED };
-      this.#lease.answered(sentAt);
+      if (!part) return { ...all, ...this.#unsent };
+      this.#lease.answered(sentAt, part.leaseSeconds);
       const refused = part.refused.map((trade) => {
         const index = trade.index + from;
         return { ...trade, id: trades[index]?.id ?? '', index };
@@ -230,8 +241,13 @@ export class DeploymentSide {
       const changed =
         holding.allocation?.number !== before?.allocation?.number || holding.status !== before?.status;
       const news = !before || holding.allocation?.number !== before.allocation?.number;
+      // With the first capital the lease begins.
+      if (news) this.#beatNow();
       if (news || (changed && isEnded(holding.status))) offer();
-      if (isEnded(holding.status)) slot.close();
+      if (!isEnded(holding.status)) return;
+      // What is asked for now stays so: a side that cannot reach Serin any more keeps it.
+      this.#lease.stop();
+      slot.close();
     }).catch((error: unknown) => slot.close(error));
     try {
       for (let next = await slot.take(); next; next = await slot.take()) {
@@ -259,6 +275,60 @@ export class DeploymentSide {
   #end(): void {
     this.#over.abort();
     this.#lease.stop();
+  }
+
+  /** Aborted when reports and trades are not sent any more. */
+  get #sending(): AbortSignal {
+    return AbortSignal.any([this.#closing.signal, this.#lost.signal]);
+  }
+
+  /** The answer to what was not sent. */
+  get #unsent(): typeof CLOSED | typeof STOOD_DOWN {
+    return this.#lost.signal.aborted ? STOOD_DOWN : CLOSED;
+  }
+
+  #leaseChanged(): void {
+    const { expired, lost } = this.#lease;
+    this.#context.notice(
+      expired
+        ? `${this.#name} has not reached Serin for too long: it stands down`
+        : `${this.#name} has reached Serin again`,
+    );
+    if (lost) this.#standDown();
+    this.#onLease();
+  }
+
+  /** The lease of the deployment ran out. Everything on its way is given up, so that Serin hears of this first. */
+  #standDown(): void {
+    if (this.#lost.signal.aborted) return;
+    this.#lost.abort();
+    this.#toldServer = this.#tellServer();
+    void this.#callBack();
+  }
+
+  async #callBack(): Promise<void> {
+    try {
+      await this.#onStandDown();
+    } catch (error) {
+      this.#context.notice(`onStandDown of ${this.#name} failed: ${messageOf(error)}`);
+    }
+  }
+
+  async #tellServer(): Promise<void> {
+    const { signal } = this.#closing;
+    const backoff = createBackoff(LOOK_AGAIN_MS);
+    while (!signal.aborted) {
+      try {
+        await this.#sendHeartbeat(signal, { stoodDown: true });
+        return;
+      } catch (error) {
+        if (error instanceof SerinError) {
+          this.#context.notice(`Serin refused to hear that ${this.#name} stood down: ${error.message}`);
+          return;
+        }
+        await sleep(backoff.next(), signal);
+      }
+    }
   }
 
   get #name(): string {
@@ -293,7 +363,10 @@ export class DeploymentSide {
       totalUsd,
       final,
       acknowledged: !standDown && hasAnswered(this.side, allocation),
-      acknowledge: (heldUsd = capitalUsd) => this.#acknowledge(number, heldUsd),
+      acknowledge:
+        standDown && this.#lease.lost
+          ? () => this.#toldServer.then(() => REPLACED)
+          : (heldUsd = capitalUsd) => this.#acknowledge(number, heldUsd),
     };
   }
 
@@ -302,6 +375,7 @@ export class DeploymentSide {
     const { signal: replaced } = this.#replaced;
     const signal = AbortSignal.any([replaced, this.#closing.signal]);
     const sentAt = performance.now();
+    await this.#toldServer;
     try {
       const result = await this.#context.acknowledge({ deploymentId, number, side, heldUsd }, signal);
       this.#lease.answered(sentAt);
@@ -314,12 +388,13 @@ export class DeploymentSide {
     }
   }
 
-  /** One batch of trades; null when this side was closed before the answer. */
-  async #record(input: Readonly<Record<string, unknown>>): Promise<TradesResult | null> {
-    const { signal } = this.#closing;
+  /** One batch of trades; null where nothing is sent any more. */
+  async #record(input: Readonly<Record<string, unknown>>): Promise<Recorded | null> {
+    const signal = this.#sending;
+    const query = this.#features.has('leaseSeconds') ? RECORD_TRADES_LEASED : RECORD_TRADES;
     try {
-      const { recordTrades } = await this.#context.http.send<{ recordTrades: TradesResult }>(
-        RECORD_TRADES,
+      const { recordTrades } = await this.#context.http.send<{ recordTrades: Recorded }>(
+        query,
         { input },
         signal,
       );
@@ -330,29 +405,59 @@ export class DeploymentSide {
     }
   }
 
-  /** Keeps the lease of a bot that has nothing to report. */
+  /** Keeps the lease of a bot that has nothing to report. The first heartbeat asks whether there is one. */
   async #beat(): Promise<void> {
-    const signal = AbortSignal.any([this.#closing.signal, this.#over.signal]);
-    const { http } = this.#context;
-    const { deploymentId, side, session } = this;
-    const [query, variables] = this.#features.has('heartbeat')
-      ? [
-          'mutation ($input: HeartbeatInput!) { heartbeat(input: $input) { success } }',
-          { input: { deploymentId, side, session } },
-        ]
-      : ['query ($id: ID!) { deployment(id: $id) { status } }', { id: deploymentId }];
+    const signal = AbortSignal.any([this.#sending, this.#over.signal]);
+    let asks = this.side === 'CANARY' && this.#features.has('heartbeat');
     while (!signal.aborted) {
-      await sleep(this.#lease.beatMs ?? LOOK_AGAIN_MS, signal);
-      if (this.#lease.beatMs === null || signal.aborted) continue;
-      const sentAt = performance.now();
-      try {
-        await http.attempt(query, variables, signal);
-        this.#lease.answered(sentAt);
-      } catch (error) {
-        if (error instanceof SerinError) this.#context.notice(`a sign of life was refused: ${error.message}`);
-      }
+      if (asks || this.#lease.beatMs !== null) asks = !(await this.#beatOnce(signal)) && asks;
+      const awake = new AbortController();
+      this.#beatNow = () => awake.abort();
+      await sleep(this.#lease.beatMs ?? LOOK_AGAIN_MS, AbortSignal.any([signal, awake.signal]));
     }
   }
+
+  /** @returns whether it was accepted */
+  async #beatOnce(signal: AbortSignal): Promise<boolean> {
+    const sentAt = performance.now();
+    try {
+      if (!this.#features.has('heartbeat')) {
+        await this.#context.http.attempt(LIFE, { id: this.deploymentId }, signal);
+        this.#lease.answered(sentAt);
+        return true;
+      }
+      const { success, leaseSeconds } = await this.#sendHeartbeat(signal);
+      this.#lease.answered(sentAt, leaseSeconds);
+      return success;
+    } catch (error) {
+      if (error instanceof SerinError) this.#context.notice(`a heartbeat was refused: ${error.message}`);
+      return false;
+    }
+  }
+
+  async #sendHeartbeat(signal: AbortSignal, more: { readonly stoodDown?: true } = {}): Promise<Beaten> {
+    const { deploymentId, side } = this;
+    const session = this.#features.has('session') ? { session: this.session } : {};
+    const input = { deploymentId, side, ...session, ...more };
+    const { heartbeat } = await this.#context.http.attempt<{ heartbeat: Beaten }>(
+      HEARTBEAT,
+      { input },
+      signal,
+    );
+    if (heartbeat.deployment && isEnded(heartbeat.deployment.status)) this.#end();
+    return heartbeat;
+  }
+}
+
+const LIFE = 'query ($id: ID!) { deployment(id: $id) { status } }';
+
+/** A batch of trades, and how long the lease lasts from then on. */
+type Recorded = TradesResult & { readonly leaseSeconds?: number | null };
+
+interface Beaten {
+  readonly success: boolean;
+  readonly leaseSeconds: number | null;
+  readonly deployment: { readonly status: CanaryStatus } | null;
 }
 
 /** A name that no other run has; `crypto.randomUUID` is not there on pages without TLS. */

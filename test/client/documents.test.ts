@@ -7,8 +7,10 @@ import {
   type CommandName,
   commandDocument,
   DEPLOYMENT,
+  HEARTBEAT,
   OPENING,
   RECORD_TRADES,
+  RECORD_TRADES_LEASED,
 } from '../../src/client/operations.ts';
 
 const COMMANDS: readonly CommandName[] = [
@@ -30,6 +32,8 @@ test.each([
   ['OPENING', OPENING],
   ['ALLOCATIONS', ALLOCATIONS],
   ['RECORD_TRADES', RECORD_TRADES],
+  ['RECORD_TRADES_LEASED', RECORD_TRADES_LEASED],
+  ['HEARTBEAT', HEARTBEAT],
 ] as const)('%s is a document of the schema', async (_name, document) => {
   const schema = buildSchema(await readFile('schema.graphql', 'utf8'));
   expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([]);

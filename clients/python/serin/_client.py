@@ -64,11 +64,16 @@ class Serin:
         *,
         stand_down_after_seconds: Optional[float] = None,
         session: Optional[str] = None,
+        on_stand_down: Optional[Callable[[], Any]] = None,
     ) -> Side:
-        """One side of a deployment, "CANARY" or "STABLE", for the bot that trades it. Waits until it is there."""
+        """One side of a deployment, "CANARY" or "STABLE", for the bot that trades it. Waits until it is there.
+
+        on_stand_down is called, in a thread of its own, when the lease of the deployment has run out, whether Serin can be
+        reached or not: close the side's positions. allocations() yields a capital of 0 then, too.
+        """
         if side not in ("CANARY", "STABLE"):
             raise ValueError(f"side must be CANARY or STABLE, got {side!r}")
-        return Side(self._http, self._acknowledge, deployment_id, side, stand_down_after_seconds, session)
+        return Side(self._http, self._acknowledge, deployment_id, side, stand_down_after_seconds, session, on_stand_down)
 
     def follow(
         self, document: str, variables: Optional[Mapping[str, Any]] = None, after: Optional[str] = None

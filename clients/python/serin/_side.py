@@ -26,8 +26,10 @@ ALLOCATIONS = """subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) 
   number cause canaryUsd stableUsd totalUsd sides { side acknowledgedNumber } } } }"""
 RECORD = """mutation ($input: RecordTradesInput!) { recordTrades(input: $input) { success message taken known
   error { code message path } refused { index error { code message path } } } }"""
+RECORD_LEASED = RECORD.replace("taken known", "leaseSeconds taken known")
 LIFE = "query ($id: ID!) { deployment(id: $id) { status } }"
-HEARTBEAT = "mutation ($input: HeartbeatInput!) { heartbeat(input: $input) { success } }"
+HEARTBEAT = """mutation ($input: HeartbeatInput!) { heartbeat(input: $input) { success leaseSeconds
+  deployment { status } } }"""
 
 
 def _probe(field: str, selected: str = "success") -> str:
@@ -46,10 +48,23 @@ PROBES = {
 }
 
 
+def _refusal(code: str, message: str) -> Dict[str, Any]:
+    return {"success": False, "message": message, "error": {"code": code, "message": message, "path": []}}
+
+
 def _closed() -> Dict[str, Any]:
     """What the client itself answers after close(). Serin may have got the request nevertheless."""
-    message = "This side was closed before Serin answered"
-    return {"success": False, "message": message, "error": {"code": "CLOSED", "message": message, "path": []}}
+    return _refusal("CLOSED", "This side was closed before Serin answered")
+
+
+def _stood_down() -> Dict[str, Any]:
+    """What the client itself answers once the lease of the deployment has run out."""
+    return _refusal("LEASE_EXPIRED", "This side has stood down: no request was answered within the lease of its capital")
+
+
+def _replaced() -> Dict[str, Any]:
+    answer = _refusal("REPLACED", "Another allocation has replaced this one")
+    return {**answer, "replayed": False, "deployment": None}
 
 
 @dataclass(frozen=True)
@@ -88,13 +103,24 @@ class Side:
         side: str,
         stand_down_after_seconds: Optional[float],
         session: Optional[str],
+        on_stand_down: Optional[Callable[[], Any]] = None,
     ) -> None:
         self.deployment_id, self.side = deployment_id, side
         self.session = session or uuid.uuid4().hex
         self.ended = False
         self._http, self._send_acknowledgement = http, acknowledge
         self._closed = threading.Event()
-        self._own_lease = self._lease = stand_down_after_seconds
+        self._own_lease = stand_down_after_seconds
+        self._on_stand_down = on_stand_down
+        #: The lease that the deployment sets, and when it ends; None until an answer says so.
+        self._given_lease: Optional[float] = None
+        self._given_until: Optional[float] = None
+        #: Set when that lease has run out: nothing of this run is sent any more but that it stood down.
+        self._lost = threading.Event()
+        #: Set when Serin has been told so, or need not be.
+        self._told = threading.Event()
+        #: Set to send the next heartbeat now.
+        self._beat_now = threading.Event()
         self._changed = threading.Condition()
         self._state: Optional[Dict[str, Any]] = None
         self._failure: Optional[BaseException] = None
@@ -109,16 +135,18 @@ class Side:
         self.before = self._wait_for_it()
         self._base = None if "session" in self._features else self.before
         threading.Thread(target=self._beat, daemon=True).start()
+        threading.Thread(target=self._watch_lease, daemon=True).start()
 
     def report(self, **totals: Optional[Number]) -> Dict[str, Any]:
         """Reports running totals of this run, from zero: pnl_usd, trades, errors, drawdown, sharpe_ratio, win_rate, …
 
         Returns when these totals, or newer ones of another thread, are on disk or refused, however long Serin is away;
-        the result has success, message, error and status. After close() the error is CLOSED.
+        the result has success, message, error and status. After close() the error is CLOSED, and LEASE_EXPIRED once the
+        lease of the deployment has run out.
         """
         figures = read_totals(totals, "unrealizedPnlUsd" in self._features)
-        if self._closed.is_set():
-            return {**_closed(), "status": None, "stale": False}
+        if self._unsent():
+            return {**self._unsent(), "status": None, "stale": False}
         with self._pending_lock:
             self._pending.update(continue_from(self._base, figures) if self._base else figures)
         with self._reporting:
@@ -131,8 +159,10 @@ class Side:
             batch = [dict(trade) for trade in trades[start : start + MOST_TRADES]]
             sent_at = time.monotonic()
             fields = {"deploymentId": self.deployment_id, "side": self.side, "trades": batch}
-            part = self._http.send(RECORD, {"input": fields})["recordTrades"]
-            self._answered(sent_at)
+            if self._lost.is_set():
+                return {**whole, **_stood_down()}
+            part = self._http.send(RECORD_LEASED if "leaseSeconds" in self._features else RECORD, {"input": fields})["recordTrades"]
+            self._answered(sent_at, part.get("leaseSeconds"))
             refused: List[Dict[str, Any]] = [
                 {**one, "id": batch[one["index"]]["id"], "index": one["index"] + start} for one in part["refused"]
             ]
@@ -185,6 +215,8 @@ class Side:
     def close(self) -> None:
         """Ends everything. Reports that are on their way are not waited for: their error is CLOSED."""
         self._closed.set()
+        self._told.set()
+        self._beat_now.set()
         with self._changed:
             self._changed.notify_all()
 
@@ -236,6 +268,10 @@ class Side:
             "heldUsd": str(allocation.capital_usd if held is None else held),
             "idempotencyKey": uuid.uuid4().hex,
         }
+        if self._lost.is_set():
+            self._told.wait()
+            if allocation.cause == "LEASE_EXPIRED":
+                return _replaced()
         while True:
             sent_at = time.monotonic()
             try:
@@ -252,8 +288,7 @@ class Side:
                 if self._closed.is_set():
                     return {**_closed(), "replayed": False, "deployment": None}
                 if version != self._version or (shown and shown != offered):
-                    error_fields = {"code": "REPLACED", "message": "Another allocation has replaced this one", "path": []}
-                    return {"success": False, "replayed": False, "message": error_fields["message"], "error": error_fields, "deployment": None}
+                    return _replaced()
 
     def _follow(self, stop: threading.Event) -> None:
         stopped = lambda: stop.is_set() or self._closed.is_set()  # noqa: E731
@@ -262,9 +297,12 @@ class Side:
                 with self._changed:
                     self._state = state
                     self._changed.notify_all()
+                # With the first capital the lease begins.
+                self._beat_now.set()
                 if not state["allocation"] and state["status"] not in ENDED:
                     self._http.notice(f"{self.deployment_id} has no capital yet: waiting for deployCanary")
                 if state["status"] in ENDED:
+                    self.ended = True
                     return
         except SerinError as error:
             with self._changed:
@@ -285,8 +323,9 @@ class Side:
             except Again as error:
                 wait = max(error.after, backoff.next())
                 self._http.notice(f"a report was not answered ({error}); the newest totals are sent again in {wait:.1f} s")
-                if self._closed.wait(wait):
-                    return {**_closed(), "status": None, "stale": False}
+                self._lost.wait(wait) if self._given_lease else self._closed.wait(wait)
+                if self._unsent():
+                    return {**self._unsent(), "status": None, "stale": False}
 
     def _send_report(self, figures: Mapping[str, Any]) -> Dict[str, Any]:
         self._sequence += 1
@@ -336,38 +375,109 @@ class Side:
                 self._http.notice(f"There is no deployment {self.deployment_id} yet (or this key may not see it): waiting for it")
             time.sleep(LOOK_AGAIN_SECONDS)
 
+    def _unsent(self) -> Dict[str, Any]:
+        """The answer to what is not sent any more; empty while everything is sent."""
+        if self._lost.is_set():
+            return _stood_down()
+        return _closed() if self._closed.is_set() else {}
+
     def _answered(self, sent_at: float, lease: Optional[float] = None) -> None:
-        """Counted from the moment of sending, so that a bot never stands down later than Serin assumes."""
+        """Counted from the moment of sending, so that a bot never stands down later than Serin assumes.
+
+        lease: seconds that the lease of the deployment lasts from then on; None where the answer does not prolong it.
+        """
         with self._changed:
-            if lease:
-                self._lease = min(lease, self._own_lease) if self._own_lease else lease
+            self._check_given()
+            if lease is not None and not self._lost.is_set():
+                self._given_lease = lease
+                self._given_until = max(self._given_until or sent_at, sent_at + lease)
             was_expired = self._expired()
             self._heard_at = max(self._heard_at, sent_at)
-            if was_expired and not self._expired():
+            if was_expired != self._expired() or lease is not None:
                 self._changed.notify_all()
 
+    def _check_given(self) -> None:
+        """The lease of the deployment is lost once it has run out: no answer brings it back."""
+        if self._given_until is not None and not self.ended and time.monotonic() >= self._given_until:
+            self._lost.set()
+
     def _expired(self) -> bool:
-        return self._lease is not None and time.monotonic() - self._heard_at >= self._lease
+        if self._lost.is_set():
+            return True
+        return self._own_lease is not None and time.monotonic() - self._heard_at >= self._own_lease
 
     def _until_lease(self) -> Optional[float]:
-        if self._lease is None or self._expired():
-            return None
-        return max(0.01, self._heard_at + self._lease - time.monotonic())
+        """Seconds until the next lease runs out; None where none does."""
+        ends = [self._given_until] if self._given_until is not None and not self._lost.is_set() else []
+        if self._own_lease is not None and not self._expired():
+            ends.append(self._heard_at + self._own_lease)
+        return max(0.01, min(ends) - time.monotonic()) if ends else None
+
+    def _watch_lease(self) -> None:
+        """Stands down at the instant at which the lease of the deployment runs out."""
+        with self._changed:
+            while not self._lost.is_set():
+                if self._closed.is_set() or self.ended:
+                    return
+                self._check_given()
+                if not self._lost.is_set():
+                    self._changed.wait(self._until_lease())
+            self._changed.notify_all()
+        self._beat_now.set()
+        self._http.notice("Serin was not reached within the lease of the capital: this side stands down")
+        threading.Thread(target=self._tell_server, daemon=True).start()
+        if self._on_stand_down:
+            try:
+                self._on_stand_down()
+            except Exception as error:  # noqa: BLE001 (the bot's own code)
+                self._http.notice(f"on_stand_down failed: {error!r}")
+
+    def _tell_server(self) -> None:
+        """Says that this side stood down, before anything else is sent."""
+        backoff = Backoff()
+        while not self._closed.is_set():
+            try:
+                self._heartbeat(stoodDown=True)
+                break
+            except Again:
+                self._closed.wait(min(backoff.next(), LOOK_AGAIN_SECONDS))
+            except SerinError as error:
+                self._http.notice(f"Serin refused to hear that this side stood down: {error}")
+                break
+        self._told.set()
+
+    def _heartbeat(self, **more: bool) -> Dict[str, Any]:
+        fields = {"deploymentId": self.deployment_id, "side": self.side, **more}
+        if "session" in self._features:
+            fields["session"] = self.session
+        answer = self._http.attempt(HEARTBEAT, {"input": fields})["heartbeat"]
+        self.ended = self.ended or (answer["deployment"] or {}).get("status") in ENDED
+        return answer  # type: ignore[no-any-return]
 
     def _beat(self) -> None:
-        """Keeps the lease of a bot that has nothing to report."""
-        while not self._closed.wait(self._lease / 3 if self._lease else LOOK_AGAIN_SECONDS):
-            if self._lease is None or self.ended:
-                continue
-            fields = {"deploymentId": self.deployment_id, "side": self.side, "session": self.session}
-            sent_at = time.monotonic()
-            try:
-                if "heartbeat" in self._features:
-                    self._http.attempt(HEARTBEAT, {"input": fields})
-                else:
-                    self._http.attempt(LIFE, {"id": self.deployment_id})
+        """Keeps the lease of a bot that has nothing to report. The first heartbeat asks whether there is one."""
+        asks = self.side == "CANARY" and "heartbeat" in self._features
+        while not self._closed.is_set() and not self.ended and not self._lost.is_set():
+            leases = [lease for lease in (self._own_lease, self._given_lease) if lease]
+            if asks or leases:
+                asks = not self._beat_once() and asks
+            leases = [lease for lease in (self._own_lease, self._given_lease) if lease]
+            self._beat_now.wait(min(leases) / 3 if leases else LOOK_AGAIN_SECONDS)
+            self._beat_now.clear()
+
+    def _beat_once(self) -> bool:
+        """Whether it was accepted."""
+        sent_at = time.monotonic()
+        try:
+            if "heartbeat" not in self._features:
+                self._http.attempt(LIFE, {"id": self.deployment_id})
                 self._answered(sent_at)
-            except Again:
-                pass
-            except SerinError as error:
-                self._http.notice(f"a sign of life was refused: {error}")
+                return True
+            answer = self._heartbeat()
+            self._answered(sent_at, answer["leaseSeconds"])
+            return bool(answer["success"])
+        except Again:
+            return False
+        except SerinError as error:
+            self._http.notice(f"a heartbeat was refused: {error}")
+            return False
