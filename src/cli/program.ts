@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../store/postgres/version.ts';
 import type { VerifyOptions } from './audit.ts';
+import { addBudget, type BudgetOptions, deleteBudget, listBudgets, rearmBudget } from './budgets.ts';
 import { complete, completionScript } from './completion.ts';
 import { contextOf } from './context.ts';
 import { exportDeployment, importDeployment } from './documents.ts';
@@ -69,6 +70,7 @@ function buildProgram(local: Local): Command {
   addViews(program);
   addLifecycle(program);
   addSafety(program);
+  addBudgets(program);
   addPolicies(program);
   addWebhooks(program);
   addCompletion(program);
@@ -204,6 +206,42 @@ const sent = ({ reason, expectedRevision, idempotencyKey }: ChangeOptions) => ({
   expectedRevision,
   idempotencyKey,
 });
+
+function addBudgets(program: Command): void {
+  asking(program, 'budgets', 'list the loss budgets, and how much of each is used').action(
+    (_options, command) => listBudgets(contextOf(command)),
+  );
+  asking(program, 'budget', 'say how much the canaries of some strategies may lose together')
+    .argument('<name>', 'what people call it')
+    .argument('[patterns...]', "strategies: 'eth-*'; all that the key sees unless given")
+    .requiredOption('--max <usd>', 'a loss of this much trips it: 5000, $5k')
+    .requiredOption('--hours <count>', 'in a window of so many hours, which ends now', count)
+    .addOption(
+      new Option('--action <action>', 'what it then does; pause and freeze leave the capital at work')
+        .choices(['rollback-all', 'rollback-losers', 'pause', 'freeze'])
+        .default('rollback-all'),
+    )
+    .option('--losers-only', 'gains of one canary do not offset the losses of another')
+    .addOption(
+      new Option(
+        '--rearm <who>',
+        'who arms it again: an administrator, or Serin when the loss has left the window',
+      )
+        .choices(['manual', 'window'])
+        .default('manual'),
+    )
+    .action((name: string, patterns: string[], options: BudgetOptions, command) =>
+      addBudget(name, patterns, options, contextOf(command)),
+    );
+  asking(program, 'rearm', 'arm a loss budget that has tripped again, and lift its freeze')
+    .argument('<budget>', 'its id')
+    .requiredOption('-r, --reason <text>', 'why, for the record')
+    .action((id, { reason }, command) => rearmBudget(id, reason, contextOf(command)));
+  asking(program, 'unbudget', 'delete a loss budget, and lift its freeze')
+    .argument('<budget>', 'its id')
+    .option('-r, --reason <text>', 'why, for the record')
+    .action((id, { reason }, command) => deleteBudget(id, reason, contextOf(command)));
+}
 
 function addSafety(program: Command): void {
   asking(program, 'freeze', 'block what raises risk: nothing that lowers it is held up')

@@ -22,7 +22,7 @@ const FREEZE =
   'id strategies chains blocks reason createdBy from until activeNow activeUntil nextFrom liftedBy liftedAt';
 const RESULT = `success message error { code message path } freeze { ${FREEZE} }`;
 
-interface SafetyResult {
+export interface SafetyResult {
   readonly success: boolean;
   readonly message: string;
   readonly error: {
@@ -33,8 +33,14 @@ interface SafetyResult {
 }
 
 /** Sends one of the mutations; says its refusal where there is one. */
-async function send<Result extends SafetyResult>(
-  mutation: 'createFreeze' | 'liftFreeze' | 'haltCanaries',
+export async function send<Result extends SafetyResult>(
+  mutation:
+    | 'createFreeze'
+    | 'liftFreeze'
+    | 'haltCanaries'
+    | 'createLossBudget'
+    | 'updateLossBudget'
+    | 'deleteLossBudget',
   fields: string,
   input: Readonly<Record<string, unknown>>,
   { serin, terminal }: Context,

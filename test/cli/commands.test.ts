@@ -292,3 +292,46 @@ test('freezes and halts: an operator freezes, sees it, halts, and lifts it', {
   expect(wrong.map(({ code }) => code)).toEqual([2, 1, 2, 2, 2, 4]);
   expect(wrong[1]?.stderr).toContain('(strategies.0) [INVALID_INPUT]');
 });
+
+test('loss budgets: an administrator makes one, sees how much is used, arms it again, and deletes it', {
+  timeout: 120_000,
+}, async () => {
+  const id = await running(serin, { strategyId: 'ada-cli', ...QUIET });
+  const made = await run(
+    'budget',
+    'ada desk',
+    'ada-*',
+    '--max',
+    '$1k',
+    '--hours',
+    '24',
+    '--action',
+    'freeze',
+  );
+  expect(made).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('less than $1,000 may be lost in 24 h'),
+  });
+  const [, budgetId = ''] = /(bud_\w+)/.exec(made.stdout) ?? [];
+  await report(serin, 'Canary', id, { pnlUsd: '-400' });
+  expect((await run('budgets')).stdout).toMatch(
+    new RegExp(`${budgetId} +ada desk +armed +\\$400 +\\$1,000 +40 % +24 h +freeze +ada-\\*`),
+  );
+  await report(serin, 'Canary', id, { pnlUsd: '-1000' });
+  await until(async () => JSON.parse((await run('budgets', '--json')).stdout)[0].state === 'TRIPPED');
+  expect(await run('promote', id)).toMatchObject({ code: 1, stderr: expect.stringContaining('ada desk') });
+  expect(await run('rearm', budgetId, '-r', 'found the cause')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('is armed'),
+  });
+  expect((await run('unbudget', budgetId)).stdout).toContain('is deleted');
+  expect((await run('budgets')).stdout).toBe('There is no loss budget.\n');
+  const wrong = await Promise.all([
+    run('budget', 'x', '--max', 'much', '--hours', '1'),
+    run('budget', 'x', '--max', '5', '--hours', '1', '--action', 'stop'),
+    run('budget', 'x', 'a b', '--max', '5', '--hours', '1'),
+    run('rearm', budgetId),
+    run('unbudget', 'bud_none'),
+  ]);
+  expect(wrong.map(({ code }) => code)).toEqual([2, 2, 1, 2, 4]);
+});
