@@ -5,7 +5,7 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { command } from '../harness/deployment.ts';
+import { CALM, command, report, running } from '../harness/deployment.ts';
 import { administrator, makeKey, personsKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { buildConsole, launchBrowser, type Visitor, type VisitorOptions, visit } from './browser.ts';
@@ -18,6 +18,13 @@ const FAST = 100;
 
 const { browser, missing } = await launchBrowser();
 const visitors: Visitor[] = [];
+
+/** No guardrail trips and no check is due during a test. */
+const NOBODY_ELSE_ACTS = {
+  guardrails: { ...CALM.guardrails, maxLossPercent: null },
+  checkIntervalSeconds: 3600,
+  observationPeriodMinutes: 2880,
+};
 
 async function open(serin: TestSerin, path: string, options: VisitorOptions = {}): Promise<Visitor> {
   if (!browser) throw new Error('no browser');
@@ -370,6 +377,41 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await dialog.getByRole('button', { name: 'Halt', exact: true }).click();
     await page.getByRole('link', { name: 'dep_pairs' }).waitFor();
     expect(await deploymentOf(serin, 'dep_pairs')).toMatchObject({ status: 'PAUSED' });
+    expect(complaints).toEqual([]);
+  });
+
+  test('a loss budget shows how much is used, acts when it is broken, is armed again and deleted', async () => {
+    const id = await running(serin, { strategyId: 'lab-budget', config: NOBODY_ELSE_ACTS });
+    const { page, complaints } = await open(serin, '/safety');
+    await page.getByText('There is no loss budget').waitFor();
+    await page.getByRole('button', { name: 'New loss budget …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('lab desk');
+    await dialog.getByLabel('Strategies, patterns').fill('lab-*');
+    await dialog.getByLabel('USD together').fill('1000');
+    await dialog.getByLabel('In so many hours').fill('1000');
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+    await dialog.getByRole('alert').getByText('windowHours').waitFor();
+    await dialog.getByLabel('In so many hours').fill('24');
+    await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+    const budgets = page.getByRole('region', { name: 'Loss budgets' });
+    const row = budgets.getByRole('row', { name: /lab desk/ });
+    await row.getByText('Armed').waitFor();
+    await report(serin, 'Canary', id, { pnlUsd: '-800' });
+    await row.getByRole('meter', { name: 'lab desk: $800 of $1,000 in 24 h (80' }).waitFor();
+    await expectAccessible(page);
+    await report(serin, 'Canary', id, { pnlUsd: '-1000' });
+    await row.getByText('Broken').waitFor();
+    await page.getByRole('row', { name: /Active lab-\*.*loss budget lab desk is broken/ }).waitFor();
+    await until(async () => (await deploymentOf(serin, id)).status === 'ROLLED_BACK');
+    await row.getByRole('button', { name: 'Arm again …' }).click();
+    await dialog.getByLabel('Why, for the record').fill('found the cause');
+    await dialog.getByRole('button', { name: 'Arm again', exact: true }).click();
+    await row.getByText('Armed').waitFor();
+    await row.getByRole('button', { name: 'Delete …' }).click();
+    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByText('There is no loss budget').waitFor();
     expect(complaints).toEqual([]);
   });
 

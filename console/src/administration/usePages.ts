@@ -22,11 +22,14 @@ const PAGE = 50;
 export function usePages<Result, Node>(
   document: TypedDocumentString<Result, { first: number; after?: string | null }>,
   pick: (result: Result) => Page<Node>,
+  /** Reads anew after so many milliseconds, for values that change by themselves. */
+  refreshEveryMs: number | false = false,
 ): Pages<Node> {
   const { data, error, isPending, hasNextPage, fetchNextPage, refetch } = useInfiniteQuery({
     queryKey: [document.toString()],
     queryFn: async ({ pageParam, signal }) =>
       pick(await request(document, { first: PAGE, after: pageParam }, signal)),
+    refetchInterval: refreshEveryMs,
     initialPageParam: null as string | null,
     getNextPageParam: ({ pageInfo }) => (pageInfo.hasNextPage ? pageInfo.endCursor : null),
   });

@@ -11,8 +11,11 @@ import { Instant } from '../ui/Instant';
 import { useMay, useViewer } from '../ui/viewer';
 import { BLOCKS, NewFreeze } from './NewFreeze';
 
+/** Freezes begin and end with the time, and a loss budget makes them too. */
+const REFRESH_MS = 5000;
+
 export function Freezes(): ReactElement {
-  const pages = usePages(FreezesDocument, ({ freezes }) => freezes);
+  const pages = usePages(FreezesDocument, ({ freezes }) => freezes, REFRESH_MS);
   return (
     <div className="stack">
       <div className="panel-head">
@@ -52,7 +55,8 @@ interface FreezeRowProps {
 }
 
 function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
-  const { id, strategies, chains, blocks, reason, createdAt, createdBy, liftedAt, liftedBy } = freeze;
+  const { id, strategies, chains, blocks, reason, createdAt, createdBy, liftedAt, liftedBy, lossBudgetId } =
+    freeze;
   const { actor } = useViewer();
   const admin = useMay('ADMIN');
   const operator = useMay('OPERATOR');
@@ -82,7 +86,7 @@ function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
         </span>
       </td>
       <td>
-        {isOver(freeze) || !mayLift ? null : (
+        {isOver(freeze) || !mayLift || lossBudgetId !== null ? null : (
           <FormDialog
             label="Lift …"
             title="Lift the freeze"
@@ -108,7 +112,7 @@ function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
   );
 }
 
-const patterns = (strategies: readonly string[]) =>
+export const patterns = (strategies: readonly string[]) =>
   strategies.includes('*') ? 'All strategies' : strategies.join(', ');
 
 const isOver = ({ liftedAt, activeNow, nextFrom }: FreezeFieldsFragment) =>

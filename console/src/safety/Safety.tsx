@@ -1,8 +1,9 @@
-/** What holds risk back: a halt of many canaries, and freezes. What raises risk waits for them, what lowers it never does. */
+/** What holds risk back: a halt of many canaries, loss budgets, and freezes. What raises risk waits for them, what lowers it never does. */
 import { useQueryClient } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import { usePageTitle } from '../ui/usePageTitle';
 import { useMay } from '../ui/viewer';
+import { Budgets } from './Budgets';
 import { Freezes } from './Freezes';
 import { Halt } from './Halt';
 
@@ -18,6 +19,7 @@ export default function Safety(): ReactElement {
         </p>
       </header>
       {useMay('OPERATOR') ? <Halt onDone={() => void queries.invalidateQueries()} /> : null}
+      <Budgets />
       <Freezes />
     </main>
   );

@@ -1,0 +1,187 @@
+/** Loss budgets, the newest first: how much of each is used, what it does when it is broken, and how to arm it again. */
+import type { ReactElement } from 'react';
+import { FormDialog, textOf } from '../administration/FormDialog';
+import { ListFrame } from '../administration/ListFrame';
+import { usePages } from '../administration/usePages';
+import { request } from '../api/client';
+import {
+  DeleteLossBudgetDocument,
+  type LossBudgetFieldsFragment,
+  LossBudgetsDocument,
+  UpdateLossBudgetDocument,
+} from '../api/generated/graphql';
+import { newKey } from '../deployment/commands';
+import { percent, usd } from '../format';
+import { Instant } from '../ui/Instant';
+import { useMay } from '../ui/viewer';
+import { patterns } from './Freezes';
+import { ACTIONS, NewBudget } from './NewBudget';
+
+/** Losses change with every report, without an event. */
+const REFRESH_MS = 5000;
+
+export function Budgets(): ReactElement {
+  const pages = usePages(LossBudgetsDocument, ({ lossBudgets }) => lossBudgets, REFRESH_MS);
+  return (
+    <div className="stack">
+      <div className="panel-head">
+        <h2>Loss budgets</h2>
+        {useMay('ADMIN') ? <NewBudget onDone={pages.refresh} /> : null}
+      </div>
+      <ListFrame pages={pages} empty="There is no loss budget: only guardrails watch what canaries lose">
+        <section className="table-frame" aria-label="Loss budgets">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">State</th>
+                <th scope="col">Budget</th>
+                <th scope="col">Used</th>
+                <th scope="col">When it is broken</th>
+                <th scope="col">
+                  <span className="hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {pages.items.map((budget) => (
+                <BudgetRow key={budget.id} budget={budget} onDone={pages.refresh} />
+              ))}
+            </tbody>
+          </table>
+        </section>
+      </ListFrame>
+    </div>
+  );
+}
+
+interface BudgetProps {
+  readonly budget: LossBudgetFieldsFragment;
+  readonly onDone: () => void;
+}
+
+function BudgetRow({ budget, onDone }: BudgetProps): ReactElement {
+  const { name, strategies, action, count, rearm, state, trippedAt, createdAt, createdBy } = budget;
+  const admin = useMay('ADMIN');
+  return (
+    <tr>
+      <td className="nowrap">
+        {state === 'TRIPPED' ? (
+          <span className="badge tone-bad">✕ Broken</span>
+        ) : (
+          <span className="badge tone-good">✓ Armed</span>
+        )}
+        {trippedAt ? (
+          <span className="quiet">
+            {' '}
+            <Instant at={trippedAt} />
+          </span>
+        ) : null}
+      </td>
+      <th scope="row">
+        {name} <span className="quiet">{patterns(strategies)}</span>
+      </th>
+      <td>
+        <Used budget={budget} />
+      </td>
+      <td>
+        {ACTIONS[action]}
+        {count === 'LOSERS_ONLY' ? '; gains do not offset losses' : ''}
+        {rearm === 'WINDOW' ? '; armed again when the loss has left the window' : ''}{' '}
+        <span className="quiet">
+          {createdBy}, <Instant at={createdAt} />
+        </span>
+      </td>
+      <td>
+        {admin ? (
+          <div className="buttons">
+            {state === 'TRIPPED' ? <Rearm budget={budget} onDone={onDone} /> : null}
+            <Delete budget={budget} onDone={onDone} />
+          </div>
+        ) : null}
+      </td>
+    </tr>
+  );
+}
+
+function Used({ budget }: Pick<BudgetProps, 'budget'>): ReactElement {
+  const { name, lossUsd, maxLossUsd, windowHours, countsFrom } = budget;
+  const most = `${usd(maxLossUsd)} in ${windowHours} h`;
+  if (lossUsd === null)
+    return <span className="quiet">at most {most}; you do not see all of its strategies</span>;
+  const used = Number(lossUsd) / Number(maxLossUsd);
+  const text = `${usd(lossUsd)} of ${most} (${percent(used, 0)})`;
+  return (
+    <>
+      <span className="number">{text}</span>
+      <meter
+        className="guardrail-bar"
+        aria-label={`${name}: ${text}`}
+        min={0}
+        max={1}
+        low={0.7}
+        high={0.9}
+        optimum={0}
+        value={Math.min(1, used)}
+      />
+      {countsFrom ? (
+        <span className="quiet">
+          counted from <Instant at={countsFrom} />
+        </span>
+      ) : null}
+    </>
+  );
+}
+
+function Rearm({ budget: { id, name, strategies }, onDone }: BudgetProps): ReactElement {
+  return (
+    <FormDialog
+      label="Arm again …"
+      title="Arm the loss budget again"
+      action="Arm again"
+      onSubmit={async (fields) =>
+        (
+          await request(UpdateLossBudgetDocument, {
+            input: { id, rearm: true, reason: textOf(fields, 'reason'), idempotencyKey: newKey() },
+          })
+        ).answer
+      }
+      onDone={onDone}
+    >
+      <p>
+        {name}: the freeze of {patterns(strategies)} ends, and what was lost until now does not count any
+        more.
+      </p>
+      <label>
+        Why, for the record
+        <textarea name="reason" rows={2} required />
+      </label>
+    </FormDialog>
+  );
+}
+
+function Delete({ budget: { id, name, state }, onDone }: BudgetProps): ReactElement {
+  return (
+    <FormDialog
+      label="Delete …"
+      title="Delete the loss budget"
+      tone="danger"
+      action="Delete"
+      onSubmit={async (fields) =>
+        (
+          await request(DeleteLossBudgetDocument, {
+            input: { id, reason: textOf(fields, 'reason'), idempotencyKey: newKey() },
+          })
+        ).answer
+      }
+      onDone={onDone}
+    >
+      <p>
+        {name}: nothing watches these losses any more.{state === 'TRIPPED' ? ' Its freeze ends.' : ''}
+      </p>
+      <label>
+        Reason, for the record
+        <textarea name="reason" rows={2} />
+      </label>
+    </FormDialog>
+  );
+}

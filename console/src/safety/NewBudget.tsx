@@ -1,0 +1,101 @@
+/** The form of a loss budget: of which strategies, how much in how many hours, and what happens then. */
+import { type ReactElement, useState } from 'react';
+import { FormDialog, textOf } from '../administration/FormDialog';
+import { request } from '../api/client';
+import {
+  CreateLossBudgetDocument,
+  type CreateLossBudgetInput,
+  type LossBudgetAction,
+} from '../api/generated/graphql';
+import { newKey } from '../deployment/commands';
+
+export const ACTIONS: Record<LossBudgetAction, string> = {
+  ROLLBACK_ALL: 'Rolls back all of them',
+  ROLLBACK_LOSERS: 'Rolls back those that have lost',
+  PAUSE: 'Pauses them; their capital stays at work',
+  FREEZE: 'Freezes their strategies; their capital stays at work',
+};
+const NAMES = [
+  'ROLLBACK_ALL',
+  'ROLLBACK_LOSERS',
+  'PAUSE',
+  'FREEZE',
+] as const satisfies readonly LossBudgetAction[];
+
+export function NewBudget({ onDone }: { readonly onDone: () => void }): ReactElement {
+  const [key, setKey] = useState(newKey);
+  const create = async (fields: FormData) => {
+    const { answer } = await request(CreateLossBudgetDocument, { input: inputOf(fields, key) });
+    // A refused request is corrected and is another one; one that was lost is sent again as it was.
+    setKey(newKey());
+    return answer;
+  };
+  return (
+    <FormDialog
+      label="New loss budget …"
+      title="New loss budget"
+      tone="main"
+      action="Create"
+      onSubmit={create}
+      onDone={onDone}
+    >
+      <label>
+        Name
+        <input name="name" required maxLength={100} placeholder="eth desk" autoComplete="off" />
+      </label>
+      <label>
+        Strategies, patterns with commas; nothing is all
+        <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
+      </label>
+      <label>
+        Their canaries may lose less than, USD together
+        <input
+          name="maxLossUsd"
+          required
+          inputMode="decimal"
+          pattern="[0-9]+(\.[0-9]+)?"
+          autoComplete="off"
+        />
+      </label>
+      <label>
+        In so many hours
+        <input name="windowHours" required inputMode="numeric" pattern="[0-9]+" defaultValue="24" />
+      </label>
+      <label>
+        When they have lost more
+        <select name="action" defaultValue="ROLLBACK_ALL">
+          {NAMES.map((name) => (
+            <option key={name} value={name}>
+              {ACTIONS[name]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <p className="quiet">Nothing begins on the strategies of a broken budget before it is armed again.</p>
+      <label className="check">
+        <input type="checkbox" name="losersOnly" /> Gains of one canary do not offset the losses of another
+      </label>
+      <label className="check">
+        <input type="checkbox" name="byWindow" /> Armed again without a person when the loss has left the
+        window
+      </label>
+    </FormDialog>
+  );
+}
+
+function inputOf(fields: FormData, idempotencyKey: string): CreateLossBudgetInput {
+  const strategies = textOf(fields, 'strategies')
+    ?.split(',')
+    .map((pattern) => pattern.trim())
+    .filter((pattern) => pattern !== '');
+  return {
+    name: textOf(fields, 'name') ?? '',
+    strategies: strategies ?? null,
+    maxLossUsd: textOf(fields, 'maxLossUsd') ?? '',
+    windowHours: Number(textOf(fields, 'windowHours')),
+    action: NAMES.find((name) => name === fields.get('action')) ?? 'ROLLBACK_ALL',
+    count: fields.get('losersOnly') === 'on' ? 'LOSERS_ONLY' : 'NET',
+    rearm: fields.get('byWindow') === 'on' ? 'WINDOW' : 'MANUAL',
+    idempotencyKey,
+  };
+}
