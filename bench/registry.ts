@@ -1,5 +1,6 @@
 /** The parts of the benchmark by name; each answers its rows. */
 import type { Row } from './harness/measure.ts';
+import { budgets } from './parts/budgets.ts';
 import { checks } from './parts/checks.ts';
 import { console } from './parts/console.ts';
 import { fanout } from './parts/fanout.ts';
@@ -25,6 +26,7 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   status,
   mutation,
   reports,
+  budgets,
   fanout,
   console,
   trades,

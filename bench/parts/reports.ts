@@ -14,14 +14,16 @@ const DEPLOYMENTS = BATCH * BATCH_CONNECTIONS;
 
 const figures = { pnlUsd: '12.5', trades: 50, errors: 1, drawdown: '0.01' };
 
-const single = (deploymentId: string) =>
+/** The body of a report of one canary. */
+export const single = (deploymentId: string) =>
   JSON.stringify({
     query:
       'mutation($input: UpdateMetricsInput!) { updateCanaryMetrics(input: $input) { success error { message } } }',
     variables: { input: { deploymentId, ...figures } },
   });
 
-const batch = (ids: readonly string[]) =>
+/** The body of a report of many canaries. */
+export const batch = (ids: readonly string[]) =>
   JSON.stringify({
     query: `mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) {
       success message results { success error { code message path } } } }`,
