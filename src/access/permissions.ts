@@ -64,6 +64,7 @@ export const PERMISSIONS: Readonly<Record<string, Rule>> = {
   'Mutation.promoteCanary': operate,
   'Mutation.resumeDeployment': operate,
   'Mutation.rollbackCanary': retreat,
+  'Mutation.updateConfig': operate,
 
   /** A document contains a history with the names of other actors. */
   'Mutation.importDeployment': administer('TARGET'),

@@ -44,7 +44,7 @@ export function auditOf(
   }
   if (events.length === 0) return null;
   const outcome = asksForApproval(events) ? 'REQUESTED' : 'DONE';
-  return record(state, command.type, actor, { ...detailsOf(command), outcome });
+  return record(state, command.type, actor, { ...detailsOf(command), ...changeOf(events), outcome });
 }
 
 /** The record of a command that was refused to a caller with the right to give it; null beyond the bound. */
@@ -64,6 +64,15 @@ export function auditOfRefusal(
 function detailsOf(command: Command) {
   const override = 'overrideFreeze' in command && command.overrideFreeze ? { overrideFreeze: true } : {};
   return { reason: 'reason' in command ? command.reason : null, ...override };
+}
+
+/** The settings that a command changed, or asked to change; empty for any other command. */
+function changeOf(events: readonly CanaryEvent[]) {
+  const change = events.find((event) => 'changes' in event);
+  if (!change || !('changes' in change)) return {};
+  const { before, after, changes } = change;
+  const requestedBy = change.type === 'CONFIG_UPDATED' ? change.requestedBy : undefined;
+  return { before, after, changes, ...(requestedBy === undefined ? {} : { requestedBy }) };
 }
 
 function record(

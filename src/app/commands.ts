@@ -6,9 +6,11 @@
 import { canSee } from '../access/actor.ts';
 import { Forbidden, mayAdminister } from '../access/permissions.ts';
 import type { Command } from '../core/lifecycle/command.ts';
+import { previewUpdate } from '../core/lifecycle/configUpdate.ts';
 import { impliedDecision } from '../core/lifecycle/decide.ts';
 import { describeCommand } from '../core/lifecycle/describe.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { describeViolations } from '../core/values/violation.ts';
 import { findAnswers, type KeyedRequest, type StoredAnswer } from '../store/access/idempotencyKeys.ts';
 import {
   type DeploymentView,
@@ -20,6 +22,7 @@ import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/u
 import type { Queries } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, notFound, refused, sideRefusal } from './answer.ts';
 import { auditOfRefusal } from './auditCommands.ts';
+import { configViolations } from './configViolations.ts';
 import type { Actor, App } from './context.ts';
 import { runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
@@ -75,7 +78,7 @@ export function createCommands(app: App): Commands {
     async submit(actor, request, command) {
       const unusable = keyRefusal({ ...request, actor });
       if (unusable) return answerCodec.refused(unusable);
-      const unexplained = overrideRefusal(actor, command);
+      const unexplained = overrideRefusal(actor, command) ?? unfitRefusal(app, command);
       if (unexplained) return answerCodec.refused(unexplained);
       const key = keyOf({ ...request, actor });
       const askedAt = performance.now();
@@ -95,6 +98,14 @@ function overrideRefusal(actor: Actor, command: Command): Refusal | null {
     throw new Forbidden(`overrideFreeze requires the role ADMIN, and ${actor.name} has ${actor.role}`);
   if (command.reason) return null;
   return refusal('INVALID_INPUT', 'reason must say why the freeze is overridden', ['reason']);
+}
+
+/** Why a change of the configuration does not fit this server; null if it does. */
+function unfitRefusal(app: App, command: Command): Refusal | null {
+  if (command.type !== 'UPDATE_CONFIG') return null;
+  const violations = configViolations(app, command.patch ?? {});
+  const [first] = violations;
+  return first ? refusal('INVALID_INPUT', describeViolations(violations), first.path) : null;
 }
 
 /** Executes a command in its own transaction, and waits for its deployment's lock. */
@@ -188,8 +199,14 @@ async function stageAll(
   return { answers, stored };
 }
 
-/** What only takes capital or time from a canary is never held up. */
 const REDUCES_RISK: ReadonlySet<Command['type']> = new Set(['ROLLBACK', 'CANCEL', 'PAUSE', 'STAND_DOWN']);
+
+/** Whether a command only makes a deployment safer: what takes capital or time from a canary is never held up. */
+function reducesRisk({ state, now }: DeploymentView, command: Command): boolean {
+  if (command.type !== 'UPDATE_CONFIG') return REDUCES_RISK.has(command.type);
+  const preview = previewUpdate(state, command, now);
+  return preview.possible && preview.safer;
+}
 
 const tooManyCommands = (id: string) =>
   `${id} has been changed ${MAX_COMMANDS_A_MINUTE} times within a minute: its log keeps every change; try again later`;
@@ -213,7 +230,8 @@ async function execute(
       'read it again and decide on its current state';
     return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
   }
-  if (!REDUCES_RISK.has(command.type) && !app.commandQuota.has(deploymentId)) {
+  const safer = reducesRisk(view, command);
+  if (!safer && !app.commandQuota.has(deploymentId)) {
     return refused(refusal('LIMIT_REACHED', tooManyCommands(deploymentId)), view);
   }
   const outcome = await stageCommand(app, tx, unit, view, command, actor);
@@ -222,7 +240,7 @@ async function execute(
     if (audited) unit.audit.push(audited);
     return refused(outcome.refusal, view);
   }
-  if (outcome.events.length > 0 && !REDUCES_RISK.has(command.type)) app.commandQuota.count(deploymentId);
+  if (outcome.events.length > 0 && !safer) app.commandQuota.count(deploymentId);
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));
 }

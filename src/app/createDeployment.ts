@@ -25,6 +25,7 @@ import { ensureStrategy, findStrategies } from '../store/deployments/strategies.
 import { appendEvents } from '../store/log/eventLog.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
+import { configViolations } from './configViolations.ts';
 import type { Actor, App } from './context.ts';
 import { runIdempotent } from './execution/idempotency.ts';
 import { idViolation } from './ownNames.ts';
@@ -59,15 +60,7 @@ export async function createDeployment(
   ];
   const misnamed = input.id === null ? null : idViolation(actor, { id: input.id, strategyId });
   if (misnamed) violations.push({ path: ['id'], message: misnamed });
-  const provider = input.config.metricsProvider;
-  if (provider && !app.providerNames.has(provider)) {
-    const known = [...app.providerNames].join(', ') || 'none';
-    const message = `is not a provider of this server; it has: ${known}`;
-    violations.push({ path: ['config', 'metricsProvider'], message });
-  }
-  if (input.config.requireApproval && !app.approvals.callersKnown) {
-    violations.push({ path: ['config', 'requireApproval'], message: NOBODY_KNOWN });
-  }
+  violations.push(...configViolations(app, input.config));
   if (stableVersionId === canaryVersionId) {
     violations.push({ path: ['canaryVersionId'], message: 'must differ from the stable version' });
   }
@@ -146,9 +139,6 @@ async function namesTwoThings(
     ? { path: ['strategyId'], message: `${strategyId} is the id of a deployment` }
     : null;
 }
-
-const NOBODY_KNOWN =
-  'cannot be: this server is open, nobody is known here, and two people cannot be told apart. Set SERIN_AUTH';
 
 /** Why a deployment could not be inserted: its id exists, or its strategy has a live deployment on this chain. */
 async function notInserted(tx: Queries, { id, strategyId, chain }: DeploymentState): Promise<Answer> {

@@ -111,6 +111,7 @@ function stageDecided(unit: UnitOfWork, { view, command, actor }: Given, handled
   }
   const promotion = events.find((event) => event.type === 'CANARY_PROMOTED');
   if (promotion) stagePromotion(unit, strategyId, promotion);
+  if (state.config !== before.config) stageConfig(unit, before, state);
   const wasCheck = command.type === 'CHECK';
   const nextCheckAt = reschedule(state, { due: view.nextCheckAt, now, wasCheck });
   const deadlineAt = rescheduleDeadline(state, deadlineFacts(view), command.type === 'CHECK_DEADLINES');
@@ -168,6 +169,16 @@ function stagePromotion(
   unit.stableMoves.set(strategyId, { from, to: stableVersionId, at });
 }
 
+/** The configuration has a column of its own. One that requires two people sets the rule of its strategy, as at creation. */
+function stageConfig(
+  unit: UnitOfWork,
+  before: DeploymentState,
+  { id, strategyId, config }: DeploymentState,
+): void {
+  unit.configs.set(id, config);
+  if (config.requireApproval && !before.config.requireApproval) unit.approvalRules.add(strategyId);
+}
+
 /** Promotions are in the timeline whatever `emitEvents` says: they move the stable version that others build on. */
 const ALWAYS_TOLD: ReadonlySet<CanaryEvent['type']> = new Set([
   'CANARY_PROMOTED',
@@ -188,7 +199,8 @@ export function entriesOf(before: DeploymentState | null, events: readonly Canar
     return {
       deploymentId: id,
       strategyId,
-      timeline: config.emitEvents || ALWAYS_TOLD.has(event.type),
+      // The event that turns the timeline off is the last one in it.
+      timeline: config.emitEvents || (previous?.config.emitEvents ?? false) || ALWAYS_TOLD.has(event.type),
       change,
       event,
     };

@@ -7,9 +7,9 @@ import { CommandFailed, EXIT, usage } from './exitCodes.ts';
 import { money, readMoney, words } from './words.ts';
 
 export interface ChangeOptions {
-  readonly reason?: string;
-  readonly expectedRevision?: number;
-  readonly idempotencyKey?: string;
+  readonly reason?: string | undefined;
+  readonly expectedRevision?: number | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** Sends a command and says what came of it. */
@@ -107,7 +107,7 @@ export async function configOf(options: CreateOptions): Promise<Record<string, u
 }
 
 /** `10:60,25:120m`: shares of the capital in percent and minutes; an `m` has a person open the step after it. */
-function stepsOf(text: string): { canaryPercent: string; minutes: number; gate: string }[] {
+export function stepsOf(text: string): { canaryPercent: string; minutes: number; gate: string }[] {
   return text.split(',').map((part) => {
     const [, canaryPercent = '', minutes = '', manual = ''] =
       /^(\d+(?:\.\d+)?):(\d+)(m?)$/.exec(part.trim()) ?? [];

@@ -202,6 +202,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   RESUME: 'resume',
   EXTEND: 'extend',
   ADVANCE_STEP: 'step',
+  UPDATE_CONFIG: 'set',
 };
 
 function actions({ availableActions }: DeploymentView, columns: number, paint: Paint): string[] {

@@ -4,6 +4,7 @@ import { VERSION } from '../store/postgres/version.ts';
 import type { VerifyOptions } from './audit.ts';
 import { addBudget, type BudgetOptions, deleteBudget, listBudgets, rearmBudget } from './budgets.ts';
 import { complete, completionScript } from './completion.ts';
+import { set } from './configuration.ts';
 import { contextOf } from './context.ts';
 import { exportDeployment, importDeployment } from './documents.ts';
 import { events } from './events.ts';
@@ -183,6 +184,20 @@ function addLifecycle(program: Command): void {
     .argument('[minutes]', 'by how much; once more the observation period unless given', count)
     .action((id, minutes, options, command) =>
       change('extendObservation', { deploymentId: id, minutes, ...sent(options) }, contextOf(command)),
+    );
+  changing(
+    program,
+    'set',
+    'change settings of a live deployment: what is safer at once, what is looser as a promotion',
+  )
+    .argument(
+      '[settings...]',
+      'such as guardrails.maxLossUsd=500 autoPromote=false; null switches a guardrail off',
+    )
+    .option('--dry-run', 'only say what would change, and whether it is safer or looser')
+    .option('--approve', 'approve the change that somebody else asked for')
+    .action((id, settings, { dryRun, approve, ...options }, command) =>
+      set(id, settings, { dryRun, approve, ...sent(options) }, contextOf(command)),
     );
   asking(program, 'ack', 'say what a side holds, in answer to a request for capital')
     .addArgument(deploymentId())

@@ -129,6 +129,13 @@ export interface CommandInputs {
   readonly extendObservation: CommandInput & { readonly minutes?: number | undefined };
   /** Begins the next step of the ramp now. */
   readonly advanceStep: CommandInput;
+  /** Changes settings of a live deployment, or approves the change that somebody else asked for. */
+  readonly updateConfig: CommandInput & {
+    /** A `CanaryConfigInput` of the schema: what is left out stays. */
+    readonly config?: Readonly<Record<string, unknown>> | undefined;
+    /** Instead of it, the hash of the configuration in `configRequest`. */
+    readonly approve?: string | undefined;
+  };
   /** Says what a side holds, in answer to the allocation of that number. */
   readonly acknowledgeAllocation: Omit<CommandInput, 'reason'> & {
     readonly number: number;

@@ -1,7 +1,9 @@
 /** The engine of Serin, for embedding: the same functions that the server runs on, without any I/O. */
 
 export * from './config/capital.ts';
+export * from './config/classify.ts';
 export * from './config/config.ts';
+export * from './config/patch.ts';
 export * from './deprecated.ts';
 export * from './document/document.ts';
 export * from './embedding/callbackDispatcher.ts';
@@ -11,6 +13,7 @@ export * from './embedding/metricsProvider.ts';
 export * from './embedding/types.ts';
 export * from './lifecycle/allocation.ts';
 export * from './lifecycle/command.ts';
+export { type ConfigPreview, openConfigRequest, previewConfig } from './lifecycle/configUpdate.ts';
 export * from './lifecycle/decide.ts';
 export * from './lifecycle/describe.ts';
 export * from './lifecycle/events.ts';

@@ -73,6 +73,7 @@ const MUTATION_OF: Record<Action, string> = {
   RESUME: 'Mutation.resumeDeployment',
   EXTEND: 'Mutation.extendObservation',
   ADVANCE_STEP: 'Mutation.advanceStep',
+  UPDATE_CONFIG: 'Mutation.updateConfig',
 };
 
 const DeploymentWarningType = builder.objectRef<DeploymentWarning>('DeploymentWarning').implement({

@@ -10,7 +10,7 @@ import { AllocationCause } from './allocation.ts';
 import { builder } from './builder.ts';
 import { RollbackPlanType } from './capitalConfig.ts';
 import { CanaryConfigType } from './config.ts';
-
+import { ConfigFieldChangeType } from './configUpdate.ts';
 import { DecisionCause, DecisionRef, decisionOf, EventRef } from './event.ts';
 import { DecisionType, SideType } from './metrics.ts';
 
@@ -54,6 +54,15 @@ const UNTIL = {
 const FREEZE_ID = { description: 'The freeze that it waits for.' } as const;
 const HELD =
   'Seconds before it in which a freeze held a promotion or a step, 0 if none did; the step is extended by them.';
+const PERSON = {
+  nullable: true,
+  description: 'The person who asked; null if the caller was no known person and does not count.',
+} as const;
+const HASH_BEFORE = {
+  description: 'Hash of the configuration before it, as in records of decisions.',
+} as const;
+const HASH_AFTER = { description: 'Hash of the configuration after it.' } as const;
+const CHANGES = { description: 'The settings that differ, each with what it means for the risk.' } as const;
 const MESSAGE = { description: 'What was found, as a message for people.' } as const;
 const ALLOCATION_NUMBER = { description: 'The number of the allocation, starting at 1.' } as const;
 const STABLE_VERSION = { description: 'The stable version of the strategy after it.' } as const;
@@ -348,6 +357,38 @@ const MEMBERS = {
       pairs: t.exposeInt('pairs', { description: 'Pairs of samples that the evidence was made anew of.' }),
     }),
   }),
+  CONFIG_CHANGE_REQUESTED: member('CONFIG_CHANGE_REQUESTED').implement({
+    description: 'Somebody asked for a change of the configuration; another person must approve it.',
+    fields: (t) => ({
+      before: t.exposeString('before', HASH_BEFORE),
+      after: t.exposeString('after', HASH_AFTER),
+      config: t.expose('config', {
+        type: CanaryConfigType,
+        description: 'The whole configuration after it.',
+      }),
+      changes: t.field({ type: [ConfigFieldChangeType], ...CHANGES, resolve: ({ changes }) => [...changes] }),
+      reason: t.exposeString('reason', REASON),
+      person: t.string({ ...PERSON, resolve: ({ person }) => person?.id }),
+    }),
+  }),
+  CONFIG_UPDATED: member('CONFIG_UPDATED').implement({
+    description: 'The configuration was changed; decisions from here on are made under it.',
+    fields: (t) => ({
+      before: t.exposeString('before', HASH_BEFORE),
+      after: t.exposeString('after', HASH_AFTER),
+      config: t.expose('config', {
+        type: CanaryConfigType,
+        description: 'The whole configuration after it.',
+      }),
+      changes: t.field({ type: [ConfigFieldChangeType], ...CHANGES, resolve: ({ changes }) => [...changes] }),
+      reason: t.exposeString('reason', REASON),
+      requestedBy: t.string({
+        nullable: true,
+        description: 'Who had asked for it, if another person approved it.',
+        resolve: ({ requestedBy }) => requestedBy,
+      }),
+    }),
+  }),
   PROMOTION_HELD: member('PROMOTION_HELD').implement({
     description: 'Serin would have promoted, and waits for the end of a freeze.',
     fields: (t) => ({
@@ -426,11 +467,7 @@ const MEMBERS = {
     description: 'Somebody asked for the promotion; another person must approve it.',
     fields: (t) => ({
       reason: t.exposeString('reason', REASON),
-      person: t.string({
-        nullable: true,
-        description: 'The person who asked; null if the caller was no known person and does not count.',
-        resolve: ({ person }) => person?.id,
-      }),
+      person: t.string({ ...PERSON, resolve: ({ person }) => person?.id }),
     }),
   }),
   CANARY_PROMOTED: member('CANARY_PROMOTED').implement({

@@ -110,7 +110,7 @@ const ImportDeploymentInput = builder.inputType('ImportDeploymentInput', {
   }),
 });
 
-const plainFields = (t: InputFields) => ({
+export const plainFields = (t: InputFields) => ({
   deploymentId: t.id({ required: true, description: DEPLOYMENT }),
   reason: t.string({ description: REASON }),
   expectedRevision: t.int({ description: REVISION }),
@@ -135,7 +135,7 @@ interface LifecycleInput {
 }
 
 /** The request of a lifecycle input. An idempotency key identifies the input without the key. */
-function requestOf(operation: string, given: LifecycleInput): LifecycleRequest {
+export function requestOf(operation: string, given: LifecycleInput): LifecycleRequest {
   const { idempotencyKey = null, ...input } = given;
   return {
     deploymentId: input.deploymentId,

@@ -7,6 +7,7 @@ import './allocations.ts';
 import './apiKeys.ts';
 import './approval.ts';
 import './audit.ts';
+import './configUpdate.ts';
 import './deployment.ts';
 import './deploymentsUpdated.ts';
 import './eventPayload.ts';

@@ -153,7 +153,13 @@ test('availableActions are what this viewer may do', async () => {
     (await by.ask(`{ deployment(id: "${seen}") { availableActions } }`)).deployment.availableActions;
   expect(await actions(door('VIEWER'))).toEqual([]);
   expect(await actions(door('BOT'))).toEqual([]);
-  expect(await actions(door('OPERATOR'))).toEqual(['PROMOTE', 'ROLLBACK', 'CANCEL', 'PAUSE']);
+  expect(await actions(door('OPERATOR'))).toEqual([
+    'PROMOTE',
+    'ROLLBACK',
+    'CANCEL',
+    'PAUSE',
+    'UPDATE_CONFIG',
+  ]);
 });
 
 test('a batch of reports is answered one by one: what is hidden is not found', async () => {

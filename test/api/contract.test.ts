@@ -332,7 +332,7 @@ describe('promote, rollback, cancel, pause, resume, extend', () => {
     );
     expect(deployment).toEqual({
       observationComplete: true,
-      availableActions: ['PROMOTE', 'ROLLBACK', 'CANCEL', 'EXTEND'],
+      availableActions: ['PROMOTE', 'ROLLBACK', 'CANCEL', 'EXTEND', 'UPDATE_CONFIG'],
       canaryCapitalUsd: '10000',
       decisionHistory: [{ decision: 'CONTINUE', automatic: true }],
     });

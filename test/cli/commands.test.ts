@@ -71,6 +71,33 @@ test('a deployment from creation to its end, in words and money', { timeout: 120
   expect((await run('ls', 'eth', '--all', '-q')).stdout).toBe('dep_cli\n');
 });
 
+test('settings of a live deployment are tried, changed, and refused by name', {
+  timeout: 120_000,
+}, async () => {
+  const { deployment } = await create(serin);
+  const { id } = deployment;
+  const tried = await run(
+    'set',
+    id,
+    'guardrails.maxLossUsd=500',
+    'guardrails.maxLossPercent=null',
+    '--dry-run',
+  );
+  expect(tried.stdout).toMatch(/guardrails\.maxLossUsd +none +500 +safer/);
+  expect(tried.stdout).toMatch(/guardrails\.maxLossPercent +20 +none +looser/);
+  const done = await run('set', id, 'guardrails.maxLossUsd=500', 'autoPromote=false', '-r', 'news');
+  expect(done.stdout).toContain('guardrails.maxLossUsd from none to 500 (safer)');
+  expect(await run('set', id, 'guardrails.maxLossUsd=-1')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('config.guardrails.maxLossUsd'),
+  });
+  expect(await run('set', id, '--approve')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Nobody has asked'),
+  });
+  expect(await run('set', id, 'maxLossUsd')).toMatchObject({ code: 2 });
+});
+
 test('refusals are sentences with a code for scripts, and nothing changes', {
   timeout: 120_000,
 }, async () => {

@@ -463,6 +463,7 @@ describe.skipIf(browser === null)(
       root = await administrator(serin);
       await begin(root, [
         { id: 'dep_two', strategyId: 'eth-two', config: { requireApproval: true } },
+        { id: 'dep_settings', strategyId: 'sol-settings', config: { requireApproval: true } },
         { id: 'dep_other', strategyId: 'btc-other' },
       ]);
     }, PATIENCE_MS);
@@ -518,6 +519,27 @@ describe.skipIf(browser === null)(
       await act(bob.page, 'Approve promotion', { 'Reason, for the record': 'agreed' });
       await ada.page.getByText('it is the stable version now: agreed').first().waitFor();
       expect(await deploymentOf(root, 'dep_two')).toMatchObject({ status: 'PROMOTED' });
+    });
+
+    test('settings: what is safer and looser is shown, the one is done at once, the other by two people', async () => {
+      const ada = await signIn(await personsKey(serin, 'ida'), '/deployments/dep_settings');
+      const bob = await signIn(await personsKey(serin, 'tom'), '/deployments/dep_settings');
+      await ada.page.getByRole('button', { name: 'Change settings …' }).click();
+      const dialog = ada.page.getByRole('dialog');
+      await dialog.getByLabel('Loss, USD').fill('500');
+      await dialog.getByText('▼ safer: guardrails.maxLossUsd from none to 500').waitFor();
+      await expectAccessible(ada.page);
+      await dialog.getByLabel('Loss of its capital, %').fill('none');
+      await dialog.getByText('▲ looser: guardrails.maxLossPercent from 20 to none').waitFor();
+      await dialog.getByText('another person must approve it within a day').waitFor();
+      await dialog.getByLabel('Reason, for the record').fill('less noise');
+      await dialog.getByRole('button', { name: 'Change', exact: true }).click();
+      await ada.page.getByText('asked for other settings at').waitFor();
+      expect(await ada.page.getByRole('button', { name: 'Approve settings …' }).count()).toBe(0);
+      await bob.page.getByRole('button', { name: 'Approve settings …' }).click();
+      await bob.page.getByRole('button', { name: 'Approve settings', exact: true }).click();
+      await bob.page.getByText('Configuration of dep_settings changed').waitFor();
+      await ada.page.getByText('asked for other settings at').waitFor({ state: 'detached' });
     });
 
     test('a key that is revoked during a session ends it with the reason', async () => {

@@ -57,7 +57,7 @@ describe('the contract', () => {
       observationComplete: false,
       canaryMetrics: null,
       comparison: null,
-      availableActions: ['DEPLOY', 'CANCEL'],
+      availableActions: ['DEPLOY', 'CANCEL', 'UPDATE_CONFIG'],
     });
     const result = canary.deployCanary('1000.000000000000000001', { actor: 'ada', reason: 'go' });
     expect(result).toMatchObject({ success: true, deploymentId: canary.id, error: null });

@@ -156,6 +156,7 @@ test('the commands of the engine are all in the model', () => {
     'ACKNOWLEDGE',
     'CHECK_DEADLINES',
     'STAND_DOWN',
+    'UPDATE_CONFIG',
   ];
   const all: Record<CommandType, true> = {
     DEPLOY: true,
@@ -166,6 +167,7 @@ test('the commands of the engine are all in the model', () => {
     RESUME: true,
     EXTEND: true,
     ADVANCE_STEP: true,
+    UPDATE_CONFIG: true,
     CHECK: true,
     EVALUATE_GUARDRAILS: true,
     ACKNOWLEDGE: true,

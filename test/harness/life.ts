@@ -247,6 +247,27 @@ const setups = fc
     };
   });
 
+/** Changes of the configuration: some safer, some looser, some impossible while it runs. A trip may follow at once. */
+const updates = fc
+  .record(
+    {
+      guardrails: fc.record({ maxLossUsd: fc.constantFrom(null, 500, 2000) }),
+      autoPromote: fc.boolean(),
+      autoRollback: fc.boolean(),
+      observationPeriodMinutes: fc.constantFrom(6, 12, 18),
+      evidence: fc.record({ alpha: fc.constantFrom(0.03, 0.05) }),
+    },
+    { requiredKeys: [] },
+  )
+  .map(
+    (patch) =>
+      new Look(`the configuration becomes ${JSON.stringify(patch)}`, (trial) => {
+        const before = trial.state;
+        const handled = trial.try({ type: 'UPDATE_CONFIG', patch, reason: null });
+        if (!handled.accepted) expect(trial.state).toBe(before);
+      }),
+  );
+
 const rarely = (command: StableMoves) =>
   fc.integer({ min: 0, max: 5 }).map((luck) => (luck === 0 ? command : new Look('nothing', () => {})));
 
@@ -255,7 +276,19 @@ export function lives({ maxCommands }: { readonly maxCommands: number }) {
   return fc.record({
     setup: setups,
     commands: fc.commands<Model, Trial>(
-      [orders, report, report, checks, checks, checks, failing, late, answer, rarely(new StableMoves())],
+      [
+        orders,
+        report,
+        report,
+        checks,
+        checks,
+        checks,
+        failing,
+        late,
+        answer,
+        updates,
+        rarely(new StableMoves()),
+      ],
       { maxCommands },
     ),
   });

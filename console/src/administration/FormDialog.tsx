@@ -17,7 +17,7 @@ interface FormDialogProps {
   readonly children: ReactNode;
   /** Does it with what was filled in. */
   readonly onSubmit: (fields: FormData) => Promise<FormAnswer>;
-  readonly onDone: () => void;
+  readonly onDone: (message: string) => void;
 }
 
 export function FormDialog(props: FormDialogProps): ReactElement {
@@ -34,7 +34,7 @@ export function FormDialog(props: FormDialogProps): ReactElement {
       const { success, message, error } = await onSubmit(fields);
       if (success) {
         setOpen(false);
-        onDone();
+        onDone(message);
       } else setProblem(error?.message ?? message);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));

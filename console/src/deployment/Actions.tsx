@@ -1,16 +1,12 @@
 /** What the viewer may do to the deployment now; every action says what it will do and asks for a reason. */
 import { Dialog } from '@base-ui/react/dialog';
 import { type FormEvent, type ReactElement, useState } from 'react';
-import type {
-  CanaryAction,
-  CommandAnswerFragment,
-  DetailFragment,
-  FreezeBlock,
-} from '../api/generated/graphql';
+import type { CommandAnswerFragment, DetailFragment, FreezeBlock } from '../api/generated/graphql';
 import { Instant } from '../ui/Instant';
 import { useMay, useViewer } from '../ui/viewer';
 import { ACTION_ORDER, type ActionText, actionText } from './actionTexts';
-import { type CommandInput, giveCommand, newKey } from './commands';
+import { ConfigChange, RequestedChange } from './ConfigChange';
+import { type CommandInput, giveCommand, newKey, type PlainAction } from './commands';
 
 export function Actions({ deployment }: { readonly deployment: DetailFragment }): ReactElement | null {
   const { actor } = useViewer();
@@ -36,7 +32,11 @@ export function Actions({ deployment }: { readonly deployment: DetailFragment })
             onDone={setDone}
           />
         ))}
+        {availableActions.includes('UPDATE_CONFIG') ? (
+          <ConfigChange deployment={deployment} onDone={setDone} />
+        ) : null}
       </div>
+      <RequestedChange deployment={deployment} onDone={setDone} />
       <p className="done" role="status">
         {done}
       </p>
@@ -45,7 +45,7 @@ export function Actions({ deployment }: { readonly deployment: DetailFragment })
 }
 
 interface ActionButtonProps {
-  readonly action: CanaryAction;
+  readonly action: PlainAction;
   readonly text: ActionText;
   readonly deployment: DetailFragment;
   readonly onDone: (message: string) => void;
@@ -81,14 +81,14 @@ function ActionButton({ action, text, deployment, onDone }: ActionButtonProps): 
 }
 
 /** What a freeze must block to be in the way of an action. */
-const BLOCK_OF: Readonly<Partial<Record<CanaryAction, FreezeBlock>>> = {
+const BLOCK_OF: Readonly<Partial<Record<PlainAction, FreezeBlock>>> = {
   DEPLOY: 'DEPLOY',
   ADVANCE_STEP: 'STEP_UP',
   PROMOTE: 'PROMOTE',
 };
 
 interface ActionFormProps {
-  readonly action: CanaryAction;
+  readonly action: PlainAction;
   readonly text: ActionText;
   readonly deployment: DetailFragment;
   readonly onClose: (message: string | null) => void;

@@ -1,7 +1,8 @@
 /** Every action with what it will do, in words and money. */
-import type { CanaryAction, DetailFragment } from '../api/generated/graphql';
+import type { DetailFragment } from '../api/generated/graphql';
 import { duration, usd, words } from '../format';
 import { canaryHeldUsd } from '../overview/risk';
+import type { PlainAction } from './commands';
 
 export interface ActionText {
   readonly label: string;
@@ -13,7 +14,7 @@ export interface ActionText {
 }
 
 /** In the order of the buttons. */
-export const ACTION_ORDER: readonly CanaryAction[] = [
+export const ACTION_ORDER: readonly PlainAction[] = [
   'DEPLOY',
   'PROMOTE',
   'ADVANCE_STEP',
@@ -24,7 +25,7 @@ export const ACTION_ORDER: readonly CanaryAction[] = [
   'CANCEL',
 ];
 
-export function actionText(action: CanaryAction, deployment: DetailFragment, actor: string): ActionText {
+export function actionText(action: PlainAction, deployment: DetailFragment, actor: string): ActionText {
   const { canaryVersionId: canary, stableVersionId: stable, totalCapitalUsd, config, step } = deployment;
   const held = usd(canaryHeldUsd(deployment));
   const back = `The canary gives back what it holds (${held}); all ${usd(totalCapitalUsd)} goes to ${stable}.`;

@@ -13,6 +13,9 @@ import {
   RollbackCanaryDocument,
 } from '../api/generated/graphql';
 
+/** The actions of the buttons; settings have a form of their own. */
+export type PlainAction = Exclude<CanaryAction, 'UPDATE_CONFIG'>;
+
 export interface CommandInput {
   readonly deploymentId: string;
   readonly expectedRevision: number;
@@ -28,7 +31,7 @@ export interface CommandInput {
 
 /** Sends a command. Throws ApiError where there is no answer of the domain. */
 export async function giveCommand(
-  action: CanaryAction,
+  action: PlainAction,
   { capitalUsd, minutes, overrideFreeze, ...input }: CommandInput,
 ): Promise<CommandAnswerFragment> {
   switch (action) {

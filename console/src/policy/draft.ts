@@ -13,6 +13,8 @@ export interface Setting {
   readonly kind: 'decimal' | 'whole' | 'number' | 'ramp' | 'yesNo' | 'text' | readonly string[];
   /** The default, shown while nothing is given. */
   readonly standard: string;
+  /** Whether `none` switches it off. */
+  readonly mayBeOff?: boolean;
 }
 
 export interface SettingGroup {
@@ -104,7 +106,8 @@ export const ASSUMPTION_SETTINGS: readonly Setting[] = [
 ];
 
 /** The value of a setting as the API takes it. A text that is no number is passed on: the API says what is wrong. */
-function inputOf({ kind }: Setting, text: string): unknown {
+function inputOf({ kind, mayBeOff = false }: Setting, text: string): unknown {
+  if (mayBeOff && text === 'none') return null;
   if (kind === 'yesNo') return text === 'true';
   if (kind === 'whole' || kind === 'number') return Number.isNaN(Number(text)) ? text : Number(text);
   if (kind !== 'ramp') return text;

@@ -42,7 +42,8 @@ export function usePolicyProblem(config: CanaryConfigInput): PolicyProblem | nul
   return { message: error.message, path: field.join('.') };
 }
 
-function useSettled(value: string): string {
+/** The value once typing has paused. */
+export function useSettled(value: string): string {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
     const timer = setTimeout(() => setSettled(value), SETTLE_MS);

@@ -172,6 +172,10 @@ export interface StepInput {
 /** The longest observation: a year and a day. */
 const MAX_OBSERVATION_MINUTES = 366 * 24 * 60;
 const MAX_STEPS = 50;
+/** Only a ratio other than this one asks for a Sharpe ratio where the stable side reports none. */
+export const DEFAULT_MIN_SHARPE_RATIO = decimal('0.8');
+/** News of a side, and figures to act on, are at most this many checks old unless `maxStaleSeconds` says otherwise. */
+export const STALE_CHECKS = 5;
 /** The defaults of the contract and of the decision rule. */
 const DEFAULTS = {
   canaryPercent: decimal(10),
@@ -180,7 +184,7 @@ const DEFAULTS = {
   promotionCriteria: {
     minPnlRatio: decimal('0.9'),
     maxDrawdownRatio: decimal('1.2'),
-    minSharpeRatio: decimal('0.8'),
+    minSharpeRatio: DEFAULT_MIN_SHARPE_RATIO,
     minWinRateRatio: decimal('0.8'),
     minTrades: 5,
     maxErrorRate: decimal('0.1'),
@@ -191,7 +195,6 @@ const DEFAULTS = {
   },
   evidence: { mode: 'AUTO', alpha: 0.03, minSamples: 20, margin: 0, pairing: 'CHECK' },
   maxLossPercent: decimal(20),
-  staleChecks: 5,
   maxExtensions: 3,
 } as const;
 
@@ -456,7 +459,7 @@ function readGuardrails(
     const value = given[name] === undefined ? fallback : given[name];
     return value === null ? null : read.aboveZero(here(name), value, max);
   };
-  const stale = given.maxStaleSeconds === undefined ? DEFAULTS.staleChecks * interval : given.maxStaleSeconds;
+  const stale = given.maxStaleSeconds === undefined ? STALE_CHECKS * interval : given.maxStaleSeconds;
   const breaches = (name: GuardrailName) => read.integer(here('breaches', name), rows[name] ?? 1, 1, 1000);
   return {
     maxLossUsd: limit('maxLossUsd', '99999999999999999999'),

@@ -3,7 +3,7 @@
  * a round trip loses nothing. The summary at the top is for people and must agree with the log.
  */
 import { z } from 'zod';
-import { configHash, GUARDRAILS, parseConfig } from '../config/config.ts';
+import { configHash, GUARDRAILS } from '../config/config.ts';
 import { type CanaryEvent, eventCodec, writeEvent } from '../lifecycle/events.ts';
 import { replay } from '../lifecycle/evolve.ts';
 import { type DeploymentState, observationOf, STATUSES } from '../lifecycle/state.ts';
@@ -17,7 +17,7 @@ import { bySide, countCodec, instantCodec } from '../values/codecs.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { boundViolations } from './bounds.ts';
-import { decisionViolations } from './verify.ts';
+import { configViolations, decisionViolations } from './verify.ts';
 
 export const DOCUMENT_FORMAT = 'serin/deployment';
 export const DOCUMENT_VERSION = 2;
@@ -133,8 +133,8 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
   } catch (error) {
     return refuse(`does not replay: ${error instanceof Error ? error.message : String(error)}`, 'events');
   }
-  const config = parseConfig(state.config, [...path, 'events', '0', 'config'], 'STORED');
-  if (!config.ok) return config;
+  const misconfigured = configViolations(events, path);
+  if (misconfigured.length > 0) return { ok: false, violations: misconfigured };
   const derived: DeploymentDocument['deployment'] = toDocument({ ...read.data, runs, state }).deployment;
   for (const [field, value] of Object.entries(deployment)) {
     const replayed = Object.entries(derived).find(([name]) => name === field)?.[1];

@@ -1,9 +1,11 @@
 /**
- * What an import verifies of a document beyond its form: every decision follows from its own record and from the log
- * before it, and nothing in it happened after the clock of the importer.
+ * What an import verifies of a document beyond its form: every decision and every change of the configuration follows
+ * from its own record and from the log before it, and nothing in it happened after the clock of the importer.
  */
 import { z } from 'zod';
-import { configHash } from '../config/config.ts';
+import { configChanges } from '../config/classify.ts';
+import { configHash, parseConfig } from '../config/config.ts';
+import { progressOf } from '../lifecycle/configUpdate.ts';
 import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
 import { evolve } from '../lifecycle/evolve.ts';
 import { recompute } from '../lifecycle/recompute.ts';
@@ -14,6 +16,7 @@ import { type BySide, SIDES } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
 
 type Decision = Extract<CanaryEvent, { type: 'DECISION_MADE' }>;
+type ConfigChange = Extract<CanaryEvent, { type: 'CONFIG_UPDATED' | 'CONFIG_CHANGE_REQUESTED' }>;
 
 /** Decisions that do not follow from their own record, or whose record does not follow from the log before them. */
 export function decisionViolations(events: readonly CanaryEvent[], path: readonly string[]): Violation[] {
@@ -26,6 +29,36 @@ export function decisionViolations(events: readonly CanaryEvent[], path: readonl
     state = evolve(state, event);
   }
   return violations;
+}
+
+/** Configurations beyond their bounds, and changes of one that do not follow from the log or cannot be made. */
+export function configViolations(events: readonly CanaryEvent[], path: readonly string[]): Violation[] {
+  let state: DeploymentState | null = null;
+  const violations: Violation[] = [];
+  for (const [index, event] of events.entries()) {
+    const here = [...path, 'events', String(index)];
+    if ('config' in event) {
+      const parsed = parseConfig(event.config, [...here, 'config'], 'STORED');
+      if (!parsed.ok) violations.push(...parsed.violations);
+    }
+    const wrong = state && 'changes' in event ? wrongChange(state, event) : null;
+    if (wrong) violations.push({ path: [...here, wrong[0]], message: wrong[1] });
+    state = evolve(state, event);
+  }
+  return violations;
+}
+
+/** The field of a change that is wrong, and why; null if none is. */
+function wrongChange(
+  state: DeploymentState,
+  { before, after, config }: ConfigChange,
+): [string, string] | null {
+  if (before !== configHash(state.config)) return ['before', 'is not the hash of the configuration before'];
+  if (after !== configHash(config)) return ['after', 'is not the hash of the configuration after'];
+  const fixed = configChanges(state.config, config, progressOf(state)).find(
+    ({ effect }) => effect === 'FIXED',
+  );
+  return fixed ? ['config', `changes ${fixed.field}, which cannot change while the canary runs`] : null;
 }
 
 /** The field of a record that is wrong, and why; null if none is. */

@@ -4,6 +4,7 @@
  * that reads a clock.
  */
 
+import type { CanaryConfigInput } from '../config/config.ts';
 import {
   type Archive,
   type DeploymentDocument,
@@ -219,6 +220,15 @@ export class CanaryDeployment {
   /** Resumes observation for the given minutes. Default: the length of the step. */
   extendObservation(minutes: number | null = null, by: By = {}): CanaryResult {
     return this.#command({ type: 'EXTEND', minutes, reason: by.reason ?? null }, by);
+  }
+
+  /**
+   * Changes the configuration of a live deployment; what is left out stays, null switches a guardrail off. What makes it
+   * safer is done at once. What loosens it needs what a promotion needs: with `requireApproval` another actor, who asks
+   * for the same. What the evidence rests on cannot change while the canary runs.
+   */
+  updateConfig(patch: CanaryConfigInput, by: By = {}): CanaryResult {
+    return this.#command({ type: 'UPDATE_CONFIG', patch, reason: by.reason ?? null }, by);
   }
 
   /** Acknowledges the allocation with this number: the side now holds `heldUsd`, and says what it has in open positions. */

@@ -5,7 +5,13 @@
 
 import { type Refusal, refusal } from '../values/refusal.ts';
 import type { Facts } from './command.ts';
-import { type ApprovalRequest, type Person, secondPerson, validRequest } from './secondPerson.ts';
+import {
+  type ApprovalRequest,
+  type Person,
+  type SecondPerson,
+  secondPerson,
+  validRequest,
+} from './secondPerson.ts';
 import type { Watched } from './state.ts';
 
 /**
@@ -16,12 +22,25 @@ export function openRequest(state: Watched, now: number, frozenMs = 0): Approval
   return validRequest(state.observation.promotionRequest, now - frozenMs);
 }
 
-/** Whether a promotion of this deployment needs two people. */
-export function needsApproval(state: Watched, { mustApprove = false }: Pick<Facts, 'mustApprove'>): boolean {
-  return state.config.requireApproval || mustApprove;
+/** Whether a promotion of this deployment, or a looser configuration, needs two people. */
+export function needsApproval(
+  { config }: Pick<Watched, 'config'>,
+  { mustApprove = false }: Pick<Facts, 'mustApprove'>,
+): boolean {
+  return config.requireApproval || mustApprove;
 }
 
 const named = (name: string): Person => ({ id: name, madeBy: null });
+
+/** Whether the caller is the second person of a request. A program that embeds the engine names its people itself. */
+export function answerOfSecond(
+  request: ApprovalRequest | null,
+  { person, actor }: Pick<Facts, 'person' | 'actor'>,
+): SecondPerson {
+  return person === undefined
+    ? secondPerson(request && { ...request, person: named(request.by) }, named(actor))
+    : secondPerson(request, person);
+}
 
 /** Whether a promotion by this caller happens (`PROMOTE`), becomes a request (`ASK`), or is refused. */
 export function seekApproval(
@@ -30,11 +49,7 @@ export function seekApproval(
 ): 'PROMOTE' | 'ASK' | Refusal {
   if (!needsApproval(state, facts)) return 'PROMOTE';
   const request = openRequest(state, facts.now, facts.freeze?.requestFrozenMs);
-  // A program that embeds the engine names its people itself.
-  const answer =
-    facts.person === undefined
-      ? secondPerson(request && { ...request, person: named(request.by) }, named(facts.actor))
-      : secondPerson(request, facts.person);
+  const answer = answerOfSecond(request, facts);
   if (answer === 'ASK') return 'ASK';
   if (answer === 'ACT') return 'PROMOTE';
   const message = `Somebody else must approve the promotion of ${state.id}, with promoteCanary: ${answer.why}`;

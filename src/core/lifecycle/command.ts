@@ -1,4 +1,5 @@
 /** The commands of a deployment, and in which status each is allowed. */
+import type { CanaryConfigInput } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import type { CounterReset } from '../metrics/takeReport.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
@@ -32,6 +33,14 @@ export type Command =
     }
   /** The canary's bot has stood down: its lease ran out before a request of it was answered. */
   | { readonly type: 'STAND_DOWN' }
+  | {
+      readonly type: 'UPDATE_CONFIG';
+      /** What is left out of it stays; null where a request is approved instead. */
+      readonly patch: CanaryConfigInput | null;
+      /** The hash of the configuration that somebody else has asked for. */
+      readonly approve?: string | null | undefined;
+      readonly reason: string | null;
+    }
   /** The clock: a deadline of the deployment's capital has passed. It may have ended. */
   | { readonly type: 'CHECK_DEADLINES' }
   /** The clock: a check is due. `failure` says why the metrics could not be fetched. */
@@ -108,6 +117,7 @@ export const ALLOWED_STATUSES: Record<
   RESUME: ['PAUSED'],
   EXTEND: ['OBSERVATION_COMPLETE'],
   ADVANCE_STEP: ['RUNNING', 'OBSERVATION_COMPLETE'],
+  UPDATE_CONFIG: ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'],
 };
 
 /** A command of people and bots; those allowed now are what a screen offers. */
@@ -122,6 +132,7 @@ export const NAMES: Record<Action, string> = {
   RESUME: 'resumed',
   EXTEND: 'extended',
   ADVANCE_STEP: 'advanced to the next step',
+  UPDATE_CONFIG: 'configured',
 };
 
 export const ACTIONS: readonly Action[] = [
@@ -133,4 +144,5 @@ export const ACTIONS: readonly Action[] = [
   'RESUME',
   'EXTEND',
   'ADVANCE_STEP',
+  'UPDATE_CONFIG',
 ];

@@ -24,6 +24,7 @@ import {
   NAMES,
   type Verdict,
 } from './command.ts';
+import { updateConfig } from './configUpdate.ts';
 import { checkDeadlines, standDown } from './deadlines.ts';
 import { decisionMade, promotion, requestAllocation, rollback, startStep } from './decisionEvents.ts';
 import type { EventBody } from './events.ts';
@@ -45,12 +46,15 @@ import { stepEnd } from './watchedTime.ts';
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
   if (asksForApproval(events)) return 'CONTINUE';
   if (type === 'PROMOTE') return 'PROMOTE';
+  // Tighter limits may end the trial at once.
+  if (type === 'UPDATE_CONFIG' && events.some((event) => event.type === 'CANARY_ROLLED_BACK'))
+    return 'ROLLBACK';
   return type === 'ROLLBACK' || type === 'CANCEL' || type === 'STAND_DOWN' ? 'ROLLBACK' : 'CONTINUE';
 }
 
-/** Whether a command led to a promotion that waits for another person's approval. */
+/** Whether a command led to a request that waits for another person's approval. */
 export function asksForApproval(events: readonly EventBody[]): boolean {
-  return events.some(({ type }) => type === 'PROMOTION_REQUESTED');
+  return events.some(({ type }) => type === 'PROMOTION_REQUESTED' || type === 'CONFIG_CHANGE_REQUESTED');
 }
 
 export function availableActions(state: DeploymentState): Action[] {
@@ -91,6 +95,7 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     const { reason } = command;
     return accept([{ type: 'CANARY_CANCELLED', reason }, ...returnCapital(state, 'CANCEL')]);
   }
+  if (command.type === 'UPDATE_CONFIG') return updateConfig(state, command, facts);
   if (!isWatched(state)) throw new Error(`${command.type} in status ${state.status}`);
 
   const { reason } = command;

@@ -1,5 +1,6 @@
 /** Describes events and commands in one sentence each, for timelines, results, webhooks and terminals. */
 
+import type { ConfigFieldChange } from '../config/classify.ts';
 import { formatDecimal } from '../values/decimal.ts';
 import { dollars } from '../values/format.ts';
 import type { Command } from './command.ts';
@@ -64,6 +65,10 @@ export function describeEvent(event: EventBody): string {
       return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${event.minutes} minutes${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
     case 'RULE_CHANGED':
       return `Decision rule ${event.to} from here on; the evidence is made anew of ${event.pairs} pairs`;
+    case 'CONFIG_CHANGE_REQUESTED':
+      return `Change of the configuration asked for, another person must approve it: ${describeChanges(event.changes)}${because(event.reason)}`;
+    case 'CONFIG_UPDATED':
+      return `Configuration changed${event.requestedBy === undefined ? '' : `, as ${event.requestedBy} asked`}: ${describeChanges(event.changes)}${because(event.reason)}`;
     case 'PROMOTION_HELD':
       return `Promotion held ${describeEnd(event.until)} by the freeze ${event.freezeId}: ${event.reason}`;
     case 'STEP_HELD':
@@ -96,6 +101,15 @@ function describeExpiry({ leaseUntil, stoodDown }: Extract<EventBody, { type: 'L
   return `The lease of the canary's capital ran out at ${new Date(leaseUntil).toISOString()}: ${why}`;
 }
 
+/** Every setting with its values: `guardrails.maxLossUsd from 500 to 300 (safer)`. */
+const describeChanges = (changes: readonly ConfigFieldChange[]) =>
+  changes
+    .map(
+      ({ field, before, after, effect }) =>
+        `${field} from ${before ?? 'none'} to ${after ?? 'none'} (${effect.toLowerCase()})`,
+    )
+    .join(', ');
+
 const seconds = (ms: number) => `${Math.max(0, Math.round(ms / 1000))} s`;
 
 function describeAcknowledgement(event: Extract<EventBody, { type: 'ALLOCATION_ACKNOWLEDGED' }>): string {
@@ -123,6 +137,7 @@ export function describeCommand(
   { id, canaryVersionId, stableVersionId }: DeploymentState,
   events: readonly EventBody[],
 ): string {
+  if (command.type === 'UPDATE_CONFIG') return describeUpdate(id, events);
   if (asksForApproval(events)) {
     return `Promotion of ${canaryVersionId} asked for: it happens when somebody else approves it with promoteCanary`;
   }
@@ -152,4 +167,18 @@ export function describeCommand(
     case 'CHECK_DEADLINES':
       return `Deployment ${id} looked at`;
   }
+}
+
+/** What became of a change of the configuration. */
+function describeUpdate(id: string, events: readonly EventBody[]): string {
+  const [event, ...later] = events;
+  if (event?.type === 'CONFIG_CHANGE_REQUESTED') {
+    return `Change of ${id} asked for: it is made when somebody else asks for the same: ${describeChanges(event.changes)}`;
+  }
+  if (event?.type !== 'CONFIG_UPDATED') return `Nothing to change: ${id} is configured like this already`;
+  const tripped = later.find(({ type }) => type === 'GUARDRAIL_TRIPPED');
+  return [
+    `Configuration of ${id} changed: ${describeChanges(event.changes)}`,
+    ...(tripped ? [describeEvent(tripped)] : []),
+  ].join('. ');
 }

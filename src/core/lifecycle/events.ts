@@ -3,6 +3,7 @@
  * `no` counts from 1 without a gap; all events of one command share its time, actor and revision.
  */
 import { z } from 'zod';
+import { CONFIG_EFFECTS } from '../config/classify.ts';
 import { configCodec, rollbackPlanCodec } from '../config/codec.ts';
 import { GUARDRAILS } from '../config/config.ts';
 import { totalsCodec } from '../metrics/run.ts';
@@ -100,6 +101,21 @@ const reason = z.string().nullable();
 export const personCodec = z.strictObject({ id: z.string(), madeBy: z.string().nullable() });
 /** The freeze that an administrator overrode. */
 const overrodeFreeze = z.string().optional();
+
+/** The settings that a change is about. */
+const configChanges = z
+  .array(
+    z.strictObject({
+      field: z.string(),
+      before: z.string().nullable(),
+      after: z.string().nullable(),
+      effect: z.enum(CONFIG_EFFECTS),
+    }),
+  )
+  .readonly();
+
+/** A change of the configuration: the hashes of the policy before and after it, and the whole configuration after it. */
+const configChange = { before: z.string(), after: z.string(), config: configCodec, changes: configChanges };
 
 /** How an allocation settles; see `core/lifecycle/allocation.ts`. */
 export const settlementTerms = z.strictObject({
@@ -253,6 +269,10 @@ const bodies = {
     evidence: evidenceStateCodec.nullable(),
     pairs: countCodec,
   },
+  /** Another person must approve it, by asking for the same. `person` as in PROMOTION_REQUESTED. */
+  CONFIG_CHANGE_REQUESTED: { ...configChange, reason, person: personCodec.nullable().optional() },
+  /** The configuration from here on. `requestedBy`: who asked for it, where another person approved it. */
+  CONFIG_UPDATED: { ...configChange, reason, requestedBy: z.string().optional(), endsAt },
   PROMOTION_HELD: heldByFreeze,
   STEP_HELD: heldByFreeze,
   GUARDRAIL_TRIPPED: {
@@ -343,6 +363,8 @@ export const eventCodec = z.discriminatedUnion('type', [
   member('OBSERVATION_EXTENDED'),
   member('STEP_STARTED'),
   member('RULE_CHANGED'),
+  member('CONFIG_CHANGE_REQUESTED'),
+  member('CONFIG_UPDATED'),
   member('PROMOTION_HELD'),
   member('STEP_HELD'),
   member('GUARDRAIL_TRIPPED'),

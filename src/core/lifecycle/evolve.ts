@@ -17,6 +17,7 @@ import {
   freshObservation,
   isEnded,
   isWatched,
+  longerStepMs,
   type Observation,
   observationOf,
   type Pending,
@@ -108,6 +109,10 @@ function apply(state: DeploymentState, event: CanaryEvent): DeploymentState {
       return started(state, event);
     case 'RULE_CHANGED':
       return ruleChanged(state, event);
+    case 'CONFIG_CHANGE_REQUESTED':
+      return configRequested(state, event);
+    case 'CONFIG_UPDATED':
+      return configUpdated(state, event);
     case 'DEPLOYMENT_IMPORTED':
       return imported(state, event);
     case 'DEPLOYMENT_CREATED':
@@ -131,6 +136,8 @@ function applyWatched(
       | 'ALLOCATION_OVERDUE'
       | 'CANARY_STARTED'
       | 'RULE_CHANGED'
+      | 'CONFIG_CHANGE_REQUESTED'
+      | 'CONFIG_UPDATED'
       | 'DEPLOYMENT_IMPORTED'
       | 'DEPLOYMENT_CREATED'
       | 'UNKNOWN'
@@ -170,7 +177,7 @@ function applyWatched(
       if (state.status !== 'RUNNING') return impossible(state, event);
       return withObservation(state, { held: holdBy(event) });
     case 'GUARDRAIL_TRIPPED':
-      return withObservation(released(state), {
+      return withObservation(withoutConfigRequest(released(state)), {
         tripped: true,
         promotionRequest: null,
         ...(event.breachedAt === undefined ? {} : { breachedAt: event.breachedAt }),
@@ -216,13 +223,44 @@ function ruleChanged(state: DeploymentState, event: EventOf<'RULE_CHANGED'>): De
   return { ...withObservation(state, { evidence }), rule: to };
 }
 
+function configRequested(state: DeploymentState, event: EventOf<'CONFIG_CHANGE_REQUESTED'>): DeploymentState {
+  if (isEnded(state)) return impossible(state, event);
+  const { before, config } = event;
+  return { ...state, configRequest: { ...requestOf(event), before, config } };
+}
+
+/** Another policy from here on. A running step that is to last longer ends later; the evidence stays as it was planned. */
+function configUpdated(state: DeploymentState, event: EventOf<'CONFIG_UPDATED'>): DeploymentState {
+  if (isEnded(state)) return impossible(state, event);
+  const { config, endsAt } = event;
+  const updated = { ...withoutConfigRequest(state), config };
+  if (updated.status !== 'RUNNING' && updated.status !== 'PAUSED') return updated;
+  const { step } = updated.observation;
+  return withObservation(updated, {
+    step: extendStep(step, longerStepMs(state.config, config, step.index), endsAt),
+  });
+}
+
+/** Nothing is asked for any more. */
+function withoutConfigRequest(state: Watched): Watched;
+function withoutConfigRequest(state: DeploymentState): DeploymentState;
+function withoutConfigRequest(state: DeploymentState): DeploymentState {
+  const { configRequest, ...rest } = state;
+  return configRequest ? rest : state;
+}
+
 /** Nothing that was asked elsewhere can be approved here. */
 function imported(state: DeploymentState, { actor, at }: EventOf<'DEPLOYMENT_IMPORTED'>): DeploymentState {
-  const after = isWatched(state) ? withObservation(state, { promotionRequest: null }) : state;
+  const asked = isWatched(state) ? withObservation(state, { promotionRequest: null }) : state;
+  const after = withoutConfigRequest(asked);
   return { ...after, imported: { by: actor, at } };
 }
 
-function requestOf({ actor, at, person }: EventOf<'PROMOTION_REQUESTED'>): ApprovalRequest {
+function requestOf({
+  actor,
+  at,
+  person,
+}: EventOf<'PROMOTION_REQUESTED' | 'CONFIG_CHANGE_REQUESTED'>): ApprovalRequest {
   return { by: actor, at, ...(person === undefined ? {} : { person }) };
 }
 
@@ -240,6 +278,7 @@ function released<S extends Watched>(state: S): S {
 function running(state: Watched): Running {
   const { id, strategyId, chain, stableVersionId, canaryVersionId, config, rule } = state;
   const { createdAt, createdBy, revision, eventCount, imported, observation, allocation } = state;
+  const { configRequest } = state;
   return {
     status: 'RUNNING',
     id,
@@ -253,6 +292,7 @@ function running(state: Watched): Running {
     createdBy,
     revision,
     eventCount,
+    ...(configRequest ? { configRequest } : {}),
     ...(imported ? { imported } : {}),
     observation,
     allocation,

@@ -2,13 +2,11 @@
  * How old the figures of a deployment are. Nothing is promoted and no step begins automatically on figures
  * older than the limit. (Silence is another measure: watched time without news; only it leads to FAILED.)
  */
-import type { CanaryConfig } from '../config/config.ts';
+import { type CanaryConfig, STALE_CHECKS } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { CLOCK_TOLERANCE_MS } from '../metrics/trade.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { forSides, type Imported } from './state.ts';
-
-const STALE_CHECKS = 5;
 
 /** How old figures may be, milliseconds: `maxStaleSeconds`, or five checks. */
 function staleMs(config: CanaryConfig): number {

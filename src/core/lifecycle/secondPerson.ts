@@ -28,7 +28,7 @@ export interface ApprovalRequest {
 export const requestEndsAt = ({ at }: Pick<ApprovalRequest, 'at'>): number => at + APPROVAL_HOURS * 3_600_000;
 
 /** The request as long as it is valid; null otherwise. */
-export const validRequest = (request: ApprovalRequest | null, now: number): ApprovalRequest | null =>
+export const validRequest = <R extends ApprovalRequest>(request: R | null, now: number): R | null =>
   request && now < requestEndsAt(request) ? request : null;
 
 /** The first person asks, the second one has it done. `why` says why this caller is not the second, and what to do. */

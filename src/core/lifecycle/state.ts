@@ -55,10 +55,20 @@ interface DeploymentIdentity {
   readonly revision: number;
   /** The number of its latest event. */
   readonly eventCount: number;
+  /** A change of the configuration that another person must approve; absent where there is none. */
+  readonly configRequest?: ConfigRequest | undefined;
   /** Its latest import; absent for a deployment that was created here. */
   readonly imported?: Imported | undefined;
   /** Fields that a later version of Serin stored with it; absent if there are none. */
   readonly unknown?: readonly UnknownField[] | undefined;
+}
+
+/** A change that somebody has asked for. */
+export interface ConfigRequest extends ApprovalRequest {
+  /** The hash of the configuration that it is to change. */
+  readonly before: string;
+  /** The whole configuration after it. */
+  readonly config: CanaryConfig;
 }
 
 /** Who imported a deployment, and when: epoch milliseconds. */
@@ -158,6 +168,12 @@ export function allocationOf(state: DeploymentState): Allocation | null {
 /** The ramp's step with this index. */
 export function stepAt(config: CanaryConfig, index: number): Step | null {
   return config.steps[index] ?? null;
+}
+
+/** By how much a step lasts longer under another configuration, milliseconds. */
+export function longerStepMs(before: CanaryConfig, after: CanaryConfig, index: number): number {
+  const minutes = (config: CanaryConfig) => stepAt(config, index)?.minutes ?? 0;
+  return (minutes(after) - minutes(before)) * 60_000;
 }
 
 /** When the whole ramp is over, if every step takes its time; epoch milliseconds. */

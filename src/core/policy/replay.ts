@@ -287,6 +287,10 @@ const HELD =
 const NOTED: readonly (readonly [EventType, string])[] = [
   ['STEP_HELD', HELD],
   ['PROMOTION_HELD', HELD],
+  [
+    'CONFIG_UPDATED',
+    'The configuration was changed in the record: the replay holds the given policy from beginning to end',
+  ],
   ['COUNTER_RESET', 'Runs of a side began anew in the record: their totals are carried over as recorded'],
   [
     'WATCH_RESUMED',

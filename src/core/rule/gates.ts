@@ -3,7 +3,7 @@
  * zero denominator cannot turn a comparison round. Which of them evidence may overrule, and which it may not, is the
  * decision table of docs/evidence.md.
  */
-import type { CanaryConfig } from '../config/config.ts';
+import { type CanaryConfig, DEFAULT_MIN_SHARPE_RATIO } from '../config/config.ts';
 import { nonFiniteFigures, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { Decimal, decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
 import { percent, short, signedDollars } from '../values/format.ts';
@@ -52,9 +52,6 @@ export interface Compared {
   readonly ends: boolean;
   readonly config: CanaryConfig;
 }
-
-/** A criterion other than this was given on purpose. */
-const DEFAULT_MIN_SHARPE_RATIO = '0.8';
 
 /** One gate each; what they say is independent of the others. */
 export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => GateFinding>> = {

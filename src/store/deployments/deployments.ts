@@ -1,5 +1,8 @@
 /** Queries of deployments: finding, locking and writing them, and pages by keyset. */
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte, notInArray, or, type SQL, sql } from 'drizzle-orm';
+import { z } from 'zod';
+import { configCodec } from '../../core/config/codec.ts';
+import type { CanaryConfig } from '../../core/config/config.ts';
 import {
   type CanaryStatus,
   type DeploymentState,
@@ -178,6 +181,15 @@ const updateBreaches = bulkUpdate(deployments, 'id', ['breaches']);
 export async function saveBreaches(tx: Queries, counts: ReadonlyMap<string, BreachCounts>): Promise<void> {
   if (counts.size === 0) return;
   await tx.execute(updateBreaches([...counts].map(([id, breaches]) => ({ id, breaches }))));
+}
+
+const updateConfigs = bulkUpdate(deployments, 'id', ['config']);
+
+/** Writes only the configurations, by the ids of the deployments, in one statement. */
+export async function saveConfigs(tx: Queries, configs: ReadonlyMap<string, CanaryConfig>): Promise<void> {
+  if (configs.size === 0) return;
+  const rows = [...configs].map(([id, config]) => ({ id, config: z.encode(configCodec, config) }));
+  await tx.execute(updateConfigs(rows));
 }
 
 /** The live deployment of a strategy on a chain; null if there is none. */

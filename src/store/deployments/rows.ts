@@ -10,6 +10,7 @@ import { settleBy } from '../../core/lifecycle/settlement.ts';
 import {
   allocationOf,
   type DeploymentState,
+  isEnded,
   observationDeadline,
   observationOf,
   type ReturnAccount,
@@ -41,6 +42,8 @@ const basis = z.strictObject({
   returnBefore: decimalCodec,
 });
 
+const approvalRequest = { by: z.string(), at: instantCodec, person: personCodec.nullable().optional() };
+
 const observation = z.strictObject({
   startedAt: instantCodec,
   step: z.strictObject({ index: countCodec, startedAt: instantCodec, endsAt: instantCodec }),
@@ -56,9 +59,7 @@ const observation = z.strictObject({
   basis: bySide(basis),
   tripped: z.boolean(),
   breachedAt: instantCodec.optional(),
-  promotionRequest: z
-    .strictObject({ by: z.string(), at: instantCodec, person: personCodec.nullable().optional() })
-    .nullable(),
+  promotionRequest: z.strictObject(approvalRequest).nullable(),
   held: z
     .strictObject({
       block: z.enum(FREEZE_BLOCKS).exclude(['DEPLOY']),
@@ -90,6 +91,11 @@ const common = {
   rule: z.literal(RULES).optional(),
   imported: z.strictObject({ by: z.string(), at: instantCodec }).optional(),
 };
+/** What every live status may have: a change of the configuration that another person must approve. */
+const live = {
+  ...common,
+  configRequest: z.strictObject({ ...approvalRequest, before: z.string(), config: configCodec }).optional(),
+};
 const laterDetail = z.looseObject({ rule: z.int().gt(RULE), observation: z.looseObject({}).nullish() });
 
 /**
@@ -107,12 +113,12 @@ function parseDetail(json: unknown) {
 
 /** The parts of a state that have no column, by status. */
 const detailCodec = z.discriminatedUnion('status', [
-  z.strictObject({ status: z.literal('PENDING'), ...common }),
-  z.strictObject({ status: z.literal('RUNNING'), ...common, observation, allocation }),
-  z.strictObject({ status: z.literal('PAUSED'), ...common, observation, allocation, pausedAt: instantCodec }),
+  z.strictObject({ status: z.literal('PENDING'), ...live }),
+  z.strictObject({ status: z.literal('RUNNING'), ...live, observation, allocation }),
+  z.strictObject({ status: z.literal('PAUSED'), ...live, observation, allocation, pausedAt: instantCodec }),
   z.strictObject({
     status: z.literal('OBSERVATION_COMPLETE'),
-    ...common,
+    ...live,
     observation,
     allocation,
     completedAt: instantCodec,
@@ -191,6 +197,7 @@ export function movingColumns(state: DeploymentState): Pick<StateColumns, (typeo
         ...detailOf(state),
         ...(state.rule === 1 ? {} : { rule: state.rule }),
         ...(state.imported ? { imported: state.imported } : {}),
+        ...(isEnded(state) || !state.configRequest ? {} : { configRequest: state.configRequest }),
       }),
       state.unknown ?? [],
     ),

@@ -1,4 +1,5 @@
 /** Unit of work: collects the changes of many commands and writes them in one statement per table. */
+import type { CanaryConfig } from '../../core/config/config.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import { appendAuditRecords, type NewAuditRecord } from '../access/audit.ts';
 import { type NewAnswer, storeAnswers } from '../access/idempotencyKeys.ts';
@@ -7,14 +8,18 @@ import { insertSamples, type TakenSample } from '../log/samples.ts';
 import { allDone } from '../postgres/allDone.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import type { StandingFreezes } from '../safety/freezes.ts';
-import { type Saved, saveBreaches, saveDeployments } from './deployments.ts';
-import { moveStableVersions, type StableMove } from './strategies.ts';
+import { type Saved, saveBreaches, saveConfigs, saveDeployments } from './deployments.ts';
+import { moveStableVersions, type StableMove, setApprovalRule } from './strategies.ts';
 
 export interface UnitOfWork {
   /** The last state of each changed deployment, by id. */
   readonly saved: Map<string, Saved>;
   /** The last breach counts of deployments of which nothing else changed, by id. */
   readonly breaches: Map<string, BreachCounts>;
+  /** The configurations that changed, by the ids of their deployments. */
+  readonly configs: Map<string, CanaryConfig>;
+  /** Strategies whose promotions need two people from now on. */
+  readonly approvalRules: Set<string>;
   /** The moves of stable versions, by strategy. */
   readonly stableMoves: Map<string, StableMove>;
   readonly entries: NewEntry[];
@@ -29,6 +34,8 @@ export interface UnitOfWork {
 export const createUnitOfWork = (): UnitOfWork => ({
   saved: new Map(),
   breaches: new Map(),
+  configs: new Map(),
+  approvalRules: new Set(),
   stableMoves: new Map(),
   entries: [],
   samples: [],
@@ -42,11 +49,13 @@ export const createUnitOfWork = (): UnitOfWork => ({
  * @throws {ConcurrentChange} if a stable version has moved, or an idempotency key was used, since it was read
  */
 export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<void> {
-  const { saved, breaches, stableMoves, entries, samples, answers, audit } = unit;
+  const { saved, breaches, configs, approvalRules, stableMoves, entries, samples, answers, audit } = unit;
   // Pipelined: no statement waits for the result of the one before.
   await allDone([
     saveDeployments(tx, [...saved.values()]),
     saveBreaches(tx, breaches),
+    saveConfigs(tx, configs),
+    ...[...approvalRules].sort().map((strategyId) => setApprovalRule(tx, strategyId)),
     moveStableVersions(tx, stableMoves),
     appendEvents(tx, entries),
     insertSamples(tx, samples),

@@ -456,6 +456,7 @@ export const AUDIT_ACTIONS = [
   'RESUME',
   'EXTEND',
   'ADVANCE_STEP',
+  'UPDATE_CONFIG',
   'ACKNOWLEDGE',
   'FAIL',
 ] as const;

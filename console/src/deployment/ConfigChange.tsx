@@ -1,0 +1,206 @@
+/** Settings of a live deployment: what is safer and what is looser is shown before anything is sent. */
+import { type ReactElement, useState } from 'react';
+import { FormDialog, textOf } from '../administration/FormDialog';
+import { request } from '../api/client';
+import {
+  type CanaryConfigInput,
+  type ConfigChangeFieldsFragment,
+  ConfigPreviewDocument,
+  type DetailFragment,
+  UpdateConfigDocument,
+  type UpdateConfigInput,
+} from '../api/generated/graphql';
+import { useApi } from '../api/hooks';
+import {
+  configOf,
+  type Draft,
+  PEOPLE_GROUP,
+  POLICY_GROUPS,
+  type Setting,
+  type SettingGroup,
+} from '../policy/draft';
+import { PolicyForm } from '../policy/PolicyForm';
+import { useSettled } from '../policy/useSimulation';
+import { Instant } from '../ui/Instant';
+import { useViewer } from '../ui/viewer';
+import { newKey } from './commands';
+
+/** Settings that the evidence rests on: they are in the form only before capital is deployed. */
+const FIXED: ReadonlySet<string> = new Set([
+  'canaryPercent',
+  'checkIntervalSeconds',
+  'comparison',
+  'metricsProvider',
+  'promotionCriteria.minPnlRatio',
+]);
+
+interface ConfigChangeProps {
+  readonly deployment: DetailFragment;
+  readonly onDone: (message: string) => void;
+}
+
+export function ConfigChange({ deployment, onDone }: ConfigChangeProps): ReactElement {
+  const [draft, setDraft] = useState<Draft>({});
+  const [key, setKey] = useState(newKey);
+  const groups = groupsFor(deployment);
+  const config = configOf(draft, groups);
+  return (
+    <FormDialog
+      label="Change settings …"
+      title="Change settings"
+      action="Change"
+      onSubmit={async (fields) => {
+        const answer = await send({
+          deploymentId: deployment.id,
+          config,
+          reason: textOf(fields, 'reason'),
+          expectedRevision: deployment.revision,
+          idempotencyKey: key,
+        });
+        // Another press is another request.
+        setKey(newKey());
+        return answer;
+      }}
+      onDone={(message) => {
+        setDraft({});
+        onDone(message);
+      }}
+    >
+      <p className="quiet">
+        What is left out stays. What makes the deployment safer is done at once; what loosens it needs what a
+        promotion needs. <code>none</code> switches a limit off.
+      </p>
+      <PolicyForm groups={groups} draft={draft} problem={null} onChange={setDraft} />
+      <Preview deploymentId={deployment.id} config={config} />
+      <label>
+        Reason, for the record
+        <textarea name="reason" rows={2} />
+      </label>
+    </FormDialog>
+  );
+}
+
+const send = async (input: UpdateConfigInput) => (await request(UpdateConfigDocument, { input })).answer;
+
+/** What the API says that the settings would do. */
+function Preview({
+  deploymentId,
+  config,
+}: {
+  readonly deploymentId: string;
+  readonly config: CanaryConfigInput;
+}): ReactElement | null {
+  const settled: CanaryConfigInput = JSON.parse(useSettled(JSON.stringify(config)));
+  const isEmpty = Object.keys(settled).length === 0;
+  const { data, error } = useApi(
+    ConfigPreviewDocument,
+    { id: deploymentId, config: settled },
+    { enabled: !isEmpty },
+  );
+  const preview = data?.deployment?.configPreview;
+  if (isEmpty) return null;
+  const problem = error?.message ?? preview?.error?.message;
+  if (problem) return <p className="problem">{problem}</p>;
+  if (!preview) return null;
+  if (preview.changes.length === 0) return <p className="quiet">Nothing would change.</p>;
+  return (
+    <div role="status">
+      <Changes changes={preview.changes} />
+      <p>
+        {preview.approvalRequired
+          ? 'Nothing is changed yet: another person must approve it within a day.'
+          : 'It is done at once.'}
+      </p>
+    </div>
+  );
+}
+
+function Changes({ changes }: { readonly changes: readonly ConfigChangeFieldsFragment[] }): ReactElement {
+  return (
+    <ul className="effects">
+      {changes.map(({ field, before, after, effect }) => (
+        <li key={field}>
+          <b>{effect === 'SAFER' ? '▼ safer' : '▲ looser'}</b>: {field} from {before ?? 'none'} to{' '}
+          {after ?? 'none'}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** A change that somebody has asked for, and the button that approves it. */
+export function RequestedChange({ deployment, onDone }: ConfigChangeProps): ReactElement | null {
+  const { actor } = useViewer();
+  const { configRequest, availableActions } = deployment;
+  if (!configRequest) return null;
+  const { by, at, endsAt, config, changes } = configRequest;
+  const mayApprove = availableActions.includes('UPDATE_CONFIG') && by !== actor;
+  return (
+    <div className="approval">
+      <p>
+        <span aria-hidden="true">⚑</span> <b>{by}</b> asked for other settings at <Instant at={at} />. Another
+        person must approve them before <Instant at={endsAt} />.
+      </p>
+      <Changes changes={changes} />
+      {mayApprove ? (
+        <FormDialog
+          label="Approve settings …"
+          title="Approve settings"
+          tone="main"
+          action="Approve settings"
+          onSubmit={(fields) =>
+            send({
+              deploymentId: deployment.id,
+              approve: config.hash,
+              reason: textOf(fields, 'reason'),
+              idempotencyKey: newKey(),
+            })
+          }
+          onDone={onDone}
+        >
+          <Changes changes={changes} />
+          <label>
+            Reason, for the record
+            <textarea name="reason" rows={2} />
+          </label>
+        </FormDialog>
+      ) : null}
+    </div>
+  );
+}
+
+/** The settings that can change now, each with its present value. */
+function groupsFor({ config, status }: DetailFragment): SettingGroup[] {
+  const isFixed = (path: string) => status !== 'PENDING' && (FIXED.has(path) || path.startsWith('evidence.'));
+  const ramp = config.steps.length > 1 ? 'observationPeriodMinutes' : 'steps';
+  return [...POLICY_GROUPS, PEOPLE_GROUP]
+    .map(({ title, settings }) => ({
+      title,
+      settings: settings
+        .filter(({ path }) => path !== ramp && !isFixed(path))
+        .map(
+          (each): Setting => ({
+            ...each,
+            standard: presentValue(config, each.path),
+            mayBeOff: each.path.startsWith('guardrails.'),
+          }),
+        ),
+    }))
+    .filter(({ settings }) => settings.length > 0);
+}
+
+function presentValue(config: DetailFragment['config'], path: string): string {
+  if (path === 'steps') {
+    return config.steps
+      .map(
+        ({ canaryPercent, minutes, gate }) =>
+          `${Number(canaryPercent)}:${minutes}${gate === 'MANUAL' ? 'm' : ''}`,
+      )
+      .join(', ');
+  }
+  let value: unknown = config;
+  for (const name of path.split('.')) {
+    value = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+  }
+  return value === null || value === undefined ? 'none' : String(value);
+}
