@@ -1,5 +1,5 @@
 /** Capital that a side is asked to hold, as a bot reads it: the newest request, never one that has been replaced. */
-import type { CommandResult, Holding, Side } from './operations.ts';
+import type { CommandResult, Holding, RollbackPlan, Side } from './operations.ts';
 
 /** A request to hold capital, as one side reads it. */
 export interface Allocation {
@@ -11,6 +11,8 @@ export interface Allocation {
   readonly capitalUsd: string;
   /** What both sides hold together, USD. */
   readonly totalUsd: string;
+  /** What to do with open positions where the side is to hold less; null where there is no plan, or more to hold. */
+  readonly rollbackPlan: RollbackPlan | null;
   /** Whether it is the last one: the deployment has ended. */
   readonly final: boolean;
   /** Whether this side has answered it before, in an earlier run of the bot. */
@@ -19,8 +21,10 @@ export interface Allocation {
    * Tells Serin what the side holds now: all of it unless another amount is given. Sent until it is answered; to say the
    * same again changes nothing. Where another allocation comes first, the result is `REPLACED`: take that one.
    * `CLOSED`: the side was closed before the answer.
+   * @param openExposureUsd value of the positions that are open now, long and short added up, USD. Where the plan is to
+   *   `CLOSE` them and the side is to hold nothing, the allocation is settled only when this is 0.
    */
-  acknowledge(heldUsd?: string | number): Promise<CommandResult>;
+  acknowledge(heldUsd?: string | number, openExposureUsd?: string | number): Promise<CommandResult>;
 }
 
 /** A place for one thing: what was not taken yet is replaced by what is newer. */

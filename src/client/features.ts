@@ -15,7 +15,8 @@ export type Feature =
   | 'now'
   | 'clockRate'
   | 'leaseSeconds'
-  | 'heartbeat';
+  | 'heartbeat'
+  | 'rollbackPlan';
 
 const report = (field: string, selected = 'success') =>
   `updateCanaryMetrics(input: { deploymentId: "" ${field} }) @skip(if: true) { ${selected} }`;
@@ -30,6 +31,9 @@ const PROBES: Readonly<Record<Feature, string>> = {
   clockRate: report('', 'clockRate'),
   leaseSeconds: report('', 'leaseSeconds'),
   heartbeat: 'heartbeat(input: { deploymentId: "", side: CANARY }) @skip(if: true) { success }',
+  rollbackPlan: `acknowledgeAllocation(input: { deploymentId: "", number: 1, side: CANARY, heldUsd: "0"
+    openExposureUsd: "0" }) @skip(if: true) { deployment { config { rollbackPlan { positions } }
+    allocation { rollbackPlan { positions } } } }`,
 };
 
 /** Codes of a document that does not fit the schema. */
@@ -37,16 +41,18 @@ const UNKNOWN = new Set(['GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT']);
 
 export type Features = ReadonlySet<Feature>;
 
-/** Asks once; @throws {SerinError} where the caller itself is refused. */
+/** Asks once, in one request where all are known; @throws {SerinError} where the caller itself is refused. */
 export async function readFeatures(http: Http, signal?: AbortSignal): Promise<Features> {
   const names = Object.keys(PROBES) as Feature[];
+  const all = names.map((name, index) => `f${index}: ${PROBES[name]}`).join(' ');
+  if (await isKnown(http, all, signal)) return new Set(names);
   const known = await Promise.all(names.map((name) => isKnown(http, PROBES[name], signal)));
   return new Set(names.filter((_, index) => known[index]));
 }
 
-async function isKnown(http: Http, field: string, signal?: AbortSignal): Promise<boolean> {
+async function isKnown(http: Http, fields: string, signal?: AbortSignal): Promise<boolean> {
   try {
-    await http.send(`mutation { ${field} }`, {}, signal);
+    await http.send(`mutation { ${fields} }`, {}, signal);
     return true;
   } catch (error) {
     if (error instanceof SerinError && UNKNOWN.has(error.code)) return false;

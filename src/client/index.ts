@@ -13,6 +13,8 @@ export {
   type DeploymentState,
   type DomainError,
   isEnded,
+  type RaisingInput,
+  type RollbackPlan,
   type Side,
   type SideFigures,
   type Trade,

@@ -98,6 +98,12 @@ export interface CommandInput {
   readonly idempotencyKey?: string | undefined;
 }
 
+/** What a command takes that raises risk: a freeze refuses it. */
+export interface RaisingInput extends CommandInput {
+  /** Carry it out in spite of a freeze: for administrators, with a reason. */
+  readonly overrideFreeze?: boolean | undefined;
+}
+
 /** The input of each command, by the name of its mutation. */
 export interface CommandInputs {
   /** Creates a deployment; it waits for capital. */
@@ -114,9 +120,9 @@ export interface CommandInputs {
     readonly idempotencyKey?: string | undefined;
   };
   /** Splits the capital (of both sides, USD) and starts the observation. */
-  readonly deployCanary: CommandInput & { readonly capitalUsd: string | number };
+  readonly deployCanary: RaisingInput & { readonly capitalUsd: string | number };
   /** Makes the canary the stable version, with all capital; or asks for it where two people are needed. */
-  readonly promoteCanary: CommandInput;
+  readonly promoteCanary: RaisingInput;
   /** Gives all capital back to the stable version. */
   readonly rollbackCanary: CommandInput;
   /** Ends the trial without a decision. */
@@ -128,6 +134,7 @@ export interface CommandInputs {
   /** Observes for longer once the observation is over; as long as the last step unless minutes are given. */
   readonly extendObservation: CommandInput & { readonly minutes?: number | undefined };
   /** Begins the next step of the ramp now. */
+<<<<<<< HEAD
   readonly advanceStep: CommandInput;
   /** Changes settings of a live deployment, or approves the change that somebody else asked for. */
   readonly updateConfig: CommandInput & {
@@ -136,16 +143,23 @@ export interface CommandInputs {
     /** Instead of it, the hash of the configuration in `configRequest`. */
     readonly approve?: string | undefined;
   };
+=======
+  readonly advanceStep: RaisingInput;
+>>>>>>> 9d673a9 (Clients: the plan for open positions, what is open, and the time of a report)
   /** Says what a side holds, in answer to the allocation of that number. */
   readonly acknowledgeAllocation: Omit<CommandInput, 'reason'> & {
     readonly number: number;
     readonly side: Side;
     /** What the side holds now, USD. */
     readonly heldUsd: string | number;
+    /** Value of its open positions now, long and short added up, USD. */
+    readonly openExposureUsd?: string | number | undefined;
   };
   /** Imports a document of `exportDeployment`. */
   readonly importDeployment: {
     readonly document: unknown;
+    /** Whether a promotion in the document moves the strategy's stable version here. */
+    readonly moveStableVersion?: boolean | undefined;
     readonly idempotencyKey?: string | undefined;
   };
 }
@@ -198,12 +212,24 @@ const FIGURES = `errorCount tradeCount
 export const OPENING = `query ($id: ID!) { deployment(id: $id) {
   status canaryMetrics { ${FIGURES} } stableMetrics { ${FIGURES} } } }`;
 
+/** What a side that is to hold less does with its open positions. */
+export interface RollbackPlan {
+  /** `CLOSE` them, let them run out (`REDUCE_ONLY`), or leave them to the other side (`HAND_OVER`). */
+  readonly positions: 'CLOSE' | 'REDUCE_ONLY' | 'HAND_OVER';
+  /** The largest slippage to accept, in basis points; null: the bot's own limit. */
+  readonly maxSlippageBps: string | null;
+  /** Seconds after which the allocation is overdue; null: the deadline of the settlement. */
+  readonly deadlineSeconds: number | null;
+}
+
 export interface Holding {
   readonly status: CanaryStatus;
+  /** The plan of the deployment, which also holds for a side that stands down; older servers have none. */
+  readonly config?: { readonly rollbackPlan: RollbackPlan | null };
   readonly allocation: {
     readonly number: number;
     readonly cause: string;
-    readonly canaryPercent: string;
+    readonly rollbackPlan?: RollbackPlan | null;
     readonly canaryUsd: string;
     readonly stableUsd: string;
     readonly totalUsd: string;
@@ -212,9 +238,12 @@ export interface Holding {
 }
 
 /** What each side should hold, now and after every change; also where the timeline is switched off. */
-export const ALLOCATIONS = `subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) {
-  status allocation { number cause canaryPercent canaryUsd stableUsd totalUsd
-    sides { side acknowledgedNumber } } } }`;
+export function allocationsDocument(withPlan: boolean): string {
+  const plan = withPlan ? 'rollbackPlan { positions maxSlippageBps deadlineSeconds }' : '';
+  const config = withPlan ? `config { ${plan} }` : '';
+  return `subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) { status ${config}
+    allocation { number cause canaryUsd stableUsd totalUsd ${plan} sides { side acknowledgedNumber } } } }`;
+}
 
 /** A closed trade, which has `pnlUsd`; or an attempt that failed, which has `error`. */
 export interface Trade {

@@ -12,7 +12,8 @@ import {
   type DeploymentState,
   type Side,
 } from './operations.ts';
-import { DeploymentSide, randomName, type SideOptions } from './side.ts';
+import { randomName } from './randomName.ts';
+import { DeploymentSide, type SideOptions } from './side.ts';
 
 /** Which feed to follow, and from where. */
 export interface FeedOptions {

@@ -11,7 +11,7 @@ import { followState } from './followFeed.ts';
 import type { Http } from './http.ts';
 import { createLease, type Lease } from './lease.ts';
 import {
-  ALLOCATIONS,
+  allocationsDocument,
   type CanaryStatus,
   CLOSED,
   type CommandInputs,
@@ -29,8 +29,10 @@ import {
   type Trade,
   type TradesResult,
 } from './operations.ts';
+import { randomName } from './randomName.ts';
 import { createReporter, type Reporter, type ReportResult } from './reporter.ts';
 import { continueFrom, readTotals, type Totals } from './totals.ts';
+import { recordInBatches } from './trades.ts';
 import { createBackoff, sleep } from './wait.ts';
 
 /** Which side of which deployment, and how its bot behaves. */
@@ -53,8 +55,6 @@ export interface SideOptions {
   readonly onStandDown?: (() => unknown) | undefined;
 }
 
-/** A batch of `recordTrades`. */
-const MOST_TRADES = 1000;
 /** Between two questions whether the deployment is there, or whether it has a lease. */
 const LOOK_AGAIN_MS = 1000;
 
@@ -186,31 +186,11 @@ export class DeploymentSide {
    * side was closed, or stood down for good, first: then later batches were not sent.
    */
   async recordTrades(trades: readonly Trade[]): Promise<TradesResult> {
-    let all: TradesResult = { success: true, message: '', error: null, taken: 0, known: 0, refused: [] };
-    for (let from = 0; from === 0 || from < trades.length; from += MOST_TRADES) {
-      const sentAt = performance.now();
-      const input = {
-        deploymentId: this.deploymentId,
-        side: this.side,
-        trades: trades.slice(from, from + MOST_TRADES),
-      };
-      const part = await this.#record(input);
-      if (!part) return { ...all, ...this.#unsent };
-      this.#lease.answered(sentAt, part.leaseSeconds);
-      const refused = part.refused.map((trade) => {
-        const index = trade.index + from;
-        return { ...trade, id: trades[index]?.id ?? '', index };
-      });
-      all = {
-        success: all.success && part.success,
-        message: part.message,
-        error: all.error ?? part.error,
-        taken: all.taken + part.taken,
-        known: all.known + part.known,
-        refused: [...all.refused, ...refused],
-      };
-    }
-    return all;
+    return recordInBatches(
+      trades,
+      (batch) => this.#record(batch),
+      () => this.#unsent,
+    );
   }
 
   /**
@@ -340,7 +320,7 @@ export class DeploymentSide {
     const states = followState<Holding>({
       ...endpoint,
       url: addressesOf(endpoint),
-      query: ALLOCATIONS,
+      query: allocationsDocument(this.#features.has('rollbackPlan')),
       variables: { id: this.deploymentId },
       signal,
       onDisconnect: (reason, waitMs) =>
@@ -350,34 +330,48 @@ export class DeploymentSide {
   }
 
   /** The request that counts now for this side, or null where nothing was requested yet. */
-  #read({ status, allocation }: Holding): Allocation | null {
+  #read({ status, allocation, config }: Holding): Allocation | null {
     if (!allocation) return null;
     const final = isEnded(status);
     const standDown = this.#lease.expired && !final;
     const capitalUsd = standDown ? '0' : shareOf(this.side, allocation);
     const { number, totalUsd } = allocation;
+    const rollbackPlan = (standDown ? config?.rollbackPlan : allocation.rollbackPlan) ?? null;
+    const mustClose = rollbackPlan?.positions === 'CLOSE' && Number(capitalUsd) === 0;
     return {
       number,
       cause: standDown ? 'LEASE_EXPIRED' : allocation.cause,
       capitalUsd,
       totalUsd,
+      rollbackPlan,
       final,
       acknowledged: !standDown && hasAnswered(this.side, allocation),
-      acknowledge:
-        standDown && this.#lease.lost
-          ? () => this.#toldServer.then(() => REPLACED)
-          : (heldUsd = capitalUsd) => this.#acknowledge(number, heldUsd),
+      acknowledge: (heldUsd = capitalUsd, openExposureUsd) => {
+        if (standDown && this.#lease.lost) return this.#toldServer.then(() => REPLACED);
+        if (mustClose && openExposureUsd === undefined) {
+          this.#context.notice(
+            `${this.#name} is to close its positions: acknowledge with openExposureUsd, or allocation ${number} never settles`,
+          );
+        }
+        return this.#acknowledge(number, heldUsd, openExposureUsd);
+      },
     };
   }
 
-  async #acknowledge(number: number, heldUsd: string | number): Promise<CommandResult> {
+  async #acknowledge(
+    number: number,
+    heldUsd: string | number,
+    openExposureUsd: string | number | undefined,
+  ): Promise<CommandResult> {
     const { deploymentId, side } = this;
+    const open = this.#features.has('rollbackPlan') ? { openExposureUsd } : {};
+    const input = { deploymentId, number, side, heldUsd, ...open };
     const { signal: replaced } = this.#replaced;
     const signal = AbortSignal.any([replaced, this.#closing.signal]);
     const sentAt = performance.now();
     await this.#toldServer;
     try {
-      const result = await this.#context.acknowledge({ deploymentId, number, side, heldUsd }, signal);
+      const result = await this.#context.acknowledge(input, signal);
       this.#lease.answered(sentAt);
       return result;
     } catch (error) {
@@ -389,15 +383,18 @@ export class DeploymentSide {
   }
 
   /** One batch of trades; null where nothing is sent any more. */
-  async #record(input: Readonly<Record<string, unknown>>): Promise<Recorded | null> {
+  async #record(trades: readonly Trade[]): Promise<TradesResult | null> {
+    const { deploymentId, side } = this;
     const signal = this.#sending;
     const query = this.#features.has('leaseSeconds') ? RECORD_TRADES_LEASED : RECORD_TRADES;
+    const sentAt = performance.now();
     try {
       const { recordTrades } = await this.#context.http.send<{ recordTrades: Recorded }>(
         query,
-        { input },
+        { input: { deploymentId, side, trades } },
         signal,
       );
+      this.#lease.answered(sentAt, recordTrades.leaseSeconds);
       return recordTrades;
     } catch (error) {
       if (signal.aborted) return null;
@@ -458,10 +455,4 @@ interface Beaten {
   readonly success: boolean;
   readonly leaseSeconds: number | null;
   readonly deployment: { readonly status: CanaryStatus } | null;
-}
-
-/** A name that no other run has; `crypto.randomUUID` is not there on pages without TLS. */
-export function randomName(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { buildSchema, parse, validate } from 'graphql';
 import { expect, test } from 'vitest';
 import {
-  ALLOCATIONS,
+  allocationsDocument,
   type CommandName,
   commandDocument,
   DEPLOYMENT,
@@ -30,7 +30,8 @@ test.each([
   ...COMMANDS.map((name) => [name, commandDocument(name)] as const),
   ['DEPLOYMENT', DEPLOYMENT],
   ['OPENING', OPENING],
-  ['ALLOCATIONS', ALLOCATIONS],
+  ['ALLOCATIONS', allocationsDocument(true)],
+  ['ALLOCATIONS of older servers', allocationsDocument(false)],
   ['RECORD_TRADES', RECORD_TRADES],
   ['RECORD_TRADES_LEASED', RECORD_TRADES_LEASED],
   ['HEARTBEAT', HEARTBEAT],

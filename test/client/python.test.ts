@@ -136,6 +136,40 @@ for allocation in side.allocations():
     await until(() => causes().at(-1) === 'DEPLOY');
   });
 
+  test('the plan for open positions, what is still open, and the time of a report on the clock of Serin', async () => {
+    const rollbackPlan = { positions: 'CLOSE', maxSlippageBps: '25', deadlineSeconds: 60 };
+    const id = await running(serin, { config: { rollbackPlan } });
+    const { said, ended } = python(
+      `
+side = serin.side(sys.argv[2], "CANARY")
+say(result=side.report(trades=1)["success"])
+say(result=side.report(trades=2)["success"])
+say(reported=True)
+def obey(allocation):
+    plan = allocation.rollback_plan
+    say(cause=allocation.cause, plan=plan and [plan.positions, plan.max_slippage_bps, plan.deadline_seconds])
+    return {"open_exposure_usd": 0} if plan else None
+side.hold(obey).join()
+`,
+      id,
+    );
+    await until(() => said.some(({ cause }) => cause === 'DEPLOY'));
+    const query = `query($id: ID!) { deployment(id: $id) { canaryMetrics { asOf reportedAt }
+      allocation { sides { settled openExposureUsd } } } }`;
+    const { asOf, reportedAt } = (await serin.ask(query, { id })).deployment.canaryMetrics;
+    expect(Date.parse(reportedAt) - Date.parse(asOf)).toBeLessThan(3_600_000);
+    await command(serin, 'rollbackCanary', id);
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    expect(said.filter((line) => 'cause' in line)).toEqual([
+      { cause: 'DEPLOY', plan: null },
+      { cause: 'ROLLBACK', plan: ['CLOSE', '25', 60] },
+    ]);
+    expect((await serin.ask(query, { id })).deployment.allocation.sides[0]).toEqual({
+      settled: true,
+      openExposureUsd: '0',
+    });
+  });
+
   test('a report waits for a server that is away, and many threads send one at a time', async () => {
     const id = await running(serin);
     const { said, ended } = python(

@@ -145,6 +145,51 @@ test('allocations: the newest first, each acknowledged, over a cut and a restart
   expect(late.held).toMatchObject([{ number: 3, final: true, acknowledged: true }]);
 });
 
+test('an allocation carries the plan for open positions, and is settled when the bot says that they are closed', async () => {
+  const rollbackPlan = { positions: 'CLOSE', maxSlippageBps: '25', deadlineSeconds: 60 };
+  const id = await running(serin, { config: { rollbackPlan } });
+  const side = await open(id, 'CANARY', { standDownAfterSeconds: 1 });
+  const allocations = side.allocations();
+  // A machine that is slow for a second has the bot stand down once more.
+  const next = async (cause: string) => {
+    for (;;) {
+      const { value } = await allocations.next();
+      if (!value || value.cause === cause) return value;
+    }
+  };
+  expect(await next('DEPLOY')).toMatchObject({ capitalUsd: '10000', rollbackPlan: null });
+  proxy.refuse();
+  proxy.cut();
+  expect(await next('LEASE_EXPIRED')).toMatchObject({ capitalUsd: '0', rollbackPlan });
+  proxy.pass();
+  await command(serin, 'rollbackCanary', id);
+  const last = await next('ROLLBACK');
+  expect(last).toMatchObject({ capitalUsd: '0', rollbackPlan });
+  const settled = async () => {
+    const query = `query($id: ID!) { deployment(id: $id) { allocation { sides { settled openExposureUsd } } } }`;
+    return (await serin.ask(query, { id })).deployment.allocation.sides[0];
+  };
+  expect(await last?.acknowledge()).toMatchObject({ success: true });
+  expect(notices.join('\n')).toContain('acknowledge with openExposureUsd, or allocation 2 never settles');
+  expect(await settled()).toEqual({ settled: false, openExposureUsd: null });
+  await last?.acknowledge('0', 0);
+  expect(await settled()).toEqual({ settled: true, openExposureUsd: '0' });
+});
+
+test('a report says when its figures were taken, on the clock of Serin', async () => {
+  const id = await running(serin, { config: { guardrails: { maxStaleSeconds: null } } });
+  await serin.advance(86_400);
+  const side = await open(id);
+  // The first answer names the clock.
+  await side.report({ trades: 1 });
+  const { overview } = await serin.ask('query { overview { at } }');
+  await side.report({ trades: 2 });
+  const query = 'query($id: ID!) { deployment(id: $id) { canaryMetrics { asOf reportedAt } } }';
+  const { asOf, reportedAt } = (await serin.ask(query, { id })).deployment.canaryMetrics;
+  expect(Date.parse(asOf)).toBeGreaterThan(Date.parse(overview.at) - 3_600_000);
+  expect(Date.parse(asOf)).toBeLessThanOrEqual(Date.parse(reportedAt));
+});
+
 test('allocations reach a bot also where the timeline is switched off', async () => {
   const id = await running(serin, { config: { emitEvents: false } });
   const { held, ended } = hold(await open(id, 'STABLE'));

@@ -8,44 +8,17 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
+from ._allocation import Allocation, RollbackPlan
+from ._clock import Clock
+from ._documents import EXTRAS, HEARTBEAT, LIFE, OPENING, RECORD, RECORD_LEASED, allocations_document, read_features
 from ._http import Again, Backoff, Http, SerinError, SerinUnavailable
 from ._totals import Number, continue_from, read_totals
 
 ENDED = {"PROMOTED", "ROLLED_BACK", "CANCELLED", "FAILED"}
 MOST_TRADES = 1000
 LOOK_AGAIN_SECONDS = 1.0
-
-FIGURES = """errorCount tradeCount metrics { netPnlUsd totalPnlUsd totalGasUsd avgTradeSizeUsd maxDrawdown winRate
-  uptimeSeconds }"""
-OPENING = f"""query ($id: ID!) {{ deployment(id: $id) {{ status canaryMetrics {{ {FIGURES} }}
-  stableMetrics {{ {FIGURES} }} }} }}"""
-ALLOCATIONS = """subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) { status allocation {
-  number cause canaryUsd stableUsd totalUsd sides { side acknowledgedNumber } } } }"""
-RECORD = """mutation ($input: RecordTradesInput!) { recordTrades(input: $input) { success message taken known
-  error { code message path } refused { index error { code message path } } } }"""
-RECORD_LEASED = RECORD.replace("taken known", "leaseSeconds taken known")
-LIFE = "query ($id: ID!) { deployment(id: $id) { status } }"
-HEARTBEAT = """mutation ($input: HeartbeatInput!) { heartbeat(input: $input) { success leaseSeconds
-  deployment { status } } }"""
-
-
-def _probe(field: str, selected: str = "success") -> str:
-    return f'updateCanaryMetrics(input: {{ deploymentId: "" {field} }}) @skip(if: true) {{ {selected} }}'
-
-
-# What a newer server offers, each in a document that is validated and then skipped: a server is never sent a field that
-# it does not know, and introspection is off in production.
-PROBES = {
-    "session": _probe('session: ""'),
-    "sequence": _probe("sequence: 1"),
-    "unrealizedPnlUsd": _probe('unrealizedPnlUsd: "0"'),
-    "stale": _probe("", "stale"),
-    "leaseSeconds": _probe("", "leaseSeconds"),
-    "heartbeat": 'heartbeat(input: { deploymentId: "", side: CANARY }) @skip(if: true) { success }',
-}
 
 
 def _refusal(code: str, message: str) -> Dict[str, Any]:
@@ -65,31 +38,6 @@ def _stood_down() -> Dict[str, Any]:
 def _replaced() -> Dict[str, Any]:
     answer = _refusal("REPLACED", "Another allocation has replaced this one")
     return {**answer, "replayed": False, "deployment": None}
-
-
-@dataclass(frozen=True)
-class Allocation:
-    """Capital that the side should hold: the newest request, never one that has been replaced."""
-
-    number: int
-    """The number of the request."""
-    cause: str
-    """DEPLOY, STEP, PROMOTE, ROLLBACK, CANCEL, FAIL, or LEASE_EXPIRED."""
-    capital_usd: str
-    """What this side should hold now, USD, exact."""
-    total_usd: str
-    final: bool
-    """Whether it is the last one: the deployment has ended."""
-    acknowledged: bool
-    """Whether this side has answered it before, in an earlier run of the bot."""
-    _answer: Callable[["Allocation", Optional[Number]], Dict[str, Any]]
-
-    def acknowledge(self, held_usd: Optional[Number] = None) -> Dict[str, Any]:
-        """Tells Serin what the side holds now: all of it unless another amount is given. Sent until it is answered.
-
-        To say the same again changes nothing. Where another allocation comes first, the error is REPLACED: take that one.
-        """
-        return self._answer(self, held_usd)
 
 
 class Side:
@@ -128,8 +76,10 @@ class Side:
         self._reporting, self._pending_lock = threading.Lock(), threading.Lock()
         self._pending: Dict[str, Any] = {}
         self._result: Dict[str, Any] = {}
+        self._taken_at = 0.0
         self._sequence = 0
-        self._features = self._read_features()
+        self._clock = Clock()
+        self._features = read_features(http)
         self._heard_at = time.monotonic()
         #: What the side had done before this run, as Serin knows it; None where it has no capital yet.
         self.before = self._wait_for_it()
@@ -149,6 +99,7 @@ class Side:
             return {**self._unsent(), "status": None, "stale": False}
         with self._pending_lock:
             self._pending.update(continue_from(self._base, figures) if self._base else figures)
+            self._taken_at = time.monotonic()
         with self._reporting:
             return self._report_pending()
 
@@ -177,12 +128,15 @@ class Side:
         return whole
 
     def hold(self, obey: Callable[[Allocation], Any]) -> threading.Thread:
-        """Calls obey with each allocation, in a thread of its own, and acknowledges it when obey returns."""
+        """Calls obey with each allocation, in a thread of its own, and acknowledges it when obey returns.
+
+        A dict that obey returns has the arguments of acknowledge: {"held_usd": 900, "open_exposure_usd": 0}.
+        """
 
         def work() -> None:
             for allocation in self.allocations():
-                obey(allocation)
-                result = allocation.acknowledge()
+                said = obey(allocation)
+                result = allocation.acknowledge(**(said if isinstance(said, dict) else {}))
                 if not result["success"] and result["error"]["code"] != "REPLACED":
                     self._http.notice(f"Acknowledgement refused, {result['error']['code']}: {result['message']}")
 
@@ -250,18 +204,22 @@ class Side:
         if stand_down:
             self._http.notice("Serin was not reached for too long: this side stands down")
         version = self._version
+        plan = (state.get("config") or {}).get("rollbackPlan") if stand_down else requested.get("rollbackPlan")
         return Allocation(
             number,
             "LEASE_EXPIRED" if stand_down else requested["cause"],
             "0" if stand_down else share,
             requested["totalUsd"],
+            plan and RollbackPlan(plan["positions"], plan["maxSlippageBps"], plan["deadlineSeconds"]),
             final,
             answered and not stand_down,
-            lambda allocation, held: self._acknowledge(allocation, held, version),
+            lambda allocation, held, exposure: self._acknowledge(allocation, held, exposure, version),
         )
 
-    def _acknowledge(self, allocation: Allocation, held: Optional[Number], version: int) -> Dict[str, Any]:
-        fields = {
+    def _acknowledge(
+        self, allocation: Allocation, held: Optional[Number], exposure: Optional[Number], version: int
+    ) -> Dict[str, Any]:
+        fields: Dict[str, Any] = {
             "deploymentId": self.deployment_id,
             "number": allocation.number,
             "side": self.side,
@@ -272,6 +230,14 @@ class Side:
             self._told.wait()
             if allocation.cause == "LEASE_EXPIRED":
                 return _replaced()
+        plan = allocation.rollback_plan
+        if exposure is not None and "rollbackPlan" in self._features:
+            fields["openExposureUsd"] = str(exposure)
+        elif plan and plan.positions == "CLOSE" and float(allocation.capital_usd) == 0:
+            self._http.notice(
+                f"the {self.side.lower()} of {self.deployment_id} is to close its positions: acknowledge with "
+                f"open_exposure_usd, or allocation {allocation.number} never settles"
+            )
         while True:
             sent_at = time.monotonic()
             try:
@@ -293,7 +259,8 @@ class Side:
     def _follow(self, stop: threading.Event) -> None:
         stopped = lambda: stop.is_set() or self._closed.is_set()  # noqa: E731
         try:
-            for state in self._http.follow(ALLOCATIONS, lambda: {"id": self.deployment_id}, stopped):
+            document = allocations_document("rollbackPlan" in self._features)
+            for state in self._http.follow(document, lambda: {"id": self.deployment_id}, stopped):
                 with self._changed:
                     self._state = state
                     self._changed.notify_all()
@@ -315,10 +282,11 @@ class Side:
             with self._pending_lock:
                 sending.update(self._pending)
                 self._pending = {}
+                taken_at = self._taken_at
             if not sending:  # Another thread has sent these figures with its own.
                 return self._result
             try:
-                self._result = self._send_report(sending)
+                self._result = self._send_report(sending, taken_at)
                 return self._result
             except Again as error:
                 wait = max(error.after, backoff.next())
@@ -327,19 +295,25 @@ class Side:
                 if self._unsent():
                     return {**self._unsent(), "status": None, "stale": False}
 
-    def _send_report(self, figures: Mapping[str, Any]) -> Dict[str, Any]:
+    def _send_report(self, figures: Mapping[str, Any], taken_at: float) -> Dict[str, Any]:
         self._sequence += 1
+        # What tells the server which of two reports is the newer one, as far as it can be told.
         identity = {"session": self.session, "sequence": self._sequence}
+        as_of = self._clock.at(taken_at)
+        if as_of:
+            identity["asOf"] = as_of
         fields = {"deploymentId": self.deployment_id, **figures}
         fields.update({name: value for name, value in identity.items() if name in self._features})
         mutation = "updateCanaryMetrics" if self.side == "CANARY" else "updateStableMetrics"
-        extras = " ".join(name for name in ("stale", "leaseSeconds") if name in self._features)
+        extras = " ".join(name for name in EXTRAS if name in self._features)
         sent_at = time.monotonic()
         answer = self._http.attempt(
             f"mutation ($input: UpdateMetricsInput!) {{ result: {mutation}(input: $input) {{ success message "
             f"error {{ code message path }} deployment {{ status }} {extras} }} }}",
             {"input": fields},
         )["result"]
+        if "now" in answer:
+            self._clock.set(answer["now"], answer.get("clockRate", 1.0))
         self._answered(sent_at, answer.get("leaseSeconds"))
         status = answer["deployment"] and answer["deployment"]["status"]
         self.ended = self.ended or status in ENDED
@@ -350,17 +324,6 @@ class Side:
             "status": status,
             "stale": answer.get("stale", False),
         }
-
-    def _read_features(self) -> Set[str]:
-        known = set()
-        for name, field in PROBES.items():
-            try:
-                self._http.send(f"mutation {{ {field} }}", {})
-                known.add(name)
-            except SerinError as error:
-                if error.code not in ("GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"):
-                    raise
-        return known
 
     def _wait_for_it(self) -> Optional[Dict[str, Any]]:
         told = False
