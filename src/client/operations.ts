@@ -134,8 +134,7 @@ export interface CommandInputs {
   /** Observes for longer once the observation is over; as long as the last step unless minutes are given. */
   readonly extendObservation: CommandInput & { readonly minutes?: number | undefined };
   /** Begins the next step of the ramp now. */
-<<<<<<< HEAD
-  readonly advanceStep: CommandInput;
+  readonly advanceStep: RaisingInput;
   /** Changes settings of a live deployment, or approves the change that somebody else asked for. */
   readonly updateConfig: CommandInput & {
     /** A `CanaryConfigInput` of the schema: what is left out stays. */
@@ -143,9 +142,6 @@ export interface CommandInputs {
     /** Instead of it, the hash of the configuration in `configRequest`. */
     readonly approve?: string | undefined;
   };
-=======
-  readonly advanceStep: RaisingInput;
->>>>>>> 9d673a9 (Clients: the plan for open positions, what is open, and the time of a report)
   /** Says what a side holds, in answer to the allocation of that number. */
   readonly acknowledgeAllocation: Omit<CommandInput, 'reason'> & {
     readonly number: number;
