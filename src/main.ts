@@ -18,9 +18,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const exitCode = await runProgram(process.argv.slice(2), {
   serve: () => orExit('Serin cannot start', serve),
-  async keys(args) {
-    const { keysCommand } = await import('./cli/keys.ts');
-    await orExit('serin keys', () => keysCommand(args, process.env));
+  async keys() {
+    const { localKeys } = await import('./cli/localKeys.ts');
+    return localKeys(process.env);
   },
   async verifyAudit(options) {
     const { verifyAudit } = await import('./cli/audit.ts');

@@ -27,6 +27,13 @@ export type KeyAnswer =
   /** `key` is the secret key if it was just created; it is never shown again. */
   | { readonly refusal: null; readonly apiKey: ApiKey; readonly key: string | null };
 
+/** What happened, for people. */
+export function messageOf({ refusal: no, apiKey, key }: KeyAnswer): string {
+  if (no) return no.message;
+  if (key) return `Key ${apiKey.name} created. Store it now: it is not shown again`;
+  return `Key ${apiKey.name} is revoked; its live subscriptions end within seconds`;
+}
+
 const refused = (no: Refusal): KeyAnswer => ({ refusal: no, apiKey: null, key: null });
 
 const NAME = /^[\w.:@/ -]{1,100}$/;

@@ -20,6 +20,10 @@ export async function exportDeployment(
   }
 }
 
-export async function importDeployment(path: string, context: Context): Promise<void> {
-  await change('importDeployment', { document: await readJson(path) }, context);
+export async function importDeployment(
+  path: string,
+  moveStableVersion: boolean | undefined,
+  context: Context,
+): Promise<void> {
+  await change('importDeployment', { document: await readJson(path), moveStableVersion }, context);
 }

@@ -1,136 +1,166 @@
 /**
- * `serin keys …`: API keys from the command line of the machine, above all the first one. It uses the database itself.
+ * `serin keys`: API keys of a server, as every other command asks it; or of the database of this machine, whether a
+ * Serin runs there or not: above all the first key.
  */
-import { userInfo } from 'node:os';
-import { parseArgs } from 'node:util';
-import { openActor, ROLES, type Role } from '../access/actor.ts';
-import { createKey, revokeKey } from '../access/keys.ts';
+import type { Command } from 'commander';
 import { isDate } from '../core/values/instant.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
-import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
-import { type LocalWork, withLocalDatabase } from './localDatabase.ts';
+import { asking } from './arguments.ts';
+import { type Context, contextOf } from './context.ts';
+import { CommandFailed, EXIT, usage } from './exitCodes.ts';
+import {
+  type KeyResult,
+  type KeyRole,
+  type Keys,
+  type KeyView,
+  type NewKey,
+  ROLES,
+} from './keyOperations.ts';
+import { askedKeys } from './remoteKeys.ts';
+import { table } from './terminal.ts';
+import { moment } from './words.ts';
 
-export const KEYS_USAGE = `serin keys create  --role ${ROLES.join('|').toLowerCase()} --name NAME
-                   [--strategies 'eth-*,btc-*'] [--sides canary|stable] [--person ada@example.org]
-                   [--expires 90d]  (or 12h, or a date)
-serin keys list
-serin keys revoke  NAME_OR_ID
-`;
-
-/** Runs one of the commands. Throws a sentence for the person at the terminal. */
-export async function keysCommand(
-  args: readonly string[],
-  variables: NodeJS.ProcessEnv,
-  say: Say = (line) => process.stdout.write(`${line}\n`),
-): Promise<void> {
-  const [verb, ...rest] = args;
-  // Everything is read before a database is opened: a slip costs nothing.
-  const work =
-    verb === 'create'
-      ? create(rest, say)
-      : verb === 'list'
-        ? list(rest, say)
-        : verb === 'revoke'
-          ? revoke(rest, say)
-          : null;
-  if (!work) throw new Error(`say what to do:\n${KEYS_USAGE}`);
-  await withLocalDatabase(variables, { migrate: true }, work);
+/** Adds the commands. `local` opens the database of this machine. */
+export function addKeys(program: Command, local: () => Promise<Keys>): void {
+  const keys = program
+    .command('keys')
+    .description(
+      'make, list and revoke API keys: with a key or --url on a server, else in the database here',
+    );
+  const verb = (name: string, description: string) =>
+    asking(keys, name, description).option(
+      '--local',
+      'the database of this machine, whatever SERIN_KEY says',
+    );
+  const placeOf = (command: Command, context: Context) => {
+    const { url, key = process.env.SERIN_KEY, local: here } = command.opts<PlaceOptions>();
+    return here || (!key && url === undefined) ? local() : askedKeys(context.serin);
+  };
+  verb('create', 'make a key and print it: it is not shown again')
+    .requiredOption('--role <role>', 'viewer, bot, operator or admin')
+    .requiredOption('--name <name>', 'what it is recorded under')
+    .option('--strategies <patterns>', "only these strategies: 'eth-*,btc-*'")
+    .option('--sides <sides>', 'only for this side of a deployment: canary or stable')
+    .option('--person <person>', 'who holds it, such as ada@example.org: two people are two persons')
+    .option('--expires <when>', '90d, 12h, or a date; never unless given')
+    .action(async (options: CreateKeyOptions, command: Command) => {
+      const context = contextOf(command);
+      const wanted = read(options);
+      sayMade(await (await placeOf(command, context)).create(wanted), context);
+    });
+  verb('list', 'list the keys, without their secrets')
+    .alias('ls')
+    .action(async (_options, command: Command) => {
+      const context = contextOf(command);
+      sayList(await (await placeOf(command, context)).list(), context);
+    });
+  verb('revoke', 'revoke a key: what it holds open ends within seconds')
+    .argument('<key>', 'its name or id')
+    .action(async (idOrName: string, _options, command: Command) => {
+      const context = contextOf(command);
+      const result = accepted(await (await placeOf(command, context)).revoke(idOrName), context);
+      if (!context.terminal.json) context.terminal.line(result.message);
+    });
 }
 
-type Say = (line: string) => unknown;
+interface PlaceOptions {
+  readonly url?: string;
+  readonly key?: string;
+  readonly local?: boolean;
+}
 
-const actor = () => openActor(`cli:${userInfo().username}`);
+interface CreateKeyOptions {
+  readonly role: string;
+  readonly name: string;
+  readonly strategies?: string;
+  readonly sides?: string;
+  readonly person?: string;
+  readonly expires?: string;
+}
 
-function create(args: readonly string[], say: Say): LocalWork {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      role: { type: 'string' },
-      name: { type: 'string' },
-      strategies: { type: 'string' },
-      sides: { type: 'string' },
-      person: { type: 'string' },
-      expires: { type: 'string' },
-    },
-  });
-  const role = readRole(values.role);
-  if (values.name === undefined) throw new Error('--name must be given: what the key is recorded under');
-  const request = {
-    name: values.name,
-    role,
-    strategies:
-      values.strategies === undefined ? null : values.strategies.split(',').map((pattern) => pattern.trim()),
-    sides: values.sides === undefined ? null : values.sides.split(',').map(readSide),
-    person: values.person ?? null,
-    expiresAt: values.expires === undefined ? null : readExpiry(values.expires),
-  };
-  return async ({ db }) => {
-    const { refusal, key } = await createKey(db, actor(), request);
-    if (refusal) throw new Error(refusal.message);
-    say(String(key));
-    process.stderr.write('Keep it now: it is not shown again. Send it as "Authorization: Bearer KEY".\n');
+function read({ role, name, strategies, sides, person, expires }: CreateKeyOptions): NewKey {
+  return {
+    name,
+    role: readRole(role),
+    strategies: strategies === undefined ? null : strategies.split(',').map((pattern) => pattern.trim()),
+    sides: sides === undefined ? null : sides.split(',').map(readSide),
+    person: person ?? null,
+    expiresAt: expires === undefined ? null : readExpiry(expires),
   };
 }
 
-function readRole(given: string | undefined): Role {
-  const role = ROLES.find((name) => name === given?.toUpperCase());
-  if (!role) throw new Error(`--role must be one of ${ROLES.join(', ').toLowerCase()}`);
+function readRole(given: string): KeyRole {
+  const role = ROLES.find((name) => name === given.toUpperCase());
+  if (!role) throw usage(`--role must be one of ${ROLES.join(', ').toLowerCase()}, got ${given}`);
   return role;
 }
 
 function readSide(given: string): Side {
   const side = SIDES.find((name) => name === given.trim().toUpperCase());
-  if (!side)
-    throw new Error(`--sides must be ${SIDES.join(' or ').toLowerCase()}, got ${JSON.stringify(given)}`);
+  if (!side) throw usage(`--sides must be ${SIDES.join(' or ').toLowerCase()}, got ${JSON.stringify(given)}`);
   return side;
 }
 
 const UNITS = { h: 3_600_000, d: 86_400_000 } as const;
 
-function readExpiry(given: string): number {
+/** Keys expire in real time. */
+function readExpiry(given: string): string {
   const length = /^(\d{1,5})([hd])$/.exec(given);
-  if (length) return Date.now() + Number(length[1]) * (length[2] === 'h' ? UNITS.h : UNITS.d);
-  const at = isDate(given.slice(0, 10)) ? Date.parse(given) : Number.NaN;
+  const at = length
+    ? Date.now() + Number(length[1]) * (length[2] === 'h' ? UNITS.h : UNITS.d)
+    : isDate(given.slice(0, 10))
+      ? Date.parse(given)
+      : Number.NaN;
   if (Number.isNaN(at))
-    throw new Error(`--expires must be such as 90d, 12h or 2030-01-31, got ${JSON.stringify(given)}`);
-  return at;
+    throw usage(`--expires must be such as 90d, 12h or 2030-01-31, got ${JSON.stringify(given)}`);
+  return new Date(at).toISOString();
 }
 
-function list(args: readonly string[], say: Say): LocalWork {
-  parseArgs({ args: [...args], options: {} });
-  return async ({ db }) => {
-    let last: ApiKey | undefined;
-    do {
-      const page = await pageApiKeys(db, { scope: null, limit: 200, after: last });
-      for (const key of page) say(lineOf(key));
-      last = page.at(-1);
-    } while (last);
-  };
+/** @throws {CommandFailed} with the refusal */
+function accepted(result: KeyResult, { terminal }: Context): KeyResult {
+  if (terminal.json) terminal.value(result);
+  if (result.success) return result;
+  const exitCode = result.error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
+  throw new CommandFailed(
+    `${result.error?.message ?? result.message} [${result.error?.code ?? 'REFUSED'}]`,
+    exitCode,
+  );
 }
 
-function lineOf({ id, name, role, strategies, expiresAt, expired, revokedAt, lastUsedAt }: ApiKey): string {
-  const day = (at: number | null) => (at === null ? 'never' : new Date(at).toISOString());
-  const state = revokedAt !== null ? 'revoked' : expired ? 'expired' : 'good';
-  const about = strategies?.join(',') ?? '*';
-  return [
-    id,
-    state.padEnd(7),
-    role.padEnd(8),
-    name,
-    about,
-    `expires ${day(expiresAt)}`,
-    `used ${day(lastUsedAt)}`,
-  ].join('  ');
+/** The key is alone on stdout, so that a script can keep it. */
+function sayMade(result: KeyResult, context: Context): void {
+  const { key } = accepted(result, context);
+  if (context.terminal.json) return;
+  context.terminal.line(String(key));
+  context.terminal.note('Keep it now: it is not shown again. Send it as "Authorization: Bearer KEY".');
 }
 
-function revoke(args: readonly string[], say: Say): LocalWork {
-  const { positionals } = parseArgs({ args: [...args], options: {}, allowPositionals: true });
-  const [idOrName] = positionals;
-  if (idOrName === undefined || positionals.length > 1)
-    throw new Error('name one key, by its name or its id');
-  return async ({ db }) => {
-    const { refusal, apiKey } = await revokeKey(db, actor(), idOrName);
-    if (refusal) throw new Error(refusal.message);
-    say(`${apiKey.name} (${apiKey.id}) is revoked; what it holds open ends within seconds`);
-  };
+function sayList(keys: readonly KeyView[], { terminal }: Context): void {
+  if (terminal.json) {
+    terminal.value(keys);
+    return;
+  }
+  if (keys.length === 0) {
+    terminal.line('There is no key: serin keys create --role admin --name NAME makes one.');
+    return;
+  }
+  const lines = table(
+    keys,
+    [
+      { head: 'KEY', of: ({ id }) => id },
+      { head: 'STATE', of: stateOf, style: (key) => (stateOf(key) === 'good' ? 'green' : 'dim') },
+      { head: 'ROLE', of: ({ role }) => role.toLowerCase() },
+      { head: 'NAME', of: ({ name }) => name, cut: true },
+      { head: 'STRATEGIES', of: ({ strategies }) => strategies?.join(',') ?? '*', cut: true },
+      { head: 'SIDES', of: ({ sides }) => sides?.join(',').toLowerCase() ?? '*' },
+      { head: 'PERSON', of: ({ person }) => person ?? '–', cut: true },
+      { head: 'EXPIRES', of: ({ expiresAt }) => (expiresAt === null ? 'never' : moment(expiresAt)) },
+      { head: 'USED', of: ({ lastUsedAt }) => (lastUsedAt === null ? 'never' : moment(lastUsedAt)) },
+    ],
+    terminal,
+  );
+  for (const line of lines) terminal.line(line);
 }
+
+const stateOf = ({ revokedAt, expired }: KeyView) =>
+  revokedAt !== null ? 'revoked' : expired ? 'expired' : 'good';

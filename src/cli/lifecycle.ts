@@ -10,6 +10,7 @@ export interface ChangeOptions {
   readonly reason?: string | undefined;
   readonly expectedRevision?: number | undefined;
   readonly idempotencyKey?: string | undefined;
+  readonly overrideFreeze?: boolean | undefined;
 }
 
 /** Sends a command and says what came of it. */
@@ -116,10 +117,10 @@ export function stepsOf(text: string): { canaryPercent: string; minutes: number;
   });
 }
 
-export function capitalOf(text: string): string {
+export function capitalOf(text: string, what = 'the capital'): string {
   const capitalUsd = readMoney(text);
   if (capitalUsd === null)
-    throw usage(`the capital must be an amount such as 250000, $1,000,000 or 250k, got ${text}`);
+    throw usage(`${what} must be an amount such as 250000, $1,000,000 or 250k, got ${text}`);
   return capitalUsd;
 }
 
@@ -128,15 +129,20 @@ export async function acknowledge(
   deploymentId: string,
   sideName: string,
   heldUsd: string,
-  number: number | undefined,
+  { number, openExposure }: { readonly number?: number; readonly openExposure?: string },
   context: Context,
 ): Promise<void> {
   const side = sideOf(sideName);
   const held = capitalOf(heldUsd);
+  const openExposureUsd = openExposure === undefined ? undefined : capitalOf(openExposure, 'the exposure');
   const open = number ?? (await readDeployment(deploymentId, context)).allocation?.number;
   if (open === undefined)
     throw new CommandFailed(`${deploymentId} has not asked for capital yet`, EXIT.refused);
-  await change('acknowledgeAllocation', { deploymentId, side, heldUsd: held, number: open }, context);
+  await change(
+    'acknowledgeAllocation',
+    { deploymentId, side, heldUsd: held, openExposureUsd, number: open },
+    context,
+  );
 }
 
 function sideOf(name: string): Side {

@@ -9,17 +9,15 @@ import {
   readMigrationState,
 } from '../store/postgres/database.ts';
 
-export type LocalWork = (database: Database) => Promise<void>;
-
 /**
  * Opens the database that Serin would use, and starts it for the time of the work if it does not run.
  * @param migrate whether to migrate it first; if not, the work is refused where tables are missing
  */
-export async function withLocalDatabase(
+export async function withLocalDatabase<Result>(
   variables: NodeJS.ProcessEnv,
   { migrate }: { readonly migrate: boolean },
-  work: LocalWork,
-): Promise<void> {
+  work: (database: Database) => Promise<Result>,
+): Promise<Result> {
   const { databaseUrl, databaseSchema: schema, dataDir } = readEnvironment(variables);
   const running = databaseUrl === null ? await findRunningDatabase(dataDir) : null;
   const own = databaseUrl === null && running === null ? await startEmbeddedPostgres({ dataDir }) : null;
@@ -34,7 +32,7 @@ export async function withLocalDatabase(
           'the tables of the database are missing or older than this version: start Serin first',
         );
       }
-      await work(database);
+      return await work(database);
     } finally {
       await database.close();
     }

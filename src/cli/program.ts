@@ -1,6 +1,7 @@
 /** The command `serin`: every command with its arguments, on commander. What each does is in the file of its name. */
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { VERSION } from '../store/postgres/version.ts';
+import { asking, count, deploymentId, statuses } from './arguments.ts';
 import type { VerifyOptions } from './audit.ts';
 import { addBudget, type BudgetOptions, deleteBudget, listBudgets, rearmBudget } from './budgets.ts';
 import { complete, completionScript } from './completion.ts';
@@ -10,6 +11,8 @@ import { exportDeployment, importDeployment } from './documents.ts';
 import { events } from './events.ts';
 import { EXIT, explain } from './exitCodes.ts';
 import { get } from './get.ts';
+import type { Keys } from './keyOperations.ts';
+import { addKeys } from './keys.ts';
 import { acknowledge, type ChangeOptions, capitalOf, change, create } from './lifecycle.ts';
 import { list } from './list.ts';
 import { replay, type SimulateOptions, simulate } from './policy.ts';
@@ -20,7 +23,8 @@ import { why } from './why.ts';
 /** What runs in this process instead of asking a server. */
 export interface Local {
   serve(): Promise<void>;
-  keys(args: readonly string[]): Promise<void>;
+  /** The keys in the database of this machine. */
+  keys(): Promise<Keys>;
   verifyAudit(options: VerifyOptions): Promise<void>;
 }
 
@@ -53,13 +57,6 @@ function buildProgram(local: Local): Command {
     .description('start the server; the environment configures it')
     .action(() => local.serve());
   program
-    .command('keys')
-    .description('make, list and revoke API keys, on the machine of the database')
-    .argument('[args...]', 'create, list or revoke, with their options')
-    .allowUnknownOption()
-    .helpOption(false)
-    .action((args: string[]) => local.keys(args));
-  program
     .command('audit')
     .description('the audit trail, on the machine of the database')
     .command('verify')
@@ -74,21 +71,10 @@ function buildProgram(local: Local): Command {
   addBudgets(program);
   addPolicies(program);
   addWebhooks(program);
+  addKeys(program, local.keys);
   addCompletion(program);
   return program;
 }
-
-/** A command that asks a server. */
-function asking(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
-    .option('--url <url>', 'the Serin to ask, http://127.0.0.1:4000 unless SERIN_URL says otherwise')
-    .option('--key <key>', 'an API key or token; SERIN_KEY unless given')
-    .option('--json', 'answer as JSON');
-}
-
-const deploymentId = () => new Argument('<id>', 'the deployment');
 
 function addViews(program: Command): void {
   asking(program, 'ls', 'list deployments, the live ones unless told otherwise')
@@ -156,24 +142,34 @@ function addLifecycle(program: Command): void {
     );
   asking(program, 'import', 'import a document of serin export')
     .argument('<file>', 'the document, - for stdin')
-    .action((file, _options, command) => importDeployment(file, contextOf(command)));
+    .option('--move-stable-version', 'a promotion in it moves the stable version of the strategy here')
+    .action((file, { moveStableVersion }, command) =>
+      importDeployment(file, moveStableVersion, contextOf(command)),
+    );
 
-  changing(program, 'deploy', 'split the capital between the sides and start the observation')
+  raising(program, 'deploy', 'split the capital between the sides and start the observation')
     .argument('<usd>', 'the capital of both sides: 1000000, $1,000,000, 250k')
     .action((id, usd, options, command) =>
       change(
         'deployCanary',
-        { deploymentId: id, capitalUsd: capitalOf(usd), ...sent(options) },
+        { deploymentId: id, capitalUsd: capitalOf(usd), ...sentAgainst(options) },
         contextOf(command),
       ),
     );
-  const simple = [
+  const risky = [
     ['promote', 'promoteCanary', 'make the canary the stable version, with all capital'],
+    ['step', 'advanceStep', 'begin the next step of the ramp now'],
+  ] as const;
+  for (const [name, mutation, description] of risky) {
+    raising(program, name, description).action((id, options, command) =>
+      change(mutation, { deploymentId: id, ...sentAgainst(options) }, contextOf(command)),
+    );
+  }
+  const simple = [
     ['rollback', 'rollbackCanary', 'give all capital back to the stable version'],
     ['cancel', 'cancelDeployment', 'end the trial without a decision'],
     ['pause', 'pauseDeployment', 'stop the observation clock; capital stays where it is'],
     ['resume', 'resumeDeployment', 'continue the observation'],
-    ['step', 'advanceStep', 'begin the next step of the ramp now'],
   ] as const;
   for (const [name, mutation, description] of simple) {
     changing(program, name, description).action((id, options, command) =>
@@ -203,8 +199,9 @@ function addLifecycle(program: Command): void {
     .addArgument(deploymentId())
     .argument('<side>', 'canary or stable')
     .argument('<usd>', 'what it holds now')
+    .option('--open-exposure <usd>', 'what its open positions are worth now: 0 says that they are closed')
     .option('--number <number>', 'the request that is answered; the latest unless given', count)
-    .action((id, side, usd, { number }, command) => acknowledge(id, side, usd, number, contextOf(command)));
+    .action((id, side, usd, options, command) => acknowledge(id, side, usd, options, contextOf(command)));
 }
 
 /** A command that changes one deployment. */
@@ -216,10 +213,23 @@ function changing(program: Command, name: string, description: string): Command 
     .option('--idempotency-key <key>', 'your name for this request: given again it does nothing twice');
 }
 
+/** A command that a freeze refuses. */
+function raising(program: Command, name: string, description: string): Command {
+  return changing(program, name, description).option(
+    '--override-freeze',
+    'in spite of a freeze: for administrators, with a reason',
+  );
+}
+
 const sent = ({ reason, expectedRevision, idempotencyKey }: ChangeOptions) => ({
   reason,
   expectedRevision,
   idempotencyKey,
+});
+
+const sentAgainst = (options: ChangeOptions) => ({
+  ...sent(options),
+  overrideFreeze: options.overrideFreeze,
 });
 
 function addBudgets(program: Command): void {
@@ -364,14 +374,4 @@ function addCompletion(program: Command): void {
     .action(async (words: string[]) => {
       process.stdout.write(`${(await complete(words, program)).join('\n')}\n`);
     });
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is wanted.');
-  return value;
-}
-
-function statuses(text: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), text.toUpperCase().replaceAll('-', '_')];
 }

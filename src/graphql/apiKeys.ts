@@ -1,5 +1,5 @@
 /** API keys: create, revoke and list them. */
-import type { KeyAnswer } from '../access/keys.ts';
+import { type KeyAnswer, messageOf } from '../access/keys.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
@@ -128,11 +128,7 @@ const resultOf = (name: string, description: string) =>
       }),
       message: t.string({
         description: 'What happened, for people.',
-        resolve: ({ refusal, apiKey, key }) => {
-          if (refusal) return refusal.message;
-          if (key) return `Key ${apiKey.name} created. Store it now: it is not shown again`;
-          return `Key ${apiKey.name} is revoked; its live subscriptions end within seconds`;
-        },
+        resolve: messageOf,
       }),
       error: t.expose('refusal', {
         type: DomainError,

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildBinary, serinCommand } from './serin.ts';
+import { buildBinary, type Ran, serinCommand } from './serin.ts';
 
 const BINARY = await buildBinary('commands');
 
@@ -60,7 +60,7 @@ test('a deployment from creation to its end, in words and money', { timeout: 120
   ]);
   expect(list.stdout).toMatch(/dep_cli +eth-momentum +v42 +v43 +running +2\/2 .* \$1,000,000 +-1\.27 %/);
   expect(got.stdout).toMatch(/canary +-1\.27 % +-\$3,186\.07 +\$250,000 +12/);
-  expect(got.stdout).toContain('canary should hold $250,000, holds $250,000');
+  expect(got.stdout).toContain('canary to hold $250,000, holds $250,000');
   expect(got.stdout).toContain('you can');
   expect(why.stdout).toContain('Nothing was decided yet.');
   expect(await run('rollback', 'dep_cli', '--reason', 'enough')).toMatchObject({ code: 0 });
@@ -221,12 +221,53 @@ test('webhooks: made, listed, rotated, deleted', { timeout: 60_000 }, async () =
   expect(await run('webhooks', 'delete', 'wh_none')).toMatchObject({ code: 4 });
 });
 
+type Ask = (args: string[], environment?: Record<string, string>) => Promise<Ran>;
+
+/** An administrator makes, lists and revokes a key from another machine. */
+async function manageKeys(ask: Ask, key: string): Promise<void> {
+  const own = { SERIN_KEY: key };
+  const words = [
+    'create',
+    '--role',
+    'bot',
+    '--name',
+    'eth-bot',
+    '--strategies',
+    'eth-*',
+    '--sides',
+    'canary',
+  ];
+  const made = await ask(['keys', ...words], own);
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^serin_[0-9a-f]{12}_[\w-]{43}\n$/) });
+  const bot = { SERIN_KEY: made.stdout.trim() };
+  const [again, listed, json, refused, used] = await Promise.all([
+    ask(['keys', ...words, '--json'], own),
+    ask(['keys', 'ls'], own),
+    ask(['keys', 'ls', '--json'], own),
+    ask(['keys', 'ls'], bot),
+    ask(['ls'], bot),
+  ]);
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('[ALREADY_EXISTS]') });
+  expect(JSON.parse(again.stdout)).toMatchObject({ success: false, key: null });
+  expect(listed.stdout).toMatch(/good +bot +eth-bot +eth-\* +canary +– +never/);
+  expect(JSON.parse(json.stdout)).toContainEqual(
+    expect.objectContaining({ name: 'eth-bot', sides: ['CANARY'] }),
+  );
+  expect([refused.code, used.code]).toEqual([5, 0]);
+  expect(await ask(['keys', 'revoke', 'eth-bot'], own)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Key eth-bot is revoked'),
+  });
+  expect((await ask(['ls'], bot)).code).toBe(5);
+}
+
 test('a key is asked for where the server asks for one, and may do what its role may', {
   timeout: 60_000,
 }, async () => {
   const guarded = await startTestSerin({ access: WITH_KEYS });
   try {
-    const key = await makeKey(await administrator(guarded), 'VIEWER');
+    const admin = await administrator(guarded);
+    const key = await makeKey(admin, 'VIEWER');
     const ask = (args: string[], environment = {}) =>
       serinCommand(BINARY, guarded.url, args, { environment });
     const [none, listed, changed] = await Promise.all([
@@ -240,6 +281,7 @@ test('a key is asked for where the server asks for one, and may do what its role
     });
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('no live deployment') });
     expect(changed.code).toBe(5);
+    await manageKeys(ask, await makeKey(admin, 'ADMIN'));
   } finally {
     await guarded.stop();
   }
