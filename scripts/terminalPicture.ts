@@ -5,6 +5,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   31: '#ff7b72',
   32: '#56d364',
   33: '#e3b341',
+  35: '#d2a8ff',
   36: '#76e3ea',
 };
 const FOREGROUND = '#e6edf3';

@@ -1,10 +1,15 @@
 /** Two curves on one scale as lines of braille: two columns and four rows of dots in each character. */
 
+/** The lowest and the highest value that are drawn. */
+export interface Scale {
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface Drawn {
   /** Lines of the chart, the highest value first; the second is under the first where both are in one character. */
   readonly lines: readonly (readonly Cell[])[];
-  readonly low: number;
-  readonly high: number;
+  readonly scale: Scale;
 }
 
 export interface Cell {
@@ -22,21 +27,26 @@ const DOTS = [
 ] as const;
 const BLANK = 0x2800;
 
+export type Curve = readonly (number | null)[];
+
+/** The scale of all values, with zero on it. */
+export function scaleOf(...curves: readonly Curve[]): Scale {
+  const values = curves.flat().filter((value) => value !== null);
+  return { low: Math.min(0, ...values), high: Math.max(0, ...values) };
+}
+
 /**
- * Draws both curves over the same checks.
+ * Draws both curves over the same checks; what lies outside the scale is left out. Zero is a dotted line where a curve
+ * is on both sides of it.
  * @param first values in order, null where there is none
  * @param second of the same length
  */
-export function draw(
-  first: readonly (number | null)[],
-  second: readonly (number | null)[],
-  columns: number,
-  rows: number,
-): Drawn {
-  const values = [...first, ...second].filter((value) => value !== null);
-  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+export function draw(first: Curve, second: Curve, columns: number, rows: number, scale: Scale): Drawn {
+  const { low, high } = scale;
   const [wide, tall] = [columns * 2, rows * 4];
-  const dots = (curve: readonly (number | null)[]) => {
+  const rowOf = (value: number) =>
+    high === low ? tall - 1 : Math.round(((high - value) / (high - low)) * (tall - 1));
+  const dots = (curve: Curve) => {
     const cells = Array.from({ length: rows }, () => new Array<number>(columns).fill(0));
     let before: number | null = null;
     for (let x = 0; x < wide; x += 1) {
@@ -45,23 +55,27 @@ export function draw(
         before = null;
         continue;
       }
-      const y = high === low ? tall - 1 : Math.round(((high - value) / (high - low)) * (tall - 1));
+      const y = rowOf(Math.min(high, Math.max(low, value)));
       // A jump is drawn as a line, so that a spike between two columns stays.
       const [from, to]: [number, number] =
         before === null ? [y, y] : [Math.min(y, before), Math.max(y, before)];
+      before = y;
+      if (value < low || value > high) continue;
       for (let dot = from; dot <= to; dot += 1) {
         const row = cells[Math.floor(dot / 4)];
         const column = Math.floor(x / 2);
         if (row) row[column] = (row[column] ?? 0) | (DOTS[dot % 4]?.[x % 2] ?? 0);
       }
-      before = y;
     }
     return cells;
   };
   const [one, other] = [dots(first), dots(second)];
+  const zero = low < 0 && high > 0 ? rowOf(0) : null;
   const lines = one.map((row, y) =>
     row.map((bits, x) => {
-      const both = bits | (other[y]?.[x] ?? 0);
+      const curves = bits | (other[y]?.[x] ?? 0);
+      const dotted = zero !== null && Math.floor(zero / 4) === y && x % 2 === 0;
+      const both = curves === 0 && dotted ? (DOTS[zero % 4]?.[0] ?? 0) : curves;
       return {
         text: both === 0 ? ' ' : String.fromCodePoint(BLANK + both),
         first: bits !== 0,
@@ -69,7 +83,7 @@ export function draw(
       };
     }),
   );
-  return { lines, low, high };
+  return { lines, scale };
 }
 
 /** A row of blocks that is filled to a share between 0 and 1. */

@@ -45,10 +45,20 @@ interface SideView extends SideFigures {
   };
 }
 
-interface SampleView {
+/** What a check saw: returns on the capital of each interval, and the interval of the evidence, as fractions. */
+export interface PointView {
   readonly check: number;
-  readonly canaryMetrics: SideFigures | null;
-  readonly stableMetrics: SideFigures | null;
+  readonly canaryReturn: number | null;
+  readonly stableReturn: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** What a side that is to hold less does with its open positions. */
+export interface PlanView {
+  readonly positions: string;
+  readonly maxSlippageBps: string | null;
+  readonly deadlineSeconds: number | null;
 }
 
 export interface DeploymentView {
@@ -71,6 +81,7 @@ export interface DeploymentView {
   readonly availableActions: readonly string[];
   readonly promotionRequest: { readonly by: string; readonly at: string } | null;
   readonly config: {
+    readonly rollbackPlan: PlanView | null;
     readonly steps: readonly {
       readonly canaryPercent: string;
       readonly minutes: number;
@@ -90,10 +101,14 @@ export interface DeploymentView {
   readonly allocation: {
     readonly number: number;
     readonly cause: string;
+    readonly status: string;
+    readonly overdueSince: string | null;
+    readonly rollbackPlan: PlanView | null;
     readonly sides: readonly {
       readonly side: string;
       readonly requestedUsd: string;
       readonly heldUsd: string | null;
+      readonly openExposureUsd: string | null;
       readonly unansweredSeconds: number;
     }[];
   } | null;
@@ -104,26 +119,28 @@ export interface DeploymentView {
     readonly expired: boolean;
     readonly stoodDown: boolean;
   } | null;
-  readonly samples: { readonly edges: readonly { readonly node: SampleView }[] };
+  readonly series: { readonly points: readonly PointView[] };
 }
 
 const COMPARISON = `decision decisionReasons gates { name outcome severity measured threshold reason }
   evidence { verdict summary pairs minSamples plannedChecks }`;
 const SIDE = `capitalAllocatedUsd tradeCount errorCount reportedAt
   metrics { netPnlUsd maxDrawdown sharpeRatio winRate }`;
-const RETURN = 'capitalAllocatedUsd metrics { netPnlUsd }';
-const SAMPLES = 200;
+const PLAN = 'rollbackPlan { positions maxSlippageBps deadlineSeconds }';
+/** Two for each column of the widest view. */
+const POINTS = 280;
 
 const QUERY = `query ($id: ID!) { deployment(id: $id) {
   id strategyId chain stableVersionId canaryVersionId status revision summary startedAt endedAt nextCheckAt
   observationRemainingSeconds observationDeadline totalCapitalUsd canaryCapitalUsd stableCapitalUsd availableActions
-  promotionRequest { by at } config { steps { canaryPercent minutes gate } }
+  promotionRequest { by at } config { ${PLAN} steps { canaryPercent minutes gate } }
   step { number of canaryPercent endsAt }
   canaryMetrics { ${SIDE} } stableMetrics { ${SIDE} } comparison { ${COMPARISON} }
   decisionHistory { decision at actor automatic cause reason reasons comparison { ${COMPARISON} } }
-  allocation { number cause sides { side requestedUsd heldUsd unansweredSeconds } }
+  allocation { number cause status overdueSince ${PLAN}
+    sides { side requestedUsd heldUsd openExposureUsd unansweredSeconds } }
   lease { seconds until heartbeatAt expired stoodDown }
-  samples(last: ${SAMPLES}) { edges { node { check canaryMetrics { ${RETURN} } stableMetrics { ${RETURN} } } } } } }`;
+  series(points: ${POINTS}) { points { check canaryReturn stableReturn low high } } } }`;
 
 /** @throws {CommandFailed} where there is no such deployment */
 export async function readDeployment(id: string, { serin }: Context): Promise<DeploymentView> {
@@ -131,29 +148,4 @@ export async function readDeployment(id: string, { serin }: Context): Promise<De
   if (!deployment)
     throw notFound(`There is no deployment ${id} (or this key may not see it): serin ls --all lists them`);
   return deployment;
-}
-
-/** The return on capital of both sides, check by check, each gain over the capital that was held while it was made. */
-export function curvesOf({ samples }: DeploymentView): {
-  readonly canary: number[];
-  readonly stable: number[];
-} {
-  const nodes = samples.edges.map(({ node }) => node);
-  return {
-    canary: curve(nodes.map(({ canaryMetrics }) => canaryMetrics)),
-    stable: curve(nodes.map(({ stableMetrics }) => stableMetrics)),
-  };
-}
-
-function curve(figures: readonly (SideFigures | null)[]): number[] {
-  let before = 0;
-  let total = 0;
-  return figures.map((side) => {
-    if (side) {
-      const [net, capital] = [Number(side.metrics.netPnlUsd), Number(side.capitalAllocatedUsd)];
-      if (capital > 0) total += (net - before) / capital;
-      before = net;
-    }
-    return total;
-  });
 }

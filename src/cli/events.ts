@@ -136,7 +136,8 @@ function readSince(since: string | undefined): Beginning | null {
 }
 
 const TYPE_COLUMNS = 26;
-const LEAST_ROOM = 20;
+const LEAST_ROOM = 40;
+const BELOW = 4;
 
 function print(event: EventView, terminal: Terminal): void {
   if (terminal.json) {
@@ -145,13 +146,15 @@ function print(event: EventView, terminal: Terminal): void {
   }
   const { at, deploymentId, type, actor, description } = event;
   const head = `${moment(at)}  ${deploymentId}  `;
-  const name = words(type).padEnd(TYPE_COLUMNS);
+  const name = words(type);
   const said = `${description}${actor === 'serin' ? '' : ` (${actor})`}`;
-  const indent = head.length + name.length + 2;
-  const room = terminal.columns() - indent;
+  const beside = head.length + Math.max(TYPE_COLUMNS, name.length) + 2;
+  const room = terminal.columns() - beside;
   // On a narrow terminal the sentence stands below its head.
-  const lines = terminal.interactive && room >= LEAST_ROOM ? wrap(said, room) : [said];
-  const [first = '', ...more] = lines;
-  terminal.line(`${terminal.paint('dim', head)}${name}  ${first}`);
+  const isBelow = terminal.interactive && room < LEAST_ROOM;
+  const indent = isBelow ? BELOW : beside;
+  const lines = terminal.interactive ? wrap(said, terminal.columns() - indent) : [said];
+  const [first = '', ...more] = isBelow ? ['', ...lines] : lines;
+  terminal.line(`${terminal.paint('dim', head)}${name.padEnd(TYPE_COLUMNS)}  ${first}`.trimEnd());
   for (const line of more) terminal.line(' '.repeat(indent) + line);
 }

@@ -12,6 +12,8 @@ const REPORTED = 'subscription ($id: ID!) { metricsUpdated(deploymentId: $id) { 
 /** The view is read again at most so often, and at least so often: figures change at checks, too. */
 const LEAST_MS = 500;
 const MOST_MS = 5000;
+/** A blank line, and the one that says how fresh the view is. */
+const FOOTER_ROWS = 2;
 /** The time that is left counts down in between. */
 const REDRAW_MS = 1000;
 
@@ -42,7 +44,8 @@ async function watch(id: string, context: Context): Promise<void> {
     if (!screen) return;
     const status = lost ? `reconnecting since ${moment(lost.since.toISOString())}: ${lost.why}` : 'live';
     const line = `${status}, as of ${moment(new Date().toISOString())} · q leaves`;
-    screen.show([...panel(deployment, terminal), '', terminal.paint(lost ? 'red' : 'dim', line)]);
+    const lines = panel(deployment, terminal, terminal.rows() - FOOTER_ROWS);
+    screen.show([...lines, ''], terminal.paint(lost ? 'red' : 'dim', line));
   };
   const plain = () => {
     if (terminal.json) terminal.value(deployment, true);

@@ -1,32 +1,45 @@
 /** A deployment as lines for a terminal of a given width: what it does now, how both sides do, what decides next. */
-import { bar, draw } from './chart.ts';
-import { curvesOf, type DeploymentView, type GateView } from './deployment.ts';
+import { Decimal } from '../core/values/decimal.ts';
+import { bar } from './chart.ts';
+import { interval, lines, returns } from './curves.ts';
+import type { DeploymentView, GateView, PlanView } from './deployment.ts';
 import { type Paint, type Terminal, table, wrap } from './terminal.ts';
 import { duration, moment, money, returnOn, share, styleOf, words } from './words.ts';
 
 const LABEL = 11;
+/** Of the second line of what belongs together. */
+const INDENT = 2;
 const CHART_ROWS = 6;
+const EVIDENCE_ROWS = 4;
+/** A chart that is lower says nothing. */
+const LEAST_ROWS = 3;
+/** Its caption and a blank line. */
+const UNDER_CHART = 2;
 const STEP_COLUMNS = 24;
+const LEAST_STEP_COLUMNS = 8;
 const MOST_COLUMNS = 140;
 
-export function panel(deployment: DeploymentView, terminal: Terminal): string[] {
+/** @param rows lines that there is room for: the charts take what the words leave */
+export function panel(deployment: DeploymentView, terminal: Terminal, rows: number = Infinity): string[] {
   const columns = Math.min(terminal.columns(), MOST_COLUMNS);
   const { paint } = terminal;
-  return [
+  const above = [
     ...title(deployment, columns, paint),
-    ...labelled('step', steps(deployment, paint)),
+    ...labelled('step', steps(deployment, columns, paint)),
     '',
     ...sides(deployment, terminal),
     '',
-    ...chart(deployment, columns, paint),
+  ];
+  const below = [
     ...evidence(deployment, columns, paint),
     ...gates(deployment, columns, paint),
-    ...capital(deployment, paint),
+    ...capital(deployment, columns, paint),
     ...lease(deployment, paint),
     ...decision(deployment, columns, paint),
-    ...labelled('now', wrapped(deployment.summary, columns)),
+    ...labelled('now', wrapped(withoutEvidence(deployment.summary), columns)),
     ...labelled('you can', actions(deployment, columns, paint)),
   ];
+  return [...above, ...curves(deployment, rows - above.length - below.length, columns, paint), ...below];
 }
 
 /** Lines with a label before the first. */
@@ -53,6 +66,7 @@ function title(deployment: DeploymentView, columns: number, paint: Paint): strin
 
 function steps(
   { config, step, status, observationRemainingSeconds, endedAt }: DeploymentView,
+  columns: number,
   paint: Paint,
 ): string[] {
   const all = config.steps.length;
@@ -63,7 +77,9 @@ function steps(
   const done = total === 0 ? 1 : 1 - observationRemainingSeconds / total;
   const rest =
     status === 'OBSERVATION_COMPLETE' ? 'observation over' : `${duration(observationRemainingSeconds)} left`;
-  return [`${paint('cyan', bar(done, STEP_COLUMNS))}  ${position}, ${rest}`];
+  const text = `${position}, ${rest}`;
+  const width = Math.max(LEAST_STEP_COLUMNS, Math.min(STEP_COLUMNS, columns - LABEL - 2 - text.length));
+  return [`${paint('cyan', bar(done, width))}  ${text}`];
 }
 
 function sides(deployment: DeploymentView, terminal: Terminal): string[] {
@@ -95,22 +111,22 @@ function sides(deployment: DeploymentView, terminal: Terminal): string[] {
 const percentOf = (fraction: string) => `${(Number(fraction) * 100).toFixed(2)} %`;
 const shortOf = (value: string | null | undefined) => (value == null ? '–' : Number(value).toFixed(2));
 
-function chart(deployment: DeploymentView, columns: number, paint: Paint): string[] {
-  const { canary, stable } = curvesOf(deployment);
-  if (canary.length < 2) return labelled('curves', ['after two checks']).concat('');
-  const { lines, low, high } = draw(canary, stable, columns - LABEL, CHART_ROWS);
-  const drawn = lines.map((cells, row) => {
-    const label = row === 0 ? high : row === CHART_ROWS - 1 ? low : null;
-    const edge = label === null ? '' : `${label >= 0 ? '+' : ''}${(label * 100).toFixed(2)} %`;
-    const line = cells
-      .map(({ text, first, second }) =>
-        first && second ? text : first ? paint('yellow', text) : paint('cyan', text),
-      )
-      .join('');
-    return `${edge.padEnd(LABEL)}${line}`.trimEnd();
-  });
-  const checks = `returns of ${canary.length} checks: ${paint('yellow', 'canary')}, ${paint('cyan', 'stable')}`;
-  return [...drawn, ...labelled('', [checks]), ''];
+/** As many rows as there is room for; none where there is not. */
+function curves(
+  { series: { points } }: DeploymentView,
+  room: number,
+  columns: number,
+  paint: Paint,
+): string[] {
+  if (points.length < 2) return room > 1 ? [...labelled('curves', ['after two checks']), ''] : [];
+  const rows = Math.min(CHART_ROWS, room - UNDER_CHART);
+  const left = room - rows - UNDER_CHART;
+  const evidenceRows = Math.min(EVIDENCE_ROWS, left - UNDER_CHART);
+  const picture = interval(points, paint);
+  return [
+    ...(rows >= LEAST_ROWS ? lines(returns(points, paint), rows, columns, LABEL, paint) : []),
+    ...(picture && evidenceRows >= LEAST_ROWS ? lines(picture, evidenceRows, columns, LABEL, paint) : []),
+  ];
 }
 
 function evidence({ comparison }: DeploymentView, columns: number, paint: Paint): string[] {
@@ -148,18 +164,26 @@ export function paintGate({ outcome }: GateView, text: string, paint: Paint): st
 
 export const markOf = ({ outcome }: GateView): string => MARKS[outcome] ?? '?';
 
-function capital({ allocation, totalCapitalUsd }: DeploymentView, paint: Paint): string[] {
+function capital({ allocation, totalCapitalUsd }: DeploymentView, columns: number, paint: Paint): string[] {
   if (!allocation) return labelled('capital', ['none yet: serin deploy gives it some']);
-  const lines = allocation.sides.map(({ side, requestedUsd, heldUsd, unansweredSeconds }) => {
+  const { number, cause, status, overdueSince, rollbackPlan } = allocation;
+  const state = overdueSince === null ? words(status) : `overdue since ${moment(overdueSince)}`;
+  const head = `${money(totalCapitalUsd)}, request ${number} (${words(cause)}): `;
+  const sides = allocation.sides.flatMap((side) => {
+    const { requestedUsd, heldUsd, openExposureUsd, unansweredSeconds } = side;
     const held = heldUsd === null ? 'never said what it holds' : `holds ${money(heldUsd)}`;
-    const text = `${words(side)} should hold ${money(requestedUsd)}, ${held}`;
-    return unansweredSeconds > 0
-      ? paint('yellow', `${text}, unanswered for ${duration(unansweredSeconds)}`)
-      : text;
+    const open = openExposureUsd === null ? '' : `, ${money(openExposureUsd)} in open positions`;
+    const late = unansweredSeconds > 0;
+    const waits = late ? `, unanswered for ${duration(unansweredSeconds)}` : '';
+    const text = `${words(side.side)} to hold ${money(requestedUsd)}, ${held}${open}${waits}`;
+    return wrap(text, columns - LABEL, INDENT).map((line) => (late ? paint('yellow', line) : line));
   });
   return labelled('capital', [
-    `${money(totalCapitalUsd)}, request ${allocation.number} (${words(allocation.cause)})`,
-    ...lines,
+    head + (overdueSince === null ? state : paint('red', state)),
+    ...sides,
+    ...(rollbackPlan
+      ? wrap(`plan for open positions: ${planOf(rollbackPlan)}`, columns - LABEL, INDENT)
+      : []),
   ]);
 }
 
@@ -170,6 +194,15 @@ function lease({ lease }: DeploymentView, paint: Paint): string[] {
   const ended = `ran out ${moment(until)}${stoodDown ? ', the bot stood down' : ''}`;
   const line = expired ? paint('red', ended) : `until ${moment(until)}${heard} (${duration(seconds)})`;
   return labelled('lease', [line]);
+}
+
+/** `close, at most 25 bps of slippage, within 1 min`. */
+function planOf({ positions, maxSlippageBps, deadlineSeconds }: PlanView): string {
+  return [
+    words(positions),
+    ...(maxSlippageBps === null ? [] : [`at most ${new Decimal(maxSlippageBps)} bps of slippage`]),
+    ...(deadlineSeconds === null ? [] : [`within ${duration(deadlineSeconds)}`]),
+  ].join(', ');
 }
 
 function decision(deployment: DeploymentView, columns: number, paint: Paint): string[] {
@@ -205,8 +238,19 @@ const COMMANDS: Readonly<Record<string, string>> = {
   UPDATE_CONFIG: 'set',
 };
 
-function actions({ availableActions }: DeploymentView, columns: number, paint: Paint): string[] {
+/** A decision names the evidence among its reasons. */
+const withoutEvidence = (summary: string) => summary.replace(/; Evidence: .*$/, '');
+
+function actions(
+  { availableActions, allocation, config }: DeploymentView,
+  columns: number,
+  paint: Paint,
+): string[] {
   if (availableActions.length === 0) return ['nothing: it has ended'];
   const names = availableActions.map((action) => COMMANDS[action] ?? words(action));
-  return wrapped(names.join(', '), columns).map((line) => paint('dim', line));
+  // An allocation that carries the plan shows it above.
+  const shown = allocation?.rollbackPlan ?? null;
+  const plan =
+    config.rollbackPlan && !shown ? `; on the way down, open positions: ${planOf(config.rollbackPlan)}` : '';
+  return wrapped(`${names.join(', ')}${plan}`, columns).map((line) => paint('dim', line));
 }

@@ -2,7 +2,8 @@
 import type { Terminal } from './terminal.ts';
 
 export interface Screen {
-  show(lines: readonly string[]): void;
+  /** Draws lines from the top and a last one at their end, which stays where there is no room for all. */
+  show(lines: readonly string[], last: string): void;
   /** Gives the terminal back as it was. */
   close(): void;
 }
@@ -46,10 +47,11 @@ export function openScreen(
   process.on('exit', close);
   return {
     close,
-    show(lines) {
+    show(lines, last) {
       if (!open) return;
-      const rows = process.stdout.rows ?? lines.length;
-      const shown = lines.slice(0, rows).map((line) => `${line}${CLEAR_LINE}`);
+      const shown = [...lines.slice(0, Math.max(0, terminal.rows() - 1)), last].map(
+        (line) => `${line}${CLEAR_LINE}`,
+      );
       terminal.raw(`${HOME}${shown.join('\r\n')}${CLEAR_BELOW}`);
     },
   };

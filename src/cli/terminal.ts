@@ -9,6 +9,8 @@ export interface Terminal {
   readonly json: boolean;
   /** Columns now; a terminal may be resized at any time. */
   columns(): number;
+  /** Rows now; Infinity where there is no terminal. */
+  rows(): number;
   /** Whether there is a person at a terminal. */
   readonly interactive: boolean;
   readonly paint: Paint;
@@ -33,6 +35,7 @@ export function createTerminal(json: boolean, stdout: NodeJS.WriteStream = proce
     json,
     interactive,
     columns: () => Math.max(LEAST_COLUMNS, stdout.columns ?? (given > 0 ? given : DEFAULT_COLUMNS)),
+    rows: () => stdout.rows ?? Infinity,
     paint: (style, text) => (coloured ? styleText(style, text) : text),
     line: (text = '') => void stdout.write(`${text}\n`),
     value: (value, oneOfMany = false) =>

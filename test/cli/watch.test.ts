@@ -26,8 +26,7 @@ afterAll(async () => {
 });
 
 /** A terminal with something in it already, in which the command runs. */
-function watch(id: string, cols: number) {
-  const rows = 40;
+function watch(id: string, cols: number, rows = 40) {
   const terminal = new Terminal({ cols, rows, allowProposedApi: true, scrollback: 500 });
   terminal.write('$ serin get -w\r\n');
   const pty = spawn(process.execPath, [...BINARY, 'get', id, '-w'], {
@@ -68,6 +67,7 @@ async function observed(): Promise<string> {
   const id = await running(serin, {
     config: {
       ...CALM,
+      rollbackPlan: { positions: 'CLOSE', maxSlippageBps: 25 },
       steps: [
         { canaryPercent: '10', minutes: 60 },
         { canaryPercent: '25', minutes: 60 },
@@ -104,7 +104,8 @@ test.each([80, 120])(
       /[⠁-⣿]{8}/,
       /✓ finite/,
       /evidence {3}/,
-      /you can +promote, rollback/,
+      /interval of the difference a check/,
+      /you can +promote, rollback.*open\s+positions: close, at most 25 bps/s,
     ]) {
       expect(screen).toMatch(part);
     }
@@ -123,6 +124,18 @@ test.each([80, 120])(
   },
   90_000,
 );
+
+test('a terminal of 80 columns and 24 rows shows the words whole and leaves the charts out', async () => {
+  const watched = watch(await observed(), 80, 24);
+  await until(() => watched.screen().includes('live, as of'), 30_000);
+  const lines = watched.lines();
+  expect(lines).toHaveLength(24);
+  expect(lines[0]).toMatch(/v1 → v2 {2}running/);
+  expect(watched.screen()).toMatch(/you can +promote, rollback/);
+  expect(watched.screen()).not.toMatch(/[⠁-⣿]{8}/);
+  watched.pty.write('q');
+  expect(await watched.ended).toBe(0);
+}, 90_000);
 
 test('says that it reconnects, shows what happened meanwhile, and ends with the deployment', async () => {
   const id = await observed();
