@@ -20,8 +20,14 @@ const DEFAULT_URL = 'http://127.0.0.1:4000';
 /** A person waits: a node that restarts is waited for, an address without a Serin is named soon. */
 const RETRY_FOR_MS = 5000;
 
-/** Reads the options of a command and of those above it. */
-export function contextOf(command: Command): Context {
+/** A simulation or a replay takes seconds, on a busy server more. */
+export const LONG_MS = 120_000;
+
+/**
+ * Reads the options of a command and of those above it.
+ * @param timeoutMs milliseconds that one request may take
+ */
+export function contextOf(command: Command, timeoutMs?: number): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
   const url = options.url ?? process.env.SERIN_URL ?? DEFAULT_URL;
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
@@ -30,7 +36,7 @@ export function contextOf(command: Command): Context {
   const key = options.key ?? process.env.SERIN_KEY;
   const actor = `cli:${userInfo().username}`;
   return {
-    serin: connectSerin({ url, key: key || undefined, actor, retryForMs: RETRY_FOR_MS }),
+    serin: connectSerin({ url, key: key || undefined, actor, retryForMs: RETRY_FOR_MS, timeoutMs }),
     terminal: createTerminal(options.json === true),
   };
 }

@@ -6,7 +6,7 @@ import type { VerifyOptions } from './audit.ts';
 import { addBudget, type BudgetOptions, deleteBudget, listBudgets, rearmBudget } from './budgets.ts';
 import { complete, completionScript } from './completion.ts';
 import { set } from './configuration.ts';
-import { contextOf } from './context.ts';
+import { contextOf, LONG_MS } from './context.ts';
 import { exportDeployment, importDeployment } from './documents.ts';
 import { events } from './events.ts';
 import { EXIT, explain } from './exitCodes.ts';
@@ -311,10 +311,10 @@ function addPolicies(program: Command): void {
   withPolicy(asking(program, 'simulate', 'try a configuration on simulated canaries'))
     .option('--runs <count>', 'simulated canaries of each kind', count)
     .option('--seed <number>', 'the same seed, the same answer', count)
-    .action((options, command) => simulate(policyOf(options), contextOf(command)));
+    .action((options, command) => simulate(policyOf(options), contextOf(command, LONG_MS)));
   withPolicy(asking(program, 'replay', 'what a configuration would have decided on a recorded deployment'))
     .addArgument(deploymentId())
-    .action((id, options, command) => replay(id, policyOf(options), contextOf(command)));
+    .action((id, options, command) => replay(id, policyOf(options), contextOf(command, LONG_MS)));
 }
 
 function addWebhooks(program: Command): void {
