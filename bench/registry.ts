@@ -9,6 +9,7 @@ import { idle } from './parts/idle.ts';
 import { latency } from './parts/latency.ts';
 import { mutation } from './parts/mutation.ts';
 import { reports } from './parts/reports.ts';
+import { series } from './parts/series.ts';
 import { status } from './parts/status.ts';
 import { trades } from './parts/trades.ts';
 import { typename } from './parts/typename.ts';
@@ -33,5 +34,6 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   latency,
   checks,
   growth,
+  series,
   idle,
 };

@@ -4,6 +4,8 @@
  */
 import type { SideReset } from '../core/lifecycle/command.ts';
 import { type CanaryEvent, pairedSignals } from '../core/lifecycle/events.ts';
+import { evolve } from '../core/lifecycle/evolve.ts';
+import { pointOf } from '../core/lifecycle/seriesPoint.ts';
 import { nextCheckAt, observationOf, sideReturn } from '../core/lifecycle/state.ts';
 import { type FetchedSide, type FetchResult, fetchFailure, takeFetched } from '../core/metrics/fetched.ts';
 import type { MetricsBySide, SideMetrics } from '../core/metrics/sideMetrics.ts';
@@ -172,10 +174,14 @@ async function saveFetched(
   return { metrics, resets, failure: fetchFailure(applied) };
 }
 
+/** The sample of a check, with its point of the course: that of the state right after it. */
 function samplesOf({ state, metrics }: DeploymentView, events: readonly CanaryEvent[]): TakenSample[] {
-  return events.flatMap((event) => {
-    if (event.type !== 'CANARY_METRICS_UPDATED') return [];
+  let after = state;
+  for (const event of events) {
+    after = evolve(after, event);
+    if (event.type !== 'CANARY_METRICS_UPDATED') continue;
     const { check, at, decision } = event;
-    return [{ deploymentId: state.id, check, at, decision, metrics }];
-  });
+    return [{ deploymentId: state.id, check, at, decision, metrics, point: pointOf(after, event) }];
+  }
+  return [];
 }

@@ -19,6 +19,7 @@ import { instantViolations } from '../core/document/verify.ts';
 import { nextDeadlineAt } from '../core/lifecycle/deadlines.ts';
 import { pairedSignals } from '../core/lifecycle/events.ts';
 import { recordImport } from '../core/lifecycle/handle.ts';
+import { pointsByCheck } from '../core/lifecycle/series.ts';
 import { isEnded, isWatched, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
 import { addTrades } from '../core/metrics/tradeStatistics.ts';
@@ -213,9 +214,10 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
     const busy = isEnded(state) ? null : await capitalNotHome(tx, state);
     if (busy) return busy;
     await appendEvents(tx, entriesOf(null, events));
+    const points = pointsByCheck(archive.events);
     await insertSamples(
       tx,
-      samples.map((sample) => ({ deploymentId: id, ...sample })),
+      samples.map((sample) => ({ deploymentId: id, ...sample, point: points.get(sample.check) ?? null })),
     );
     // Before the trades, which then open the other signals only.
     await markPaired(tx, id, archive.events.flatMap(pairedSignals));

@@ -1,5 +1,5 @@
 /** The course of a deployment, thinned to what a picture can show. */
-import { type SeriesMarker, type SeriesPoint, thinned } from '../core/lifecycle/series.ts';
+import type { DrawnSeries, SeriesMarker, SeriesPoint } from '../core/lifecycle/series.ts';
 import type { Side } from '../core/values/side.ts';
 import { seriesReader } from '../store/log/series.ts';
 import { builder } from './builder.ts';
@@ -86,12 +86,7 @@ const SeriesMarkerType = builder.objectRef<SeriesMarker>('SeriesMarker').impleme
   }),
 });
 
-interface SeriesView {
-  readonly points: readonly SeriesPoint[];
-  readonly markers: readonly SeriesMarker[];
-}
-
-const SeriesType = builder.objectRef<SeriesView>('Series').implement({
+const SeriesType = builder.objectRef<DrawnSeries>('Series').implement({
   description: 'The course of a deployment: points a picture can show, and what happened.',
   fields: (t) => ({
     points: t.field({
@@ -125,12 +120,8 @@ builder.objectField(DeploymentRef, 'series', (t) =>
         throw badInput(`points must be between 2 and ${MAX_POINTS}, got ${points}`, ['points']);
       }
       const series = await seriesReader(app.db).read(state.id);
-      const within = ({ at }: { readonly at: number }) =>
-        at >= (from ?? Number.NEGATIVE_INFINITY) && at <= (to ?? Number.POSITIVE_INFINITY);
-      return {
-        points: thinned(series.points.filter(within), points),
-        markers: series.markers.filter(within).slice(-MAX_MARKERS),
-      };
+      const { points: drawn, markers } = series.draw(points, from ?? undefined, to ?? undefined);
+      return { points: drawn, markers: markers.slice(-MAX_MARKERS) };
     },
   }),
 );

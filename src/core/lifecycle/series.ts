@@ -1,42 +1,18 @@
 /**
- * The course of a deployment as numbers to draw: one point a check, made by replaying its log, and what happened in
- * between. Returns are those that decisions are made on, each interval on the capital of its own.
+ * The course of a deployment as numbers to draw: one point a check, as it was stored with its sample or made by replaying
+ * the log, and what happened in between. Returns are those that decisions are made on, each interval on the capital of its own.
  */
-import { NO_METRICS } from '../metrics/sideMetrics.ts';
-import { testResultOf } from '../rule/comparison.ts';
-import type { CanaryDecision } from '../rule/gate.ts';
-import { type EvidenceVerdict, speakingInterval } from '../rule/sequentialTest.ts';
-import type { Decimal } from '../values/decimal.ts';
 import type { BySide, Side } from '../values/side.ts';
 import { describeEvent } from './describe.ts';
-import type { CanaryEvent, EventType } from './events.ts';
+import { type CanaryEvent, EVENT_TYPES, type EventType } from './events.ts';
 import { evolve } from './evolve.ts';
-import { comparisonOf, type DeploymentState, forSides, observationOf, sideReturn } from './state.ts';
+import { pointOf, type SampledPoint, StoredPoints, writePoint } from './seriesPoint.ts';
+import { type DeploymentState, forSides } from './state.ts';
 
-/** What a check saw. Returns, drawdowns and intervals are fractions; intervals are of the mean difference a check. */
-export interface SeriesPoint {
-  /** Epoch milliseconds. */
-  readonly at: number;
-  readonly check: number;
-  readonly decision: CanaryDecision;
-  /** Return since the start; null before the side has reported. */
-  readonly returns: BySide<number | null>;
+/** A point of a course, with what it takes the points before to know. */
+export interface SeriesPoint extends SampledPoint {
   /** How far the return lies below its highest so far, at least 0. */
   readonly drawdowns: BySide<number | null>;
-  /** What the side works with, USD. */
-  readonly heldUsd: BySide<Decimal>;
-  /** The interval that speaks; null before there is one. */
-  readonly interval: Ends | null;
-  readonly whenEarning: Ends | null;
-  readonly whenLosing: Ends | null;
-  readonly verdict: EvidenceVerdict | null;
-  /** The drift detector's level, a natural logarithm; null under the first version of the rule. */
-  readonly drift: number | null;
-}
-
-interface Ends {
-  readonly low: number;
-  readonly high: number;
 }
 
 /** Something that happened, to be marked on the picture. */
@@ -46,7 +22,8 @@ export interface SeriesMarker {
   readonly description: string;
 }
 
-export interface Series {
+/** The part of a series that a picture shows. */
+export interface DrawnSeries {
   readonly points: readonly SeriesPoint[];
   readonly markers: readonly SeriesMarker[];
 }
@@ -71,13 +48,60 @@ const ALWAYS_MARKED: ReadonlySet<EventType> = new Set([
 ]);
 /** Checks are the points themselves. */
 const NEVER_MARKED: ReadonlySet<EventType> = new Set(['CANARY_METRICS_UPDATED', 'METRICS_UNAVAILABLE']);
+/** Types of events that can be marked. */
+export const MARKED_TYPES: readonly EventType[] = EVENT_TYPES.filter((type) => !NEVER_MARKED.has(type));
 
-/** A series that grows with its log. */
-export class SeriesFold implements Series {
-  readonly points: SeriesPoint[] = [];
-  readonly markers: SeriesMarker[] = [];
+/** A series that grows with its deployment, fed with points and events in their order. */
+export class Series {
+  readonly stored = new StoredPoints();
+  readonly #markers: SeriesMarker[] = [];
+
+  /** An event is marked if it is in the timeline, or stands for all to see, and is no check. */
+  addMarker({ event, timeline }: SeriesEntry): void {
+    const { type, at } = event;
+    if (NEVER_MARKED.has(type) || !(timeline || ALWAYS_MARKED.has(type))) return;
+    this.#markers.push({ at, type, description: describeEvent(event) });
+  }
+
+  /**
+   * What happened between two instants.
+   * @param limit maximum number of points, at least 2: the first and the last are kept, and spikes of both sides
+   */
+  draw(limit: number, from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY): DrawnSeries {
+    const { stored } = this;
+    const within: number[] = [];
+    for (let index = 0; index < stored.length; index += 1) {
+      if (stored.at(index) >= from && stored.at(index) <= to) within.push(index);
+    }
+    return {
+      points: this.#withDrawdowns(thinned(stored, within, limit)),
+      markers: this.#markers.filter(({ at }) => at >= from && at <= to),
+    };
+  }
+
+  /** @param chosen indexes in ascending order */
+  #withDrawdowns(chosen: readonly number[]): SeriesPoint[] {
+    const { stored } = this;
+    const highest = { CANARY: 0, STABLE: 0 };
+    let seen = 0;
+    return chosen.map((index) => {
+      for (; seen <= index; seen += 1) {
+        highest.CANARY = Math.max(highest.CANARY, stored.returned(seen, 'CANARY'));
+        highest.STABLE = Math.max(highest.STABLE, stored.returned(seen, 'STABLE'));
+      }
+      const point = stored.point(index);
+      const below = (side: Side) => {
+        const earned = point.returns[side];
+        return earned === null ? null : highest[side] - earned;
+      };
+      return { ...point, drawdowns: forSides(below) };
+    });
+  }
+}
+
+/** A series made by replaying a log, where points were not stored. */
+export class SeriesFold extends Series {
   #state: DeploymentState | null = null;
-  #highest: BySide<number> = { CANARY: 0, STABLE: 0 };
 
   /** The number of the event it has come to; 0 at the start. */
   get eventNo(): number {
@@ -85,79 +109,49 @@ export class SeriesFold implements Series {
   }
 
   /** Takes the next event. Throws on an event that cannot follow. */
-  add({ event, timeline }: SeriesEntry): void {
+  add(entry: SeriesEntry): void {
+    const { event } = entry;
     this.#state = evolve(this.#state, event);
-    const { type, at } = event;
-    if (type === 'CANARY_METRICS_UPDATED') {
-      this.#addPoint(this.#state, event.netPnlUsd, { at, check: event.check, decision: event.decision });
-    } else if (!NEVER_MARKED.has(type) && (timeline || ALWAYS_MARKED.has(type))) {
-      this.markers.push({ at, type, description: describeEvent(event) });
-    }
+    const point = event.type === 'CANARY_METRICS_UPDATED' ? pointOf(this.#state, event) : null;
+    if (point) this.stored.add(writePoint(point));
+    this.addMarker(entry);
   }
+}
 
-  #addPoint(
-    state: DeploymentState,
-    netPnlUsd: BySide<Decimal | null>,
-    taken: Pick<SeriesPoint, 'at' | 'check' | 'decision'>,
-  ): void {
-    const observation = observationOf(state);
-    if (!observation) return;
-    const { basis } = observation;
-    const returns = forSides((side) => {
-      const pnl = netPnlUsd[side];
-      return pnl === null ? null : sideReturn(basis[side], pnl).toNumber();
-    });
-    this.#highest = forSides((side) => Math.max(this.#highest[side], returns[side] ?? 0));
-    const below = (side: Side) => {
-      const earned = returns[side];
-      return earned === null ? null : this.#highest[side] - earned;
-    };
-    const evidence = comparisonOf(state, NO_METRICS)?.evidence ?? null;
-    this.points.push({
-      ...taken,
-      returns,
-      drawdowns: forSides(below),
-      heldUsd: forSides((side) => basis[side].capitalUsd),
-      interval: evidence && speakingInterval(evidence),
-      whenEarning: evidence?.y1 ?? null,
-      whenLosing: evidence?.y2 ?? null,
-      verdict: evidence?.verdict ?? null,
-      drift: (evidence && testResultOf(evidence)?.drift.value) ?? null,
-    });
-  }
+/** The points of a whole log, by the number of their check. */
+export function pointsByCheck(events: readonly CanaryEvent[]): ReadonlyMap<number, SampledPoint> {
+  const fold = new SeriesFold();
+  for (const event of events) fold.add({ event, timeline: false });
+  const points = Array.from({ length: fold.stored.length }, (_, index) => fold.stored.point(index));
+  return new Map(points.map((point) => [point.check, point]));
 }
 
 /** Points that a thinned series keeps of each part: the first, and the extremes of both sides, so that spikes stay. */
 const KEPT_OF_PART = 5;
 
-/**
- * Thins a series to a maximum number of points, in order, always with the first and the last.
- * @param limit at least 2
- */
-export function thinned(points: readonly SeriesPoint[], limit: number): readonly SeriesPoint[] {
-  const last = points.at(-1);
-  if (points.length <= limit || !last) return points;
+/** Thins indexes of points to a maximum number, in order, always with the first and the last. */
+function thinned(stored: StoredPoints, indexes: readonly number[], limit: number): readonly number[] {
+  const last = indexes.at(-1);
+  if (indexes.length <= limit || last === undefined) return indexes;
   const parts = Math.max(1, Math.floor((limit - 1) / KEPT_OF_PART));
-  const kept = new Set<SeriesPoint>();
+  const kept = new Set<number>();
   for (let part = 0; part < parts; part += 1) {
-    const from = Math.floor((part * points.length) / parts);
-    const to = Math.floor(((part + 1) * points.length) / parts);
-    for (const point of extremes(points.slice(from, to))) kept.add(point);
+    const from = Math.floor((part * indexes.length) / parts);
+    const to = Math.floor(((part + 1) * indexes.length) / parts);
+    for (const index of extremes(stored, indexes.slice(from, to))) kept.add(index);
   }
-  const chosen = points.filter((point) => kept.has(point)).slice(0, limit - 1);
+  const chosen = [...kept].sort((a, b) => a - b).slice(0, limit - 1);
   return chosen.at(-1) === last ? chosen : [...chosen, last];
 }
 
-function extremes(part: readonly SeriesPoint[]): SeriesPoint[] {
+function extremes(stored: StoredPoints, part: readonly number[]): number[] {
   const found = part.slice(0, 1);
   for (const side of ['CANARY', 'STABLE'] as const) {
-    const value = ({ returns }: SeriesPoint) => returns[side] ?? 0;
     for (const sign of [1, -1]) {
+      const value = (index: number) => sign * stored.returned(index, side);
       const [first, ...rest] = part;
-      if (!first) continue;
-      found.push(
-        rest.reduce((best, point) => (sign * value(point) > sign * value(best) ? point : best), first),
-      );
+      if (first === undefined) continue;
+      found.push(rest.reduce((best, index) => (value(index) > value(best) ? index : best), first));
     }
   }
   return found;

@@ -2,6 +2,7 @@
 import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Sample } from '../../core/document/document.ts';
+import { type SampledPoint, writePoint } from '../../core/lifecycle/seriesPoint.ts';
 import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/gate.ts';
 import { bySide } from '../../core/values/codecs.ts';
@@ -13,22 +14,25 @@ import { findArchivedRows } from './archive.ts';
 
 const metricsCodec = bySide(sideMetricsCodec.nullable());
 
-const insertRows = bulkInsert(samples, ['deploymentId', 'check', 'at', 'decision', 'metrics']);
+const insertRows = bulkInsert(samples, ['deploymentId', 'check', 'at', 'decision', 'metrics', 'point']);
 
 /** A sample of a deployment. */
 export interface TakenSample extends Sample {
   readonly deploymentId: string;
+  /** What it adds to the course; null where that is not known here, so that it is made from the log. */
+  readonly point: SampledPoint | null;
 }
 
 /** Inserts any number of samples in one statement. */
 export async function insertSamples(tx: Queries, taken: readonly TakenSample[]): Promise<void> {
   if (taken.length === 0) return;
-  const rows = taken.map(({ deploymentId, check, at, decision, metrics }) => ({
+  const rows = taken.map(({ deploymentId, check, at, decision, metrics, point }) => ({
     deploymentId,
     check,
     at: new Date(at),
     decision,
     metrics: metricsCodec.encode(metrics),
+    point: point && `\\x${Buffer.from(writePoint(point)).toString('hex')}`,
   }));
   await tx.execute(insertRows(rows));
 }

@@ -30,6 +30,9 @@ export const instant = (name: string) => timestamp(name, { withTimezone: true, p
 /** The 64-bit id of the transaction that wrote a row; the driver sends it as a string. */
 export const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
 
+/** Bytes as PostgreSQL writes them in text: `\\x` and hex digits. */
+const hexBytes = customType<{ data: string }>({ dataType: () => 'bytea' });
+
 const list = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '));
 
 /** One row: Serin's clock, which all nodes of this database share; see `serin_now()`. */
@@ -366,6 +369,8 @@ export const samples = pgTable(
     decision: text('decision').notNull(),
     /** Both sides' metrics in the engine's JSON, decimals as strings. */
     metrics: jsonb('metrics').notNull(),
+    /** What it adds to the course of the deployment (`core/lifecycle/seriesPoint.ts`); null before there were points. */
+    point: hexBytes('point'),
   },
   (table) => [
     primaryKey({ columns: [table.deploymentId, table.check] }),
