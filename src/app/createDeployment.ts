@@ -122,14 +122,16 @@ export async function createDeployment(
   });
 }
 
-/** An id that would name a deployment and a strategy, as far as the caller may know of both; null if there is none. */
+/**
+ * An id that would name a deployment and another strategy, as far as the caller may know of both; null if there is none.
+ * The name of its own strategy is allowed: `node` returns the deployment then.
+ */
 async function namesTwoThings(
   tx: Queries,
   actor: Actor,
   { id, strategyId }: Pick<NewDeployment, 'id' | 'strategyId'>,
 ): Promise<Violation | null> {
-  if (id === strategyId)
-    return { path: ['id'], message: `must differ from the name of the strategy ${strategyId}` };
+  if (id === strategyId) return null;
   const [strategy] = id === null ? [] : await findStrategies(tx, [id]);
   if (strategy && canSee(actor, strategy.id))
     return { path: ['id'], message: `${id} is the name of a strategy` };

@@ -120,7 +120,8 @@ builder.queryFields((t) => ({
   node: t.field({
     type: Node,
     nullable: true,
-    description: 'A deployment or strategy by its id. Null if there is none.',
+    description:
+      'A deployment or strategy by its id; the deployment if its strategy has the same name. Null if there is none.',
     args: { id: t.arg.id({ required: true, description: 'The id.' }) },
     resolve: (_root, { id }, { loaders }) => findNode(loaders, id),
   }),

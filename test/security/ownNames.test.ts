@@ -48,12 +48,15 @@ test('ids of its own begin with the strategy, and other callers cannot take them
   }
 });
 
-test('an id names one thing: no deployment takes the name of a strategy, no strategy the id of a deployment', async () => {
+test('a deployment takes the name of no other strategy, a strategy the id of no other deployment', async () => {
   await create(root, { strategyId: 'sol-a' });
   expect((await create(root, { id: 'sol-a', strategyId: 'sol-b' })).error).toMatchObject({ path: ['id'] });
-  expect((await create(root, { id: 'sol-c', strategyId: 'sol-c' })).error).toMatchObject({ path: ['id'] });
   await create(root, { id: 'dep-one', strategyId: 'sol-d' });
   expect((await create(root, { strategyId: 'dep-one' })).error).toMatchObject({ path: ['strategyId'] });
+  // Its own strategy may have its name: `node` is the deployment then.
+  expect(await create(root, { id: 'sol-c', strategyId: 'sol-c' })).toMatchObject({ success: true });
+  const { node } = await root.ask('{ node(id: "sol-c") { __typename id } }');
+  expect(node).toEqual({ __typename: 'CanaryDeployment', id: 'sol-c' });
 });
 
 test('names of keys that another caller has taken are refused like free ones', async () => {
