@@ -71,10 +71,9 @@ export function withinScope(column: AnyColumn, scope: Scope): SQL | undefined {
   return sql`${column} is not null and not exists (${outside})`;
 }
 
-/** `covers` in SQL, for patterns that a column holds. A pattern has no `%` and no backslash, see {@link PATTERN}. */
-export function inPatterns(name: SQL, patterns: SQL): SQL {
-  return sql`${name} like any(
-    array(select replace(replace(pattern, '_', '\\_'), '*', '%') from unnest(${patterns}) pattern))`;
+/** The LIKE patterns of a column of patterns, for `like any`. A pattern has no `%` and no backslash, see {@link PATTERN}. */
+export function likePatternsOf(patterns: SQL): SQL {
+  return sql`array(select replace(replace(pattern, '_', '\\_'), '*', '%') from unnest(${patterns}) pattern)`;
 }
 
 /** The patterns as LIKE patterns, in an array literal of PostgreSQL. */

@@ -5,7 +5,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm';
 import { type Decimal, decimal } from '../../core/values/decimal.ts';
-import { inPatterns } from '../access/strategyScope.ts';
+import { likePatternsOf } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
 
 /** What was earned before the window is read anew when the window has moved on by this part of its length. */
@@ -21,7 +21,7 @@ const only = (ids: readonly string[] | null): SQL =>
  */
 const terms = (ids: readonly string[] | null): SQL => sql`
   windows as materialized (
-    select b.id, b.strategies, b.count, b.window_hours, b.baseline_at,
+    select b.id, b.count, ${likePatternsOf(sql`b.strategies`)} as patterns,
       greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
     from loss_budgets b where ${only(ids)}),
   canaries as materialized (
@@ -33,7 +33,7 @@ const terms = (ids: readonly string[] | null): SQL => sql`
       c.pnl - case when c.started_at >= w.begins then 0
         else coalesce(p.net_pnl_usd, ${pnlBefore(sql`c.id`, sql`w.begins`)}, 0) end as earned
     from windows w
-    join canaries c on ${inPatterns(sql`c.strategy_id`, sql`w.strategies`)}
+    join canaries c on c.strategy_id like any(w.patterns)
       and (c.ended_at is null or c.ended_at >= w.begins)
     left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = c.id)`;
 
@@ -48,10 +48,11 @@ export async function readLosses(
   ids: readonly string[] | null = null,
 ): Promise<Map<string, Decimal>> {
   const rows = await db.execute<{ id: string; loss: string }>(sql`
-    with ${terms(ids)}
-    select w.id, greatest(0, -coalesce(
-      case w.count when 'NET' then sum(t.earned) else sum(t.earned) filter (where t.earned < 0) end, 0))::text as loss
-    from windows w left join terms t on t.budget_id = w.id group by w.id, w.count`);
+    with ${terms(ids)},
+    earnings as materialized (
+      select budget_id, sum(earned) as net, sum(earned) filter (where earned < 0) as lost from terms group by budget_id)
+    select w.id, greatest(0, -coalesce(case w.count when 'NET' then e.net else e.lost end, 0))::text as loss
+    from windows w left join earnings e on e.budget_id = w.id`);
   return new Map(rows.map(({ id, loss }) => [id, decimal(loss)]));
 }
 
@@ -73,19 +74,20 @@ export async function findLiveCanaries(
 }
 
 /**
- * Reads what canaries had earned when the windows began, for the budgets whose windows have moved on since the last time.
- * In between, a window is longer than it should be by less than half a percent.
+ * Reads what canaries had earned when its window began, for one budget whose window has moved on since the last time: all
+ * at once would delay the sums. In between, a window is longer than it should be by about half a percent.
  * @param exact for the given budgets, whose windows have changed: however little they moved
  */
 export async function refreshBaselines(db: Queries, exact: readonly string[] | null = null): Promise<void> {
   const step = exact === null ? BASELINE_STEP : 0;
   await db.execute(sql`
     with windows as materialized (
-      select b.id, b.strategies,
+      select b.id, ${likePatternsOf(sql`b.strategies`)} as patterns,
         greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
       from loss_budgets b where ${only(exact)} and (b.baseline_at is null or abs(extract(epoch from b.baseline_at
         - greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from)))
-        > b.window_hours * 3600 * ${step}::float8)),
+        > b.window_hours * 3600 * ${step}::float8)
+      order by b.baseline_at nulls first limit ${exact === null ? 1 : null}::int),
     over as (
       delete from loss_budget_baselines p using windows w, deployments d
       where p.budget_id = w.id and d.id = p.deployment_id and d.ended_at < w.begins),
@@ -93,7 +95,7 @@ export async function refreshBaselines(db: Queries, exact: readonly string[] | n
       insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
       select w.id, d.id, coalesce(${pnlBefore(sql`d.id`, sql`w.begins`)}, p.net_pnl_usd, 0)
       from windows w
-      join deployments d on ${inPatterns(sql`d.strategy_id`, sql`w.strategies`)}
+      join deployments d on d.strategy_id like any(w.patterns)
         and d.started_at < w.begins and (d.ended_at is null or d.ended_at >= w.begins)
       left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = d.id
       on conflict (budget_id, deployment_id) do update set net_pnl_usd = excluded.net_pnl_usd)
@@ -107,11 +109,11 @@ export async function restartLosses(tx: Queries, id: string): Promise<void> {
     with present as (
       update loss_budgets set counts_from = moment.now, baseline_at = moment.now
       from (select date_trunc('milliseconds', serin_now()) as now) moment where id = ${id}
-      returning id, strategies)
+      returning id, ${likePatternsOf(sql`strategies`)} as patterns)
     insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
     select present.id, d.id, coalesce(m.net_pnl_usd, 0)
     from present
-    join deployments d on ${inPatterns(sql`d.strategy_id`, sql`present.strategies`)}
+    join deployments d on d.strategy_id like any(present.patterns)
       and d.started_at is not null and d.ended_at is null
     left join side_metrics m on m.deployment_id = d.id and m.side = 'CANARY'`);
 }
