@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Allocation, connectSerin, type DeploymentSide, SerinError } from '../../src/client/index.ts';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
-import { command, create, running } from '../harness/deployment.ts';
+import { CALM, command, create, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -117,6 +117,7 @@ test('reports that come while the server is away become one, and all are answere
 test('allocations: the newest first, each acknowledged, over a cut and a restart, until the last', async () => {
   const id = await running(serin, {
     config: {
+      ...CALM,
       steps: [
         { canaryPercent: '10', minutes: 10 },
         { canaryPercent: '20', minutes: 10, gate: 'MANUAL' },
