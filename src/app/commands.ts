@@ -223,23 +223,24 @@ async function execute(
   if (!view || !canSee(actor, view.state.strategyId)) return refused(notFound(deploymentId));
   const notOurs = command.type === 'ACKNOWLEDGE' ? sideRefusal(actor, command.side) : null;
   if (notOurs) return refused(notOurs, view);
+  const refuse = (no: Refusal): Answer => {
+    const audited = auditOfRefusal(view, command, actor, no);
+    if (audited) unit.audit.push(audited);
+    return refused(no, view);
+  };
   const { revision } = view.state;
   if (expectedRevision !== null && expectedRevision !== revision) {
     const message =
       `Deployment ${deploymentId} is at revision ${revision}, not ${expectedRevision}: ` +
       'read it again and decide on its current state';
-    return refused(refusal('REVISION_CONFLICT', message, ['expectedRevision']), view);
+    return refuse(refusal('REVISION_CONFLICT', message, ['expectedRevision']));
   }
   const safer = reducesRisk(view, command);
   if (!safer && !app.commandQuota.has(deploymentId)) {
-    return refused(refusal('LIMIT_REACHED', tooManyCommands(deploymentId)), view);
+    return refuse(refusal('LIMIT_REACHED', tooManyCommands(deploymentId)));
   }
   const outcome = await stageCommand(app, tx, unit, view, command, actor);
-  if (!outcome.accepted) {
-    const audited = auditOfRefusal(view, command, actor, outcome.refusal);
-    if (audited) unit.audit.push(audited);
-    return refused(outcome.refusal, view);
-  }
+  if (!outcome.accepted) return refuse(outcome.refusal);
   if (outcome.events.length > 0 && !safer) app.commandQuota.count(deploymentId);
   const message = describeCommand(command, outcome.view.state, outcome.events);
   return done(message, outcome.view, impliedDecision(command, outcome.events));

@@ -10,6 +10,7 @@ import type { EventType } from '../core/lifecycle/events.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { parseStored } from '../core/values/stored.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
+import { type AuditAction, appendAuditRecord } from '../store/access/audit.ts';
 import {
   type Cursor,
   findPosition,
@@ -180,6 +181,7 @@ export async function createWebhook(
       const message = `There are already ${MAX_WEBHOOKS} webhooks, the maximum: delete one first`;
       return refused(refusal('LIMIT_REACHED', message));
     }
+    await audit(tx, actor, 'WEBHOOK_CREATED', webhook, { eventTypes });
     return done(`Webhook ${id} created: store its secret, it is not shown again`, webhook, { secret });
   };
   const once = { ...request, operation: 'createWebhook', input: keyed };
@@ -248,6 +250,8 @@ export async function updateWebhook(
       disabledReason: enabled === undefined ? undefined : enabled ? null : (before.disabledReason ?? reason),
       rotation: secret === null ? undefined : { secret, overlapSeconds: ROTATION_HOURS * 3600 },
     });
+    const changed = { url: url !== undefined, description, eventTypes, enabled, rotateSecret };
+    await audit(tx, request.actor, 'WEBHOOK_UPDATED', webhook ?? before, changed);
     const rotated =
       secret === null
         ? ''
@@ -270,6 +274,7 @@ export async function deleteWebhook(
       const webhook = await lockWebhook(tx, webhookId);
       if (!webhook || !seesWebhook(request.actor, webhook)) return notFound(webhookId);
       await dropWebhook(tx, webhookId);
+      await audit(tx, request.actor, 'WEBHOOK_DELETED', webhook, {});
       return done(`Webhook ${webhookId} deleted`, webhook);
     },
   );
@@ -302,9 +307,27 @@ export async function redeliver(
     if (!visible) return notFound(input.webhookId ?? '');
     const { id } = webhook;
     const scheduled = await scheduleAgain(tx, delivery ? { seq: delivery.seq } : { failedOf: id });
+    await audit(tx, request.actor, 'WEBHOOK_REDELIVERED', webhook, { deliveryId, scheduled });
     const condition = webhook.disabledReason === null ? '' : ' once the webhook is enabled';
     const message = `${scheduled} deliveries of webhook ${id} are sent again${condition}`;
     return done(message, webhook, { scheduled });
+  });
+}
+
+/** Its secrets are in no record, and of its address only where it is: a path may hold a token. */
+async function audit(
+  tx: Queries,
+  actor: Actor,
+  action: Extract<AuditAction, `WEBHOOK_${string}`>,
+  { id, url, strategyId }: Pick<Webhook, 'id' | 'url' | 'strategyId'>,
+  details: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await appendAuditRecord(tx, {
+    actor: actor.name,
+    action,
+    subject: id,
+    strategies: strategyId === null ? null : [strategyId],
+    details: { origin: new URL(url).origin, ...details },
   });
 }
 

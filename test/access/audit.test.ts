@@ -33,18 +33,20 @@ test('commands and refusals, newest first, with reason and outcome', async () =>
   const override = { capitalUsd: '1000', overrideFreeze: true, reason: 'agreed' };
   await command(root, 'deployCanary', id, override);
   await command(ada, 'resumeDeployment', id);
+  await command(ada, 'pauseDeployment', id, { expectedRevision: 1 });
   await command(ada, 'rollbackCanary', id, { reason: 'enough' });
   await liftFreeze(root, freeze.id);
   const about = await records({ subject: id });
   expect(short(about)).toEqual([
     'ada ROLLBACK DONE',
+    'ada PAUSE REVISION_CONFLICT',
     'ada RESUME INVALID_TRANSITION',
     'root DEPLOY DONE',
     'ada DEPLOY FROZEN',
     'ada CREATE_DEPLOYMENT DONE',
   ]);
-  expect(about.map(({ reason }) => reason)).toEqual(['enough', null, 'agreed', 'try it', null]);
-  expect(about[2].details).toMatchObject({ overrideFreeze: true });
+  expect(about.map(({ reason }) => reason)).toEqual(['enough', null, null, 'agreed', 'try it', null]);
+  expect(about[3].details).toMatchObject({ overrideFreeze: true });
   expect(short(await records({ subject: id, actor: 'ada', actions: ['DEPLOY', 'ROLLBACK'] }))).toEqual([
     'ada ROLLBACK DONE',
     'ada DEPLOY FROZEN',
@@ -54,6 +56,29 @@ test('commands and refusals, newest first, with reason and outcome', async () =>
     about.filter((each) => Date.parse(each.at) >= Date.parse(at)).length,
   );
   expect(await records({ subject: id, to: about.at(-1).at })).toEqual([]);
+});
+
+test('webhooks are in it, without their secrets and the path of their address', async () => {
+  const url = 'https://93.184.216.34/hooks/token-in-path';
+  const send = async (name: string, type: string, input: Record<string, unknown>) =>
+    (
+      await root.ask(`mutation($input: ${type}!) { ${name}(input: $input) { success webhook { id } } }`, {
+        input,
+      })
+    )[name];
+  const { webhook } = await send('createWebhook', 'CreateWebhookInput', { url, strategyId: 'audit-hooks' });
+  await send('updateWebhook', 'UpdateWebhookInput', { webhookId: webhook.id, rotateSecret: true });
+  await send('redeliver', 'RedeliverInput', { webhookId: webhook.id });
+  await send('deleteWebhook', 'DeleteWebhookInput', { webhookId: webhook.id });
+  const about = await records({ subject: webhook.id });
+  expect(about.map(({ action }) => action)).toEqual([
+    'WEBHOOK_DELETED',
+    'WEBHOOK_REDELIVERED',
+    'WEBHOOK_UPDATED',
+    'WEBHOOK_CREATED',
+  ]);
+  expect(about[2].details).toMatchObject({ origin: 'https://93.184.216.34', rotateSecret: true });
+  expect(JSON.stringify(about)).not.toMatch(/whsec_|token-in-path/);
 });
 
 test('automatic decisions are in it, and a repeated request is not', async () => {
