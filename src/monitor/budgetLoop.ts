@@ -17,7 +17,7 @@ import {
 import { refreshBaselines } from '../store/safety/losses.ts';
 
 /** The pause after a round, on whichever node the next one is, real milliseconds: a budget must see a report within a second. */
-const PAUSE_MS = 400;
+const PAUSE_MS = 450;
 /** How often a node asks for a round that another node has, or for the first budget. */
 const POLL_MS = 200;
 const IDLE_MS = 500;

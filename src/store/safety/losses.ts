@@ -15,11 +15,8 @@ const BASELINE_STEP = 1 / 240;
 const only = (ids: readonly string[] | null): SQL =>
   ids === null ? sql`b.deleted_at is null` : sql`b.id = any(${sql.param([...ids])}::text[])`;
 
-/**
- * The windows of budgets, and every canary that held capital at some time in one of them, with what it has earned in it.
- * A canary that began after the window counts from 0, any other from the last sample before it.
- */
-const terms = (ids: readonly string[] | null): SQL => sql`
+/** The windows of budgets, and every canary that held capital at some time in the longest of them. */
+const windowsAndCanaries = (ids: readonly string[] | null): SQL => sql`
   windows as materialized (
     select b.id, b.count, ${likePatternsOf(sql`b.strategies`)} as patterns,
       greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
@@ -27,20 +24,24 @@ const terms = (ids: readonly string[] | null): SQL => sql`
   canaries as materialized (
     select d.id, d.strategy_id, d.status, d.started_at, d.ended_at, coalesce(m.net_pnl_usd, 0) as pnl
     from deployments d left join side_metrics m on m.deployment_id = d.id and m.side = 'CANARY'
-    where d.started_at is not null and (d.ended_at is null or d.ended_at >= (select min(begins) from windows))),
-  terms as (
-    select w.id as budget_id, c.id as deployment_id, c.status, c.ended_at,
-      c.pnl - case when c.started_at >= w.begins then 0
-        else coalesce(p.net_pnl_usd, ${pnlBefore(sql`c.id`, sql`w.begins`)}, 0) end as earned
-    from windows w
-    join canaries c on c.strategy_id like any(w.patterns)
-      and (c.ended_at is null or c.ended_at >= w.begins)
-    left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = c.id)`;
+    where d.started_at is not null and (d.ended_at is null or d.ended_at >= (select min(begins) from windows)))`;
 
 /** The net PnL of a canary in its last sample before an instant; null if there is none. */
 const pnlBefore = (deploymentId: SQL, instant: SQL): SQL => sql`(
   select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
   where s.deployment_id = ${deploymentId} and s.at < ${instant} order by s.at desc limit 1)`;
+
+/**
+ * What each canary has earned in the window of a budget. One that began after the window counts from 0, any other from the
+ * last sample before it. `offset 0` keeps PostgreSQL from computing it once for every use.
+ */
+const EARNED: SQL = sql`(
+  select c.id as deployment_id, c.status, c.ended_at,
+    c.pnl - case when c.started_at >= w.begins then 0
+      else coalesce(p.net_pnl_usd, ${pnlBefore(sql`c.id`, sql`w.begins`)}, 0) end as earned
+  from canaries c left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = c.id
+  where c.strategy_id like any(w.patterns) and (c.ended_at is null or c.ended_at >= w.begins)
+  offset 0)`;
 
 /** The losses of budgets in USD, at least 0; of those that are not deleted, or of the given ones. */
 export async function readLosses(
@@ -48,11 +49,10 @@ export async function readLosses(
   ids: readonly string[] | null = null,
 ): Promise<Map<string, Decimal>> {
   const rows = await db.execute<{ id: string; loss: string }>(sql`
-    with ${terms(ids)},
-    earnings as materialized (
-      select budget_id, sum(earned) as net, sum(earned) filter (where earned < 0) as lost from terms group by budget_id)
-    select w.id, greatest(0, -coalesce(case w.count when 'NET' then e.net else e.lost end, 0))::text as loss
-    from windows w left join earnings e on e.budget_id = w.id`);
+    with ${windowsAndCanaries(ids)}
+    select w.id, greatest(0, -coalesce(total.earned, 0))::text as loss
+    from windows w cross join lateral (
+      select sum(t.earned) filter (where w.count = 'NET' or t.earned < 0) as earned from ${EARNED} t) total`);
   return new Map(rows.map(({ id, loss }) => [id, decimal(loss)]));
 }
 
@@ -64,12 +64,13 @@ export async function findLiveCanaries(
 ): Promise<string[]> {
   const condition = {
     ALL: sql`true`,
-    RUNNING: sql`status = 'RUNNING'`,
-    LOSERS: sql`earned < 0`,
+    RUNNING: sql`t.status = 'RUNNING'`,
+    LOSERS: sql`t.earned < 0`,
   }[which];
   const rows = await tx.execute<{ id: string }>(sql`
-    with ${terms([id])}
-    select deployment_id as id from terms where ended_at is null and ${condition} order by deployment_id`);
+    with ${windowsAndCanaries([id])}
+    select t.deployment_id as id from windows w cross join lateral ${EARNED} t
+    where t.ended_at is null and ${condition} order by t.deployment_id`);
   return rows.map((row) => row.id);
 }
 
