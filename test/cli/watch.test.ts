@@ -104,7 +104,6 @@ test.each([80, 120])(
       /[⠁-⣿]{8}/,
       /✓ finite/,
       /evidence {3}/,
-      /interval of the difference a check/,
       /you can +promote, rollback.*open\s+positions: close, at most 25 bps/s,
     ]) {
       expect(screen).toMatch(part);
