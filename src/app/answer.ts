@@ -95,7 +95,9 @@ export const answerCodec: AnswerCodec<Answer> = {
   refused,
   visibleTo(actor, answer) {
     if (!answer.view || canSee(actor, answer.view.state.strategyId)) return answer;
-    return answer.refusal ? { ...answer, view: null } : refused(notFound(answer.view.state.id));
+    // A stored refusal tells of the deployment, too: it was for a caller who saw it.
+    const shown = answer.refusal !== null && !answer.replayed;
+    return shown ? { ...answer, view: null } : refused(notFound(answer.view.state.id));
   },
 };
 
