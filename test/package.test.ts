@@ -138,6 +138,7 @@ describe('serin-core and serin-client', () => {
       .slice(1)
       .map((path) => path.split('node_modules/').at(-1));
     expect(names.sort()).toEqual([
+      'croner',
       'decimal.js',
       'graphql',
       'graphql-ws',

@@ -1,5 +1,6 @@
 /** What counts as a fault: an answer that is ours to blame, one that shows the inside, or a refusal that wrote. */
 import type postgres from 'postgres';
+import { BACKGROUND_TABLES } from '../harness/backgroundTables.ts';
 import type { Data } from '../harness/serin.ts';
 
 /** Words that only the inside says: a stack, a statement, a driver's or the database's own message. */
@@ -45,14 +46,14 @@ export function wasDone(text: string): boolean {
   return Boolean(trades) && !trades.error;
 }
 
-/**
- * What is in the tables, as one text that changes with any row. Answers kept for idempotency keys are left out: a
- * refusal is kept too, so that the same key gives it again. So is the audit trail, which keeps refusals, and the nodes,
- * which say every few seconds that they live.
- */
+/** Tables that a refused operation may change: a refusal is kept for its key, and recorded. */
+const OF_REFUSALS = ['idempotency_keys', 'audit_records'];
+
+/** What is in the other tables, as one text that changes with any row. */
 export async function contentOf(sql: postgres.Sql): Promise<string> {
   const tables = await sql<{ name: string }[]>`
-    select quote_ident(tablename) as name from pg_tables where schemaname = 'public' and tablename not in ('idempotency_keys', 'audit_records', 'audit_blocks', 'nodes') order by 1`;
+    select quote_ident(tablename) as name from pg_tables
+    where schemaname = 'public' and tablename <> all(${[...OF_REFUSALS, ...BACKGROUND_TABLES]}) order by 1`;
   const sums = await sql.unsafe(
     tables
       .map(

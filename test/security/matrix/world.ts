@@ -1,5 +1,6 @@
 /** What there is to be seen or not: the same things of three strategies, of which one does not exist. */
 import type postgres from 'postgres';
+import { BACKGROUND_TABLES } from '../../harness/backgroundTables.ts';
 import { command, create, report, running } from '../../harness/deployment.ts';
 import { createFreeze } from '../../harness/freeze.ts';
 import { makeKey } from '../../harness/keys.ts';
@@ -111,15 +112,6 @@ export function asAbsent(answer: string, hidden: Ids, absent: Ids): string {
   return renamed.replaceAll('hidden', 'absent');
 }
 
-/** Tables that change by themselves, and a column that says when a key was last used. */
-const OF_THEMSELVES = [
-  'nodes',
-  'audit_blocks',
-  'incarnations',
-  'loss_budget_rounds',
-  'loss_budget_baselines',
-];
-
 /** Columns that say what a row belongs to. */
 const OWNERS = ['id', 'strategy_id', 'strategies', 'deployment_id', 'subject'];
 
@@ -130,7 +122,7 @@ const OWNERS = ['id', 'strategy_id', 'strategies', 'deployment_id', 'subject'];
 export async function stored(sql: postgres.Sql, about = ''): Promise<string> {
   const tables = await sql<{ name: string }[]>`
     select quote_ident(tablename) as name from pg_tables
-    where schemaname = 'public' and tablename <> all(${OF_THEMSELVES}) order by 1`;
+    where schemaname = 'public' and tablename <> all(${BACKGROUND_TABLES}) order by 1`;
   const owner = OWNERS.map((column) => `coalesce(t.content->>'${column}', '')`).join(` || ' ' || `);
   const sums = tables.map(
     ({
