@@ -485,9 +485,9 @@ describe.skipIf(browser === null)(
       await expectAccessible(page);
       await page.getByLabel('Key or token').fill(await makeKey(root, 'OPERATOR'));
       await page.getByRole('button', { name: 'Sign in' }).click();
-      await page.getByText('2 of 2 live deployments shown').waitFor();
+      await page.getByText('3 of 3 live deployments shown').waitFor();
       await page.reload();
-      await page.getByText('2 of 2 live deployments shown').waitFor();
+      await page.getByText('3 of 3 live deployments shown').waitFor();
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByRole('heading', { name: 'Sign in to Serin' }).waitFor();
     });
