@@ -1,4 +1,4 @@
-/** Many deployments at once, copied in the database from one that was made through the door. */
+/** Many deployments at once, copied in the database from one that was made through the API. */
 import type postgres from 'postgres';
 
 /** Copies a running deployment, its metrics and its strategy until there are so many; they are due in a day. */

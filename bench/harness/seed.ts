@@ -1,4 +1,4 @@
-/** Deployments to measure on, made through the door. */
+/** Deployments to measure on, made through the API. */
 import { ask } from './stage.ts';
 
 /** Makes running deployments whose two sides have reported; answers their ids. */

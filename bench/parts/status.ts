@@ -30,7 +30,7 @@ export async function status({ rounds, seconds }: Options): Promise<Row[]> {
   const stage = await openStage();
   const load = await startChild('harness/load.ts');
   const yoga = await startChild('peers/stockYoga.ts', stage.databaseUrl);
-  const door = await startChild('peers/stockYoga.ts', stage.databaseUrl, 'shared');
+  const ownLoaders = await startChild('peers/stockYoga.ts', stage.databaseUrl, 'shared');
   const postgraphile = await startChild('peers/postgraphile/server.js', stage.databaseUrl);
   try {
     const { url } = await stage.node();
@@ -48,7 +48,7 @@ export async function status({ rounds, seconds }: Options): Promise<Row[]> {
     const subject = { part: 'status', work, unit: 'requests/s' };
     const peer = await alternate(rounds, ours, () => rate(postgraphile.ready, PEER_STATUS));
     const stock = await alternate(rounds, ours, () => rate(yoga.ready, STATUS));
-    const stockDoor = await alternate(rounds, ours, () => rate(door.ready, STATUS));
+    const withOwnLoaders = await alternate(rounds, ours, () => rate(ownLoaders.ready, STATUS));
     return [
       judge({ ...subject, against: 'PostGraphile 5, the same row', bound: { atLeast: 1.5 } }, peer),
       judge(
@@ -56,14 +56,14 @@ export async function status({ rounds, seconds }: Options): Promise<Row[]> {
         stock,
       ),
       judge(
-        { ...subject, against: 'the same with our loaders: the door alone', bound: { atLeast: 1 } },
-        stockDoor,
+        { ...subject, against: 'the same with our loaders: the HTTP layer alone', bound: { atLeast: 1 } },
+        withOwnLoaders,
       ),
     ];
   } finally {
     await postgraphile.stop();
     await yoga.stop();
-    await door.stop();
+    await ownLoaders.stop();
     await load.stop();
     await stage.close();
   }

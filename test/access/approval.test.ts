@@ -1,12 +1,12 @@
-/** A second person for promotions, through the door: who asks does not approve. */
+/** A second person for promotions, through the API: who asks does not approve. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
 import { personsKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let ada: Door;
-let grace: Door;
+let ada: TestCaller;
+let grace: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   ada = serin.as(await personsKey(serin, 'ada'));

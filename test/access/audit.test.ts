@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { command, create, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
 import { createFreeze, liftFreeze } from '../harness/freeze.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let ada: Door;
+let root: TestCaller;
+let ada: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
@@ -15,8 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => serin.stop());
 
-async function records(filter: Record<string, unknown>, door = root): Promise<Data[]> {
-  const { auditRecords } = await door.ask(
+async function records(filter: Record<string, unknown>, caller = root): Promise<Data[]> {
+  const { auditRecords } = await caller.ask(
     `query($filter: AuditFilter) { auditRecords(filter: $filter, first: 200) {
       nodes { actor action subject reason outcome at details } } }`,
     { filter },

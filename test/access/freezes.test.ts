@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { command, create } from '../harness/deployment.ts';
 import { createFreeze, liftFreeze, listFreezes, tryFreeze, tryLift } from '../harness/freeze.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Answer, type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { type Answer, type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let eth: Door;
+let root: TestCaller;
+let eth: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
@@ -42,7 +42,7 @@ test('without patterns it is about the strategies of the key, also those that co
 
 test('a caller sees a freeze of a strategy that it sees, without the other patterns', async () => {
   const { freeze } = await createFreeze(root, { strategies: ['eth-*', 'btc-*'] });
-  const mine = async (door: Door) => (await listFreezes(door)).find(({ id }) => id === freeze.id);
+  const mine = async (caller: TestCaller) => (await listFreezes(caller)).find(({ id }) => id === freeze.id);
   expect((await mine(eth))?.strategies).toEqual(['eth-*']);
   const sol = serin.as(await makeKey(root, 'VIEWER', { strategies: ['sol-*'] }));
   expect(await mine(sol)).toBeUndefined();

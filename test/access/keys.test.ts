@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
+let root: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
@@ -15,7 +15,7 @@ afterAll(() => serin.stop());
 const KEY =
   'id prefix name role strategies createdAt createdBy expiresAt expired revokedAt revokedBy lastUsedAt';
 
-async function create(by: Door, input: Record<string, unknown>): Promise<Data> {
+async function create(by: TestCaller, input: Record<string, unknown>): Promise<Data> {
   const { createApiKey } = await by.ask(
     `mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) {
       success message key error { code message path } apiKey { ${KEY} } } }`,
@@ -24,7 +24,7 @@ async function create(by: Door, input: Record<string, unknown>): Promise<Data> {
   return createApiKey;
 }
 
-async function revoke(by: Door, id: string): Promise<Data> {
+async function revoke(by: TestCaller, id: string): Promise<Data> {
   const { revokeApiKey } = await by.ask(
     `mutation($id: ID!) { revokeApiKey(input: { id: $id }) { success message error { code } apiKey { ${KEY} } } }`,
     { id },
@@ -32,7 +32,7 @@ async function revoke(by: Door, id: string): Promise<Data> {
   return revokeApiKey;
 }
 
-async function keys(by: Door): Promise<Data[]> {
+async function keys(by: TestCaller): Promise<Data[]> {
   return (await by.ask(`{ apiKeys(first: 200) { nodes { ${KEY} } } }`)).apiKeys.nodes;
 }
 

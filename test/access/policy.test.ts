@@ -6,30 +6,31 @@ import { command, create, running } from '../harness/deployment.ts';
 import { documentOf, OPERATIONS } from '../harness/documents.ts';
 import { liftAll } from '../harness/freeze.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-const doors = new Map<string, Door>();
+let root: TestCaller;
+const callers = new Map<string, TestCaller>();
 let seen = '';
 let hidden = '';
 
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
-  for (const role of ROLES) doors.set(role, serin.as(await makeKey(root, role, { strategies: ['seen-*'] })));
+  for (const role of ROLES)
+    callers.set(role, serin.as(await makeKey(root, role, { strategies: ['seen-*'] })));
   seen = await running(root, { strategyId: 'seen-one' });
   hidden = await running(root, { strategyId: 'hidden-one' });
 });
 afterAll(() => serin.stop());
 
-const door = (role: string): Door => doors.get(role) ?? root;
+const caller = (role: string): TestCaller => callers.get(role) ?? root;
 const commands = OPERATIONS.filter(({ kind }) => kind !== 'subscription');
 describe.each(commands.filter(({ name }) => ruleOf(name).least !== 'VIEWER'))('$name', (operation) => {
   const least = ROLES.indexOf(ruleOf(operation.name).least);
 
   test('is not forbidden to the role itself', async () => {
-    const { errors } = await door(ROLES[least] ?? '').post(documentOf(operation, 'dep_nowhere'));
+    const { errors } = await caller(ROLES[least] ?? '').post(documentOf(operation, 'dep_nowhere'));
     expect(JSON.stringify(errors ?? [])).not.toContain(' requires the role ');
   });
 });
@@ -41,10 +42,10 @@ test('what the operations above froze is lifted', async () => {
 test('queries of one hidden thing answer null', async () => {
   for (const name of ['deployment', 'node', 'exportDeployment']) {
     const fields = name === 'exportDeployment' ? '' : '{ __typename }';
-    expect(await door('ADMIN').ask(`{ it: ${name}(id: "${hidden}") ${fields} }`)).toEqual({ it: null });
-    expect((await door('VIEWER').ask(`{ it: ${name}(id: "${seen}") ${fields} }`)).it).not.toBeNull();
+    expect(await caller('ADMIN').ask(`{ it: ${name}(id: "${hidden}") ${fields} }`)).toEqual({ it: null });
+    expect((await caller('VIEWER').ask(`{ it: ${name}(id: "${seen}") ${fields} }`)).it).not.toBeNull();
   }
-  const { strategy, nodes } = await door('ADMIN').ask(
+  const { strategy, nodes } = await caller('ADMIN').ask(
     `{ strategy(id: "hidden-one") { id } nodes(ids: ["${seen}", "${hidden}", "hidden-one", "seen-one"]) { id } }`,
   );
   expect(strategy).toBeNull();
@@ -54,7 +55,7 @@ test('queries of one hidden thing answer null', async () => {
 test('lists, their counts and their pages have what is seen only', async () => {
   const strategies = ['mixed-a', 'seen-two', 'mixed-b', 'seen-three', 'mixed-c'];
   for (const strategyId of strategies) await create(root, { strategyId });
-  const asked = await door('VIEWER').ask(`{
+  const asked = await caller('VIEWER').ask(`{
     deployments(first: 2) { totalCount nodes { strategyId } pageInfo { hasNextPage } }
     none: deployments(filter: { strategyId: "hidden-one" }) { totalCount nodes { id } }
     strategies(first: 50) { nodes { id } }
@@ -74,7 +75,7 @@ test('lists, their counts and their pages have what is seen only', async () => {
 
 test('feeds replay and deliver what is seen only', async () => {
   const feeds = ['stateChanged', 'decisionMade', 'eventAppended'].map((name) =>
-    door('VIEWER').follow(`subscription { ${name}(after: "0") { deployment { strategyId } } }`),
+    caller('VIEWER').follow(`subscription { ${name}(after: "0") { deployment { strategyId } } }`),
   );
   const one = await running(root, { strategyId: 'hidden-feed' });
   const two = await running(root, { strategyId: 'seen-feed' });
@@ -88,7 +89,9 @@ test('feeds replay and deliver what is seen only', async () => {
 
 test('feeds of one hidden deployment answer as if it were not there', async () => {
   for (const name of ['deploymentUpdated', 'metricsUpdated']) {
-    const feed = door('VIEWER').follow(`subscription { ${name}(deploymentId: "${hidden}") { __typename } }`);
+    const feed = caller('VIEWER').follow(
+      `subscription { ${name}(deploymentId: "${hidden}") { __typename } }`,
+    );
     await until(() => feed.errors.length > 0);
     expect(JSON.stringify(feed.errors)).toContain(`There is no deployment ${hidden}`);
     expect(feed.received).toEqual([]);
@@ -97,13 +100,13 @@ test('feeds of one hidden deployment answer as if it were not there', async () =
 
 test('nothing is made in a strategy outside, nor brought in by a document', async () => {
   const strategyId = 'hidden-new';
-  const made = await door('OPERATOR').post(
+  const made = await caller('OPERATOR').post(
     `mutation { createDeployment(input: { strategyId: "${strategyId}", stableVersionId: "a", canaryVersionId: "b" }) { success } }`,
   );
   expect(made.errors?.[0]?.extensions.code).toBe('FORBIDDEN');
   const { exportDeployment: document } = await root.ask(`{ exportDeployment(id: "${hidden}") }`);
   const moved = { ...document, deployment: { ...document.deployment, id: 'dep_moved' } };
-  const brought = await door('ADMIN').post(
+  const brought = await caller('ADMIN').post(
     'mutation($document: JSON!) { importDeployment(input: { document: $document }) { success } }',
     { document: JSON.parse(JSON.stringify(moved).replaceAll(hidden, 'dep_moved')) },
   );
@@ -117,16 +120,16 @@ test('nothing is made in a strategy outside, nor brought in by a document', asyn
 });
 
 test('an id that a hidden deployment has is taken, and no more is said of it', async () => {
-  const taken = await create(door('OPERATOR'), { id: hidden, strategyId: 'seen-taken' });
+  const taken = await create(caller('OPERATOR'), { id: hidden, strategyId: 'seen-taken' });
   expect(taken).toMatchObject({ success: false, error: { code: 'ALREADY_EXISTS' }, deployment: null });
 });
 
 test('availableActions are what this viewer may do', async () => {
-  const actions = async (by: Door) =>
+  const actions = async (by: TestCaller) =>
     (await by.ask(`{ deployment(id: "${seen}") { availableActions } }`)).deployment.availableActions;
-  expect(await actions(door('VIEWER'))).toEqual([]);
-  expect(await actions(door('BOT'))).toEqual([]);
-  expect(await actions(door('OPERATOR'))).toEqual([
+  expect(await actions(caller('VIEWER'))).toEqual([]);
+  expect(await actions(caller('BOT'))).toEqual([]);
+  expect(await actions(caller('OPERATOR'))).toEqual([
     'PROMOTE',
     'ROLLBACK',
     'CANCEL',
@@ -136,7 +139,7 @@ test('availableActions are what this viewer may do', async () => {
 });
 
 test('a batch of reports is answered one by one: what is hidden is not found', async () => {
-  const { reportMetrics } = await door('BOT').ask(
+  const { reportMetrics } = await caller('BOT').ask(
     `mutation { reportMetrics(input: { reports: [
       { deploymentId: "${seen}", side: CANARY, trades: 3 }, { deploymentId: "${hidden}", side: CANARY, trades: 3 }] }) {
       results { success error { code path } deployment { id } } } }`,

@@ -7,10 +7,10 @@ import { readEnvironment } from '../../src/environment/environment.ts';
 import { type Serin, startSerin } from '../../src/serin.ts';
 import { command, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
+let root: TestCaller;
 /** A second node on the same database. */
 let other: Serin;
 beforeAll(async () => {
@@ -118,8 +118,8 @@ describe('an unknown caller', () => {
 
 describe('a known caller', () => {
   test('is the same over HTTP, WebSocket with connection_init, and WebSocket with a header', async () => {
-    const key = await makeKey(root, 'VIEWER', { name: 'many-doors' });
-    expect(await serin.as(key).ask(VIEWER)).toEqual({ viewer: { actor: 'many-doors' } });
+    const key = await makeKey(root, 'VIEWER', { name: 'many-transports' });
+    expect(await serin.as(key).ask(VIEWER)).toEqual({ viewer: { actor: 'many-transports' } });
     const over = (client: ReturnType<typeof createClient>) =>
       new Promise<Data>((resolve, reject) => {
         client.subscribe(
@@ -138,7 +138,7 @@ describe('a known caller', () => {
       { webSocketImpl: WithHeader },
     ]) {
       const client = createClient({ url, ...options });
-      expect(await over(client)).toEqual({ viewer: { actor: 'many-doors' } });
+      expect(await over(client)).toEqual({ viewer: { actor: 'many-transports' } });
       await client.dispose();
     }
   });

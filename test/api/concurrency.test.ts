@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { openInitialised } from '../harness/rawSocket.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
 beforeAll(async () => {
@@ -237,10 +237,10 @@ test('of reads that come at the same moment, one that fails is one, and each cal
     await keyed.database.sql`update deployments set detail = '{}' where id = ${ids[2] ?? ''}`;
     const bot = keyed.as(await makeKey(admin, 'BOT', { strategies: ['ours'] }));
     const status = 'query($id: ID!) { deployment(id: $id) { id status comparison { decision } } }';
-    const look = (door: Door, id: string) => door.post(status, { id });
+    const look = (caller: TestCaller, id: string) => caller.post(status, { id });
     for (let round = 0; round < 3; round += 1) {
       const answers = await Promise.all(
-        [admin, bot].flatMap((door) => [...ids, ...ids].map((id) => look(door, id))),
+        [admin, bot].flatMap((caller) => [...ids, ...ids].map((id) => look(caller, id))),
       );
       const said = answers.map(
         ({ data, errors }) => errors?.[0]?.extensions.code ?? data.deployment?.id ?? null,

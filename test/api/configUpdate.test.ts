@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, create, report, running } from '../harness/deployment.ts';
 import { alignClocks } from '../harness/imports.ts';
 import { administrator, personsKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let ada: Door;
-let grace: Door;
+let root: TestCaller;
+let ada: TestCaller;
+let grace: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
@@ -26,8 +26,12 @@ const DEPLOYMENT = `query($id: ID!, $config: CanaryConfigInput!) { deployment(id
 const read = async (id: string, config: Record<string, unknown> = {}): Promise<Data> =>
   (await root.ask(DEPLOYMENT, { id, config })).deployment;
 
-const update = (by: Door, id: string, config: Record<string, unknown>, more: Record<string, unknown> = {}) =>
-  command(by, 'updateConfig', id, { config, ...more });
+const update = (
+  by: TestCaller,
+  id: string,
+  config: Record<string, unknown>,
+  more: Record<string, unknown> = {},
+) => command(by, 'updateConfig', id, { config, ...more });
 
 test('what makes it safer is done at once, seen in the event, the audit trail, the preview and an export', async () => {
   const id = await running(ada);

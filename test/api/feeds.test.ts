@@ -207,7 +207,7 @@ describe('feeds of state', () => {
   });
 });
 
-describe('other doors', () => {
+describe('other transports and clients', () => {
   test('an unmodified graphql-sse client follows from a cursor', async () => {
     const id = await running(serin);
     const client = createSseClient({ url: `${serin.url}/graphql` });

@@ -7,8 +7,8 @@ import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import {
   type Answer,
   type Data,
-  type Door,
   startTestSerin,
+  type TestCaller,
   type TestSerin,
   until,
 } from '../harness/serin.ts';
@@ -26,16 +26,16 @@ afterAll(async () => {
 
 const group = () => `halted-${randomBytes(4).toString('hex')}`;
 
-function tryHalt(door: Door, input: Record<string, unknown>): Promise<Answer> {
-  return door.post(
+function tryHalt(caller: TestCaller, input: Record<string, unknown>): Promise<Answer> {
+  return caller.post(
     `mutation($input: HaltCanariesInput!) { haltCanaries(input: $input) { success replayed complete message pending
       error { code path } freeze { id activeNow strategies } outcomes { deploymentId outcome message error { code } } } }`,
     { input: { reason: 'exchange is down', ...input } },
   );
 }
 
-async function halt(door: Door, input: Record<string, unknown>): Promise<Data> {
-  const { data, errors } = await tryHalt(door, input);
+async function halt(caller: TestCaller, input: Record<string, unknown>): Promise<Data> {
+  const { data, errors } = await tryHalt(caller, input);
   if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
   return data.haltCanaries;
 }
@@ -169,8 +169,8 @@ test('an operator halts within their own patterns, a bot where the server lets i
       await running(root, { strategyId: 'eth-a' }),
       await running(root, { strategyId: 'btc-a' }),
     ];
-    const code = async (door: Door, input: object) =>
-      (await tryHalt(door, { strategies: ['eth-*'], action: 'PAUSE', ...input })).errors?.[0]?.extensions
+    const code = async (caller: TestCaller, input: object) =>
+      (await tryHalt(caller, { strategies: ['eth-*'], action: 'PAUSE', ...input })).errors?.[0]?.extensions
         .code;
     expect(await code(viewer, {})).toBe('FORBIDDEN');
     expect(await code(eth, { strategies: ['*'] })).toBe('FORBIDDEN');

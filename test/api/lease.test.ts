@@ -1,7 +1,7 @@
 /** The lease of the canary's capital over HTTP, on two nodes, at two rates of the clock: what prolongs it, and its end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, report, running } from '../harness/deployment.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 /** Days, of which a test takes little at its rate of the clock: only `advance` passes them. */
 const LEASE = 360_000;
@@ -10,8 +10,12 @@ const CONFIG = { ...CALM, observationPeriodMinutes: 500_000, capitalLeaseSeconds
 const ANSWER =
   'success message stale now leaseSeconds leaseUntil error { code message path } deployment { status }';
 
-async function beat(door: Door, deploymentId: string, more: Record<string, unknown> = {}): Promise<Data> {
-  const { heartbeat } = await door.ask(
+async function beat(
+  caller: TestCaller,
+  deploymentId: string,
+  more: Record<string, unknown> = {},
+): Promise<Data> {
+  const { heartbeat } = await caller.ask(
     `mutation($input: HeartbeatInput!) { heartbeat(input: $input) { ${ANSWER} } }`,
     { input: { deploymentId, side: 'CANARY', ...more } },
     true,
@@ -19,8 +23,12 @@ async function beat(door: Door, deploymentId: string, more: Record<string, unkno
   return heartbeat;
 }
 
-async function reported(door: Door, deploymentId: string, figures: Record<string, unknown>): Promise<Data> {
-  const { updateCanaryMetrics } = await door.ask(
+async function reported(
+  caller: TestCaller,
+  deploymentId: string,
+  figures: Record<string, unknown>,
+): Promise<Data> {
+  const { updateCanaryMetrics } = await caller.ask(
     `mutation($input: UpdateMetricsInput!) { updateCanaryMetrics(input: $input) { ${ANSWER} } }`,
     { input: { deploymentId, ...figures } },
     true,
@@ -28,8 +36,8 @@ async function reported(door: Door, deploymentId: string, figures: Record<string
   return updateCanaryMetrics;
 }
 
-async function traded(door: Door, deploymentId: string, trades: Data[]): Promise<Data> {
-  const { recordTrades } = await door.ask(
+async function traded(caller: TestCaller, deploymentId: string, trades: Data[]): Promise<Data> {
+  const { recordTrades } = await caller.ask(
     `mutation($input: RecordTradesInput!) { recordTrades(input: $input) {
       success leaseSeconds leaseUntil error { code } refused { index } } }`,
     { input: { deploymentId, side: 'CANARY', trades } },
@@ -44,8 +52,8 @@ const STATE = `status endedAt config { capitalLeaseSeconds } allocation { number
     ... on AllocationRequested { number leaseUntil } ... on LeaseExpired { leaseUntil heartbeatAt stoodDown }
     ... on LeaseResumed { awaySeconds } ... on CanaryFailed { reason } } } }`;
 
-async function look(door: Door, id: string): Promise<Data> {
-  const { deployment } = await door.ask(`query($id: ID!) { deployment(id: $id) { ${STATE} } }`, { id });
+async function look(caller: TestCaller, id: string): Promise<Data> {
+  const { deployment } = await caller.ask(`query($id: ID!) { deployment(id: $id) { ${STATE} } }`, { id });
   return deployment;
 }
 

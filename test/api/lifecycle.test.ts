@@ -42,7 +42,7 @@ interface Model {
   step: number;
 }
 
-/** A deployment behind the door. */
+/** A deployment behind the API. */
 interface Real {
   readonly id: string;
 }

@@ -23,10 +23,14 @@ afterAll(async () => {
 });
 const VIEWER = '{ viewer { actor } }';
 
-type Door = (at: TestSerin, query: string, variables?: Record<string, unknown>) => Promise<Answer['errors']>;
+type TestCaller = (
+  at: TestSerin,
+  query: string,
+  variables?: Record<string, unknown>,
+) => Promise<Answer['errors']>;
 
-const overHttp: Door = async (at, query, variables) => (await at.post(query, variables)).errors;
-const overWebSocket: Door = async (at, query, variables) => {
+const overHttp: TestCaller = async (at, query, variables) => (await at.post(query, variables)).errors;
+const overWebSocket: TestCaller = async (at, query, variables) => {
   const socket = await openInitialised(at);
   socket.send({ type: 'subscribe', id: '1', payload: { query, variables } });
   const { type, payload } = await socket.next();
@@ -157,7 +161,7 @@ test('the rate of an address: 429 and when to come again, on a WebSocket the sam
       retryAfterSeconds: expect.any(Number),
     });
     open.close();
-    // Whoever opens socket after socket is bounded as well, and so is who asks beside the door.
+    // Whoever opens socket after socket is bounded as well, and so is who asks without a WebSocket client.
     const another = await openRawSocket(slow);
     another.send({ type: 'connection_init' });
     expect(await another.closeCode()).toBe(1013);

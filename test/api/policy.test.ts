@@ -1,4 +1,4 @@
-/** Policies tried through the door: simulated with progress, bounded, and warned of at creation. */
+/** Policies tried through the API: simulated with progress, bounded, and warned of at creation. */
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { askPolicy } from '../../src/app/policyTrials.ts';

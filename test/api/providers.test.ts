@@ -60,7 +60,7 @@ beforeAll(async () => {
     url: prometheus,
     queries: { pnlUsd: `pnl${select}`, trades: `trades${select}` },
   };
-  folder = await mkdtemp(join(tmpdir(), 'serin-door-providers-'));
+  folder = await mkdtemp(join(tmpdir(), 'serin-providers-'));
   const file = join(folder, 'providers.json');
   await writeFile(file, JSON.stringify({ providers: { ...Object.fromEntries(services), prom } }));
   serin = await startTestSerin({ providersFile: file });

@@ -1,4 +1,4 @@
-/** recordTrades through the door: what is taken, known and refused, and that arrival does not matter. */
+/** recordTrades through the API: what is taken, known and refused, and that arrival does not matter. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
 import { alignClocks, imported } from '../harness/imports.ts';

@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, report, running } from '../harness/deployment.ts';
 import { administrator, makeKey, personsKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 import { buildConsole, launchBrowser, type Visitor, type VisitorOptions, visit } from './browser.ts';
 import { begin, DESK, type Desk } from './stage.ts';
 
@@ -38,9 +38,9 @@ async function expectAccessible(page: Page): Promise<void> {
   expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual([]);
 }
 
-const deploymentOf = async (door: Door, id: string): Promise<Data> =>
+const deploymentOf = async (caller: TestCaller, id: string): Promise<Data> =>
   (
-    await door.ask(
+    await caller.ask(
       'query($id: ID!) { deployment(id: $id) { status revision summary decisionHistory { actor reason } } }',
       { id },
     )
@@ -455,7 +455,7 @@ describe.skipIf(browser === null)(
   { timeout: PATIENCE_MS },
   () => {
     let serin: TestSerin;
-    let root: Door;
+    let root: TestCaller;
 
     beforeAll(async () => {
       await buildConsole();

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { command, create } from '../harness/deployment.ts';
-import type { Door } from '../harness/serin.ts';
+import type { TestCaller } from '../harness/serin.ts';
 
 export const CHECK_SECONDS = 10;
 export const CAPITAL_USD = 100_000;
@@ -75,7 +75,7 @@ interface Book {
 const emptyBook = (): Book => ({ pnl: 0, peak: 0, drawdown: 0, trades: 0, wins: 0 });
 
 /** Makes the deployments, gives them capital, and has both sides of each acknowledge it. */
-export async function begin(serin: Door, plans: readonly CanaryPlan[]): Promise<Desk> {
+export async function begin(serin: TestCaller, plans: readonly CanaryPlan[]): Promise<Desk> {
   const live = plans.filter(({ deployed }) => deployed !== false);
   for (const { id, strategyId, chain, canaryVersionId, stableVersionId, config } of plans) {
     const created = await patiently(() =>
@@ -100,16 +100,16 @@ export async function begin(serin: Door, plans: readonly CanaryPlan[]): Promise<
   return createDesk(serin, live);
 }
 
-async function deploy(door: Door, { id, acknowledges }: CanaryPlan): Promise<void> {
+async function deploy(caller: TestCaller, { id, acknowledges }: CanaryPlan): Promise<void> {
   const idempotencyKey = `deploy-${id}`;
   const answer = await patiently(() =>
-    command(door, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD), idempotencyKey }),
+    command(caller, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD), idempotencyKey }),
   );
   if (!answer.success) throw new Error(answer.message);
   if (acknowledges === false) return;
   const { canaryCapitalUsd, stableCapitalUsd } = answer.deployment;
   const acknowledge = (side: string, heldUsd: string) =>
-    patiently(() => command(door, 'acknowledgeAllocation', id, { side, number: 1, heldUsd }));
+    patiently(() => command(caller, 'acknowledgeAllocation', id, { side, number: 1, heldUsd }));
   await Promise.all([acknowledge('CANARY', canaryCapitalUsd), acknowledge('STABLE', stableCapitalUsd)]);
 }
 
@@ -130,7 +130,7 @@ export interface Desk {
   trade(rounds: number, pauseMs: number): Promise<void>;
 }
 
-function createDesk(serin: Door, plans: readonly CanaryPlan[]): Desk {
+function createDesk(serin: TestCaller, plans: readonly CanaryPlan[]): Desk {
   const random = xoroshiro128plus(20261128);
   /** A standard normal number (Box and Muller). */
   const normal = () =>

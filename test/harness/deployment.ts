@@ -1,6 +1,6 @@
 /** What most tests need first: a deployment in some status, created over HTTP. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Data, Door } from './serin.ts';
+import type { Data, TestCaller } from './serin.ts';
 
 /** A configuration for tests that take their time: no deployment fails because its sides are silent. */
 export const CALM = { guardrails: { maxStaleSeconds: 30_000_000 } };
@@ -14,7 +14,7 @@ export const PLAIN = { ...CALM, evidence: { mode: 'OFF' } };
 export const RESULT = `success replayed message error { code message path }
   deployment { id status revision totalCapitalUsd canaryCapitalUsd stableCapitalUsd endedAt availableActions }`;
 
-export async function create(serin: Door, input: Record<string, unknown> = {}): Promise<Data> {
+export async function create(serin: TestCaller, input: Record<string, unknown> = {}): Promise<Data> {
   const { createDeployment } = await serin.ask(
     `mutation($input: CreateDeploymentInput!) { createDeployment(input: $input) { ${RESULT} } }`,
     {
@@ -33,7 +33,7 @@ export async function create(serin: Door, input: Record<string, unknown> = {}): 
 
 /** Any lifecycle mutation on a deployment. */
 export async function command(
-  serin: Door,
+  serin: TestCaller,
   name: string,
   deploymentId: string,
   more: Record<string, unknown> = {},
@@ -46,7 +46,7 @@ export async function command(
 }
 
 /** Creates a deployment in RUNNING. Returns its id. */
-export async function running(serin: Door, input: Record<string, unknown> = {}): Promise<string> {
+export async function running(serin: TestCaller, input: Record<string, unknown> = {}): Promise<string> {
   const created = await create(serin, input);
   const deployed = await command(serin, 'deployCanary', created.deployment.id, { capitalUsd: '100000' });
   if (!deployed.success) throw new Error(deployed.message);
@@ -54,7 +54,7 @@ export async function running(serin: Door, input: Record<string, unknown> = {}):
 }
 
 export async function report(
-  serin: Door,
+  serin: TestCaller,
   side: 'Canary' | 'Stable',
   deploymentId: string,
   figures: Record<string, unknown>,
@@ -69,7 +69,7 @@ export async function report(
   return data[`update${side}Metrics`];
 }
 
-export async function statusOf(serin: Door, id: string): Promise<string> {
+export async function statusOf(serin: TestCaller, id: string): Promise<string> {
   const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { status } }', { id });
   return deployment.status;
 }

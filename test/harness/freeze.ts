@@ -1,5 +1,5 @@
 /** Freezes over HTTP, for tests. */
-import type { Answer, Data, Door } from './serin.ts';
+import type { Answer, Data, TestCaller } from './serin.ts';
 
 export const FREEZE = `id strategies chains blocks from until reason createdBy createdAt liftedBy liftedAt
   activeNow activeUntil nextFrom recurrence { rule timeZone durationMinutes }`;
@@ -8,33 +8,33 @@ const RESULT = `success replayed message error { code message path } freeze { ${
 const CREATE = `mutation($input: CreateFreezeInput!) { createFreeze(input: $input) { ${RESULT} } }`;
 
 /** The whole answer: a caller without the right gets an error. */
-export function tryFreeze(door: Door, input: Record<string, unknown>): Promise<Answer> {
-  return door.post(CREATE, { input: { reason: 'rates decision', ...input } });
+export function tryFreeze(caller: TestCaller, input: Record<string, unknown>): Promise<Answer> {
+  return caller.post(CREATE, { input: { reason: 'rates decision', ...input } });
 }
 
-export async function createFreeze(door: Door, input: Record<string, unknown> = {}): Promise<Data> {
-  const { data, errors } = await tryFreeze(door, input);
+export async function createFreeze(caller: TestCaller, input: Record<string, unknown> = {}): Promise<Data> {
+  const { data, errors } = await tryFreeze(caller, input);
   if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
   return data.createFreeze;
 }
 
-export function tryLift(door: Door, id: string, more: Record<string, unknown> = {}): Promise<Answer> {
-  return door.post(`mutation($input: LiftFreezeInput!) { liftFreeze(input: $input) { ${RESULT} } }`, {
+export function tryLift(caller: TestCaller, id: string, more: Record<string, unknown> = {}): Promise<Answer> {
+  return caller.post(`mutation($input: LiftFreezeInput!) { liftFreeze(input: $input) { ${RESULT} } }`, {
     input: { id, ...more },
   });
 }
 
-export async function liftFreeze(door: Door, id: string): Promise<Data> {
-  const { data, errors } = await tryLift(door, id);
+export async function liftFreeze(caller: TestCaller, id: string): Promise<Data> {
+  const { data, errors } = await tryLift(caller, id);
   if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
   return data.liftFreeze;
 }
 
-export async function listFreezes(door: Door, args = 'standing: true, first: 200'): Promise<Data[]> {
-  return (await door.ask(`{ freezes(${args}) { nodes { ${FREEZE} } } }`)).freezes.nodes;
+export async function listFreezes(caller: TestCaller, args = 'standing: true, first: 200'): Promise<Data[]> {
+  return (await caller.ask(`{ freezes(${args}) { nodes { ${FREEZE} } } }`)).freezes.nodes;
 }
 
 /** Lifts everything that a test of all operations has frozen. */
-export async function liftAll(door: Door): Promise<void> {
-  for (const { id } of await listFreezes(door)) await liftFreeze(door, id);
+export async function liftAll(caller: TestCaller): Promise<void> {
+  for (const { id } of await listFreezes(caller)) await liftFreeze(caller, id);
 }

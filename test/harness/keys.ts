@@ -2,7 +2,7 @@
 import { openActor } from '../../src/access/actor.ts';
 import { createKey, type KeyRequest } from '../../src/access/keys.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
-import type { Door, TestSerin } from './serin.ts';
+import type { TestCaller, TestSerin } from './serin.ts';
 
 export const WITH_KEYS = { keys: true, tokens: null, botsReduceRisk: false };
 
@@ -23,7 +23,7 @@ export async function keyMadeHere(
 }
 
 /** An administrator of all strategies. */
-export const administrator = async (serin: TestSerin): Promise<Door> =>
+export const administrator = async (serin: TestSerin): Promise<TestCaller> =>
   serin.as(await keyMadeHere(serin, { name: 'root', role: 'ADMIN' }));
 
 /** The key of a person, who counts where two people are needed. */
@@ -34,7 +34,7 @@ let made = 0;
 
 /** A new key, made over HTTP. */
 export async function makeKey(
-  by: Door,
+  by: TestCaller,
   role: string,
   more: { name?: string; strategies?: string[]; sides?: string[]; person?: string; expiresAt?: string } = {},
 ): Promise<string> {

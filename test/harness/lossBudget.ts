@@ -1,34 +1,34 @@
 /** Loss budgets over HTTP, for tests. */
 import { randomUUID } from 'node:crypto';
-import type { Answer, Data, Door } from './serin.ts';
+import type { Answer, Data, TestCaller } from './serin.ts';
 
 const BUDGET = `id name strategies windowHours maxLossUsd lossUsd action count rearm state trippedAt trippedLossUsd
   countsFrom createdBy createdAt`;
 
 /** The whole answer of one of the three mutations: a caller without the right gets an error. */
 export function tryBudget(
-  door: Door,
+  caller: TestCaller,
   mutation: 'createLossBudget' | 'updateLossBudget' | 'deleteLossBudget',
   input: Record<string, unknown>,
 ): Promise<Answer> {
   const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
-  return door.post(
+  return caller.post(
     `mutation($input: ${type}!) { ${mutation}(input: $input) {
       success replayed message error { code message path } lossBudget { ${BUDGET} } } }`,
     { input: { idempotencyKey: randomUUID(), ...input } },
   );
 }
 
-async function budget(door: Door, ...call: [Parameters<typeof tryBudget>[1], object]): Promise<Data> {
+async function budget(caller: TestCaller, ...call: [Parameters<typeof tryBudget>[1], object]): Promise<Data> {
   const [mutation, input] = call;
-  const { data, errors } = await tryBudget(door, mutation, { ...input });
+  const { data, errors } = await tryBudget(caller, mutation, { ...input });
   if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
   return data[mutation];
 }
 
 /** A budget of 1,000 USD in a day, unless the input says otherwise. */
-export const createBudget = (door: Door, input: object): Promise<Data> =>
-  budget(door, 'createLossBudget', {
+export const createBudget = (caller: TestCaller, input: object): Promise<Data> =>
+  budget(caller, 'createLossBudget', {
     name: 'desk',
     windowHours: 24,
     maxLossUsd: '1000',
@@ -36,16 +36,16 @@ export const createBudget = (door: Door, input: object): Promise<Data> =>
     ...input,
   });
 
-export const updateBudget = (door: Door, id: string, input: object): Promise<Data> =>
-  budget(door, 'updateLossBudget', { id, ...input });
+export const updateBudget = (caller: TestCaller, id: string, input: object): Promise<Data> =>
+  budget(caller, 'updateLossBudget', { id, ...input });
 
-export const deleteBudget = (door: Door, id: string): Promise<Data> =>
-  budget(door, 'deleteLossBudget', { id });
+export const deleteBudget = (caller: TestCaller, id: string): Promise<Data> =>
+  budget(caller, 'deleteLossBudget', { id });
 
-export async function listBudgets(door: Door): Promise<Data[]> {
-  return (await door.ask(`{ lossBudgets(first: 200) { nodes { ${BUDGET} } } }`)).lossBudgets.nodes;
+export async function listBudgets(caller: TestCaller): Promise<Data[]> {
+  return (await caller.ask(`{ lossBudgets(first: 200) { nodes { ${BUDGET} } } }`)).lossBudgets.nodes;
 }
 
-export async function findBudget(door: Door, id: string): Promise<Data> {
-  return (await listBudgets(door)).find((each) => each.id === id);
+export async function findBudget(caller: TestCaller, id: string): Promise<Data> {
+  return (await listBudgets(caller)).find((each) => each.id === id);
 }

@@ -26,7 +26,7 @@ export interface Answer {
 }
 
 /** Serin for one caller. */
-export interface Door {
+export interface TestCaller {
   /**
    * One operation over HTTP; throws if the response has errors. One that may be repeated is repeated while it is answered
    * with UNAVAILABLE, as docs/operations.md asks of clients: a loaded machine takes longer than the 8 s of an operation.
@@ -41,11 +41,11 @@ export interface Door {
   follow(query: string, variables?: Record<string, unknown>): Followed;
 }
 
-export interface TestSerin extends Door {
+export interface TestSerin extends TestCaller {
   readonly url: string;
   readonly database: TestDatabase;
   /** The same Serin for a caller with these credentials. */
-  as(token: string): Door;
+  as(token: string): TestCaller;
   /** Moves Serin's clock forward. */
   advance(seconds: number): Promise<void>;
   /**
@@ -89,14 +89,14 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
   let serin: Serin = await startSerin(environment);
   const clients: Client[] = [];
 
-  const doorOf = (credentials: Record<string, string>) => doorTo(() => serin.url, credentials, clients);
+  const callerWith = (credentials: Record<string, string>) => callerAt(() => serin.url, credentials, clients);
   return {
-    ...doorOf({}),
+    ...callerWith({}),
     get url() {
       return serin.url;
     },
     database,
-    as: (token) => doorOf({ authorization: `Bearer ${token}` }),
+    as: (token) => callerWith({ authorization: `Bearer ${token}` }),
     async advance(seconds) {
       await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;
     },
@@ -115,12 +115,12 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
 }
 
 /** Serin at an address, which may change, for a caller with these credentials. */
-export function doorTo(
+export function callerAt(
   url: () => string,
   credentials: Record<string, string> = {},
   clients: Client[] = [],
-): Door {
-  const post: Door['post'] = async (query, variables = {}, headers = {}) => {
+): TestCaller {
+  const post: TestCaller['post'] = async (query, variables = {}, headers = {}) => {
     const response = await fetch(`${url()}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...credentials, ...headers },

@@ -9,7 +9,14 @@ import { createNode, type SerinNode } from '../faults/nodes.ts';
 import { databaseUrl } from '../harness/database.ts';
 import { command, create, HOURLY, running } from '../harness/deployment.ts';
 import { makeLaterVersion } from '../harness/laterVersion.ts';
-import { type Data, type Door, doorTo, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import {
+  callerAt,
+  type Data,
+  startTestSerin,
+  type TestCaller,
+  type TestSerin,
+  until,
+} from '../harness/serin.ts';
 import { type Receiver, startReceiver } from '../webhooks/receiver.ts';
 import { createWebhook, deliveriesOf } from '../webhooks/webhook.ts';
 
@@ -20,11 +27,12 @@ describe('two versions on one database', () => {
   /** The version of this build. */
   let earlier: TestSerin;
   let node: SerinNode | undefined;
-  let later: Door;
+  let later: TestCaller;
   let receiver: Receiver;
   let before = '';
   const crashes: string[] = [];
-  const read = async (door: Door, id: string): Promise<Data> => (await door.ask(EVENTS, { id })).deployment;
+  const read = async (caller: TestCaller, id: string): Promise<Data> =>
+    (await caller.ask(EVENTS, { id })).deployment;
   const typesOf = ({ events }: Data) => events.nodes.map(({ type }: Data) => type);
   const ruleOf = async (id: string) => {
     const [row] = await earlier.database.sql`
@@ -52,7 +60,7 @@ describe('two versions on one database', () => {
     });
     await node.start();
     const { url } = node;
-    later = doorTo(() => url);
+    later = callerAt(() => url);
   }, 180_000);
   afterAll(async () => {
     await node?.close();

@@ -8,10 +8,10 @@ import { readAuditChain, sealAuditRecords, verifyAuditTrail } from '../../src/st
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
 import { command, create } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
+let root: TestCaller;
 let database: Database;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
@@ -64,12 +64,12 @@ test('acts of concurrent writers on two nodes are all sealed, each once', async 
   const second = await startTestSerin({ access: WITH_KEYS, databaseUrl: serin.database.url });
   try {
     const key = await makeKey(root, 'OPERATOR');
-    const doors = [serin.as(key), second.as(key)];
+    const callers = [serin.as(key), second.as(key)];
     await Promise.all(
       Array.from({ length: 40 }, async (_, index) => {
-        const door = doors[index % 2] ?? root;
-        const { deployment } = await create(door, { strategyId: `chain-${index}` });
-        await command(door, 'cancelDeployment', deployment.id);
+        const caller = callers[index % 2] ?? root;
+        const { deployment } = await create(caller, { strategyId: `chain-${index}` });
+        await command(caller, 'cancelDeployment', deployment.id);
       }),
     );
     await allSealed();

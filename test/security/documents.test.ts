@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { heldBytes } from '../harness/heap.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let viewer: Door;
+let viewer: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   viewer = serin.as(await makeKey(await administrator(serin), 'VIEWER'));

@@ -5,10 +5,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, makeKey, personsKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
+let root: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);

@@ -11,7 +11,7 @@ import { OPERATIONS, type Operation } from '../harness/documents.ts';
 import { liftAll } from '../harness/freeze.ts';
 import { startIssuer, type TestIssuer } from '../harness/issuer.ts';
 import { administrator, keyMadeHere, makeKey } from '../harness/keys.ts';
-import { type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 import { deepReads, documentFor, isId, optionalPaths } from './matrix/documents.ts';
 import { type Caller, callerOf, TRANSPORTS, type Transport } from './matrix/transports.ts';
 import { absentIds, asAbsent, type Ids, makeWorld, stored } from './matrix/world.ts';
@@ -29,7 +29,7 @@ function some<T>(all: readonly T[]): readonly T[] {
 
 let serin: TestSerin;
 let issuer: TestIssuer;
-let root: Door;
+let root: TestCaller;
 let seen: Ids;
 let hidden: Ids;
 let absent: Ids;

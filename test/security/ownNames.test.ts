@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { command, create, running } from '../harness/deployment.ts';
 import { administrator, keyMadeHere, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let eth: Door;
+let root: TestCaller;
+let eth: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);

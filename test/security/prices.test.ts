@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createHeavyReads, TooManyHeavyReads } from '../../src/app/execution/heavyReads.ts';
 import { CALM, command, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let viewer: Door;
+let root: TestCaller;
+let viewer: TestCaller;
 let id: string;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, report, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let canary: Door;
-let stable: Door;
+let root: TestCaller;
+let canary: TestCaller;
+let stable: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS });
   root = await administrator(serin);
@@ -44,7 +44,7 @@ test('in reports of totals, alone and in batches', async () => {
 
 test('in trades', async () => {
   const id = await running(root, { config: CALM });
-  const record = async (by: Door, side: string): Promise<Data> =>
+  const record = async (by: TestCaller, side: string): Promise<Data> =>
     (
       await by.ask(
         `mutation($input: RecordTradesInput!) { recordTrades(input: $input) { success error { code path } } }`,
@@ -58,7 +58,7 @@ test('in trades', async () => {
 
 test('in acknowledgements', async () => {
   const id = await running(root, { config: CALM });
-  const say = (by: Door, side: string, heldUsd: string) =>
+  const say = (by: TestCaller, side: string, heldUsd: string) =>
     command(by, 'acknowledgeAllocation', id, { number: 1, side, heldUsd });
   expect((await say(canary, 'STABLE', '1')).error).toMatchObject(refusal);
   expect((await say(canary, 'CANARY', '10000')).success).toBe(true);
@@ -66,7 +66,7 @@ test('in acknowledgements', async () => {
 
 test('in heartbeats', async () => {
   const id = await running(root, { config: { ...CALM, capitalLeaseSeconds: 600_000 } });
-  const beat = async (by: Door, side: string, stoodDown = false): Promise<Data> =>
+  const beat = async (by: TestCaller, side: string, stoodDown = false): Promise<Data> =>
     (
       await by.ask(
         `mutation($input: HeartbeatInput!) { heartbeat(input: $input) { success error { code path } } }`,

@@ -5,10 +5,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { create } from '../harness/deployment.ts';
 import { administrator, keyMadeHere, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
+let root: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS, webhookNetworks: ['127.0.0.1'] });
   root = await administrator(serin);
@@ -18,7 +18,7 @@ afterAll(() => serin.stop());
 const UPDATE = `mutation($input: UpdateWebhookInput!) { updateWebhook(input: $input) {
   success replayed secret webhook { id } error { code } } }`;
 
-async function newWebhook(by: Door, strategyId: string): Promise<Data> {
+async function newWebhook(by: TestCaller, strategyId: string): Promise<Data> {
   const { createWebhook } = await by.ask(
     `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { success message secret webhook { id } } }`,
     { input: { url: 'http://127.0.0.1:9/hook', strategyId } },
@@ -27,7 +27,7 @@ async function newWebhook(by: Door, strategyId: string): Promise<Data> {
   return createWebhook;
 }
 
-const rotate = async (by: Door, webhookId: string, idempotencyKey: string): Promise<Data> =>
+const rotate = async (by: TestCaller, webhookId: string, idempotencyKey: string): Promise<Data> =>
   (await by.ask(UPDATE, { input: { webhookId, rotateSecret: true, idempotencyKey } })).updateWebhook;
 
 const narrow = (name: string) =>

@@ -5,12 +5,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, keyMadeHere, makeKey, personsKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, type Door, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
-let root: Door;
-let ada: Door;
-let grace: Door;
+let root: TestCaller;
+let ada: TestCaller;
+let grace: TestCaller;
 beforeAll(async () => {
   serin = await startTestSerin({ access: WITH_KEYS, requireApproval: ['srv-*'] });
   root = await administrator(serin);
@@ -21,7 +21,7 @@ afterAll(() => serin.stop());
 
 const SET = `mutation($input: SetStrategyApprovalInput!) { setStrategyApproval(input: $input) {
   success message error { code path } strategy { approvalRule approvalLift { by } } } }`;
-const setRule = async (by: Door, strategyId: string, required: boolean): Promise<Data> =>
+const setRule = async (by: TestCaller, strategyId: string, required: boolean): Promise<Data> =>
   (await by.ask(SET, { input: { strategyId, required } })).setStrategyApproval;
 
 const stableOf = async (strategyId: string): Promise<string> =>
@@ -29,7 +29,7 @@ const stableOf = async (strategyId: string): Promise<string> =>
     .stableVersionId;
 
 /** A deployment that one person cannot promote. */
-async function expectHeld(by: Door, id: string): Promise<void> {
+async function expectHeld(by: TestCaller, id: string): Promise<void> {
   await command(by, 'promoteCanary', id);
   await command(by, 'promoteCanary', id);
   expect(await statusOf(root, id)).toBe('RUNNING');

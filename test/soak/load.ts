@@ -11,7 +11,7 @@ import type { Random } from '../faults/random.ts';
 const OPERATORS = 3;
 /** Deployments that are live at a time, about: more are not steady. */
 const LIVE = 40;
-/** On each node, over each door. */
+/** On each node, over each transport. */
 const LISTENERS = 6;
 
 /** Operators, bots, and somebody who ends what is old, until the world ends. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BadEnvironment, readEnvironment } from '../../src/environment/environment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Door, startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
 import { createWebhook, deliveriesOf, redeliver, updateWebhook } from './webhook.ts';
 
 let serin: TestSerin;
@@ -144,8 +144,8 @@ test('webhooks are for administrators, and one of some strategies sees those of 
     const operator = own.as(await makeKey(root, 'OPERATOR'));
     const mutation =
       'mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { webhook { id } } }';
-    const make = (door: Door, strategyId: string | null) =>
-      door.post(mutation, { input: { url, strategyId } });
+    const make = (caller: TestCaller, strategyId: string | null) =>
+      caller.post(mutation, { input: { url, strategyId } });
     expect((await make(operator, 'mine-1')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
     expect((await make(scoped, 'theirs')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
     expect((await make(scoped, null)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');

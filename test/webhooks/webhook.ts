@@ -1,4 +1,4 @@
-/** Webhooks through the door. */
+/** Webhooks through the API. */
 import { randomUUID } from 'node:crypto';
 import type { Data, TestSerin } from '../harness/serin.ts';
 

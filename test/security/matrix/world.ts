@@ -4,7 +4,7 @@ import { BACKGROUND_TABLES } from '../../harness/backgroundTables.ts';
 import { command, create, report, running } from '../../harness/deployment.ts';
 import { createFreeze } from '../../harness/freeze.ts';
 import { makeKey } from '../../harness/keys.ts';
-import type { Door } from '../../harness/serin.ts';
+import type { TestCaller } from '../../harness/serin.ts';
 
 /** Six letters each, so that answers about them have the same length. */
 export type World = 'seen' | 'hidden' | 'absent';
@@ -20,7 +20,7 @@ const STILL = {
 };
 
 /** Makes something of every kind that belongs to strategies, as an administrator. */
-export async function makeWorld(root: Door, world: Exclude<World, 'absent'>): Promise<Ids> {
+export async function makeWorld(root: TestCaller, world: Exclude<World, 'absent'>): Promise<Ids> {
   const named = { stableVersionId: `${world}-v1`, canaryVersionId: `${world}-v2`, chain: `${world}-chain` };
   const strategy = `${world}-one`;
   const deployment = await running(root, {
