@@ -4,6 +4,7 @@
  * acknowledged, and a bot that cannot reach Serin stands down automatically.
  */
 import { type Allocation, createSlot, hasAnswered, shareOf } from './allocations.ts';
+import { toUnits } from './decimals.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
 import { messageOf, SerinError } from './errors.ts';
 import { type Features, readFeatures } from './features.ts';
@@ -337,7 +338,7 @@ export class DeploymentSide {
     const capitalUsd = standDown ? '0' : shareOf(this.side, allocation);
     const { number, totalUsd } = allocation;
     const rollbackPlan = (standDown ? config?.rollbackPlan : allocation.rollbackPlan) ?? null;
-    const mustClose = rollbackPlan?.positions === 'CLOSE' && Number(capitalUsd) === 0;
+    const mustClose = rollbackPlan?.positions === 'CLOSE' && toUnits(capitalUsd, 'capitalUsd') === 0n;
     return {
       number,
       cause: standDown ? 'LEASE_EXPIRED' : allocation.cause,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from decimal import Decimal
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ._allocation import Allocation, RollbackPlan
@@ -233,7 +234,7 @@ class Side:
         plan = allocation.rollback_plan
         if exposure is not None and "rollbackPlan" in self._features:
             fields["openExposureUsd"] = str(exposure)
-        elif plan and plan.positions == "CLOSE" and float(allocation.capital_usd) == 0:
+        elif plan and plan.positions == "CLOSE" and Decimal(allocation.capital_usd) == 0:
             self._http.notice(
                 f"the {self.side.lower()} of {self.deployment_id} is to close its positions: acknowledge with "
                 f"open_exposure_usd, or allocation {allocation.number} never settles"
