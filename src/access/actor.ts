@@ -1,5 +1,6 @@
 /** The actor: an authenticated caller with its rights. Every way to authenticate returns one; permissions read only it. */
 import type { Person } from '../core/lifecycle/secondPerson.ts';
+import type { WallInstant } from '../core/values/instant.ts';
 import type { Side } from '../core/values/side.ts';
 import { covers, type Scope } from '../store/access/strategyScope.ts';
 
@@ -42,10 +43,8 @@ export interface Actor extends Rights, Identity {
 /** The source of an actor's rights, which determines when they end. */
 export type Credential =
   | { readonly type: 'NONE' }
-  /** `createdAt`: epoch milliseconds. */
-  | { readonly type: 'KEY'; readonly id: string; readonly createdAt: number }
-  /** `expiresAt`: epoch milliseconds. */
-  | { readonly type: 'TOKEN'; readonly expiresAt: number };
+  | { readonly type: 'KEY'; readonly id: string; readonly createdAt: WallInstant }
+  | { readonly type: 'TOKEN'; readonly expiresAt: WallInstant };
 
 export function createActor(name: string, rights: Rights, identity: Identity): Actor {
   const { role, strategies, reducesRisk, sides } = rights;

@@ -1,5 +1,6 @@
 /** Creates and revokes API keys. Every change writes an audit record in the same transaction. */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import { type WallInstant, wallNow } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { SIDES } from '../core/values/side.ts';
 import type { ApiKey } from '../store/access/apiKeys.ts';
@@ -19,7 +20,7 @@ export interface KeyRequest {
   /** The person who holds it; null or absent if it is no person's. */
   readonly person?: string | null | undefined;
   /** Epoch milliseconds of real time; null means never. */
-  readonly expiresAt: number | null;
+  readonly expiresAt: WallInstant | null;
 }
 
 export type KeyAnswer =
@@ -102,7 +103,7 @@ function violation({ name, strategies, sides, person, expiresAt }: KeyRequest): 
     );
   }
   // The database's clock decides whether a key has expired; this only catches mistakes.
-  if (expiresAt !== null && expiresAt <= Date.now()) return no('expiresAt', 'must be in the future');
+  if (expiresAt !== null && expiresAt <= wallNow()) return no('expiresAt', 'must be in the future');
   return null;
 }
 

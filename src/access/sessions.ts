@@ -3,6 +3,7 @@
  * checks all of a node's sessions; while the database is away nothing new is delivered anyway.
  */
 import type { Logger } from 'pino';
+import { wallNow } from '../core/values/instant.ts';
 import { findEndedKeys } from '../store/access/apiKeys.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { Actor } from './actor.ts';
@@ -66,6 +67,6 @@ function endOf({ name, credential }: Actor, gone: ReadonlyMap<string, 'REVOKED' 
     const how = gone.get(credential.id);
     return how ? ended(name, how) : null;
   }
-  const expired = credential.type === 'TOKEN' && credential.expiresAt <= Date.now();
+  const expired = credential.type === 'TOKEN' && credential.expiresAt <= wallNow();
   return expired ? `The token of ${name} has expired: connect again with a new one` : null;
 }

@@ -3,6 +3,7 @@
  * algorithm. The published keys are fetched when a token names an unknown key, and cached.
  */
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import { type WallInstant, wallNow } from '../core/values/instant.ts';
 import { SIDES } from '../core/values/side.ts';
 import { patternViolation } from '../store/access/strategyScope.ts';
 import { type Actor, createActor, foldName, isReservedName, ROLES, type Role, type Sides } from './actor.ts';
@@ -62,9 +63,9 @@ export function createTokenReader(
     const name = nameOf(payload);
     const role = roleOf(payload[settings.roleClaim], settings.roleClaim);
     const strategies = strategiesOf(payload[settings.strategiesClaim], settings.strategiesClaim);
-    const exp = Number(payload.exp) * 1000;
+    const exp: WallInstant = Number(payload.exp) * 1000;
     // What it holds open ends at `exp`, or after the leeway that it was accepted with.
-    const expiresAt = exp > Date.now() ? exp : exp + LEEWAY_SECONDS * 1000;
+    const expiresAt: WallInstant = exp > wallNow() ? exp : exp + LEEWAY_SECONDS * 1000;
     const sides = sidesOf(payload[settings.sidesClaim], settings.sidesClaim);
     return createActor(
       name,

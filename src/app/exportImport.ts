@@ -23,6 +23,7 @@ import { pointsByCheck } from '../core/lifecycle/series.ts';
 import { isEnded, isWatched, nextCheckAt } from '../core/lifecycle/state.ts';
 import type { RecordedTrade } from '../core/metrics/trade.ts';
 import { addTrades } from '../core/metrics/tradeStatistics.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
@@ -272,7 +273,7 @@ async function ensureImportedStrategy(
   tx: Queries,
   { state }: Archive,
   moveStableVersion: boolean,
-  now: number,
+  now: SerinInstant,
 ): Promise<Pick<Strategy, 'stableVersionId' | 'requireApproval'> | Refusal> {
   const { strategyId, stableVersionId, canaryVersionId, config } = state;
   const promoted = state.status === 'PROMOTED';

@@ -12,6 +12,7 @@ import {
 } from '../core/lifecycle/freeze.ts';
 import { requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { isTimeZone } from '../core/values/timeZone.ts';
 import { covers } from '../store/access/strategyScope.ts';
 import type { Freeze, Recurrence } from '../store/safety/freezes.ts';
@@ -93,13 +94,13 @@ const earliest = (a: number | null, b: number | null) =>
   a === null || b === null ? (a ?? b) : Math.min(a, b);
 
 /** The window that an instant lies in; null if the freeze does not block then. */
-export function activeWindow(freeze: Timed, now: number): Window | null {
+export function activeWindow(freeze: Timed, now: SerinInstant): Window | null {
   const window = windowAfter(freeze, now);
   return window && window.from <= now ? window : null;
 }
 
 /** When a freeze begins to block next, after now; null if never again. */
-export function nextStart(freeze: Timed, now: number): number | null {
+export function nextStart(freeze: Timed, now: SerinInstant): number | null {
   const window = windowAfter(freeze, now);
   if (!window || window.from > now) return window?.from ?? null;
   return window.until === null ? null : (windowAfter(freeze, window.until)?.from ?? null);
@@ -120,7 +121,7 @@ export function concerns(
 export function freezeFacts(
   freezes: readonly Freeze[],
   deployment: DeploymentState,
-  now: number,
+  now: SerinInstant,
   past: readonly Freeze[] = [],
 ): FreezeFacts {
   const blocking: Partial<Record<FreezeBlock, ActiveFreeze>> = {};
@@ -145,7 +146,7 @@ function endsLater({ until }: ActiveFreeze, than: ActiveFreeze | undefined): boo
 }
 
 /** When promotion was requested, if the request's day is over: only freezes since then can have kept it open. */
-export function expiredRequestAt(state: DeploymentState, now: number): number | null {
+export function expiredRequestAt(state: DeploymentState, now: SerinInstant): number | null {
   const request = isWatched(state) ? state.observation.promotionRequest : null;
   return request && now >= requestEndsAt(request) ? request.at : null;
 }

@@ -5,6 +5,7 @@ import { Forbidden, mayAdminister } from '../access/permissions.ts';
 import { FREEZE_BLOCKS, type FreezeBlock, type FreezeFacts } from '../core/lifecycle/freeze.ts';
 import { type ApprovalRequest, requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
@@ -41,11 +42,11 @@ export interface FreezeAnswer {
   readonly message: string;
   readonly freeze: Freeze | null;
   /** The time of the answer on Serin's clock, epoch milliseconds. */
-  readonly now: number;
+  readonly now: SerinInstant;
   readonly replayed: boolean;
 }
 
-const done = (message: string, freeze: Freeze, now: number): FreezeAnswer => ({
+const done = (message: string, freeze: Freeze, now: SerinInstant): FreezeAnswer => ({
   refusal: null,
   message,
   freeze,

@@ -9,6 +9,7 @@ import { Forbidden, may } from '../access/permissions.ts';
 import type { Command } from '../core/lifecycle/command.ts';
 import { FREEZE_BLOCKS } from '../core/lifecycle/freeze.ts';
 import { isEnded } from '../core/lifecycle/state.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
@@ -58,7 +59,7 @@ export interface HaltAnswer {
   readonly pending: readonly string[];
   readonly freeze: Freeze | null;
   /** On Serin's clock, epoch milliseconds. */
-  readonly now: number;
+  readonly now: SerinInstant;
   readonly replayed: boolean;
 }
 

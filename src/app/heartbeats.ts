@@ -5,6 +5,7 @@
 import { canSee } from '../access/actor.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
 import { sessionViolation } from '../core/metrics/sideMetrics.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
@@ -27,7 +28,7 @@ export interface HeartbeatAnswer {
   /** Another session of the side had begun before: nothing has changed. */
   readonly stale: boolean;
   /** Serin's time of the heartbeat, epoch milliseconds; null where none was read. */
-  readonly now: number | null;
+  readonly now: SerinInstant | null;
   /** How long the lease of the canary's capital lasts from then on, seconds; null where nothing was prolonged. */
   readonly leaseSeconds: number | null;
 }
@@ -95,7 +96,7 @@ const NO_LEASE = 'stoodDown is for the canary: the stable side has no lease';
 
 const keyOf = ({ deploymentId, side, session }: Heartbeat) => JSON.stringify([deploymentId, side, session]);
 
-const refused = (no: Refusal, now: number | null = null): HeartbeatAnswer => ({
+const refused = (no: Refusal, now: SerinInstant | null = null): HeartbeatAnswer => ({
   refusal: no,
   stale: false,
   now,

@@ -3,7 +3,6 @@
  * one statement and answered after its commit. A report that changes what the guardrails have counted, or that begins a
  * further run, is applied under the deployment's lock, in the transaction that decides on it.
  */
-
 import { canSee } from '../access/actor.ts';
 import { GUARDRAILS } from '../core/config/config.ts';
 import type { SideReset } from '../core/lifecycle/command.ts';
@@ -14,6 +13,7 @@ import { reportViolations } from '../core/metrics/sideMetrics.ts';
 import { type SideRecord, takeReport } from '../core/metrics/takeReport.ts';
 import { checkMetricLimits } from '../core/rule/guardrails.ts';
 import type { Decimal } from '../core/values/decimal.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
 import { describeViolations } from '../core/values/violation.ts';
@@ -40,7 +40,7 @@ export interface ReportAnswer {
   /** A newer report had come before: nothing has changed. */
   readonly stale: boolean;
   /** Serin's time when the report was applied, epoch milliseconds; null where none was read. */
-  readonly now: number | null;
+  readonly now: SerinInstant | null;
   /** How long the lease of the canary's capital lasts from then on, seconds; null where the report prolongs none. */
   readonly leaseSeconds: number | null;
 }
@@ -124,7 +124,7 @@ function groupBySide(reports: readonly SideReport[]): SideReports[] {
   });
 }
 
-const refused = (no: Refusal, now: number | null = null): ReportAnswer => ({
+const refused = (no: Refusal, now: SerinInstant | null = null): ReportAnswer => ({
   refusal: no,
   stale: false,
   now,

@@ -22,6 +22,7 @@ import {
   withOpenPositions,
 } from '../core/metrics/tradeStatistics.ts';
 import type { Decimal } from '../core/values/decimal.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments/deployments.ts';
@@ -76,7 +77,7 @@ export interface TradesAnswer {
   /** The deployment after the batch; a guardrail may have ended it. Null when there is none. */
   readonly view: DeploymentView | null;
   /** Serin's time of the batch, epoch milliseconds; null where none was read. */
-  readonly now: number | null;
+  readonly now: SerinInstant | null;
   /** How long the lease of the canary's capital lasts from then on, seconds; null where the batch prolongs none. */
   readonly leaseSeconds: number | null;
   /** What the guardrails led to. */

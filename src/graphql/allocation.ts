@@ -10,6 +10,7 @@ import {
   settleBy,
   settledAt,
 } from '../core/lifecycle/settlement.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
 import { builder } from './builder.ts';
 import { RollbackPlanType } from './capitalConfig.ts';
@@ -38,7 +39,7 @@ const AllocationStatusType = builder.enumType('AllocationStatus', {
 
 export interface AllocationView {
   readonly allocation: Allocation;
-  readonly now: number;
+  readonly now: SerinInstant;
   /** Whether another allocation has replaced it. */
   readonly superseded: boolean;
   /** When the lease of the canary's capital ends as things stand, epoch milliseconds; null if there is none. */

@@ -7,6 +7,7 @@ import type { Actor, App } from '../app/context.ts';
 import type { Heartbeats } from '../app/heartbeats.ts';
 import type { Reports } from '../app/reports.ts';
 import type { Decimal } from '../core/values/decimal.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { Strategy } from '../store/deployments/strategies.ts';
@@ -46,7 +47,7 @@ export interface ListDelivery {
 export interface ListPosition {
   readonly deploymentId: string | null;
   /** Serin's time of the reading, epoch ms; null in a message that a deployment is gone. */
-  readonly now: number | null;
+  readonly now: SerinInstant | null;
   /** When the reading began, on this process's monotonic clock. */
   readonly begunAt: number;
 }

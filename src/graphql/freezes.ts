@@ -3,6 +3,7 @@ import { createFreeze, type FreezeAnswer, liftFreeze, listFreezes } from '../app
 import { activeWindow, concerns, nextStart } from '../app/freezeWindows.ts';
 import type { FREEZE_BLOCKS, Hold } from '../core/lifecycle/freeze.ts';
 import { holdOf } from '../core/lifecycle/hold.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { overlaps } from '../store/access/strategyScope.ts';
 import type { Freeze, Recurrence } from '../store/safety/freezes.ts';
 import { builder } from './builder.ts';
@@ -16,7 +17,7 @@ import { resultFields } from './results.ts';
 export interface FreezeView {
   readonly freeze: Freeze;
   /** Epoch milliseconds on Serin's clock. */
-  readonly now: number;
+  readonly now: SerinInstant;
 }
 
 const FreezeBlockType = builder.enumType('FreezeBlock', {

@@ -2,6 +2,7 @@
 import type { FieldMap } from '@pothos/core';
 import { leaseEndsAt, leaseOf } from '../core/lifecycle/lease.ts';
 import { observationOf } from '../core/lifecycle/state.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { readClock } from '../store/postgres/database.ts';
 import { builder, type SchemaTypes } from './builder.ts';
@@ -54,7 +55,7 @@ export const CapitalLeaseType = builder.objectRef<DeploymentView>('CapitalLease'
 
 /** What an answer says of the lease that it prolongs. */
 interface Prolonging {
-  readonly now: number | null;
+  readonly now: SerinInstant | null;
   /** Seconds on Serin's clock. */
   readonly leaseSeconds: number | null;
 }

@@ -11,6 +11,7 @@ import type { Comparison } from '../core/rule/comparison.ts';
 import { DECISIONS, GATE_OUTCOMES, GATES, type GateResult } from '../core/rule/gate.ts';
 import type { Outlook } from '../core/rule/outlook.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../core/values/decimal.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import { type BySide, SIDES, type Side } from '../core/values/side.ts';
 import { builder } from './builder.ts';
 import { EvidenceType } from './evidence.ts';
@@ -227,7 +228,7 @@ export interface ComparisonView {
 export function comparisonView(
   state: DeploymentState,
   metrics: MetricsBySide,
-  now: number,
+  now: SerinInstant,
 ): ComparisonView | null {
   const comparison = comparisonOf(state, metrics);
   const sides = sideViews(state, metrics, now);

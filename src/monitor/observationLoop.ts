@@ -21,7 +21,7 @@ import {
   returnClaim,
   untilNextDue,
 } from '../store/deployments/leases.ts';
-import { serinTimeAt } from '../store/postgres/database.ts';
+import { type ClockConversion, readClockConversion } from '../store/postgres/database.ts';
 
 /** Maximum concurrent checks per node. */
 const CONCURRENCY = 128;
@@ -143,7 +143,9 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       return { CANARY: { ok: false, message }, STABLE: { ok: false, message } };
     }
     const { strategyId, chain, canaryVersionId, stableVersionId } = view.state;
-    const since = observationOf(view.state)?.startedAt ?? view.state.createdAt;
+    // A provider knows real time only.
+    const clock = await readClockConversion(app.db);
+    const since = clock.toWall(observationOf(view.state)?.startedAt ?? view.state.createdAt);
     const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FETCH_MS)]);
     const ask = (side: 'CANARY' | 'STABLE', versionId: string) =>
       provider.fetch({ strategyId, chain, versionId, side, since }, limit);
@@ -156,14 +158,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       if (fetched.ok || fetched.words === undefined) continue;
       log.warn({ deploymentId, provider: name, said: fetched.words.slice(0, MAX_SAID) }, fetched.message);
     }
-    return { CANARY: await onSerinsClock(canary), STABLE: await onSerinsClock(stable) };
-  }
-
-  /** A provider knows real time only. Where Serin's clock runs at another rate, the time of its figures is converted. */
-  async function onSerinsClock(fetched: FetchResult): Promise<FetchResult> {
-    if (timeScale === 1 || !fetched.ok || fetched.report.asOf === undefined) return fetched;
-    const asOf = await serinTimeAt(app.db, fetched.report.asOf);
-    return { ok: true, report: { ...fetched.report, asOf } };
+    return { CANARY: onSerinsClock(canary, clock), STABLE: onSerinsClock(stable, clock) };
   }
 
   return {
@@ -173,4 +168,11 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       await Promise.all(inFlight.values());
     },
   };
+}
+
+/** Puts the time of figures, which is real as the provider sends it, on Serin's clock. */
+function onSerinsClock(fetched: FetchResult, clock: ClockConversion): FetchResult {
+  if (!fetched.ok || fetched.report.asOf === undefined) return fetched;
+  const asSent: number = fetched.report.asOf;
+  return { ok: true, report: { ...fetched.report, asOf: clock.toSerin(asSent) } };
 }

@@ -3,6 +3,7 @@
  * Each figure is found by its own name, or by a path of names and list indexes: `pnl.net`, `sides.0.trades`.
  */
 import { isLosslessNumber, parse } from 'lossless-json';
+import { wallNow } from '../core/values/instant.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
 import { FIGURES, type Figure, type PerFigure } from './figures.ts';
 import type { FetchMetrics } from './provider.ts';
@@ -19,7 +20,7 @@ export interface HttpSettings {
 /** Fetches all metrics of a side from one URL. */
 export function fromHttp({ endpoint, fields }: HttpSettings): FetchMetrics {
   return async (target, signal) => {
-    const url = renderUrl(endpoint.url, valuesOf(target, Date.now()));
+    const url = renderUrl(endpoint.url, valuesOf(target, wallNow()));
     if (typeof url === 'string') return failedFetch(url);
     const refuse = (message: string) => failedFetch(`${shownUrl(url)} ${message}`);
     const answer = await get(url, endpoint, signal);

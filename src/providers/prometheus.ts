@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { FetchResult } from '../core/metrics/fetched.ts';
+import { wallNow } from '../core/values/instant.ts';
 import { withDeadline } from './deadline.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
 import { FIGURES, type Figure, type PerFigure, UNDEFINED_AT_FIRST } from './figures.ts';
@@ -39,7 +40,7 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
   });
 
   async function fetchReport(target: MetricsTarget, signal: AbortSignal): Promise<FetchResult> {
-    const values = valuesOf(target, Date.now());
+    const values = valuesOf(target, wallNow());
     const base = renderUrl(endpoint.url, values);
     if (typeof base === 'string') return failedFetch(base);
     const texts: Partial<Record<Figure, string>> = {};

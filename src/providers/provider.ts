@@ -1,5 +1,6 @@
 /** What a metrics provider is: a function that fetches the metrics of one side. */
 import type { FetchResult } from '../core/metrics/fetched.ts';
+import type { WallInstant } from '../core/values/instant.ts';
 import type { Side } from '../core/values/side.ts';
 
 /** The side of a deployment whose metrics are requested. */
@@ -8,8 +9,8 @@ export interface MetricsTarget {
   readonly versionId: string;
   readonly chain: string;
   readonly side: Side;
-  /** When the deployment started, epoch milliseconds. */
-  readonly since: number;
+  /** When the deployment started. */
+  readonly since: WallInstant;
 }
 
 /**

@@ -2,6 +2,7 @@
  * The variables of queries and URLs: `{{version}}` is replaced by the version in question. A template is split once,
  * when the configuration is read, so variables inside values are never replaced.
  */
+import type { WallInstant } from '../core/values/instant.ts';
 import type { MetricsTarget } from './provider.ts';
 
 const VARIABLES = ['strategy', 'version', 'chain', 'side', 'since', 'elapsed'] as const;
@@ -44,9 +45,8 @@ export function isFreeText(variable: Variable): boolean {
 /**
  * The values of the variables: `since` is the start in epoch seconds, `elapsed` the whole seconds from it until now,
  * at least 1. Lone surrogates, which cannot be encoded, become U+FFFD.
- * @param now epoch milliseconds
  */
-export function valuesOf(target: MetricsTarget, now: number): Readonly<Record<Variable, string>> {
+export function valuesOf(target: MetricsTarget, now: WallInstant): Readonly<Record<Variable, string>> {
   return {
     strategy: wellFormed(target.strategyId),
     version: wellFormed(target.versionId),

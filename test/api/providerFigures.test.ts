@@ -15,9 +15,12 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 type Side = 'CANARY' | 'STABLE';
 /** What the service answers for the strategy of a test. */
 const answers = new Map<string, (side: Side) => unknown>();
+/** The start of the deployment and the seconds since then, as the provider was last asked for the strategy of a test. */
+const asked = new Map<string, { readonly since: number; readonly elapsed: number }>();
 
 const service = createServer((request, response) => {
-  const [, strategy = '', side] = (request.url ?? '').split('/');
+  const [, strategy = '', side, since, elapsed] = (request.url ?? '').split('/');
+  asked.set(strategy, { since: Number(since), elapsed: Number(elapsed) });
   response.end(JSON.stringify(answers.get(strategy)?.(side === 'CANARY' ? 'CANARY' : 'STABLE') ?? {}));
 });
 let folder: string;
@@ -29,7 +32,10 @@ beforeAll(async () => {
   if (address === null || typeof address === 'string') throw new Error('no port');
   folder = await mkdtemp(join(tmpdir(), 'serin-provider-figures-'));
   const file = join(folder, 'providers.json');
-  const desk = { type: 'http', url: `http://127.0.0.1:${address.port}/{{strategy}}/{{side}}` };
+  const desk = {
+    type: 'http',
+    url: `http://127.0.0.1:${address.port}/{{strategy}}/{{side}}/{{since}}/{{elapsed}}`,
+  };
   const fields = { pnlUsd: 'pnlUsd', trades: 'trades', asOf: 'asOf' };
   await writeFile(file, JSON.stringify({ providers: { desk, dated: { ...desk, fields } } }));
   serin = await startTestSerin({ providersFile: file, timeScale: 1 });
@@ -55,11 +61,16 @@ async function now(): Promise<number> {
   return Number(row?.ms);
 }
 
+/** How far Serin's clock was moved, milliseconds: a provider has real time. */
+let moved = 0;
+
 /** Moves the clock to the next check and waits until it was made. Returns the status after it. */
 async function passCheck(id: string): Promise<string> {
   const [before] = await serin.database.sql`select event_count as n,
     date_part('epoch', next_check_at - serin_now()) as seconds from deployments where id = ${id}`;
-  await serin.advance(Math.max(0, Number(before?.seconds ?? 0)));
+  const seconds = Math.max(0, Number(before?.seconds ?? 0));
+  moved += seconds * 1000;
+  await serin.advance(seconds);
   await until(async () => {
     const [after] = await serin.database.sql`select event_count as n from deployments where id = ${id}`;
     return Number(after?.n) > Number(before?.n);
@@ -88,18 +99,20 @@ const told = async (id: string): Promise<Data> =>
 const wobble = (check: number) => ((check * 7919) % 13) - 6;
 
 test('the last totals of a dead canary, repeated indefinitely, count as silence when they carry their time', async () => {
-  const dead = await now();
+  const [dead, movedBefore] = [Date.now(), moved];
+  const atDeath = await now();
   let check = 0;
   answers.set('dead', (side) => {
-    if (side === 'CANARY') return { pnlUsd: 500, trades: 12, asOf: new Date(dead).toISOString() };
+    if (side === 'CANARY')
+      return { pnlUsd: 500, trades: 12, asOf: new Date(dead - moved + movedBefore).toISOString() };
     check += 1;
-    return { pnlUsd: -wobble(check), trades: 20 + check, asOf: dead + check * HOUR * 1000 };
+    return { pnlUsd: -wobble(check), trades: 20 + check, asOf: Date.now() };
   });
   const id = await running(serin, { strategyId: 'dead', config: config('dated', 30) });
   expect(await passChecks(id, 10)).toBe('FAILED');
   const { summary, canaryMetrics } = await told(id);
   expect(summary).toContain('no news of the canary side');
-  expect(Date.parse(canaryMetrics.asOf)).toBe(Math.floor(dead));
+  expect(Math.abs(Date.parse(canaryMetrics.asOf) - atDeath)).toBeLessThan(10_000);
 });
 
 test('and no proof of anything where they do not: a canary that stands still is not promoted', async () => {
@@ -152,6 +165,7 @@ test('a count that does not fit is a failure in words, and everything can still 
 });
 
 test('where Serin’s clock runs faster, the time of the figures is put on it', async () => {
+  const begin = Date.now();
   await serin.restart({ timeScale: 60 });
   answers.set('fast', () => ({ pnlUsd: '1', trades: 1, asOf: Date.now() }));
   const id = await running(serin, { strategyId: 'fast', config: config('dated', 30) });
@@ -162,4 +176,9 @@ test('where Serin’s clock runs faster, the time of the figures is put on it', 
   expect(asOf).toBeLessThanOrEqual(await now());
   // Three hours and more of Serin's time have passed in this test, and only moments of real time.
   expect(asOf - Date.now()).toBeGreaterThan(3 * HOUR * 1000);
+  // The provider knows real time only: the start that it is asked for lies in this test.
+  const { since = 0, elapsed = 0 } = asked.get('fast') ?? {};
+  // The hour that the test skipped is a minute of real time.
+  expect(since * 1000).toBeGreaterThanOrEqual(begin - 62_000);
+  expect(since * 1000 + elapsed * 1000).toBeLessThanOrEqual(Date.now() + 2000);
 });

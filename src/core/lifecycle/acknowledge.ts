@@ -1,5 +1,6 @@
 /** A side's acknowledgement of an allocation, and the report of one that is overdue. */
 import { type Decimal, formatDecimal, ZERO } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { refusal } from '../values/refusal.ts';
 import { type Acknowledgement, type Allocation, requestedUsd } from './allocation.ts';
 import type { Command, Facts, Refused, Verdict } from './command.ts';
@@ -69,7 +70,7 @@ function isSame(before: Acknowledgement | null, answer: Acknowledgement): boolea
   return says === undefined ? said === undefined : said?.eq(says) === true;
 }
 
-function settlement(before: Allocation, after: Allocation, now: number): EventBody[] {
+function settlement(before: Allocation, after: Allocation, now: SerinInstant): EventBody[] {
   if (settledAt(before) !== null || settledAt(after) === null) return [];
   const { number, requestedAt, breachedAt } = after;
   const breachToSafe = breachedAt === undefined ? {} : { breachToSafeMs: now - breachedAt };
@@ -77,7 +78,7 @@ function settlement(before: Allocation, after: Allocation, now: number): EventBo
 }
 
 /** The report of an allocation whose deadline has passed; nothing before that, or between two reports. */
-export function overdueReport(state: DeploymentState, now: number): EventBody[] {
+export function overdueReport(state: DeploymentState, now: SerinInstant): EventBody[] {
   const allocation = allocationOf(state);
   const due = allocation && nextOverdueAt(allocation);
   if (!allocation || due === null || now < due) return [];

@@ -2,7 +2,7 @@
  * A second person for a promotion: `requireApproval` of a deployment, or a rule of its strategy or of the server, asks for
  * one. One person requests the promotion, another approves it within a day.
  */
-
+import type { SerinInstant } from '../values/instant.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
 import type { Facts } from './command.ts';
 import {
@@ -18,7 +18,7 @@ import type { Watched } from './state.ts';
  * The open request for promotion; null if there is none or it has expired.
  * @param frozenMs how long a freeze has blocked promotions since it, milliseconds: that time does not count
  */
-export function openRequest(state: Watched, now: number, frozenMs = 0): ApprovalRequest | null {
+export function openRequest(state: Watched, now: SerinInstant, frozenMs = 0): ApprovalRequest | null {
   return validRequest(state.observation.promotionRequest, now - frozenMs);
 }
 

@@ -2,13 +2,13 @@
  * One check of a running deployment: guardrails, staleness, a sample, and at the end of a step (or earlier, when the
  * evidence is in) the decision. Safety comes before anything that could increase risk.
  */
-
 import { hasOpenedBetween, openMsBetween } from '../config/tradingCalendar.ts';
 import { type Comparison, compare, verdictOf } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import { type Breach, type BreachCounts, checkMetricLimits, checkSilence } from '../rule/guardrails.ts';
 import { isInconclusive, resolveInconclusive } from '../rule/inconclusive.ts';
 import { pairsOf } from '../rule/pairedEvidence.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import type { BySide } from '../values/side.ts';
 import { STABLE_ONLY_PERCENT } from './allocation.ts';
 import { needsApproval } from './approval.ts';
@@ -206,7 +206,7 @@ function early(state: Watched, facts: Facts): EventBody[] {
 }
 
 /** Whether a step has evidence of its own: the pairs of the steps before are no reason to leave it at once. */
-function hasEarnedItsEnd({ config, observation }: Watched, now: number): boolean {
+function hasEarnedItsEnd({ config, observation }: Watched, now: SerinInstant): boolean {
   const { evidence, step } = observation;
   if (isFirstForm(evidence)) return false;
   const minMinutes = stepAt(config, step.index)?.minMinutes ?? 0;

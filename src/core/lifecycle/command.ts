@@ -4,6 +4,7 @@ import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import type { CounterReset } from '../metrics/takeReport.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';
 import type { Decimal } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import type { Refusal } from '../values/refusal.ts';
 import type { Side } from '../values/side.ts';
 import type { EventBody, SignalPair } from './events.ts';
@@ -64,7 +65,7 @@ export interface SideReset extends CounterReset {
 /** What is true when a command meets a state. */
 export interface Facts {
   /** Epoch milliseconds of the database's clock. */
-  readonly now: number;
+  readonly now: SerinInstant;
   readonly metrics: MetricsBySide;
   /** Consecutive breaches of each guardrail before this command. */
   readonly breaches: BreachCounts;

@@ -6,6 +6,7 @@ import { type ConfigFieldChange, configChanges, isSafer, type RampProgress } fro
 import { type CanaryConfig, type CanaryConfigInput, configHash } from '../config/config.ts';
 import { patchConfig } from '../config/patch.ts';
 import { MAX_YEARS } from '../config/tradingHours.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
 import { describeViolations } from '../values/violation.ts';
 import { answerOfSecond, needsApproval } from './approval.ts';
@@ -43,7 +44,7 @@ export function progressOf(state: DeploymentState): RampProgress {
 export function previewUpdate(
   state: DeploymentState,
   { patch, approve = null }: Pick<UpdateConfig, 'patch' | 'approve'>,
-  now: number,
+  now: SerinInstant,
 ): ConfigPreview {
   const refuse = (name: string, message: string): ConfigPreview => ({
     possible: false,
@@ -81,7 +82,7 @@ function previewChange(
 }
 
 /** The settings of a request that is still open; null if there is none. */
-export function openConfigRequest(state: DeploymentState, now: number): ConfigRequest | null {
+export function openConfigRequest(state: DeploymentState, now: SerinInstant): ConfigRequest | null {
   return isEnded(state) ? null : validRequest(state.configRequest ?? null, now);
 }
 

@@ -2,13 +2,13 @@
  * Decider: (state, command, facts) -> events or refusal. Pure: the clock, the metrics and the strategy's stable version
  * are facts. This file is the whole lifecycle of the specification.
  */
-
 import type { CanaryConfig } from '../config/config.ts';
 import { openMsBetween } from '../config/tradingCalendar.ts';
 import { MAX_YEARS } from '../config/tradingHours.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import type { RuleVersion } from '../rule/ruleVersion.ts';
 import { formatDecimal } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
 import { acknowledge } from './acknowledge.ts';
 import { type AllocationCause, STABLE_ONLY_PERCENT, splitCapital } from './allocation.ts';
@@ -197,7 +197,7 @@ function extend(
   state: Watched,
   given: number | null,
   reason: string | null,
-  now: number,
+  now: SerinInstant,
   accept: Accept,
 ): Verdict {
   const minutes = given ?? stepAt(state.config, state.observation.step.index)?.minutes ?? 0;
@@ -214,7 +214,7 @@ function extend(
 }
 
 /** How long a pause has lasted, milliseconds of trading hours; negative where the clock was set back. */
-function pausedFor({ config, pausedAt }: Paused, now: number): number {
+function pausedFor({ config, pausedAt }: Paused, now: SerinInstant): number {
   return now < pausedAt ? now - pausedAt : openMsBetween(config, pausedAt, now);
 }
 

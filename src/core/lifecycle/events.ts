@@ -14,6 +14,7 @@ import { DECISIONS, GATE_OUTCOMES, GATES } from '../rule/gate.ts';
 import { RULE, RULES } from '../rule/ruleVersion.ts';
 import { EVIDENCE_VERDICTS, WORSE_BY } from '../rule/sequentialTest.ts';
 import { bySide, countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { SIDES } from '../values/side.ts';
 import { parseStored } from '../values/stored.ts';
 import { ALLOCATION_CAUSES } from './allocation.ts';
@@ -330,7 +331,7 @@ export type EventBody = {
 export interface Envelope {
   readonly no: number;
   /** Epoch milliseconds of the database's clock. */
-  readonly at: number;
+  readonly at: SerinInstant;
   /** Who caused it; `serin` when the loop did. */
   readonly actor: string;
   /** The deployment's revision after the command that caused it. */

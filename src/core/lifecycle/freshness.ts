@@ -5,6 +5,7 @@
 import { type CanaryConfig, STALE_CHECKS } from '../config/config.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import { CLOCK_TOLERANCE_MS } from '../metrics/trade.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { type BySide, SIDES } from '../values/side.ts';
 import { forSides, type Imported } from './state.ts';
 
@@ -20,7 +21,7 @@ export function fiveChecksMs({ checkIntervalSeconds }: CanaryConfig): number {
 }
 
 /** Milliseconds since each side's figures were taken, or arrived where their owner does not say; null before the first. */
-export function agesOf(metrics: MetricsBySide, now: number): BySide<number | null> {
+export function agesOf(metrics: MetricsBySide, now: SerinInstant): BySide<number | null> {
   return forSides((side) => {
     const known = metrics[side];
     return known && now - (known.asOf ?? known.reportedAt);
@@ -34,7 +35,7 @@ export function agesOf(metrics: MetricsBySide, now: number): BySide<number | nul
 export function isFresh(
   { config, imported }: { readonly config: CanaryConfig; readonly imported?: Imported | undefined },
   metrics: MetricsBySide,
-  now: number,
+  now: SerinInstant,
 ): boolean {
   const limit = staleMs(config);
   // What came with a document is no news of the sides.

@@ -1,6 +1,7 @@
 /** A deployment in one sentence for a list: what it does now, or how it ended. */
 import { nextOpening } from '../config/tradingCalendar.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { openRequest } from './approval.ts';
 import { describeEnd } from './freeze.ts';
 import { comparisonOf, type DeploymentState, isEnded } from './state.ts';
@@ -9,7 +10,7 @@ import { comparisonOf, type DeploymentState, isEnded } from './state.ts';
  * What a live deployment does or waits for, and the reason that weighs most. Of one that has ended this is null: its last
  * event says why.
  */
-export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: number): string | null {
+export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: SerinInstant): string | null {
   if (isEnded(state)) return null;
   if (state.status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed';
   const request = openRequest(state, now);

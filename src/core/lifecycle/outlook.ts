@@ -3,11 +3,12 @@ import { marginPerCheck } from '../config/config.ts';
 import { tradingDay } from '../config/tradingHours.ts';
 import { evidenceFiguresOf } from '../rule/evidenceFigures.ts';
 import { type Outlook, outlookOf } from '../rule/outlook.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { isFirstForm } from './evidence.ts';
 import { type DeploymentState, observationOf, observationRemainingMs } from './state.ts';
 
 /** Null for a deployment that was never deployed, or that ended under the first version of the rule. */
-export function outlookOfDeployment(state: DeploymentState, now: number): Outlook | null {
+export function outlookOfDeployment(state: DeploymentState, now: SerinInstant): Outlook | null {
   const observation = observationOf(state);
   if (!observation || isFirstForm(observation.evidence)) return null;
   const { config } = state;

@@ -2,6 +2,7 @@
  * The rule of two people: one person asks for an act, another approves it within a day. Persons are distinguished by their
  * subject, never by the name that an act is recorded under.
  */
+import type { SerinInstant } from '../values/instant.ts';
 
 /** How long a request is valid. */
 export const APPROVAL_HOURS = 24;
@@ -28,7 +29,7 @@ export interface ApprovalRequest {
 export const requestEndsAt = ({ at }: Pick<ApprovalRequest, 'at'>): number => at + APPROVAL_HOURS * 3_600_000;
 
 /** The request as long as it is valid; null otherwise. */
-export const validRequest = <R extends ApprovalRequest>(request: R | null, now: number): R | null =>
+export const validRequest = <R extends ApprovalRequest>(request: R | null, now: SerinInstant): R | null =>
   request && now < requestEndsAt(request) ? request : null;
 
 /** The first person asks, the second one has it done. `why` says why this caller is not the second, and what to do. */

@@ -6,6 +6,7 @@ import { DEFAULT_SETTLEMENT } from '../config/capital.ts';
 import type { CanaryConfig } from '../config/config.ts';
 import { Decimal, formatDecimal } from '../values/decimal.ts';
 import { dollars } from '../values/format.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { SIDES, type Side } from '../values/side.ts';
 import { type Allocation, type AllocationTerms, type CapitalSplit, requestedUsd } from './allocation.ts';
 
@@ -105,7 +106,11 @@ export function nextOverdueAt(allocation: Allocation): number | null {
 }
 
 /** @param superseded whether another allocation has replaced it */
-export function allocationStatus(allocation: Allocation, now: number, superseded = false): AllocationStatus {
+export function allocationStatus(
+  allocation: Allocation,
+  now: SerinInstant,
+  superseded = false,
+): AllocationStatus {
   if (settledAt(allocation) !== null) return 'SETTLED';
   if (superseded) return 'SUPERSEDED';
   const due = settleBy(allocation);
@@ -115,7 +120,7 @@ export function allocationStatus(allocation: Allocation, now: number, superseded
 }
 
 /** Since when it is overdue, epoch milliseconds; null if it is not. */
-export function overdueSince(allocation: Allocation, now: number): number | null {
+export function overdueSince(allocation: Allocation, now: SerinInstant): number | null {
   const due = settleBy(allocation);
   return due !== null && now >= due ? due : null;
 }

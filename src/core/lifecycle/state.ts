@@ -2,7 +2,6 @@
  * The state of a deployment as a union over its status, and what can be read off it.
  * `evolve` is the only writer of these values; everything here is a pure reading.
  */
-
 import type { CanaryConfig, Step } from '../config/config.ts';
 import { afterOpenMs, openMsBetween, withinHours } from '../config/tradingCalendar.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
@@ -13,6 +12,7 @@ import type { GuardedFigures } from '../rule/guardrails.ts';
 import type { RuleVersion } from '../rule/ruleVersion.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { ZERO } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { UnknownField } from '../values/stored.ts';
 import type { Allocation } from './allocation.ts';
@@ -49,7 +49,7 @@ interface DeploymentIdentity {
   readonly rule: RuleVersion;
   /** That version, if only a later version of Serin knows it: this one reads the deployment and decides nothing on it. */
   readonly laterRule?: number | undefined;
-  readonly createdAt: number;
+  readonly createdAt: SerinInstant;
   readonly createdBy: string;
   /** Counts the commands that changed the deployment. */
   readonly revision: number;
@@ -74,7 +74,7 @@ export interface ConfigRequest extends ApprovalRequest {
 /** Who imported a deployment, and when: epoch milliseconds. */
 export interface Imported {
   readonly by: string;
-  readonly at: number;
+  readonly at: SerinInstant;
 }
 
 /** What a side's return is computed from: an earlier part, and the interval that runs now. */
@@ -93,17 +93,17 @@ export interface ReturnAccount {
 }
 
 export interface Observation {
-  readonly startedAt: number;
+  readonly startedAt: SerinInstant;
   /** The running step of the ramp, counted from 0, and when it is over. */
-  readonly step: { readonly index: number; readonly startedAt: number; readonly endsAt: number };
+  readonly step: { readonly index: number; readonly startedAt: SerinInstant; readonly endsAt: SerinInstant };
   readonly checks: number;
-  readonly lastCheckAt: number;
+  readonly lastCheckAt: SerinInstant;
   /** When checks went on after the latest gap; absent where there was none. */
-  readonly resumedAt?: number | undefined;
+  readonly resumedAt?: SerinInstant | undefined;
   /** Since when the lease of the canary's capital counts anew; absent where Serin was never away for it. */
-  readonly leaseFrom?: number | undefined;
+  readonly leaseFrom?: SerinInstant | undefined;
   /** The end of the lease that ended the trial, epoch milliseconds, and whether the bot says that it has stood down. */
-  readonly leaseExpired?: { readonly at: number; readonly stoodDown: boolean } | undefined;
+  readonly leaseExpired?: { readonly at: SerinInstant; readonly stoodDown: boolean } | undefined;
   /** Watched time without news of a side, in milliseconds; unwatched time does not count. */
   readonly silentMs: BySide<number>;
   /** How often the observation was extended automatically. */
@@ -115,7 +115,7 @@ export interface Observation {
   /** A guardrail has tripped and the capital is held for a person. */
   readonly tripped: boolean;
   /** When the report arrived that broke it; epoch milliseconds. */
-  readonly breachedAt?: number | undefined;
+  readonly breachedAt?: SerinInstant | undefined;
   /** Somebody has asked for a promotion that another must approve. */
   readonly promotionRequest: ApprovalRequest | null;
   /** What waits for the end of a freeze; absent where nothing does. */
@@ -130,18 +130,19 @@ interface Deployed {
 
 export type Pending = DeploymentIdentity & { readonly status: 'PENDING' };
 export type Running = DeploymentIdentity & Deployed & { readonly status: 'RUNNING' };
-export type Paused = DeploymentIdentity & Deployed & { readonly status: 'PAUSED'; readonly pausedAt: number };
+export type Paused = DeploymentIdentity &
+  Deployed & { readonly status: 'PAUSED'; readonly pausedAt: SerinInstant };
 export type ObservationComplete = DeploymentIdentity &
   Deployed & {
     readonly status: 'OBSERVATION_COMPLETE';
-    readonly completedAt: number;
+    readonly completedAt: SerinInstant;
     readonly decision: CanaryDecision;
   };
 /** Still watched: capital is with the canary. */
 export type Watched = Running | Paused | ObservationComplete;
 export type Ended = DeploymentIdentity & {
   readonly status: 'PROMOTED' | 'ROLLED_BACK' | 'CANCELLED' | 'FAILED';
-  readonly endedAt: number;
+  readonly endedAt: SerinInstant;
   /** Null when it was cancelled before it was deployed. */
   readonly observation: Observation | null;
   readonly allocation: Allocation | null;
@@ -186,7 +187,7 @@ export function observationDeadline({ config }: DeploymentIdentity, { step }: Ob
  * Milliseconds of observation left, within trading hours where there are any. A pause stops this clock. Zero once the
  * observation is over.
  */
-export function observationRemainingMs(state: DeploymentState, now: number): number {
+export function observationRemainingMs(state: DeploymentState, now: SerinInstant): number {
   if (state.status === 'PENDING') return state.config.observationPeriodMinutes * 60_000;
   if (state.status !== 'RUNNING' && state.status !== 'PAUSED') return 0;
   const from = state.status === 'RUNNING' ? now : state.pausedAt;
@@ -267,7 +268,7 @@ export function comparedDecision({ observation, config }: Watched, metrics: Metr
  * step that has ended unchecked is checked immediately; if a check could not decide, the next one comes an interval later.
  * Outside of trading hours the next check is at the opening.
  */
-export function nextCheckAt(state: DeploymentState, from: number): number | null {
+export function nextCheckAt(state: DeploymentState, from: SerinInstant): number | null {
   if (!isWatched(state)) return null;
   const { config } = state;
   const next = from + config.checkIntervalSeconds * 1000;
@@ -282,7 +283,11 @@ export function nextCheckAt(state: DeploymentState, from: number): number | null
  */
 export function reschedule(
   after: DeploymentState,
-  { due, now, wasCheck }: { readonly due: number | null; readonly now: number; readonly wasCheck: boolean },
+  {
+    due,
+    now,
+    wasCheck,
+  }: { readonly due: number | null; readonly now: SerinInstant; readonly wasCheck: boolean },
 ): number | null {
   const next = nextCheckAt(after, now);
   if (next === null || due === null) return next;
@@ -293,8 +298,8 @@ export function reschedule(
 
 /** An observation at its very start. */
 export function freshObservation(
-  at: number,
-  endsAt: number,
+  at: SerinInstant,
+  endsAt: SerinInstant,
   capitalUsd: BySide<Decimal>,
   evidence: Evidence,
 ): Observation {

@@ -1,8 +1,8 @@
 /** A deployment as its owner sees it: the fields of the contract, computed for a moment. Instants are epoch milliseconds. */
-
 import { errorRate, type MetricsBySide, type SideMetrics } from '../metrics/sideMetrics.ts';
 import type { Comparison } from '../rule/comparison.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import type { BySide, Side } from '../values/side.ts';
 import { type Allocation, requestedUsd } from './allocation.ts';
 import type { Action } from './command.ts';
@@ -74,7 +74,11 @@ export interface DeploymentStatus {
 }
 
 /** The status of a deployment at a moment. */
-export function statusOf(state: DeploymentState, metrics: MetricsBySide, now: number): DeploymentStatus {
+export function statusOf(
+  state: DeploymentState,
+  metrics: MetricsBySide,
+  now: SerinInstant,
+): DeploymentStatus {
   const seen = observationOf(state);
   const allocation = allocationOf(state);
   const remainingMs = observationRemainingMs(state, now);
@@ -109,7 +113,7 @@ function sideStatus(
   state: DeploymentState,
   { basis, startedAt }: Observation,
   metrics: MetricsBySide,
-  now: number,
+  now: SerinInstant,
 ): BySide<CanaryMetrics> {
   const until = 'endedAt' in state ? state.endedAt : now;
   return forSides((side: Side): CanaryMetrics => {

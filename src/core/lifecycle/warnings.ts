@@ -1,5 +1,6 @@
 /** What an operator should know about the figures of a live deployment: what they leave out, and what waits for them. */
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { SIDES, type Side } from '../values/side.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
 import { describeMissing, mustSettleFirst, overdueSince } from './settlement.ts';
@@ -16,7 +17,7 @@ export interface DeploymentWarning {
 export function warningsOf(
   state: DeploymentState,
   metrics: MetricsBySide,
-  now: number,
+  now: SerinInstant,
 ): readonly DeploymentWarning[] {
   const capital = capitalOnTheWay(state, now);
   if (!isWatched(state)) return capital;
@@ -31,7 +32,7 @@ export function warningsOf(
 }
 
 /** A side that does not hold what it should after the deadline, and what waits for it. */
-function capitalOnTheWay(state: DeploymentState, now: number): DeploymentWarning[] {
+function capitalOnTheWay(state: DeploymentState, now: SerinInstant): DeploymentWarning[] {
   const allocation = allocationOf(state);
   if (!allocation) return [];
   const waits = mustSettleFirst(state.config, allocation);
@@ -57,7 +58,7 @@ function leftOut(side: Side, metrics: SideMetrics): DeploymentWarning[] {
   return warnings;
 }
 
-function waitsForNews(state: Watched, metrics: MetricsBySide, now: number): DeploymentWarning[] {
+function waitsForNews(state: Watched, metrics: MetricsBySide, now: SerinInstant): DeploymentWarning[] {
   if (state.status !== 'RUNNING' || isFresh(state, metrics, now)) return [];
   if (now < state.observation.step.endsAt) return [];
   const ages = describeAges(agesOf(metrics, now));

@@ -2,9 +2,9 @@
  * Watched time: what an observation is measured in. The difference of two clock readings is not it, since Serin or its
  * database may have been away in between, and the clock may have been set. Time outside of trading hours does not count.
  */
-
 import type { CanaryConfig } from '../config/config.ts';
 import { afterOpenMs, nextOpening, openMsBetween } from '../config/tradingCalendar.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import type { Watched } from './state.ts';
 
 /** An interval counts for at most this many planned ones. */
@@ -24,7 +24,7 @@ export interface Interval {
 }
 
 /** The interval that ends now. The length of one in which the clock was set back is unknown: it counts as planned. */
-export function intervalUntil({ config, observation }: Watched, now: number): Interval {
+export function intervalUntil({ config, observation }: Watched, now: SerinInstant): Interval {
   const planned = config.checkIntervalSeconds * 1000;
   const back = now - observation.lastCheckAt;
   if (back < -JITTER_MS) return { watchedMs: planned, unwatchedMs: back - planned, isGap: true };
@@ -40,7 +40,7 @@ export function intervalUntil({ config, observation }: Watched, now: number): In
 /** The interval that ends now in a replay: its unwatched time is in the record. */
 export function recordedInterval(
   { config, observation }: Watched,
-  now: number,
+  now: SerinInstant,
   unwatchedMs: number,
 ): Interval {
   const elapsed = openMsBetween(config, observation.lastCheckAt, now) - unwatchedMs;
@@ -49,12 +49,12 @@ export function recordedInterval(
 }
 
 /** Whether the market is closed, and was so since the latest check. The check at the close comes a little after it. */
-export function isClosed({ config, observation }: Watched, now: number): boolean {
+export function isClosed({ config, observation }: Watched, now: SerinInstant): boolean {
   return nextOpening(config, now) !== null && openMsBetween(config, observation.lastCheckAt, now) <= 0;
 }
 
 /** Whether something is known to have happened since the latest check; an instant after now is from an earlier clock. */
-export function isSinceLastCheck({ observation }: Watched, instant: number, now: number): boolean {
+export function isSinceLastCheck({ observation }: Watched, instant: number, now: SerinInstant): boolean {
   return instant >= observation.lastCheckAt && instant <= now + JITTER_MS;
 }
 

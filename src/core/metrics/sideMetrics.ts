@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
 import { type Decimal, formatDecimal, ZERO } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
 
@@ -21,11 +22,11 @@ export interface SideMetrics {
   readonly avgTradeSizeUsd: Decimal;
   readonly uptimeSeconds: number;
   /** When the latest news of this side arrived, epoch milliseconds. */
-  readonly reportedAt: number;
+  readonly reportedAt: SerinInstant;
   /** The part of `netPnlUsd` that is in open positions, USD; absent where it was never reported. */
   readonly unrealizedPnlUsd?: Decimal | undefined;
   /** When the owner took the latest figures, epoch milliseconds on Serin's clock; absent where it does not say. */
-  readonly asOf?: number | undefined;
+  readonly asOf?: SerinInstant | undefined;
   /** The owner's name of its present run; absent where it names none. */
   readonly session?: string | undefined;
 }
@@ -58,7 +59,7 @@ export interface MetricsReport {
   /** Rises from report to report within a session. */
   readonly sequence?: number | undefined;
   /** When the owner took the figures, epoch milliseconds on Serin's clock. */
-  readonly asOf?: number | undefined;
+  readonly asOf?: SerinInstant | undefined;
   /** Since when the run's totals count, epoch milliseconds on Serin's clock. */
   readonly since?: number | undefined;
   /** The first totals of the run are its zero. */
@@ -126,7 +127,11 @@ export function sessionViolation(session: string): Violation | null {
 }
 
 /** The metrics after a report. `before` is null for a side that had not reported. */
-export function applyReport(before: SideMetrics | null, report: MetricsReport, now: number): SideMetrics {
+export function applyReport(
+  before: SideMetrics | null,
+  report: MetricsReport,
+  now: SerinInstant,
+): SideMetrics {
   return {
     netPnlUsd: report.pnlUsd ?? before?.netPnlUsd ?? ZERO,
     totalPnlUsd: report.totalPnlUsd ?? before?.totalPnlUsd ?? ZERO,
@@ -147,7 +152,7 @@ export function withReport(
   metrics: MetricsBySide,
   side: Side,
   report: MetricsReport,
-  now: number,
+  now: SerinInstant,
 ): MetricsBySide {
   return { ...metrics, [side]: applyReport(metrics[side], report, now) };
 }

@@ -3,6 +3,7 @@
  * embedded class share it, so that both count a restarted bot in the same way.
  */
 import { type Decimal, decimal, formatDecimal, MAX_INTEGER_DIGITS, ZERO } from '../values/decimal.ts';
+import type { SerinInstant } from '../values/instant.ts';
 import { type Refusal, refusal } from '../values/refusal.ts';
 import type { Violation } from '../values/violation.ts';
 import {
@@ -32,7 +33,7 @@ export interface SideRecord {
 /** What a report meets, apart from the side itself. */
 export interface ReportFacts {
   /** Serin's time, epoch milliseconds. */
-  readonly now: number;
+  readonly now: SerinInstant;
   /** When the deployment started, epoch milliseconds. */
   readonly startedAt: number;
   /** The side's return since the start for a net PnL, each interval on its own capital. */

@@ -20,3 +20,17 @@ export function isDate(text: string): boolean {
   const midnight = Date.parse(`${text}T00:00:00Z`);
   return Number.isFinite(midnight) && new Date(midnight).toISOString().slice(0, 10) === text;
 }
+
+declare const clock: unique symbol;
+
+/**
+ * An instant on Serin's clock, epoch milliseconds: the time of deployments, which may run faster than real time. The
+ * compiler refuses a `WallInstant` in its place; a plain number, such as a program's own time, is accepted.
+ */
+export type SerinInstant = number & { readonly [clock]?: 'Serin' };
+
+/** An instant of the real clock, epoch milliseconds: the time of keys, tokens, retries and providers. */
+export type WallInstant = number & { readonly [clock]?: 'wall' };
+
+/** The real time. */
+export const wallNow = (): WallInstant => Date.now();

@@ -1,5 +1,6 @@
 /** Queries of API keys. Whether a key is valid is decided by the database's real clock, never by a node's. */
 import { and, asc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
+import type { WallInstant } from '../../core/values/instant.ts';
 import type { Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { apiKeys } from '../tables/tables.ts';
@@ -16,13 +17,12 @@ export interface ApiKey {
   readonly person: string | null;
   /** Who made it over the API, directly or not; null for a key that was made on the server. */
   readonly madeBy: string | null;
-  /** Epoch milliseconds of real time, like all times of a key. */
-  readonly createdAt: number;
+  readonly createdAt: WallInstant;
   readonly createdBy: string;
-  readonly expiresAt: number | null;
-  readonly revokedAt: number | null;
+  readonly expiresAt: WallInstant | null;
+  readonly revokedAt: WallInstant | null;
   readonly revokedBy: string | null;
-  readonly lastUsedAt: number | null;
+  readonly lastUsedAt: WallInstant | null;
   readonly expired: boolean;
 }
 

@@ -1,5 +1,6 @@
 /** Answers stored by idempotency key, so that a retry gets the first answer and has no second effect. */
 import { sql } from 'drizzle-orm';
+import type { WallInstant } from '../../core/values/instant.ts';
 import { ConcurrentChange } from '../postgres/concurrentChange.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
@@ -13,7 +14,7 @@ export interface KeyedRequest {
    * Earlier versions stored answers under the caller's name. One that was stored after the instant (epoch milliseconds of
    * real time) belongs to the caller, too.
    */
-  readonly formerly: { readonly name: string; readonly since: number };
+  readonly formerly: { readonly name: string; readonly since: WallInstant };
   readonly key: string;
   readonly request: string;
 }
@@ -33,7 +34,7 @@ interface StoredRow extends Record<string, unknown>, StoredAnswer {
   readonly actor: string;
   readonly key: string;
   /** When it was stored, epoch milliseconds of real time. */
-  readonly at: number;
+  readonly at: WallInstant;
 }
 
 /** The stored answers of several keys, found with one statement. */
@@ -42,7 +43,7 @@ export async function findAnswers(
   keys: readonly KeyedRequest[],
 ): Promise<(key: KeyedRequest) => StoredAnswer | null> {
   const nameOf = (actor: string, key: string) => JSON.stringify([actor, key]);
-  const found = new Map<string, StoredAnswer & { readonly at: number }>();
+  const found = new Map<string, StoredAnswer & { readonly at: WallInstant }>();
   if (keys.length > 0) {
     const owners = keys.flatMap(({ actor, formerly, key }) => [
       [actor, key],

@@ -6,6 +6,7 @@ import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../../core/lifecycle/state.ts';
 import type { MetricsBySide, SideMetrics } from '../../core/metrics/sideMetrics.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import type { SerinInstant } from '../../core/values/instant.ts';
 import type { BySide, Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
@@ -25,7 +26,7 @@ export interface DeploymentView {
   /** When the bot of each side last sent a heartbeat; null if it never did. */
   readonly heartbeats: BySide<number | null>;
   /** The time of the read on Serin's clock, epoch milliseconds. */
-  readonly now: number;
+  readonly now: SerinInstant;
 }
 
 /** The heartbeats of a deployment that is new here. */
@@ -42,7 +43,7 @@ interface ViewRow extends StateRow, Record<string, unknown> {
   readonly deadlineAt: number | null;
   readonly canaryHeartbeatAt: number | null;
   readonly stableHeartbeatAt: number | null;
-  readonly now: number;
+  readonly now: SerinInstant;
 }
 
 /** A side's metrics as one JSON string with decimals as strings: loses no digits, and can be cached as parsed. */

@@ -5,6 +5,7 @@
 import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import type { SerinInstant, WallInstant } from '../../core/values/instant.ts';
 import { type ConnectionTarget, readConnectionString } from './connectionString.ts';
 import { latestMigration, type MigrationLog, migrationsTable, QUIET, runMigrations } from './migrator.ts';
 import { requirePatchedDriver } from './patchedDriver.ts';
@@ -150,7 +151,7 @@ export async function readMigrationState(db: Queries, schema: string | null = nu
 }
 
 /** The current time on Serin's clock, epoch milliseconds, and the clock's rate (its seconds per real second). */
-export async function readClock(db: Queries): Promise<{ readonly now: number; readonly rate: number }> {
+export async function readClock(db: Queries): Promise<{ readonly now: SerinInstant; readonly rate: number }> {
   const [row] = await db.execute<{ now: string; rate: string }>(
     sql`select (extract(epoch from serin_now()) * 1000)::bigint::text as now, rate::text from clock`,
   );
@@ -165,11 +166,21 @@ export async function setClockRate(db: Queries, rate: number): Promise<void> {
     where rate <> ${rate}`);
 }
 
-/** What Serin's clock showed, or will show, at a real instant. Both are epoch milliseconds. */
-export async function serinTimeAt(db: Queries, realMs: number): Promise<number> {
-  const [row] = await db.execute<{ at: string }>(sql`
-    select round(extract(epoch from epoch + (to_timestamp(${realMs}::float8 / 1000) - anchored_at) * rate::float8) * 1000)
-      ::bigint::text as at from clock`);
+/** Converts between Serin's clock and the real one. They differ where the clock runs, or once ran, faster. */
+export interface ClockConversion {
+  toSerin(at: WallInstant): SerinInstant;
+  toWall(at: SerinInstant): WallInstant;
+}
+
+/** Reads how the clocks correspond since the rate was last set; instants before that are converted at the same rate. */
+export async function readClockConversion(db: Queries): Promise<ClockConversion> {
+  const [row] = await db.execute<{ epoch: number; anchor: number; rate: number }>(sql`
+    select date_part('epoch', epoch) * 1000 as epoch, date_part('epoch', anchored_at) * 1000 as anchor,
+      rate::float8 as rate from clock`);
   if (!row) throw new Error('the clock row is missing: the database is not migrated');
-  return Number(row.at);
+  const { epoch, anchor, rate } = row;
+  return {
+    toSerin: (at) => Math.round(epoch + (at - anchor) * rate),
+    toWall: (at) => Math.round(anchor + (at - epoch) / rate),
+  };
 }
