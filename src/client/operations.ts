@@ -281,5 +281,7 @@ export const RECORD_TRADES = `mutation ($input: RecordTradesInput!) { recordTrad
   success message error { code message path } taken known refused { index error { code message path } } } }`;
 /** The same of a server that knows leases. */
 export const RECORD_TRADES_LEASED = RECORD_TRADES.replace('taken known', 'leaseSeconds taken known');
+/** Shows that a server without heartbeats can be reached. */
+export const LIFE = 'query ($id: ID!) { deployment(id: $id) { status } }';
 export const HEARTBEAT = `mutation ($input: HeartbeatInput!) { heartbeat(input: $input) {
   success leaseSeconds deployment { status } } }`;

@@ -8,6 +8,7 @@ import {
   commandDocument,
   DEPLOYMENT,
   HEARTBEAT,
+  LIFE,
   OPENING,
   RECORD_TRADES,
   RECORD_TRADES_LEASED,
@@ -35,6 +36,7 @@ test.each([
   ['RECORD_TRADES', RECORD_TRADES],
   ['RECORD_TRADES_LEASED', RECORD_TRADES_LEASED],
   ['HEARTBEAT', HEARTBEAT],
+  ['LIFE', LIFE],
 ] as const)('%s is a document of the schema', async (_name, document) => {
   const schema = buildSchema(await readFile('schema.graphql', 'utf8'));
   expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([]);

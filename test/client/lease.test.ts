@@ -1,6 +1,6 @@
 /** The lease of a deployment through both clients: prolonged by answers, ended by the bot and by Serin at one instant. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Allocation, connectSerin, type DeploymentSide } from '../../src/client/index.ts';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
 import { CALM, command, create, statusOf } from '../harness/deployment.ts';
@@ -120,64 +120,57 @@ async function look(id: string): Promise<Data> {
   return deployment;
 }
 
-describe.each([
-  ['TypeScript', typescript, true],
-  ['Python', python, hasPython],
-] as const)('a bot in %s', (_language, start, available) => {
-  test.runIf(available)(
-    'keeps the lease without a report, from the first capital on and in a second run',
-    async () => {
-      const { id } = await withBot(start);
-      const before = (await look(id)).lease.until;
-      await until(async () => (await look(id)).lease.until > before);
-      const second = await start(id);
-      expect(await second.report()).toBeNull();
-      expect((await look(id)).lease.expired).toBe(false);
-    },
-  );
+/** The bots whose language this machine has, each with a deployment of its own: they wait for their leases side by side. */
+const LANGUAGES = hasPython ? [typescript, python] : [typescript];
 
-  test.runIf(available)(
-    'that loses Serin stands down, Serin fails the deployment, and the capital is acknowledged',
-    async () => {
-      const { id, bot } = await withBot(start);
-      proxy.refuse();
-      proxy.cut();
-      await until(() => bot.stoodDown() > 0);
-      await until(() => bot.causes().at(-1) === 'LEASE_EXPIRED 0');
-      await until(async () => (await statusOf(serin, id)) === 'FAILED');
-      proxy.pass();
-      await until(() => bot.causes().at(-1) === 'FAIL 0');
-      await until(async () => (await look(id)).allocation.sides[0].acknowledgedNumber === 2);
-      const seen = await look(id);
-      const [expired] = seen.events.nodes;
-      expect(Date.parse(expired.payload.leaseUntil) - Date.parse(expired.payload.heartbeatAt)).toBe(
-        LEASE * 1000,
-      );
-      expect(seen.lease).toMatchObject({
-        until: expired.payload.leaseUntil,
-        expired: true,
-        stoodDown: false,
-      });
-      expect(seen.allocation).toMatchObject({ number: 2, sides: [{ side: 'CANARY', heldUsd: '0' }, {}] });
-      expect(bot.stoodDown()).toBe(1);
-      expect(await bot.report()).toBe('LEASE_EXPIRED');
-    },
-  );
+test('a bot keeps the lease without a report, from the first capital on and in a second run', async () => {
+  const keeps = async (start: (id: string) => Promise<Bot>) => {
+    const { id } = await withBot(start);
+    const before = (await look(id)).lease.until;
+    await until(async () => (await look(id)).lease.until > before);
+    const second = await start(id);
+    expect(await second.report()).toBeNull();
+    expect((await look(id)).lease.expired).toBe(false);
+  };
+  await Promise.all(LANGUAGES.map(keeps));
+});
 
-  test.runIf(available)(
-    'stands down while Serin is away, and Serin fails the deployment at that instant when it is back',
-    async () => {
-      const { id, bot } = await withBot(start);
-      await serin.restart({}, () => until(() => bot.stoodDown() > 0));
-      await until(async () => (await statusOf(serin, id)) === 'FAILED');
-      const { lease, events } = await look(id);
-      const { leaseUntil, heartbeatAt, stoodDown } = events.nodes[0].payload;
-      expect(stoodDown).toBe(true);
-      expect(Date.parse(leaseUntil) - Date.parse(heartbeatAt)).toBe(LEASE * 1000);
-      expect(lease).toMatchObject({ until: leaseUntil, expired: true, stoodDown: true });
-      await until(() => bot.causes().at(-1) === 'FAIL 0');
-      expect(bot.causes()).toEqual(['DEPLOY 10000', 'LEASE_EXPIRED 0', 'FAIL 0']);
-      await until(async () => (await look(id)).allocation.sides[0].heldUsd === '0');
-    },
-  );
+test('a bot that loses Serin stands down, Serin fails the deployment, and the capital is acknowledged', async () => {
+  const pairs = await Promise.all(LANGUAGES.map(withBot));
+  proxy.refuse();
+  proxy.cut();
+  for (const { id, bot } of pairs) {
+    await until(() => bot.stoodDown() > 0);
+    await until(() => bot.causes().at(-1) === 'LEASE_EXPIRED 0');
+    await until(async () => (await statusOf(serin, id)) === 'FAILED');
+  }
+  proxy.pass();
+  for (const { id, bot } of pairs) {
+    await until(() => bot.causes().at(-1) === 'FAIL 0');
+    await until(async () => (await look(id)).allocation.sides[0].acknowledgedNumber === 2);
+    const seen = await look(id);
+    const [expired] = seen.events.nodes;
+    const { leaseUntil, heartbeatAt } = expired.payload;
+    expect(Date.parse(leaseUntil) - Date.parse(heartbeatAt)).toBe(LEASE * 1000);
+    expect(seen.lease).toMatchObject({ until: leaseUntil, expired: true, stoodDown: false });
+    expect(seen.allocation).toMatchObject({ number: 2, sides: [{ side: 'CANARY', heldUsd: '0' }, {}] });
+    expect(bot.stoodDown()).toBe(1);
+    expect(await bot.report()).toBe('LEASE_EXPIRED');
+  }
+});
+
+test('a bot stands down while Serin is away, and Serin fails the deployment at that instant when it is back', async () => {
+  const pairs = await Promise.all(LANGUAGES.map(withBot));
+  await serin.restart({}, () => until(() => pairs.every(({ bot }) => bot.stoodDown() > 0)));
+  for (const { id, bot } of pairs) {
+    await until(async () => (await statusOf(serin, id)) === 'FAILED');
+    const { lease, events } = await look(id);
+    const { leaseUntil, heartbeatAt, stoodDown } = events.nodes[0].payload;
+    expect(stoodDown).toBe(true);
+    expect(Date.parse(leaseUntil) - Date.parse(heartbeatAt)).toBe(LEASE * 1000);
+    expect(lease).toMatchObject({ until: leaseUntil, expired: true, stoodDown: true });
+    await until(() => bot.causes().at(-1) === 'FAIL 0');
+    expect(bot.causes()).toEqual(['DEPLOY 10000', 'LEASE_EXPIRED 0', 'FAIL 0']);
+    await until(async () => (await look(id)).allocation.sides[0].heldUsd === '0');
+  }
 });

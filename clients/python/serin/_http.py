@@ -50,7 +50,7 @@ class Backoff:
     """Doubles from 0.1 s to 10 s; each wait is between half of that and the whole."""
 
     def __init__(self) -> None:
-        self.reset()
+        self._wait = 0.1
 
     def next(self) -> float:
         now, self._wait = self._wait, min(self._wait * 2, 10.0)
