@@ -6,18 +6,26 @@ export function asking(parent: Command, name: string, description: string): Comm
   return parent
     .command(name)
     .description(description)
-    .option('--url <url>', 'the Serin to ask, http://127.0.0.1:4000 unless SERIN_URL says otherwise')
-    .option('--key <key>', 'an API key or token; SERIN_KEY unless given')
-    .option('--json', 'answer as JSON');
+    .option('--url <url>', 'the address of Serin (default: SERIN_URL, else http://127.0.0.1:4000)')
+    .option('--key <key>', 'an API key or token (default: SERIN_KEY)')
+    .option('--json', 'print JSON');
 }
 
+/** A command that changes something: sent again under the same key, it does nothing twice. */
+export const once = (command: Command): Command =>
+  command.option(
+    '--idempotency-key <key>',
+    'sent again with the same key, it does nothing twice (default: a new key)',
+  );
+
 /** The argument that names a deployment. */
-export const deploymentId = () => new Argument('<id>', 'the deployment');
+export const deploymentId = () => new Argument('<id>', 'the id of the deployment');
 
 /** A whole number. */
 export function count(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is wanted.');
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('It must be a whole number from 0.');
   return value;
 }
 

@@ -2,7 +2,8 @@
 import { Decimal } from '../core/values/decimal.ts';
 import type { Context } from './context.ts';
 import { usage } from './exitCodes.ts';
-import { type SafetyResult, send } from './safety.ts';
+import type { ChangeOptions } from './lifecycle.ts';
+import { reasonAndKey, type SafetyResult, send } from './safety.ts';
 import { table } from './terminal.ts';
 import { moment, money, readMoney, words } from './words.ts';
 
@@ -29,12 +30,13 @@ export interface BudgetOptions {
   readonly action: string;
   readonly losersOnly?: boolean;
   readonly rearm: string;
+  readonly idempotencyKey?: string;
 }
 
 export async function addBudget(
   name: string,
   patterns: readonly string[],
-  { max, hours, action, losersOnly = false, rearm }: BudgetOptions,
+  { max, hours, action, losersOnly = false, rearm, idempotencyKey }: BudgetOptions,
   context: Context,
 ): Promise<void> {
   const maxLossUsd = readMoney(max);
@@ -47,15 +49,16 @@ export async function addBudget(
     action: action.toUpperCase().replaceAll('-', '_'),
     count: losersOnly ? 'LOSERS_ONLY' : 'NET',
     rearm: rearm.toUpperCase(),
+    idempotencyKey,
   };
   await say(context, send('createLossBudget', RESULT, input, context));
 }
 
-export const rearmBudget = (id: string, reason: string, context: Context): Promise<void> =>
-  say(context, send('updateLossBudget', RESULT, { id, rearm: true, reason }, context));
+export const rearmBudget = (id: string, options: ChangeOptions, context: Context): Promise<void> =>
+  say(context, send('updateLossBudget', RESULT, { id, rearm: true, ...reasonAndKey(options) }, context));
 
-export const deleteBudget = (id: string, reason: string | undefined, context: Context): Promise<void> =>
-  say(context, send('deleteLossBudget', RESULT, { id, reason }, context));
+export const deleteBudget = (id: string, options: ChangeOptions, context: Context): Promise<void> =>
+  say(context, send('deleteLossBudget', RESULT, { id, ...reasonAndKey(options) }, context));
 
 async function say({ terminal }: Context, sent: Promise<SafetyResult>): Promise<void> {
   const { message } = await sent;

@@ -20,7 +20,7 @@ const DEFAULT_URL = 'http://127.0.0.1:4000';
 /** A person waits: a node that restarts is waited for, an address without a Serin is named soon. */
 const RETRY_FOR_MS = 5000;
 
-/** A simulation or a replay takes seconds, on a busy server more. */
+/** A replay takes seconds, on a busy server more. */
 export const LONG_MS = 120_000;
 
 /**

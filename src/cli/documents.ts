@@ -20,10 +20,16 @@ export async function exportDeployment(
   }
 }
 
+export interface ImportOptions {
+  readonly moveStableVersion?: boolean;
+  readonly idempotencyKey?: string;
+}
+
 export async function importDeployment(
   path: string,
-  moveStableVersion: boolean | undefined,
+  { moveStableVersion, idempotencyKey }: ImportOptions,
   context: Context,
 ): Promise<void> {
-  await change('importDeployment', { document: await readJson(path), moveStableVersion }, context);
+  const document = await readJson(path);
+  await change('importDeployment', { document, moveStableVersion, idempotencyKey }, context);
 }

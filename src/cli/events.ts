@@ -1,6 +1,7 @@
 /** `serin events`: the timeline, up to now or live. */
 import type { Context } from './context.ts';
 import { usage } from './exitCodes.ts';
+import { looksLikeInstant, readInstant, readLength, serverTime } from './serverTime.ts';
 import { type Terminal, wrap } from './terminal.ts';
 import { moment, words } from './words.ts';
 
@@ -37,7 +38,7 @@ const BEGINNING = '0';
 
 export async function events(id: string | undefined, options: EventOptions, context: Context): Promise<void> {
   const { terminal, serin } = context;
-  const from = readSince(options.since);
+  const from = await readSince(options.since, context);
   const filter = {
     ...(id ? { deploymentId: id } : {}),
     ...(options.strategy ? { strategyId: options.strategy } : {}),
@@ -117,19 +118,16 @@ interface Beginning {
   readonly time: string | null;
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Where to begin; null where it is not said. */
-function readSince(since: string | undefined): Beginning | null {
+/** Where to begin, a length of time being counted back on Serin's clock; null where it is not said. */
+async function readSince(since: string | undefined, context: Context): Promise<Beginning | null> {
   if (since === undefined) return null;
-  const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(since) ?? [];
-  if (unit) {
-    return { cursor: null, time: new Date(Date.now() - Number(count) * (UNITS[unit] ?? 0)).toISOString() };
+  const lengthMs = readLength(since);
+  if (lengthMs !== null) {
+    return { cursor: null, time: new Date((await serverTime(context)) - lengthMs).toISOString() };
   }
-  if (/^\d{4}-\d{2}-\d{2}/.test(since)) {
-    const time = Date.parse(since);
-    if (!Number.isNaN(time)) return { cursor: null, time: new Date(time).toISOString() };
-  } else if (/^\d/.test(since)) return { cursor: since, time: null };
+  const time = readInstant(since);
+  if (time !== null) return { cursor: null, time };
+  if (/^\d/.test(since) && !looksLikeInstant(since)) return { cursor: since, time: null };
   throw usage(
     `--since must be such as 30m, 2h, 1d, 2026-01-31, 2026-01-31T12:00:00Z or a cursor, got ${since}`,
   );

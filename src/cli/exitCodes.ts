@@ -1,4 +1,4 @@
-/** What the command ends with, for scripts. Documented in docs/cli.md; a number is never given another meaning. */
+/** How a command ends: its exit code and the sentence of an error. The codes are in docs/cli.md and never change. */
 import { SerinError, SerinUnavailable } from '../client/index.ts';
 
 export const EXIT = {
@@ -29,6 +29,23 @@ export class CommandFailed extends Error {
 
 export const usage = (message: string) => new CommandFailed(message, EXIT.usage);
 export const notFound = (message: string) => new CommandFailed(message, EXIT.notFound);
+
+/** A result of the API that refuses what was asked. */
+export interface Refused {
+  readonly message: string;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly path: readonly (string | number)[];
+  } | null;
+}
+
+/** The sentence of a refusal, the field and the code in it. */
+export function refusal({ error, message }: Refused): CommandFailed {
+  const path = error?.path.length ? ` (${error.path.join('.')})` : '';
+  const exitCode = error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
+  return new CommandFailed(`${error?.message ?? message}${path} [${error?.code ?? 'REFUSED'}]`, exitCode);
+}
 
 const HINTS: Readonly<Record<string, string>> = {
   UNAUTHENTICATED: 'give a key with --key or SERIN_KEY',

@@ -25,24 +25,27 @@ export function addKeys(program: Command, local: () => Promise<Keys>): void {
   const keys = program
     .command('keys')
     .description(
-      'make, list and revoke API keys: with a key or --url on a server, else in the database here',
+      'create, list and revoke API keys: on a server with --key or --url, else in the database of this machine',
     );
   const verb = (name: string, description: string) =>
     asking(keys, name, description).option(
       '--local',
-      'the database of this machine, whatever SERIN_KEY says',
+      'use the database of this machine even if SERIN_KEY is set',
     );
   const placeOf = (command: Command, context: Context) => {
     const { url, key = process.env.SERIN_KEY, local: here } = command.opts<PlaceOptions>();
     return here || (!key && url === undefined) ? local() : askedKeys(context.serin);
   };
-  verb('create', 'make a key and print it: it is not shown again')
+  verb('create', 'create a key and print it; it is not shown again')
     .requiredOption('--role <role>', 'viewer, bot, operator or admin')
-    .requiredOption('--name <name>', 'what it is recorded under')
+    .requiredOption('--name <name>', 'its name in the audit trail')
     .option('--strategies <patterns>', "only these strategies: 'eth-*,btc-*'")
     .option('--sides <sides>', 'only for this side of a deployment: canary or stable')
-    .option('--person <person>', 'who holds it, such as ada@example.org: two people are two persons')
-    .option('--expires <when>', '90d, 12h, or a date; never unless given')
+    .option(
+      '--person <person>',
+      'the person who holds it, such as ada@example.org: two keys of one person are not two people',
+    )
+    .option('--expires <when>', '90d, 12h, or a date (default: never)')
     .action(async (options: CreateKeyOptions, command: Command) => {
       const context = contextOf(command);
       const wanted = read(options);
@@ -54,7 +57,7 @@ export function addKeys(program: Command, local: () => Promise<Keys>): void {
       const context = contextOf(command);
       sayList(await (await placeOf(command, context)).list(), context);
     });
-  verb('revoke', 'revoke a key: what it holds open ends within seconds')
+  verb('revoke', 'revoke a key; its open connections end within seconds')
     .argument('<key>', 'its name or id')
     .action(async (idOrName: string, _options, command: Command) => {
       const context = contextOf(command);

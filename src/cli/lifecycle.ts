@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { CommandInputs, CommandName, CommandResult, Side } from '../client/index.ts';
 import type { Context } from './context.ts';
 import { readDeployment } from './deployment.ts';
-import { CommandFailed, EXIT, usage } from './exitCodes.ts';
+import { CommandFailed, EXIT, refusal, usage } from './exitCodes.ts';
 import { money, readMoney, words } from './words.ts';
 
 export interface ChangeOptions {
@@ -27,12 +27,6 @@ function report(result: CommandResult, context: Context): void {
   if (context.terminal.json) context.terminal.value(result);
   if (!result.success) throw refusal(result);
   if (!context.terminal.json) say(result, context);
-}
-
-function refusal({ error, message }: CommandResult): CommandFailed {
-  const path = error?.path.length ? ` (${error.path.join('.')})` : '';
-  const exitCode = error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
-  return new CommandFailed(`${error?.message ?? message}${path} [${error?.code ?? 'REFUSED'}]`, exitCode);
 }
 
 function say({ message, deployment, replayed }: CommandResult, { terminal }: Context): void {
@@ -107,7 +101,7 @@ export async function configOf(options: CreateOptions): Promise<Record<string, u
   return Object.keys(config).length === 0 ? undefined : config;
 }
 
-/** `10:60,25:120m`: shares of the capital in percent and minutes; an `m` has a person open the step after it. */
+/** `10:60,25:120m`: shares of the capital in percent and minutes; after one with an `m` a person starts the next. */
 export function stepsOf(text: string): { canaryPercent: string; minutes: number; gate: string }[] {
   return text.split(',').map((part) => {
     const [, canaryPercent = '', minutes = '', manual = ''] =
@@ -124,23 +118,28 @@ export function capitalOf(text: string, what = 'the capital'): string {
   return capitalUsd;
 }
 
-/** Answers the request for capital that is open, or the one that is named. */
+export interface AcknowledgeOptions {
+  readonly number?: number;
+  readonly openExposure?: string;
+  readonly idempotencyKey?: string;
+}
+
+/** Acknowledges the latest allocation, or the one that is named. */
 export async function acknowledge(
   deploymentId: string,
   sideName: string,
   heldUsd: string,
-  { number, openExposure }: { readonly number?: number; readonly openExposure?: string },
+  { number, openExposure, idempotencyKey }: AcknowledgeOptions,
   context: Context,
 ): Promise<void> {
   const side = sideOf(sideName);
   const held = capitalOf(heldUsd);
   const openExposureUsd = openExposure === undefined ? undefined : capitalOf(openExposure, 'the exposure');
   const open = number ?? (await readDeployment(deploymentId, context)).allocation?.number;
-  if (open === undefined)
-    throw new CommandFailed(`${deploymentId} has not asked for capital yet`, EXIT.refused);
+  if (open === undefined) throw new CommandFailed(`${deploymentId} has no allocation yet`, EXIT.refused);
   await change(
     'acknowledgeAllocation',
-    { deploymentId, side, heldUsd: held, openExposureUsd, number: open },
+    { deploymentId, side, heldUsd: held, openExposureUsd, number: open, idempotencyKey },
     context,
   );
 }

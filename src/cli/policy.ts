@@ -1,4 +1,5 @@
 /** `serin simulate` and `serin replay`: what a configuration would do, before it is trusted with capital. */
+import { SerinUnavailable } from '../client/index.ts';
 import type { Context } from './context.ts';
 import { notFound } from './exitCodes.ts';
 import { type CreateOptions, configOf } from './lifecycle.ts';
@@ -11,6 +12,7 @@ interface Estimate {
 }
 
 interface Simulation {
+  readonly complete: boolean;
   readonly completedRuns: number;
   readonly plannedChecks: number;
   readonly canaries: readonly {
@@ -24,8 +26,9 @@ interface Simulation {
 }
 
 const ESTIMATE = '{ value standardError }';
-const SIMULATE = `query ($config: CanaryConfigInput, $assumptions: PolicyAssumptionsInput) {
-  simulatePolicy(config: $config, assumptions: $assumptions) { completedRuns plannedChecks canaries {
+/** The one with progress: a query ends after 8 seconds. */
+const SIMULATE = `subscription ($config: CanaryConfigInput, $assumptions: PolicyAssumptionsInput) {
+  policySimulation(config: $config, assumptions: $assumptions) { complete completedRuns plannedChecks canaries {
     kind promoted ${ESTIMATE} rolledBack ${ESTIMATE} review ${ESTIMATE} medianSecondsToDecide
     lossBeforeRollback ${ESTIMATE} } } }`;
 
@@ -41,15 +44,12 @@ export async function simulate(options: SimulateOptions, context: Context): Prom
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   };
   const config = (await configOf(options)) ?? null;
-  const { simulatePolicy } = await serin.query<{ simulatePolicy: Simulation }>(SIMULATE, {
-    config,
-    assumptions,
-  });
+  const report = await completeReport({ config, assumptions }, serin);
   if (terminal.json) {
-    terminal.value(simulatePolicy);
+    terminal.value(report);
     return;
   }
-  const { canaries, completedRuns, plannedChecks } = simulatePolicy;
+  const { canaries, completedRuns, plannedChecks } = report;
   const lines = table(
     canaries,
     [
@@ -74,6 +74,21 @@ export async function simulate(options: SimulateOptions, context: Context): Prom
   terminal.line(
     terminal.paint('dim', `${completedRuns} simulated canaries of each kind, ${plannedChecks} checks each`),
   );
+}
+
+/** @throws {SerinUnavailable} where the server ends before the simulation does */
+async function completeReport(
+  variables: Readonly<Record<string, unknown>>,
+  serin: Context['serin'],
+): Promise<Simulation> {
+  const leaving = new AbortController();
+  let why = 'the server ended it';
+  const reports = serin.watch<Simulation>(SIMULATE, variables, leaving.signal, (reason) => {
+    why = reason instanceof Error ? reason.message : String(reason);
+    leaving.abort();
+  });
+  for await (const report of reports) if (report.complete) return report;
+  throw new SerinUnavailable(`The simulation was not completed: ${why}`);
 }
 
 const chance = ({ value, standardError }: Estimate, digits = 1) =>

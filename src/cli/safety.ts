@@ -1,7 +1,9 @@
 /** `serin freeze`, `unfreeze`, `freezes` and `halt`: what an operator types before an event, or at three in the morning. */
 import { randomUUID } from 'node:crypto';
 import type { Context } from './context.ts';
-import { CommandFailed, EXIT, usage } from './exitCodes.ts';
+import { CommandFailed, EXIT, type Refused, refusal, usage } from './exitCodes.ts';
+import type { ChangeOptions } from './lifecycle.ts';
+import { readInstant, readLength, serverTime } from './serverTime.ts';
 import { table } from './terminal.ts';
 import { moment, words } from './words.ts';
 
@@ -22,14 +24,8 @@ const FREEZE =
   'id strategies chains blocks reason createdBy from until activeNow activeUntil nextFrom liftedBy liftedAt';
 const RESULT = `success message error { code message path } freeze { ${FREEZE} }`;
 
-export interface SafetyResult {
+export interface SafetyResult extends Refused {
   readonly success: boolean;
-  readonly message: string;
-  readonly error: {
-    readonly code: string;
-    readonly message: string;
-    readonly path: readonly string[];
-  } | null;
 }
 
 /** Sends one of the mutations; says its refusal where there is one. */
@@ -48,14 +44,11 @@ export async function send<Result extends SafetyResult>(
   const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
   const { result } = await serin.query<{ result: Result }>(
     `mutation ($input: ${type}!) { result: ${mutation}(input: $input) { ${fields} } }`,
-    { input: { idempotencyKey: randomUUID(), ...input } },
+    { input: { ...input, idempotencyKey: input.idempotencyKey ?? randomUUID() } },
   );
   if (terminal.json) terminal.value(result);
-  if (result.success) return result;
-  const path = result.error?.path.length ? ` (${result.error.path.join('.')})` : '';
-  const exitCode = result.error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
-  const message = `${result.error?.message ?? result.message}${path} [${result.error?.code ?? 'REFUSED'}]`;
-  throw new CommandFailed(message, exitCode);
+  if (!result.success) throw refusal(result);
+  return result;
 }
 
 export interface FreezeOptions {
@@ -69,14 +62,18 @@ export interface FreezeOptions {
   readonly rule?: string;
   readonly zone?: string;
   readonly minutes?: number;
+  readonly idempotencyKey?: string;
 }
+
+/** What is sent with every change of a freeze or a budget. */
+export const reasonAndKey = ({ reason, idempotencyKey }: ChangeOptions) => ({ reason, idempotencyKey });
 
 export async function freeze(
   patterns: readonly string[],
   options: FreezeOptions,
   context: Context,
 ): Promise<void> {
-  const { reason, chain, block, rule, zone, minutes } = options;
+  const { reason, chain, block, rule, zone, minutes, idempotencyKey } = options;
   const recurs = [rule, zone, minutes].filter((given) => given !== undefined).length;
   if (recurs !== 0 && recurs !== 3) throw usage('--rule, --zone and --minutes belong together');
   const input = {
@@ -87,33 +84,31 @@ export async function freeze(
     until: await untilOf(options, context),
     blocks: block?.map((name) => name.toUpperCase().replaceAll('-', '_')),
     recurrence: recurs === 0 ? undefined : { rule, timeZone: zone, durationMinutes: minutes },
+    idempotencyKey,
   };
   const { message } = await send('createFreeze', RESULT, input, context);
   if (!context.terminal.json) context.terminal.line(message);
 }
 
-/** `--for` counts on Serin's clock, which a demo runs faster. */
-async function untilOf(options: FreezeOptions, { serin }: Context): Promise<string | undefined> {
+/** `--for` counts on Serin's clock. */
+async function untilOf(options: FreezeOptions, context: Context): Promise<string | undefined> {
   if (options.for === undefined) return options.until && instant('--until', options.until);
   if (options.until !== undefined) throw usage('--for and --until exclude each other');
-  const [, count = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(options.for) ?? [];
-  const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 }[unit];
-  if (unitMs === undefined) throw usage(`--for must be such as 90m, 12h or 3d, got ${options.for}`);
+  const lengthMs = readLength(options.for);
+  if (lengthMs === null) throw usage(`--for must be such as 90m, 12h or 3d, got ${options.for}`);
   const begins =
-    options.from === undefined
-      ? (await serin.query<{ overview: { at: string } }>('query { overview { at } }', {})).overview.at
-      : instant('--from', options.from);
-  return new Date(Date.parse(begins) + Number(count) * unitMs).toISOString();
+    options.from === undefined ? await serverTime(context) : Date.parse(instant('--from', options.from));
+  return new Date(begins + lengthMs).toISOString();
 }
 
 function instant(name: string, text: string): string {
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) throw usage(`${name} must be an instant such as 2026-12-10T20:00:00Z, got ${text}`);
-  return new Date(time).toISOString();
+  const time = readInstant(text);
+  if (time === null) throw usage(`${name} must be an instant such as 2026-12-10T20:00:00Z, got ${text}`);
+  return time;
 }
 
-export async function unfreeze(id: string, reason: string | undefined, context: Context): Promise<void> {
-  const { message } = await send('liftFreeze', RESULT, { id, reason }, context);
+export async function unfreeze(id: string, options: ChangeOptions, context: Context): Promise<void> {
+  const { message } = await send('liftFreeze', RESULT, { id, ...reasonAndKey(options) }, context);
   if (!context.terminal.json) context.terminal.line(message);
 }
 
@@ -205,7 +200,7 @@ export async function halt(
   if (refused) throw new CommandFailed('some deployments were not halted', EXIT.refused);
   if (!result.complete) {
     throw new CommandFailed(
-      `${result.pending.length} are on their way: --idempotency-key ${key} shows what became of them`,
+      `${result.pending.length} are still being halted: the same command with --idempotency-key ${key} shows the outcome`,
       EXIT.refused,
     );
   }

@@ -1,7 +1,7 @@
 /** `serin webhooks`: who is sent the timeline, and what became of it. */
 import { randomUUID } from 'node:crypto';
 import type { Context } from './context.ts';
-import { CommandFailed, EXIT } from './exitCodes.ts';
+import { type Refused, refusal } from './exitCodes.ts';
 import { table } from './terminal.ts';
 import { moment, words } from './words.ts';
 
@@ -55,14 +55,8 @@ export async function listWebhooks({ serin, terminal }: Context): Promise<void> 
   }
 }
 
-interface WebhookResult {
+interface WebhookResult extends Refused {
   readonly success: boolean;
-  readonly message: string;
-  readonly error: {
-    readonly code: string;
-    readonly message: string;
-    readonly path: readonly string[];
-  } | null;
   readonly secret?: string | null;
   readonly webhook: WebhookView | null;
 }
@@ -84,16 +78,10 @@ export async function changeWebhook(
   const fields = `success message error { code message path } ${RESULTS[mutation]}`;
   const { result } = await serin.query<{ result: WebhookResult }>(
     `mutation ($input: ${type}!) { result: ${mutation}(input: $input) { ${fields} } }`,
-    { input: { ...input, idempotencyKey: randomUUID() } },
+    { input: { ...input, idempotencyKey: input.idempotencyKey ?? randomUUID() } },
   );
   if (terminal.json) terminal.value(result);
-  if (!result.success) {
-    const exitCode = result.error?.code === 'NOT_FOUND' ? EXIT.notFound : EXIT.refused;
-    throw new CommandFailed(
-      `${result.error?.message ?? result.message} [${result.error?.code ?? 'REFUSED'}]`,
-      exitCode,
-    );
-  }
+  if (!result.success) throw refusal(result);
   if (terminal.json) return;
   if (result.secret) {
     terminal.line(result.secret);
