@@ -134,8 +134,18 @@ export function freezeFacts(
     }
   }
   const request = isWatched(deployment) ? deployment.observation.promotionRequest : null;
-  const promotions = past.filter((each) => each.blocks.includes('PROMOTE') && concerns(each, deployment));
-  return { blocking, requestFrozenMs: request ? frozenMs(promotions, request.at, now) : 0 };
+  return { blocking, requestFrozenMs: request ? promotionFrozenMs(past, deployment, request.at, now) : 0 };
+}
+
+/** How long promotions of a deployment were blocked between two instants, milliseconds. */
+export function promotionFrozenMs(
+  freezes: readonly Freeze[],
+  deployment: Pick<DeploymentState, 'strategyId' | 'chain'>,
+  from: number,
+  to: number,
+): number {
+  const blocking = freezes.filter((each) => each.blocks.includes('PROMOTE') && concerns(each, deployment));
+  return frozenMs(blocking, from, to);
 }
 
 /** Of equals the first one stays, so that a hold keeps the freeze that it waits for. */

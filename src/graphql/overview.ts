@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { activeWindow } from '../app/freezeWindows.ts';
 import { listLossBudgets } from '../app/lossBudgets.ts';
-import { type Overview, readOverview } from '../store/deployments/overview.ts';
+import { readWaiting } from '../app/waiting.ts';
+import { type Overview as Counted, readOverview } from '../store/deployments/overview.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { FreezeType } from './freezes.ts';
@@ -13,6 +14,10 @@ import { closing } from './stream.ts';
 const KEEP_MS = 900;
 /** Money changes without an event: it is read again this often, real ms. */
 const REFRESH_MS = 5000;
+
+interface Overview extends Counted {
+  readonly waitingForPerson: number;
+}
 
 const StatusCount = builder.objectRef<Overview['counts'][number]>('StatusCount').implement({
   description: 'How many deployments are in a status.',
@@ -32,7 +37,8 @@ const OverviewType = builder.objectRef<Overview>('Overview').implement({
       resolve: ({ counts }) => [...counts],
     }),
     waitingForPerson: t.exposeInt('waitingForPerson', {
-      description: 'Deployments that wait for a decision or an approval of a person.',
+      description:
+        'Deployments that wait for a person: for a decision, or for the approval of a promotion or of another configuration.',
     }),
     capitalOnTrialUsd: t.expose('capitalOnTrialUsd', {
       type: 'Decimal',
@@ -81,10 +87,15 @@ function overviewFor({ app, actor }: Context): Promise<Overview> {
   const key = JSON.stringify(actor.strategies);
   const found = known.get(key);
   if (found) return found.overview;
-  const overview = readOverview(app.db, actor.strategies);
+  const overview = readAll(app.db, actor.strategies);
   known.set(key, { overview, until: now + KEEP_MS });
   overview.catch(() => known.delete(key));
   return overview;
+}
+
+async function readAll(...caller: Parameters<typeof readOverview>): Promise<Overview> {
+  const [overview, { total }] = await Promise.all([readOverview(...caller), readWaiting(...caller)]);
+  return { ...overview, waitingForPerson: total };
 }
 
 builder.queryField('overview', (t) =>

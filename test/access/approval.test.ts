@@ -1,7 +1,8 @@
 /** A second person for promotions, through the API: who asks does not approve. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
-import { personsKey, WITH_KEYS } from '../harness/keys.ts';
+import { createFreeze } from '../harness/freeze.ts';
+import { keyMadeHere, personsKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -93,4 +94,33 @@ test('what reduces risk needs no second person', async () => {
   const id = await running(ada, TWO);
   await command(ada, 'promoteCanary', id);
   expect((await command(ada, 'rollbackCanary', id)).deployment.status).toBe('ROLLED_BACK');
+});
+
+test('the overview counts what waits for a person: a configuration, and a request that a freeze has kept valid', async () => {
+  const desk = serin.as(await keyMadeHere(serin, { name: 'desk', role: 'VIEWER', strategies: ['waits-*'] }));
+  /** Overviews are kept for a second. */
+  const waitUntil = (count: number) =>
+    until(
+      async () => (await desk.ask('{ overview { waitingForPerson } }')).overview.waitingForPerson === count,
+    );
+  const config = { ...HOURLY, requireApproval: true, autoPromote: false, observationPeriodMinutes: 100_000 };
+  const start = (name: string) => running(ada, { strategyId: `waits-${name}`, config });
+  const [frozen, free, both] = [await start('frozen'), await start('free'), await start('both')];
+  const loosen = (id: string) =>
+    ada.ask(
+      'mutation($input: UpdateConfigInput!) { updateConfig(input: $input) { success deployment { configRequest { by } } } }',
+      { input: { deploymentId: id, config: { autoPromote: true } } },
+    );
+  expect((await loosen(both)).updateConfig).toMatchObject({ deployment: { configRequest: { by: 'ada' } } });
+  await waitUntil(1);
+  for (const id of [frozen, free, both]) await command(ada, 'promoteCanary', id);
+  await waitUntil(3);
+  await createFreeze(ada, { strategies: ['waits-frozen'], blocks: ['PROMOTE'] });
+  await serin.advance(25 * 3600);
+  // Its day did not run during the freeze; the day of the others is over.
+  await waitUntil(1);
+  expect((await look(frozen)).promotionRequest).toMatchObject({ by: 'ada' });
+  expect((await look(free)).promotionRequest).toBeNull();
+  await loosen(free);
+  await waitUntil(2);
 });

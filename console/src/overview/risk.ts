@@ -69,8 +69,9 @@ export function returnOf(
 export function waitsForPerson({
   status,
   promotionRequest,
-}: Pick<CardFragment, 'status' | 'promotionRequest'>): boolean {
-  return status === 'OBSERVATION_COMPLETE' || promotionRequest !== null;
+  configRequest,
+}: Pick<CardFragment, 'status' | 'promotionRequest' | 'configRequest'>): boolean {
+  return status === 'OBSERVATION_COMPLETE' || promotionRequest !== null || configRequest !== null;
 }
 
 /** Seconds that the latest request for capital has gone without an answer, the longer of both sides. */

@@ -1,6 +1,5 @@
-/** The overview of all deployments within a scope: counts, decisions to be made, capital and losses. */
+/** The overview of all deployments within a scope: counts, capital and losses. */
 import { type SQL, sql } from 'drizzle-orm';
-import { APPROVAL_HOURS } from '../../core/lifecycle/secondPerson.ts';
 import { type CanaryStatus, LIVE_STATUSES } from '../../core/lifecycle/state.ts';
 import { type Decimal, decimal } from '../../core/values/decimal.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
@@ -11,7 +10,6 @@ export interface Overview {
   /** The time of the read on Serin's clock, epoch milliseconds. */
   readonly at: number;
   readonly counts: readonly { readonly status: CanaryStatus; readonly count: number }[];
-  readonly waitingForPerson: number;
   readonly capitalOnTrialUsd: Decimal;
   readonly lossTodayUsd: Decimal;
   readonly overdueAllocations: number;
@@ -20,18 +18,17 @@ export interface Overview {
 interface OverviewRow extends Record<string, unknown> {
   readonly at: number;
   readonly counts: readonly { readonly status: CanaryStatus; readonly count: number }[] | null;
-  readonly waiting: number;
   readonly capital: string;
   readonly loss: string;
   readonly overdue: number;
 }
 
-const live = sql.raw(`(${LIVE_STATUSES.map((status) => `'${status}'`).join(', ')})`);
-const visible = (scope: Scope): SQL => inScope(deployments.strategyId, scope) ?? sql`true`;
-
-/** SQL: whether a deployment waits for a person, because its observation is complete or a promotion is requested. */
-export const waitsForPerson = (now: SQL) => sql`status in ${live} and (status = 'OBSERVATION_COMPLETE'
-  or (detail #>> '{observation,promotionRequest,at}')::timestamptz > ${now} - make_interval(hours => ${APPROVAL_HOURS}))`;
+/** SQL: whether a deployment has not ended. */
+export const isLive = sql.raw(
+  `deployments.status in (${LIVE_STATUSES.map((status) => `'${status}'`).join(', ')})`,
+);
+/** SQL: whether the strategy of a deployment is within a scope. */
+export const isVisible = (scope: Scope): SQL => inScope(deployments.strategyId, scope) ?? sql`true`;
 
 /**
  * Reads the overview in one statement. Capital is the amount that the canary has acknowledged, or the requested amount if
@@ -45,11 +42,11 @@ export async function readOverview(db: Queries, scope: Scope): Promise<Overview>
     seen as materialized (
       select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
         deployments.canary_capital_usd, deployments.detail
-      from deployments where deployments.status in ${live} and ${visible(scope)}
+      from deployments where ${isLive} and ${isVisible(scope)}
       union all
       select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
         deployments.canary_capital_usd, deployments.detail
-      from deployments, clock where deployments.ended_at >= clock.midnight and ${visible(scope)}),
+      from deployments, clock where deployments.ended_at >= clock.midnight and ${isVisible(scope)}),
     counted as (select status, count(*)::int as count from seen group by status order by status),
     earned as (
       select coalesce(m.net_pnl_usd, 0) - coalesce((
@@ -60,18 +57,16 @@ export async function readOverview(db: Queries, scope: Scope): Promise<Overview>
       where seen.started_at is not null)
     select date_part('epoch', clock.now) * 1000 as at,
       (select jsonb_agg(jsonb_build_object('status', status, 'count', count)) from counted) as counts,
-      (select count(*)::int from seen where ${waitsForPerson(sql`clock.now`)}) as waiting,
       (select coalesce(sum(coalesce((detail #>> '{allocation,acknowledged,CANARY,heldUsd}')::numeric,
         canary_capital_usd)), 0)::text from seen where ended_at is null) as capital,
       (select coalesce(-sum(pnl) filter (where pnl < 0), 0)::text from earned) as loss,
       (select count(*)::int from deployments, clock
-        where settle_by is not null and settle_by <= clock.now and ${visible(scope)}) as overdue
+        where settle_by is not null and settle_by <= clock.now and ${isVisible(scope)}) as overdue
     from clock`);
   if (!row) throw new Error('the overview has no row');
   return {
     at: Math.round(row.at),
     counts: row.counts ?? [],
-    waitingForPerson: row.waiting,
     capitalOnTrialUsd: decimal(row.capital),
     lossTodayUsd: decimal(row.loss),
     overdueAllocations: row.overdue,
