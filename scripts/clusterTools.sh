@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what `npm run test:clusters` needs beyond npm, on Debian and Ubuntu, as root: PostgreSQL's own programs
-# (pg_dump, pg_basebackup, pg_rewind) and pgbouncer. Nothing of it is started, and no cluster is made.
+# (pg_dump, pg_basebackup, pg_rewind), pgbouncer, and Prometheus for promtool. Nothing is started, and no cluster is made.
 set -eu
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -8,7 +8,7 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 if ! command -v apt-get >/dev/null; then
-  echo "clusterTools.sh knows Debian and Ubuntu only: install postgresql (server and clients) and pgbouncer yourself" >&2
+  echo "clusterTools.sh knows Debian and Ubuntu only: install postgresql (server and clients), pgbouncer and prometheus yourself" >&2
   exit 1
 fi
 
@@ -27,6 +27,7 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-apt-get install -q -y --no-install-recommends postgresql postgresql-client pgbouncer
+apt-get install -q -y --no-install-recommends postgresql postgresql-client pgbouncer prometheus
 ls -d /usr/lib/postgresql/*/bin
 pgbouncer --version
+promtool --version

@@ -149,12 +149,12 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       notifier,
       inDeploymentOrder,
       form: registry.form,
-      onCommandEvents: metrics.countCommandEvents,
+      onEvents: metrics.countEvents,
+      onHalt: metrics.countHalt,
       onBatchFailure(failure) {
         metrics.countBatchFailure(failure.kind);
         log.warn(failure, 'a batch failed: each of its items runs in its own transaction');
       },
-      onGuardrailEvents: metrics.countDecisions,
       providerNames,
       refuseTarget,
       heavyReads: createHeavyReads(),

@@ -147,7 +147,7 @@ async function executeTogether(
     },
     askedAt,
   );
-  app.onCommandEvents(events);
+  app.onEvents(events);
   const all = new Map<PendingCommand, Answer | Promise<Answer>>(answers);
   for (const [pending, { key, earlier }] of stored)
     all.set(

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
+import type { HaltAction } from '../store/safety/halts.ts';
 import type { ExecutionContext } from './execution/executionContext.ts';
 import type { HeavyReads } from './execution/heavyReads.ts';
 
@@ -20,10 +21,10 @@ export interface App extends ExecutionContext {
   readonly approvals: ApprovalRules;
   readonly heavyReads: HeavyReads;
   readonly log: Logger;
-  /** Called with the events of a report or a batch of trades for which the guardrails were evaluated, once committed. */
-  readonly onGuardrailEvents: (events: readonly CanaryEvent[]) => void;
-  /** Called with the events of commands of people and bots, after their commit. */
-  readonly onCommandEvents: (events: readonly CanaryEvent[]) => void;
+  /** Called with the events that reports, trades, deadlines, and commands of people and bots led to, after their commit. */
+  readonly onEvents: (events: readonly CanaryEvent[]) => void;
+  /** Called when somebody has begun a halt. */
+  readonly onHalt: (action: HaltAction) => void;
 }
 
 /** Where a promotion needs two people whatever a deployment says. */

@@ -48,7 +48,7 @@ async function apply(
   ids: readonly string[],
   lock: (tx: Queries, ids: readonly string[]) => Promise<LockedDeployments>,
 ): Promise<ReadonlyMap<string, readonly CanaryEvent[]>> {
-  return transaction(app, async (tx) => {
+  const applied = await transaction(app, async (tx) => {
     const { free } = await lock(tx, ids);
     const unit = createUnitOfWork();
     const results = new Map<string, readonly CanaryEvent[]>();
@@ -56,6 +56,8 @@ async function apply(
     await flush(tx, unit);
     return results;
   });
+  for (const events of applied.values()) app.onEvents(events);
+  return applied;
 }
 
 async function stage(

@@ -22,6 +22,7 @@ import {
   findHalt,
   findLiveMatching,
   type Halt,
+  type HaltAction,
   type HaltOutcome,
   insertHalt,
   saveHaltOutcomes,
@@ -32,9 +33,6 @@ import type { Actor, App } from './context.ts';
 import { keyOf, keyRefusal } from './execution/idempotency.ts';
 import { transaction } from './execution/transaction.ts';
 import { beyondPatterns, MAX_STANDING, patternsViolations } from './freezes.ts';
-
-export const HALT_ACTIONS = ['PAUSE', 'ROLLBACK', 'CANCEL'] as const;
-export type HaltAction = (typeof HALT_ACTIONS)[number];
 
 /** The command that carries out a halt on each deployment. */
 export type HaltCommand = Extract<Command, { readonly type: HaltAction }>;
@@ -111,6 +109,7 @@ export async function haltCanaries(
     const message = `The idempotency key ${key.key} was used for another halt: send a new key for a new one`;
     return refused(refusal('IDEMPOTENCY_KEY_REUSED', message, ['idempotencyKey']));
   }
+  if (!begun.replayed) app.onHalt(input.action);
   const found = new Map<string, HaltOutcome>();
   const { action: type, reason } = input;
   const work = carryOutHalt(app, commands, actor, { type, reason }, begun.halt, found);

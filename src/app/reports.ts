@@ -243,7 +243,7 @@ async function applyUnderLock(app: App, { deploymentId, reports }: SideReports):
     }
     return answers;
   });
-  app.onGuardrailEvents(events);
+  app.onEvents(events);
   return applied;
 }
 

@@ -92,7 +92,7 @@ export async function recordTrades(app: App, actor: Actor, batch: TradeBatch): P
     return nothingTaken(refusal('INVALID_INPUT', message, ['trades']), null);
   }
   const answer = await transactionInOrder(app, batch.deploymentId, (tx) => takeBatch(app, tx, actor, batch));
-  app.onGuardrailEvents(answer.events);
+  app.onEvents(answer.events);
   return answer;
 }
 

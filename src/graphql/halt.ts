@@ -1,6 +1,6 @@
 /** `haltCanaries`: one action on many deployments. The use case is in `app/haltCanaries.ts`. */
-import { type HALT_ACTIONS, type HaltAnswer, haltCanaries } from '../app/haltCanaries.ts';
-import type { HaltOutcome } from '../store/safety/halts.ts';
+import { type HaltAnswer, haltCanaries } from '../app/haltCanaries.ts';
+import type { HALT_ACTIONS, HaltOutcome } from '../store/safety/halts.ts';
 import { builder } from './builder.ts';
 import { FreezeType } from './freezes.ts';
 import { KEY } from './lifecycle.ts';

@@ -1,47 +1,18 @@
-/** Every panel of the dashboard shows what its title says, and every alert fires when it should: on real `/metrics`. */
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+/** Every panel of the service's dashboard shows what its title says: on real `/metrics` of two nodes. */
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse as parseYaml } from 'yaml';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
-import { createBudget } from '../harness/lossBudget.ts';
 import { type Followed, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { createWebhook } from '../webhooks/webhook.ts';
-import { evaluate, parseMetrics, type Sample, type Scrapes } from './promql.ts';
+import { between, drawn, type Labels, readPanels, scrape, total } from './dashboard.ts';
+import { parseMetrics, type Sample, type Scrapes } from './promql.ts';
+import { providersAt, removeProviders } from './providerFiles.ts';
 
-interface Panel {
-  readonly title: string;
-  readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
-}
-interface Rule {
-  readonly alert: string;
-  readonly expr: string;
-}
-const dashboard: { panels: Panel[] } = JSON.parse(readFileSync('ops/grafana-dashboard.json', 'utf8'));
-const alerts: { groups: { rules: Rule[] }[] } = parseYaml(readFileSync('ops/alerts.yml', 'utf8'));
-const rules = alerts.groups.flatMap((group) => group.rules);
+const panels = readPanels('ops/grafana-dashboard.json');
 
 /** Seconds between the two scrapes, as far as rates are concerned. */
 const SECONDS = 60;
 const SLOW = { ...CALM, checkIntervalSeconds: 86_400, observationPeriodMinutes: 100_000 };
-
-const folders: string[] = [];
-afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
-
-/** A configuration of two providers on a port of this machine: `good` responds with metrics, `bad` with 404. */
-async function providersAt(port: number): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'serin-dashboard-'));
-  folders.push(folder);
-  const of = (name: string) => ({ type: 'http', url: `http://127.0.0.1:${port}/${name}`, retries: 0 });
-  const file = join(folder, 'providers.json');
-  await writeFile(file, JSON.stringify({ providers: { good: of('good'), bad: of('bad') } }));
-  return file;
-}
-
-const scrape = async (node: TestSerin) => (await fetch(`${node.url}/metrics`)).text();
 
 describe('a panel shows what its title says', () => {
   let one: TestSerin;
@@ -72,6 +43,7 @@ describe('a panel shows what its title says', () => {
     await other.stop();
     await one.stop();
     provider.close();
+    await removeProviders();
   });
 
   async function scrapeBoth(): Promise<Sample[]> {
@@ -149,28 +121,7 @@ describe('a panel shows what its title says', () => {
     });
   }
 
-  const total = (samples: readonly Sample[], name: string, labels: Labels = {}): number =>
-    samples
-      .filter(({ labels: all }) => all.__name__ === name)
-      .filter(({ labels: all }) => Object.entries(labels).every(([label, value]) => all[label] === value))
-      .reduce((sum, { value }) => sum + value, 0);
-
-  /** What a panel draws: the value of each of its lines, by legend. */
-  function drawn(title: string): Record<string, number> {
-    const panel = dashboard.panels.find((one) => one.title === title);
-    const lines = (panel?.targets ?? []).flatMap(({ expr, legendFormat }) =>
-      evaluate(expr, scrapes).map(({ labels, value }): [string, number] => {
-        const legend = legendFormat.replace(/\{\{(\w+)\}\}/g, (_all, label: string) => labels[label] ?? '');
-        return [legend, value];
-      }),
-    );
-    return Object.fromEntries(lines);
-  }
-
   const perSecond = (count: number) => count / SECONDS;
-  const between = (low: number, high: number) => ({
-    asymmetricMatch: (value: unknown) => typeof value === 'number' && value >= low && value <= high,
-  });
   const SOME = between(1e-9, 1e12);
   const READABLE_LAG = between(0, 60);
 
@@ -243,82 +194,10 @@ describe('a panel shows what its title says', () => {
   };
 
   test('all panels are known', () => {
-    expect(dashboard.panels.map(({ title }) => title).toSorted()).toEqual(Object.keys(PANELS).toSorted());
+    expect(panels.map(({ title }) => title).toSorted()).toEqual(Object.keys(PANELS).toSorted());
   });
 
   test.each(Object.entries(PANELS))('%s', (title, expected) => {
-    expect(drawn(title)).toEqual(expected);
-  });
-});
-
-type Labels = Readonly<Record<string, string>>;
-/** A series and its value at the second scrape. */
-type Series = readonly [name: string, labels: Labels, value: number];
-
-const slow = (le: string): Series => [
-  'serin_operation_seconds_bucket',
-  { type: 'mutation', outcome: 'OK', le },
-  5,
-];
-
-/** The series that make an alert fire. An alert that is not here fails the test. */
-const FIRES: Readonly<Record<string, readonly Series[]>> = {
-  SerinDown: [['up', { job: 'serin' }, 0]],
-  SerinDatabaseAway: [['serin_database_up', {}, 0]],
-  SerinChecksLate: [['serin_check_lag_seconds', {}, 61]],
-  SerinChecksFail: [['serin_checks_failed_total', {}, 1]],
-  SerinBatchesFail: [['serin_batch_failures_total', { kind: 'checks' }, 1]],
-  SerinProviderFails: [['serin_provider_fetches_total', { provider: 'good', outcome: 'failed' }, 1]],
-  SerinDeploymentsFail: [['serin_deployments', { status: 'FAILED' }, 1]],
-  SerinWaitsForPerson: [['serin_deployments_waiting', {}, 1]],
-  SerinAuditUnsealed: [['serin_audit_unsealed_seconds', {}, 61]],
-  SerinAllocationOverdue: [['serin_allocation_overdue_seconds', {}, 1]],
-  SerinLossBudgetTripped: [['serin_loss_budgets_tripped', {}, 1]],
-  SerinLossBudgetNearlyUsed: [['serin_loss_budget_used_ratio', { name: 'desk' }, 0.81]],
-  SerinLossBudgetsLate: [['serin_loss_budget_age_seconds', {}, 11]],
-  SerinFeedHeld: [['serin_feed_held_seconds', {}, 11]],
-  SerinFeedBehind: [['serin_feed_lag_seconds', {}, 11]],
-  SerinClockStepped: [['serin_clock_steps_total', { direction: 'back' }, 1]],
-  SerinPoolExhausted: [['serin_pool_transactions_waiting', {}, 1]],
-  SerinErrors: [['serin_operation_seconds_count', { type: 'query', outcome: 'INTERNAL_SERVER_ERROR' }, 1]],
-  SerinSlow: ['2.5', '5', '10', '+Inf'].map(slow),
-  SerinWebhooksBehind: [['serin_webhook_backlog_age_seconds', {}, 901]],
-  SerinRefuses: [['serin_requests_refused_total', { status: '429' }, 61]],
-};
-
-describe('an alert fires when it should, and not before', () => {
-  let calm: readonly Sample[];
-  beforeAll(async () => {
-    const serin = await startTestSerin({ providersFile: await providersAt(0) });
-    await createBudget(serin, {});
-    calm = parseMetrics(`${await scrape(serin)}up{job="serin"} 1`);
-    await serin.stop();
-  });
-
-  const isOf = ({ labels: all }: Sample, name: string, labels: Labels) =>
-    all.__name__ === name && Object.entries(labels).every(([label, value]) => all[label] === value);
-
-  const firing = (alert: string, now: readonly Sample[]) =>
-    evaluate(rules.find((rule) => rule.alert === alert)?.expr ?? '', { before: calm, now, seconds: SECONDS });
-
-  test('all alerts are known', () => {
-    expect(rules.map(({ alert }) => alert).toSorted()).toEqual(Object.keys(FIRES).toSorted());
-  });
-
-  test.each(Object.entries(FIRES))('%s', (alert, series) => {
-    expect(firing(alert, calm)).toEqual([]);
-    let now = calm;
-    for (const [name, labels, value] of series) {
-      expect(calm.filter((sample) => isOf(sample, name, labels))).toHaveLength(1);
-      now = now.map((sample) => (isOf(sample, name, labels) ? { ...sample, value } : sample));
-    }
-    expect(firing(alert, now)).toHaveLength(1);
-  });
-
-  test('every figure that docs/operations.md names is in an alert', () => {
-    const figures = readFileSync('docs/operations.md', 'utf8').match(/serin_[a-z_]+(?=`)/g) ?? [];
-    expect(figures.length).toBeGreaterThan(0);
-    const expressions = rules.map(({ expr }) => expr).join('\n');
-    for (const figure of figures) expect(expressions).toContain(figure);
+    expect(drawn(panels, title, scrapes)).toEqual(expected);
   });
 });

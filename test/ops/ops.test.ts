@@ -1,5 +1,5 @@
 /** What operators are given (dashboard, alerts, image) names what is really there. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
@@ -7,18 +7,18 @@ import { readEnvironment } from '../../src/environment/environment.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { DASHBOARDS, readPanels } from './dashboard.ts';
 import { parseDockerfile } from './dockerfile.ts';
 
 let serin: TestSerin;
+/** What `/metrics` tells of a server on which nothing has happened. */
+let told: string;
 beforeAll(async () => {
   serin = await startTestSerin();
+  told = await (await fetch(`${serin.url}/metrics`)).text();
 });
 afterAll(() => serin.stop());
 
-interface Panel {
-  readonly title: string;
-  readonly targets: readonly { readonly expr: string }[];
-}
 interface Rule {
   readonly alert: string;
   readonly expr: string;
@@ -26,13 +26,11 @@ interface Rule {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-const dashboard: { panels: Panel[] } = JSON.parse(readFileSync('ops/grafana-dashboard.json', 'utf8'));
+const panels = DASHBOARDS.flatMap(readPanels);
 const alerts: { groups: { rules: Rule[] }[] } = parseYaml(readFileSync('ops/alerts.yml', 'utf8'));
 const rules = alerts.groups.flatMap((group) => group.rules);
 const expressions: [string, string][] = [
-  ...dashboard.panels.flatMap(({ title, targets }) =>
-    targets.map(({ expr }): [string, string] => [title, expr]),
-  ),
+  ...panels.flatMap(({ title, targets }) => targets.map(({ expr }): [string, string] => [title, expr])),
   ...rules.map(({ alert, expr }): [string, string] => [alert, expr]),
 ];
 
@@ -51,12 +49,12 @@ function namesIn(expression: string): { metrics: string[]; labels: string[] } {
   return { metrics, labels };
 }
 
+const TELEMETRY = 'src/server/telemetry';
 /** Labels and names that Prometheus itself adds. */
 const OF_PROMETHEUS = ['up', 'job', 'instance', 'le'];
 
-test.each(expressions)('%s asks for what /metrics tells', async (_title, expression) => {
+test.each(expressions)('%s asks for what /metrics tells', (_title, expression) => {
   const { metrics, labels } = namesIn(expression);
-  const told = await (await fetch(`${serin.url}/metrics`)).text();
   const names = new Set(
     [...told.matchAll(/^# TYPE (\S+) (\S+)$/gm)].flatMap(([, name, type]) =>
       type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
@@ -64,7 +62,9 @@ test.each(expressions)('%s asks for what /metrics tells', async (_title, express
   );
   expect(metrics.length).toBeGreaterThan(0);
   expect(metrics.filter((name) => !names.has(name) && !OF_PROMETHEUS.includes(name))).toEqual([]);
-  const source = readFileSync('src/server/telemetry/prometheus.ts', 'utf8');
+  const source = readdirSync(TELEMETRY)
+    .map((file) => readFileSync(`${TELEMETRY}/${file}`, 'utf8'))
+    .join('\n');
   for (const label of labels.filter((name) => !OF_PROMETHEUS.includes(name)))
     expect(source).toContain(`'${label}'`);
 });
@@ -89,21 +89,20 @@ describe('/metrics', () => {
       body: 'x',
       headers: { 'content-type': 'text/plain' },
     });
-    const told = await (await fetch(`${serin.url}/metrics`)).text();
-    expect(told).toContain('serin_deployments{status="RUNNING"} 1');
-    expect(told).toContain('serin_deployments{status="ROLLED_BACK"} 1');
-    expect(told).toContain('serin_deployments{status="FAILED"} 0');
-    expect(told).toContain('serin_database_up 1');
-    expect(told).toMatch(/serin_operation_seconds_count\{type="mutation",outcome="OK"\} 5/);
-    expect(told).toMatch(/serin_operation_seconds_count\{type="unknown",outcome="INVALID"\} 1/);
-    expect(told).toMatch(/serin_operation_seconds_count\{type="query",outcome="BAD_USER_INPUT"\} 1/);
-    expect(told).toMatch(/serin_requests_refused_total\{status="415"\} 1/);
-    expect(told).toMatch(/serin_database_connections\{state="\w+"\} [1-9]/);
+    const now = await (await fetch(`${serin.url}/metrics`)).text();
+    expect(now).toContain('serin_deployments{status="RUNNING"} 1');
+    expect(now).toContain('serin_deployments{status="ROLLED_BACK"} 1');
+    expect(now).toContain('serin_deployments{status="FAILED"} 0');
+    expect(now).toContain('serin_database_up 1');
+    expect(now).toMatch(/serin_operation_seconds_count\{type="mutation",outcome="OK"\} 5/);
+    expect(now).toMatch(/serin_operation_seconds_count\{type="unknown",outcome="INVALID"\} 1/);
+    expect(now).toMatch(/serin_operation_seconds_count\{type="query",outcome="BAD_USER_INPUT"\} 1/);
+    expect(now).toMatch(/serin_requests_refused_total\{status="415"\} 1/);
+    expect(now).toMatch(/serin_database_connections\{state="\w+"\} [1-9]/);
   });
 });
 
-test('every metric of Serin is in the docs, and every one in the docs exists', async () => {
-  const told = await (await fetch(`${serin.url}/metrics`)).text();
+test('every metric of Serin is in the docs, and every one in the docs exists', () => {
   const docs = readFileSync('docs/observability.md', 'utf8');
   const rows = docs.split('\n').filter((line) => line.startsWith('| `serin_'));
   const documented = rows.flatMap((row) => row.split('|')[1]?.match(/serin_\w+/g) ?? []);

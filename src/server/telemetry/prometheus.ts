@@ -1,14 +1,17 @@
 /** The metrics of `/metrics`: counters of this node, and gauges of the database that are the same on every node. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type CanaryGauges, readCanaryGauges } from '../../app/canaryGauges.ts';
 import { BATCH_KINDS, type BatchKind } from '../../app/execution/executionContext.ts';
 import type { CanaryEvent } from '../../core/lifecycle/events.ts';
 import { STATUSES } from '../../core/lifecycle/state.ts';
-import { DECISIONS } from '../../core/rule/gate.ts';
 import type { BlockedBy } from '../../feed/tail.ts';
 import { type Gauges, readGauges } from '../../store/deployments/gauges.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { PoolStats } from '../../store/postgres/poolStats.ts';
+import { HALT_ACTIONS, type HaltAction } from '../../store/safety/halts.ts';
 import { BUDGET_ACTIONS, type BudgetAction } from '../../store/safety/lossBudgets.ts';
+import { createCanaryGauges } from './canaryGauges.ts';
+import { createEventCounters } from './eventCounters.ts';
 
 /** HTTP statuses of requests that are refused at admission. */
 const REFUSAL_STATUSES = [403, 413, 415, 429];
@@ -24,12 +27,10 @@ const HASH_DIGITS = 12;
 export interface Metrics {
   readonly contentType: string;
   text(): Promise<string>;
-  /** A check was applied: counts it and its decisions. */
+  /** A check was applied: counts it and its events. */
   countCheck(events: readonly CanaryEvent[]): void;
-  /** Counts the automatic decisions among events. */
-  countDecisions(events: readonly CanaryEvent[]): void;
-  /** Commands of people and bots were carried out with these events, on disk. */
-  countCommandEvents(events: readonly CanaryEvent[]): void;
+  /** Events that this node has committed: what reports, deadlines, and commands of people and bots led to. */
+  countEvents(events: readonly CanaryEvent[]): void;
   /** A check could not be made. */
   countFailedCheck(): void;
   /** A batch of commands or checks failed, and its items ran alone. */
@@ -40,6 +41,8 @@ export interface Metrics {
   countClockStep(seconds: number): void;
   /** A loss budget tripped, and this node saw it. */
   countBudgetTrip(action: BudgetAction): void;
+  /** Somebody began a halt on this node. */
+  countHalt(action: HaltAction): void;
   /** A delivery to a webhook was attempted. */
   countAttempt(outcome: 'delivered' | 'failed'): void;
   /** @param outcome `OK`, or the code of the first error */
@@ -77,7 +80,6 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     ['kind'],
   );
   for (const kind of BATCH_KINDS) batchFailures.inc({ kind }, 0);
-  const decisions = count('serin_decisions_total', 'Automatic decisions made by this node.', ['decision']);
   const fetches = count('serin_provider_fetches_total', 'Fetches of one side’s metrics from a provider.', [
     'provider',
     'outcome',
@@ -97,6 +99,9 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     'Loss budgets that tripped, as seen by this node.',
     ['action'],
   );
+  const halts = count('serin_halts_total', 'Halts of many canaries that people or bots began on this node.', [
+    'action',
+  ]);
   const attempts = count('serin_webhook_attempts_total', 'Attempts of this node to deliver to a webhook.', [
     'outcome',
   ]);
@@ -109,24 +114,16 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     registers,
   });
   // A series begins at 0: Prometheus computes no rate for the first event of a series that begins with it.
-  for (const decision of DECISIONS) decisions.inc({ decision }, 0);
   for (const provider of providerNames)
     for (const outcome of ['ok', 'failed']) fetches.inc({ provider, outcome }, 0);
   for (const direction of ['back', 'forward']) clockSteps.inc({ direction }, 0);
   for (const action of BUDGET_ACTIONS) budgetTrips.inc({ action }, 0);
+  for (const action of HALT_ACTIONS) halts.inc({ action }, 0);
   for (const outcome of ['delivered', 'failed']) attempts.inc({ outcome }, 0);
   for (const status of REFUSAL_STATUSES) refused.inc({ status }, 0);
   for (const type of ['query', 'mutation', 'subscription'])
     for (const outcome of ['OK', ...SERVER_ERRORS]) operations.zero({ type, outcome });
   operations.zero({ type: 'unknown', outcome: 'INVALID' });
-  const breachToSafe = new Histogram({
-    name: 'serin_breach_to_safe_seconds',
-    help:
-      "Serin's seconds from the report that broke a guardrail until both sides acknowledged that they hold what they " +
-      'should; counted by the node that took the last acknowledgement.',
-    buckets: [1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400, 86_400],
-    registers,
-  });
   const measure = (name: string, help: string, value: () => number) =>
     new Gauge({
       name,
@@ -162,13 +159,9 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     'Seconds for which an open transaction, anywhere in this PostgreSQL, has held the feeds back.',
     () => (feed.held()?.ms ?? 0) / 1000,
   );
-  const countDecisions = (events: readonly CanaryEvent[]) => {
-    for (const event of events) {
-      if (event.type === 'DECISION_MADE') decisions.inc({ decision: event.record.decision });
-    }
-  };
+  const countEvents = createEventCounters(registry);
   const setGauges = databaseGauges(registry);
-  let counting: Promise<Gauges | null> | null = null;
+  let counting: Promise<AllGauges | null> | null = null;
 
   return {
     contentType: registry.contentType,
@@ -182,17 +175,9 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     },
     countCheck(events) {
       checks.inc();
-      countDecisions(events);
+      countEvents(events);
     },
-    countDecisions,
-    countCommandEvents(events) {
-      // A loss budget acts by commands.
-      countDecisions(events.filter((event) => event.type === 'DECISION_MADE' && event.record.automatic));
-      for (const event of events) {
-        if (event.type !== 'ALLOCATION_SETTLED' || event.breachToSafeMs === undefined) continue;
-        breachToSafe.observe(event.breachToSafeMs / 1000);
-      }
-    },
+    countEvents,
     countFailedCheck: () => failedChecks.inc(),
     countBatchFailure: (kind) => batchFailures.inc({ kind }),
     countFetch: (provider, ok) => fetches.inc({ provider, outcome: ok ? 'ok' : 'failed' }),
@@ -201,22 +186,32 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
       lastClockStep.set(seconds);
     },
     countBudgetTrip: (action) => budgetTrips.inc({ action }),
+    countHalt: (action) => halts.inc({ action }),
     countAttempt: (outcome) => attempts.inc({ outcome }),
     countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
     countRefused: (status) => refused.inc({ status }),
   };
 }
 
+interface AllGauges extends Gauges {
+  readonly canaries: CanaryGauges;
+}
+
+async function readAllGauges(db: Queries): Promise<AllGauges> {
+  const [gauges, canaries] = await Promise.all([readGauges(db), readCanaryGauges(db)]);
+  return { ...gauges, canaries };
+}
+
 /** Null if the database is away or slow; the other metrics are served all the same. */
-async function readGaugesInTime(db: Queries): Promise<Gauges | null> {
+async function readGaugesInTime(db: Queries): Promise<AllGauges | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), GAUGES_TIMEOUT_MS);
   });
-  return Promise.race([readGauges(db).catch(() => null), late]).finally(() => clearTimeout(timer));
+  return Promise.race([readAllGauges(db).catch(() => null), late]).finally(() => clearTimeout(timer));
 }
 
-function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
+function databaseGauges(registry: Registry): (gauges: AllGauges | null) => void {
   const registers = [registry];
   const up = new Gauge({
     name: 'serin_database_up',
@@ -229,17 +224,17 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     labelNames: ['status'],
     registers,
   });
-  const waiting = new Gauge({
-    name: 'serin_deployments_waiting',
-    help: 'Deployments that wait for a person: observation complete, or a promotion requested.',
-    registers,
-  });
   const lag = new Gauge({
     name: 'serin_check_lag_seconds',
     help: "By how much the most overdue check is late, in Serin's seconds.",
     registers,
   });
   const overdue = new Gauge({
+    name: 'serin_allocations_overdue',
+    help: 'Allocations that are overdue, of live and ended deployments.',
+    registers,
+  });
+  const overdueSeconds = new Gauge({
     name: 'serin_allocation_overdue_seconds',
     help: "By how much the most overdue allocation is late, in Serin's seconds; of live and ended deployments.",
     registers,
@@ -291,6 +286,7 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     help: 'Age of the oldest audit record that no block seals, in real seconds.',
     registers,
   });
+  const setCanaries = createCanaryGauges(registry);
   return (gauges) => {
     up.set(gauges ? 1 : 0);
     deployments.reset();
@@ -300,9 +296,10 @@ function databaseGauges(registry: Registry): (gauges: Gauges | null) => void {
     for (const status of STATUSES) deployments.set({ status }, 0);
     for (const { status, count } of gauges.deployments) deployments.set({ status }, count);
     for (const { state, count } of gauges.connections) connections.set({ state }, count);
-    waiting.set(gauges.waiting);
+    setCanaries(gauges.canaries);
     lag.set(gauges.checkLagSeconds);
-    overdue.set(gauges.allocationOverdueSeconds);
+    overdue.set(gauges.overdueAllocations.count);
+    overdueSeconds.set(gauges.overdueAllocations.seconds);
     const { used, tripped, ageSeconds } = gauges.lossBudgets;
     for (const { id, name, ratio } of used) budgetUse.set({ budget: id, name }, ratio);
     budgetsTripped.set(tripped);

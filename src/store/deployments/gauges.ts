@@ -5,16 +5,13 @@ import { type AuditChainState, readAuditChain } from '../log/auditChain.ts';
 import type { Queries } from '../postgres/database.ts';
 import { readLossBudgets } from '../safety/lossBudgets.ts';
 import { readLosses } from '../safety/losses.ts';
-import { waitsForPerson } from './overview.ts';
 
 export interface Gauges {
   readonly deployments: readonly { readonly status: string; readonly count: number }[];
-  /** Deployments that wait for a person's decision: observation complete, or a promotion requested. */
-  readonly waiting: number;
   /** Delay of the most overdue check, in seconds of Serin's clock; 0 if no check is overdue. */
   readonly checkLagSeconds: number;
-  /** By how much the most overdue allocation is late, in seconds of Serin's clock; 0 if none is. */
-  readonly allocationOverdueSeconds: number;
+  /** Allocations that are overdue, and by how much the most overdue one is late, in seconds of Serin's clock. */
+  readonly overdueAllocations: { readonly count: number; readonly seconds: number };
   readonly lossBudgets: {
     /** The loss of each budget as a part of its maximum. */
     readonly used: readonly { readonly id: string; readonly name: string; readonly ratio: number }[];
@@ -31,35 +28,32 @@ export interface Gauges {
 }
 
 export async function readGauges(db: Queries): Promise<Gauges> {
-  const [deployments, [waiting], [lag], [overdue], lossBudgets, [webhooks], audit, connections] =
-    await Promise.all([
-      db.execute<{ status: string; count: number }>(
-        sql`select status, count(*)::int as count from deployments group by status order by status`,
-      ),
-      db.execute<{ count: number }>(sql`
-      select count(*)::int as count from deployments where ${waitsForPerson(sql`serin_now()`)}`),
-      db.execute<{ seconds: number }>(sql`
+  const [deployments, [lag], [overdue], lossBudgets, [webhooks], audit, connections] = await Promise.all([
+    db.execute<{ status: string; count: number }>(
+      sql`select status, count(*)::int as count from deployments group by status order by status`,
+    ),
+    db.execute<{ seconds: number }>(sql`
       select greatest(0, coalesce(extract(epoch from serin_now() - min(next_check_at)), 0))::float8 as seconds
       from deployments where next_check_at is not null`),
-      db.execute<{ seconds: number }>(sql`
-      select greatest(0, coalesce(extract(epoch from serin_now() - min(settle_by)), 0))::float8 as seconds
+    db.execute<{ count: number; seconds: number }>(sql`
+      select count(*) filter (where settle_by <= serin_now())::int as count,
+        greatest(0, coalesce(extract(epoch from serin_now() - min(settle_by)), 0))::float8 as seconds
       from deployments where settle_by is not null`),
-      readBudgetGauges(db),
-      db.execute<{ pending: number; oldestSeconds: number }>(sql`
+    readBudgetGauges(db),
+    db.execute<{ pending: number; oldestSeconds: number }>(sql`
       select count(*)::int as pending,
         coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as "oldestSeconds"
       from webhook_deliveries d join webhooks w on w.id = d.webhook_id
       where d.status = 'PENDING' and w.status = 'ENABLED'`),
-      readAuditChain(db),
-      db.execute<{ state: string; count: number }>(sql`
+    readAuditChain(db),
+    db.execute<{ state: string; count: number }>(sql`
       select coalesce(state, 'unknown') as state, count(*)::int as count from pg_stat_activity
       where datname = current_database() and application_name = current_setting('application_name') group by 1 order by 1`),
-    ]);
+  ]);
   return {
     deployments,
-    waiting: waiting?.count ?? 0,
     checkLagSeconds: lag?.seconds ?? 0,
-    allocationOverdueSeconds: overdue?.seconds ?? 0,
+    overdueAllocations: overdue ?? { count: 0, seconds: 0 },
     lossBudgets,
     webhooks: webhooks ?? { pending: 0, oldestSeconds: 0 },
     audit,

@@ -2,10 +2,11 @@
 import { and, eq, isNull, type SQL, sql } from 'drizzle-orm';
 import { inScope, type Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
-import { type HaltOutcome, halts } from '../tables/safetyTables.ts';
+import { HALT_ACTIONS, type HaltAction, type HaltOutcome, halts } from '../tables/safetyTables.ts';
 import { deployments } from '../tables/tables.ts';
 
-export type { HaltOutcome };
+export type { HaltAction, HaltOutcome };
+export { HALT_ACTIONS };
 
 export interface Halt {
   readonly actor: string;
@@ -45,6 +46,18 @@ export async function saveHaltOutcomes(
     .update(halts)
     .set({ outcomes: [...outcomes] })
     .where(and(eq(halts.actor, actor), eq(halts.key, key)));
+}
+
+/**
+ * Age of the oldest halt whose outcomes are not stored although a deployment of it is live, in seconds of Serin's clock: its
+ * node died in the middle, or works on it still. 0 if there is none. A halt is forgotten after a day, as its key may be.
+ */
+export async function readUnfinishedHaltSeconds(db: Queries): Promise<number> {
+  const [row] = await db.execute<{ seconds: number }>(sql`
+    select greatest(0, coalesce(extract(epoch from serin_now() - min(h.created_at)), 0))::float8 as seconds
+    from halts h where h.outcomes is null and h.created_at > serin_now() - interval '1 day'
+      and exists (select from deployments d where d.id = any(h.deployment_ids) and d.ended_at is null)`);
+  return row?.seconds ?? 0;
 }
 
 /** The live deployments whose strategy and chain match the patterns, within a scope. */

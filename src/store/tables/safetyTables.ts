@@ -53,6 +53,10 @@ export const freezes = pgTable(
   ],
 );
 
+/** What a halt does to each deployment. */
+export const HALT_ACTIONS = ['PAUSE', 'ROLLBACK', 'CANCEL'] as const;
+export type HaltAction = (typeof HALT_ACTIONS)[number];
+
 /** What became of one deployment of a halt. */
 export interface HaltOutcome {
   readonly deploymentId: string;
