@@ -1,5 +1,6 @@
 /** The decisions that wait for a person. A request for a promotion is valid for a day, without the time of freezes. */
 import { requestEndsAt } from '../core/lifecycle/secondPerson.ts';
+import type { SerinInstant } from '../core/values/instant.ts';
 import type { Scope } from '../store/access/strategyScope.ts';
 import {
   type OldRequest,
@@ -40,7 +41,7 @@ export async function readWaiting(db: Queries, scope: Scope): Promise<Waiting> {
 }
 
 /** What a deployment with an old request waits for: its approval, if freezes have kept the request valid. */
-function groupOf(request: OldRequest, freezes: readonly Freeze[], now: number): WaitingGroup[] {
+function groupOf(request: OldRequest, freezes: readonly Freeze[], now: SerinInstant): WaitingGroup[] {
   const { requestedAt, otherwise, otherwiseSince } = request;
   const frozenMs = promotionFrozenMs(freezes, request, requestedAt, now);
   if (now < requestEndsAt({ at: requestedAt }) + frozenMs) {

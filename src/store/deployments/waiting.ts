@@ -1,6 +1,7 @@
 /** Decisions that wait for a person, within a scope: how many of each kind, and since when. */
 import { sql } from 'drizzle-orm';
 import { APPROVAL_HOURS } from '../../core/lifecycle/secondPerson.ts';
+import type { SerinInstant } from '../../core/values/instant.ts';
 import type { Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
 import { isLive, isVisible } from './overview.ts';
@@ -12,26 +13,26 @@ import { isLive, isVisible } from './overview.ts';
 export const WAITING_KINDS = ['PROMOTION_APPROVAL', 'DECISION', 'CONFIG_APPROVAL'] as const;
 export type WaitingKind = (typeof WAITING_KINDS)[number];
 
-/** Deployments of one kind; `since` is the earliest time at which one of them began to wait, epoch milliseconds. */
+/** Deployments of one kind; `since` is the earliest time at which one of them began to wait. */
 export interface WaitingGroup {
   readonly kind: WaitingKind;
   readonly count: number;
-  readonly since: number;
+  readonly since: SerinInstant;
 }
 
 /** A request for a promotion that is older than a day. It is still valid if freezes have blocked promotions since. */
 export interface OldRequest {
   readonly strategyId: string;
   readonly chain: string;
-  readonly requestedAt: number;
+  readonly requestedAt: SerinInstant;
   /** What the deployment waits for if the request is no longer valid; null if for nobody. */
   readonly otherwise: WaitingKind | null;
-  readonly otherwiseSince: number | null;
+  readonly otherwiseSince: SerinInstant | null;
 }
 
 export interface WaitingRows {
-  /** The time of the read on Serin's clock, epoch milliseconds. */
-  readonly at: number;
+  /** The time of the read. */
+  readonly at: SerinInstant;
   readonly groups: readonly WaitingGroup[];
   readonly oldRequests: readonly OldRequest[];
 }
