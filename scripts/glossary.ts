@@ -18,7 +18,7 @@ const glossary = z
  */
 function codeOf(program: string): string {
   let code = '';
-  /** What encloses the position: a template's text, or code with so many open braces. */
+  /** What encloses the position: a template's text, or code with a number of open braces. */
   const enclosing: ('TEXT' | { braces: number })[] = [{ braces: 0 }];
   for (let at = 0; at < program.length; at += 1) {
     const inside = enclosing.at(-1);

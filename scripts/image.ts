@@ -73,7 +73,7 @@ try {
   Object.assign(environment, { DATABASE_URL: own.url, SERIN_AUTH: 'keys', PORT: '4173' });
   const server = start(steps.find(({ instruction }) => instruction === 'CMD')?.value ?? '[]');
   await beHealthy();
-  console.log(execSync('du -sh .', { cwd: folder, encoding: 'utf8' }).trim(), 'beside Node itself');
+  console.log(execSync('du -sh .', { cwd: folder, encoding: 'utf8' }).trim(), 'without Node itself');
   server.kill('SIGTERM');
   const [code] = await once(server, 'exit');
   console.log(`healthy, and stopped with code ${code}`);

@@ -61,7 +61,7 @@ function marketOf(step: Step): MarketKind['open'] {
   };
 }
 
-/** Both sides share the market, and what each earns beside it is its own. */
+/** Both sides share the market, and what each earns besides is its own. */
 const together = (market: number, own: number) => EDGE + COMMON * market + OWN * own;
 
 /** First-order autocorrelation of everything, variance 1. */
@@ -147,7 +147,7 @@ const fixedCost: Step = (normal) => () => {
   return [together(market, normal()) - 0.02, together(market, normal()) - 0.02 / 9];
 };
 
-/** What the canary earns beside the market: small losses, and a large gain in 3 of 100 checks. Mean 0, as the stable side. */
+/** What the canary earns besides the market: small losses, and a large gain in 3 of 100 checks. Mean 0, as the stable side. */
 const rareGains: Step = (normal, stream) => {
   const chance = 0.03;
   const gain = Math.sqrt((1 - chance) / chance);

@@ -36,7 +36,7 @@ export function readCloses(): number[] {
   return lines.map((line) => Number(line.split(',')[4]));
 }
 
-/** Windows of so many days in the prices. */
+/** Windows of a number of days in the prices. */
 export function windowStarts(closes: readonly number[], days: number): number[] {
   const last = closes.length - FIRST_DAY - days;
   return Array.from({ length: Math.max(0, Math.floor(last / STRIDE)) }, (_, index) => index * STRIDE);

@@ -42,7 +42,7 @@ export interface Ending {
   readonly lossAtEnd: number;
 }
 
-/** An observation of so many checks: an hour, a day in steps of five minutes, a day in steps of one. */
+/** An observation of a number of checks: an hour, a day in steps of five minutes, a day in steps of one. */
 export const HORIZONS: Readonly<Record<number, CanaryConfigInput>> = {
   60: { observationPeriodMinutes: 60, checkIntervalSeconds: 60 },
   288: { observationPeriodMinutes: 1440, checkIntervalSeconds: 300 },
@@ -70,7 +70,7 @@ export function endingsOf(checks: number, market: () => Market, rules: readonly 
   return Object.fromEntries(rules.map((rule) => [rule, RUN[rule](checks, market())]));
 }
 
-/** One trial under Serin's default, with what a market needs of a policy beside it. */
+/** One trial under Serin's default, with what a market needs of a policy in addition. */
 export function endingUnder(checks: number, market: Market, policy: CanaryConfigInput): Endings {
   return { [SERIN]: byEngine(policyOf(checks, 'AUTO', policy), market) };
 }
@@ -82,7 +82,7 @@ function byEngine(config: CanaryConfig, market: Market): Ending {
   return { decision: record.decision, checks: check, loss: -canaryReturn, lossAtEnd: -canaryReturnAtEnd };
 }
 
-/** Looks at a pair of returns; a decision ends the trial early. */
+/** Evaluates a pair of returns; a decision ends the trial early. */
 type Look = (canaryReturn: number, stableReturn: number) => CanaryDecision | null;
 
 function observed(

@@ -1,7 +1,7 @@
-/** Many deployments at once, copied in the database from one that was made through the API. */
+/** Many deployments in one step, copied in the database from one that was made through the API. */
 import type postgres from 'postgres';
 
-/** Copies a running deployment, its metrics and its strategy until there are so many; they are due in a day. */
+/** Copies a running deployment, its metrics and its strategy until there are enough; they are due in a day. */
 export async function growDeployments(sql: postgres.Sql, pattern: string, count: number): Promise<void> {
   const [row] = await sql<{ columns: string }[]>`
     select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as columns
@@ -40,7 +40,7 @@ async function copyMetrics(sql: postgres.Sql, pattern: string, count: number): P
   );
 }
 
-/** Gives the grown deployments events, round and round, until there are so many. Checks of the log stay true. */
+/** Gives the grown deployments events, round and round, until there are enough. Checks of the log stay true. */
 export async function growEvents(sql: postgres.Sql, deployments: number, count: number): Promise<void> {
   await sql`
     insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload)

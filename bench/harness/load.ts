@@ -30,7 +30,7 @@ function look(answer: Buffer): { readonly whole: boolean; readonly ok: boolean }
   return { whole: answer.toString('latin1', answer.length - 5) === '0\r\n\r\n', ok };
 }
 
-/** One connection: sends its requests in turn until told to stop, and counts what comes back. */
+/** One connection: sends its requests in turn until it is stopped, and counts what comes back. */
 function keepAsking(
   order: LoadOrder,
   connection: number,

@@ -1,4 +1,4 @@
-/** What is measured and how it is judged: ratios within one round, the median over rounds, a bound beside it. */
+/** What is measured and how it is judged: ratios within one round, the median over rounds, with its bound. */
 
 /** A figure of one round. */
 export interface Round {

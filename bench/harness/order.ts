@@ -6,7 +6,7 @@ export interface LoadOrder {
   readonly url: string;
   readonly connections: number;
   readonly seconds: number;
-  /** Ends after so many requests instead. */
+  /** Ends after this number of requests instead. */
   readonly amount?: number;
   /** Bodies to post, a list for each connection, each list sent over and over. Absent: GET. */
   readonly bodies?: readonly (readonly string[])[];

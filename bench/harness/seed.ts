@@ -34,7 +34,7 @@ async function seedOne(url: string, id: string): Promise<void> {
       strategyId: `strategy-of-${id}`,
       stableVersionId: 'v1',
       canaryVersionId: 'v2',
-      // Long enough that nothing happens by itself while we measure.
+      // Long enough that nothing happens automatically while we measure.
       config: {
         observationPeriodMinutes: 10_000,
         checkIntervalSeconds: 86_400,

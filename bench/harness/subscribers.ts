@@ -8,14 +8,14 @@ import { WebSocket } from 'ws';
 import { sayReady } from './child.ts';
 import { countFrames } from './frames.ts';
 
-/** Connects so many clients. `subscribe` is what each sends once it is acknowledged; without it, the socket is bare. */
+/** Connects the given number of clients. `subscribe` is what each sends once it is acknowledged; without it, the socket is bare. */
 export interface Connect {
   readonly url: string;
   readonly count: number;
   readonly subscribe: string | null;
 }
 
-/** Told when so many deliveries have come altogether since connecting. */
+/** Called when the given number of deliveries has come altogether since connecting. */
 export interface Await {
   readonly deliveries: number;
 }
@@ -49,7 +49,7 @@ function connect({ url, subscribe }: Connect): Promise<void> {
       }
       if (subscribe !== null && data.includes('connection_ack')) return socket.send(subscribe, () => done());
       if (data.includes('"type":"ping"')) return socket.send('{"type":"pong"}');
-      // An error after the subscription began has nobody else to tell.
+      // An error after the subscription began has no other listener.
       process.stderr.write(`${data.toString()}\n`);
       failed(new Error(data.toString()));
     });

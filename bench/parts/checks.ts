@@ -62,7 +62,7 @@ async function checksDone(stage: Stage): Promise<number> {
 /** Seconds in which the code of a node that has just started becomes fast. */
 const WARM_UP = 20;
 
-/** Checks a second by so many nodes, counted by the samples on disk. */
+/** Checks per second by a number of nodes, counted by the samples on disk. */
 async function checksBy(count: number, stage: Stage, seconds: number): Promise<number> {
   await rest(stage);
   const nodes = await Promise.all(Array.from({ length: count }, () => stage.node()));

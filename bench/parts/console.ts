@@ -17,7 +17,7 @@ const VIEW_MS = 1500;
 const CODE_KIB = 300;
 const CHANGE_MS = 100;
 const HALF_A_CORE = 0.5;
-/** Consoles that are open at once in the measurement of the node, by WebSocket clients that send what a console sends. */
+/** Consoles that are open at the same time in the measurement of the node, by WebSocket clients that send what a console sends. */
 const GROWTH_OF_MEMORY = 1.1;
 
 const ALL_SHOWN = `${DEPLOYMENTS} of ${DEPLOYMENTS} live deployments shown`;
@@ -81,7 +81,7 @@ async function change(page: Page, url: string, id: string): Promise<number> {
   return performance.now() - begun;
 }
 
-/** All JavaScript that the overview's page loads at once. */
+/** All JavaScript that the overview's page loads immediately. */
 async function codeKiB(url: string): Promise<number> {
   const html = await (await fetch(url)).text();
   const scripts = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+\.js)"/g)].map(([, path]) => path);

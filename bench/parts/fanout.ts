@@ -8,7 +8,7 @@ import { ask, openStage } from '../harness/stage.ts';
 import type { Connect } from '../harness/subscribers.ts';
 import type { Options } from '../registry.ts';
 
-/** Events in a row, so that what one costs beside its delivery does not hide the delivery. */
+/** Events in a row, so that what one costs besides its delivery does not hide the delivery. */
 const EVENTS = 6;
 /** Changes that nobody follows before anything is measured: a node that just began takes several times as long for one. */
 const WARM_UP = 500;

@@ -15,7 +15,7 @@ const START = `mutation($create: CreateDeploymentInput!, $deploy: DeployCanaryIn
   deployCanary(input: $deploy) { deployment { startedAt } }
 }`;
 
-/** A bot that has made so many trades. */
+/** A bot that has made a number of trades. */
 class Bot {
   private made = 0;
 
@@ -25,7 +25,7 @@ class Bot {
     private readonly start: number,
   ) {}
 
-  /** A bot with a deployment of its own, on which nothing happens by itself while we measure. */
+  /** A bot with a deployment of its own, on which nothing happens automatically while we measure. */
   static async start(url: string, id: string): Promise<Bot> {
     const { deployCanary } = await ask<{ deployCanary: { deployment: { startedAt: string } } }>(url, START, {
       create: {

@@ -1,6 +1,6 @@
 /**
  * Serin's schema behind stock Yoga, as its documentation has it: `createServer(yoga)`, and a DataLoader for every
- * request; or, started with `shared`, with Serin's loaders, which read for many requests at once.
+ * request; or, started with `shared`, with Serin's loaders, which read for many requests together.
  */
 import { createServer } from 'node:http';
 import DataLoader from 'dataloader';

@@ -54,7 +54,7 @@ export function createActor(name: string, rights: Rights, identity: Identity): A
 
 const ALL_RIGHTS: Rights = { role: 'ADMIN', strategies: null, reducesRisk: true, sides: null };
 
-/** An actor without credentials: in open mode, or on the command line. Nobody knows which person it is. */
+/** An actor without credentials: in open mode, or on the command line. Its person is unknown. */
 export const openActor = (name: string): Actor =>
   createActor(name, ALL_RIGHTS, { credential: { type: 'NONE' }, subject: `open|${name}`, person: null });
 

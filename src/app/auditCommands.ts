@@ -22,7 +22,7 @@ const OWN_ACTS: Readonly<Partial<Record<CanaryEvent['type'], AuditAction>>> = {
   OBSERVATION_EXTENDED: 'EXTEND',
 };
 
-/** Commands of the clock, of a report and of a heartbeat: what follows is what Serin does by itself. */
+/** Commands of the clock, of a report and of a heartbeat: what follows is what Serin does automatically. */
 const OWN = ['CHECK', 'EVALUATE_GUARDRAILS', 'CHECK_DEADLINES', 'STAND_DOWN'] as const;
 type OwnCommand = Extract<Command, { type: (typeof OWN)[number] }>;
 

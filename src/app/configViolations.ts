@@ -4,7 +4,7 @@ import type { Violation } from '../core/values/violation.ts';
 import type { App } from './context.ts';
 
 const NOBODY_KNOWN =
-  'cannot be: this server is open, nobody is known here, and two people cannot be told apart. Set SERIN_AUTH';
+  'cannot be: this server is open: it does not know its callers, so it cannot distinguish two people. Set SERIN_AUTH';
 
 /** Settings that this server cannot fulfil, each with its path in the input. */
 export function configViolations(

@@ -113,7 +113,7 @@ export async function haltCanaries(
   const found = new Map<string, HaltOutcome>();
   const { action: type, reason } = input;
   const work = carryOutHalt(app, commands, actor, { type, reason }, begun.halt, found);
-  // Goes on after the answer; a failure leaves the rest to a repetition under the same key.
+  // Continues after the answer; a failure leaves the rest to a repetition under the same key.
   work.catch((error: unknown) => app.log.error({ error }, 'a halt was not carried out to its end'));
   await Promise.race([work.catch(() => {}), sleep(ANSWER_WITHIN_MS, undefined, { ref: false })]);
   return answerOf(app, begun, found);

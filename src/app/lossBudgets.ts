@@ -112,7 +112,7 @@ export interface LossBudgetInput extends BudgetTerms {
 }
 
 /**
- * Creates a loss budget. It counts what was lost in its window before, so that it may trip at once.
+ * Creates a loss budget. It counts what was lost in its window before, so that it may trip immediately.
  * @throws {Forbidden} if its patterns reach beyond the actor's strategies
  */
 export async function createLossBudget(

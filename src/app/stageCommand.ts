@@ -27,7 +27,7 @@ export type CommandOutcome =
   | { readonly accepted: true; readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }
   | { readonly accepted: false; readonly refusal: Refusal };
 
-/** What was seen of the sides beside their metrics. */
+/** What was seen of the sides besides their metrics. */
 type Seen = Pick<Facts, 'resets' | 'signals'>;
 
 /** Decides a command on a locked deployment and writes what follows. */

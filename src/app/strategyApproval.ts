@@ -37,7 +37,7 @@ const refused = (no: Refusal, strategy: Strategy | null = null): ApprovalAnswer 
 });
 
 const NOBODY_KNOWN =
-  'required cannot be set: this server is open, nobody is known here, and two people cannot be told apart. Set SERIN_AUTH';
+  'required cannot be set: this server is open: it does not know its callers, so it cannot distinguish two people. Set SERIN_AUTH';
 
 /** Sets or lifts the rule. Lifting it is first a request, which another person approves within a day. */
 export async function setStrategyApproval(

@@ -1,5 +1,5 @@
 /**
- * Recording trades: a batch of one side goes on the books under the deployment's lock, its metrics follow from the book,
+ * Recording trades: a batch of one side is recorded under the deployment's lock, its metrics follow from the book,
  * and the guardrails check them, all in one transaction. Each trade is taken, known already, or refused on its own:
  * a bad one must not keep the loss of another from the guardrails. The owner's ids make a retry harmless.
  */

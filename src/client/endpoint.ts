@@ -25,7 +25,7 @@ export function addressesOf({ url }: Pick<Endpoint, 'url'>): readonly string[] {
   });
 }
 
-/** The headers that say who asks. */
+/** The headers that name the caller. */
 export async function credentialHeaders({
   key,
   actor,

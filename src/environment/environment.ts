@@ -123,7 +123,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const requireApproval = listed(String(read('SERIN_REQUIRE_APPROVAL') ?? '')).filter(Boolean);
   if (requireApproval.length > 0 && isOpen(access)) {
     throw new BadEnvironment(
-      'SERIN_REQUIRE_APPROVAL needs SERIN_AUTH: on an open server nobody is known, and two people cannot be told apart',
+      'SERIN_REQUIRE_APPROVAL needs SERIN_AUTH: an open server does not know its callers, so it cannot distinguish two people',
     );
   }
   return {

@@ -22,7 +22,7 @@ export interface Rewound {
 }
 
 export interface ServerWatch {
-  /** Looks at the server, once in a while or when an entry of another incarnation was read. */
+  /** Checks the server, once in a while or when an entry of another incarnation was read. */
   check(incarnationRead?: number): Promise<void>;
   /** Remembers what is handed on. */
   keep(entries: readonly LogEntry[]): void;

@@ -6,7 +6,7 @@ import type { Rewound } from './serverWatch.ts';
 export interface Consumer {
   readonly filter: LogFilter;
   readonly take: (entry: LogEntry) => void;
-  /** Told when entries have ceased to exist. */
+  /** Is notified when entries have ceased to exist. */
   readonly rewound?: (rewound: Rewound) => void;
 }
 

@@ -21,7 +21,7 @@ import { CanaryResult, DomainError } from './results.ts';
 const ConfigEffectType = builder.enumType('ConfigEffect', {
   description: 'What the change of a setting means for the risk of a live deployment.',
   values: {
-    SAFER: { description: 'It can only lower the risk: it is done at once.' },
+    SAFER: { description: 'It can only lower the risk: it is done immediately.' },
     LOOSER: { description: 'It may raise the risk: it needs what a promotion of the deployment needs.' },
     FIXED: { description: 'The setting cannot change while the canary runs.' },
   } satisfies Record<ConfigEffect, object>,
@@ -151,7 +151,7 @@ builder.mutationField('updateConfig', (t) =>
     type: CanaryResult,
     description:
       'Changes the configuration of a live deployment. What makes it safer (tighter limits, `autoPromote: false`, a ' +
-      'longer observation) is done at once. What loosens it needs what a promotion of the deployment needs: where two ' +
+      'longer observation) is done immediately. What loosens it needs what a promotion of the deployment needs: where two ' +
       'people promote, the first call is a request, and it is done when another person asks for the same within a day. ' +
       'Settings that the error rate of the evidence rests on, and steps that have begun, cannot change while the canary ' +
       'runs. A canary that is beyond a new limit already is rolled back immediately.',

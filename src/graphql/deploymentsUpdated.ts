@@ -128,7 +128,7 @@ builder.subscriptionField('deploymentsUpdated', (t) =>
   t.field({
     type: DeploymentsUpdateType,
     description:
-      `Every deployment that matches now (at most ${MAX_FIRST}), then each that changes: its state at once, its metrics at ` +
+      `Every deployment that matches now (at most ${MAX_FIRST}), then each that changes: its state immediately, its metrics at ` +
       'most once a second. A slow consumer skips to the newest.',
     args: { filter: t.arg({ type: DeploymentFilterInput, description: 'Narrows the list.' }) },
     subscribe: (_root, { filter }, context) =>

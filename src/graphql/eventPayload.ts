@@ -67,7 +67,7 @@ const MESSAGE = { description: 'What was found, as a message for people.' } as c
 const ALLOCATION_NUMBER = { description: 'The number of the allocation, starting at 1.' } as const;
 const STABLE_VERSION = { description: 'The stable version of the strategy after it.' } as const;
 const UNWATCHED =
-  'Seconds before it in which nobody watched, 0 if there were none; the step is extended by them. Negative if the clock ' +
+  'Unwatched seconds before it, 0 if there were none; the step is extended by them. Negative if the clock ' +
   'was set back.';
 const NET_PNL = 'net PnL then, USD; null if it had not reported.';
 const SILENT = 'Seconds of watched time without news of the';

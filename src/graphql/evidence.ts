@@ -190,7 +190,7 @@ export const EvidenceType = builder.objectRef<EvidenceView>('Evidence').implemen
         description: 'What may be expected from here on; null in records of the past.',
       }),
       summary: t.string({
-        description: 'The test in plain words.',
+        description: 'The test, as a message.',
         resolve: ({ evidence }) => describeEvidence(evidence),
       }),
     };

@@ -47,7 +47,7 @@ const RecurrenceType = builder.objectRef<Recurrence>('FreezeRecurrence').impleme
 export const FreezeType = builder.objectRef<FreezeView>('Freeze').implement({
   description:
     'A time in which nothing that raises risk happens on some strategies and chains. Commands against it are refused with ' +
-    'FROZEN; what Serin would do by itself is held, and decided anew when it ends. Nothing that lowers risk is held up.',
+    'FROZEN; what Serin would do automatically is held, and decided anew when it ends. Nothing that lowers risk is held up.',
   fields: (t) => ({
     id: t.id({ description: 'Readable and stable.', resolve: ({ freeze }) => freeze.id }),
     strategies: t.stringList({

@@ -18,7 +18,7 @@ export const leaseUntilOf = (view: DeploymentView): number | null => leaseEndsAt
 
 export const CapitalLeaseType = builder.objectRef<DeploymentView>('CapitalLease').implement({
   description:
-    'How long the canary may hold capital without a request of its bot that Serin answers. Then the bot stands down by itself, and the deployment fails.',
+    'How long the canary may hold capital without a request of its bot that Serin answers. Then the bot stands down automatically, and the deployment fails.',
   fields: (t) => {
     const expired = ({ state }: DeploymentView) => observationOf(state)?.leaseExpired;
     return {

@@ -216,7 +216,7 @@ builder.mutationFields((t) => ({
   createLossBudget: t.field({
     type: resultOf('CreateLossBudgetResult', 'Result of `createLossBudget`.'),
     description:
-      'Creates a loss budget. What was lost in its window before counts, so that it may trip at once.',
+      'Creates a loss budget. What was lost in its window before counts, so that it may trip immediately.',
     args: { input: t.arg({ type: CreateLossBudgetInput, required: true, description: 'The budget.' }) },
     resolve: (_root, { input }, { app, actor }) => {
       const { idempotencyKey = null, strategies, count, rearm, ...terms } = input;

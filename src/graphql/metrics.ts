@@ -212,7 +212,7 @@ const Gate = builder.objectRef<GateResult>('Gate').implement({
       nullable: true,
       description: 'What it was held against.',
     }),
-    reason: t.exposeString('reason', { description: 'Both values and the threshold in words.' }),
+    reason: t.exposeString('reason', { description: 'Both values and the threshold, as a message.' }),
   }),
 });
 

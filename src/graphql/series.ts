@@ -82,7 +82,7 @@ const SeriesMarkerType = builder.objectRef<SeriesMarker>('SeriesMarker').impleme
   fields: (t) => ({
     at: t.expose('at', { type: 'DateTime', description: 'When.' }),
     type: t.expose('type', { type: EventTypeEnum, description: 'What kind of event.' }),
-    description: t.exposeString('description', { description: 'What happened, in words.' }),
+    description: t.exposeString('description', { description: 'What happened, as a message.' }),
   }),
 });
 

@@ -69,7 +69,7 @@ export function startBudgetLoop({ app, commands, log, onTrip }: BudgetLoopParts)
     }
   }
 
-  /** Beside the rounds: other budgets are summed meanwhile. A failure leaves the rest to the next claim. */
+  /** Alongside the rounds: other budgets are summed meanwhile. A failure leaves the rest to the next claim. */
   function act(unfinished: UnfinishedTrip): void {
     const key = `${unfinished.id} ${unfinished.trips}`;
     if (inFlight.has(key)) return;

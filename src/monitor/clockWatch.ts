@@ -16,7 +16,7 @@ const SMALLEST_STEP_MS = 2000;
 const SHOWN_MS = 600_000;
 
 export interface ClockWatch {
-  /** The latest step, in words, for as long as it is worth a warning. */
+  /** The latest step as a message, for as long as it is worth a warning. */
   warning(): string | null;
   stop(): Promise<void>;
 }

@@ -21,7 +21,7 @@ export interface SimulationJob {
   readonly config: CanaryConfig;
   readonly assumptions: Assumptions;
   readonly kinds: readonly CanaryKind[];
-  /** Who asks: each caller has at most two jobs, and callers have turns. */
+  /** The caller: each has at most two jobs, and callers have turns. */
   readonly caller: string;
   /** Runs first and does not count towards MAX_JOBS: short jobs that a request waits for. */
   readonly urgent?: boolean;

@@ -94,7 +94,7 @@ describe('restart', () => {
     await until(async () => (await remaining()).events.edges.length === 1);
     const { observationRemainingSeconds, events } = await remaining();
     expect(observationRemainingSeconds).toBeGreaterThan(3000);
-    expect(events.edges[0].node.description).toContain('that nobody watched');
+    expect(events.edges[0].node.description).toContain('s without checks');
     expect(await statusOf(serin, id)).toBe('RUNNING');
     await command(serin, 'cancelDeployment', id);
   });

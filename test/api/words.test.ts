@@ -27,7 +27,7 @@ test('neither checks nor allocations hide the last decision', async () => {
   await report(serin, 'Stable', id, { pnlUsd: '1' });
   await until(async () => (await read(id)).samples.edges.length > 0);
   // A busy machine may have made the checks wait: that is told, too.
-  expect((await read(id)).summary).toMatch(/^(Canary started with 10 % of \$100,000$|Checks go on after)/);
+  expect((await read(id)).summary).toMatch(/^(Canary started with 10 % of \$100,000$|Checks continue after)/);
 
   await command(serin, 'rollbackCanary', id, { reason: 'seen enough' });
   await acknowledge(id, 2, 'CANARY', '0');

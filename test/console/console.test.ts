@@ -214,7 +214,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
       'Capital of both sides together, USD': '50000',
       'Reason, for the record': 'go',
     });
-    await page.getByText('Canary v48 runs beside v47').waitFor();
+    await page.getByText('Canary v48 runs alongside v47').waitFor();
     await act(page, 'Pause', { 'Reason, for the record': 'lunch' });
     await act(page, 'Resume');
     expect((await deploymentOf(serin, 'dep_liquidity')).summary).toMatch(/^Resumed/);

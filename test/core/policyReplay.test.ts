@@ -196,13 +196,13 @@ test('what a replay treats otherwise than it happened is noted', () => {
   run.earn(50, 950);
   run.check();
   take();
-  expect(replay.result().notes.join()).not.toContain('nobody watched');
+  expect(replay.result().notes.join()).not.toContain('Unwatched time');
   run.wait(78 * 60);
   run.check();
   take();
   const { notes } = replay.result();
   expect(notes).toContain(
-    'Time that nobody watched is in the record: it extends the step, and no pair is formed over it',
+    'Unwatched time is in the record: it extends the step, and no pair is formed over it',
   );
 });
 

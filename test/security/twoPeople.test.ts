@@ -201,7 +201,7 @@ describe('the rule of a strategy', () => {
     try {
       const created = await create(open, { strategyId: 'open', config: { requireApproval: true } });
       expect(created.error).toMatchObject({ code: 'INVALID_INPUT', path: ['config', 'requireApproval'] });
-      expect(created.message).toContain('nobody is known here');
+      expect(created.message).toContain('does not know its callers');
       await create(open, { strategyId: 'open' });
       expect((await setRule(open, 'open', true)).error).toMatchObject({ code: 'INVALID_INPUT' });
     } finally {

@@ -84,7 +84,7 @@ const tighterLimit = (before: Decimal | number | null, after: Decimal | number |
 const smallerAllowance = (before: Decimal | null, after: Decimal | null) =>
   after === null || (before !== null && below(before, after));
 
-/** It limits silence, and how old figures may be that Serin acts on by itself: five checks where it is off. */
+/** It limits silence, and how old figures may be that Serin acts on automatically: five checks where it is off. */
 const staleSooner: IsSafer<number | null> = (before, after, { checkIntervalSeconds }) =>
   tighterLimit(before, after) &&
   after !== null &&
@@ -94,7 +94,7 @@ const staleSooner: IsSafer<number | null> = (before, after, { checkIntervalSecon
 const stricterSharpe = (before: Decimal, after: Decimal) =>
   above(before, after) && !after.eq(DEFAULT_MIN_SHARPE_RATIO);
 
-/** Capital that goes back, capital that waits for a person, capital that goes on by itself. */
+/** Capital that goes back, capital that waits for a person, capital that moves on automatically. */
 const SAFEST_FIRST: readonly InconclusiveAction[] = ['ROLLBACK', 'WAIT', 'EXTEND'];
 const nearerHome = (before: InconclusiveAction, after: InconclusiveAction) =>
   SAFEST_FIRST.indexOf(after) < SAFEST_FIRST.indexOf(before);
@@ -116,7 +116,7 @@ const RULES: RulesOf<CanaryConfig> = {
     maxDrawdownRatio: below,
     minSharpeRatio: stricterSharpe,
     minWinRateRatio: above,
-    // More trades are needed for a promotion, but the error rate is looked at from as many attempts on, too.
+    // More trades are needed for a promotion, but the error rate is checked from as many attempts on, too.
     minTrades: unordered,
     maxErrorRate: below,
     maxErrorRateRatio: smallerAllowance,

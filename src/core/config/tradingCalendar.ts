@@ -37,7 +37,7 @@ export function openMsBetween({ tradingHours }: WithHours, from: number, to: num
   return open;
 }
 
-/** The instant at which so many milliseconds of trading hours have passed; infinite if that takes more than five years. */
+/** The instant at which the given milliseconds of trading hours have passed; infinite if that takes more than five years. */
 export function afterOpenMs({ tradingHours }: WithHours, from: number, milliseconds: number): number {
   if (!tradingHours || milliseconds <= 0) return from + milliseconds;
   const calendar = calendarOf(tradingHours);

@@ -224,7 +224,7 @@ export class CanaryDeployment {
 
   /**
    * Changes the configuration of a live deployment; what is left out stays, null switches a guardrail off. What makes it
-   * safer is done at once. What loosens it needs what a promotion needs: with `requireApproval` another actor, who asks
+   * safer is done immediately. What loosens it needs what a promotion needs: with `requireApproval` another actor, who asks
    * for the same. What the evidence rests on cannot change while the canary runs.
    */
   updateConfig(patch: CanaryConfigInput, by: By = {}): CanaryResult {

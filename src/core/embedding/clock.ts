@@ -7,7 +7,7 @@ export interface Clock {
   wakeIn(milliseconds: number, callback: () => void): () => void;
 }
 
-/** The longest time of a timer, milliseconds: one that is set for longer calls back at once. */
+/** The longest time of a timer, milliseconds: one that is set for longer calls back immediately. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 /** The machine's clock. Its timers do not keep the process alive, and call back after 24 days at the latest. */

@@ -44,7 +44,7 @@ export interface CheckOutcome {
   readonly breaches: BreachCounts;
 }
 
-/** Looks at a deployment. A `LOOK` after a report sees the guardrails only; a `CHECK` also samples and decides. */
+/** One check of a deployment. A `LOOK` after a report sees the guardrails only; a `CHECK` also samples and decides. */
 export function check(
   state: Watched,
   command: Extract<Command, { type: 'CHECK' | 'EVALUATE_GUARDRAILS' }>,
@@ -205,7 +205,7 @@ function early(state: Watched, facts: Facts): EventBody[] {
   return conclude(state, comparison, 'EVIDENCE', facts);
 }
 
-/** Whether a step has evidence of its own: the pairs of the steps before are no reason to leave it at once. */
+/** Whether a step has evidence of its own: the pairs of the steps before are no reason to leave it immediately. */
 function hasEarnedItsEnd({ config, observation }: Watched, now: SerinInstant): boolean {
   const { evidence, step } = observation;
   if (isFirstForm(evidence)) return false;

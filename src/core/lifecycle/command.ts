@@ -18,7 +18,7 @@ export type Command =
   | ({ readonly type: 'PROMOTE' | 'ADVANCE_STEP'; readonly reason: string | null } & RaisesRisk)
   | { readonly type: 'CANCEL' | 'PAUSE'; readonly reason: string | null }
   | { readonly type: 'RESUME'; readonly reason: string | null }
-  /** `cause`: a loss budget over many deployments is broken, and Serin acts by itself. */
+  /** `cause`: a loss budget over many deployments is broken, and Serin acts automatically. */
   | { readonly type: 'ROLLBACK'; readonly reason: string | null; readonly cause?: 'BUDGET' | undefined }
   | { readonly type: 'EXTEND'; readonly minutes: number | null; readonly reason: string | null }
   | {

@@ -1,5 +1,5 @@
 /**
- * A change of a live deployment's configuration. What makes it safer is done at once; what loosens it needs what a
+ * A change of a live deployment's configuration. What makes it safer is done immediately; what loosens it needs what a
  * promotion of the deployment needs; what the evidence rests on cannot change while the canary runs.
  */
 import { type ConfigFieldChange, configChanges, isSafer, type RampProgress } from '../config/classify.ts';
@@ -113,7 +113,7 @@ export function updateConfig(state: DeploymentState, command: UpdateConfig, fact
   if (answer !== 'ASK') {
     const message =
       `Another person must approve what loosens the configuration of ${state.id}, by asking for the same: ${answer.why}. ` +
-      'What makes it safer is done at once when it is asked for alone';
+      'What makes it safer is done immediately when it is asked for alone';
     return { accepted: false, refusal: refusal('INVALID_TRANSITION', message) };
   }
   const { person } = facts;
@@ -133,7 +133,7 @@ function endOfStep(state: DeploymentState, config: CanaryConfig): ReturnType<typ
   return stepEnd(state.config, step.endsAt, longerStepMs(state.config, config, step.index));
 }
 
-/** The new limits are looked at immediately: a canary that is beyond them already does not wait for its next check. */
+/** The new limits are checked immediately: a canary that is beyond them already does not wait for its next check. */
 function take(state: DeploymentState, updated: EventBody, facts: Facts): Verdict {
   const { now: at, actor } = facts;
   const envelope = { at, actor, no: state.eventCount + 1, revision: state.revision + 1 };
@@ -153,7 +153,7 @@ function cannotChange(
   const ramp = fixed.some(({ field }) => field.startsWith('steps.'));
   const why = ramp
     ? 'a step that has begun can only be made longer, or wait for a person at its end, while it runs'
-    : 'the error rate of the evidence, or what the bots were told, rests on it';
+    : 'the error rate of the evidence, or what the bots received, rests on it';
   const message =
     `config.${[...new Set(names)].join(', config.')} cannot change while ${state.id} runs: ${why}. ` +
     'Cancel it and create another deployment instead';

@@ -46,7 +46,7 @@ import { stepEnd } from './watchedTime.ts';
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
   if (asksForApproval(events)) return 'CONTINUE';
   if (type === 'PROMOTE') return 'PROMOTE';
-  // Tighter limits may end the trial at once.
+  // Tighter limits may end the trial immediately.
   if (type === 'UPDATE_CONFIG' && events.some((event) => event.type === 'CANARY_ROLLED_BACK'))
     return 'ROLLBACK';
   return type === 'ROLLBACK' || type === 'CANCEL' || type === 'STAND_DOWN' ? 'ROLLBACK' : 'CONTINUE';

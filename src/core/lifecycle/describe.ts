@@ -17,7 +17,7 @@ const inSpiteOf = (freezeId: string | undefined) => (freezeId ? ` in spite of th
 export function describeEvent(event: EventBody): string {
   switch (event.type) {
     case 'DEPLOYMENT_CREATED':
-      return `${event.canaryVersionId} is to be tried beside ${event.stableVersionId} on ${event.chain}`;
+      return `${event.canaryVersionId} is to be tried alongside ${event.stableVersionId} on ${event.chain}`;
     case 'CANARY_STARTED':
       return `Canary started with ${formatDecimal(event.canaryPercent)} % of ${dollars(event.capitalUsd)}${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
     case 'ALLOCATION_REQUESTED':
@@ -40,8 +40,8 @@ export function describeEvent(event: EventBody): string {
     case 'WATCH_RESUMED': {
       const seconds = Math.round(Math.abs(event.unwatchedMs) / 1000);
       return event.unwatchedMs < 0
-        ? `Checks go on: the clock was set back by about ${seconds} s`
-        : `Checks go on after ${seconds} s that nobody watched; the step ends that much later`;
+        ? `Checks continue: the clock was set back by about ${seconds} s`
+        : `Checks continue after ${seconds} s without checks; the step ends that much later`;
     }
     case 'COUNTER_RESET': {
       const { side, session, carried } = event;
@@ -143,7 +143,7 @@ export function describeCommand(
   }
   switch (command.type) {
     case 'DEPLOY':
-      return `Canary ${canaryVersionId} runs beside ${stableVersionId}`;
+      return `Canary ${canaryVersionId} runs alongside ${stableVersionId}`;
     case 'PROMOTE':
       return `Canary version ${canaryVersionId} promoted to stable; all capital goes to it`;
     case 'ROLLBACK':
@@ -165,7 +165,7 @@ export function describeCommand(
     case 'CHECK':
     case 'EVALUATE_GUARDRAILS':
     case 'CHECK_DEADLINES':
-      return `Deployment ${id} looked at`;
+      return `Guardrails of deployment ${id} checked`;
   }
 }
 

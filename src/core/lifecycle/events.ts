@@ -226,7 +226,7 @@ const bodies = {
     previousSession: z.string().nullable(),
     carried: totalsCodec,
   },
-  /** A check could not have the metrics: the provider's failure in words. */
+  /** A check could not have the metrics: the failure of the provider as a message. */
   METRICS_UNAVAILABLE: {
     check: countCodec,
     silentMs: bySide(countCodec),

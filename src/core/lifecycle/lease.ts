@@ -1,6 +1,6 @@
 /**
  * The lease of the canary's capital: how long its bot may hold it without a request that Serin answers. The bot counts
- * it from the moment it sent its last answered request and stands down by itself; Serin counts it from the commit, so the
+ * it from the moment it sent its last answered request and stands down automatically; Serin counts it from the commit, so the
  * bot never stands down later than Serin says it has.
  */
 import type { Facts } from './command.ts';

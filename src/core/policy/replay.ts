@@ -272,7 +272,7 @@ export function createReplay(policy: CanaryConfig): Replay {
     }
     if (isWatched(trial.state) && trial.state.status !== 'OBSERVATION_COMPLETE') {
       const until = new Date(observationDeadline(trial.state, trial.state.observation)).toISOString();
-      const how = isEnded(recorded) ? `the deployment was ${recorded.status} then` : 'it goes on';
+      const how = isEnded(recorded) ? `the deployment was ${recorded.status} then` : 'it continues';
       found.push(
         `The record ends after ${checks} checks (${how}): this policy would have observed until ${until}`,
       );
@@ -292,10 +292,7 @@ const NOTED: readonly (readonly [EventType, string])[] = [
     'The configuration was changed in the record: the replay holds the given policy from beginning to end',
   ],
   ['COUNTER_RESET', 'Runs of a side began anew in the record: their totals are carried over as recorded'],
-  [
-    'WATCH_RESUMED',
-    'Time that nobody watched is in the record: it extends the step, and no pair is formed over it',
-  ],
+  ['WATCH_RESUMED', 'Unwatched time is in the record: it extends the step, and no pair is formed over it'],
 ];
 
 /** Pairs by signal are replayed where the record has them. */

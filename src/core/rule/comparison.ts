@@ -134,7 +134,7 @@ const SAID: Readonly<Record<EvidenceVerdict, string>> = {
 /** From here on, rare large gains of the canary may not have come yet. */
 const SKEWED = 1;
 
-/** The test in plain words, for reasons and screens. */
+/** The test as a message, for reasons and screens. */
 export function describeEvidence(evidence: Evidence): string {
   const result = testResultOf(evidence);
   if (!result) return describeFirst(evidence);

@@ -28,7 +28,7 @@ export interface GateResult {
   readonly outcome: GateOutcome;
   readonly measured: Decimal | null;
   readonly threshold: Decimal | null;
-  /** The gate, both values and the threshold in words. */
+  /** The gate, both values and the threshold as a message. */
   readonly reason: string;
 }
 
@@ -46,7 +46,7 @@ export type Reason = string | (() => string);
 /** What a gate finds, before it is named. */
 export type GateFinding = Pick<GateResult, 'outcome' | 'severity'> & GateValues & { readonly reason: Reason };
 
-/** The finding with its name, and with its reason in words. */
+/** The finding with its name, and with its reason as a message. */
 export function named(name: GateName, finding: GateFinding): GateResult {
   const { measured = null, threshold = null, reason, ...rest } = finding;
   return { name, measured, threshold, ...rest, reason: inWords(reason) };

@@ -10,7 +10,7 @@ import { dollars } from '../values/format.ts';
 import type { Side } from '../values/side.ts';
 import { attemptErrorRate } from './errorRate.ts';
 
-/** Looks in a row that saw each limit broken. */
+/** Consecutive checks that saw each limit broken. */
 export type BreachCounts = Readonly<Record<GuardrailName, number>>;
 
 export const NO_BREACHES: BreachCounts = {
@@ -44,7 +44,7 @@ export interface GuardedFigures {
   readonly returned: Decimal;
 }
 
-/** Looks at the limits that a report can break. The count of staleness, which only checks see, stays as it is. */
+/** Checks the limits that a report can break. The count of staleness, which only checks see, stays as it is. */
 export function checkMetricLimits(
   config: CanaryConfig,
   canary: GuardedFigures | null,
@@ -54,7 +54,7 @@ export function checkMetricLimits(
   return count(config, before, broken, (name) => name !== 'maxStaleSeconds');
 }
 
-/** Looks at how long each side has been silent, in milliseconds of watched time. */
+/** Checks how long each side has been silent, in milliseconds of watched time. */
 export function checkSilence(
   config: CanaryConfig,
   silentMs: Readonly<Record<Side, number>>,

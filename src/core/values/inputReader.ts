@@ -58,7 +58,7 @@ export class Reader {
     return found ?? choices[0];
   }
 
-  /** A list of so many items; anything else reads as an empty one. */
+  /** A list of at most the given number of items; anything else reads as an empty one. */
   list<T>(path: readonly string[], given: unknown, min: number, max: number): readonly T[] {
     if (!Array.isArray(given)) {
       this.refuse(path, `must be a list, got ${shown(given)}`);

@@ -12,7 +12,7 @@ const waiting = new WeakMap<Connection, Set<AbortController>>();
 
 export interface Presence {
   readonly signal: AbortSignal;
-  /** Nobody waits any more. */
+  /** The caller has left. */
   leave(): void;
   /** The operation has ended. */
   end(): void;
@@ -21,7 +21,7 @@ export interface Presence {
 /** Watches the caller of an operation until it has ended. */
 export function watchCaller({ req, connection = req?.socket }: OperationContext): Presence {
   const controller = new AbortController();
-  const leave = () => controller.abort(new Error('nobody waits for this operation any more'));
+  const leave = () => controller.abort(new Error('the caller of this operation has left'));
   if (!connection) return { signal: controller.signal, leave, end: () => {} };
   const operations = waiting.get(connection) ?? watchConnection(connection);
   operations.add(controller);

@@ -176,7 +176,7 @@ async function outsideOfTransaction(
   try {
     const waiting = setTimeout(
       () =>
-        log.info(`a migration takes a while, and nobody waits for it: ${index ?? statement.slice(0, 80)}`),
+        log.info(`a migration takes a while; it blocks no other work: ${index ?? statement.slice(0, 80)}`),
       FIRST_LOG_AFTER_MS,
     );
     try {

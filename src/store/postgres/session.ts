@@ -88,7 +88,7 @@ export function checkSession(row: readonly (string | null)[]): Error | null {
   return null;
 }
 
-/** Told how setting up a session goes. */
+/** Is notified of the steps of setting up a session. */
 export interface SessionObserver {
   /** It takes long: a pooler has no server for it. */
   onSlow(): void;
@@ -118,7 +118,7 @@ type Listener = (chunk: Buffer) => void;
 
 export interface SessionSetup {
   readonly statement: string;
-  /** Real milliseconds that the server may take until it lets the user in. */
+  /** Real milliseconds that the server may take until the user is logged in. */
   readonly startWithinMs: number;
 }
 
@@ -163,7 +163,9 @@ function intercept(
 ): { listen: Listener; ping: () => void } {
   let phase: 'starting' | 'setting' | 'ready' | 'pinging' | 'pinged' = 'starting';
   const late = setTimeout(() => {
-    socket.destroy(Object.assign(new Error('PostgreSQL lets nobody in'), { code: 'ETIMEDOUT' }));
+    socket.destroy(
+      Object.assign(new Error('PostgreSQL did not finish the login in time'), { code: 'ETIMEDOUT' }),
+    );
   }, startWithinMs);
   socket.once('close', () => clearTimeout(late));
   let rest: Buffer = Buffer.alloc(0);

@@ -27,7 +27,7 @@ interface Heard {
 
 export interface SocketFactory {
   /**
-   * A connected socket; one that fails at once where no host can be used. One for listening is asked for a sign of life
+   * A connected socket; one that fails immediately where no host can be used. One for listening is asked for a sign of life
    * now and then, as the driver sends nothing on it.
    */
   open(listening: boolean): Promise<Socket>;
@@ -86,7 +86,7 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
         if (!(error instanceof WrongServer)) return void socket.destroy(error);
         refusedInARow += 1;
         if (index === preferred) preferred = (index + 1) % hosts.length;
-        // Closed without an error the driver connects again at once, to the next host; when none is left it gets the reason.
+        // Closed without an error the driver connects again immediately, to the next host; when none is left it gets the reason.
         socket.destroy(refusedInARow % hosts.length === 0 ? error : undefined);
       },
       onReadOnly: () => giveUp(index),
@@ -213,7 +213,7 @@ function tlsOptions(
   };
 }
 
-/** Whether the server lets this user in without TLS; asked once a connection, as rules may change. */
+/** Whether the server accepts this user without TLS; asked once a connection, as rules may change. */
 async function takesPlain(host: Host, target: ConnectionTarget): Promise<boolean> {
   const socket = await dial(host, target);
   const body = Buffer.from(`user\0${target.user}\0database\0${target.database}\0\0`);

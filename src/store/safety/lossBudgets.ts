@@ -137,7 +137,7 @@ async function update(tx: Queries, id: string, changes: Changes): Promise<LossBu
   return toBudget(row);
 }
 
-/** A node that carries out a halt is left alone for as long. Two at once do nothing twice, but double the commands. */
+/** A node that carries out a halt is left alone for as long. Two at the same time do nothing twice, but double the commands. */
 const ACTING_SECONDS = 3;
 const ACTING_UNTIL = sql`clock_timestamp() + make_interval(secs => ${ACTING_SECONDS})`;
 

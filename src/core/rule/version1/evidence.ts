@@ -109,7 +109,7 @@ const SAID: Record<EvidenceVerdict, string> = {
   OPEN: 'still open, the difference is within noise',
 };
 
-/** The test in plain words, for reasons and screens. */
+/** The test as a message, for reasons and screens. */
 export function describeEvidence(evidence: Evidence): string {
   const { verdict, pairs, minSamples, plannedChecks: planned } = evidence;
   const interval = speakingInterval(evidence);
