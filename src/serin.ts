@@ -1,6 +1,5 @@
 /** Assembles Serin: starts and stops the database, the observation loop, the feeds and the server together. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { createAccess, FIRST_KEY, isOpen } from './access/access.ts';
 import { createCommands } from './app/commands.ts';
 import type { App } from './app/context.ts';
@@ -14,18 +13,18 @@ import { describeViolations } from './core/values/violation.ts';
 import { checkBindSafety } from './environment/bindSafety.ts';
 import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
-import { startTail, type Tail } from './feed/tail.ts';
+import { startTail } from './feed/tail.ts';
 import { startAuditSealer } from './monitor/auditSealer.ts';
 import { startBudgetLoop } from './monitor/budgetLoop.ts';
-import { type ClockWatch, startClockWatch } from './monitor/clockWatch.ts';
+import { startClockWatch } from './monitor/clockWatch.ts';
 import { startDeadlineLoop } from './monitor/deadlineLoop.ts';
 import { joinNodes } from './monitor/nodeRegistry.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
+import { readReadiness, watchSchema } from './readiness.ts';
 import { httpOptions } from './server/http/graphqlHttp.ts';
 import { startHttpServer } from './server/http/httpServer.ts';
-import type { Readiness } from './server/http/operatorEndpoints.ts';
 import { createAdmission } from './server/pipeline/admission.ts';
 import { createBodiesInFlight } from './server/pipeline/bodiesInFlight.ts';
 import { createClientAddresses } from './server/pipeline/clientAddresses.ts';
@@ -43,12 +42,10 @@ import {
   migrateDatabase,
   openDatabase,
   readClock,
-  readMigrationState,
   setClockRate,
 } from './store/postgres/database.ts';
 import { createNotifier } from './store/postgres/notifier.ts';
-import { findWriteObstacle } from './store/postgres/writeObstacle.ts';
-import { findSchemaDamage } from './store/tables/schemaCheck.ts';
+import { checkReplicaAddress, openReplica, type Replica } from './store/postgres/replica.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createTargets } from './webhooks/targets.ts';
 
@@ -65,13 +62,6 @@ export interface Serin {
 const STOP_PART_MS = 2000;
 /** The stages of a stop: workers, their dependencies, the connections to the database, the embedded database. */
 const STAGES = ['work', 'needs', 'connections', 'database'] as const;
-/** A node whose database takes longer than this is not ready. */
-const READY_WITHIN_MS = 2000;
-/** A feed that is blocked for longer than this causes a warning. */
-const BLOCKED_WARNING_MS = 5000;
-
-const NOT_MIGRATED =
-  'the tables of the database are missing or older than this version: a node that starts migrates them';
 
 type Part = () => Promise<void>;
 type Parts = Record<(typeof STAGES)[number], Part[]>;
@@ -123,6 +113,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     }
 
     const readDamage = await watchSchema(database, log);
+    const replica = environment.replica === null ? null : startReplica(environment.replica, database);
 
     const notifier = createNotifier(client);
     const registry = await joinNodes(db, log);
@@ -143,6 +134,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       providerNames,
       pool: database.pool,
       feed: { lagMs: tail.lagMs, held: tail.blockedBy, consumers: feed.consumers },
+      replica,
     });
     const app: App = {
       db,
@@ -201,6 +193,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       timeScale,
       httpSettings: http,
       httpOptions: httpOptions(http.introspection),
+      replica,
       metrics,
       tracing,
     });
@@ -214,7 +207,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       open: access.open,
       onRefusal: metrics.countRefused,
     });
-    const readiness = () => readReadiness(database, readDamage, tail, clock);
+    const readiness = () => readReadiness({ database, readDamage, tail, clock, replica });
     const httpServer = await startHttpServer(
       {
         access,
@@ -238,6 +231,25 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     throw error;
   }
 
+  /** Reads that need not be of this moment; the node works without it, too. */
+  function startReplica({ url, maxLagMs }: NonNullable<Environment['replica']>, primary: Database): Replica {
+    for (const warning of checkReplicaAddress(url, process.env)) log.warn(warning);
+    const replica = openReplica({
+      url,
+      maxLagMs,
+      primary,
+      schema: primary.schema,
+      variables: process.env,
+      ...(environment.poolSize === null ? {} : { poolSize: environment.poolSize }),
+      onChange(problem) {
+        if (problem === null) log.info('lists, exports and series are read from the replica');
+        else log.warn({ problem }, 'all reads go to the primary');
+      },
+    });
+    parts.connections.push(withStopTimeout(() => replica.stop()));
+    return replica;
+  }
+
   /** Loads OpenTelemetry only if a collector is configured. */
   async function startTraces(): Promise<Tracing | null> {
     if (environment.tracesEndpoint === null) return null;
@@ -257,57 +269,6 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     return own.url;
   }
 }
-
-/**
- * Checks for dropped indexes and constraints, and logs them. They do not stop the node: the operator may need it to
- * run until it is built again.
- * @returns reads what is still missing; without a query once nothing is
- */
-async function watchSchema({ db, schema }: Database, log: Logger): Promise<() => Promise<string[]>> {
-  let damage = (await readMigrationState(db, schema)) === 'current' ? await findSchemaDamage(db) : [];
-  for (const problem of damage) log.error({ problem }, 'the database is not as the migrations left it');
-  return async () => {
-    if (damage.length > 0) damage = await findSchemaDamage(db);
-    return damage;
-  };
-}
-
-/** Why this node cannot work, and what needs an operator's attention. */
-async function readReadiness(
-  database: Database,
-  readDamage: () => Promise<string[]>,
-  tail: Tail,
-  clock: ClockWatch,
-): Promise<Readiness> {
-  const { db, schema, sockets } = database;
-  const state = await Promise.race([
-    Promise.all([readMigrationState(db, schema), findWriteObstacle(database), readDamage()]).catch(
-      () => null,
-    ),
-    sleep(READY_WITHIN_MS, null, { ref: false }),
-  ]);
-  const [migrations, obstacle, damage] = state ?? [];
-  const blocked = tail.blockedBy();
-  const waitingMs = sockets.waitingForPoolerMs();
-  const warnings: string[] = [...(damage ?? [])];
-  if (blocked && blocked.ms >= BLOCKED_WARNING_MS) {
-    warnings.push(`the feeds have been blocked for ${Math.round(blocked.ms / 1000)} s by ${blocked.by}`);
-  }
-  const stepped = clock.warning();
-  if (stepped) warnings.push(stepped);
-  if (waitingMs !== null) warnings.push(waitsForPooler(waitingMs));
-  const away = sockets.refusal() ?? (waitingMs === null ? null : waitsForPooler(waitingMs));
-  const missing = !state
-    ? (away ?? 'the database does not respond')
-    : migrations === 'missing'
-      ? NOT_MIGRATED
-      : (obstacle ?? null);
-  return { missing, warnings };
-}
-
-const waitsForPooler = (ms: number) =>
-  `a connection has waited ${Math.round(ms / 1000)} s for a server of the pooler: all nodes together must not ask for more ` +
-  'connections than it has (pgbouncer: default_pool_size, max_db_connections); each takes SERIN_POOL_SIZE and one more';
 
 /** Counts and traces what the loop does. */
 function watchLoop(metrics: Metrics, tracing: Tracing | null): LoopWatchers {

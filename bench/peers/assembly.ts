@@ -14,7 +14,7 @@ import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import type { Context } from '../../src/graphql/builder.ts';
-import { createLoaders } from '../../src/graphql/loaders.ts';
+import { createLoaders, readsFrom } from '../../src/graphql/loaders.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
@@ -54,7 +54,8 @@ export async function assemble(url: string) {
   const commands = createCommands(app);
   const reports = createReports(app);
   const heartbeats = createHeartbeats(app, commands);
-  const loadersFor = createLoaders(db);
+  const reads = readsFrom(db);
+  const loadersFor = createLoaders(reads);
   /** The context of an operation. */
   const contextOf = (): Context => ({
     access,
@@ -64,6 +65,7 @@ export async function assemble(url: string) {
     reports,
     heartbeats,
     actor: anonymous,
+    reads,
     loaders: loadersFor(anonymous),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },

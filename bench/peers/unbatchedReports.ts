@@ -32,6 +32,7 @@ const metrics = createMetrics({
   pool,
   providerNames: [],
   feed: { lagMs: () => 0, held: () => null, consumers: feed.consumers },
+  replica: null,
 });
 const { http, host } = readEnvironment({ NODE_ENV: 'production' });
 const subscriptionQuota = createSubscriptionQuota(http.limits.subscriptionsPerKey);
@@ -47,6 +48,7 @@ const graphql = createGraphQLServer({
   timeScale: 1,
   httpSettings: http,
   httpOptions: httpOptions(http.introspection),
+  replica: null,
   metrics,
   tracing: null,
 });
@@ -67,7 +69,7 @@ const parts = {
   }),
   settings: http,
   metrics,
-  readiness: async () => ({ missing: null, warnings: [] }),
+  readiness: async () => ({ missing: null, warnings: [], replica: null }),
 };
 const { url } = await startHttpServer(parts, host, 0);
 sayReady(url);

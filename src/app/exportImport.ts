@@ -67,12 +67,12 @@ const PAGE = 200;
  * @throws the reason of the signal
  */
 export async function exportDeployment(
-  app: App,
+  db: App['db'],
   actor: Actor,
   id: string,
   signal: AbortSignal,
 ): Promise<DeploymentDocument | null> {
-  return app.db.transaction(
+  return db.transaction(
     async (tx): Promise<DeploymentDocument | null> => {
       const view = await findDeployment(tx, id);
       if (!view || !canSee(actor, view.state.strategyId)) return null;

@@ -4,6 +4,7 @@
  */
 import { addressesOf, credentialHeaders, type Endpoint } from './endpoint.ts';
 import { codeOf, type GraphQLFailure, isPassing, messageOf, SerinError, SerinUnavailable } from './errors.ts';
+import { createWrittenPosition } from './position.ts';
 import { createBackoff, sleep } from './wait.ts';
 
 /** How a client reaches Serin, and how long it tries. */
@@ -55,6 +56,7 @@ export function createHttp(options: HttpOptions): Http {
   const addresses = addressesOf(options);
   const { timeoutMs = TIMEOUT_MS, retryForMs = RETRY_FOR_MS, onNotice } = options;
   const fetch = options.fetch ?? globalThis.fetch;
+  const written = createWrittenPosition();
   /** The address that answered last; the next one is asked after a failure. */
   let turn = 0;
 
@@ -76,7 +78,11 @@ export function createHttp(options: HttpOptions): Http {
   ): Promise<T> {
     const body = JSON.stringify({ query, variables });
     for (let renewed = false; ; renewed = true) {
-      const headers = { 'content-type': 'application/json', ...(await credentialHeaders(options)) };
+      const headers = {
+        'content-type': 'application/json',
+        ...written.headers(),
+        ...(await credentialHeaders(options)),
+      };
       const { status, retryAfter, text } = await post(address, headers, body, signal);
       const answer = readAnswer(text);
       if (!answer) throw notAnAnswer(address, status, retryAfter);
@@ -103,6 +109,7 @@ export function createHttp(options: HttpOptions): Http {
         body,
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
+      written.note(response.headers);
       const retryAfter = readRetryAfter(response.headers.get('retry-after'));
       return { status: response.status, retryAfter, text: await response.text() };
     } catch (error) {

@@ -18,6 +18,8 @@ export interface Environment {
   readonly databaseUrl: string | null;
   /** The schema of the tables; null for `public`. */
   readonly databaseSchema: string | null;
+  /** The read replica, and the real milliseconds that it may lag; null without one. */
+  readonly replica: { readonly url: string; readonly maxLagMs: number } | null;
   /** Connections of this node's pool, and one more listens; null for the default. */
   readonly poolSize: number | null;
   readonly dataDir: string;
@@ -38,6 +40,9 @@ export interface Environment {
   /** Networks that webhooks may call in addition to the public internet. */
   readonly webhookNetworks: readonly string[];
 }
+
+/** A bound that a replica on the same network keeps, and after which a list is no longer of now. */
+const DEFAULT_READ_LAG_SECONDS = 10;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -60,6 +65,14 @@ const VARIABLES = {
   DATABASE_URL: {
     schema: z.string().regex(/^postgres(ql)?:\/\/\S+$/),
     rule: 'must be a PostgreSQL address, such as postgres://user:password@host:5432/serin',
+  },
+  SERIN_READ_URL: {
+    schema: z.string().regex(/^postgres(ql)?:\/\/\S+$/),
+    rule: 'must be the PostgreSQL address of a standby of DATABASE_URL, such as postgres://user:password@standby:5432/serin',
+  },
+  SERIN_READ_MAX_LAG_SECONDS: {
+    schema: wholeNumber(300).refine((seconds) => seconds >= 1),
+    rule: 'must be a number of seconds from 1 to 300 that the replica of SERIN_READ_URL may lag',
   },
   SERIN_DATABASE_SCHEMA: {
     schema: z.string().regex(/^[A-Za-z_][A-Za-z0-9_$-]{0,62}$/),
@@ -126,11 +139,22 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
       'SERIN_REQUIRE_APPROVAL needs SERIN_AUTH: an open server does not know its callers, so it cannot distinguish two people',
     );
   }
+  const readUrl = read('SERIN_READ_URL');
+  const readLag = read('SERIN_READ_MAX_LAG_SECONDS');
+  if (readUrl !== null && read('DATABASE_URL') === null) {
+    throw new BadEnvironment(
+      'SERIN_READ_URL needs DATABASE_URL: Serin starts no standby of its own PostgreSQL, set the address of the primary',
+    );
+  }
   return {
     host: String(read('HOST') ?? '127.0.0.1'),
     port: Number(read('PORT') ?? 4000),
     databaseUrl: nullable(read('DATABASE_URL')),
     databaseSchema: nullable(read('SERIN_DATABASE_SCHEMA')),
+    replica:
+      readUrl === null
+        ? null
+        : { url: String(readUrl), maxLagMs: Number(readLag ?? DEFAULT_READ_LAG_SECONDS) * 1000 },
     poolSize: read('SERIN_POOL_SIZE') === null ? null : Number(read('SERIN_POOL_SIZE')),
     dataDir: String(read('SERIN_DATA_DIR') ?? '.serin'),
     timeScale: timeScale === null ? null : Number(timeScale),
@@ -150,5 +174,5 @@ const nullable = (value: string | number | null) => (value === null ? null : Str
 
 /** Hides the password of a database URL. */
 function shown(name: string, text: string): string {
-  return name === 'DATABASE_URL' ? text.replace(/:[^:@/]*@/, ':…@') : text;
+  return name.endsWith('_URL') ? text.replace(/:[^:@/]*@/, ':…@') : text;
 }

@@ -22,12 +22,12 @@ builder.objectField(DeploymentRef, 'allocations', (t) =>
     description:
       'Every request to hold capital, in order, each with the answers of both sides until the next one came.',
     args: pageArgs(t),
-    resolve: async (view, args, { app }) => {
+    resolve: async (view, args, { reads }) => {
       const { state, now } = view;
       const page = readPage(args);
       const after = readCursor('after', args.after, parseNumber) ?? 0;
       const before = readCursor('before', args.before, parseNumber) ?? Number.POSITIVE_INFINITY;
-      const log = await readDeploymentEvents(app.db, state.id, {
+      const log = await readDeploymentEvents(reads.db, state.id, {
         filter: { types: ['ALLOCATION_REQUESTED', 'ALLOCATION_ACKNOWLEDGED'] },
       });
       const latest = allocationOf(state)?.number ?? 0;

@@ -24,6 +24,6 @@ builder.objectField(DeploymentRef, 'promotionRequest', (t) =>
     type: PromotionRequestType,
     nullable: true,
     description: 'The pending request for promotion; another person approves it with `promoteCanary`.',
-    resolve: (view, _args, { app }) => findOpenRequest(app.db, view),
+    resolve: (view, _args, { reads }) => findOpenRequest(reads.db, view),
   }),
 );

@@ -61,9 +61,9 @@ builder.queryField('auditRecords', (t) =>
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
     },
-    resolve: async (_root, args, { app, actor }) => {
+    resolve: async (_root, args, { reads, actor }) => {
       const page = readPage(args);
-      const found = await pageAuditRecords(app.db, {
+      const found = await pageAuditRecords(reads.db, {
         scope: actor.strategies,
         limit: page.limit + 1,
         after: readCursor('after', args.after, parseId),

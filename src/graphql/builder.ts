@@ -1,6 +1,7 @@
 /** The schema builder for every type of the API, and the context that every resolver receives. */
 import SchemaBuilder from '@pothos/core';
 import type DataLoader from 'dataloader';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Access } from '../access/access.ts';
 import type { Commands } from '../app/commands.ts';
 import type { Actor, App } from '../app/context.ts';
@@ -52,8 +53,18 @@ export interface ListPosition {
   readonly begunAt: number;
 }
 
+/** Where an operation reads what nothing is decided by: the primary, or for lists and exports a replica. */
+export interface Reads {
+  readonly db: PostgresJsDatabase;
+  /** Serin's time, epoch ms, for views that are read there; null where the database itself says it. */
+  readonly now: (() => number) | null;
+  /** Where the course of a deployment is read, which may be a little behind the deployment itself. */
+  course(): Promise<PostgresJsDatabase>;
+}
+
 export interface Context {
   readonly app: App;
+  readonly reads: Reads;
   readonly feed: Feed;
   readonly commands: Commands;
   readonly reports: Reports;

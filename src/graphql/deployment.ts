@@ -334,8 +334,8 @@ DeploymentRef.implement({
     decisionHistory: t.field({
       type: [DecisionRef],
       description: 'Every decision with all its inputs, oldest first.',
-      resolve: async (view, _args, { app }) => {
-        const log = await readDeploymentEvents(app.db, view.state.id, {
+      resolve: async (view, _args, { reads }) => {
+        const log = await readDeploymentEvents(reads.db, view.state.id, {
           filter: { types: ['DECISION_MADE'] },
         });
         return log.flatMap((entry) => decisionOf(entry, view) ?? []);
@@ -348,11 +348,11 @@ DeploymentRef.implement({
         ...pageArgs(t),
         types: t.arg({ type: [EventTypeEnum], description: 'Only events of these types.' }),
       },
-      resolve: async ({ state }, args, { app, actor }) => {
+      resolve: async ({ state }, args, { reads: { db }, actor }) => {
         const page = readPage(args);
-        const found = await readDeploymentEvents(app.db, state.id, {
-          after: await readLogCursor(app.db, args.after, actor.strategies),
-          before: await readLogCursor(app.db, args.before, actor.strategies, 'before'),
+        const found = await readDeploymentEvents(db, state.id, {
+          after: await readLogCursor(db, args.after, actor.strategies),
+          before: await readLogCursor(db, args.before, actor.strategies, 'before'),
           limit: page.limit + 1,
           fromEnd: page.fromEnd,
           filter: { types: args.types ?? undefined, timelineOnly: true },
@@ -364,9 +364,9 @@ DeploymentRef.implement({
       type: SampleConnection,
       description: 'Samples taken by its checks, in order.',
       args: pageArgs(t),
-      resolve: async (view, args, { app }) => {
+      resolve: async (view, args, { reads }) => {
         const page = readPage(args);
-        const found = await readSamples(app.db, view.state.id, {
+        const found = await readSamples(reads.db, view.state.id, {
           limit: page.limit + 1,
           after: readCursor('after', args.after, parseCheck),
           before: readCursor('before', args.before, parseCheck),
@@ -389,10 +389,10 @@ DeploymentRef.implement({
     }),
     headline: t.string({
       description: 'One sentence for a list: what it does now or waits for, or how it ended.',
-      resolve: async ({ state, metrics, now }, _args, { app }) => {
+      resolve: async ({ state, metrics, now }, _args, { reads }) => {
         const headline = headlineOf(state, metrics, now);
         if (headline !== null) return headline;
-        const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
+        const entry = await readLatestEvent(reads.db, state.id, SUMMARY_TYPES);
         return entry ? describeEvent(entry.event) : state.status;
       },
     }),
@@ -404,8 +404,8 @@ DeploymentRef.implement({
     summary: t.string({
       description:
         'The latest event as a sentence. Checks and allocations are skipped, so that they never hide a decision.',
-      resolve: async ({ state }, _args, { app }) => {
-        const entry = await readLatestEvent(app.db, state.id, SUMMARY_TYPES);
+      resolve: async ({ state }, _args, { reads }) => {
+        const entry = await readLatestEvent(reads.db, state.id, SUMMARY_TYPES);
         return entry ? describeEvent(entry.event) : state.status;
       },
     }),

@@ -1,5 +1,4 @@
 /** Deployments as pages: by date of creation, start or end, in both directions. */
-import type { App } from '../app/context.ts';
 import { observationOf } from '../core/lifecycle/state.ts';
 import {
   countDeployments,
@@ -10,7 +9,7 @@ import {
   type Position,
   pageDeployments,
 } from '../store/deployments/deployments.ts';
-import { builder } from './builder.ts';
+import { builder, type Reads } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { type Connection, type PageArgs, readCursor, readPage, toConnection } from './paging.ts';
@@ -28,7 +27,7 @@ export const DeploymentConnection = connectionType<DeploymentPage>('CanaryDeploy
 builder.objectField(DeploymentConnection, 'totalCount', (t) =>
   t.int({
     description: 'Total number of matching deployments; counted only if requested.',
-    resolve: ({ filter }, _args, { app }) => countDeployments(app.db, filter),
+    resolve: ({ filter }, _args, { reads }) => countDeployments(reads.db, filter),
   }),
 );
 
@@ -58,16 +57,23 @@ function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
   }
 }
 
+/** A page of deployments as they are read, on the clock of the primary. */
+export async function readPageOfViews({ db, now }: Reads, page: PageRequest): Promise<DeploymentView[]> {
+  const found = await pageDeployments(db, page);
+  const at = now?.();
+  return at === undefined ? found : found.map((view) => ({ ...view, now: at }));
+}
+
 /** The page that a connection's arguments ask for. */
 export async function pageOf(
-  app: App,
+  reads: Reads,
   args: PageArgs,
   filter: DeploymentFilter,
   order: PageRequest['order'],
 ): Promise<DeploymentPage> {
   const page = readPage(args);
   const { by } = order;
-  const found = await pageDeployments(app.db, {
+  const found = await readPageOfViews(reads, {
     filter,
     order,
     limit: page.limit + 1,

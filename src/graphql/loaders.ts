@@ -3,6 +3,7 @@
  * loop are read with one statement.
  */
 import DataLoader from 'dataloader';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { type Actor, canSee } from '../access/actor.ts';
 import { seesFreeze } from '../app/freezes.ts';
 import { type DeploymentView, readViewsById } from '../store/deployments/deployments.ts';
@@ -11,16 +12,29 @@ import { archivedAt } from '../store/log/archive.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { readStandingFreezes, type StandingFreezes } from '../store/safety/freezes.ts';
 import { type DeliveryAttempt, findAttempts } from '../store/webhooks/deliveries.ts';
-import type { Loaders } from './builder.ts';
+import type { Loaders, Reads } from './builder.ts';
 
 /** Most rows per statement, so that no statement is slow. */
 const MAX_ROWS_PER_STATEMENT = 100;
 
-/** Creates the loaders of a request. Rows that its actor cannot see are null. */
-export function createLoaders(db: Queries): (actor: Actor) => Loaders {
+/** Everything is read from one database, on its own clock. */
+export const readsFrom = (db: PostgresJsDatabase): Reads => ({ db, now: null, course: async () => db });
+
+/**
+ * Creates the loaders of a request. Rows that its actor cannot see are null.
+ * @param primary where freezes are read from: they say what may happen next
+ */
+export function createLoaders(
+  { db, now }: Pick<Reads, 'db' | 'now'>,
+  primary: Queries = db,
+): (actor: Actor) => Loaders {
   const deployments = acrossRequests<string, DeploymentView>(async (ids) => {
     const found = await readViewsById(db, ids);
-    return ids.map((id) => found.get(id) ?? null);
+    const at = now?.();
+    return ids.map((id) => {
+      const view = found.get(id) ?? null;
+      return at === undefined || view === null || view instanceof Error ? view : { ...view, now: at };
+    });
   });
   const strategies = acrossRequests<string, Strategy>(async (ids) => {
     const found = new Map((await findStrategies(db, ids)).map((strategy) => [strategy.id, strategy]));
@@ -44,7 +58,7 @@ export function createLoaders(db: Queries): (actor: Actor) => Loaders {
       return ids.map((id) => found.get(id) ?? null);
     }),
     freezes: new DataLoader<'standing', StandingFreezes>(async (keys) => {
-      const { freezes, at } = await readStandingFreezes(db);
+      const { freezes, at } = await readStandingFreezes(primary);
       const seen = freezes.filter((freeze) => seesFreeze(actor, freeze));
       return keys.map(() => ({ freezes: seen, at }));
     }),

@@ -3,8 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { activeWindow } from '../app/freezeWindows.ts';
 import { listLossBudgets } from '../app/lossBudgets.ts';
 import { readWaiting } from '../app/waiting.ts';
+import type { Scope } from '../store/access/strategyScope.ts';
 import { type Overview as Counted, readOverview } from '../store/deployments/overview.ts';
-import { builder, type Context } from './builder.ts';
+import type { Queries } from '../store/postgres/database.ts';
+import { builder, type Context, type Reads } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { FreezeType } from './freezes.ts';
 import { LossBudgetType } from './lossBudgets.ts';
@@ -77,24 +79,28 @@ interface Kept {
 }
 
 /** One reading for all who see the same at the same time. */
-const kept = new WeakMap<Context['app'], Map<string, Kept>>();
+const kept = new WeakMap<Queries, Map<string, Kept>>();
 
-function overviewFor({ app, actor }: Context): Promise<Overview> {
+function overviewFor({ app, reads, actor }: Context): Promise<Overview> {
   const now = performance.now();
-  const known = kept.get(app) ?? new Map<string, Kept>();
-  kept.set(app, known);
+  const known = kept.get(reads.db) ?? new Map<string, Kept>();
+  kept.set(reads.db, known);
   for (const [key, { until }] of known) if (until < now) known.delete(key);
   const key = JSON.stringify(actor.strategies);
   const found = known.get(key);
   if (found) return found.overview;
-  const overview = readAll(app.db, actor.strategies);
+  const overview = readAll(app.db, reads, actor.strategies);
   known.set(key, { overview, until: now + KEEP_MS });
   overview.catch(() => known.delete(key));
   return overview;
 }
 
-async function readAll(...caller: Parameters<typeof readOverview>): Promise<Overview> {
-  const [overview, { total }] = await Promise.all([readOverview(...caller), readWaiting(...caller)]);
+/** What waits for a person is read from the primary. */
+async function readAll(primary: Queries, { db, now }: Reads, scope: Scope): Promise<Overview> {
+  const [overview, { total }] = await Promise.all([
+    readOverview(db, scope, now?.()),
+    readWaiting(primary, scope),
+  ]);
   return { ...overview, waitingForPerson: total };
 }
 

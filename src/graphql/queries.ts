@@ -87,8 +87,8 @@ builder.queryFields((t) => ({
       orderBy: t.arg({ type: OrderInput, description: 'Default: CREATED_AT, DESC.' }),
       ...pageArgs(t),
     },
-    resolve: (_root, args, { app, actor }) =>
-      pageOf(app, args, readFilter(args.filter, actor.strategies), {
+    resolve: (_root, args, { reads, actor }) =>
+      pageOf(reads, args, readFilter(args.filter, actor.strategies), {
         by: args.orderBy?.field ?? 'CREATED_AT',
         descending: args.orderBy?.direction !== 'ASC',
       }),
@@ -107,9 +107,9 @@ builder.queryFields((t) => ({
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
     },
-    resolve: async (_root, args, { app, actor }) => {
+    resolve: async (_root, args, { reads, actor }) => {
       const page = readPage(args);
-      const found = await pageStrategies(app.db, {
+      const found = await pageStrategies(reads.db, {
         scope: actor.strategies,
         limit: page.limit + 1,
         after: args.after ?? undefined,
@@ -142,7 +142,12 @@ builder.queryFields((t) => ({
     description: 'A deployment with its complete history as one versioned document, for `importDeployment`.',
     args: { id: t.arg.id({ required: true, description: 'The id of the deployment.' }) },
     resolve: (_root, { id }, context) =>
-      heavily(context, () => exportDeployment(context.app, context.actor, id, context.signal)),
+      heavily(context, async () => {
+        const { app, reads, actor, signal } = context;
+        const found = await exportDeployment(reads.db, actor, id, signal);
+        // One that was just created may not have reached the replica.
+        return found ?? (reads.db === app.db ? null : exportDeployment(app.db, actor, id, signal));
+      }),
   }),
   events: t.field({
     type: EventConnection,
@@ -157,9 +162,9 @@ builder.queryFields((t) => ({
       last: t.arg.int({ description: LAST }),
       before: t.arg.string({ description: BEFORE }),
     },
-    resolve: async (_root, args, { app, feed, actor }) => {
+    resolve: async (_root, args, { reads: { db }, feed, actor }) => {
       const page = readPage(args);
-      const after = (await readLogCursor(app.db, args.after, actor.strategies)) ?? LOG_START;
+      const after = (await readLogCursor(db, args.after, actor.strategies)) ?? LOG_START;
       const filter: LogFilter = {
         deploymentId: args.filter?.deploymentId ?? undefined,
         strategyId: args.filter?.strategyId ?? undefined,
@@ -169,14 +174,14 @@ builder.queryFields((t) => ({
         from: args.filter?.from ?? undefined,
         to: args.filter?.to ?? undefined,
       };
-      const before = await readLogCursor(app.db, args.before, actor.strategies, 'before');
+      const before = await readLogCursor(db, args.before, actor.strategies, 'before');
       const { found, heldBack } = await readSettledPage(
-        app.db,
+        db,
         { ...page, after, before, limit: page.limit + 1 },
         filter,
         feed.blockedMs(),
       );
-      if (isAfter(after, LOG_START) && (await isBehindArchive(app.db, after, filter))) throw tooOld();
+      if (isAfter(after, LOG_START) && (await isBehindArchive(db, after, filter))) throw tooOld();
       const connection = toConnection(found, page, args, ({ position }) => formatCursor(position));
       return heldBack ? { ...connection, heldBackSeconds: feed.blockedMs() / 1000 } : connection;
     },

@@ -115,11 +115,11 @@ builder.objectField(DeploymentRef, 'series', (t) =>
       from: t.arg({ type: 'DateTime', description: 'Only from this time on.' }),
       to: t.arg({ type: 'DateTime', description: 'Only until this time.' }),
     },
-    resolve: async ({ state }, { points, from, to }, { app }) => {
+    resolve: async ({ state }, { points, from, to }, { reads }) => {
       if (points < 2 || points > MAX_POINTS) {
         throw badInput(`points must be between 2 and ${MAX_POINTS}, got ${points}`, ['points']);
       }
-      const series = await seriesReader(app.db).read(state.id);
+      const series = await seriesReader(await reads.course()).read(state.id);
       const { points: drawn, markers } = series.draw(points, from ?? undefined, to ?? undefined);
       return { points: drawn, markers: markers.slice(-MAX_MARKERS) };
     },

@@ -22,7 +22,7 @@ builder.objectField(DeploymentRef, 'signals', (t) =>
     type: SignalsType,
     nullable: true,
     description: 'Its signals; null unless its pairs of returns are by signal (`config.evidence.pairing`).',
-    resolve: ({ state }, _args, { app }) =>
-      state.config.evidence.pairing === 'SIGNAL' ? countSignals(app.db, state.id) : null,
+    resolve: ({ state }, _args, { reads }) =>
+      state.config.evidence.pairing === 'SIGNAL' ? countSignals(reads.db, state.id) : null,
   }),
 );

@@ -1,8 +1,7 @@
 /** A strategy over time: its deployments, and the versions that were stable. */
-import { pageDeployments } from '../store/deployments/deployments.ts';
 import { readStableVersions, type StableVersion } from '../store/deployments/stableVersions.ts';
 import { builder } from './builder.ts';
-import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
+import { DeploymentConnection, pageOf, readPageOfViews } from './deploymentConnection.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { pageArgs } from './paging.ts';
 import { StrategyRef } from './strategy.ts';
@@ -32,14 +31,19 @@ builder.objectFields(StrategyRef, (t) => ({
     type: DeploymentConnection,
     description: 'Its deployments, the newest first.',
     args: pageArgs(t),
-    resolve: ({ id }, args, { app, actor }) =>
-      pageOf(app, args, { strategyId: id, scope: actor.strategies }, { by: 'CREATED_AT', descending: true }),
+    resolve: ({ id }, args, { reads, actor }) =>
+      pageOf(
+        reads,
+        args,
+        { strategyId: id, scope: actor.strategies },
+        { by: 'CREATED_AT', descending: true },
+      ),
   }),
   liveDeployments: t.field({
     type: [DeploymentRef],
     description: `Its deployments that have not ended, one a chain; at most ${MAX_LIVE}.`,
-    resolve: ({ id }, _args, { app, actor }) =>
-      pageDeployments(app.db, {
+    resolve: ({ id }, _args, { reads, actor }) =>
+      readPageOfViews(reads, {
         filter: { strategyId: id, live: true, scope: actor.strategies },
         order: { by: 'CREATED_AT', descending: true },
         limit: MAX_LIVE,
@@ -49,6 +53,6 @@ builder.objectFields(StrategyRef, (t) => ({
   stableVersions: t.field({
     type: [StableVersionType],
     description: 'The versions that were stable, oldest first; the last is the one of today.',
-    resolve: (strategy, _args, { app }) => readStableVersions(app.db, strategy),
+    resolve: (strategy, _args, { reads }) => readStableVersions(reads.db, strategy),
   }),
 }));

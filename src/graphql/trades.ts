@@ -237,10 +237,10 @@ builder.objectField(DeploymentRef, 'trades', (t) =>
       first: t.arg.int({ description: FIRST }),
       after: t.arg.string({ description: AFTER }),
     },
-    resolve: async ({ state }, { side, ...args }, { app }) => {
+    resolve: async ({ state }, { side, ...args }, { reads }) => {
       const page = readPage(args);
       const found = await readTrades(
-        app.db,
+        reads.db,
         { deploymentId: state.id, side },
         { limit: page.limit + 1, after: readCursor('after', args.after, parsePosition) },
       );

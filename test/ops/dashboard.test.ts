@@ -191,6 +191,7 @@ describe('a panel shows what its title says', () => {
     'Event loop delay of each node': { one: between(0, 60), other: between(0, 60) },
     "Steps of the database's clock per hour": { back: 0, forward: 0 },
     'Failed batches per second': { commands: 0, checks: 0, deadlines: 0 },
+    'Lag of the read replica': { one: 0, other: 0 },
   };
 
   test('all panels are known', () => {

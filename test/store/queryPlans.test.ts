@@ -18,7 +18,7 @@ import { createReports } from '../../src/app/reports.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
-import { createLoaders } from '../../src/graphql/loaders.ts';
+import { createLoaders, readsFrom } from '../../src/graphql/loaders.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
@@ -154,11 +154,12 @@ describe('the number of statements does not grow with the number of rows:', () =
     await tail.stop();
     statements.length = 0;
     const reports = createReports(app);
-    const loadersFor = createLoaders(db);
+    const reads = readsFrom(db);
+    const loadersFor = createLoaders(reads);
     await Promise.all(
       sources.map(async (source) => {
         const loaders = loadersFor(actor);
-        const contextValue = { access, app, feed, reports, actor, loaders, place: { at: null } };
+        const contextValue = { access, app, feed, reports, reads, actor, loaders, place: { at: null } };
         const { errors } = await graphql({ schema, source, contextValue });
         expect(errors).toBeUndefined();
       }),

@@ -5,11 +5,12 @@ import email.utils
 import http.client
 import json
 import random
+import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 Key = Union[None, str, Callable[[], Optional[str]]]
 Notice = Callable[[str], None]
@@ -77,6 +78,7 @@ class Http:
         self.timeout, self.retry_for, self.notice = timeout, retry_for, notice
         self._key, self._actor = key, actor
         self._turn = 0
+        self._written: Tuple[int, int] = (0, 0)
 
     def open(self, body: Mapping[str, Any], accept: str, timeout: float) -> http.client.HTTPResponse:
         """Sends one request to the node whose turn it is. Raises Again where no answer begins."""
@@ -86,6 +88,9 @@ class Http:
             headers["authorization"] = f"Bearer {key}"
         if self._actor:
             headers["x-serin-actor"] = self._actor
+        if self._written > (0, 0):
+            # Where Serin reads lists from a replica, it answers from there only once the replica has what was written.
+            headers["serin-position"] = "%X/%X" % self._written
         target = self.addresses[self._turn % len(self.addresses)]
         request = urllib.request.Request(target, json.dumps(body).encode(), headers)
         try:
@@ -103,6 +108,8 @@ class Http:
             try:
                 with self.open({"query": query, "variables": variables}, "application/json", self.timeout) as response:
                     status, after = response.status, retry_after(response.headers.get("retry-after"))
+                    # Answers of several threads may come in another order than they were made.
+                    self._written = max(self._written, position(response.headers.get("serin-position")))
                     text = response.read()
             except (OSError, http.client.HTTPException) as error:
                 self._turn += 1
@@ -214,6 +221,12 @@ def refusal(status: int, body: bytes) -> Exception:
     except ValueError:
         errors = None
     return feed_error(errors) if errors else Again(f"HTTP {status} instead of a feed")
+
+
+def position(value: Optional[str]) -> Tuple[int, int]:
+    """How far a mutation has written, such as 16/B374D848; zeros where nothing is said."""
+    match = re.fullmatch(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", value or "")
+    return (int(match[1], 16), int(match[2], 16)) if match else (0, 0)
 
 
 def retry_after(value: Optional[str]) -> float:

@@ -14,6 +14,7 @@ import { schema } from '../../graphql/schema.ts';
 import { readCredentials } from '../pipeline/authentication.ts';
 import { readJson } from '../pipeline/body.ts';
 import { acceptedCoding, compress, MIN_COMPRESSED_BYTES } from '../pipeline/contentEncoding.ts';
+import type { OperationOrigin } from '../pipeline/operation.ts';
 import type { GraphQLServer, TransportOptions } from '../pipeline/pipeline.ts';
 import { graphiqlOptions } from './graphiql.ts';
 import { streamHeaders } from './sse.ts';
@@ -112,8 +113,9 @@ async function servePlain(
   const body = await bodyOf(request);
   if (body === null) return;
   const params = plainParams(body);
-  const result = params && (await execute(graphql, params, actor, request));
-  if (!result) return send(await yoga.fetch(toFetchRequest(yoga, request, body), { req: request }), response);
+  const origin = { req: request, res: response };
+  const result = params && (await execute(graphql, params, actor, origin));
+  if (!result) return send(await yoga.fetch(toFetchRequest(yoga, request, body), origin), response);
   const type = ACCEPTED.get(request.headers.accept) ?? 'application/json';
   if (result.errors || result.extensions?.http) {
     return send(processRegularResult(result, yoga.fetchAPI, type), response);
@@ -191,7 +193,7 @@ function execute(
   { read, contextOf, run, persistedQueries }: GraphQLServer,
   params: GraphQLParams,
   actor: Actor,
-  req: IncomingMessage,
+  origin: Pick<OperationOrigin, 'req' | 'res'>,
 ): Promise<ExecutionResult> | ExecutionResult | null {
   const resolved = resolvePersisted(persistedQueries, params);
   if (resolved instanceof GraphQLError) return { errors: [resolved] };
@@ -201,7 +203,7 @@ function execute(
   if (!('definitions' in document)) return { errors: document };
   const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return null;
-  const contextValue = { ...contextOf(actor), req };
+  const contextValue = { ...contextOf(actor), ...origin };
   return run({ schema, document, contextValue, variableValues, operationName });
 }
 

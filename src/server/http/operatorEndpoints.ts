@@ -10,6 +10,8 @@ export interface Readiness {
   readonly missing: string | null;
   /** Problems that do not stop the node but need an operator. */
   readonly warnings: readonly string[];
+  /** The read replica: whether it is used, and by how much it lags at most; null without one. */
+  readonly replica: { readonly used: boolean; readonly lagSeconds: number } | null;
 }
 
 /** Dependencies of these endpoints. */
@@ -37,9 +39,13 @@ type EndpointHandler = (parts: OperatorParts, request: IncomingMessage) => Promi
 export const OPERATOR_ENDPOINTS: Readonly<Record<string, EndpointHandler>> = {
   '/health': async () => json(200, { status: 'ok' }),
   '/ready': async ({ readiness }) => {
-    const { missing, warnings } = await readiness();
+    const { missing, warnings, replica } = await readiness();
     return missing === null
-      ? json(200, { status: 'ready', ...(warnings.length > 0 ? { warnings } : {}) })
+      ? json(200, {
+          status: 'ready',
+          ...(warnings.length > 0 ? { warnings } : {}),
+          ...(replica ? { replica } : {}),
+        })
       : json(503, { status: 'not ready', missing });
   },
   '/metrics': async ({ access, metrics, settings: { metricsToken } }, { headers }) => {

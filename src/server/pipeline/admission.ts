@@ -109,7 +109,7 @@ export function createAdmission({ settings, addresses, bodies, open, onRefusal }
     const { origin } = request.headers;
     if (origin === undefined || !origins.includes(origin)) return;
     response.setHeader('access-control-allow-origin', origin);
-    response.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
+    response.setHeader('access-control-expose-headers', 'x-request-id, retry-after, serin-position');
     response.setHeader('vary', 'Origin, Accept-Encoding');
   }
 

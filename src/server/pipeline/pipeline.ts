@@ -11,8 +11,8 @@ import type { Reports } from '../../app/reports.ts';
 import { ENDPOINT, type HttpSettings, type Limits } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
 import type { Context } from '../../graphql/builder.ts';
-import { createLoaders } from '../../graphql/loaders.ts';
 import { schema } from '../../graphql/schema.ts';
+import type { Replica } from '../../store/postgres/replica.ts';
 import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
@@ -26,6 +26,7 @@ import { createObserver, type Observer, observeRest } from './operationObserver.
 import { createOperationTimeout } from './operationTimeout.ts';
 import { createPersistedQueries, type PersistedQueries } from './persistedQueries.ts';
 import { createKeyRate } from './rateLimits.ts';
+import { createReadRouting, type ReadRouting } from './readRouting.ts';
 import { boundSubscriptions, type SubscriptionQuota } from './subscriptionQuota.ts';
 
 export interface GraphQLParts {
@@ -40,6 +41,8 @@ export interface GraphQLParts {
   /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
   readonly timeScale: number;
   readonly httpSettings: HttpSettings;
+  /** The read replica; null without one. */
+  readonly replica: Replica | null;
   /** What HTTP adds to Yoga. */
   readonly httpOptions: TransportOptions;
   readonly metrics: Metrics;
@@ -77,16 +80,23 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     timeScale,
     httpSettings,
     httpOptions,
+    replica,
     metrics,
     tracing,
   } = parts;
   const callers = identifyCallers(access, log);
   const persistedQueries = createPersistedQueries();
   const documents = createDocumentCache();
-  const loadersFor = createLoaders(app.db);
+  const routing = createReadRouting({ app, replica, log, onRead: metrics.countReplicaRead });
   const present = presenter(log, httpSettings.introspection);
   const observe = createObserver({ log, metrics, tracing });
-  const operations = createOperations({ limits: httpSettings.limits, timeScale, observe, present });
+  const operations = createOperations({
+    limits: httpSettings.limits,
+    timeScale,
+    routing,
+    observe,
+    present,
+  });
   const contextOf = (actor: Actor): Context => ({
     access,
     app,
@@ -95,7 +105,8 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     reports,
     heartbeats,
     actor,
-    loaders: loadersFor(actor),
+    reads: routing.primary,
+    loaders: routing.loadersFor(actor),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
     signal: NEVER,
@@ -200,6 +211,7 @@ export interface OperationParts {
   readonly limits: Limits;
   /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
   readonly timeScale: number;
+  readonly routing: ReadRouting;
   readonly observe: Observer;
   readonly present: Present;
 }
@@ -211,7 +223,8 @@ export interface Operations {
   readonly plugin: Plugin<OperationContext>;
 }
 
-export function createOperations({ limits, timeScale, observe, present }: OperationParts): Operations {
+export function createOperations(parts: OperationParts): Operations {
+  const { limits, timeScale, routing, observe, present } = parts;
   const withTimeout = createOperationTimeout();
   const keys = createKeyRate(limits.keyRate);
 
@@ -223,8 +236,9 @@ export function createOperations({ limits, timeScale, observe, present }: Operat
       const refused = await refuse(operation);
       if (refused) return { errors: [refused] };
       const presence = watchCaller(operation.contextValue);
-      const contextValue = { ...operation.contextValue, signal: presence.signal };
-      const result = await withTimeout(() => execute({ ...operation, contextValue }), presence.leave);
+      const watched = { ...operation, contextValue: { ...operation.contextValue, signal: presence.signal } };
+      const run = () => routing.run(watched, (contextValue) => execute({ ...watched, contextValue }));
+      const result = await withTimeout(run, presence.leave);
       presence.end();
       return result.errors ? { ...result, errors: present(result.errors) } : result;
     } catch (error) {

@@ -39,6 +39,8 @@ export interface Metrics {
   countFetch(provider: string, ok: boolean): void;
   /** Serin's clock was set, by these seconds of its time; negative where it was set back. */
   countClockStep(seconds: number): void;
+  /** A query that the replica may answer was answered. */
+  countReplicaRead(served: 'replica' | 'primary'): void;
   /** A loss budget tripped, and this node saw it. */
   countBudgetTrip(action: BudgetAction): void;
   /** Somebody began a halt on this node. */
@@ -61,9 +63,11 @@ export interface MetricsParts {
     readonly held: () => BlockedBy | null;
     readonly consumers: () => number;
   };
+  /** Null without a read replica. */
+  readonly replica: { readonly lagMs: () => number } | null;
 }
 
-export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): Metrics {
+export function createMetrics({ db, pool, providerNames, feed, replica }: MetricsParts): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -159,6 +163,17 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
     'Seconds for which an open transaction, anywhere in this PostgreSQL, has held the feeds back.',
     () => (feed.held()?.ms ?? 0) / 1000,
   );
+  const replicaReads = count(
+    'serin_replica_reads_total',
+    'Queries that the read replica may answer, by the server that did.',
+    ['server'],
+  );
+  for (const server of ['replica', 'primary']) replicaReads.inc({ server }, 0);
+  measure(
+    'serin_replica_lag_seconds',
+    'By how many seconds the read replica lags at most, and how long it has been away; 0 without a replica.',
+    () => (replica?.lagMs() ?? 0) / 1000,
+  );
   const countEvents = createEventCounters(registry);
   const setGauges = databaseGauges(registry);
   let counting: Promise<AllGauges | null> | null = null;
@@ -185,6 +200,7 @@ export function createMetrics({ db, pool, providerNames, feed }: MetricsParts): 
       clockSteps.inc({ direction: seconds < 0 ? 'back' : 'forward' });
       lastClockStep.set(seconds);
     },
+    countReplicaRead: (server) => replicaReads.inc({ server }),
     countBudgetTrip: (action) => budgetTrips.inc({ action }),
     countHalt: (action) => halts.inc({ action }),
     countAttempt: (outcome) => attempts.inc({ outcome }),

@@ -34,11 +34,14 @@ export const isVisible = (scope: Scope): SQL => inScope(deployments.strategyId, 
  * Reads the overview in one statement. Capital is the amount that the canary has acknowledged, or the requested amount if
  * it never acknowledges. The loss of today is the sum of the losses of canaries since midnight (UTC, on Serin's clock),
  * without the gains of others; a canary that ended today counts until its end.
+ * @param now Serin's time, epoch ms, where the database's own is another (a replica)
  */
-export async function readOverview(db: Queries, scope: Scope): Promise<Overview> {
+export async function readOverview(db: Queries, scope: Scope, now?: number): Promise<Overview> {
+  const clock = now === undefined ? sql`serin_now()` : sql`${new Date(now).toISOString()}::timestamptz`;
   const [row] = await db.execute<OverviewRow>(sql`
     with clock as materialized (
-      select serin_now() as now, date_trunc('day', serin_now() at time zone 'UTC') at time zone 'UTC' as midnight),
+      select now, date_trunc('day', now at time zone 'UTC') at time zone 'UTC' as midnight
+      from (select ${clock} as now) moment),
     seen as materialized (
       select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
         deployments.canary_capital_usd, deployments.detail

@@ -38,6 +38,8 @@ export interface ConnectionTarget {
   readonly options: string | null;
   /** Seconds after which the system asks whether the peer is still there; 0 never does. */
   readonly keepAliveSeconds: number;
+  /** What a server must be to be used. */
+  readonly server: 'PRIMARY' | 'STANDBY' | 'ANY';
   /** The schema named by `schema` or `currentSchema`; null for `public`. */
   readonly schema: string | null;
   /** What was understood differently, or not at all; for the log. */
@@ -89,8 +91,17 @@ const WITHOUT_EFFECT = new Set([
   'statement_cache_size',
 ]);
 
-/** Reads a connection string. Variables are those that stand in for what it leaves out. @throws {BadConnectionString} */
-export function readConnectionString(url: string, variables: NodeJS.ProcessEnv = {}): ConnectionTarget {
+/**
+ * Reads a connection string.
+ * @param variables those that stand in for what it leaves out
+ * @param writes false: connections are for reading only, and may lead to a standby
+ * @throws {BadConnectionString}
+ */
+export function readConnectionString(
+  url: string,
+  variables: NodeJS.ProcessEnv = {},
+  writes = true,
+): ConnectionTarget {
   const parts = split(url);
   const warnings: string[] = [];
   const service = parts.parameters.get('service') ?? variables.PGSERVICE;
@@ -135,10 +146,11 @@ export function readConnectionString(url: string, variables: NodeJS.ProcessEnv =
     'standby',
     'prefer-standby',
   ]);
-  if (attributes === 'read-only' || attributes === 'standby') {
+  const standby = attributes === 'read-only' || attributes === 'standby';
+  if (writes && standby) {
     throw bad(`target_session_attrs=${attributes} cannot be met: Serin writes`);
   }
-  if (attributes === 'prefer-standby') {
+  if (writes && attributes === 'prefer-standby') {
     warnings.push('target_session_attrs=prefer-standby is taken as read-write: Serin writes');
   }
   const { settings, rest } = readOptions(read('options'));
@@ -157,6 +169,7 @@ export function readConnectionString(url: string, variables: NodeJS.ProcessEnv =
     settings,
     options: rest,
     keepAliveSeconds: keepAlive,
+    server: writes ? 'PRIMARY' : standby ? 'STANDBY' : 'ANY',
     schema: read('schema') ?? read('currentSchema'),
     warnings,
   };

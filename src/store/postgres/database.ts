@@ -26,7 +26,7 @@ export interface Database {
   /** The schema that the tables lie in; null for `public`. */
   readonly schema: string | null;
   /** What the server says of the connections: why they cannot be used, and whether its disk is full. */
-  readonly sockets: Pick<SocketFactory, 'refusal' | 'waitingForPoolerMs' | 'disk'>;
+  readonly sockets: Pick<SocketFactory, 'refusal' | 'waitingForPoolerMs' | 'giveUp' | 'disk'>;
   close(): Promise<void>;
 }
 
@@ -38,6 +38,10 @@ export interface DatabaseOptions {
   readonly schema?: string | null;
   /** Variables that stand in for what the address leaves out, as libpq reads them. */
   readonly variables?: NodeJS.ProcessEnv;
+  /** Connections for reading only, which may lead to a standby. */
+  readonly readOnly?: boolean;
+  /** Called when a connection can be used, with the start time of its server. */
+  readonly onServer?: (startedAt: string) => void;
 }
 
 /** Connections of the pool; one more listens. */
@@ -51,6 +55,10 @@ const RECONNECT_SECONDS = 0.2;
 interface DriverAddress {
   readonly idle_timeout: number | null;
 }
+
+/** What the driver asks of a server, which has been chosen already. */
+const sessionAttributes = ({ server }: ConnectionTarget) =>
+  server === 'PRIMARY' ? ('primary' as const) : ('prefer-standby' as const);
 
 /** What the driver gets: where to connect, and how to encrypt, is decided before it gets a socket. */
 function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: number) {
@@ -67,8 +75,8 @@ function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: nu
     idle_timeout: IDLE_SECONDS,
     backoff: () => RECONNECT_SECONDS,
     connection: { application_name: applicationName, ...(options === null ? {} : { options }) },
-    // The driver would choose a host itself; it gets one that accepts writes.
-    ...(process.env.PGTARGETSESSIONATTRS ? { target_session_attrs: 'primary' as const } : {}),
+    // The driver would choose a host itself; it gets one that is right.
+    ...(process.env.PGTARGETSESSIONATTRS ? { target_session_attrs: sessionAttributes(target) } : {}),
     socket: ({ idle_timeout }: DriverAddress) => sockets.open(idle_timeout === null),
   };
 }
@@ -76,11 +84,11 @@ function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: nu
 /** Connects lazily: no connection is opened before the first statement. @throws {BadConnectionString} */
 export function openDatabase(options: DatabaseOptions): Database {
   requirePatchedDriver();
-  const { url, variables, poolSize = DEFAULT_POOL_SIZE } = options;
-  const target = readConnectionString(url, variables);
+  const { url, variables, poolSize = DEFAULT_POOL_SIZE, readOnly = false, onServer } = options;
+  const target = readConnectionString(url, variables, !readOnly);
   const schema = options.schema ?? target.schema;
   const pool = createPoolStats();
-  const sockets = createSocketFactory(target, schema);
+  const sockets = createSocketFactory(target, schema, onServer);
   const replication = createReplicationWatch();
   const driver = driverOptions(target, sockets, poolSize);
   const settings = {

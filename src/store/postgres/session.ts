@@ -47,7 +47,7 @@ const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** The statement that sets up a session; its last row is what {@link checkSession} reads. */
-export function sessionStatement({ settings }: ConnectionTarget, schema: string | null): string {
+export function sessionStatement({ settings, server }: ConnectionTarget, schema: string | null): string {
   const own = Object.entries(settings).filter(([name]) => name !== 'search_path');
   // The time limit first: until it is set, the role's own may end a statement. Last, too: nothing changes it.
   const first: [string, string] = ['statement_timeout', LIMITS.statement_timeout];
@@ -58,10 +58,12 @@ export function sessionStatement({ settings }: ConnectionTarget, schema: string 
   return [
     ...set,
     `set search_path to ${identifier(schema ?? 'public')}`,
+    // A server that turns out to take writes gets none from a connection for reading.
+    ...(server === 'PRIMARY' ? [] : ['set default_transaction_read_only to on']),
     // An answer means that it is on disk.
     "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'",
     `select pg_is_in_recovery()::text, current_setting('transaction_read_only'), current_setting('statement_timeout'),
-      current_setting('server_encoding')`,
+      current_setting('server_encoding'), pg_postmaster_start_time()::text`,
   ].join('; ');
 }
 
@@ -74,10 +76,15 @@ export function writeRefusal(recovering: boolean, readOnly: boolean): string | n
 }
 
 /** Why a session cannot be used; null when it can. */
-export function checkSession(row: readonly (string | null)[]): Error | null {
+export function checkSession(
+  row: readonly (string | null)[],
+  server: ConnectionTarget['server'],
+): Error | null {
   const [recovering, readOnly, timeout, encoding] = row;
-  const refusal = writeRefusal(recovering === 'true', readOnly === 'on');
+  const refusal = server === 'PRIMARY' ? writeRefusal(recovering === 'true', readOnly === 'on') : null;
   if (refusal !== null) return new WrongServer(refusal);
+  if (server === 'STANDBY' && recovering !== 'true')
+    return new WrongServer('the PostgreSQL server is no standby, which target_session_attrs asks for');
   if (timeout !== `${STATEMENT_TIMEOUT_MS / 1000}s`)
     return new Error(`the settings of a session do not hold: statement_timeout is ${timeout}`);
   if (encoding !== 'UTF8') {
@@ -92,7 +99,8 @@ export function checkSession(row: readonly (string | null)[]): Error | null {
 export interface SessionObserver {
   /** It takes long: a pooler has no server for it. */
   onSlow(): void;
-  onReady(): void;
+  /** It can be used. `startedAt` is when its server started, as PostgreSQL writes it. */
+  onReady(startedAt: string): void;
   /** It cannot be used. The observer destroys the socket. */
   onRefused(error: Error): void;
   /** The server has refused a write because it is read-only by now. */
@@ -118,6 +126,7 @@ type Listener = (chunk: Buffer) => void;
 
 export interface SessionSetup {
   readonly statement: string;
+  readonly server: ConnectionTarget['server'];
   /** Real milliseconds that the server may take until the user is logged in. */
   readonly startWithinMs: number;
 }
@@ -131,11 +140,7 @@ export interface Session {
  * Sends the statement when the server is ready for the first time, and lets the driver know that it is ready only then.
  * The driver's listener gets everything else unchanged.
  */
-export function setUpSession(
-  socket: Socket,
-  { statement, startWithinMs }: SessionSetup,
-  observer: SessionObserver,
-): Session {
+export function setUpSession(socket: Socket, setup: SessionSetup, observer: SessionObserver): Session {
   const session: { ping: () => void } = { ping: () => {} };
   const on = socket.on.bind(socket);
   const removeListener = socket.removeListener.bind(socket);
@@ -143,7 +148,7 @@ export function setUpSession(
   Object.assign(socket, {
     on(event: string, listener: (...given: unknown[]) => void) {
       if (event !== 'data') return on(event, listener);
-      const { listen: instead, ping } = intercept(socket, listener, { statement, startWithinMs }, observer);
+      const { listen: instead, ping } = intercept(socket, listener, setup, observer);
       session.ping = ping;
       wrapped.set(listener, instead);
       return on(event, instead);
@@ -158,7 +163,7 @@ export function setUpSession(
 function intercept(
   socket: Socket,
   driver: Listener,
-  { statement, startWithinMs }: SessionSetup,
+  { statement, server, startWithinMs }: SessionSetup,
   observer: SessionObserver,
 ): { listen: Listener; ping: () => void } {
   let phase: 'starting' | 'setting' | 'ready' | 'pinging' | 'pinged' = 'starting';
@@ -208,13 +213,13 @@ function intercept(
       return;
     }
     clearTimeout(slow);
-    const error = refused ?? checkSession(row);
+    const error = refused ?? checkSession(row, server);
     if (error) {
       observer.onRefused(error);
       return;
     }
     phase = 'ready';
-    observer.onReady();
+    observer.onReady(row[4] ?? '');
     driver(held);
   }
 

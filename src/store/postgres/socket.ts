@@ -33,14 +33,21 @@ export interface SocketFactory {
   open(listening: boolean): Promise<Socket>;
   /** Why no connection is used at the moment; null when all is well. */
   refusal(): string | null;
+  /** Closes every connection with an error; the next ones begin anew. */
+  giveUp(error: Error): void;
   /** Whether a write has found the disk of the server full. Whoever finds space again sets it to false. */
   readonly disk: { full: boolean };
   /** Real milliseconds that the oldest connection has waited for a server of the pooler; null when none waits. */
   waitingForPoolerMs(): number | null;
 }
 
-export function createSocketFactory(target: ConnectionTarget, schema: string | null): SocketFactory {
-  const { hosts } = target;
+/** @param onServer called when a connection can be used, with the start time of its server */
+export function createSocketFactory(
+  target: ConnectionTarget,
+  schema: string | null,
+  onServer: (startedAt: string) => void = () => {},
+): SocketFactory {
+  const { hosts, server } = target;
   const statement = sessionStatement(target, schema);
   const sockets = new Map<Socket, Heard>();
   const waiting = new Map<Socket, number>();
@@ -73,13 +80,14 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
       sockets.delete(socket);
       waiting.delete(socket);
     });
-    const setup = { statement, startWithinMs: target.connectTimeoutMs };
+    const setup = { statement, server, startWithinMs: target.connectTimeoutMs };
     const session = setUpSession(socket, setup, {
       onSlow: () => waiting.set(socket, performance.now()),
-      onReady() {
+      onReady(startedAt) {
         waiting.delete(socket);
         refusedInARow = 0;
         refusal = null;
+        onServer(startedAt);
       },
       onRefused(error) {
         refusal = error.message;
@@ -89,7 +97,7 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
         // Closed without an error the driver connects again immediately, to the next host; when none is left it gets the reason.
         socket.destroy(refusedInARow % hosts.length === 0 ? error : undefined);
       },
-      onReadOnly: () => giveUp(index),
+      onReadOnly: () => (server === 'PRIMARY' ? leave(index) : undefined),
       onDiskFull() {
         disk.full = true;
       },
@@ -99,15 +107,20 @@ export function createSocketFactory(target: ConnectionTarget, schema: string | n
   }
 
   /** A server that has become read-only: every connection to it is one too many. */
-  function giveUp(index: number): void {
+  function leave(index: number): void {
     const error = new WrongServer('PostgreSQL takes no writes any more: it is read-only');
     refusal = error.message;
     if (index === preferred) preferred = (index + 1) % hosts.length;
+    giveUp(error);
+  }
+
+  function giveUp(error: Error): void {
     for (const socket of sockets.keys()) socket.destroy(error);
   }
 
   return {
     open,
+    giveUp,
     disk,
     refusal: () => refusal,
     waitingForPoolerMs() {
