@@ -5,7 +5,7 @@
 
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import type { JumpableRandomGenerator } from 'pure-rand/types/JumpableRandomGenerator';
-import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput } from '../../src/core/config/parseConfig.ts';
 import type { Market } from '../../src/core/policy/market.ts';
 
 /** What a market is opened with. */

@@ -3,7 +3,8 @@
  * against. Each rule sees the same market, trade by trade.
  */
 
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import type { CanaryConfig } from '../../src/core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import { type Assumptions, defaultAssumptions } from '../../src/core/policy/assumptions.ts';
 import type { Market } from '../../src/core/policy/market.ts';
 import {

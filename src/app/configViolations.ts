@@ -1,5 +1,5 @@
 /** What a configuration asks of the server that it is given to. */
-import type { CanaryConfigInput } from '../core/config/config.ts';
+import type { CanaryConfigInput } from '../core/config/parseConfig.ts';
 import type { Violation } from '../core/values/violation.ts';
 import type { App } from './context.ts';
 

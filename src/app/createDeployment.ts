@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
-import { type CanaryConfigInput, configHash, parseConfig } from '../core/config/config.ts';
+import { configHash } from '../core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../core/config/parseConfig.ts';
 import { ruleOf } from '../core/lifecycle/forms.ts';
 import { begin } from '../core/lifecycle/handle.ts';
 import { describeMissing } from '../core/lifecycle/settlement.ts';

@@ -1,7 +1,8 @@
 /** Tries a policy before it is used: simulates it on canaries of known quality, or replays the record of a deployment. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { canSee } from '../access/actor.ts';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../core/config/config.ts';
+import type { CanaryConfig } from '../core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../core/config/parseConfig.ts';
 import type { Sample } from '../core/document/document.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
 import { type Assumptions, type AssumptionsInput, parseAssumptions } from '../core/policy/assumptions.ts';

@@ -3,6 +3,7 @@
 export * from './config/capital.ts';
 export * from './config/classify.ts';
 export * from './config/config.ts';
+export * from './config/parseConfig.ts';
 export * from './config/patch.ts';
 export * from './deprecated.ts';
 export * from './document/document.ts';

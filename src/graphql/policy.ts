@@ -7,7 +7,8 @@ import {
   simulatePolicy,
   simulatePolicyNow,
 } from '../app/policyTrials.ts';
-import { type CanaryConfigInput, plannedChecks } from '../core/config/config.ts';
+import { plannedChecks } from '../core/config/config.ts';
+import type { CanaryConfigInput } from '../core/config/parseConfig.ts';
 import { ASSUMPTION_BOUNDS, type Assumptions, type AssumptionsInput } from '../core/policy/assumptions.ts';
 import type {
   CANARY_KINDS,

@@ -1,7 +1,7 @@
 /** Capital is a request until it is acknowledged, and returns are computed on what was held while they were earned. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/core/config/config.ts';
+import { parseConfig } from '../../src/core/config/parseConfig.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
 import { isFirstForm } from '../../src/core/lifecycle/evidence.ts';
 import { capitalHistory, replay } from '../../src/core/lifecycle/evolve.ts';

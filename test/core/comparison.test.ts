@@ -1,7 +1,7 @@
 /** The comparison: the faults of the first implementation, every gate, what people read, and the laws of the rule. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput } from '../../src/core/config/parseConfig.ts';
 import { applyReport, type SideMetrics } from '../../src/core/metrics/sideMetrics.ts';
 import {
   type Comparison,

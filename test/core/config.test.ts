@@ -3,12 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { POSITION_PLANS } from '../../src/core/config/capital.ts';
 import { configCodec } from '../../src/core/config/codec.ts';
-import {
-  type CanaryConfigInput,
-  configHash,
-  parseConfig,
-  plannedChecks,
-} from '../../src/core/config/config.ts';
+import { configHash, plannedChecks } from '../../src/core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import { configOf } from '../harness/trial.ts';
 

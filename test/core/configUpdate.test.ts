@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { configChanges, isSafer } from '../../src/core/config/classify.ts';
-import { type CanaryConfig, type CanaryConfigInput, configHash } from '../../src/core/config/config.ts';
+import { type CanaryConfig, configHash } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput } from '../../src/core/config/parseConfig.ts';
 import { patchConfig } from '../../src/core/config/patch.ts';
 import { fromDocument, toDocument } from '../../src/core/document/document.ts';
 import { CanaryDeployment } from '../../src/core/embedding/canaryDeployment.ts';

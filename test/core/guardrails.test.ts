@@ -1,6 +1,6 @@
 /** Absolute limits: looked at on every report and every check, in every status in which capital is with the canary. */
 import { describe, expect, test } from 'vitest';
-import type { GuardrailsInput } from '../../src/core/config/config.ts';
+import type { GuardrailsInput } from '../../src/core/config/parseConfig.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import { type Figures, NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 

@@ -1,7 +1,7 @@
 /** The lease of the canary's capital: when it ends, what prolongs it, and what happens when Serin was away. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput } from '../../src/core/config/parseConfig.ts';
 import { allocationHistory } from '../../src/core/lifecycle/allocationHistory.ts';
 import type { Command, Facts } from '../../src/core/lifecycle/command.ts';
 import { nextDeadlineAt, rescheduleDeadline } from '../../src/core/lifecycle/deadlines.ts';

@@ -1,6 +1,7 @@
 /** A recorded deployment under its own policy decides as it did; under another one, as that one would have. */
 import { describe, expect, test } from 'vitest';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import type { CanaryConfig } from '../../src/core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import type { Sample } from '../../src/core/document/document.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent } from '../../src/core/lifecycle/events.ts';

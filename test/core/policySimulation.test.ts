@@ -1,6 +1,7 @@
 /** Simulated trials: repeatable, the engine's own decisions, and in the order of what the canaries are worth. */
 import { describe, expect, test } from 'vitest';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import type { CanaryConfig } from '../../src/core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import { type AssumptionsInput, parseAssumptions } from '../../src/core/policy/assumptions.ts';
 import { createMarket, streams } from '../../src/core/policy/market.ts';
 import { simulateTrial } from '../../src/core/policy/simulatedTrial.ts';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { POSITION_PLANS } from '../../src/core/config/capital.ts';
-import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput } from '../../src/core/config/parseConfig.ts';
 import { type Allocation, requestedUsd } from '../../src/core/lifecycle/allocation.ts';
 import { allocationHistory } from '../../src/core/lifecycle/allocationHistory.ts';
 import { nextDeadlineAt } from '../../src/core/lifecycle/deadlines.ts';

@@ -1,7 +1,8 @@
 /** Trading hours: an observation counts time within them only, daylight saving included. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CanaryConfigInput, marginPerCheck, parseConfig } from '../../src/core/config/config.ts';
+import { marginPerCheck } from '../../src/core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import {
   afterOpenMs,
   hasOpenedBetween,

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { CanaryConfigInput } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput } from '../../src/core/config/parseConfig.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent } from '../../src/core/lifecycle/events.ts';
 import { replay } from '../../src/core/lifecycle/evolve.ts';

@@ -3,7 +3,8 @@
  * and their results. Each method returns the types of the events that followed.
  */
 
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from '../../src/core/config/config.ts';
+import type { CanaryConfig } from '../../src/core/config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import type { Command, Facts } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent, DecisionRecord, EventType } from '../../src/core/lifecycle/events.ts';
 import { isFirstForm } from '../../src/core/lifecycle/evidence.ts';

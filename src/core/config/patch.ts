@@ -3,7 +3,8 @@
  * setting off, and leaves any other setting as it is.
  */
 import type { Parsed, Violation } from '../values/violation.ts';
-import { type CanaryConfig, type CanaryConfigInput, parseConfig } from './config.ts';
+import type { CanaryConfig } from './config.ts';
+import { type CanaryConfigInput, parseConfig } from './parseConfig.ts';
 
 /** Optional settings, for which null is a value. */
 const MAY_BE_OFF = ['metricsProvider', 'tradingHours', 'capitalLeaseSeconds'];

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { configChanges } from '../config/classify.ts';
-import { configHash, parseConfig } from '../config/config.ts';
+import { configHash } from '../config/config.ts';
+import { parseConfig } from '../config/parseConfig.ts';
 import { progressOf } from '../lifecycle/configUpdate.ts';
 import { type CanaryEvent, eventCodec } from '../lifecycle/events.ts';
 import { evolve } from '../lifecycle/evolve.ts';

@@ -4,7 +4,7 @@
  * that reads a clock.
  */
 
-import type { CanaryConfigInput } from '../config/config.ts';
+import type { CanaryConfigInput } from '../config/parseConfig.ts';
 import {
   type Archive,
   type DeploymentDocument,

@@ -1,6 +1,6 @@
 /** Types of the embedded API: constructor arguments, options, results. */
 import { createHash } from 'node:crypto';
-import { type CanaryConfigInput, parseConfig } from '../config/config.ts';
+import { type CanaryConfigInput, parseConfig } from '../config/parseConfig.ts';
 import type { Creation } from '../lifecycle/decide.ts';
 import type { FreezeBlock } from '../lifecycle/freeze.ts';
 import type { DeploymentStatus } from '../lifecycle/status.ts';

@@ -1,5 +1,5 @@
 /** The commands of a deployment, and in which status each is allowed. */
-import type { CanaryConfigInput } from '../config/config.ts';
+import type { CanaryConfigInput } from '../config/parseConfig.ts';
 import type { MetricsBySide } from '../metrics/sideMetrics.ts';
 import type { CounterReset } from '../metrics/takeReport.ts';
 import type { BreachCounts } from '../rule/guardrails.ts';

@@ -3,7 +3,8 @@
  * promotion of the deployment needs; what the evidence rests on cannot change while the canary runs.
  */
 import { type ConfigFieldChange, configChanges, isSafer, type RampProgress } from '../config/classify.ts';
-import { type CanaryConfig, type CanaryConfigInput, configHash } from '../config/config.ts';
+import { type CanaryConfig, configHash } from '../config/config.ts';
+import type { CanaryConfigInput } from '../config/parseConfig.ts';
 import { patchConfig } from '../config/patch.ts';
 import { MAX_YEARS } from '../config/tradingHours.ts';
 import type { SerinInstant } from '../values/instant.ts';
