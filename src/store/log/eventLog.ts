@@ -321,6 +321,25 @@ export async function readDeploymentEvents(
   return fromEnd ? all.slice(Math.max(0, all.length - limit)) : all.slice(0, limit);
 }
 
+/** Events of some types of many deployments, for each those after a number, in order of number; not archived ones. */
+export async function readEventsOfMany(
+  db: Queries,
+  wanted: readonly { readonly deploymentId: string; readonly afterNo: number }[],
+  types: readonly EventType[],
+): Promise<LogEntry[][]> {
+  const ids = sql.param(wanted.map(({ deploymentId }) => deploymentId));
+  const numbers = sql.param(wanted.map(({ afterNo }) => afterNo));
+  const rows = await db.execute<EntryRow & { readonly place: number }>(sql`
+    select entries.*, wanted.place::int
+    from unnest(${ids}::text[], ${numbers}::int[]) with ordinality as wanted (deployment, after_no, place)
+    cross join lateral (${ENTRIES} where events.deployment_id = wanted.deployment and events.no > wanted.after_no
+      and ${inArray(events.type, [...types])}) as entries`);
+  const found = wanted.map((): LogEntry[] => []);
+  for (const row of rows) found[row.place - 1]?.push(toEntry(row));
+  for (const entries of found) entries.sort((one, other) => one.event.no - other.event.no);
+  return found;
+}
+
 /** The newest event of these types, also of an archived deployment; null if there is none. */
 export async function readLatestEvent(
   db: Queries,

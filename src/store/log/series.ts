@@ -3,16 +3,20 @@
  * results are cached and continued. A deployment without stored points (archived, or older than they are) is replayed from
  * its log.
  */
+import DataLoader from 'dataloader';
 import { sql } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import { MARKED_TYPES, Series, SeriesFold } from '../../core/lifecycle/series.ts';
 import type { Queries } from '../postgres/database.ts';
-import { readDeploymentEvents } from './eventLog.ts';
+import { type LogEntry, readDeploymentEvents, readEventsOfMany } from './eventLog.ts';
 
 /** Points that are cached for all deployments together: about 25 MB. */
 const MAX_CACHED_POINTS = 200_000;
 /** Events read in one statement. */
 const PAGE = 1000;
+/** Deployments whose points are read in one statement: two connections share the work of a page. */
+const POINTS_TOGETHER = 15;
+const EVENTS_TOGETHER = 100;
 
 export interface SeriesReader {
   /** The series of a deployment until now. */
@@ -44,6 +48,7 @@ function createSeriesReader(db: Queries): SeriesReader {
     maxSize: MAX_CACHED_POINTS,
     sizeCalculation: ({ series }) => series.stored.length + 1,
   });
+  const rows = rowLoaders(db);
 
   /** Continues a series; null if its points are not stored. One read at a time: two would add the same points. */
   async function continued(deploymentId: string, entry: CachedSeries): Promise<Series | null> {
@@ -62,14 +67,59 @@ function createSeriesReader(db: Queries): SeriesReader {
 
   return {
     async read(deploymentId) {
-      const known = cache.get(deploymentId) ?? fromPoints(db, deploymentId);
+      const known = cache.get(deploymentId) ?? fromPoints(rows, deploymentId);
       const series = await continued(deploymentId, known);
       return series ?? (await continued(deploymentId, fromLog(db, deploymentId))) ?? new Series();
     },
   };
 }
 
-function fromPoints(db: Queries, deploymentId: string): CachedSeries {
+interface PointsRow extends Record<string, unknown> {
+  readonly id: string;
+  /** In base64, which is a third shorter than the hexadecimal digits that PostgreSQL sends for bytes. */
+  readonly points: string | null;
+  /** Samples without a point. */
+  readonly missing: number;
+  /** Null for a deployment that does not exist. */
+  readonly eventCount: number | null;
+  readonly archived: boolean;
+}
+
+interface RowLoaders {
+  /** The points of a deployment after a check, one after another. */
+  readonly points: DataLoader<{ readonly deploymentId: string; readonly check: number }, PointsRow>;
+  /** Events to mark, after an event number. */
+  readonly marked: DataLoader<{ readonly deploymentId: string; readonly afterNo: number }, LogEntry[]>;
+}
+
+/** Reads for many deployments together: a page shows two hundred, and a statement for each takes every connection. */
+function rowLoaders(db: Queries): RowLoaders {
+  const batching = { cache: false, batchScheduleFn: (send: () => void) => void setImmediate(send) };
+  return {
+    points: new DataLoader(
+      async (wanted) => {
+        const found = await db.execute<PointsRow>(sql`
+          select wanted.deployment as id, deployments.event_count as "eventCount",
+            exists (select 1 from archives where deployment_id = wanted.deployment) as archived, taken.points, taken.missing
+          from unnest(${sql.param(wanted.map(({ deploymentId }) => deploymentId))}::text[],
+            ${sql.param(wanted.map(({ check }) => check))}::int[]) with ordinality as wanted (deployment, "check", place)
+          left join deployments on deployments.id = wanted.deployment
+          cross join lateral (select encode(string_agg(point, ''::bytea order by "check"), 'base64') as points,
+              (count(*) filter (where point is null))::int as missing
+            from samples where deployment_id = wanted.deployment and "check" > wanted."check") as taken
+          order by wanted.place`);
+        return wanted.map((_, place) => found[place] ?? new Error('the points of a series were not read'));
+      },
+      { ...batching, maxBatchSize: POINTS_TOGETHER },
+    ),
+    marked: new DataLoader((wanted) => readEventsOfMany(db, wanted, MARKED_TYPES), {
+      ...batching,
+      maxBatchSize: EVENTS_TOGETHER,
+    }),
+  };
+}
+
+function fromPoints(rows: RowLoaders, deploymentId: string): CachedSeries {
   const series = new Series();
   let eventNo = 0;
   return {
@@ -77,19 +127,14 @@ function fromPoints(db: Queries, deploymentId: string): CachedSeries {
     reading: Promise.resolve(true),
     async readOn() {
       const check = series.stored.latestCheck;
-      const [found] = await db.execute<{ points: Buffer | null; missing: number; eventCount: number }>(sql`
-        select (select event_count from deployments where id = ${deploymentId})::int as "eventCount",
-          string_agg(point, ''::bytea order by "check") as points,
-          (count(*) filter (where point is null))::int as missing
-        from samples where deployment_id = ${deploymentId} and "check" > ${check}`);
-      // Without any sample there is none yet, or all are archived: the log knows which.
-      if (!found || found.missing > 0 || (found.points === null && check === 0)) return false;
-      if (found.points) series.stored.add(found.points);
-      if (found.eventCount === eventNo) return true;
-      const filter = { types: MARKED_TYPES };
-      const events = await readDeploymentEvents(db, deploymentId, { afterNo: eventNo, filter });
-      for (const entry of events) if (entry.event.no <= found.eventCount) series.addMarker(entry);
-      eventNo = found.eventCount;
+      const { points, missing, eventCount, archived } = await rows.points.load({ deploymentId, check });
+      // What has moved to the archive is no longer in the tables: the log knows all of it.
+      if (archived || missing > 0) return false;
+      if (points !== null) series.stored.add(Buffer.from(points, 'base64'));
+      if (eventCount === null || eventCount === eventNo) return true;
+      const entries = await rows.marked.load({ deploymentId, afterNo: eventNo });
+      for (const entry of entries) if (entry.event.no <= eventCount) series.addMarker(entry);
+      eventNo = eventCount;
       return true;
     },
   };
