@@ -172,9 +172,12 @@ function applyInOrder(side: StoredSide, reports: readonly SideReport[]): Applied
   const answers = new Map<SideReport, ReportAnswer>();
   for (const each of reports) {
     const taken = takeReport(record, each.report, facts);
-    if (taken.type === 'TAKEN') {
-      record = taken;
+    const kept = taken.type === 'TAKEN' ? taken : taken.type === 'REFUSED' ? taken.record : undefined;
+    if (kept) {
+      record = kept;
       changed = true;
+    }
+    if (taken.type === 'TAKEN') {
       if (taken.reset) resets.push({ side: side.side, ...taken.reset });
     }
     // Figures of the same instant again are no news, and prolong nothing.

@@ -74,29 +74,58 @@ describe('restart', () => {
     }
   });
 
-  test('a deadline that passed while Serin was away ends nothing: the step is longer by that time', async () => {
-    const id = await running(serin, { config: PLAIN });
-    const remaining = async () => {
-      const { deployment } = await serin.ask(
-        'query($id: ID!) { deployment(id: $id) { observationRemainingSeconds events(first: 9, types: [WATCH_RESUMED]) { edges { node { description } } } } }',
-        { id },
-      );
-      return deployment;
-    };
-    await report(serin, 'Canary', id, { pnlUsd: '15', trades: 10 });
-    await report(serin, 'Stable', id, { pnlUsd: '100', trades: 90 });
+  test('an outage ends nothing: the step is longer by it, and waits for new figures of both sides', async () => {
+    // Without the guardrail on silence, figures older than five checks promote nothing.
+    const guardrails = { maxStaleSeconds: null };
+    const hour = 3600;
+    const config = { ...PLAIN, guardrails, checkIntervalSeconds: hour, observationPeriodMinutes: 240 };
+    const id = await running(serin, { config });
     const { sql } = serin.database;
+    const now = async () =>
+      (
+        await serin.ask(
+          `query($id: ID!) { deployment(id: $id) { status observationRemainingSeconds warnings { message }
+            samples(last: 1) { edges { node { check } } }
+            events(first: 9, types: [WATCH_RESUMED]) { edges { node { description } } } } }`,
+          { id },
+        )
+      ).deployment;
+    const checks = async () => (await now()).samples.edges[0]?.node.check ?? 0;
+    const passCheck = async () => {
+      const before = await checks();
+      await serin.advance(hour);
+      await until(async () => (await checks()) > before);
+    };
+    const earn = (side: 'Canary' | 'Stable', pnlUsd: string, trades: number) =>
+      report(serin, side, id, { pnlUsd, trades });
+    await earn('Canary', '15', 10);
+    await earn('Stable', '100', 90);
+    await passCheck();
+    // Nobody checks for 78 intervals, and the bots are silent.
     await sql`update deployments set lease_until = clock_timestamp() + interval '1 hour' where id = ${id}`;
-    await serin.advance(8000);
-    expect(await statusOf(serin, id)).toBe('RUNNING');
+    await serin.advance(78 * hour);
     await sql`update deployments set lease_until = null where id = ${id}`;
     await serin.restart();
-    await until(async () => (await remaining()).events.edges.length === 1);
-    const { observationRemainingSeconds, events } = await remaining();
-    expect(observationRemainingSeconds).toBeGreaterThan(3000);
+    await until(async () => (await now()).events.edges.length === 1);
+    const { status, observationRemainingSeconds, events } = await now();
+    expect(status).toBe('RUNNING');
+    expect(observationRemainingSeconds).toBeGreaterThan(hour);
     expect(events.edges[0].node.description).toContain('s without checks');
+    await passCheck();
+    await passCheck();
+    const waits = async () =>
+      (await now()).warnings.some(({ message }: Data) =>
+        message.includes('no promotion is made on old figures'),
+      );
+    await until(waits);
+    await earn('Canary', '16', 11);
+    await passCheck();
+    expect(await waits()).toBe(true);
     expect(await statusOf(serin, id)).toBe('RUNNING');
-    await command(serin, 'cancelDeployment', id);
+    await earn('Canary', '17', 12);
+    await earn('Stable', '101', 91);
+    await serin.advance(hour);
+    await until(async () => (await statusOf(serin, id)) === 'PROMOTED');
   });
 
   test('the clock continues from where it was', async () => {

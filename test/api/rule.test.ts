@@ -22,6 +22,8 @@ afterAll(() => serin.stop());
 interface Scenario {
   readonly config: Record<string, unknown>;
   readonly pairs: readonly Pair[];
+  /** The bot of the stable side starts again at this check, its totals at zero; its reports name a session or none. */
+  readonly stableRestart?: { readonly check: number; readonly session: boolean };
 }
 
 const hours = (count: number) => ({ checkIntervalSeconds: HOUR, observationPeriodMinutes: count * 60 });
@@ -35,6 +37,10 @@ const CORRELATED_03 = [43, 47, 58];
 const CORRELATED_06 = [7, 88, 91];
 /** Seeds on which it saw nothing of a canary that turns bad at half time. */
 const TURNS = [5, 10, 12];
+/** In a market that rises the canary earns less than the stable side. */
+const STABLE_RESTARTS = pairedReturns(2, 60, { shift: () => -0.3 }).map(
+  ([canary, stable]): Pair => [canary + 0.001, stable + 0.001],
+);
 /** Three steps of a ramp, and the last with all the capital. */
 const RAMP = [1, 10, 50, 100].map((canaryPercent) => ({
   canaryPercent: String(canaryPercent),
@@ -54,6 +60,13 @@ const SCENARIOS: Record<string, Scenario> = {
       const shift = (check: number) => (check < 48 ? 0.3 : -1);
       return [`turns-${seed}`, scenario(hours(96), pairedReturns(seed, 96, { shift }))];
     }),
+  ),
+  // Half way the bot of the stable side restarts.
+  ...Object.fromEntries(
+    [true, false].map((session) => [
+      session ? 'restart-session' : 'restart-bare',
+      { ...scenario(hours(60), STABLE_RESTARTS), stableRestart: { check: 30, session } },
+    ]),
   ),
   ramp: scenario(
     { checkIntervalSeconds: HOUR, steps: RAMP, earlyPromote: true },
@@ -78,6 +91,7 @@ const SCENARIOS: Record<string, Scenario> = {
 const LOOK = `query($ids: [ID!]!) { nodes(ids: $ids) { ... on CanaryDeployment { deploymentId: id status
   allocation { canaryUsd stableUsd } } } }`;
 const END = `query($id: ID!) { deployment(id: $id) { status step { number }
+  canaryMetrics { metrics { netPnlUsd } } stableMetrics { session tradeCount metrics { netPnlUsd } }
   comparison { decision evidence { verdict by pairs effectivePairs serialCorrelation } }
   decisionHistory { decision cause reasons comparison { evidence { verdict by pairs } } }
   events(first: 200, types: [STEP_STARTED, CANARY_METRICS_UPDATED, CANARY_PROMOTED]) { edges { node { type } } } } }`;
@@ -97,21 +111,38 @@ async function liveThrough(scenarios: Record<string, Scenario>): Promise<Record<
     if (live.length === 0) break;
     const reports = live.flatMap(({ deploymentId, allocation }: Data) => {
       const name = deploymentId.replace('dep_rule-', '');
-      const [canary, stable] = scenarios[name]?.pairs[check] ?? [0, 0];
+      const { pairs, stableRestart } = scenarios[name] ?? { pairs: [] };
+      const [canary, stable] = pairs[check] ?? [0, 0];
       const sums = pnl.get(name) ?? { CANARY: 0, STABLE: 0 };
+      if (check === stableRestart?.check) sums.STABLE = 0;
       sums.CANARY += canary * Number(allocation.canaryUsd);
       sums.STABLE += stable * Number(allocation.stableUsd);
-      return (['CANARY', 'STABLE'] as const).map((side) => {
-        return { deploymentId, side, pnlUsd: sums[side].toFixed(8), trades: check + 1 };
-      });
+      const restarted = stableRestart && check >= stableRestart.check ? stableRestart.check : 0;
+      const session = stableRestart?.session ? { session: `from-${restarted}` } : {};
+      return [
+        { deploymentId, side: 'CANARY', pnlUsd: sums.CANARY.toFixed(8), trades: check + 1 },
+        {
+          deploymentId,
+          side: 'STABLE',
+          pnlUsd: sums.STABLE.toFixed(8),
+          trades: check + 1 - restarted,
+          ...session,
+        },
+      ];
     });
     const { reportMetrics } = await serin.ask(
       'mutation($r: ReportMetricsInput!) { reportMetrics(input: $r) { success results { success error { code message path } } } }',
       { r: { reports } },
     );
-    // The end of a step may come between the query and the reports: then the deployment has ended.
-    const refused = reportMetrics.results.filter(({ success }: Data) => !success);
-    for (const { error } of refused) expect(error.code).toBe('INVALID_TRANSITION');
+    // The end of a step may come between the query and the reports: then the deployment has ended. A counter that falls
+    // without a session is refused.
+    for (const [index, { success, error }] of reportMetrics.results.entries()) {
+      const { deploymentId, side, trades } = reports[index];
+      const behind =
+        deploymentId === 'dep_rule-restart-bare' && side === 'STABLE' && check >= 30 && trades < 30;
+      if (behind) expect(error).toMatchObject({ code: 'COUNTER_RESET' });
+      else if (!success) expect(error.code).toBe('INVALID_TRANSITION');
+    }
     await passCheck(live.map(({ deploymentId }: Data) => deploymentId));
   }
   const ends: Record<string, Data> = {};
@@ -170,6 +201,25 @@ describe('lived through check by check', () => {
       comparison: { evidence: { verdict: 'WORSE', by: 'DRIFT' } },
     });
     expect(lastDecision(name).reasons[0]).toContain('it has turned worse, beyond chance');
+  });
+
+  test('a worse canary is not promoted because the stable bot restarted: refused without a session', () => {
+    const { status, stableMetrics, decisionHistory } = ends['restart-bare'];
+    // Its counters have caught up by the last check, so its totals are taken again, without what it had earned before.
+    expect(stableMetrics).toMatchObject({ session: null, tradeCount: 30 });
+    expect(status).toBe('OBSERVATION_COMPLETE');
+    expect(decisionHistory.at(-1)).toMatchObject({ decision: 'MANUAL_REVIEW' });
+    expect(decisionHistory.at(-1).reasons.join('; ')).toContain('the counters of the stable side fell');
+  });
+
+  test('and carried over with one: the same figures as if it had not restarted', () => {
+    const { status, stableMetrics, comparison } = ends['restart-session'];
+    expect(stableMetrics).toMatchObject({ session: 'from-30', tradeCount: 60 });
+    const earned = STABLE_RESTARTS.reduce((sum, [, stable]) => sum + stable * 90_000, 0);
+    expect(Number(stableMetrics.metrics.netPnlUsd)).toBeCloseTo(earned, 3);
+    expect(comparison.evidence.pairs).toBe(60);
+    expect(status).toBe('OBSERVATION_COMPLETE');
+    expect(comparison.decision).toBe('MANUAL_REVIEW');
   });
 
   test('every step of a ramp earns its own evidence before earlyPromote ends it', () => {

@@ -82,6 +82,24 @@ test('a report that was overtaken changes nothing, whatever it says', () => {
   );
 });
 
+test('a counter that falls by more than half marks the side until a session begins; one that lags a little does not', () => {
+  const taken = (record: SideRecord, trades: number, session?: string) =>
+    takeReport(record, { pnlUsd: ZERO, trades, ...(session && { session }) }, facts(START + 1000));
+  const first = taken(NEW, 30);
+  if (first.type !== 'TAKEN') throw new Error('the first report was not taken');
+  const late = taken(first, 29);
+  expect(late).toMatchObject({ type: 'REFUSED', refusal: { code: 'COUNTER_RESET' } });
+  expect(late).not.toHaveProperty('record');
+  const restarted = taken(first, 1);
+  if (restarted.type !== 'REFUSED' || !restarted.record) throw new Error('the restart was not noticed');
+  expect(restarted.record.metrics).toEqual({ ...first.metrics, fellAt: START + 1000 });
+  const caughtUp = taken(restarted.record, 31);
+  expect(caughtUp).toMatchObject({ type: 'TAKEN', metrics: { trades: 31, fellAt: START + 1000 } });
+  const named = taken(restarted.record, 1, 'second');
+  expect(named).toMatchObject({ type: 'TAKEN', metrics: { trades: 31 } });
+  expect(named).not.toHaveProperty('metrics.fellAt');
+});
+
 test('a counter of a provider that falls has started again: its total never falls', () => {
   const answers = fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 30 });
   fc.assert(

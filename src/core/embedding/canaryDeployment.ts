@@ -368,7 +368,13 @@ export class CanaryDeployment {
     }
     const record = { metrics: this.#metrics[side], run: this.#runs[side] };
     const taken = takeReport(record, read.value, this.#reportFacts(this.#state, side));
-    if (taken.type === 'REFUSED') return this.#refused(taken.refusal);
+    if (taken.type === 'REFUSED') {
+      if (taken.record) {
+        this.#metrics = { ...this.#metrics, [side]: taken.record.metrics };
+        this.#runs[side] = taken.record.run;
+      }
+      return this.#refused(taken.refusal);
+    }
     if (taken.type === 'STALE') {
       const message = `A newer report of the ${side.toLowerCase()} side came before: nothing has changed`;
       return { ...this.#done('CONTINUE', message), stale: true };

@@ -50,6 +50,11 @@ function leftOut(side: Side, metrics: SideMetrics): DeploymentWarning[] {
     const message = `The ${name} side has never sent unrealizedPnlUsd, so losses in open positions may be missing: send it with pnlUsd, or send equity as pnlUsd`;
     warnings.push({ side, message });
   }
+  if (metrics.fellAt !== undefined) {
+    const since = new Date(metrics.fellAt).toISOString();
+    const message = `The counters of the ${name} side fell at ${since} and no session began, so nothing is promoted automatically: name a session and report that run's own totals`;
+    warnings.push({ side, message });
+  }
   const { trades, errors, uptimeSeconds, totalGasUsd } = metrics;
   if (metrics.session === undefined && trades + errors + uptimeSeconds === 0 && totalGasUsd.isZero()) {
     const message = `The ${name} side sends neither a session nor a counter, so a restart cannot be noticed: send session, or trades`;

@@ -60,6 +60,11 @@ export interface SideRun {
   readonly forgotten: readonly string[];
   /** The largest drawdown that any run reported, a fraction of capital. */
   readonly reportedDrawdown: Decimal;
+  /**
+   * When a report was refused because a counter had fallen by more than half, and no session has begun since, epoch ms.
+   * Reports that are taken later may leave out what the side earned before.
+   */
+  readonly fellAt?: number | undefined;
   /** Serin's own curve: 1 + return on capital at each report. */
   readonly curve: { readonly peak: Decimal; readonly maxDrawdown: Decimal };
 }
@@ -201,5 +206,6 @@ export const sideRunCodec = z.strictObject({
   closed: z.array(z.string()).max(REMEMBERED_SESSIONS).readonly(),
   forgotten: z.array(z.string()).max(MAX_FORGOTTEN).readonly(),
   reportedDrawdown: decimalCodec,
+  fellAt: instantCodec.optional(),
   curve: z.strictObject({ peak: decimalCodec, maxDrawdown: decimalCodec }),
 }) satisfies z.ZodType<SideRun>;

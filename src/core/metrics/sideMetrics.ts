@@ -29,6 +29,8 @@ export interface SideMetrics {
   readonly asOf?: SerinInstant | undefined;
   /** The owner's name of its present run; absent where it names none. */
   readonly session?: string | undefined;
+  /** When a counter fell and no session began, see `SideRun.fellAt`; absent where none did. */
+  readonly fellAt?: number | undefined;
 }
 
 /** How a side is measured: by reported or fetched totals, or by its trades. A side is measured one way. */
@@ -192,4 +194,5 @@ export const sideMetricsCodec = z.strictObject({
   unrealizedPnlUsd: decimalCodec.optional(),
   asOf: instantCodec.optional(),
   session: z.string().optional(),
+  fellAt: instantCodec.optional(),
 }) satisfies z.ZodType<SideMetrics>;

@@ -58,7 +58,12 @@ export type TakenReport =
     }
   /** Older than what is known already: nothing has changed. */
   | { readonly type: 'STALE' }
-  | { readonly type: 'REFUSED'; readonly refusal: Refusal };
+  | {
+      readonly type: 'REFUSED';
+      readonly refusal: Refusal;
+      /** The side with the mark that its counters fell; absent where nothing has changed. */
+      readonly record?: SideRecord;
+    };
 
 const STALE: TakenReport = { type: 'STALE' };
 
@@ -87,7 +92,10 @@ export function takeReport(before: SideRecord, report: MetricsReport, facts: Rep
   const run = first ? beginRun(before, known, report, facts) : known;
   const added = addToRun(before.metrics, run, report, restarts);
   const fallen = restarts ? null : COUNTERS.find((name) => fell(name, before.metrics, added.totals));
-  if (fallen) return counterReset(fallen, before.metrics, run, report);
+  if (fallen) {
+    const record = isRestart(fallen, before.metrics, added.totals) ? marked(before, known, facts.now) : null;
+    return { ...counterReset(fallen, before.metrics, run, report), ...(record ? { record } : {}) };
+  }
   return finish(before, { ...run, ...added.run }, added, report, facts, restarts ? known.session : undefined);
 }
 
@@ -170,6 +178,7 @@ function beginRun(before: SideRecord, known: SideRun, report: MetricsReport, fac
   const open = anchored ? (before.metrics?.unrealizedPnlUsd ?? ZERO) : ZERO;
   return {
     ...closeSession(known),
+    fellAt: undefined,
     session,
     sequence: null,
     since,
@@ -241,12 +250,23 @@ function fell(name: Counter, before: SideMetrics | null, totals: Totals): boolea
   return before !== null && decimal(totals[name]).lt(before[name]);
 }
 
+/** A report that was overtaken falls a little behind; a bot that has restarted begins again. */
+function isRestart(name: Counter, before: SideMetrics | null, totals: Totals): boolean {
+  return before !== null && decimal(totals[name]).times(2).lt(before[name]);
+}
+
+/** A side that may have restarted, with the time of the first sign of it. */
+function marked({ metrics }: SideRecord, run: SideRun, now: number): SideRecord | null {
+  if (!metrics || run.fellAt !== undefined) return null;
+  return { metrics: { ...metrics, fellAt: now }, run: { ...run, fellAt: now } };
+}
+
 function counterReset(
   name: Counter,
   before: SideMetrics | null,
   run: SideRun,
   report: MetricsReport,
-): TakenReport {
+): Extract<TakenReport, { type: 'REFUSED' }> {
   const own = decimal(before?.[name] ?? 0)
     .minus(run.carried[name])
     .plus(run.base?.totals[name] ?? ZERO);
@@ -309,6 +329,7 @@ function finish(
       ...(unrealizedPnlUsd === undefined ? {} : { unrealizedPnlUsd }),
       ...(report.asOf === undefined ? {} : { asOf: report.asOf }),
       ...(run.session === null ? {} : { session: run.session }),
+      ...(run.fellAt === undefined ? {} : { fellAt: run.fellAt }),
     },
     run: remembers
       ? { ...run, sequence: report.sequence ?? run.sequence, means, reportedDrawdown, curve }

@@ -184,7 +184,12 @@ export const GATE_FUNCTIONS: Readonly<Record<GateName, (compared: Compared) => G
   EVIDENCE(compared) {
     const { config, evidence } = compared;
     const { mode } = config.evidence;
-    const hidden = sidesWithoutUnrealized(compared);
+    const restarted = sidesWhere(compared, ({ fellAt }) => fellAt !== undefined);
+    if (restarted.length > 0) {
+      const reason = `Evidence: the counters of the ${restarted.join(' and the ')} side fell, and no session began: what it earned before may be missing`;
+      return failed('MANUAL_REVIEW', reason);
+    }
+    const hidden = sidesWhere(compared, ({ unrealizedPnlUsd }) => unrealizedPnlUsd === undefined);
     if (config.requireUnrealized && hidden.length > 0) {
       const reason = `Evidence: no unrealizedPnlUsd of the ${hidden.join(' and the ')} side, and the configuration requires it`;
       return failed('MANUAL_REVIEW', reason);
@@ -225,13 +230,13 @@ function sideStandingStill({ canary, stable, figures, config }: Compared): 'stab
   return pairs === 0 && !moved ? 'stable' : null;
 }
 
-/** Sides that have never reported the value of open positions. */
-function sidesWithoutUnrealized({ canary, stable }: Compared): string[] {
+/** Names of the sides whose figures are such. */
+function sidesWhere({ canary, stable }: Compared, such: (metrics: SideMetrics) => boolean): string[] {
   const named: readonly (readonly [string, SideMetrics])[] = [
     ['canary', canary],
     ['stable', stable],
   ];
-  return named.filter(([, { unrealizedPnlUsd }]) => unrealizedPnlUsd === undefined).map(([name]) => name);
+  return named.filter(([, metrics]) => such(metrics)).map(([name]) => name);
 }
 
 function worseWords({ by }: TestResult): string {

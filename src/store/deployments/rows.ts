@@ -309,6 +309,7 @@ const metricsRow = z.strictObject({
   unrealizedPnlUsd: amount,
   asOf: z.number().nullable(),
   session: z.string().nullable(),
+  fellAt: z.string().nullable(),
 });
 
 /** A side's metrics as queries return them: decimals as strings, `reportedAt` in epoch milliseconds. */
@@ -332,6 +333,7 @@ export function rowToMetrics(row: MetricsRow): SideMetrics {
     ...(row.unrealizedPnlUsd === null ? {} : { unrealizedPnlUsd: decimal(row.unrealizedPnlUsd) }),
     ...(row.asOf === null ? {} : { asOf: Math.round(row.asOf) }),
     ...(row.session === null ? {} : { session: row.session }),
+    ...(row.fellAt === null ? {} : { fellAt: Date.parse(row.fellAt) }),
   };
 }
 

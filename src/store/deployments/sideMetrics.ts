@@ -96,7 +96,7 @@ const MEASURED = sql.raw(`m.net_pnl_usd as "netPnlUsd", m.total_pnl_usd as "tota
   m.trades::float8 as trades, m.errors::float8 as errors, m.total_gas_usd as "totalGasUsd",
   m.avg_trade_size_usd as "avgTradeSizeUsd", m.uptime_seconds::float8 as "uptimeSeconds",
   date_part('epoch', m.reported_at) * 1000 as "reportedAt", m.unrealized_pnl_usd as "unrealizedPnlUsd",
-  date_part('epoch', m.as_of) * 1000 as "asOf", m.run ->> 'session' as session`);
+  date_part('epoch', m.as_of) * 1000 as "asOf", m.run ->> 'session' as session, m.run ->> 'fellAt' as "fellAt"`);
 
 interface RecordRow extends Omit<MetricsRow, 'reportedAt'>, Record<string, unknown> {
   /** Null where the side has not reported. */

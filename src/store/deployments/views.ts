@@ -56,7 +56,7 @@ const figuresOf = (side: 'canary' | 'stable') => `
     'uptimeSeconds', ${side}.uptime_seconds,
     'reportedAt', date_part('epoch', ${side}.reported_at) * 1000,
     'unrealizedPnlUsd', ${side}.unrealized_pnl_usd::text, 'asOf', date_part('epoch', ${side}.as_of) * 1000,
-    'session', ${side}.run ->> 'session')::text end as ${side}`;
+    'session', ${side}.run ->> 'session', 'fellAt', ${side}.run ->> 'fellAt')::text end as ${side}`;
 
 const heartbeatOf = (side: Side) => `
   (select date_part('epoch', at) * 1000 from heartbeats where deployment_id = deployments.id and side = '${side}')`;
