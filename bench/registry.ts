@@ -3,6 +3,7 @@ import type { Row } from './harness/measure.ts';
 import { budgets } from './parts/budgets.ts';
 import { checks } from './parts/checks.ts';
 import { console } from './parts/console.ts';
+import { core } from './parts/core.ts';
 import { fanout } from './parts/fanout.ts';
 import { growth } from './parts/growth.ts';
 import { idle } from './parts/idle.ts';
@@ -33,6 +34,7 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   trades,
   latency,
   checks,
+  core,
   growth,
   series,
   idle,

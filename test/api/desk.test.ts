@@ -98,6 +98,10 @@ describe('the overview', () => {
     const open = await startTestSerin({ access: WITH_KEYS });
     const desk = await administrator(open);
     try {
+      // A loss of today counts from midnight: its clock, which runs fast, is set far from it.
+      const [clock] = await open.database.sql`
+        select date_part('epoch', date_trunc('day', serin_now()) + interval '25 hours' - serin_now()) as until_one`;
+      await open.advance(Number(clock?.until_one));
       const losing = await running(desk, { strategyId: 'losing' });
       await report(desk, 'Canary', losing, { pnlUsd: '-40' });
       const earning = await running(desk, { strategyId: 'earning' });
@@ -167,7 +171,14 @@ describe('the course of a deployment', () => {
       },
     ]);
     await desk.trade(30, 60);
-    await until(async () => (await seriesOf('dep_course')).points.at(-1).check >= 14, 60_000);
+    // On a busy machine checks are late, and late ones form no pair: the bots go on until the test has an interval.
+    await until(async () => {
+      const { points } = await seriesOf('dep_course');
+      const last = points.at(-1);
+      if (last && last.check >= 14 && last.low !== null) return true;
+      await desk.report();
+      return false;
+    }, 60_000);
   });
 
   test('has a point a check, as the samples have it, with the returns that decisions are made on', async () => {

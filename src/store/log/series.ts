@@ -28,8 +28,10 @@ interface CachedSeries {
   readonly series: Series;
   /** Reads what is new. False if the points are not stored. */
   readOn(): Promise<boolean>;
-  /** The read in flight, which a later one waits for. */
+  /** The latest read. */
   reading: Promise<boolean>;
+  /** The read that begins after the one in flight, which all callers until then share; null if there is none. */
+  next: Promise<boolean> | null;
 }
 
 const readers = new WeakMap<Queries, SeriesReader>();
@@ -53,10 +55,15 @@ function createSeriesReader(db: Queries): SeriesReader {
   /** Continues a series; null if its points are not stored. One read at a time: two would add the same points. */
   async function continued(deploymentId: string, entry: CachedSeries): Promise<Series | null> {
     const before = entry.series.stored.length;
-    entry.reading = entry.reading.then(() => entry.readOn());
+    entry.next ??= entry.reading.then(() => {
+      entry.next = null;
+      return entry.readOn();
+    });
+    const reading = entry.next;
+    entry.reading = reading;
     if (before === 0) cache.set(deploymentId, entry);
     try {
-      if (!(await entry.reading)) return null;
+      if (!(await reading)) return null;
     } catch (error) {
       cache.delete(deploymentId);
       throw error;
@@ -125,6 +132,7 @@ function fromPoints(rows: RowLoaders, deploymentId: string): CachedSeries {
   return {
     series,
     reading: Promise.resolve(true),
+    next: null,
     async readOn() {
       const check = series.stored.latestCheck;
       const { points, missing, eventCount, archived } = await rows.points.load({ deploymentId, check });
@@ -145,6 +153,7 @@ function fromLog(db: Queries, deploymentId: string): CachedSeries {
   return {
     series,
     reading: Promise.resolve(true),
+    next: null,
     async readOn() {
       for (;;) {
         const page = await readDeploymentEvents(db, deploymentId, { afterNo: series.eventNo, limit: PAGE });
