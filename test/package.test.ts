@@ -50,6 +50,18 @@ async function install(project: string, tarballs: readonly string[]): Promise<st
   return stderr;
 }
 
+/** The bot of the README, as its readers save it. */
+async function botOfReadme(): Promise<string> {
+  const [, bot = ''] = /```ts\n(import [\s\S]*?)```/.exec(await readFile('README.md', 'utf8')) ?? [];
+  return bot;
+}
+
+const STRATEGY = `export const strategy = {
+  async hold(_usd: number) {},
+  async trade() {},
+  totals: () => ({ pnlUsd: '1', trades: 1, errors: 0, drawdown: '0' }),
+};\n`;
+
 /** Runs a program in a fresh project. Returns its stdout. */
 async function node(project: string, program: string): Promise<string> {
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], {
@@ -177,10 +189,14 @@ describe('serin-core and serin-client', () => {
        export const feed: AsyncGenerator<{ cursor: string }> = followFeed<{ cursor: string }>(options);
        export const kind: Function = CanaryDeployment;\n`,
     );
-    const options = ['--strict', '--noEmit', '--target', 'es2023', '--module', 'nodenext', '--types', ''];
-    await run(resolve('node_modules/.bin/tsc'), [...options, '--lib', 'es2023,dom', 'use.ts'], {
-      cwd: place,
-    });
+    await writeFile(join(place, 'bot.ts'), await botOfReadme());
+    await writeFile(join(place, 'strategy.ts'), STRATEGY);
+    const strict = ['--strict', '--noEmit', '--target', 'es2023', '--module', 'nodenext'];
+    const options = [...strict, '--allowImportingTsExtensions', '--lib', 'es2023,dom'];
+    const tsc = resolve('node_modules/.bin/tsc');
+    await run(tsc, [...options, '--types', '', 'use.ts'], { cwd: place });
+    const node = ['--types', 'node', '--typeRoots', resolve('node_modules/@types')];
+    await run(tsc, [...options, ...node, 'bot.ts'], { cwd: place });
   });
 });
 

@@ -1,4 +1,4 @@
-/** The bots that docs/clients.md shows are at most 20 lines and run as they stand, in each language. */
+/** The bots that README, docs/clients.md and the Python package show: the same in all, at most 20 lines, and they run. */
 import { spawn, spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,6 +46,8 @@ afterAll(async () => {
 async function bot(language: string, deploymentId: string): Promise<string> {
   const text = await readFile('docs/clients.md', 'utf8');
   const [, block = ''] = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text) ?? [];
+  expect(await readFile('README.md', 'utf8')).toContain(block);
+  if (language === 'python') expect(await readFile('clients/python/README.md', 'utf8')).toContain(block);
   expect(block).toContain('dep_first');
   expect(block.trimEnd().split('\n').length).toBeLessThanOrEqual(20);
   return block.replace('dep_first', deploymentId);
@@ -65,7 +67,7 @@ test.runIf(hasPython).each(LANGUAGES)(
   async ({ language, file, run }) => {
     const id = await running(serin);
     const client = pathToFileURL(resolve('src/client/index.ts')).href;
-    await writeFile(join(folder, file), (await bot(language, id)).replace("'serin/client'", `'${client}'`));
+    await writeFile(join(folder, file), (await bot(language, id)).replace("'serin-client'", `'${client}'`));
     const [program = '', ...args] = run;
     const child = spawn(program, [...args, join(folder, file)], {
       env: { PATH: process.env.PATH, SERIN_URL: serin.url },

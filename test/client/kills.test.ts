@@ -117,6 +117,13 @@ test(`${ROUNDS} kills of bots, node and database: no report lost, nothing done t
       }
       await reportedAgain(bots);
     }
+    // In between they are killed before or after they acknowledge, as it happens; here, all have acknowledged.
+    for (const bot of bots) {
+      await until(() => isOffered(bot, 'acknowledged', ROUNDS + 1), WITHIN_MS);
+      await kill(bot);
+      start(bot, node.url, 'last');
+    }
+    for (const bot of bots) await until(() => isOffered(bot, 'offered', ROUNDS + 1, 'last'), WITHIN_MS);
     for (const { id } of bots) await operate('rollbackCanary', id, { deploymentId: id });
     const database = openDatabase({ url: postgres.url });
     try {
@@ -163,6 +170,21 @@ async function reportedAgain(bots: readonly Bot[]): Promise<void> {
   const before = await Promise.all(bots.map(answered));
   const isLater = async (bot: Bot, index: number) => (await answered(bot)) > (before[index] ?? 0);
   await until(async () => (await Promise.all(bots.map(isLater))).every(Boolean), WITHIN_MS);
+}
+
+/** Both sides have been offered, or have acknowledged, the request for capital with a number; in one run if it is named. */
+async function isOffered(
+  { diary }: Bot,
+  kind: 'offered' | 'acknowledged',
+  number: number,
+  run?: string,
+): Promise<boolean> {
+  const found = (await readDiary(diary)).flatMap((entry) =>
+    entry.kind === kind && entry.value.number === number && (run ?? entry.run) === entry.run
+      ? [entry.value.side]
+      : [],
+  );
+  return new Set(found).size === 2;
 }
 
 const hasEnded = async ({ diary }: Bot) => (await readDiary(diary)).some(({ kind }) => kind === 'ended');

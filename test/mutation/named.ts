@@ -17,9 +17,67 @@ interface Mutant {
   readonly replacement: string;
   /** Files, and what else vitest is given. */
   readonly tests: readonly string[];
+  /** What the failed run says, so that it failed for this mutant and not for another reason. */
+  readonly says?: string;
 }
 
+/** Bots in both languages, node and database are killed, and what is left is put before the checker of the fault suite. */
+const KILLS = ['test/client/kills.test.ts'];
+
+/** Clients that lose a report, act twice, or lose their place in a feed when something is killed. */
+const CLIENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'client, TypeScript: a bot that restarts loses its first report',
+    file: 'src/client/reporter.ts',
+    original: "...(features.has('session') ? { session } : {}),",
+    replacement: "...(features.has('session') ? { session, baseline: true } : {}),",
+    tests: KILLS,
+    says: 'dep_typescript',
+  },
+  {
+    name: 'client, TypeScript: a bot that restarts carries out again what it has acknowledged',
+    file: 'src/client/allocationFeed.ts',
+    original: 'acknowledged: !standDown && hasAnswered(side, allocation),',
+    replacement: 'acknowledged: false,',
+    tests: KILLS,
+    says: 'acted on twice: dep_typescript',
+  },
+  {
+    name: 'client, TypeScript: a feed begins anew when a node is killed',
+    file: 'src/client/followFeed.ts',
+    original: '    after = delivery.cursor;\n',
+    replacement: '',
+    tests: KILLS,
+    says: 'the feed is the log: dep_typescript',
+  },
+  {
+    name: 'client, Python: a bot that restarts loses its first report',
+    file: 'clients/python/serin/_reporter.py',
+    original: 'fields = {"deploymentId": self._deployment_id, **figures}',
+    replacement: 'fields = {"deploymentId": self._deployment_id, "baseline": True, **figures}',
+    tests: KILLS,
+    says: 'dep_python',
+  },
+  {
+    name: 'client, Python: a bot that restarts carries out again what it has acknowledged',
+    file: 'clients/python/serin/_side.py',
+    original: '            answered and not stand_down,\n',
+    replacement: '            False,\n',
+    tests: KILLS,
+    says: 'acted on twice: dep_python',
+  },
+  {
+    name: 'client, Python: a feed begins anew when a node is killed',
+    file: 'clients/python/serin/_client.py',
+    original: '            position["after"] = delivery["cursor"]\n',
+    replacement: '',
+    tests: KILLS,
+    says: 'the feed is the log: dep_python',
+  },
+];
+
 const MUTANTS: readonly Mutant[] = [
+  ...CLIENT_MUTANTS,
   {
     name: 'a request for promotion outlives a guardrail trip',
     file: 'src/core/lifecycle/evolve.ts',
@@ -134,7 +192,7 @@ function stepStarted`,
 const run = promisify(execFile);
 /** What a test run needs of the checkout. */
 const COPIED = ['src', 'test', 'bench', 'examples', 'scripts', 'drizzle', 'data', 'docs', 'clients'];
-const FILES = ['package.json', 'vitest.config.ts', 'tsconfig.json', 'schema.graphql'];
+const FILES = ['package.json', 'tsconfig.build.json', 'vitest.config.ts', 'tsconfig.json', 'schema.graphql'];
 
 /** Whether a test fails when the mutant is made. */
 async function isNoticed(root: string, mutant: Mutant): Promise<boolean> {
@@ -150,18 +208,22 @@ async function isNoticed(root: string, mutant: Mutant): Promise<boolean> {
     text.replace(mutant.original, () => mutant.replacement),
   );
   try {
-    return await fails(root, mutant.tests);
+    const said = await failureOf(root, mutant.tests);
+    return said?.includes(mutant.says ?? '') ?? false;
   } finally {
     await writeFile(path, text);
   }
 }
 
-async function fails(root: string, tests: readonly string[]): Promise<boolean> {
+/** What a run of tests says that fails; null if all pass. */
+async function failureOf(root: string, tests: readonly string[]): Promise<string | null> {
+  const options = { cwd: root, env: { ...env, NO_COLOR: '1' }, maxBuffer: 1 << 26 };
   try {
-    await run('npx', ['vitest', 'run', '--bail', '1', ...tests], { cwd: root, env, maxBuffer: 1 << 26 });
-    return false;
-  } catch {
-    return true;
+    await run('npx', ['vitest', 'run', '--bail', '1', ...tests], options);
+    return null;
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    return stdout + stderr;
   }
 }
 
@@ -174,10 +236,14 @@ async function main(): Promise<void> {
     for (const name of FILES) await cp(name, join(root, name));
     await symlink(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
     let survivors = 0;
+    /** Tests that pass without a mutant. */
+    const green = new Set<string>();
     for (const mutant of chosen) {
       // A run that fails for another reason would count the mutant as noticed.
-      if (await fails(root, mutant.tests))
-        throw new Error(`${mutant.tests.join(' ')} fails without a mutant`);
+      const tests = mutant.tests.join(' ');
+      const failure = green.has(tests) ? null : await failureOf(root, mutant.tests);
+      if (failure !== null) throw new Error(`${tests} fails without a mutant:\n${failure}`);
+      green.add(tests);
       const noticed = await isNoticed(root, mutant);
       if (!noticed) survivors += 1;
       console.log(`${noticed ? 'noticed ' : 'SURVIVED'}  ${mutant.name}`);
