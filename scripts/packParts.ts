@@ -69,7 +69,7 @@ function packPart({ name, description, folder, readme }: Part): void {
       dependencies: dependenciesOf(code),
     };
     writeFileSync(join(staging, 'package.json'), `${JSON.stringify(described, null, 2)}\n`);
-    cpSync(join(ROOT, readme), join(staging, 'README.md'));
+    writeFileSync(join(staging, 'README.md'), readmeOf(readFileSync(join(ROOT, readme), 'utf8'), name));
     cpSync(join(ROOT, 'LICENSE'), join(staging, 'LICENSE'));
     execFileSync('npm', ['pack', '--silent', '--pack-destination', target], {
       cwd: staging,
@@ -78,6 +78,13 @@ function packPart({ name, description, folder, readme }: Part): void {
   } finally {
     rmSync(staging, { recursive: true });
   }
+}
+
+/** A document of the repository as a package shows it: under the name of the package, without links to other files. */
+function readmeOf(text: string, name: string): string {
+  return text
+    .replaceAll(`from '${name.replace('-', '/')}'`, `from '${name}'`)
+    .replaceAll(/!?\[([^\]]+)\]\((?!https?:|#)[^)]+\)/g, '$1');
 }
 
 /** The packages that the built files import, in the ranges of Serin's own manifest. */
