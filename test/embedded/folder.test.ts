@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
+import { chooseRunner } from '../../src/store/embedded/privileges.ts';
 
 const folders: string[] = [];
 const running: EmbeddedPostgres[] = [];
@@ -104,3 +105,16 @@ test('a place that cannot be written is refused, naming the variable', async () 
     /not writable: set SERIN_DATA_DIR/,
   );
 });
+
+test.runIf(process.getuid?.() === 0)(
+  'as root, a program below a folder that only root may enter is found by the user that PostgreSQL runs as',
+  async () => {
+    const program = join(await folder(), 'program');
+    await writeFile(program, '', { mode: 0o755 });
+    const { wrap } = await chooseRunner([program]);
+    // What PostgreSQL does with its own binaries: access(2).
+    const look = `require('node:fs').accessSync(${JSON.stringify(program)}, 5); console.log(process.getuid())`;
+    const [file, args] = wrap(process.execPath, ['-e', look]);
+    expect(execFileSync(file, args, { encoding: 'utf8' })).not.toBe('0\n');
+  },
+);

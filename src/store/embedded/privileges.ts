@@ -27,7 +27,8 @@ export async function chooseRunner(paths: readonly string[]): Promise<Runner> {
   }
   const drop = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
   const pass = ['--bounding-set=-all,+dac_read_search', '--inh-caps=-all,+dac_read_search'];
-  const keep = ['--ambient-caps=-all,+dac_read_search'];
+  // Without the securebit the kernel ignores the capability in access(2), with which PostgreSQL looks for its own binaries.
+  const keep = ['--ambient-caps=-all,+dac_read_search', '--securebits=+no_setuid_fixup'];
   return {
     uid: undefined,
     gid: undefined,
