@@ -5,6 +5,7 @@ import { createCommands } from './app/commands.ts';
 import type { App } from './app/context.ts';
 import { createCommandQuota } from './app/execution/commandQuota.ts';
 import { createDeploymentQueue } from './app/execution/deploymentQueue.ts';
+import { createFairReads } from './app/execution/fairReads.ts';
 import { createHeavyReads } from './app/execution/heavyReads.ts';
 import { createRefusalQuota } from './app/execution/refusalQuota.ts';
 import { createHeartbeats } from './app/heartbeats.ts';
@@ -150,6 +151,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       providerNames,
       refuseTarget,
       heavyReads: createHeavyReads(),
+      fairReads: createFairReads(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
       approvals: { callersKnown: !isOpen(environment.access), strategies: environment.requireApproval },

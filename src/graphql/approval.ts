@@ -3,6 +3,7 @@ import { findOpenRequest } from '../app/freezes.ts';
 import type { ApprovalRequest } from '../core/lifecycle/secondPerson.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
+import { READS } from './eventLoopTurns.ts';
 
 const PromotionRequestType = builder
   .objectRef<ApprovalRequest & { readonly endsAt: number }>('PromotionRequest')
@@ -24,6 +25,7 @@ builder.objectField(DeploymentRef, 'promotionRequest', (t) =>
     type: PromotionRequestType,
     nullable: true,
     description: 'The pending request for promotion; another person approves it with `promoteCanary`.',
+    extensions: READS,
     resolve: (view, _args, { reads }) => findOpenRequest(reads.db, view),
   }),
 );

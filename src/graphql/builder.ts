@@ -11,7 +11,9 @@ import type { Decimal } from '../core/values/decimal.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
+import type { StableVersion } from '../store/deployments/stableVersions.ts';
 import type { Strategy } from '../store/deployments/strategies.ts';
+import type { LogEntry } from '../store/log/eventLog.ts';
 import type { LogPosition } from '../store/log/position.ts';
 import type { StandingFreezes } from '../store/safety/freezes.ts';
 import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';
@@ -24,6 +26,12 @@ export interface Loaders {
   /** When the deployment's history was archived; null if it was not. */
   readonly archivedAt: DataLoader<string, number | null>;
   readonly attempts: DataLoader<bigint, DeliveryAttempt[]>;
+  /** The newest event of a deployment that its summary tells; null if there is none. Not cached. */
+  readonly summaryEvent: DataLoader<string, LogEntry | null>;
+  /** The live deployments of a strategy that the actor sees. Not cached. */
+  readonly liveDeployments: DataLoader<string, readonly DeploymentView[]>;
+  /** Every version of a strategy that was stable. Not cached. */
+  readonly stableVersions: DataLoader<Strategy, readonly StableVersion[]>;
   /** The standing freezes, of which the actor sees some strategy. */
   readonly freezes: DataLoader<'standing', StandingFreezes>;
 }

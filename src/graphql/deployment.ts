@@ -4,10 +4,10 @@ import type { Sample } from '../core/document/document.ts';
 import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
 import { availableActions } from '../core/lifecycle/decide.ts';
 import { describeEvent } from '../core/lifecycle/describe.ts';
-import { EVENT_TYPES, type EventType } from '../core/lifecycle/events.ts';
 import { headlineOf } from '../core/lifecycle/headline.ts';
 import {
   allocationOf,
+  type DeploymentState,
   observationDeadline,
   observationOf,
   observationRemainingMs,
@@ -18,15 +18,16 @@ import { type DeploymentWarning, warningsOf } from '../core/lifecycle/warnings.t
 import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { readDeploymentEvents, readLatestEvent } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/eventLog.ts';
 import { formatCursor } from '../store/log/position.ts';
 import { readSamples } from '../store/log/samples.ts';
 import { AllocationType, DeploymentSettlementType } from './allocation.ts';
-import { builder, Node } from './builder.ts';
+import { builder, type Loaders, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
+import { READS } from './eventLoopTurns.ts';
 import { CapitalLeaseType, leaseUntilOf } from './lease.ts';
 import {
   CanaryComparison,
@@ -159,18 +160,12 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
 
 const SampleConnection = connectionType('CanarySample', SampleType, { one: 'a sample', many: 'samples' });
 
-/** Event types that `summary` skips: they occur continuously, or follow from a decision. */
-const PASSED_OVER: readonly EventType[] = [
-  'CANARY_METRICS_UPDATED',
-  'METRICS_UNAVAILABLE',
-  'ALLOCATION_REQUESTED',
-  'ALLOCATION_ACKNOWLEDGED',
-  'ALLOCATION_SETTLED',
-  'ALLOCATION_OVERDUE',
-];
-const SUMMARY_TYPES = EVENT_TYPES.filter((type) => !PASSED_OVER.includes(type));
-
 const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
+
+async function summaryOf(state: DeploymentState, { summaryEvent }: Loaders): Promise<string> {
+  const entry = await summaryEvent.load(state.id);
+  return entry ? describeEvent(entry.event) : state.status;
+}
 
 DeploymentRef.implement({
   description: 'One trial of a canary version alongside a stable version of a strategy.',
@@ -334,6 +329,7 @@ DeploymentRef.implement({
     decisionHistory: t.field({
       type: [DecisionRef],
       description: 'Every decision with all its inputs, oldest first.',
+      extensions: READS,
       resolve: async (view, _args, { reads }) => {
         const log = await readDeploymentEvents(reads.db, view.state.id, {
           filter: { types: ['DECISION_MADE'] },
@@ -389,12 +385,8 @@ DeploymentRef.implement({
     }),
     headline: t.string({
       description: 'One sentence for a list: what it does now or waits for, or how it ended.',
-      resolve: async ({ state, metrics, now }, _args, { reads }) => {
-        const headline = headlineOf(state, metrics, now);
-        if (headline !== null) return headline;
-        const entry = await readLatestEvent(reads.db, state.id, SUMMARY_TYPES);
-        return entry ? describeEvent(entry.event) : state.status;
-      },
+      resolve: ({ state, metrics, now }, _args, { loaders }) =>
+        headlineOf(state, metrics, now) ?? summaryOf(state, loaders),
     }),
     warnings: t.field({
       type: [DeploymentWarningType],
@@ -404,10 +396,7 @@ DeploymentRef.implement({
     summary: t.string({
       description:
         'The latest event as a sentence. Checks and allocations are skipped, so that they never hide a decision.',
-      resolve: async ({ state }, _args, { reads }) => {
-        const entry = await readLatestEvent(reads.db, state.id, SUMMARY_TYPES);
-        return entry ? describeEvent(entry.event) : state.status;
-      },
+      resolve: ({ state }, _args, { loaders }) => summaryOf(state, loaders),
     }),
   }),
 });

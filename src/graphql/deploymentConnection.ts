@@ -12,6 +12,7 @@ import {
 import { builder, type Reads } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
+import { READS } from './eventLoopTurns.ts';
 import { type Connection, type PageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 interface DeploymentPage extends Connection<DeploymentView> {
@@ -27,6 +28,7 @@ export const DeploymentConnection = connectionType<DeploymentPage>('CanaryDeploy
 builder.objectField(DeploymentConnection, 'totalCount', (t) =>
   t.int({
     description: 'Total number of matching deployments; counted only if requested.',
+    extensions: READS,
     resolve: ({ filter }, _args, { reads }) => countDeployments(reads.db, filter),
   }),
 );
@@ -58,7 +60,7 @@ function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
 }
 
 /** A page of deployments as they are read, on the clock of the primary. */
-export async function readPageOfViews({ db, now }: Reads, page: PageRequest): Promise<DeploymentView[]> {
+async function readPageOfViews({ db, now }: Reads, page: PageRequest): Promise<DeploymentView[]> {
   const found = await pageDeployments(db, page);
   const at = now?.();
   return at === undefined ? found : found.map((view) => ({ ...view, now: at }));

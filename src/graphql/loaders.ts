@@ -6,9 +6,12 @@ import DataLoader from 'dataloader';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { type Actor, canSee } from '../access/actor.ts';
 import { seesFreeze } from '../app/freezes.ts';
-import { type DeploymentView, readViewsById } from '../store/deployments/deployments.ts';
+import { EVENT_TYPES, type EventType } from '../core/lifecycle/events.ts';
+import { type DeploymentView, readLiveDeployments, readViewsById } from '../store/deployments/deployments.ts';
+import { readStableVersions } from '../store/deployments/stableVersions.ts';
 import { findStrategies, type Strategy } from '../store/deployments/strategies.ts';
 import { archivedAt } from '../store/log/archive.ts';
+import { readLatestEvents } from '../store/log/eventLog.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { readStandingFreezes, type StandingFreezes } from '../store/safety/freezes.ts';
 import { type DeliveryAttempt, findAttempts } from '../store/webhooks/deliveries.ts';
@@ -16,6 +19,17 @@ import type { Loaders, Reads } from './builder.ts';
 
 /** Most rows per statement, so that no statement is slow. */
 const MAX_ROWS_PER_STATEMENT = 100;
+
+/** Event types that summaries skip: they occur continuously, or follow from a decision. */
+const PASSED_OVER: readonly EventType[] = [
+  'CANARY_METRICS_UPDATED',
+  'METRICS_UNAVAILABLE',
+  'ALLOCATION_REQUESTED',
+  'ALLOCATION_ACKNOWLEDGED',
+  'ALLOCATION_SETTLED',
+  'ALLOCATION_OVERDUE',
+];
+const SUMMARY_TYPES = EVENT_TYPES.filter((type) => !PASSED_OVER.includes(type));
 
 /** Everything is read from one database, on its own clock. */
 export const readsFrom = (db: PostgresJsDatabase): Reads => ({ db, now: null, course: async () => db });
@@ -28,12 +42,12 @@ export function createLoaders(
   { db, now }: Pick<Reads, 'db' | 'now'>,
   primary: Queries = db,
 ): (actor: Actor) => Loaders {
+  const onItsClock = (view: DeploymentView) => (now ? { ...view, now: now() } : view);
   const deployments = acrossRequests<string, DeploymentView>(async (ids) => {
     const found = await readViewsById(db, ids);
-    const at = now?.();
     return ids.map((id) => {
       const view = found.get(id) ?? null;
-      return at === undefined || view === null || view instanceof Error ? view : { ...view, now: at };
+      return view === null || view instanceof Error ? view : onItsClock(view);
     });
   });
   const strategies = acrossRequests<string, Strategy>(async (ids) => {
@@ -62,11 +76,26 @@ export function createLoaders(
       const seen = freezes.filter((freeze) => seesFreeze(actor, freeze));
       return keys.map(() => ({ freezes: seen, at }));
     }),
+    summaryEvent: batched((ids) => readLatestEvents(db, ids, SUMMARY_TYPES), null),
+    liveDeployments: batched(async (ids) => {
+      const found = (await readLiveDeployments(db, ids)).map(onItsClock);
+      return new Map(ids.map((id) => [id, found.filter(({ state }) => state.strategyId === id)]));
+    }, []),
+    stableVersions: batched((strategies) => readStableVersions(db, strategies), []),
     attempts: new DataLoader<bigint, DeliveryAttempt[]>(async (seqs) => {
       const found = await findAttempts(db, seqs);
       return seqs.map((seq) => found.filter(({ deliverySeq }) => deliverySeq === seq));
     }),
   });
+}
+
+/** Batches what is needed at the same time, without a cache: a subscription reads again for each delivery. */
+function batched<K, V>(read: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>, none: V): DataLoader<K, V> {
+  const readBatch = async (keys: readonly K[]) => {
+    const found = await read([...new Set(keys)]);
+    return keys.map((key) => found.get(key) ?? none);
+  };
+  return new DataLoader(readBatch, { cache: false, maxBatchSize: MAX_ROWS_PER_STATEMENT });
 }
 
 /** Batches across requests without a cache: a request only gets rows that were read after it arrived. */

@@ -1,6 +1,7 @@
 /** The complete schema: importing a file below adds its types and fields. */
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
+import { inTurns } from './eventLoopTurns.ts';
 import { guarded } from './guard.ts';
 import { withStringLimits } from './stringLimits.ts';
 import './allocations.ts';
@@ -31,7 +32,7 @@ import './viewer.ts';
 import './webhookMutations.ts';
 import './webhooks.ts';
 
-export const schema = withStringLimits(guarded(builder.toSchema()));
+export const schema = withStringLimits(guarded(inTurns(builder.toSchema())));
 
 /** The schema as a string: the content of `schema.graphql`. */
 export function printedSchema(): string {

@@ -2,6 +2,7 @@
 import { countSignals, type SignalCounts } from '../store/deployments/signals.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
+import { READS } from './eventLoopTurns.ts';
 
 const SignalsType = builder.objectRef<SignalCounts>('DeploymentSignals').implement({
   description: 'How many signals there are, by what became of them.',
@@ -22,6 +23,7 @@ builder.objectField(DeploymentRef, 'signals', (t) =>
     type: SignalsType,
     nullable: true,
     description: 'Its signals; null unless its pairs of returns are by signal (`config.evidence.pairing`).',
+    extensions: READS,
     resolve: ({ state }, _args, { reads }) =>
       state.config.evidence.pairing === 'SIGNAL' ? countSignals(reads.db, state.id) : null,
   }),

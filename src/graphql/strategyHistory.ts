@@ -1,13 +1,11 @@
 /** A strategy over time: its deployments, and the versions that were stable. */
-import { readStableVersions, type StableVersion } from '../store/deployments/stableVersions.ts';
+import { MAX_LIVE } from '../store/deployments/deployments.ts';
+import type { StableVersion } from '../store/deployments/stableVersions.ts';
 import { builder } from './builder.ts';
-import { DeploymentConnection, pageOf, readPageOfViews } from './deploymentConnection.ts';
+import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { pageArgs } from './paging.ts';
 import { StrategyRef } from './strategy.ts';
-
-/** Live deployments of one strategy: one a chain. */
-const MAX_LIVE = 100;
 
 const StableVersionType = builder.objectRef<StableVersion>('StableVersion').implement({
   description: 'A version that was stable for a time.',
@@ -42,17 +40,11 @@ builder.objectFields(StrategyRef, (t) => ({
   liveDeployments: t.field({
     type: [DeploymentRef],
     description: `Its deployments that have not ended, one a chain; at most ${MAX_LIVE}.`,
-    resolve: ({ id }, _args, { reads, actor }) =>
-      readPageOfViews(reads, {
-        filter: { strategyId: id, live: true, scope: actor.strategies },
-        order: { by: 'CREATED_AT', descending: true },
-        limit: MAX_LIVE,
-        fromEnd: false,
-      }),
+    resolve: async ({ id }, _args, { loaders }) => [...(await loaders.liveDeployments.load(id))],
   }),
   stableVersions: t.field({
     type: [StableVersionType],
     description: 'The versions that were stable, oldest first; the last is the one of today.',
-    resolve: (strategy, _args, { reads }) => readStableVersions(reads.db, strategy),
+    resolve: async (strategy, _args, { loaders }) => [...(await loaders.stableVersions.load(strategy))],
   }),
 }));

@@ -16,6 +16,7 @@ import {
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { EventTypeEnum } from './event.ts';
+import { READS } from './eventLoopTurns.ts';
 import { pageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 const WebhookStatus = builder.enumType('WebhookStatus', {
@@ -70,6 +71,7 @@ export const WebhookRef = builder.objectRef<Webhook>('Webhook').implement({
     }),
     pendingCount: t.int({
       description: 'Number of pending deliveries; counted only if requested.',
+      extensions: READS,
       resolve: ({ id }, _args, { app }) => countPending(app.db, id),
     }),
     previousSecretUntil: t.field({

@@ -19,10 +19,13 @@ import {
   type SelectionSetNode,
   type ValueNode,
 } from 'graphql';
+import type { Context } from '../../graphql/builder.ts';
+import { readsDatabase } from '../../graphql/eventLoopTurns.ts';
 import { DEFAULT_PAGE, MAX_PAGE, MAX_POINTS } from '../../graphql/paging.ts';
 
 const ASSUMED_LENGTH = 10;
-const COST_OF_PAGE = 10;
+/** The query of a page, or of another field that reads for each of its parents. */
+const COST_OF_READ = 10;
 /** A whole document, or the details of an event. */
 const COST_OF_JSON = 20;
 
@@ -110,15 +113,15 @@ export function costOf(
     const type = getNamedType(definition.type);
     if (!isCompositeType(type)) {
       const computed = parent === root ? COST_OF_FIELD[node.name.value] : undefined;
-      return computed ?? (type.name === 'JSON' ? COST_OF_JSON : 0);
+      return computed ?? (type.name === 'JSON' ? COST_OF_JSON : costOfReading(definition));
     }
     const points = pointsOf(node, definition, variables);
-    if (points !== null) return Math.ceil(points / POINTS_OF_COST);
+    if (points !== null) return COST_OF_READ + Math.ceil(points / POINTS_OF_COST);
     const own = pageSize(node, definition, variables);
     const inner = node.selectionSet ? selected(node.selectionSet, type, own) : 0;
-    if (own !== null) return COST_OF_PAGE + inner;
+    if (own !== null) return COST_OF_READ + inner;
     const computed = parent === root ? (COST_OF_FIELD[node.name.value] ?? 0) : 0;
-    return computed + lengthOf(node, definition, variables, page) * (1 + inner);
+    return computed + costOfReading(definition) + lengthOf(node, definition, variables, page) * (1 + inner);
   }
 
   function compositeType(name: string | undefined): GraphQLCompositeType | null {
@@ -175,6 +178,8 @@ function lengthOf(
   const ids = given(node, 'ids', variables);
   return Array.isArray(ids) ? ids.length : 1;
 }
+
+const costOfReading = (field: GraphQLField<unknown, Context>) => (readsDatabase(field) ? COST_OF_READ : 0);
 
 /** The value of an argument, as far as it matters: numbers, and lists for their length. */
 function given(node: FieldNode, name: string, variables: Variables): unknown {

@@ -325,6 +325,24 @@ export async function pageDeployments(db: Queries, page: PageRequest): Promise<D
   return page.fromEnd ? found.reverse() : found;
 }
 
+/** Live deployments of one strategy: one a chain. */
+export const MAX_LIVE = 100;
+
+/** The live deployments of each of these strategies, the newest first, at most {@link MAX_LIVE} each. */
+export async function readLiveDeployments(
+  db: Queries,
+  strategyIds: readonly string[],
+): Promise<DeploymentView[]> {
+  return readViews(
+    db,
+    sql`where deployments.id in (
+      select live.id from unnest(${textArray(strategyIds)}) as given (id) cross join lateral (
+        select id from deployments where strategy_id = given.id and ${livingCondition(true)}
+        order by created_at desc, id desc limit ${MAX_LIVE}) as live)
+      order by deployments.created_at desc, deployments.id desc`,
+  );
+}
+
 export async function countDeployments(db: Queries, filter: DeploymentFilter): Promise<number> {
   const [row] = await db
     .select({ count: sql<string>`count(*)` })

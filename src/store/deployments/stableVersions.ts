@@ -2,7 +2,7 @@
  * The history of a strategy's stable version. It follows from its deployments, whose rows stay when their events are
  * archived: the first one names the version before it, and each promoted one moved it.
  */
-import { and, asc, eq } from 'drizzle-orm';
+import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { deployments } from '../tables/tables.ts';
 import type { Strategy } from './strategies.ts';
@@ -17,25 +17,59 @@ export interface StableVersion {
   readonly deploymentId: string | null;
 }
 
-/** Every version that was stable, oldest first. */
-export async function readStableVersions(db: Queries, strategy: Strategy): Promise<StableVersion[]> {
-  const of = eq(deployments.strategyId, strategy.id);
-  const [first] = await db
-    .select({ versionId: deployments.stableVersionId, at: deployments.createdAt })
+interface Promotion {
+  readonly id: string;
+  readonly strategyId: string;
+  readonly versionId: string;
+  readonly at: Date | null;
+}
+
+/** Every version of each of these strategies that was stable, oldest first. */
+export async function readStableVersions(
+  db: Queries,
+  strategies: readonly Strategy[],
+): Promise<ReadonlyMap<Strategy, StableVersion[]>> {
+  const ids = strategies.map(({ id }) => id);
+  const firsts = await db.execute<{ strategyId: string; versionId: string; at: number }>(sql`
+    select given.id as "strategyId", first.stable_version_id as "versionId",
+      date_part('epoch', first.created_at) * 1000 as at
+    from unnest(${sql.param(ids)}::text[]) as given (id) cross join lateral (
+      select stable_version_id, created_at from deployments where strategy_id = given.id
+      order by created_at, deployments.id limit 1) as first`);
+  const promotions: Promotion[] = await db
+    .select({
+      id: deployments.id,
+      strategyId: deployments.strategyId,
+      versionId: deployments.canaryVersionId,
+      at: deployments.endedAt,
+    })
     .from(deployments)
-    .where(of)
-    .orderBy(asc(deployments.createdAt), asc(deployments.id))
-    .limit(1);
-  const promoted = await db
-    .select({ id: deployments.id, versionId: deployments.canaryVersionId, at: deployments.endedAt })
-    .from(deployments)
-    .where(and(of, eq(deployments.status, 'PROMOTED')))
+    .where(and(inArray(deployments.strategyId, ids), eq(deployments.status, 'PROMOTED')))
     .orderBy(asc(deployments.endedAt));
+  const firstOf = new Map(firsts.map((first) => [first.strategyId, first]));
+  return new Map(
+    strategies.map((strategy) => [
+      strategy,
+      historyOf(
+        strategy,
+        firstOf.get(strategy.id),
+        promotions.filter(({ strategyId }) => strategyId === strategy.id),
+      ),
+    ]),
+  );
+}
+
+/** @param first the version before the first deployment, and when that was created; undefined if there is none */
+function historyOf(
+  strategy: Strategy,
+  first: { readonly versionId: string; readonly at: number } | undefined,
+  promoted: readonly Promotion[],
+): StableVersion[] {
   const versions: Omit<StableVersion, 'until'>[] = promoted.flatMap(({ id, versionId, at }) =>
     at ? [{ versionId, since: at.getTime(), deploymentId: id }] : [],
   );
   if (first) {
-    const since = Math.min(strategy.createdAt, first.at.getTime());
+    const since = Math.min(strategy.createdAt, Math.round(first.at));
     versions.unshift({ versionId: first.versionId, since, deploymentId: null });
   }
   // Moved in another way, such as by an imported document.

@@ -2,6 +2,7 @@
  * Reads a deployment with its metrics in one statement. Almost every request begins with this read, so it is written as
  * SQL: building it with the query builder took longer than the rest of the request.
  */
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../../core/lifecycle/state.ts';
 import type { MetricsBySide, SideMetrics } from '../../core/metrics/sideMetrics.ts';
@@ -83,7 +84,20 @@ const VIEW = sql.raw(VIEW_TEXT);
 /** Reads views. `rest` is the SQL after the tables: conditions, order and limit. */
 export async function readViews(db: Queries, rest: SQL): Promise<DeploymentView[]> {
   const rows = await db.execute<ViewRow>(sql`${VIEW} ${rest}`);
-  return rows.map(toView);
+  return convert(rows, toView);
+}
+
+/** Rows that are converted at once: it takes a third of a millisecond each. */
+const PORTION = 20;
+
+/** Converts rows, and lets the event loop serve others in between. */
+async function convert<T>(rows: readonly ViewRow[], one: (row: ViewRow) => T): Promise<T[]> {
+  const converted: T[] = [];
+  for (const [index, row] of rows.entries()) {
+    if (index > 0 && index % PORTION === 0) await yieldToEventLoop();
+    converted.push(one(row));
+  }
+  return converted;
 }
 
 /** Reads views by id. A row that cannot be parsed gives an error under its id and does not affect the others. */
@@ -95,7 +109,7 @@ export async function readViewsById(
   // PostgreSQL keeps the plan for a single key; a list is planned every time, which takes longer than the read itself.
   const condition = more.length === 0 ? sql`= ${first ?? null}` : sql`= any(${sql.param([...ids])}::text[])`;
   const rows = await db.execute<ViewRow>(sql`${VIEW} where deployments.id ${condition}`);
-  return new Map(rows.map((row) => [row.id, toViewOrError(row)]));
+  return new Map(await convert(rows, (row) => [row.id, toViewOrError(row)] as const));
 }
 
 function toViewOrError(row: ViewRow): DeploymentView | Error {

@@ -340,19 +340,23 @@ export async function readEventsOfMany(
   return found;
 }
 
-/** The newest event of these types, also of an archived deployment; null if there is none. */
-export async function readLatestEvent(
+/** The newest event of these types of each deployment, also of archived ones. */
+export async function readLatestEvents(
   db: Queries,
-  deploymentId: string,
+  deploymentIds: readonly string[],
   types: readonly EventType[],
-): Promise<LogEntry | null> {
-  const condition = and(...matches({ deploymentId, types, scope: null }));
-  const [row] = await db.execute<EntryRow>(
-    sql`${ENTRIES} where ${condition} order by events.no desc limit 1`,
-  );
-  if (row) return toEntry(row);
-  const archived = await readArchivedEvents(db, deploymentId, { filter: { types } });
-  return archived.at(-1) ?? null;
+): Promise<ReadonlyMap<string, LogEntry>> {
+  const rows = await db.execute<EntryRow>(sql`
+    select entry.* from unnest(${sql.param([...deploymentIds])}::text[]) as given (id) cross join lateral (
+      ${ENTRIES} where ${and(sql`events.deployment_id = given.id`, inArray(events.type, [...types]))}
+      order by events.no desc limit 1) as entry`);
+  const found = new Map(rows.map((row) => [row.deploymentId, toEntry(row)]));
+  for (const id of deploymentIds) {
+    if (found.has(id)) continue;
+    const latest = (await readArchivedEvents(db, id, { filter: { types } })).at(-1);
+    if (latest) found.set(id, latest);
+  }
+  return found;
 }
 
 async function readArchivedEvents(
