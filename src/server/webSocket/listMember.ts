@@ -2,12 +2,15 @@
  * A member of a shared list: it begins with a first picture of its own, read after it has joined, then takes the shared
  * changes. A member that is slow gets the newest state of each deployment, not every one on the way.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ExecutionResult } from 'graphql';
 import type { ListPosition } from '../../graphql/builder.ts';
 import { createEnding, type Member, type Subscriber } from './sharedSubscriptions.ts';
 
 /** With more unsent bytes than this a member skips to the newest. */
 const SKIP_ABOVE = 500_000;
+/** Results of a first picture that are sent together; then others have their turn. */
+const SENT_TOGETHER = 25;
 /** Slow members are checked this often, real ms. */
 const TRY_AGAIN_MS = 100;
 
@@ -77,11 +80,14 @@ export function createListMember(
   async function readPicture(): Promise<void> {
     const results = picture.results[Symbol.asyncIterator]();
     left.signal.addEventListener('abort', () => void results.return?.(), { once: true });
+    let sent = 0;
     for (let next = await results.next(); !next.done; next = await results.next()) {
       if (isOver()) return;
       const about = picture.about();
       if (about?.deploymentId && about.now !== null) shown.set(about.deploymentId, about.now);
       subscriber.send(Buffer.from(JSON.stringify(next.value)));
+      sent += 1;
+      if (sent % SENT_TOGETHER === 0) await nextTurn();
     }
     pictureReadAt = performance.now();
     for (const change of early.splice(0)) if (!isOver()) deliver(change);

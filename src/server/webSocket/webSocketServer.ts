@@ -18,6 +18,7 @@ import { presentError, UNAUTHENTICATED } from '../pipeline/errors.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import { rateLimited } from '../pipeline/rateLimits.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
+import { holdUntilEndOfTurn } from './coalescedWrites.ts';
 import { createSocketOperations } from './socketOperations.ts';
 
 /** Unsent bytes of a client above which nothing more is read from it. */
@@ -119,12 +120,14 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
   );
   // A client that violates the framing is closed with the code for it, and logged at level debug. Sending to a client that
   // has disconnected does nothing; graphql-ws would treat it as an internal error.
-  sockets.on('connection', (socket) => {
+  sockets.on('connection', (socket, request) => {
     socket.removeAllListeners('error').on('error', (error) => log.debug({ error }, 'a WebSocket failed'));
     const send: (data: string | Buffer, how: object) => void = socket.send.bind(socket);
     Object.assign(socket, {
-      send: (data: string | Buffer, how: object | (() => void)) =>
-        send(data, typeof how === 'function' ? () => how() : how),
+      send: (data: string | Buffer, how: object | (() => void)) => {
+        holdUntilEndOfTurn(request.socket);
+        send(data, typeof how === 'function' ? () => how() : how);
+      },
     });
   });
   const stopBackpressure = applyBackpressure(sockets);
