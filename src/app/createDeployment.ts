@@ -117,6 +117,7 @@ export async function createDeployment(
       nextCheckAt: null,
       deadlineAt: null,
       heartbeats: NO_HEARTBEATS,
+      metricsVersion: null,
       now,
     };
     return done(`Deployment ${id} of ${strategyId} created: ${canaryVersionId} alongside ${stable}`, view);

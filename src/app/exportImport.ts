@@ -242,6 +242,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       nextCheckAt: next,
       deadlineAt,
       heartbeats: NO_HEARTBEATS,
+      metricsVersion: null,
       now,
     };
     return done(`Deployment ${id} imported: ${state.status}, ${archive.events.length} events`, view);

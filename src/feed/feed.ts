@@ -80,8 +80,11 @@ export interface Feed {
 
 /** Deployments that have changed, for one consumer: the newest, never a queue. */
 export interface Changes {
-  /** Tells of the deployment's metrics, too, at most once a second, until the answered function is called. */
-  withMetrics(deploymentId: string): () => void;
+  /**
+   * Tells of the deployment's metrics, too, at most once a second, until the answered function is called.
+   * @param version of the metrics that are known already; null if none are
+   */
+  withMetrics(deploymentId: string, version: number | null): () => void;
   /** What has changed since the last call, each once; waits for something to change. Null at the end. */
   next(): Promise<ReadonlySet<string> | null>;
 }
@@ -199,7 +202,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     async *watchMetrics(deploymentId, consumer) {
       const signal = AbortSignal.any([consumer, ended.signal]);
       const wakeup = createSignal(signal);
-      const leave = metrics.join(deploymentId, wakeup.notify);
+      const leave = metrics.join(deploymentId, null, wakeup.notify);
       try {
         while (await wakeup.next()) yield;
       } finally {
@@ -224,11 +227,11 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       if (signal.aborted) end();
       else signal.addEventListener('abort', end, { once: true });
       return {
-        withMetrics(deploymentId) {
+        withMetrics(deploymentId, version) {
           if (!signal.aborted && !watched.has(deploymentId)) {
             watched.set(
               deploymentId,
-              metrics.join(deploymentId, () => add(deploymentId)),
+              metrics.join(deploymentId, version, () => add(deploymentId)),
             );
           }
           return () => {

@@ -33,9 +33,16 @@ export function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal)
   let size = 0;
   return {
     size: () => size,
-    join(deploymentId: string, notify: () => void): () => void {
+    /**
+     * @param version what the listener knows already: it is told of what is newer; null: also of what there is
+     * @returns stops it
+     */
+    join(deploymentId: string, version: number | null, notify: () => void): () => void {
       const listeners = watched.get(deploymentId) ?? new Set();
       watched.set(deploymentId, listeners.add(notify));
+      const latest = seen.get(deploymentId);
+      if (latest === undefined && version !== null) seen.set(deploymentId, version);
+      if (latest !== undefined && version !== null && latest > version) notify();
       size += 1;
       if (!running) void poll();
       return () => {

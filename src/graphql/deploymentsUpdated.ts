@@ -73,8 +73,8 @@ function followDeployments(
     const matching = new Map<string, () => void>();
     let begunAt = performance.now();
     const picture = await firstPicture(context, filter);
-    for (const { state } of picture) {
-      if (changes) matching.set(state.id, changes.withMetrics(state.id));
+    for (const { state, metricsVersion } of picture) {
+      if (changes) matching.set(state.id, changes.withMetrics(state.id, metricsVersion));
     }
     if (list.parts !== 'CHANGES') {
       list.about = { deploymentId: null, now: null, begunAt };
@@ -115,7 +115,7 @@ function updateOf(
   const { id } = view.state;
   const unwatch = matching.get(id);
   if (isMatch(filter, view)) {
-    if (!unwatch) matching.set(id, changes.withMetrics(id));
+    if (!unwatch) matching.set(id, changes.withMetrics(id, view.metricsVersion));
     return { deploymentId: id, deployment: view, snapshot: false, complete: true };
   }
   if (!unwatch && !isShown(id)) return null;

@@ -26,6 +26,8 @@ export interface DeploymentView {
   readonly deadlineAt: number | null;
   /** When the bot of each side last sent a heartbeat; null if it never did. */
   readonly heartbeats: BySide<number | null>;
+  /** Rises with every write of either side's metrics, see `metricsVersions`; null where it was not read. */
+  readonly metricsVersion: number | null;
   /** The time of the read on Serin's clock, epoch milliseconds. */
   readonly now: SerinInstant;
 }
@@ -44,6 +46,7 @@ interface ViewRow extends StateRow, Record<string, unknown> {
   readonly deadlineAt: number | null;
   readonly canaryHeartbeatAt: number | null;
   readonly stableHeartbeatAt: number | null;
+  readonly metricsVersion: number;
   readonly now: SerinInstant;
 }
 
@@ -72,6 +75,7 @@ select deployments.id, deployments.strategy_id as "strategyId", deployments.chai
   date_part('epoch', deployments.next_check_at) * 1000 as "nextCheckAt",
   date_part('epoch', deployments.deadline_at) * 1000 as "deadlineAt",
   ${heartbeatOf('CANARY')} as "canaryHeartbeatAt", ${heartbeatOf('STABLE')} as "stableHeartbeatAt",
+  (coalesce(canary.version, 0) + coalesce(stable.version, 0))::float8 as "metricsVersion",
   strategies.stable_version_id as "strategyStableVersionId",
   strategies.require_approval as "strategyRequiresApproval", date_part('epoch', serin_now()) * 1000 as now,
   ${figuresOf('canary')}, ${figuresOf('stable')}
@@ -131,6 +135,7 @@ function toView(row: ViewRow): DeploymentView {
     nextCheckAt: rounded(nextCheckAt),
     deadlineAt: rounded(row.deadlineAt),
     heartbeats: { CANARY: rounded(row.canaryHeartbeatAt), STABLE: rounded(row.stableHeartbeatAt) },
+    metricsVersion: row.metricsVersion,
     now: Math.round(row.now),
   };
 }
