@@ -1,4 +1,5 @@
 /** What the demo asks Serin, as any client would: mutations over HTTP, feeds over WebSocket. */
+import { randomUUID } from 'node:crypto';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 
@@ -65,10 +66,13 @@ const WATCH = `subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) {
   canaryMetrics { ${SIDE} } stableMetrics { ${SIDE} }
   comparison { decision decisionReasons gates { name outcome } evidence { summary } } } }`;
 const TIMELINE = `subscription ($strategy: ID!) { eventAppended(strategyId: $strategy, after: "0", types: [
-  DEPLOYMENT_CREATED, CANARY_STARTED, ALLOCATION_REQUESTED, ALLOCATION_ACKNOWLEDGED, STEP_STARTED, GUARDRAIL_TRIPPED,
+  DEPLOYMENT_CREATED, CANARY_STARTED, ALLOCATION_REQUESTED, ALLOCATION_ACKNOWLEDGED, ALLOCATION_OVERDUE, STEP_STARTED, GUARDRAIL_TRIPPED,
   DECISION_MADE, CANARY_OBSERVATION_COMPLETE, CANARY_PROMOTED, CANARY_ROLLED_BACK, CANARY_FAILED
 ]) { type at actor description
   payload { ... on DecisionMade { reasons record { comparison { evidence { verdict } } } } } } }`;
+
+/** A slow machine answers UNAVAILABLE after 8 s; the same request is then sent again. */
+const RETRY_FOR_MS = 60_000;
 
 export function connect(url: string): Api {
   const endpoint = `${url}/graphql`;
@@ -76,13 +80,21 @@ export function connect(url: string): Api {
   return {
     async command(mutation, inputType, input) {
       const query = `mutation ($input: ${inputType}!) { answer: ${mutation}(input: $input) { success message } }`;
-      const response = await fetch(endpoint, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-serin-actor': 'demo' },
-        body: JSON.stringify({ query, variables: { input } }),
-      });
-      const { data, errors } = await response.json();
-      if (!data?.answer.success) throw new Error(data?.answer.message ?? errors?.[0]?.message);
+      // Reports are totals and need no key to be sent again.
+      const keyed = inputType === 'UpdateMetricsInput' ? input : { ...input, idempotencyKey: randomUUID() };
+      for (const giveUpAt = performance.now() + RETRY_FOR_MS; ; ) {
+        const response = await fetch(endpoint, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-serin-actor': 'demo' },
+          body: JSON.stringify({ query, variables: { input: keyed } }),
+        });
+        const { data, errors } = await response.json();
+        if (data?.answer.success) return;
+        const isAway = errors?.[0]?.extensions?.code === 'UNAVAILABLE';
+        if (!isAway || performance.now() > giveUpAt) {
+          throw new Error(data?.answer.message ?? errors?.[0]?.message);
+        }
+      }
     },
     watch: (id) => deliveries<DeploymentStatus>(client, WATCH, { id }),
     timeline: (strategy) => deliveries<TimelineEvent>(client, TIMELINE, { strategy }),

@@ -1,8 +1,10 @@
 /**
  * The demo: two canaries on twenty years of real prices, one promoted and one rolled back, live. Serin runs as its own
- * process; two bots and a feed are its ordinary clients. `npm run demo -- --keep` leaves the server up.
+ * process; two bots and a feed are its ordinary clients. `npm run demo -- --keep` leaves the server up;
+ * `npm run demo -- --ignored` shows who hears of a bot that does not give its capital back.
  */
 import { connect } from './api.ts';
+import { runIgnored } from './ignored.ts';
 import { createScreen, type Screen, standardOutput } from './screen.ts';
 import { startServer } from './server.ts';
 import { CHECK_SECONDS, runTrials, STRATEGY, TIME_SCALE } from './trials.ts';
@@ -26,6 +28,11 @@ async function main(): Promise<void> {
       `Every ${CHECK_SECONDS} seconds of that clock it checks both versions, and one trading day of the S&P 500 passes.`,
   );
 
+  if (process.argv.includes('--ignored')) {
+    await runIgnored({ api, url: server.url, say: screen.say });
+    await stop();
+    return;
+  }
   await runTrials({ api, url: server.url, screen });
 
   screen.say(

@@ -28,6 +28,8 @@ export async function startServer(timeScale: number): Promise<DemoServer> {
       PORT: (await isFree(4000)) ? '4000' : '0',
       SERIN_DATA_DIR: folder,
       SERIN_TIME_SCALE: String(timeScale),
+      // The demo receives webhooks itself.
+      SERIN_WEBHOOKS_ALLOW_PRIVATE: '127.0.0.0/8',
       LOG_LEVEL: 'warn',
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,6 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, report, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { scrape } from '../ops/dashboard.ts';
+import { rules } from '../ops/firing.ts';
+import { evaluate, parseMetrics } from '../ops/promql.ts';
 import { type Receiver, startReceiver } from '../webhooks/receiver.ts';
 import { createWebhook } from '../webhooks/webhook.ts';
 
@@ -86,7 +89,7 @@ test('an allocation is requested, partly and wholly settled, with times, in feed
   ]);
 });
 
-test('a bot that ignores a rollback is noticed: event, webhook, metric, overview, warning; the acknowledgement ends it', async () => {
+test('a bot that ignores a rollback is noticed: event, webhook, metric, alert, overview, warning; the acknowledgement ends it', async () => {
   const to = await startReceiver();
   receivers.push(to);
   await createWebhook(serin, { url: to.url, strategyId: 'ignored', eventTypes: ['ALLOCATION_OVERDUE'] });
@@ -110,6 +113,9 @@ test('a bot that ignores a rollback is noticed: event, webhook, metric, overview
   await until(() => to.taken.length === 1);
   expect(to.taken[0]?.body).toMatchObject({ type: 'ALLOCATION_OVERDUE' });
   expect(await metric('serin_allocation_overdue_seconds')).toBeGreaterThanOrEqual(60);
+  const samples = parseMetrics(await scrape(serin));
+  const rule = rules.find(({ alert }) => alert === 'SerinAllocationOverdue');
+  expect(evaluate(rule?.expr ?? '', { before: samples, now: samples, seconds: 60 })).toHaveLength(1);
   const { overview } = await serin.ask('{ overview { overdueAllocations } }');
   expect(overview.overdueAllocations).toBeGreaterThanOrEqual(1);
   const open = await look(id);
