@@ -23,7 +23,7 @@ const RULES = fileURLToPath(new URL('../ops/alerts.yml', import.meta.url));
 const POLL_MS = 100;
 
 /** What each of those who should hear has heard. */
-export interface Heard {
+interface Heard {
   /** The event in the feed. */
   readonly feed: string;
   /** The type of the message that the webhook got. */

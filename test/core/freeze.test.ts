@@ -5,9 +5,11 @@ import type { Command } from '../../src/core/lifecycle/command.ts';
 import { FREEZE_BLOCKS, type FreezeFacts } from '../../src/core/lifecycle/freeze.ts';
 import { handle } from '../../src/core/lifecycle/handle.ts';
 import { holdOf } from '../../src/core/lifecycle/hold.ts';
+import { isWatched } from '../../src/core/lifecycle/state.ts';
+import { withReport } from '../../src/core/metrics/sideMetrics.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import { expectSound } from '../harness/life.ts';
-import { NO_GUARDRAILS, Trial } from '../harness/trial.ts';
+import { figures, NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
 const FREEZE = { id: 'frz_1', until: null, reason: 'rates decision' };
 const frozen = (freeze = FREEZE): FreezeFacts => ({
@@ -155,10 +157,14 @@ describe('automatic decisions', () => {
 });
 
 const RISKY = ['CANARY_STARTED', 'STEP_STARTED', 'CANARY_PROMOTED'];
-const LOWERING: readonly Command[] = (['ROLLBACK', 'CANCEL', 'PAUSE'] as const).map((type) => ({
-  type,
-  reason: null,
-}));
+const LOWERING: readonly Command[] = [
+  ...(['ROLLBACK', 'CANCEL', 'PAUSE'] as const).map((type) => ({ type, reason: null })),
+  { type: 'UPDATE_CONFIG', patch: { guardrails: { maxLossUsd: 49_000 } }, reason: null },
+  { type: 'EVALUATE_GUARDRAILS' },
+  { type: 'CHECK_DEADLINES' },
+];
+
+const LOST = figures({ pnlUsd: -60_000, trades: 50 });
 
 /** One turn of a life: the freeze begins or ends, a side earns, a check comes, or a person acts. */
 const turns = fc.array(
@@ -182,7 +188,7 @@ const turns = fc.array(
   { maxLength: 40 },
 );
 
-test('laws: nothing raises risk in a freeze, what lowers it is never refused, and the log replays to the state', () => {
+test('laws: nothing raises risk in a freeze; freeze, approval and settlement hold up nothing that lowers it; the log gives the state', () => {
   fc.assert(
     fc.property(
       turns,
@@ -190,13 +196,18 @@ test('laws: nothing raises risk in a freeze, what lowers it is never refused, an
         autoPromote: fc.boolean(),
         earlyPromote: fc.boolean(),
         onInconclusive: fc.constantFrom('WAIT', 'EXTEND', 'ROLLBACK'),
+        requireApproval: fc.boolean(),
+        capitalLeaseSeconds: fc.constantFrom(undefined, 3600),
         mode: fc.constantFrom('AUTO', 'OFF'),
+        required: fc.boolean(),
       }),
-      (life, { mode, ...policy }) => {
+      (life, { mode, required, ...policy }) => {
         const run = trial({
           ...policy,
           evidence: { mode, minSamples: 10 },
-          guardrails: { maxStaleSeconds: null },
+          guardrails: { maxStaleSeconds: null, maxLossUsd: 50_000 },
+          // No side ever acknowledges: the settlement is open all the time.
+          settlement: { deadlineSeconds: 60, required },
         });
         for (const turn of life) {
           if (run.state.status === 'PENDING' || 'endedAt' in run.state) break;
@@ -213,12 +224,18 @@ test('laws: nothing raises risk in a freeze, what lowers it is never refused, an
           const types = run.log.slice(before).map(({ type }) => type);
           if (run.freeze) expect(types.filter((type) => RISKY.includes(type))).toEqual([]);
           else if (types.includes('CANARY_METRICS_UPDATED')) expect(holdOf(run.state)).toBeNull();
-          // The freeze makes no difference to any command that lowers risk.
+          // Neither a freeze nor a rule of two people makes a difference to what lowers risk, by command or by report.
+          const metrics = withReport(run.metrics, 'CANARY', LOST, run.now);
           for (const command of LOWERING) {
-            const [free, held] = [undefined, frozen()].map((freeze) =>
-              handle(run.state, command, { ...run.facts, freeze }),
+            const lost = command.type === 'EVALUATE_GUARDRAILS' ? { metrics } : {};
+            const [free, held] = [{}, { freeze: frozen(), mustApprove: true }].map((more) =>
+              handle(run.state, command, { ...run.facts, ...lost, ...more }),
             );
             expect(held).toEqual(free);
+            if (!isWatched(run.state)) continue;
+            if (command.type === 'ROLLBACK' || command.type === 'CANCEL') expect(held?.accepted).toBe(true);
+            if (command.type === 'EVALUATE_GUARDRAILS' && run.state.status === 'RUNNING')
+              expect(held?.accepted && held.state.status).toBe('ROLLED_BACK');
           }
           expectSound(run);
         }
