@@ -76,6 +76,46 @@ describe('a folder that was copied and taken back', () => {
     await receiver.close();
     await copy.stop();
   }, 120_000);
+
+  test('notifies a node that stays up, although it has seen a later start of the server', async () => {
+    const original = await clusters.create();
+    let serving = original;
+    const proxy = await startProxy(() => serving.port);
+    const url = new URL(original.url);
+    url.port = String(proxy.port);
+    const serin = await serinOn(url.href);
+    const early = await still(serin, 'early');
+    const narrow = serin.follow(
+      'subscription { eventAppended(strategyId: "early", after: "0") { no deploymentId } }',
+    );
+    const wide = serin.follow(FEED, { after: '0' });
+    await wide.take(3);
+    await narrow.take(3);
+    const last = wide.received[2].cursor;
+    await original.stop();
+    const copy = await original.copyFolder();
+    await original.start();
+    const lost = await eventually(() => still(serin, 'lost'));
+    await wide.take(6);
+    await original.stop('immediate');
+    await copy.start();
+    serving = copy;
+    proxy.cut();
+    await until(() => wide.errors.length > 0, 20_000);
+    expect(wide.errors.flat()[0]).toMatchObject({
+      extensions: { code: 'HISTORY_REWOUND', lastCursor: last },
+    });
+    // A feed that was sent nothing of what is lost goes on, with ids of transactions that it has passed before.
+    await eventually(async () => (await command(serin, 'pauseDeployment', early)).success);
+    await narrow.take(4);
+    expect(narrow.received.map(({ no }) => no)).toEqual([1, 2, 3, 4]);
+    const events = await eventsAfter(serin, last);
+    expect(events).toMatchObject([{ no: 4, deploymentId: early }]);
+    expect(lost).not.toBe(early);
+    await serin.stop();
+    await proxy.close();
+    await copy.stop();
+  }, 120_000);
 });
 
 /** A primary with a standby, and a proxy that leads to the one that serves. */

@@ -55,6 +55,14 @@ export async function currentIncarnation(db: Queries): Promise<Incarnation | nul
   return row?.current ? { number: row.number, label: row.label } : null;
 }
 
+/**
+ * SQL for the least number of an incarnation that begins now, seconds since 2026. A database that was set back does not
+ * know the numbers of the incarnations that it has lost, and a node that has read them must not take a new one for such.
+ */
+const SECONDS_BY_NOW = sql.raw(
+  `floor(extract(epoch from clock_timestamp() - timestamptz '2026-01-01 00:00:00+00'))::integer`,
+);
+
 /** The cluster and its timeline, as PostgreSQL identifies them. */
 interface ServerIdentity {
   readonly systemIdentifier: string | null;
@@ -127,7 +135,7 @@ export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> 
         update incarnations i set last_xid = l.xid, last_id = l.id from before b, last l
         where i.number = b.number and l.incarnation = b.number)
       insert into incarnations (number, epoch, mark, postmaster_started_at, system_identifier, timeline)
-      select b.number + 1, b.epoch + c.epoch::int, ${mark}, pg_postmaster_start_time(),
+      select greatest(b.number + 1, ${SECONDS_BY_NOW}), b.epoch + c.epoch::int, ${mark}, pg_postmaster_start_time(),
         coalesce(${systemIdentifier}::text, b.system_identifier), coalesce(${timeline}::text, b.timeline)
       from before b, changed c
       returning number, epoch || '.' || mark as label,
