@@ -71,6 +71,18 @@ test('a deployment from creation to its end, in words and money', { timeout: 120
   expect((await run('ls', 'eth', '--all', '-q')).stdout).toBe('dep_cli\n');
 });
 
+test('deploy, pause, resume, cancel: each says what came of it', { timeout: 120_000 }, async () => {
+  const { deployment } = await create(serin, QUIET);
+  const { id } = deployment;
+  expect((await run('deploy', id, '$250k')).stdout).toContain('running  canary $25,000, stable $225,000');
+  expect((await run('extend', id, '30')).stderr).toContain('[INVALID_TRANSITION]');
+  for (const name of ['pause', 'resume', 'cancel']) {
+    expect(await run(name, id, '-r', 'a drill'), name).toMatchObject({ code: 0, stderr: '' });
+  }
+  const said = (await run('events', id, '--since', '0')).stdout;
+  for (const name of ['canary paused', 'canary resumed', 'canary cancelled']) expect(said).toContain(name);
+});
+
 test('settings of a live deployment are tried, changed, and refused by name', {
   timeout: 120_000,
 }, async () => {
