@@ -1,4 +1,5 @@
 /** Numbers, money, durations and instants as people read them. Decimals come as strings and are only shown, never added up. */
+import { serinNow } from './api/clock';
 
 const MINUS = '−';
 /** A narrow space that does not break, between a number and its unit. */
@@ -67,16 +68,17 @@ export function duration(seconds: number): string {
   return `${Math.floor(hours / 24)}${GAP}d ${hours % 24}${GAP}h`;
 }
 
-const DATE_TIME = new Intl.DateTimeFormat(undefined, {
-  month: 'short',
-  day: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-});
+const MINUTE = { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' } as const;
+const DATE_TIME = new Intl.DateTimeFormat(undefined, MINUTE);
+const YEAR_TOO = new Intl.DateTimeFormat(undefined, { ...MINUTE, year: 'numeric' });
 const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
-/** In the viewer's zone: `28 Nov, 13:05`. */
-export const dateTime = (instant: string | number): string => DATE_TIME.format(new Date(instant));
+/** In the viewer's zone: `28 Nov, 13:05`; with its year where that is not the present one. */
+export function dateTime(instant: string | number): string {
+  const date = new Date(instant);
+  const isThisYear = date.getFullYear() === new Date(serinNow()).getFullYear();
+  return (isThisYear ? DATE_TIME : YEAR_TOO).format(date);
+}
 
 /** In the viewer's zone: `13:05:09`. */
 export const timeOfDay = (instant: string | number): string => TIME.format(new Date(instant));

@@ -167,7 +167,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     const { page } = await open(serin, '/deployments/dep_carry');
     await page.getByRole('heading', { name: 'Until the deadline' }).waitFor();
     await page
-      .getByText(/^(\d[\d,]* more checks? to decide|The test will not decide|The test has decided)/)
+      .getByText(/^(\d[\d,]* more checks? to decide|Too few pairs|The test will not decide|The test has decided)/)
       .waitFor();
     await page.getByText('Loses at most, in 19 of 20 cases').waitFor();
   });
@@ -406,7 +406,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await page.getByRole('row', { name: /Active lab-\*.*loss budget lab desk is broken/ }).waitFor();
     await until(async () => (await deploymentOf(serin, id)).status === 'ROLLED_BACK');
     await row.getByRole('button', { name: 'Arm again …' }).click();
-    await dialog.getByLabel('Why, for the record').fill('found the cause');
+    await dialog.getByLabel('Reason, for the record').fill('found the cause');
     await dialog.getByRole('button', { name: 'Arm again', exact: true }).click();
     await row.getByText('Armed').waitFor();
     await row.getByRole('button', { name: 'Delete …' }).click();

@@ -5,6 +5,7 @@ import { RedeliverDocument, WebhookDeliveriesDocument } from '../api/generated/g
 import { useApi } from '../api/hooks';
 import { words } from '../format';
 import { Instant } from '../ui/Instant';
+import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
 
 const SHOWN = 30;
 const REFRESH_MS = 3_000;
@@ -24,56 +25,45 @@ export function Deliveries({ webhookId }: { readonly webhookId: string }): React
   if (error) return <p className="problem">{error.message}</p>;
   if (deliveries.length === 0) return <p className="quiet">Nothing was sent yet.</p>;
   return (
-    <div className="table-frame">
-      <table className="table-plain">
-        <thead>
-          <tr>
-            <th scope="col">Event</th>
-            <th scope="col">Deployment</th>
-            <th scope="col">State</th>
-            <th scope="col">Last attempt</th>
-            <th scope="col">
-              <span className="hidden">Actions</span>
-            </th>
+    <ListTable
+      plain
+      label="Deliveries"
+      heads={['Event', 'Deployment', 'State', 'Last attempt', ACTIONS_HEAD]}
+    >
+      {deliveries.map((delivery) => {
+        const [sign, tone] = SIGNS[delivery.status];
+        const last = delivery.attempts.at(-1);
+        return (
+          <tr key={delivery.id}>
+            <td>{words(delivery.eventType)}</td>
+            <td>
+              <code>
+                {delivery.deploymentId}:{delivery.eventNo}
+              </code>
+            </td>
+            <td className={`tone-${tone} nowrap`}>
+              {sign} {words(delivery.status)}
+            </td>
+            <td>
+              {last ? (
+                <>
+                  {last.number}: <Instant at={last.startedAt} short /> {last.httpStatus ?? ''}{' '}
+                  {last.error ?? ''} <span className="quiet">{last.durationMs} ms</span>
+                </>
+              ) : (
+                'none yet'
+              )}
+            </td>
+            <td>
+              {delivery.status === 'FAILED' ? (
+                <button type="button" className="button" onClick={() => void again(delivery.id)}>
+                  Send again
+                </button>
+              ) : null}
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {deliveries.map((delivery) => {
-            const [sign, tone] = SIGNS[delivery.status];
-            const last = delivery.attempts.at(-1);
-            return (
-              <tr key={delivery.id}>
-                <td>{words(delivery.eventType)}</td>
-                <td>
-                  <code>
-                    {delivery.deploymentId}:{delivery.eventNo}
-                  </code>
-                </td>
-                <td className={`tone-${tone} nowrap`}>
-                  {sign} {words(delivery.status)}
-                </td>
-                <td>
-                  {last ? (
-                    <>
-                      {last.number}: <Instant at={last.startedAt} short /> {last.httpStatus ?? ''}{' '}
-                      {last.error ?? ''} <span className="quiet">{last.durationMs} ms</span>
-                    </>
-                  ) : (
-                    'none yet'
-                  )}
-                </td>
-                <td>
-                  {delivery.status === 'FAILED' ? (
-                    <button type="button" className="button" onClick={() => void again(delivery.id)}>
-                      Send again
-                    </button>
-                  ) : null}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+        );
+      })}
+    </ListTable>
   );
 }

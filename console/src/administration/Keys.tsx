@@ -8,10 +8,11 @@ import {
   RevokeApiKeyDocument,
   type Role,
 } from '../api/generated/graphql';
+import { FormDialog, Secret, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
-import { FormDialog, Secret, textOf } from './FormDialog';
-import { ListFrame } from './ListFrame';
-import { usePages } from './usePages';
+import { ListFrame } from '../ui/ListFrame';
+import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
+import { usePages } from '../ui/usePages';
 
 const ROLES: readonly Role[] = ['VIEWER', 'BOT', 'OPERATOR', 'ADMIN'];
 
@@ -25,29 +26,14 @@ export function Keys(): ReactElement {
       </div>
       {made === null ? null : <Secret label="The new key." value={made} />}
       <ListFrame pages={pages} empty="There is no key">
-        <section className="table-frame" aria-label="Keys">
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Role</th>
-                <th scope="col">Strategies</th>
-                <th scope="col">Begins with</th>
-                <th scope="col">Made</th>
-                <th scope="col">Last used</th>
-                <th scope="col">State</th>
-                <th scope="col">
-                  <span className="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {pages.items.map((key) => (
-                <KeyRow key={key.id} apiKey={key} onDone={pages.refresh} />
-              ))}
-            </tbody>
-          </table>
-        </section>
+        <ListTable
+          label="Keys"
+          heads={['Name', 'Role', 'Strategies', 'Begins with', 'Made', 'Last used', 'State', ACTIONS_HEAD]}
+        >
+          {pages.items.map((key) => (
+            <KeyRow key={key.id} apiKey={key} onDone={pages.refresh} />
+          ))}
+        </ListTable>
       </ListFrame>
     </>
   );

@@ -10,11 +10,11 @@ import {
   WebhooksDocument,
 } from '../api/generated/graphql';
 import { count, words } from '../format';
+import { FormDialog, Secret, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
+import { ListFrame } from '../ui/ListFrame';
+import { usePages } from '../ui/usePages';
 import { Deliveries } from './Deliveries';
-import { FormDialog, Secret, textOf } from './FormDialog';
-import { ListFrame } from './ListFrame';
-import { usePages } from './usePages';
 
 export function Webhooks(): ReactElement {
   const pages = usePages(WebhooksDocument, ({ webhooks }) => webhooks);

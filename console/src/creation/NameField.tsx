@@ -31,7 +31,7 @@ export function NameField(props: NameFieldProps): ReactElement {
     <div className={`name-field ${problem === null ? '' : 'setting-wrong'}`}>
       <label htmlFor={id}>
         {label}
-        {required ? <span className="quiet"> (needed)</span> : null}
+        {required ? <span className="quiet"> (required)</span> : null}
       </label>
       <input
         id={id}

@@ -1,6 +1,5 @@
 /** Settings of a live deployment: what is safer and what is looser is shown before anything is sent. */
 import { type ReactElement, useState } from 'react';
-import { FormDialog, textOf } from '../administration/FormDialog';
 import { request } from '../api/client';
 import {
   type CanaryConfigInput,
@@ -21,6 +20,7 @@ import {
 } from '../policy/draft';
 import { PolicyForm } from '../policy/PolicyForm';
 import { useSettled } from '../policy/useSimulation';
+import { FormDialog, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
 import { useViewer } from '../ui/viewer';
 import { newKey } from './commands';

@@ -34,7 +34,7 @@ export function Evidence({ deployment }: EvidenceProps): ReactElement | null {
         {effectivePairs === null || effectivePairs === undefined ? null : (
           <Figure label="Count as independent" value={decimal(effectivePairs, 0)} />
         )}
-        <Figure label="Speaks from" value={`${count(minSamples)} pairs`} />
+        <Figure label="Pairs needed" value={count(minSamples)} />
         <Figure label="Error rate" value={percent(alpha, 1)} />
         {drift ? (
           <Figure

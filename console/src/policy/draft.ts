@@ -44,7 +44,7 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     settings: [
       setting('evidence.mode', 'Mode', ['AUTO', 'REQUIRED', 'OFF'], 'AUTO'),
       setting('evidence.alpha', 'Error rate', 'number', '0.03'),
-      setting('evidence.minSamples', 'Speaks from, pairs', 'whole', '20'),
+      setting('evidence.minSamples', 'Pairs needed', 'whole', '20'),
       setting('evidence.margin', 'May be worse by, basis points a day', 'number', '0'),
       setting('comparison', 'Returns compared', ['RAW', 'RISK_MATCHED'], 'RAW'),
       setting('earlyPromote', 'Promotes early', 'yesNo', 'false'),
@@ -59,8 +59,8 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
       setting('promotionCriteria.minWinRateRatio', 'Win rate, of stable’s', 'decimal', '0.8'),
       setting('promotionCriteria.minTrades', 'Trades, at least', 'whole', '5'),
       setting('promotionCriteria.maxErrorRate', 'Errors over trades, at most', 'decimal', '0.1'),
-      setting('promotionCriteria.maxErrorRateRatio', 'Or errors, of stable’s', 'decimal', 'none'),
-      setting('promotionCriteria.requirePositivePnl', 'Must earn', 'yesNo', 'false'),
+      setting('promotionCriteria.maxErrorRateRatio', 'Errors, of stable’s', 'decimal', 'none'),
+      setting('promotionCriteria.requirePositivePnl', 'PnL must be positive', 'yesNo', 'false'),
     ],
   },
   {
@@ -74,7 +74,7 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     ],
   },
   {
-    title: 'In the end',
+    title: 'At the end',
     settings: [
       setting('onInconclusive', 'When inconclusive', ['WAIT', 'ROLLBACK', 'EXTEND'], 'WAIT'),
       setting('maxExtensions', 'Extensions, at most', 'whole', '3'),

@@ -1,8 +1,5 @@
 /** Loss budgets, the newest first: how much of each is used, what it does when it is broken, and how to arm it again. */
 import type { ReactElement } from 'react';
-import { FormDialog, textOf } from '../administration/FormDialog';
-import { ListFrame } from '../administration/ListFrame';
-import { usePages } from '../administration/usePages';
 import { request } from '../api/client';
 import {
   DeleteLossBudgetDocument,
@@ -12,9 +9,14 @@ import {
 } from '../api/generated/graphql';
 import { newKey } from '../deployment/commands';
 import { percent, usd } from '../format';
+import { FormDialog, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
+import { ListFrame } from '../ui/ListFrame';
+import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
+import { ReasonField } from '../ui/ReasonField';
+import { usePages } from '../ui/usePages';
 import { useMay } from '../ui/viewer';
-import { patterns } from './Freezes';
+import { Patterns, patterns } from './Freezes';
 import { ACTIONS, NewBudget } from './NewBudget';
 
 /** Losses change with every report, without an event. */
@@ -29,26 +31,14 @@ export function Budgets(): ReactElement {
         {useMay('ADMIN') ? <NewBudget onDone={pages.refresh} /> : null}
       </div>
       <ListFrame pages={pages} empty="There is no loss budget: only guardrails watch what canaries lose">
-        <section className="table-frame" aria-label="Loss budgets">
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">State</th>
-                <th scope="col">Budget</th>
-                <th scope="col">Used</th>
-                <th scope="col">When it is broken</th>
-                <th scope="col">
-                  <span className="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {pages.items.map((budget) => (
-                <BudgetRow key={budget.id} budget={budget} onDone={pages.refresh} />
-              ))}
-            </tbody>
-          </table>
-        </section>
+        <ListTable
+          label="Loss budgets"
+          heads={['State', 'Budget', 'Used', 'When it is broken', ACTIONS_HEAD]}
+        >
+          {pages.items.map((budget) => (
+            <BudgetRow key={budget.id} budget={budget} onDone={pages.refresh} />
+          ))}
+        </ListTable>
       </ListFrame>
     </div>
   );
@@ -78,7 +68,10 @@ function BudgetRow({ budget, onDone }: BudgetProps): ReactElement {
         ) : null}
       </td>
       <th scope="row">
-        {name} <span className="quiet">{patterns(strategies)}</span>
+        {name}{' '}
+        <span className="quiet">
+          <Patterns of={strategies} />
+        </span>
       </th>
       <td>
         <Used budget={budget} />
@@ -151,10 +144,7 @@ function Rearm({ budget: { id, name, strategies }, onDone }: BudgetProps): React
         {name}: the freeze of {patterns(strategies)} ends, and what was lost until now does not count any
         more.
       </p>
-      <label>
-        Why, for the record
-        <textarea name="reason" rows={2} required />
-      </label>
+      <ReasonField required />
     </FormDialog>
   );
 }
@@ -178,10 +168,7 @@ function Delete({ budget: { id, name, state }, onDone }: BudgetProps): ReactElem
       <p>
         {name}: nothing watches these losses any more.{state === 'TRIPPED' ? ' Its freeze ends.' : ''}
       </p>
-      <label>
-        Reason, for the record
-        <textarea name="reason" rows={2} />
-      </label>
+      <ReasonField />
     </FormDialog>
   );
 }

@@ -1,13 +1,15 @@
 /** Freezes, the newest first: what each blocks, when, and who made it. */
 import type { ReactElement } from 'react';
-import { FormDialog, textOf } from '../administration/FormDialog';
-import { ListFrame } from '../administration/ListFrame';
-import { usePages } from '../administration/usePages';
 import { request } from '../api/client';
 import { serinNow } from '../api/clock';
 import { type FreezeFieldsFragment, FreezesDocument, LiftFreezeDocument } from '../api/generated/graphql';
 import { newKey } from '../deployment/commands';
+import { FormDialog, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
+import { ListFrame } from '../ui/ListFrame';
+import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
+import { ReasonField } from '../ui/ReasonField';
+import { usePages } from '../ui/usePages';
 import { useMay, useViewer } from '../ui/viewer';
 import { BLOCKS, NewFreeze } from './NewFreeze';
 
@@ -23,27 +25,11 @@ export function Freezes(): ReactElement {
         {useMay('OPERATOR') ? <NewFreeze onDone={pages.refresh} /> : null}
       </div>
       <ListFrame pages={pages} empty="There is no freeze: nothing holds risk back">
-        <section className="table-frame" aria-label="Freezes">
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">State</th>
-                <th scope="col">Strategies</th>
-                <th scope="col">Blocks</th>
-                <th scope="col">When</th>
-                <th scope="col">Why</th>
-                <th scope="col">
-                  <span className="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {pages.items.map((freeze) => (
-                <FreezeRow key={freeze.id} freeze={freeze} onDone={pages.refresh} />
-              ))}
-            </tbody>
-          </table>
-        </section>
+        <ListTable label="Freezes" heads={['State', 'Strategies', 'Blocks', 'When', 'Why', ACTIONS_HEAD]}>
+          {pages.items.map((freeze) => (
+            <FreezeRow key={freeze.id} freeze={freeze} onDone={pages.refresh} />
+          ))}
+        </ListTable>
       </ListFrame>
     </div>
   );
@@ -67,7 +53,7 @@ function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
         <FreezeState freeze={freeze} />
       </td>
       <th scope="row">
-        {patterns(strategies)}
+        <Patterns of={strategies} />
         {chains.includes('*') ? null : <span className="quiet"> on {chains.join(', ')}</span>}
       </th>
       <td>{blocks.map((block) => BLOCKS[block]).join(', ')}</td>
@@ -101,14 +87,23 @@ function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
             onDone={onDone}
           >
             <p>What it held on {patterns(strategies)} is decided anew at the next check.</p>
-            <label>
-              Reason, for the record
-              <textarea name="reason" rows={2} />
-            </label>
+            <ReasonField />
           </FormDialog>
         )}
       </td>
     </tr>
+  );
+}
+
+/** Patterns, each whole on its line. */
+export function Patterns({ of: strategies }: { readonly of: readonly string[] }): ReactElement {
+  if (strategies.includes('*')) return <>All strategies</>;
+  return (
+    <span className="patterns">
+      {strategies.map((pattern) => (
+        <span key={pattern}>{pattern}</span>
+      ))}
+    </span>
   );
 }
 
@@ -121,7 +116,7 @@ const isOver = ({ liftedAt, activeNow, nextFrom }: FreezeFieldsFragment) =>
 function FreezeState({ freeze }: { readonly freeze: FreezeFieldsFragment }): ReactElement {
   if (freeze.liftedAt !== null) return <span className="badge tone-quiet">○ Lifted</span>;
   if (freeze.activeNow) return <span className="badge tone-wait">❄ Active</span>;
-  if (freeze.nextFrom !== null) return <span className="badge tone-live">◷ Comes</span>;
+  if (freeze.nextFrom !== null) return <span className="badge tone-live">◷ Planned</span>;
   return <span className="badge tone-quiet">✓ Over</span>;
 }
 

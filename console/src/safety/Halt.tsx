@@ -1,11 +1,11 @@
 /** Halts many canaries with one press: what each will do in words, then what became of each. */
 import { type ReactElement, useState } from 'react';
 import { Link } from 'wouter';
-import { FormDialog, textOf } from '../administration/FormDialog';
 import { request } from '../api/client';
 import { type HaltAction, HaltCanariesDocument, type HaltCanariesMutation } from '../api/generated/graphql';
 import { newKey } from '../deployment/commands';
 import { words } from '../format';
+import { FormDialog, textOf } from '../ui/FormDialog';
 
 type Halted = HaltCanariesMutation['answer'];
 

@@ -1,6 +1,5 @@
 /** The form of a loss budget: of which strategies, how much in how many hours, and what happens then. */
 import { type ReactElement, useState } from 'react';
-import { FormDialog, textOf } from '../administration/FormDialog';
 import { request } from '../api/client';
 import {
   CreateLossBudgetDocument,
@@ -8,6 +7,7 @@ import {
   type LossBudgetAction,
 } from '../api/generated/graphql';
 import { newKey } from '../deployment/commands';
+import { FormDialog, textOf } from '../ui/FormDialog';
 
 export const ACTIONS: Record<LossBudgetAction, string> = {
   ROLLBACK_ALL: 'Rolls back all of them',

@@ -1,9 +1,9 @@
 /** The form of a freeze: for a time, until it is lifted, or again and again by a rule in a time zone. */
 import { type ReactElement, useState } from 'react';
-import { FormDialog, textOf } from '../administration/FormDialog';
 import { request } from '../api/client';
 import { CreateFreezeDocument, type CreateFreezeInput, type FreezeBlock } from '../api/generated/graphql';
 import { newKey } from '../deployment/commands';
+import { FormDialog, textOf } from '../ui/FormDialog';
 
 export const BLOCKS: Record<FreezeBlock, string> = {
   DEPLOY: 'new deployments',

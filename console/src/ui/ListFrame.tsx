@@ -1,6 +1,6 @@
-/** The frame of an administrator's list: what is wrong, that it is empty, and how to see more. */
+/** The frame of a list that is read page by page: what is wrong, that it is empty, and how to see more. */
 import type { ReactElement, ReactNode } from 'react';
-import { EmptyState } from '../ui/EmptyState';
+import { EmptyState } from './EmptyState';
 import type { Pages } from './usePages';
 
 interface ListFrameProps {
@@ -14,7 +14,8 @@ export function ListFrame({ pages, empty, children }: ListFrameProps): ReactElem
     <>
       {pages.error ? <p className="problem">{pages.error.message}</p> : null}
       {pages.loading ? <p className="quiet loading">Loading …</p> : null}
-      {!pages.loading && pages.items.length === 0 ? <EmptyState title={empty} /> : children}
+      {pages.items.length > 0 ? children : null}
+      {!pages.loading && !pages.error && pages.items.length === 0 ? <EmptyState title={empty} /> : null}
       {pages.more ? (
         <p className="more">
           <button type="button" className="button" onClick={pages.more}>
