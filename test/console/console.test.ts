@@ -46,6 +46,8 @@ const deploymentOf = async (caller: TestCaller, id: string): Promise<Data> =>
     )
   ).deployment;
 
+const widthOf = (page: Page): Promise<number> => page.evaluate('document.documentElement.scrollWidth');
+
 /** Gives a command through its dialog. */
 async function act(page: Page, action: string, fields: Record<string, string> = {}): Promise<void> {
   await page.getByRole('button', { name: `${action} …` }).click();
@@ -167,7 +169,9 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     const { page } = await open(serin, '/deployments/dep_carry');
     await page.getByRole('heading', { name: 'Until the deadline' }).waitFor();
     await page
-      .getByText(/^(\d[\d,]* more checks? to decide|Too few pairs|The test will not decide|The test has decided)/)
+      .getByText(
+        /^(\d[\d,]* more checks? to decide|Too few pairs|The test will not decide|The test has decided)/,
+      )
       .waitFor();
     await page.getByText('Loses at most, in 19 of 20 cases').waitFor();
   });
@@ -413,6 +417,28 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByText('There is no loss budget').waitFor();
     expect(complaints).toEqual([]);
+  });
+
+  test('on a phone no page is wider than the screen, and the way to the halt is in sight', async () => {
+    const { page } = await open(serin, '/', { width: 390, height: 844 });
+    await page.getByText(/live deployments shown/).waitFor();
+    expect(await widthOf(page)).toBeLessThanOrEqual(390);
+    const { x, width } = (await page.getByRole('link', { name: 'Safety' }).first().boundingBox()) ?? {
+      x: 0,
+      width: 999,
+    };
+    expect(x + width).toBeLessThanOrEqual(390);
+    for (const path of [
+      '/safety',
+      '/administration/keys',
+      '/history',
+      '/strategies',
+      '/deployments/dep_carry',
+    ]) {
+      await page.goto(`${serin.url}${path}`);
+      await page.locator('tbody').first().waitFor({ state: 'attached' });
+      expect(await widthOf(page), path).toBeLessThanOrEqual(390);
+    }
   });
 
   test('keys of the keyboard lead everywhere, and can be switched off', async () => {
