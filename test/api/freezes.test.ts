@@ -1,6 +1,7 @@
 /** Freezes over the API, on two nodes: what they refuse and hold, from which moment on, and until when. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FREEZE_LOCK } from '../../src/store/postgres/advisoryLocks.ts';
 import { CALM, command, create, HOURLY, report, running, statusOf } from '../harness/deployment.ts';
 import { createFreeze, FREEZE, liftFreeze, listFreezes } from '../harness/freeze.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -311,6 +312,26 @@ test('a bad freeze is refused with the path of its field', async () => {
       path,
     });
   }
+});
+
+test('a freeze that is over before it gets its turn blocks nothing, and is no error', async () => {
+  const { overview } = await one.ask('{ overview { at } }');
+  const end = new Date(Date.parse(overview.at) + 600_000).toISOString();
+  let asked: Promise<Data> = Promise.resolve(null);
+  await one.database.sql.begin(async (tx) => {
+    // As everything does that raises risk: the freeze waits for it.
+    await tx`select pg_advisory_xact_lock_shared(${FREEZE_LOCK})`;
+    asked = createFreeze(other, { strategies: ['late'], until: end });
+    await until(async () => {
+      const [row] = await tx`select count(*)::int as count from pg_locks
+        where locktype = 'advisory' and objid = ${FREEZE_LOCK} and not granted
+          and database = (select oid from pg_database where datname = current_database())`;
+      return row?.count > 0;
+    });
+    await one.advance(1200);
+  });
+  const { success, freeze } = await asked;
+  expect({ success, activeNow: freeze.activeNow }).toEqual({ success: true, activeNow: false });
 });
 
 test('freezes are listed newest first, in pages; the overview has those that block now', async () => {

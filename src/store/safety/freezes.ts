@@ -58,6 +58,7 @@ export async function insertFreeze(tx: Queries, freeze: NewFreeze, limit: number
   const [counted] = await tx.select({ count: sql<string>`count(*)` }).from(freezes).where(standing());
   if (Number(counted?.count ?? 0) >= limit) return null;
   const { from, until, recurrence, strategies, chains, blocks, ...rest } = freeze;
+  const end = until === null ? null : new Date(until).toISOString();
   const [row] = await tx
     .insert(freezes)
     .values({
@@ -66,8 +67,11 @@ export async function insertFreeze(tx: Queries, freeze: NewFreeze, limit: number
       strategies: [...strategies],
       chains: [...chains],
       blocks: [...blocks],
-      // Rounded down: it blocks from the moment of its creation on.
-      fromAt: from === null ? sql`date_trunc('milliseconds', serin_now())` : new Date(from),
+      // Rounded down: it blocks from the moment of its creation on. One that was over before its turn blocks nothing.
+      fromAt:
+        from === null
+          ? sql`least(date_trunc('milliseconds', serin_now()), ${end}::timestamptz - interval '1 ms')`
+          : new Date(from),
       untilAt: until === null ? null : new Date(until),
     })
     .returning();
