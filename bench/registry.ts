@@ -6,6 +6,7 @@ import { console } from './parts/console.ts';
 import { core } from './parts/core.ts';
 import { fanout } from './parts/fanout.ts';
 import { growth } from './parts/growth.ts';
+import { halt } from './parts/halt.ts';
 import { idle } from './parts/idle.ts';
 import { latency } from './parts/latency.ts';
 import { mutation } from './parts/mutation.ts';
@@ -29,6 +30,7 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   mutation,
   reports,
   budgets,
+  halt,
   fanout,
   console,
   trades,
