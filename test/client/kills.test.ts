@@ -64,8 +64,9 @@ function createOperator(url: string, history: History) {
     input: CommandInputs[Name],
   ): Promise<void> => {
     const actor = `operator-${history.operations.length}`;
+    const sentAt = performance.now();
     const answer = await connectSerin({ url, actor, retryForMs: WITHIN_MS }).command(mutation, input);
-    history.operations.push({ actor, mutation, deploymentId, answers: [answer], tries: 1 });
+    history.operations.push({ actor, mutation, deploymentId, answers: [answer], tries: 1, sentAt });
     expect(answer.error).toBeNull();
   };
 }

@@ -11,11 +11,13 @@ import { type LogEntry, readLog } from '../../src/store/log/eventLog.ts';
 import { formatCursor, LOG_START } from '../../src/store/log/position.ts';
 import type { Database } from '../../src/store/postgres/database.ts';
 import type { History, Operation, Subscriber } from './history.ts';
+import { checkSafety } from './safetyChecker.ts';
 
 const TERMINAL = new Set(['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED']);
 const DECISIONS = new Set(['promoteCanary', 'rollbackCanary', 'cancelDeployment']);
 
-export async function check(history: History, { db, client }: Database): Promise<string[]> {
+export async function check(history: History, database: Database): Promise<string[]> {
+  const { db, client } = database;
   const log = await wholeLog(db);
   const ids = [...new Set(log.map(({ deploymentId }) => deploymentId))];
   const deployments = await findDeployments(db, ids);
@@ -29,6 +31,7 @@ export async function check(history: History, { db, client }: Database): Promise
     ...(await reportsAreThere(history, client)),
     ...(await capitalAddsUp(history, client)),
     ...history.subscribers.flatMap((subscriber) => sawTheLog(subscriber, log)),
+    ...(await checkSafety(history, log, database)),
   ];
 }
 
@@ -111,7 +114,8 @@ function oneWins(history: History, log: ReadonlyMap<string, readonly LogEntry[]>
     if (answer.success && end?.actor !== actor) {
       violations.push(`one decision wins: ${actor} was told that its ${mutation} of ${deploymentId} did`);
     }
-    if (!answer.success && answer.error?.code !== 'INVALID_TRANSITION') {
+    const frozen = mutation === 'promoteCanary' && answer.error?.code === 'FROZEN';
+    if (!answer.success && !frozen && answer.error?.code !== 'INVALID_TRANSITION') {
       violations.push(
         `losers are told: ${mutation} of ${actor} was answered ${JSON.stringify(answer.error)}`,
       );

@@ -15,10 +15,11 @@ export interface World {
   readonly ending: AbortSignal;
 }
 
-const STRATEGIES = ['momentum', 'carry', 'basis', 'grid'] as const;
+export const STRATEGIES = ['momentum', 'carry', 'basis', 'grid'] as const;
+const CHAINS = ['base', 'eth'] as const;
 /** Longer than a node may take to answer UNAVAILABLE. */
 const ANSWER_MS = 10_000;
-const TRIES = 12;
+export const TRIES = 12;
 
 const FIELDS = `success replayed error { code path }
   deployment { id status revision totalCapitalUsd canaryCapitalUsd stableCapitalUsd }`;
@@ -26,7 +27,10 @@ const REPORT = `mutation($input: ReportMetricsInput!) { reportMetrics(input: $in
 
 interface Answered {
   readonly data?: Record<string, unknown>;
-  readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[];
+  readonly errors?: readonly {
+    readonly message: string;
+    readonly extensions?: { readonly code?: string; readonly id?: string };
+  }[];
 }
 
 /** One operation over HTTP, as somebody. */
@@ -46,8 +50,40 @@ export async function post(
   return answer;
 }
 
+/**
+ * One try of a mutation on some node. Returns what it answered, null if nobody knows, and REFUSED after an error that is
+ * none of availability: that is a crash.
+ */
+export async function attempt<T>(
+  { history, nodes }: Pick<World, 'history' | 'nodes'>,
+  random: Random,
+  request: {
+    readonly actor: string;
+    readonly mutation: string;
+    readonly fields: string;
+    readonly input: object;
+  },
+): Promise<T | null | 'REFUSED'> {
+  const { actor, mutation, fields, input } = request;
+  const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+  const query = `mutation($input: ${type}!) { ${mutation}(input: $input) { ${fields} } }`;
+  try {
+    const { data, errors } = await post(random.pick(nodes), actor, query, input);
+    const result = data?.[mutation] as T | undefined;
+    if (result) return result;
+    if (errors?.[0]?.extensions?.code === 'UNAVAILABLE') return null;
+    const id = errors?.[0]?.extensions?.id;
+    const said = nodes.flatMap((node) => node.said().split('\n')).find((line) => id && line.includes(id));
+    history.crashes.push(`${mutation} of ${actor} failed: ${JSON.stringify(errors)} ${said ?? ''}`);
+    return 'REFUSED';
+  } catch {
+    await sleep(50 + random.below(200));
+    return null;
+  }
+}
+
 /** Sends a command, to another node after each failure, until it is answered. The same key every time. */
-async function perform(
+export async function perform(
   world: World,
   random: Random,
   mutation: string,
@@ -55,29 +91,32 @@ async function perform(
   deploymentId: string,
 ): Promise<Result | null> {
   const no = world.history.operations.length;
-  const operation: Operation = { actor: `op-${no}`, mutation, deploymentId, answers: [], tries: 0 };
+  const operation: Operation = {
+    actor: `op-${no}`,
+    mutation,
+    deploymentId,
+    answers: [],
+    tries: 0,
+    sentAt: performance.now(),
+  };
   world.history.operations.push(operation);
-  const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
-  const query = `mutation($input: ${type}!) { ${mutation}(input: $input) { ${FIELDS} } }`;
-  const keyed = { ...input, idempotencyKey: `key-${no}` };
+  const request = {
+    actor: operation.actor,
+    mutation,
+    fields: FIELDS,
+    input: { ...input, idempotencyKey: `key-${no}` },
+  };
   // Now and then an answered command is sent again, as after an answer that was lost.
   let again = random.chance(0.15) ? 1 : 0;
   while (operation.tries < TRIES) {
     operation.tries += 1;
-    try {
-      const { data, errors } = await post(random.pick(world.nodes), operation.actor, query, keyed);
-      const result = data?.[mutation] as Result | undefined;
-      if (result) {
-        operation.answers.push(result);
-        if (again === 0) return result;
-        again -= 1;
-      } else if (errors?.[0]?.extensions?.code !== 'UNAVAILABLE') {
-        world.history.crashes.push(`${mutation} of ${operation.actor} failed: ${JSON.stringify(errors)}`);
-        return null;
-      }
-    } catch {
-      await sleep(50 + random.below(200));
-    }
+    const result = await attempt<Result>(world, random, request);
+    if (result === 'REFUSED') return null;
+    if (!result) continue;
+    operation.answeredAt ??= performance.now();
+    operation.answers.push(result);
+    if (again === 0) return result;
+    again -= 1;
   }
   return operation.answers.at(-1) ?? null;
 }
@@ -100,6 +139,7 @@ async function launch(world: World, random: Random): Promise<void> {
     {
       id,
       strategyId: random.pick(STRATEGIES),
+      chain: random.pick(CHAINS),
       ...(random.chance(0.5) ? { stableVersionId: 'v0' } : {}),
       canaryVersionId: `v${world.history.operations.length + 1}`,
       config: {
@@ -108,7 +148,8 @@ async function launch(world: World, random: Random): Promise<void> {
         checkIntervalSeconds: 10,
         canaryPercent: random.pick(['10', '33.3', '7.123456789']),
         promotionCriteria: { minTrades: 1 },
-        guardrails: { maxStaleSeconds: null },
+        guardrails: { maxStaleSeconds: null, maxLossUsd: MAX_LOSS_USD },
+        settlement: { deadlineSeconds: 300 },
       },
     },
     id,
@@ -158,14 +199,23 @@ async function acknowledge(world: World, random: Random, deploymentId: string): 
   );
 }
 
-/** Reports more and more trades of the youngest deployments. */
+/** A canary that has lost more is rolled back in the report that says so. */
+const MAX_LOSS_USD = 50;
+
+/** Reports more and more trades of the youngest deployments; now and then the canary of one of them has lost a lot. */
 export async function report(world: World, random: Random, side: 'CANARY' | 'STABLE'): Promise<void> {
   for (let trades = 1; !world.ending.aborted; trades += 1) {
     await sleep(20 + random.below(80));
     const ids = world.known.slice(-4);
     if (ids.length === 0) continue;
     const pnlUsd = String(random.below(2000) / 100);
-    const reports = ids.map((deploymentId) => ({ deploymentId, side, pnlUsd, trades }));
+    const loser = side === 'CANARY' && random.chance(LOSSES) ? random.below(ids.length) : -1;
+    const reports = ids.map((deploymentId, index) => ({
+      deploymentId,
+      side,
+      pnlUsd: index === loser ? String(-2 * MAX_LOSS_USD) : pnlUsd,
+      trades,
+    }));
     try {
       const { data } = await post(random.pick(world.nodes), 'bot', REPORT, { reports });
       const answer = data?.reportMetrics as { results: { success: boolean }[] } | undefined;
@@ -185,6 +235,9 @@ function note({ reported }: History, deploymentId: string, side: Reported['side'
   known.trades = Math.max(known.trades, trades);
   reported.set(key, known);
 }
+
+/** Share of the reports of canaries that break a guardrail. */
+const LOSSES = 0.1;
 
 const FEEDS = {
   eventAppended: 'subscription($after: String) { eventAppended(after: $after) { cursor id } }',

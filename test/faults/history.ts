@@ -24,6 +24,38 @@ export interface Operation {
   /** Every answer that arrived, of all tries; none when the outcome is not known. */
   readonly answers: Result[];
   tries: number;
+  /** When it was sent for the first time, and when it was answered for the first time; milliseconds since the start. */
+  readonly sentAt: number;
+  answeredAt?: number;
+}
+
+/** A freeze that was answered, and when its lifting was sent, if ever. Milliseconds since the start. */
+export interface Frozen {
+  readonly id: string;
+  readonly strategies: readonly string[];
+  readonly answeredAt: number;
+  liftSentAt?: number;
+}
+
+/** What a halt answered. */
+export interface HaltResult {
+  readonly success: boolean;
+  readonly complete: boolean;
+  readonly message: string;
+  readonly freeze: { readonly id: string } | null;
+  readonly outcomes: readonly {
+    readonly deploymentId: string;
+    readonly outcome: 'DONE' | 'ALREADY' | 'REFUSED';
+    readonly message: string;
+  }[];
+}
+
+/** A halt with its idempotency key, sent until it was complete or the sender gave up. */
+export interface Halted {
+  readonly actor: string;
+  readonly action: 'PAUSE' | 'ROLLBACK' | 'CANCEL';
+  readonly strategies: readonly string[];
+  readonly answers: HaltResult[];
 }
 
 /** The largest number of trades that a side's bot was told is on disk. */
@@ -46,6 +78,12 @@ export interface History {
   readonly operations: Operation[];
   readonly reported: Map<string, Reported>;
   readonly subscribers: Subscriber[];
+  readonly freezes: Frozen[];
+  readonly halts: Halted[];
+  /** How often loss budgets tripped. */
+  trips: number;
+  /** Real milliseconds from each report that broke a guardrail to the last acknowledgement. */
+  readonly breachToSafeMs: number[];
   readonly faults: string[];
   /** Nodes that ended without being told to. */
   readonly crashes: string[];
@@ -58,6 +96,10 @@ export function emptyHistory(seed: number): History {
     operations: [],
     reported: new Map(),
     subscribers: [],
+    freezes: [],
+    halts: [],
+    trips: 0,
+    breachToSafeMs: [],
     faults: [],
     crashes: [],
     reports: 0,

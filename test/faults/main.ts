@@ -3,6 +3,7 @@
  *   --minutes N            for how long (1)
  *   --seed N               the first seed; the next histories take the next ones
  *   --check-the-checker    runs programs with a bug each and fails unless every bug is found
+ *   --bug TEXT             only the bugs whose name has this text
  */
 import { parseArgs } from 'node:util';
 import { MUTATIONS, mutate } from './mutations.ts';
@@ -10,7 +11,7 @@ import { buildSerin, copyProgram } from './nodes.ts';
 import { runHistory, type Verdict } from './run.ts';
 
 /** Every kind twice. */
-const FAULTS_EACH = 16;
+const FAULTS_EACH = 22;
 /** Histories that a bug may hide through. */
 const ATTEMPTS = 5;
 
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1_000_000) },
     'check-the-checker': { type: 'boolean', default: false },
+    bug: { type: 'string', default: '' },
   },
 });
 const seed = Number(values.seed);
@@ -28,6 +30,8 @@ async function runHistories(): Promise<boolean> {
   const program = await buildSerin('whole');
   const until = Date.now() + Number(values.minutes) * 60_000;
   const total = { histories: 0, operations: 0, reports: 0, deliveries: 0, faults: 0, violations: 0 };
+  const safety = { freezes: 0, halts: 0, halted: 0, trips: 0 };
+  const breachToSafeMs: number[] = [];
   const kinds = new Map<string, number>();
   do {
     const verdict = await runHistory({ program, seed: seed + total.histories, faults: FAULTS_EACH });
@@ -38,22 +42,40 @@ async function runHistories(): Promise<boolean> {
     total.deliveries += history.subscribers.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
     total.faults += history.faults.length;
     total.violations += violations.length;
+    safety.freezes += history.freezes.length;
+    safety.halts += history.halts.length;
+    safety.halted += history.halts.reduce(
+      (sum, halt) => sum + (halt.answers.at(-1)?.outcomes.length ?? 0),
+      0,
+    );
+    safety.trips += history.trips;
+    breachToSafeMs.push(...history.breachToSafeMs);
     for (const fault of history.faults) kinds.set(fault, (kinds.get(fault) ?? 0) + 1);
     print(verdict);
   } while (Date.now() < until);
   for (const [kind, times] of kinds) console.log(`  ${times} × ${kind}`);
-  console.log(
-    Object.entries(total)
-      .map(([what, count]) => `${what} ${count}`)
-      .join(', '),
-  );
+  for (const counts of [safety, total]) {
+    console.log(
+      Object.entries(counts)
+        .map(([what, count]) => `${what} ${count}`)
+        .join(', '),
+    );
+  }
+  console.log(`breach to safe: ${describeTimes(breachToSafeMs)}`);
   return total.violations === 0;
+}
+
+function describeTimes(ms: readonly number[]): string {
+  const sorted = ms.toSorted((a, b) => a - b);
+  const at = (share: number) =>
+    ((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0) / 1000).toFixed(2);
+  return `p50 ${at(0.5)} s, p99 ${at(0.99)} s, longest ${at(1)} s, of ${ms.length}`;
 }
 
 async function checkTheChecker(): Promise<boolean> {
   const whole = await buildSerin('whole');
   let missed = 0;
-  for (const mutation of MUTATIONS) {
+  for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.bug))) {
     const program = await copyProgram(whole, 'mutated');
     await mutate(program, mutation);
     let found: string | undefined;

@@ -50,6 +50,43 @@ export const MUTATIONS: readonly Mutation[] = [
       'await sleep(pause); if (!notified) position = await lastSettledPosition(db).catch(() => position);',
     foundAs: ['a feed is the log'],
   },
+  {
+    name: 'a freeze that a node sees late',
+    file: 'store/safety/freezes.js',
+    line: 'const [freezes, { now }] = await Promise.all([readFreezes(db), readClock(db)]);',
+    becomes:
+      'const old = (globalThis.seen?.at ?? 0) < Date.now() - 3000; if (old) globalThis.seen = { at: Date.now(), ' +
+      'freezes: await readFreezes(db) }; const { freezes } = globalThis.seen; const { now } = await readClock(db);',
+    foundAs: ['a freeze holds'],
+  },
+  {
+    name: 'a halt whose deployments share a key',
+    file: 'app/haltCanaries.js',
+    line: "JSON.stringify(['halt', key, deploymentId])",
+    becomes: "JSON.stringify(['halt', key])",
+    foundAs: ['what lowers risk is done', 'a halt tells the truth'],
+  },
+  {
+    name: 'a halt that leaves one out',
+    file: 'app/haltCanaries.js',
+    line: 'halt.deploymentIds.map((id) => limit(',
+    becomes: 'halt.deploymentIds.slice(1).map((id) => limit(',
+    foundAs: ['a halt completes'],
+  },
+  {
+    name: 'a budget that lets losses pass',
+    file: 'app/budgetTrips.js',
+    line: '=> loss.gte(maxLossUsd);',
+    becomes: '=> loss.gte(maxLossUsd.times(100));',
+    foundAs: ['a budget sees every loss'],
+  },
+  {
+    name: 'a budget that acts on nobody',
+    file: 'app/budgetTrips.js',
+    line: 'return findLiveCanaries(tx, id, which[action]);',
+    becomes: 'return [];',
+    foundAs: ['a halt misses nobody'],
+  },
 ];
 
 /** Changes the program. Throws when the line is not there exactly once. */

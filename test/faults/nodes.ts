@@ -90,7 +90,7 @@ export async function createNode(options: NodeOptions): Promise<SerinNode> {
     child = started;
     said = '';
     started.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-2000);
+      said = (said + text).slice(-20_000);
     });
     started.once('exit', (code, signal) => {
       if (child !== started) return;

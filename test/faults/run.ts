@@ -8,7 +8,9 @@ import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { check } from './checker.ts';
 import { endAll, follow, operate, report, type World } from './clients.ts';
+import { guard, watchBudgets } from './guards.ts';
 import { emptyHistory, type History } from './history.ts';
+import { hold } from './holders.ts';
 import { injectFaults } from './injection.ts';
 import { createNode, type SerinNode } from './nodes.ts';
 import { createRandom } from './random.ts';
@@ -73,6 +75,10 @@ async function runOn(
       ...Array.from({ length: OPERATORS }, () => operate(world, random.fork())),
       report(world, random.fork(), 'CANARY'),
       report(world, random.fork(), 'STABLE'),
+      hold(world, random.fork(), 'CANARY'),
+      hold(world, random.fork(), 'STABLE'),
+      guard(world, random.fork()),
+      watchBudgets(world, random.fork()),
       injectFaults(world, server, random.fork(), faults).finally(() => enough.abort()),
       leaveTransactionsOpen(server.url, world.ending),
     ]);
@@ -81,12 +87,21 @@ async function runOn(
     await Promise.all(following);
     const database = openDatabase({ url: server.url });
     const violations = await check(history, database);
+    history.breachToSafeMs.push(...(await breachesToSafe(database.client)));
     await database.close();
     return { history, violations };
   } finally {
     left.abort();
     await Promise.all(nodes.map((node) => node.close()));
   }
+}
+
+/** Real milliseconds from each report that broke a guardrail to the last acknowledgement. */
+async function breachesToSafe(client: postgres.Sql): Promise<number[]> {
+  const rows = await client<{ ms: number }[]>`
+    select (payload ->> 'breachToSafeMs')::float8 as ms from events
+    where type = 'ALLOCATION_SETTLED' and payload ? 'breachToSafeMs'`;
+  return rows.map(({ ms }) => ms / TIME_SCALE);
 }
 
 /** Others write to the same PostgreSQL, slowly: events commit out of the order of their ids. */
