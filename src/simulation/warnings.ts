@@ -21,22 +21,20 @@ export interface PolicyWarnings {
   about(config: CanaryConfig): Promise<readonly Violation[] | null>;
 }
 
-export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyWarnings {
+/** @param timeoutMs how long an answer waits for the simulation */
+export function createPolicyWarnings(
+  simulator: Simulator,
+  log: Logger,
+  timeoutMs: number = SCREENING_TIMEOUT_MS,
+): PolicyWarnings {
   const known = new Map<string, ReturnType<PolicyWarnings['about']>>();
 
   /** Of policies that are not cached; each takes a fraction of a second. */
   const oneAfterTheOther = pLimit(1);
 
-  async function warningsAbout(config: CanaryConfig): Promise<readonly Violation[] | null> {
-    const limits = testLimits(config);
-    const screened = await screen(config);
-    return screened || limits.length > 0 ? [...(screened ?? []), ...limits] : null;
-  }
-
-  async function screen(config: CanaryConfig): Promise<readonly Violation[] | null> {
+  async function screen(config: CanaryConfig, limit: AbortSignal): Promise<readonly Violation[] | null> {
     const screening = screeningOf(config);
     if (!screening) return null;
-    const limit = AbortSignal.timeout(SCREENING_TIMEOUT_MS);
     const job = { ...screening, kinds: ['IDENTICAL'], caller: 'warnings', urgent: true } as const;
     const warning = warningOf(await finished(simulator.run(job, limit)));
     return warning ? [warning] : [];
@@ -47,11 +45,18 @@ export function createPolicyWarnings(simulator: Simulator, log: Logger): PolicyW
       const hash = configHash(config);
       const before = known.get(hash);
       if (before) return before;
-      const found = oneAfterTheOther(() => warningsAbout(config)).catch((error: unknown) => {
-        known.delete(hash);
-        log.warn({ error }, 'a policy could not be simulated for its warnings');
-        return null;
-      });
+      // Waiting for others counts.
+      const limit = AbortSignal.timeout(timeoutMs);
+      const found = oneAfterTheOther(() => screen(config, limit))
+        .catch((error: unknown) => {
+          known.delete(hash);
+          log.warn({ error }, 'a policy could not be simulated for its warnings');
+          return null;
+        })
+        .then((screened) => {
+          const limits = testLimits(config);
+          return screened || limits.length > 0 ? [...(screened ?? []), ...limits] : null;
+        });
       known.set(hash, found);
       const [oldest] = known.keys();
       if (known.size > MEMORY && oldest !== undefined) known.delete(oldest);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { askPolicy } from '../../src/app/policyTrials.ts';
 import { CANARY_KINDS } from '../../src/core/policy/simulation.ts';
 import { createSimulator, finished, SimulationTooLong } from '../../src/simulation/simulator.ts';
+import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { CALM, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -158,6 +159,16 @@ test('creating a deployment warns of a policy that rolls back identical versions
   expect(first10.message).toContain(
     'ends after at most 10 checks, and the evidence needs 20 effective pairs',
   );
+});
+
+test('what a policy cannot tell needs no simulation: it is warned of also where that takes too long', async () => {
+  const log = pino({ level: 'silent' });
+  const simulator = createSimulator(log);
+  const asked = askPolicy({ config: {}, assumptions: {} });
+  if (!asked.ok) throw new Error('the question is refused');
+  const warnings = await createPolicyWarnings(simulator, log, 0).about(asked.value.config);
+  expect(warnings?.map(({ path }) => path)).toEqual([['config', 'observationPeriodMinutes']]);
+  await simulator.stop();
 });
 
 test('a deployment is replayed: under its own policy it decides as it did, under a stricter one earlier', async () => {

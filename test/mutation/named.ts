@@ -38,7 +38,7 @@ const CLIENT_MUTANTS: readonly Mutant[] = [
     name: 'client, TypeScript: a bot that restarts carries out again what it has acknowledged',
     file: 'src/client/allocationFeed.ts',
     original: 'acknowledged: !standDown && hasAnswered(side, allocation),',
-    replacement: 'acknowledged: false,',
+    replacement: 'acknowledged: !standDown && hasAnswered(side, allocation) && number < 0,',
     tests: KILLS,
     says: 'acted on twice: dep_typescript',
   },
@@ -209,7 +209,10 @@ async function isNoticed(root: string, mutant: Mutant): Promise<boolean> {
   );
   try {
     const said = await failureOf(root, mutant.tests);
-    return said?.includes(mutant.says ?? '') ?? false;
+    if (said === null) return false;
+    if (!said.includes(mutant.says ?? ''))
+      throw new Error(`"${mutant.name}" fails without saying "${mutant.says}":\n${said}`);
+    return true;
   } finally {
     await writeFile(path, text);
   }
