@@ -17,7 +17,7 @@ const VIEW_MS = 1500;
 const CODE_KIB = 300;
 const CHANGE_MS = 100;
 const HALF_A_CORE = 0.5;
-/** Consoles that are open at the same time in the measurement of the node, by WebSocket clients that send what a console sends. */
+/** How much the page may hold at the end compared with its beginning. */
 const GROWTH_OF_MEMORY = 1.1;
 
 const ALL_SHOWN = `${DEPLOYMENTS} of ${DEPLOYMENTS} live deployments shown`;
