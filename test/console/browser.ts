@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { AxeBuilder } from '@axe-core/playwright';
 import sparticuz from '@sparticuz/chromium';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
@@ -36,7 +37,7 @@ async function launch(): Promise<Launched> {
   }
 }
 
-/** A visitor of the console: a page in a browser profile of its own. */
+/** A visitor of the console: a tab of a browser. What one stores is cleared when it leaves. */
 export interface Visitor {
   readonly context: BrowserContext;
   readonly page: Page;
@@ -50,9 +51,23 @@ export interface VisitorOptions {
   readonly width?: number;
   readonly height?: number;
   readonly timezone?: string;
+  /** A profile that no other visitor shares: for a test that changes it. */
+  readonly alone?: boolean;
 }
 
-export async function visit(browser: Browser, url: string, options: VisitorOptions = {}): Promise<Visitor> {
+/** Profiles that visitors share: one for each set of options, so that only the first of a server loads its files. */
+const profiles = new Map<string, Promise<BrowserContext>>();
+
+function sharedProfile(browser: Browser, options: VisitorOptions): Promise<BrowserContext> {
+  const key = JSON.stringify(options);
+  const known = profiles.get(key);
+  if (known) return known;
+  const made = newProfile(browser, options);
+  profiles.set(key, made);
+  return made;
+}
+
+async function newProfile(browser: Browser, options: VisitorOptions): Promise<BrowserContext> {
   const { theme = 'dark', width = 1440, height = 900, timezone = 'Europe/Zurich' } = options;
   const context = await browser.newContext({
     viewport: { width, height },
@@ -63,16 +78,38 @@ export async function visit(browser: Browser, url: string, options: VisitorOptio
   });
   // Sooner than a test gives up, so that the message names the step.
   context.setDefaultTimeout(50_000);
+  return context;
+}
+
+/** Opens a page in the profile of these options: with the cache of earlier visitors, without what they stored. */
+export async function visit(browser: Browser, url: string, options: VisitorOptions = {}): Promise<Visitor> {
+  const { alone = false } = options;
+  const context = await (alone ? newProfile(browser, options) : sharedProfile(browser, options));
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // A browser writes down every answer that is no success; who is not signed in yet gets one.
+    // A browser writes down every answer that is no success; a visitor who is not signed in yet gets one.
     if (/status of 401/.test(message.text())) return;
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   await page.goto(url);
-  return { context, page, complaints, close: () => context.close() };
+  const close = async () => {
+    if (alone) return context.close();
+    await page.evaluate('localStorage.clear()');
+    await page.close();
+  };
+  return { context, page, complaints, close };
+}
+
+/**
+ * What axe finds wrong on the page, or only inside `within`: one line per rule with the markup it is about. Run in the page
+ * itself (there are no frames) and for violations alone, which takes a fraction of the time of a full report.
+ */
+export async function violationsOf(page: Page, within?: string): Promise<string[]> {
+  const axe = new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ['violations'] });
+  const { violations } = await (within === undefined ? axe : axe.include(within)).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
 
 /** Builds the console anew where its sources are younger than what was built. */

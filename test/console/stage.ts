@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { command, create } from '../harness/deployment.ts';
-import type { TestCaller } from '../harness/serin.ts';
+import type { Data, TestCaller } from '../harness/serin.ts';
 
 export const CHECK_SECONDS = 10;
 export const CAPITAL_USD = 100_000;
+/** The share of the capital that the canary has in its first step. */
+const FIRST_SHARE = 0.1;
 
 export interface CanaryPlan {
   readonly id: string;
@@ -46,7 +47,7 @@ export const DESK: readonly CanaryPlan[] = [
   { id: 'dep_momentum', strategyId: 'eth-momentum', chain: 'ethereum', edge: 0.00035, config: RAMP },
   { id: 'dep_arb', strategyId: 'sol-arb', chain: 'solana', edge: 0.0005, config: { autoPromote: false } },
   { id: 'dep_trend', strategyId: 'btc-trend', chain: 'bitcoin', edge: -0.0005 },
-  { id: 'dep_grid', strategyId: 'op-grid', chain: 'optimism', config: { observationPeriodMinutes: 7 } },
+  { id: 'dep_grid', strategyId: 'op-grid', chain: 'optimism', config: { observationPeriodMinutes: 5 } },
   { id: 'dep_carry', strategyId: 'eth-carry', chain: 'ethereum', acknowledges: false },
   { id: 'dep_pairs', strategyId: 'link-pairs', chain: 'ethereum', edge: 0.0001 },
   {
@@ -74,43 +75,58 @@ interface Book {
 
 const emptyBook = (): Book => ({ pnl: 0, peak: 0, drawdown: 0, trades: 0, wins: 0 });
 
-/** Makes the deployments, gives them capital, and has both sides of each acknowledge it. */
+/** Deployments that are made at the same time. */
+const TOGETHER = 25;
+
+/** Makes the deployments, gives them capital, and has both sides of each acknowledge it: one request for each deployment. */
 export async function begin(serin: TestCaller, plans: readonly CanaryPlan[]): Promise<Desk> {
-  const live = plans.filter(({ deployed }) => deployed !== false);
-  for (const { id, strategyId, chain, canaryVersionId, stableVersionId, config } of plans) {
-    const created = await patiently(() =>
-      create(serin, {
-        idempotencyKey: `create-${id}`,
-        id,
-        strategyId,
-        ...(chain === undefined ? {} : { chain }),
-        canaryVersionId: canaryVersionId ?? 'v2',
-        stableVersionId: stableVersionId ?? 'v1',
-        config: {
-          ...UNHURRIED,
-          ...(config?.steps ? { observationPeriodMinutes: undefined } : {}),
-          ...config,
-        },
-      }),
-    );
-    if (!created.success) throw new Error(created.message);
+  for (let from = 0; from < plans.length; from += TOGETHER) {
+    await Promise.all(plans.slice(from, from + TOGETHER).map((plan) => beginOne(serin, plan)));
   }
-  // All begin at the same time, so that none has run for long when the first report comes.
-  await Promise.all(live.map((plan) => deploy(serin, plan)));
-  return createDesk(serin, live);
+  return createDesk(
+    serin,
+    plans.filter(({ deployed }) => deployed !== false),
+  );
 }
 
-async function deploy(caller: TestCaller, { id, acknowledges }: CanaryPlan): Promise<void> {
-  const idempotencyKey = `deploy-${id}`;
-  const answer = await patiently(() =>
-    command(caller, 'deployCanary', id, { capitalUsd: String(CAPITAL_USD), idempotencyKey }),
-  );
-  if (!answer.success) throw new Error(answer.message);
-  if (acknowledges === false) return;
-  const { canaryCapitalUsd, stableCapitalUsd } = answer.deployment;
-  const acknowledge = (side: string, heldUsd: string) =>
-    patiently(() => command(caller, 'acknowledgeAllocation', id, { side, number: 1, heldUsd }));
-  await Promise.all([acknowledge('CANARY', canaryCapitalUsd), acknowledge('STABLE', stableCapitalUsd)]);
+const BEGIN = `mutation($create: CreateDeploymentInput!, $deploy: DeployCanaryInput!, $canary: AcknowledgeAllocationInput!,
+  $stable: AcknowledgeAllocationInput!, $deployed: Boolean!, $acknowledged: Boolean!) {
+  createDeployment(input: $create) { success message }
+  deployCanary(input: $deploy) @include(if: $deployed) { success message }
+  canary: acknowledgeAllocation(input: $canary) @include(if: $acknowledged) { success message }
+  stable: acknowledgeAllocation(input: $stable) @include(if: $acknowledged) { success message }
+}`;
+
+async function beginOne(serin: TestCaller, plan: CanaryPlan): Promise<void> {
+  const { id, strategyId, chain, canaryVersionId = 'v2', stableVersionId = 'v1', config } = plan;
+  const deployed = plan.deployed !== false;
+  const acknowledge = (side: string, share: number) => ({
+    deploymentId: id,
+    idempotencyKey: `acknowledge-${side}-${id}`,
+    side,
+    number: 1,
+    heldUsd: String(CAPITAL_USD * share),
+  });
+  const variables = {
+    create: {
+      idempotencyKey: `create-${id}`,
+      id,
+      strategyId,
+      ...(chain === undefined ? {} : { chain }),
+      canaryVersionId,
+      stableVersionId,
+      config: { ...UNHURRIED, ...(config?.steps ? { observationPeriodMinutes: undefined } : {}), ...config },
+    },
+    deploy: { idempotencyKey: `deploy-${id}`, deploymentId: id, capitalUsd: String(CAPITAL_USD) },
+    canary: acknowledge('CANARY', FIRST_SHARE),
+    stable: acknowledge('STABLE', 1 - FIRST_SHARE),
+    deployed,
+    acknowledged: deployed && plan.acknowledges !== false,
+  };
+  const answers = await patiently(() => serin.ask(BEGIN, variables));
+  for (const { success, message } of Object.values<Data>(answers)) {
+    if (!success) throw new Error(`${id}: ${message}`);
+  }
 }
 
 /** Asks again while a busy machine does not answer in time; what is asked does nothing twice. */
