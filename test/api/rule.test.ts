@@ -37,6 +37,8 @@ const CORRELATED_03 = [43, 47, 58];
 const CORRELATED_06 = [7, 88, 91];
 /** Seeds on which it saw nothing of a canary that turns bad at half time. */
 const TURNS = [5, 10, 12];
+/** As good as the stable side for three quarters of 288 checks, then worse by half a standard deviation. */
+const LATE_TURNS = [4, 5, 14];
 /** In a market that rises the canary earns less than the stable side. */
 const STABLE_RESTARTS = pairedReturns(2, 60, { shift: () => -0.3 }).map(
   ([canary, stable]): Pair => [canary + 0.001, stable + 0.001],
@@ -59,6 +61,12 @@ const SCENARIOS: Record<string, Scenario> = {
     TURNS.map((seed) => {
       const shift = (check: number) => (check < 48 ? 0.3 : -1);
       return [`turns-${seed}`, scenario(hours(96), pairedReturns(seed, 96, { shift }))];
+    }),
+  ),
+  ...Object.fromEntries(
+    LATE_TURNS.map((seed) => {
+      const shift = (check: number) => (check < 216 ? 0 : -0.5);
+      return [`late-${seed}`, scenario(hours(288), pairedReturns(seed, 288, { shift }))];
     }),
   ),
   // Half way the bot of the stable side restarts.
@@ -193,7 +201,8 @@ describe('lived through check by check', () => {
     },
   );
 
-  test.each(TURNS.map((seed) => `turns-${seed}`))('a canary that turns bad is caught (%s)', (name) => {
+  const turned = [...TURNS.map((seed) => `turns-${seed}`), ...LATE_TURNS.map((seed) => `late-${seed}`)];
+  test.each(turned)('a canary that turns bad is caught (%s)', (name) => {
     expect(ends[name].status).toBe('ROLLED_BACK');
     expect(lastDecision(name)).toMatchObject({
       decision: 'ROLLBACK',
