@@ -122,7 +122,8 @@ async function says(shell: Pasted, words: string): Promise<void> {
   expect(shell.output).toContain(words);
 }
 
-describe.runIf(there('curl') && there('python3'))('the README, pasted', () => {
+// The demo is a minute of waiting: the first steps are taken meanwhile, as in another terminal.
+describe.runIf(there('curl') && there('python3')).concurrent('the README, pasted', () => {
   test(
     'installs and shows the demo',
     async () => {

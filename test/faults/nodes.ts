@@ -12,7 +12,7 @@ const START_WITHIN_MS = 60_000;
 
 const PLACE = join(ROOT, 'node_modules/.cache/serin-faults');
 
-/** Builds Serin into a folder of its own. Answers the program to run. */
+/** Builds Serin into a folder of its own. @returns the program to run */
 export async function buildSerin(name: string): Promise<string> {
   const folder = join(PLACE, name);
   await rm(folder, { recursive: true, force: true });
