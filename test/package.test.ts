@@ -201,16 +201,37 @@ describe('serin-core and serin-client', () => {
 });
 
 test.skipIf(browser === null)(
-  `the client in a bundle of Vite reads, commands and follows from a browser ${missing ?? ''}`,
+  `the client in a bundle of Vite reads, commands and follows from a page, and is a bot in a worker ${missing ?? ''}`,
   { timeout: 120_000 },
   async () => {
     if (!browser) throw new Error('no browser');
     const place = join(folder, 'parts');
-    await writeFile(join(place, 'index.html'), '<script type="module" src="./page.js"></script><p></p>\n');
+    const elements = '<p></p><output></output>';
+    await writeFile(
+      join(place, 'index.html'),
+      `<script type="module" src="./page.js"></script>${elements}\n`,
+    );
+    await writeFile(
+      join(place, 'worker.js'),
+      `import { connectSerin } from 'serin-client';
+       onmessage = async ({ data }) => {
+         const serin = connectSerin({ url: data.url });
+         const side = await serin.side(data.id, 'CANARY');
+         for await (const allocation of side.allocations()) {
+           const { success } = await allocation.acknowledge();
+           const report = await side.report({ pnlUsd: '1', trades: 1 });
+           postMessage('holds ' + allocation.capitalUsd + ' ' + success + ' ' + report.success);
+         }
+         postMessage('ended ' + side.ended);
+       };\n`,
+    );
     await writeFile(
       join(place, 'page.js'),
       `import { connectSerin } from 'serin-client';
-       const serin = connectSerin({ url: new URLSearchParams(location.search).get('serin') });
+       const url = new URLSearchParams(location.search).get('serin');
+       const serin = connectSerin({ url });
+       const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+       worker.onmessage = ({ data }) => { document.querySelector('output').textContent = data; };
        const created = await serin.command('createDeployment', {
          strategyId: 'bundled', stableVersionId: 'v1', canaryVersionId: 'v2' });
        const query = 'subscription ($after: String) { eventAppended(after: $after) { cursor type } }';
@@ -218,12 +239,17 @@ test.skipIf(browser === null)(
          const { status } = await serin.deployment(created.deployment.id);
          document.querySelector('p').textContent = type + ' ' + status;
          break;
-       }\n`,
+       }
+       const { id } = created.deployment;
+       await serin.command('deployCanary', { deploymentId: id, capitalUsd: 1000 });
+       worker.postMessage({ url, id });
+       document.onclick = () => serin.command('rollbackCanary', { deploymentId: id });\n`,
     );
     await build({
       root: place,
       logLevel: 'error',
       build: { outDir: join(folder, 'bundle'), target: 'es2022' },
+      worker: { format: 'es' },
     });
     const script = await bundleOf(join(folder, 'bundle/assets'));
     const size = {
@@ -239,6 +265,9 @@ test.skipIf(browser === null)(
     const { page, complaints, close } = await visit(browser, `${pages.url}/?serin=${serin.url}`);
     try {
       await page.getByText('DEPLOYMENT_CREATED PENDING').waitFor();
+      await page.getByText('holds 100 true true').waitFor();
+      await page.locator('p').click();
+      await page.getByText('ended true').waitFor();
       expect(complaints).toEqual([]);
     } finally {
       await close();
@@ -248,8 +277,9 @@ test.skipIf(browser === null)(
   },
 );
 
+/** The script of the page; that of the worker has the client once more. */
 async function bundleOf(assets: string): Promise<Buffer> {
-  const names = (await readdir(assets)).filter((name) => name.endsWith('.js'));
+  const names = (await readdir(assets)).filter((name) => /^index.*\.js$/.test(name));
   return Buffer.concat(await Promise.all(names.map((name) => readFile(join(assets, name)))));
 }
 
