@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union, cast
 
 Key = Union[None, str, Callable[[], Optional[str]]]
 Notice = Callable[[str], None]
@@ -115,11 +115,11 @@ class Http:
                 self._turn += 1
                 raise Again(f"the answer was cut off: {error}") from error
             try:
-                answer = json.loads(text)
-                errors = answer.get("errors") if isinstance(answer, dict) else None
+                answer = as_object(json.loads(text))
+                errors: Sequence[Mapping[str, Any]] = answer.get("errors") or []
                 if not errors and "data" not in answer:
                     raise ValueError
-            except (ValueError, TypeError):
+            except ValueError:
                 if status in PASSING_STATUS:
                     self._turn += 1
                     raise Again(f"HTTP {status} without an answer", after) from None
@@ -206,8 +206,13 @@ def address(url: str) -> str:
     return parts._replace(path=parts.path if parts.path not in ("", "/") else "/graphql").geturl()
 
 
+def as_object(value: Any) -> Dict[str, Any]:
+    """A JSON object; an empty one where it is anything else."""
+    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+
+
 def code_of(errors: Sequence[Mapping[str, Any]]) -> str:
-    return str((errors[0].get("extensions") or {}).get("code", "GRAPHQL_VALIDATION_FAILED"))
+    return str(as_object(errors[0].get("extensions")).get("code", "GRAPHQL_VALIDATION_FAILED"))
 
 
 def feed_error(errors: Sequence[Mapping[str, Any]]) -> Exception:
@@ -216,10 +221,11 @@ def feed_error(errors: Sequence[Mapping[str, Any]]) -> Exception:
 
 
 def refusal(status: int, body: bytes) -> Exception:
+    errors: Sequence[Mapping[str, Any]] = []
     try:
-        errors = json.loads(body).get("errors")
+        errors = as_object(json.loads(body)).get("errors") or []
     except ValueError:
-        errors = None
+        pass
     return feed_error(errors) if errors else Again(f"HTTP {status} instead of a feed")
 
 

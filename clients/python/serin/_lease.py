@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Optional, Set
 
 from ._answers import ENDED
 from ._documents import HEARTBEAT, LIFE
-from ._http import Again, Backoff, Http, SerinError
+from ._http import Again, Backoff, Http, SerinError, as_object
 
 #: Between two heartbeats that ask whether there is a lease, and at most between two that tell Serin of standing down.
 ASK_AGAIN_SECONDS = 1.0
@@ -175,5 +175,5 @@ class Lease:
         if "session" in self._features:
             fields["session"] = self._session
         answer: Dict[str, Any] = self._http.attempt(HEARTBEAT, {"input": fields})["heartbeat"]
-        self.note_status((answer["deployment"] or {}).get("status"))
+        self.note_status(as_object(answer["deployment"]).get("status"))
         return answer

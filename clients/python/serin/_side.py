@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 from ._allocation import Allocation, RollbackPlan
 from ._answers import ENDED, closed, replaced, stood_down
 from ._documents import OPENING, RECORD, RECORD_LEASED, allocations_document, read_features
-from ._http import Http, SerinError, SerinUnavailable
+from ._http import Http, SerinError, SerinUnavailable, as_object
 from ._lease import Lease
 from ._reporter import Reporter
 from ._totals import Number
@@ -111,7 +111,7 @@ class Side:
         def work() -> None:
             for allocation in self.allocations():
                 said = obey(allocation)
-                result = allocation.acknowledge(**(said if isinstance(said, dict) else {}))
+                result = allocation.acknowledge(**as_object(said))
                 if not result["success"] and result["error"]["code"] != "REPLACED":
                     self._http.notice(f"Acknowledgement refused, {result['error']['code']}: {result['message']}")
 
@@ -209,7 +209,7 @@ class Side:
         if stand_down:
             self._http.notice("Serin was not reached for too long: this side stands down")
         version = self._version
-        plan = (state.get("config") or {}).get("rollbackPlan") if stand_down else requested.get("rollbackPlan")
+        plan: Any = as_object(state.get("config")).get("rollbackPlan") if stand_down else requested.get("rollbackPlan")
         return Allocation(
             number,
             "LEASE_EXPIRED" if stand_down else requested["cause"],
