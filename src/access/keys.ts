@@ -21,6 +21,8 @@ export interface KeyRequest {
   readonly person?: string | null | undefined;
   /** Epoch milliseconds of real time; null means never. */
   readonly expiresAt: WallInstant | null;
+  /** Seconds until it expires, instead of `expiresAt`; null or absent if it has none. */
+  readonly expiresInSeconds?: number | null | undefined;
 }
 
 export type KeyAnswer =
@@ -40,6 +42,8 @@ const refused = (no: Refusal): KeyAnswer => ({ refusal: no, apiKey: null, key: n
 const NAME = /^[\w.:@/ -]{1,100}$/;
 const PERSON = /^[^\p{C}|]{1,200}$/u;
 const MAX_PATTERNS = 100;
+/** Ten years: a longer one is a mistake of the unit. */
+const MAX_LIFE_SECONDS = 315_360_000;
 
 /** Creates a key. Only this result contains the secret. */
 export async function createKey(
@@ -50,9 +54,10 @@ export async function createKey(
   const wrong = violation(request) ?? beyond(actor, request);
   if (wrong) return refused(wrong);
   const { id, key, hash } = freshKey();
-  const { name, role, strategies, sides = null, expiresAt } = request;
+  const { name, role, strategies, sides = null, expiresAt, expiresInSeconds = null } = request;
   const person = request.person ? foldName(request.person) : null;
-  const made = { id, hash, name, foldedName: foldName(name), role, strategies, sides, person, expiresAt };
+  const expiry = { expiresAt, expiresInSeconds };
+  const made = { id, hash, name, foldedName: foldName(name), role, strategies, sides, person, ...expiry };
   return inIncarnation(db, async (tx): Promise<KeyAnswer> => {
     const apiKey = (await isNameTaken(tx, name))
       ? null
@@ -70,7 +75,7 @@ export async function createKey(
         name,
         role,
         strategies,
-        expiresAt: expiresAt && new Date(expiresAt).toISOString(),
+        expiresAt: apiKey.expiresAt && new Date(apiKey.expiresAt).toISOString(),
         ...(sides ? { sides } : {}),
         ...(person ? { person } : {}),
       },
@@ -79,7 +84,8 @@ export async function createKey(
   });
 }
 
-function violation({ name, strategies, sides, person, expiresAt }: KeyRequest): Refusal | null {
+function violation(request: KeyRequest): Refusal | null {
+  const { name, strategies, sides, person, expiresAt, expiresInSeconds = null } = request;
   const no = (path: string, rule: string) => refusal('INVALID_INPUT', `${path} ${rule}`, [path]);
   if (!NAME.test(name) || name.trim() !== name) {
     return no('name', 'must have 1 to 100 letters, digits, spaces and . _ : @ / -');
@@ -102,6 +108,10 @@ function violation({ name, strategies, sides, person, expiresAt }: KeyRequest): 
       'must have 1 to 200 visible characters, such as ada@example.org, and not be a name of Serin',
     );
   }
+  if (expiresInSeconds !== null && expiresAt !== null)
+    return no('expiresInSeconds', 'and expiresAt exclude each other');
+  if (expiresInSeconds !== null && (expiresInSeconds < 1 || expiresInSeconds > MAX_LIFE_SECONDS))
+    return no('expiresInSeconds', `must be 1 to ${MAX_LIFE_SECONDS}`);
   // The database's clock decides whether a key has expired; this only catches mistakes.
   if (expiresAt !== null && expiresAt <= wallNow()) return no('expiresAt', 'must be in the future');
   return null;

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { Forbidden, mayAdminister } from '../access/permissions.ts';
-import { FREEZE_BLOCKS, type FreezeBlock, type FreezeFacts } from '../core/lifecycle/freeze.ts';
+import { describeEnd, FREEZE_BLOCKS, type FreezeBlock, type FreezeFacts } from '../core/lifecycle/freeze.ts';
 import { type ApprovalRequest, requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
@@ -33,6 +33,8 @@ import { activeWindow, expiredRequestAt, freezeFacts, recurrenceViolation } from
 /** Each risky command reads all standing freezes. */
 export const MAX_STANDING = 1000;
 const MAX_PATTERNS = 100;
+/** Ten years: a longer one is a mistake of the unit. */
+const MAX_DURATION_SECONDS = 315_360_000;
 /** Patterns are compared here, not in SQL: any number of freezes is read with one statement. */
 const LISTED_AT_ONCE = 200;
 
@@ -99,6 +101,8 @@ export interface FreezeInput {
   readonly chains: readonly string[] | null;
   readonly from: number | null;
   readonly until: number | null;
+  /** Seconds from its beginning to its end, instead of `until`; absent if it has none. */
+  readonly durationSeconds?: number;
   readonly recurrence: Recurrence | null;
   /** Null means all. */
   readonly blocks: readonly FreezeBlock[] | null;
@@ -129,9 +133,10 @@ export async function createFreeze(
     const { now } = await readClock(tx);
     // What is over has never blocked anything, and a freeze begins at its creation at the earliest.
     const from = input.from === null || input.from <= now ? null : input.from;
-    if (input.until !== null && input.until <= (from ?? now)) {
+    const until = endOf(input);
+    if (until !== null && until <= (from ?? now)) {
       const message = `must be later than ${from === null ? 'now' : 'from'}`;
-      return invalid([{ path: ['until'], message }]);
+      return invalid([{ path: [input.until === null ? 'durationSeconds' : 'until'], message }]);
     }
     const freeze: NewFreeze = {
       id: `frz_${randomBytes(10).toString('hex')}`,
@@ -139,7 +144,10 @@ export async function createFreeze(
       chains: input.chains ?? ['*'],
       blocks: FREEZE_BLOCKS.filter((block) => input.blocks?.includes(block) ?? true),
       from,
-      until: input.until,
+      until,
+      ...(until === null && input.durationSeconds !== undefined
+        ? { durationSeconds: input.durationSeconds }
+        : {}),
       recurrence: input.recurrence,
       reason: input.reason,
       createdBy: actor.name,
@@ -159,11 +167,16 @@ export async function createFreeze(
     const { now: then } = await readClock(tx);
     const when = activeWindow(created, then) ? 'from now on' : 'later, see nextFrom';
     return done(
-      `Freeze ${created.id} blocks ${created.blocks.join(', ')} ${when}: ${created.reason}`,
+      `Freeze ${created.id} blocks ${created.blocks.join(', ')} ${when}, ${describeEnd(created.until)}: ${created.reason}`,
       created,
       then,
     );
   });
+}
+
+/** When a new freeze ends for good, as far as it is known before it is created. */
+function endOf({ from, until, durationSeconds }: FreezeInput): SerinInstant | null {
+  return durationSeconds === undefined || from === null ? until : from + durationSeconds * 1000;
 }
 
 function detailsOf({ chains, blocks, from, until, recurrence, reason }: Freeze) {
@@ -171,11 +184,16 @@ function detailsOf({ chains, blocks, from, until, recurrence, reason }: Freeze) 
   return { chains, blocks, from: text(from), until: text(until), recurrence, reason };
 }
 
-function freezeViolations({ strategies, chains, recurrence, blocks, reason }: FreezeInput): Violation[] {
+function freezeViolations(input: FreezeInput): Violation[] {
+  const { strategies, chains, until, durationSeconds, recurrence, blocks, reason } = input;
   const violations: Violation[] = [
     ...patternsViolations('strategies', strategies),
     ...patternsViolations('chains', chains),
   ];
+  if (durationSeconds !== undefined && until !== null)
+    violations.push({ path: ['durationSeconds'], message: 'and until exclude each other' });
+  else if (durationSeconds !== undefined && (durationSeconds < 1 || durationSeconds > MAX_DURATION_SECONDS))
+    violations.push({ path: ['durationSeconds'], message: `must be 1 to ${MAX_DURATION_SECONDS}` });
   if (blocks?.length === 0)
     violations.push({ path: ['blocks'], message: 'must name at least one, or be omitted' });
   if (reason.trim() === '') violations.push({ path: ['reason'], message: 'must say why' });

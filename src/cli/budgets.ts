@@ -3,7 +3,7 @@ import { Decimal } from '../core/values/decimal.ts';
 import type { Context } from './context.ts';
 import { usage } from './exitCodes.ts';
 import type { ChangeOptions } from './lifecycle.ts';
-import { reasonAndKey, type SafetyResult, send } from './safety.ts';
+import { reasonAndKey, say, send } from './safety.ts';
 import { table } from './terminal.ts';
 import { moment, money, readMoney, words } from './words.ts';
 
@@ -22,7 +22,7 @@ interface BudgetView {
 
 const BUDGET =
   'id name strategies windowHours maxLossUsd lossUsd action count rearm state trippedAt countsFrom createdBy';
-const RESULT = `success message error { code message path } lossBudget { ${BUDGET} }`;
+const RESULT = `success replayed message error { code message path } lossBudget { ${BUDGET} }`;
 
 export interface BudgetOptions {
   readonly max: string;
@@ -51,18 +51,16 @@ export async function addBudget(
     rearm: rearm.toUpperCase(),
     idempotencyKey,
   };
-  await say(context, send('createLossBudget', RESULT, input, context));
+  say(await send('createLossBudget', RESULT, input, context), context);
 }
 
-export const rearmBudget = (id: string, options: ChangeOptions, context: Context): Promise<void> =>
-  say(context, send('updateLossBudget', RESULT, { id, rearm: true, ...reasonAndKey(options) }, context));
+export async function rearmBudget(id: string, options: ChangeOptions, context: Context): Promise<void> {
+  const input = { id, rearm: true, ...reasonAndKey(options) };
+  say(await send('updateLossBudget', RESULT, input, context), context);
+}
 
-export const deleteBudget = (id: string, options: ChangeOptions, context: Context): Promise<void> =>
-  say(context, send('deleteLossBudget', RESULT, { id, ...reasonAndKey(options) }, context));
-
-async function say({ terminal }: Context, sent: Promise<SafetyResult>): Promise<void> {
-  const { message } = await sent;
-  if (!terminal.json) terminal.line(message);
+export async function deleteBudget(id: string, options: ChangeOptions, context: Context): Promise<void> {
+  say(await send('deleteLossBudget', RESULT, { id, ...reasonAndKey(options) }, context), context);
 }
 
 export async function listBudgets({ serin, terminal }: Context): Promise<void> {

@@ -15,12 +15,14 @@ export interface NewKey {
   readonly sides: readonly Side[] | null;
   /** The person who holds it; null if it is no person's. */
   readonly person: string | null;
-  /** When it expires, RFC 3339; null means never. */
+  /** When it expires, RFC 3339; null means never, or after `expiresInSeconds`. */
   readonly expiresAt: string | null;
+  /** Seconds until it expires; null if it has none. The clock that decides counts them. */
+  readonly expiresInSeconds: number | null;
 }
 
 /** A key without its secret, with the names of the API. */
-export interface KeyView extends NewKey {
+export interface KeyView extends Omit<NewKey, 'expiresInSeconds'> {
   readonly id: string;
   readonly createdAt: string;
   readonly createdBy: string;

@@ -3,7 +3,6 @@
  * Serin runs there or not: above all the first key.
  */
 import type { Command } from 'commander';
-import { isDate } from '../core/values/instant.ts';
 import { SIDES, type Side } from '../core/values/side.ts';
 import { asking } from './arguments.ts';
 import { type Context, contextOf } from './context.ts';
@@ -17,6 +16,7 @@ import {
   ROLES,
 } from './keyOperations.ts';
 import { askedKeys } from './remoteKeys.ts';
+import { readInstant, readSeconds } from './serverTime.ts';
 import { table } from './terminal.ts';
 import { moment } from './words.ts';
 
@@ -33,7 +33,7 @@ export function addKeys(program: Command, local: () => Promise<Keys>): void {
       'use the database of this machine even if SERIN_KEY is set',
     );
   const placeOf = (command: Command, context: Context) => {
-    const { url, key = process.env.SERIN_KEY, local: here } = command.opts<PlaceOptions>();
+    const { url, key = process.env.SERIN_KEY, local: here } = command.optsWithGlobals<PlaceOptions>();
     return here || (!key && url === undefined) ? local() : askedKeys(context.serin);
   };
   verb('create', 'create a key and print it; it is not shown again')
@@ -88,7 +88,7 @@ function read({ role, name, strategies, sides, person, expires }: CreateKeyOptio
     strategies: strategies === undefined ? null : strategies.split(',').map((pattern) => pattern.trim()),
     sides: sides === undefined ? null : sides.split(',').map(readSide),
     person: person ?? null,
-    expiresAt: expires === undefined ? null : readExpiry(expires),
+    ...readExpiry(expires),
   };
 }
 
@@ -104,19 +104,15 @@ function readSide(given: string): Side {
   return side;
 }
 
-const UNITS = { h: 3_600_000, d: 86_400_000 } as const;
-
-/** Keys expire in real time. */
-function readExpiry(given: string): string {
-  const length = /^(\d{1,5})([hd])$/.exec(given);
-  const at = length
-    ? Date.now() + Number(length[1]) * (length[2] === 'h' ? UNITS.h : UNITS.d)
-    : isDate(given.slice(0, 10))
-      ? Date.parse(given)
-      : Number.NaN;
-  if (Number.isNaN(at))
+/** Keys expire in real time. A length is counted where the key is kept: the clock of this machine may be wrong. */
+function readExpiry(given: string | undefined): Pick<NewKey, 'expiresAt' | 'expiresInSeconds'> {
+  if (given === undefined) return { expiresAt: null, expiresInSeconds: null };
+  const expiresInSeconds = readSeconds('--expires', given);
+  if (expiresInSeconds !== null) return { expiresAt: null, expiresInSeconds };
+  const expiresAt = readInstant(given);
+  if (expiresAt === null)
     throw usage(`--expires must be such as 90d, 12h or 2030-01-31, got ${JSON.stringify(given)}`);
-  return new Date(at).toISOString();
+  return { expiresAt, expiresInSeconds: null };
 }
 
 /** @throws {CommandFailed} with the refusal */

@@ -4,7 +4,7 @@ import type { CommandInputs, CommandName, CommandResult, Side } from '../client/
 import type { Context } from './context.ts';
 import { readDeployment } from './deployment.ts';
 import { CommandFailed, EXIT, refusal, usage } from './exitCodes.ts';
-import { money, readMoney, words } from './words.ts';
+import { money, readMoney, sentenceOf, words } from './words.ts';
 
 export interface ChangeOptions {
   readonly reason?: string | undefined;
@@ -30,7 +30,7 @@ function report(result: CommandResult, context: Context): void {
 }
 
 function say({ message, deployment, replayed }: CommandResult, { terminal }: Context): void {
-  terminal.line(replayed ? `${message} (answered before)` : message);
+  terminal.line(sentenceOf(message, replayed));
   if (!deployment) return;
   const { id, status, canaryCapitalUsd, stableCapitalUsd } = deployment;
   const capital = `canary ${money(canaryCapitalUsd)}, stable ${money(stableCapitalUsd)}`;
@@ -78,7 +78,13 @@ export async function create(
   if (capitalUsd === undefined || !created.deployment) return;
   const deploymentId = created.deployment.id;
   const idempotencyKey = options.idempotencyKey && `${options.idempotencyKey}/deploy`;
-  await change('deployCanary', { deploymentId, capitalUsd, idempotencyKey }, context);
+  const deployed = await context.serin.command('deployCanary', { deploymentId, capitalUsd, idempotencyKey });
+  if (!deployed.success) {
+    context.terminal.note(
+      `${deploymentId} is there, without capital: serin deploy ${deploymentId} gives it some`,
+    );
+  }
+  report(deployed, context);
 }
 
 /** The configuration of the options, over that of the file; undefined where neither says anything. */

@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import type { Context } from './context.ts';
 import { CommandFailed, EXIT, type Refused, refusal, usage } from './exitCodes.ts';
 import type { ChangeOptions } from './lifecycle.ts';
-import { readInstant, readLength, serverTime } from './serverTime.ts';
+import { readInstant, readSeconds } from './serverTime.ts';
 import { table } from './terminal.ts';
-import { moment, words } from './words.ts';
+import { moment, sentenceOf, words } from './words.ts';
 
 interface FreezeView {
   readonly id: string;
@@ -22,10 +22,11 @@ interface FreezeView {
 
 const FREEZE =
   'id strategies chains blocks reason createdBy from until activeNow activeUntil nextFrom liftedBy liftedAt';
-const RESULT = `success message error { code message path } freeze { ${FREEZE} }`;
+const RESULT = `success replayed message error { code message path } freeze { ${FREEZE} }`;
 
 export interface SafetyResult extends Refused {
   readonly success: boolean;
+  readonly replayed: boolean;
 }
 
 /** Sends one of the mutations; says its refusal where there is one. */
@@ -81,24 +82,22 @@ export async function freeze(
     chains: chain,
     reason,
     from: options.from && instant('--from', options.from),
-    until: await untilOf(options, context),
+    ...endOf(options),
     blocks: block?.map((name) => name.toUpperCase().replaceAll('-', '_')),
     recurrence: recurs === 0 ? undefined : { rule, timeZone: zone, durationMinutes: minutes },
     idempotencyKey,
   };
-  const { message } = await send('createFreeze', RESULT, input, context);
-  if (!context.terminal.json) context.terminal.line(message);
+  say(await send('createFreeze', RESULT, input, context), context);
 }
 
-/** `--for` counts on Serin's clock. */
-async function untilOf(options: FreezeOptions, context: Context): Promise<string | undefined> {
-  if (options.for === undefined) return options.until && instant('--until', options.until);
+/** The server counts `--for`: the same command under the same key means the same end. */
+function endOf(options: FreezeOptions): { readonly until?: string; readonly durationSeconds?: number } {
+  if (options.for === undefined)
+    return options.until === undefined ? {} : { until: instant('--until', options.until) };
   if (options.until !== undefined) throw usage('--for and --until exclude each other');
-  const lengthMs = readLength(options.for);
-  if (lengthMs === null) throw usage(`--for must be such as 90m, 12h or 3d, got ${options.for}`);
-  const begins =
-    options.from === undefined ? await serverTime(context) : Date.parse(instant('--from', options.from));
-  return new Date(begins + lengthMs).toISOString();
+  const durationSeconds = readSeconds('--for', options.for);
+  if (durationSeconds === null) throw usage(`--for must be such as 90m, 12h or 3d, got ${options.for}`);
+  return { durationSeconds };
 }
 
 function instant(name: string, text: string): string {
@@ -108,8 +107,12 @@ function instant(name: string, text: string): string {
 }
 
 export async function unfreeze(id: string, options: ChangeOptions, context: Context): Promise<void> {
-  const { message } = await send('liftFreeze', RESULT, { id, ...reasonAndKey(options) }, context);
-  if (!context.terminal.json) context.terminal.line(message);
+  say(await send('liftFreeze', RESULT, { id, ...reasonAndKey(options) }, context), context);
+}
+
+/** What came of it; JSON has it already. */
+export function say({ message, replayed }: SafetyResult, { terminal }: Context): void {
+  if (!terminal.json) terminal.line(sentenceOf(message, replayed));
 }
 
 const LIST = `query ($standing: Boolean!, $first: Int!) {
@@ -158,7 +161,7 @@ interface HaltResult extends SafetyResult {
   }[];
 }
 
-const HALT = `success message complete pending error { code message path } freeze { ${FREEZE} }
+const HALT = `success replayed message complete pending error { code message path } freeze { ${FREEZE} }
   outcomes { deploymentId outcome message error { code } }`;
 
 export interface HaltOptions {
@@ -194,7 +197,7 @@ export async function halt(
     ];
     if (result.outcomes.length > 0)
       for (const line of table(result.outcomes, columns, terminal)) terminal.line(line);
-    terminal.line(result.message);
+    say(result, context);
   }
   const refused = result.outcomes.some(({ outcome }) => outcome === 'REFUSED');
   if (refused) throw new CommandFailed('some deployments were not halted', EXIT.refused);

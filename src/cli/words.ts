@@ -51,6 +51,10 @@ export function moment(at: string | null): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
+/** The message of a result; one that a retry got says so. */
+export const sentenceOf = (message: string, replayed: boolean): string =>
+  replayed ? `${message} (answered before)` : message;
+
 /** `OBSERVATION_COMPLETE` as `observation complete`. */
 export const words = (name: string): string => name.toLowerCase().replaceAll('_', ' ');
 

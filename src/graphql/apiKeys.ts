@@ -108,6 +108,10 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
       type: 'DateTime',
       description: 'When it expires, in real time; never expires if omitted.',
     }),
+    expiresInSeconds: t.int({
+      description:
+        'Seconds of real time until it expires, counted by the server, instead of `expiresAt` (1 to 315360000).',
+    }),
   }),
 });
 
@@ -166,6 +170,7 @@ builder.mutationFields((t) => ({
         sides: input.sides ?? null,
         person: input.person ?? null,
         expiresAt: input.expiresAt ?? null,
+        expiresInSeconds: input.expiresInSeconds ?? null,
       }),
   }),
   revokeApiKey: t.field({

@@ -204,6 +204,11 @@ const CreateFreezeInput = builder.inputType('CreateFreezeInput', {
     chains: t.stringList({ description: 'Patterns of chains. Default: all.' }),
     from: t.field({ type: 'DateTime', description: 'When it begins. Default: now.' }),
     until: t.field({ type: 'DateTime', description: 'When it ends. Default: when it is lifted.' }),
+    durationSeconds: t.int({
+      description:
+        'How long it lasts from its beginning, in seconds on Serin’s clock, instead of `until` (1 to 315360000). A retry ' +
+        'under the same `idempotencyKey` means the same end.',
+    }),
     recurrence: t.field({
       type: RecurrenceInput,
       description: 'For a freeze that comes again. Without it, it lasts from `from` to `until`.',
@@ -254,6 +259,8 @@ builder.mutationFields((t) => ({
           chains: given.chains ?? null,
           from: given.from ?? null,
           until: given.until ?? null,
+          // Absent unless given: what is stored under an idempotency key names the input as it was before there was this.
+          ...(given.durationSeconds == null ? {} : { durationSeconds: given.durationSeconds }),
           recurrence: given.recurrence ?? null,
           blocks: given.blocks ?? null,
           reason: given.reason,

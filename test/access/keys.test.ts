@@ -66,6 +66,8 @@ test.each([
   ['no pattern at all', { name: 'x', strategies: [] }, 'strategies'],
   ['an odd pattern', { name: 'x', strategies: ['eth-*', 'a b'] }, 'strategies'],
   ['a time that has passed', { name: 'x', expiresAt: '2020-01-01T00:00:00Z' }, 'expiresAt'],
+  ['a life of no time', { name: 'x', expiresInSeconds: 0 }, 'expiresInSeconds'],
+  ['two ends', { name: 'x', expiresInSeconds: 60, expiresAt: '2099-01-01T00:00:00Z' }, 'expiresInSeconds'],
 ])('%s is refused with its field', async (_what, input, field) => {
   const before = await keys(root);
   expect(await create(root, input)).toMatchObject({
@@ -118,6 +120,14 @@ test('a key that has expired is refused', async () => {
     expired: true,
     revokedAt: null,
   });
+});
+
+test('a life in seconds is counted by the database, whose clock decides', async () => {
+  const { apiKey } = await create(root, { name: 'hourly', expiresInSeconds: 3600 });
+  const life = Date.parse(apiKey.expiresAt) - Date.parse(apiKey.createdAt);
+  expect(Math.abs(life - 3_600_000)).toBeLessThan(1000);
+  const [record] = await serin.database.sql`select details from audit_records where subject = ${apiKey.id}`;
+  expect(record?.details.expiresAt).toBe(apiKey.expiresAt);
 });
 
 test('the last use is known, and written once a minute only', async () => {

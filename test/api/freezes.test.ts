@@ -82,6 +82,31 @@ describe('commands', () => {
     expect((await command(other, 'deployCanary', deployment.id, { capitalUsd: '1000' })).success).toBe(true);
   });
 
+  test('a duration is counted by the server: the same request later means the same end', async () => {
+    const strategies = [strategy()];
+    const hour = { strategies, durationSeconds: 3600, idempotencyKey: `${strategies}-hour` };
+    const { freeze } = await createFreeze(one, hour);
+    expect(Date.parse(freeze.until) - Date.parse(freeze.from)).toBe(3_600_000);
+    expect(freeze.activeNow).toBe(true);
+    await one.advance(60);
+    expect(await createFreeze(other, hour)).toMatchObject({
+      success: true,
+      replayed: true,
+      freeze: { id: freeze.id, until: freeze.until },
+    });
+    const from = hours(await serinNow(), 10);
+    const later = await createFreeze(one, { strategies, from, durationSeconds: 60 });
+    expect(Date.parse(later.freeze.until)).toBe(Date.parse(from) + 60_000);
+    for (const wrong of [{ durationSeconds: 0 }, { durationSeconds: 60, until: from }]) {
+      expect((await createFreeze(one, { strategies, ...wrong })).error).toMatchObject({
+        code: 'INVALID_INPUT',
+        path: ['durationSeconds'],
+      });
+    }
+    const over = { strategies, from: hours(await serinNow(), -2), durationSeconds: 3600 };
+    expect((await createFreeze(one, over)).error).toMatchObject({ path: ['durationSeconds'] });
+  });
+
   test('steps and promotions are refused, what lowers risk is not; other strategies and chains go on', async () => {
     const strategyId = strategy();
     const steps = [5, 20].map((canaryPercent) => ({ canaryPercent: `${canaryPercent}`, minutes: 60_000 }));

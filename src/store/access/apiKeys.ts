@@ -65,18 +65,21 @@ export interface NewApiKey
   readonly hash: string;
   /** The name as names are compared. */
   readonly foldedName: string;
+  /** Seconds of real time until it expires, instead of `expiresAt`; counted by the database, whose clock decides. */
+  readonly expiresInSeconds: number | null;
 }
 
 /** Inserts a key; null if another key with its name, in any case, is not revoked. */
 export async function insertApiKey(tx: Queries, key: NewApiKey): Promise<ApiKey | null> {
-  const { strategies, sides, expiresAt, ...rest } = key;
+  const { strategies, sides, expiresAt, expiresInSeconds, ...rest } = key;
+  const counted = sql`date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => ${expiresInSeconds})`;
   const [row] = await tx
     .insert(apiKeys)
     .values({
       ...rest,
       strategies: strategies && [...strategies],
       sides: sides && [...sides],
-      expiresAt: expiresAt === null ? null : new Date(expiresAt),
+      expiresAt: expiresInSeconds !== null ? counted : expiresAt === null ? null : new Date(expiresAt),
     })
     .onConflictDoNothing()
     .returning(columns);

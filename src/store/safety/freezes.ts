@@ -25,6 +25,8 @@ export interface NewFreeze {
   readonly from: number | null;
   /** Null: until it is lifted. */
   readonly until: number | null;
+  /** Seconds from its creation to its end, instead of `until`, for one that begins now. */
+  readonly durationSeconds?: number;
   readonly recurrence: Recurrence | null;
   readonly reason: string;
   readonly createdBy: string;
@@ -32,7 +34,7 @@ export interface NewFreeze {
   readonly lossBudgetId?: string | null;
 }
 
-export interface Freeze extends NewFreeze {
+export interface Freeze extends Omit<NewFreeze, 'durationSeconds'> {
   readonly lossBudgetId: string | null;
   readonly from: number;
   /** The order of creation. */
@@ -57,7 +59,22 @@ export async function insertFreeze(tx: Queries, freeze: NewFreeze, limit: number
   await tx.execute(sql`select pg_advisory_xact_lock(${FREEZE_LOCK})`);
   const [counted] = await tx.select({ count: sql<string>`count(*)` }).from(freezes).where(standing());
   if (Number(counted?.count ?? 0) >= limit) return null;
-  const { from, until, recurrence, strategies, chains, blocks, ...rest } = freeze;
+  const {
+    from: begin,
+    until: given,
+    durationSeconds,
+    recurrence,
+    strategies,
+    chains,
+    blocks,
+    ...rest
+  } = freeze;
+  let [from, until] = [begin, given];
+  if (durationSeconds !== undefined) {
+    // The time is read under the lock and was rounded: it blocks from the moment of its creation on.
+    from ??= (await readClock(tx)).now - 1;
+    until = from + durationSeconds * 1000;
+  }
   const end = until === null ? null : new Date(until).toISOString();
   const [row] = await tx
     .insert(freezes)
