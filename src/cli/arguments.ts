@@ -1,11 +1,15 @@
 /** Commands that ask a server, and how their arguments and options are read. */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
+import type { CanaryStatus } from '../client/index.ts';
 
 /** A command that asks a server. */
 export function asking(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
+  return withServer(parent.command(name).description(description));
+}
+
+/** The options that name a server and say how its answer is printed. */
+export function withServer(command: Command): Command {
+  return command
     .option('--url <url>', 'the address of Serin (default: SERIN_URL, else http://127.0.0.1:4000)')
     .option('--key <key>', 'an API key or token (default: SERIN_KEY)')
     .option('--json', 'print JSON');
@@ -29,7 +33,20 @@ export function count(text: string): number {
   return value;
 }
 
+const STATUSES = Object.keys({
+  PENDING: true,
+  RUNNING: true,
+  PAUSED: true,
+  OBSERVATION_COMPLETE: true,
+  PROMOTED: true,
+  ROLLED_BACK: true,
+  CANCELLED: true,
+  FAILED: true,
+} satisfies Record<CanaryStatus, true>);
+
 /** `running`, `observation-complete`: the names of the API, however they are written. */
 export function statuses(text: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), text.toUpperCase().replaceAll('-', '_')];
+  const name = text.toUpperCase().replaceAll('-', '_');
+  if (!STATUSES.includes(name)) throw new InvalidArgumentError(`It must be one of ${STATUSES.join(', ')}.`);
+  return [...(before ?? []), name];
 }

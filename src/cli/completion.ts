@@ -1,4 +1,4 @@
-/** Completion for bash and zsh: the shells ask `serin complete` what may come next. */
+/** Completion for bash, zsh and fish: the shells ask `serin complete` what may come next. */
 import type { Command } from 'commander';
 import { contextOf } from './context.ts';
 import { usage } from './exitCodes.ts';
@@ -18,11 +18,13 @@ _serin() {
 }
 compdef _serin serin
 `,
+  fish: `complete -c serin -f -a '(set -l words (commandline -opc); serin complete -- $words[2..] 2>/dev/null)'
+`,
 };
 
 export function completionScript(shell: string): string {
   const script = SCRIPTS[shell];
-  if (script === undefined) throw usage(`completion is there for bash and zsh, not for ${shell}`);
+  if (script === undefined) throw usage(`completion is there for bash, zsh and fish, not for ${shell}`);
   return script;
 }
 
@@ -33,20 +35,33 @@ const IDS =
 export async function complete(words: readonly string[], program: Command): Promise<string[]> {
   let command = program;
   let operands = 0;
-  for (const word of words) {
+  const server = { url: process.env.SERIN_URL, key: process.env.SERIN_KEY };
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? '';
     const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    const option = command.options.find(({ short, long }) => word === short || word === long);
     if (next) command = next;
-    else if (!word.startsWith('-')) operands += 1;
+    else if (option?.required) {
+      // Its value is no operand, and the ids are those of the server that is named here.
+      at += 1;
+      if (option.long === '--url') server.url = words[at];
+      if (option.long === '--key') server.key = words[at];
+    } else if (!word.startsWith('-')) operands += 1;
   }
   const options = command.options.map(({ long }) => long ?? '').filter(Boolean);
   const names = command.commands.map((one) => one.name()).filter((name) => name !== 'complete');
   if (names.length > 0) return [...names, ...options];
   const wantsId = command.registeredArguments[operands]?.name() === 'id';
-  return [...(wantsId ? await ids(command) : []), ...options];
+  return [...(wantsId ? await ids(command, server) : []), ...options];
 }
 
-async function ids(command: Command): Promise<string[]> {
+async function ids(
+  command: Command,
+  { url, key }: { url: string | undefined; key: string | undefined },
+): Promise<string[]> {
   try {
+    if (url !== undefined) command.setOptionValue('url', url);
+    if (key !== undefined) command.setOptionValue('key', key);
     const { serin } = contextOf(command);
     const { deployments } = await serin.query<{ deployments: { nodes: { id: string }[] } }>(IDS);
     return deployments.nodes.map(({ id }) => id);

@@ -62,6 +62,8 @@ export interface PlanView {
 }
 
 export interface DeploymentView {
+  /** When this was read, on Serin's clock; up to a second before it. */
+  readonly asOf: string;
   readonly id: string;
   readonly strategyId: string;
   readonly chain: string;
@@ -130,7 +132,7 @@ const PLAN = 'rollbackPlan { positions maxSlippageBps deadlineSeconds }';
 /** Two for each column of the widest view. */
 const POINTS = 280;
 
-const QUERY = `query ($id: ID!) { deployment(id: $id) {
+const QUERY = `query ($id: ID!) { overview { at } deployment(id: $id) {
   id strategyId chain stableVersionId canaryVersionId status revision summary startedAt endedAt nextCheckAt
   observationRemainingSeconds observationDeadline totalCapitalUsd canaryCapitalUsd stableCapitalUsd availableActions
   promotionRequest { by at } config { ${PLAN} steps { canaryPercent minutes gate } }
@@ -144,8 +146,11 @@ const QUERY = `query ($id: ID!) { deployment(id: $id) {
 
 /** @throws {CommandFailed} where there is no such deployment */
 export async function readDeployment(id: string, { serin }: Context): Promise<DeploymentView> {
-  const { deployment } = await serin.query<{ deployment: DeploymentView | null }>(QUERY, { id });
+  const { overview, deployment } = await serin.query<{
+    overview: { at: string };
+    deployment: Omit<DeploymentView, 'asOf'> | null;
+  }>(QUERY, { id });
   if (!deployment)
     throw notFound(`There is no deployment ${id} (or this key may not see it): serin ls --all lists them`);
-  return deployment;
+  return { asOf: overview.at, ...deployment };
 }

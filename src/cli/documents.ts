@@ -1,7 +1,7 @@
 /** `serin export` and `serin import`: a deployment as one document, for another server or an archive. */
 import { writeFile } from 'node:fs/promises';
 import type { Context } from './context.ts';
-import { notFound } from './exitCodes.ts';
+import { notFound, usage } from './exitCodes.ts';
 import { change, readJson } from './lifecycle.ts';
 
 export async function exportDeployment(
@@ -15,7 +15,9 @@ export async function exportDeployment(
   if (document === null) throw notFound(`There is no deployment ${id} (or this key may not see it)`);
   if (output === undefined) terminal.value(document);
   else {
-    await writeFile(output, `${JSON.stringify(document, null, 2)}\n`);
+    await writeFile(output, `${JSON.stringify(document, null, 2)}\n`).catch((error: Error) => {
+      throw usage(`${output} cannot be written: ${error.message}`);
+    });
     terminal.note(`${id} is in ${output}`);
   }
 }

@@ -1,6 +1,6 @@
 /** `serin events`: the timeline, up to now or live. */
 import type { Context } from './context.ts';
-import { usage } from './exitCodes.ts';
+import { notFound, usage } from './exitCodes.ts';
 import { looksLikeInstant, readInstant, readLength, serverTime } from './serverTime.ts';
 import { type Terminal, wrap } from './terminal.ts';
 import { moment, words } from './words.ts';
@@ -50,6 +50,7 @@ export async function events(id: string | undefined, options: EventOptions, cont
     from === null
       ? await readNewest(context, filter, options.limit)
       : await readForward(context, filter, from);
+  if (id && shown.length === 0 && !options.follow) await mustExist(id, context);
   const after = shown.at(-1)?.cursor ?? from?.cursor ?? newest;
   if (terminal.json && !options.follow) terminal.value(shown);
   else for (const event of shown) print(event, terminal);
@@ -78,6 +79,13 @@ interface Page {
       readonly startCursor?: string | null;
     };
   };
+}
+
+/** @throws {CommandFailed} where there is no such deployment: silence would look like one without events */
+async function mustExist(id: string, { serin }: Context): Promise<void> {
+  const query = 'query ($id: ID!) { deployment(id: $id) { id } }';
+  const { deployment } = await serin.query<{ deployment: { id: string } | null }>(query, { id });
+  if (!deployment) throw notFound(`There is no deployment ${id} (or this key may not see it)`);
 }
 
 async function newestCursor({ serin }: Context): Promise<string> {

@@ -52,6 +52,16 @@ const HINTS: Readonly<Record<string, string>> = {
   NOT_SERIN: 'check --url or SERIN_URL',
 };
 
+/** What GraphQL says about a value: the place in the input, if it names one, and what is wrong there. */
+const WRONG_VALUE = /^Variable "\$\w+" got invalid value [\s\S]*?(?: at "([^"]+)")?; ([\s\S]+)$/;
+
+/** A message of the API in the words of a command line, which has no variables. */
+function plainly(message: string): string {
+  const [, path, wrong] = WRONG_VALUE.exec(message) ?? [];
+  if (wrong === undefined) return message;
+  return path === undefined ? wrong : `${path}: ${wrong}`;
+}
+
 /** The sentence and the code of whatever went wrong. */
 export function explain(error: unknown): { readonly message: string; readonly exitCode: number } {
   if (error instanceof CommandFailed) return { message: error.message, exitCode: error.exitCode };
@@ -61,8 +71,9 @@ export function explain(error: unknown): { readonly message: string; readonly ex
   if (error instanceof SerinError) {
     const hint = HINTS[error.code];
     const forbidden = error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN';
+    const message = plainly(error.message);
     return {
-      message: hint ? `${error.message}: ${hint}` : error.message,
+      message: hint ? `${message}: ${hint}` : message,
       exitCode: forbidden ? EXIT.forbidden : error.code === 'NOT_SERIN' ? EXIT.unreachable : EXIT.refused,
     };
   }

@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import { type DeploymentView, readDeployment } from './deployment.ts';
 import { panel } from './panel.ts';
 import { openScreen } from './screen.ts';
-import { moment } from './words.ts';
+import { duration, moment } from './words.ts';
 
 /** What makes the view out of date: a command, a check, a report. */
 const CHANGED = 'subscription ($id: ID!) { deploymentUpdated(deploymentId: $id) { revision } }';
@@ -14,7 +14,7 @@ const LEAST_MS = 500;
 const MOST_MS = 5000;
 /** A blank line, and the one that says how fresh the view is. */
 const FOOTER_ROWS = 2;
-/** The time that is left counts down in between. */
+/** Drawn again in between: the terminal may have another size, and a lost connection is lost for longer. */
 const REDRAW_MS = 1000;
 
 export async function get(
@@ -28,11 +28,25 @@ export async function get(
   else for (const line of panel(deployment, context.terminal)) context.terminal.line(line);
 }
 
+/** Since when, on this machine's monotonic clock, a feed is broken or the deployment could not be read. */
+interface Loss {
+  readonly what: 'feed' | 'read';
+  readonly why: string;
+  readonly sinceMs: number;
+}
+
 async function watch(id: string, context: Context): Promise<void> {
   const { terminal, serin } = context;
   let deployment = await readDeployment(id, context);
   const leaving = new AbortController();
-  let lost: { readonly why: string; readonly since: Date } | null = null;
+  let lost: Loss | null = null;
+  const lose = (what: Loss['what'], reason: unknown) => {
+    const why = reason instanceof Error ? reason.message : String(reason);
+    lost ??= { what, why, sinceMs: performance.now() };
+  };
+  const wasRead = () => {
+    if (lost?.what === 'read') lost = null;
+  };
   let wake = () => {};
   let changed = false;
   const news = () => {
@@ -42,8 +56,10 @@ async function watch(id: string, context: Context): Promise<void> {
   const screen = terminal.interactive ? openScreen(terminal, () => leaving.abort()) : null;
   const show = () => {
     if (!screen) return;
-    const status = lost ? `reconnecting since ${moment(lost.since.toISOString())}: ${lost.why}` : 'live';
-    const line = `${status}, as of ${moment(new Date().toISOString())} · q leaves`;
+    const status = lost
+      ? `reconnecting for ${duration((performance.now() - lost.sinceMs) / 1000)}: ${lost.why}`
+      : 'live';
+    const line = `${status}, as of ${moment(deployment.asOf)} · q leaves`;
     const lines = panel(deployment, terminal, terminal.rows() - FOOTER_ROWS);
     screen.show([...lines, ''], terminal.paint(lost ? 'red' : 'dim', line));
   };
@@ -53,7 +69,7 @@ async function watch(id: string, context: Context): Promise<void> {
   };
   const follow = async (query: string) => {
     const onDisconnect = (reason: unknown) => {
-      lost ??= { why: reason instanceof Error ? reason.message : String(reason), since: new Date() };
+      lose('feed', reason);
       news();
     };
     for await (const _ of serin.watch(query, { id }, leaving.signal, onDisconnect)) {
@@ -81,10 +97,12 @@ async function watch(id: string, context: Context): Promise<void> {
       if (leaving.signal.aborted) break;
       changed = false;
       const before = deployment.revision;
-      deployment = await readDeployment(id, context).catch((error: unknown) => {
-        lost ??= { why: error instanceof Error ? error.message : String(error), since: new Date() };
-        return deployment;
-      });
+      try {
+        deployment = await readDeployment(id, context);
+        wasRead();
+      } catch (error) {
+        lose('read', error);
+      }
       if (deployment.revision !== before || terminal.json) plain();
       show();
       await new Promise((done) => setTimeout(done, LEAST_MS));
@@ -98,5 +116,5 @@ async function watch(id: string, context: Context): Promise<void> {
   if (screen) for (const line of panel(deployment, terminal)) terminal.line(line);
 }
 
-const oneLine = ({ id, status, summary }: DeploymentView) =>
-  `${moment(new Date().toISOString())}  ${id}  ${status}  ${summary}`;
+const oneLine = ({ asOf, id, status, summary }: DeploymentView) =>
+  `${moment(asOf)}  ${id}  ${status}  ${summary}`;

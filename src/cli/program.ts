@@ -1,6 +1,7 @@
 /** The command `serin`: its version, its help, and where each group of commands is added. */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../store/postgres/version.ts';
+import { withServer } from './arguments.ts';
 import type { VerifyOptions } from './audit.ts';
 import { addLifecycle } from './commands/lifecycle.ts';
 import { addPolicies } from './commands/policies.ts';
@@ -39,6 +40,8 @@ function buildProgram(local: Local): Command {
   const program = new Command('serin')
     .description('Canary deployments of trading strategies: the server, and its command line.')
     .version(VERSION)
+    // Before a command they are the program's, after it the command's own.
+    .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError()
     .helpCommand(true)
@@ -47,6 +50,7 @@ function buildProgram(local: Local): Command {
       '\nWithout a command, serin starts the server. Exit codes and examples: docs/cli.md',
     );
 
+  withServer(program);
   program
     .command('serve')
     .description('start the server; environment variables configure it')
@@ -75,7 +79,7 @@ function addCompletion(program: Command): void {
   program
     .command('completion')
     .description('print the completion script of a shell: source <(serin completion bash)')
-    .argument('<shell>', 'bash or zsh')
+    .argument('<shell>', 'bash, zsh or fish')
     .action((shell) => void process.stdout.write(completionScript(shell)));
   program
     .command('complete', { hidden: true })

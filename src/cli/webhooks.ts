@@ -1,7 +1,7 @@
 /** `serin webhooks`: who is sent the timeline, and what became of it. */
 import { randomUUID } from 'node:crypto';
 import type { Context } from './context.ts';
-import { type Refused, refusal } from './exitCodes.ts';
+import { notFound, type Refused, refusal } from './exitCodes.ts';
 import { table } from './terminal.ts';
 import { moment, words } from './words.ts';
 
@@ -25,14 +25,19 @@ interface Paged<Node> {
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
 }
 
-export async function listWebhooks({ serin, terminal }: Context): Promise<void> {
+async function readWebhooks({ serin }: Context): Promise<WebhookView[]> {
   const all: WebhookView[] = [];
   for (let after: string | null = null; ; ) {
     const page: { webhooks: Paged<WebhookView> } = await serin.query(LIST, { after });
     all.push(...page.webhooks.nodes);
-    if (!page.webhooks.pageInfo.hasNextPage) break;
+    if (!page.webhooks.pageInfo.hasNextPage) return all;
     after = page.webhooks.pageInfo.endCursor;
   }
+}
+
+export async function listWebhooks(context: Context): Promise<void> {
+  const { terminal } = context;
+  const all = await readWebhooks(context);
   if (terminal.json) terminal.value(all);
   else if (all.length === 0) terminal.line('There is no webhook: serin webhooks create URL makes one.');
   else {
@@ -104,16 +109,18 @@ const DELIVERIES = `query ($webhookId: ID!, $first: Int!) {
   webhookDeliveries(filter: { webhookId: $webhookId }, first: $first) {
     nodes { id messageId eventType status attemptCount createdAt nextAttemptAt attempts { httpStatus error } } } }`;
 
-export async function listDeliveries(
-  webhookId: string,
-  first: number,
-  { serin, terminal }: Context,
-): Promise<void> {
+export async function listDeliveries(webhookId: string, first: number, context: Context): Promise<void> {
+  const { serin, terminal } = context;
   const { webhookDeliveries } = await serin.query<{ webhookDeliveries: Paged<DeliveryView> }>(DELIVERIES, {
     webhookId,
     first,
   });
   const { nodes } = webhookDeliveries;
+  if (nodes.length === 0 && !(await readWebhooks(context)).some(({ id }) => id === webhookId)) {
+    throw notFound(
+      `There is no webhook ${webhookId} (or this key may not see it): serin webhooks ls lists them`,
+    );
+  }
   if (terminal.json) terminal.value(nodes);
   else if (nodes.length === 0) terminal.line('Nothing was sent yet.');
   else {

@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
@@ -83,6 +82,20 @@ test('deploy, pause, resume, cancel: each says what came of it', { timeout: 120_
   for (const name of ['canary paused', 'canary resumed', 'canary cancelled']) expect(said).toContain(name);
 });
 
+test('an observation that is over is extended, and a person promotes', { timeout: 120_000 }, async () => {
+  const config = { ...CALM, checkIntervalSeconds: 3600, observationPeriodMinutes: 60, autoRollback: false };
+  const id = await running(serin, { config });
+  await serin.advance(3700);
+  await until(async () => (await statusOf(serin, id)) === 'OBSERVATION_COMPLETE');
+  expect((await run('ls', id)).stdout).toContain('waits for you');
+  const extended = await run('extend', id, '600', '-r', 'too few trades');
+  expect(extended).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining(`${id}  running`) });
+  const promoted = await run('promote', id, '-r', 'the desk agrees');
+  expect(promoted).toMatchObject({ code: 0, stderr: '' });
+  expect(promoted.stdout).toContain(`${id}  promoted  canary $100,000, stable $0`);
+  expect((await run('why', id)).stdout).toMatch(/promote by cli:\w+ at .*: the desk agrees/);
+});
+
 test('settings of a live deployment are tried, changed, and refused by name', {
   timeout: 120_000,
 }, async () => {
@@ -136,9 +149,15 @@ test('refusals are sentences with a code for scripts, and nothing changes', {
     stderr: expect.stringContaining('Did you mean extend?'),
   });
   expect(await run('ls', '--status', 'RUNING')).toMatchObject({
-    code: 1,
-    stderr: expect.stringContaining('RUNING'),
+    code: 2,
+    stderr: expect.stringMatching(/RUNING.*one of PENDING, RUNNING/),
   });
+  expect(await run('events', '-t', 'canary_prometed')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^serin: filter\.types\[0\]: Value "CANARY_PROMETED" does not exist/),
+  });
+  expect((await run('events', 'dep_none')).code).toBe(4);
+  expect((await serinCommand(BINARY, 'http://127.0.0.1:1', ['--url', serin.url, 'ls'])).code).toBe(0);
   const away = await serinCommand(BINARY, 'http://127.0.0.1:1', ['ls']);
   expect(away).toMatchObject({ code: 3, stderr: expect.stringContaining('does not answer') });
   expect(await serinCommand(BINARY, '127.0.0.1:4000', ['ls'])).toMatchObject({
@@ -148,7 +167,7 @@ test('refusals are sentences with a code for scripts, and nothing changes', {
   expect(await statusOf(serin, id)).toBe('PENDING');
 });
 
-test('as JSON every answer is one value, also a refusal', { timeout: 60_000 }, async () => {
+test('as JSON every answer is one value, also a refusal', { timeout: 120_000 }, async () => {
   const id = await running(serin, QUIET);
   const [paused, again, list] = await Promise.all([
     run('pause', id, '--json', '--idempotency-key', 'p1'),
@@ -163,7 +182,7 @@ test('as JSON every answer is one value, also a refusal', { timeout: 60_000 }, a
   expect(repeated).toMatchObject({ code: 0, stdout: expect.stringContaining('(answered before)') });
 });
 
-test('events: the newest, since a time, and live without a gap', { timeout: 60_000 }, async () => {
+test('events: the newest, since a time, and live without a gap', { timeout: 120_000 }, async () => {
   const id = await running(serin, QUIET);
   const { stdout } = await run('events', id);
   expect(stdout.split('\n').filter(Boolean)).toHaveLength(3);
@@ -193,7 +212,7 @@ test('events: the newest, since a time, and live without a gap', { timeout: 60_0
   expect(await ended).toBe(0);
 });
 
-test('--since counts on the clock of the server', { timeout: 60_000 }, async () => {
+test('--since counts on the clock of the server', { timeout: 120_000 }, async () => {
   const id = await running(serin, QUIET);
   await serin.advance(2 * 86_400);
   await command(serin, 'pauseDeployment', id);
@@ -214,10 +233,14 @@ test('--since counts on the clock of the server', { timeout: 60_000 }, async () 
   expect(await since('3d')).toEqual(['CANARY_STARTED', 'CANARY_PAUSED']);
 });
 
-test('a document goes out and comes in; a policy is tried on it', { timeout: 60_000 }, async () => {
+test('a document goes out and comes in; a policy is tried on it', { timeout: 120_000 }, async () => {
   const id = await running(serin, QUIET);
   const file = join(folder, 'document.json');
   expect(await run('export', id, '-o', file)).toMatchObject({ code: 0, stdout: '' });
+  expect(await run('export', id, '-o', join(folder, 'none/document.json'))).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('cannot be written'),
+  });
   const document = JSON.parse(await readFile(file, 'utf8'));
   expect(await run('import', file)).toMatchObject({
     code: 1,
@@ -243,7 +266,7 @@ test('a document goes out and comes in; a policy is tried on it', { timeout: 60_
   });
 });
 
-test('webhooks: made, listed, rotated, deleted', { timeout: 60_000 }, async () => {
+test('webhooks: made, listed, rotated, deleted', { timeout: 120_000 }, async () => {
   const made = await run('webhooks', 'create', 'http://127.0.0.1:9/hook', '-t', 'CANARY_PROMOTED');
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_\S+\n$/) });
   const list = await run('webhooks', 'ls', '--json');
@@ -251,7 +274,7 @@ test('webhooks: made, listed, rotated, deleted', { timeout: 60_000 }, async () =
   expect((await run('webhooks', 'rotate', id)).stdout).toMatch(/^whsec_\S+\n$/);
   expect((await run('webhooks', 'deliveries', id)).stdout).toContain('Nothing was sent yet.');
   expect(await run('webhooks', 'delete', id)).toMatchObject({ code: 0 });
-  expect(await run('webhooks', 'delete', 'wh_none')).toMatchObject({ code: 4 });
+  for (const verb of ['delete', 'deliveries']) expect((await run('webhooks', verb, 'wh_none')).code).toBe(4);
 });
 
 type Ask = (args: string[], environment?: Record<string, string>) => Promise<Ran>;
@@ -295,7 +318,7 @@ async function manageKeys(ask: Ask, key: string): Promise<void> {
 }
 
 test('a key is asked for where the server asks for one, and may do what its role may', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const guarded = await startTestSerin({ access: WITH_KEYS });
   try {
@@ -320,28 +343,22 @@ test('a key is asked for where the server asks for one, and may do what its role
   }
 });
 
-test('the version, the help, and the completion of bash with ids of this moment', {
-  timeout: 60_000,
+test('the version, the help, and what may be typed next, with ids of this moment', {
+  timeout: 120_000,
 }, async () => {
   const { version } = JSON.parse(await readFile('package.json', 'utf8'));
   const id = await running(serin, QUIET);
-  const [versioned, helped, completed, script] = await Promise.all([
+  const [versioned, helped, completed, elsewhere] = await Promise.all([
     run('--version'),
     run('get', '--help'),
-    run('complete', '--', 'get'),
-    run('completion', 'bash'),
+    serinCommand(BINARY, 'http://127.0.0.1:1', ['complete', '--', 'get', '--url', serin.url]),
+    run('complete', '--', 'get', '--url', 'http://127.0.0.1:1'),
   ]);
   expect(versioned).toMatchObject({ code: 0, stdout: `${version}\n` });
   expect(helped).toMatchObject({ code: 0, stdout: expect.stringContaining('-w, --watch') });
   expect(completed.stdout.split('\n')).toEqual(expect.arrayContaining([id, '--watch']));
-  expect((await run('completion', 'fish')).code).toBe(2);
-  const shell = `serin() { ${process.execPath} ${BINARY.join(' ')} "$@"; }
-    ${script.stdout}
-    COMP_WORDS=(serin web); COMP_CWORD=1; _serin; echo "\${COMPREPLY[@]}"`;
-  const { stdout } = await promisify(execFile)('bash', ['-c', shell], {
-    env: { ...process.env, SERIN_URL: serin.url },
-  });
-  expect(stdout).toBe('webhooks\n');
+  expect(elsewhere.stdout.split('\n')).not.toContain(id);
+  expect((await run('completion', 'tcsh')).code).toBe(2);
 });
 
 test('freezes and halts: an operator freezes, sees it, halts, and lifts it', {
@@ -377,18 +394,31 @@ test('freezes and halts: an operator freezes, sees it, halts, and lifts it', {
     stdout: expect.stringContaining('is lifted'),
   });
   expect((await run('freezes')).stdout).toBe('Nothing is frozen.\n');
-  const half = JSON.parse((await run('freeze', 'doge-*', '-r', 'x', '--for', '12h', '--json')).stdout);
-  const hours = (Date.parse(half.freeze.until) - Date.parse(half.freeze.from)) / 3_600_000;
-  expect(Math.round(hours)).toBe(12);
+  const half = ['freeze', 'doge-*', '-r', 'x', '--for', '12h', '--idempotency-key', 'f2'];
+  const first = JSON.parse((await run(...half, '--json')).stdout);
+  const hours = (Date.parse(first.freeze.until) - Date.parse(first.freeze.from)) / 3_600_000;
+  expect(hours).toBe(12);
+  // Sent again later it means the same end.
+  await serin.advance(60);
+  const repeated = JSON.parse((await run(...half, '--json')).stdout);
+  expect(repeated).toMatchObject({ success: true, replayed: true, freeze: { until: first.freeze.until } });
+  expect((await run(...half)).stdout).toContain('(answered before)');
+  const early = await run('create', 'doge-cli', 'v2', '--stable', 'v1', '--deploy', '1k');
+  expect(early).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/is there, without capital: .*\n.*\[FROZEN\]/),
+  });
   const wrong = await Promise.all([
     run('freeze', 'sol-*'),
     run('freeze', 'a b', '-r', 'x'),
     run('freeze', '-r', 'x', '--for', 'long'),
+    run('freeze', '-r', 'x', '--for', '0h'),
+    run('freeze', '-r', 'x', '--until', '2099-01-01T20:00:00'),
     run('freeze', '-r', 'x', '--rule', '0 8 * * *'),
     run('halt', 'sol-*', '-r', 'x', '--action', 'stop'),
     run('unfreeze', 'frz_none'),
   ]);
-  expect(wrong.map(({ code }) => code)).toEqual([2, 1, 2, 2, 2, 4]);
+  expect(wrong.map(({ code }) => code)).toEqual([2, 1, 2, 2, 2, 2, 2, 4]);
   expect(wrong[1]?.stderr).toContain('(strategies.0) [INVALID_INPUT]');
 });
 

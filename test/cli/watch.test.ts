@@ -35,6 +35,7 @@ function watch(id: string, cols: number, rows = 40) {
     env: {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',
+      TZ: 'UTC',
       SERIN_URL: `http://127.0.0.1:${proxy.port}`,
     },
   });
@@ -93,10 +94,14 @@ test.each([80, 120])(
   'at %i columns: live, no line too long, and the terminal is given back',
   async (columns) => {
     const id = await observed();
+    const before = Date.now();
     const watched = watch(id, columns);
     await until(() => watched.screen().includes('live, as of'), 30_000);
     expect(watched.onSecondScreen()).toBe(true);
     const screen = watched.screen();
+    // On the clock of this Serin, which was moved by the three minutes of `observed`.
+    const [, day, time] = /as of (\S+) (\S+) ·/.exec(screen) ?? [];
+    expect(Date.parse(`${day}T${time}Z`) - before).toBeGreaterThan(175_000);
     for (const part of [
       /v1 → v2 {2}running/,
       /1 of 2: 10 % of the capital/,
@@ -142,7 +147,7 @@ test('says that it reconnects, shows what happened meanwhile, and ends with the 
   await until(() => watched.screen().includes('live, as of'), 30_000);
   proxy.refuse();
   proxy.cut();
-  await until(() => watched.screen().includes('reconnecting since'));
+  await until(() => watched.screen().includes('reconnecting for'));
   await command(serin, 'rollbackCanary', id, { reason: 'while it was away' });
   proxy.pass();
   expect(await watched.ended).toBe(0);
