@@ -114,14 +114,35 @@ function oneWins(history: History, log: ReadonlyMap<string, readonly LogEntry[]>
     if (answer.success && end?.actor !== actor) {
       violations.push(`one decision wins: ${actor} was told that its ${mutation} of ${deploymentId} did`);
     }
-    const frozen = mutation === 'promoteCanary' && answer.error?.code === 'FROZEN';
-    if (!answer.success && !frozen && answer.error?.code !== 'INVALID_TRANSITION') {
+    if (!answer.success && !isRightly(answer.error?.code, mutation, deploymentId, log)) {
       violations.push(
         `losers are told: ${mutation} of ${actor} was answered ${JSON.stringify(answer.error)}`,
       );
     }
   }
   return violations;
+}
+
+/** Whether a decision may be refused with this code. */
+function isRightly(
+  code: string | undefined,
+  mutation: string,
+  deploymentId: string,
+  log: ReadonlyMap<string, readonly LogEntry[]>,
+): boolean {
+  if (code === 'INVALID_TRANSITION') return true;
+  if (mutation !== 'promoteCanary') return false;
+  return code === 'FROZEN' || (code === 'STALE_STABLE_VERSION' && stableVersionMoved(deploymentId, log));
+}
+
+/** Whether another deployment of its strategy, on another chain, was promoted after this one began. */
+function stableVersionMoved(deploymentId: string, log: ReadonlyMap<string, readonly LogEntry[]>): boolean {
+  const began = log.get(deploymentId)?.[0];
+  const others = [...log].filter(([id]) => id !== deploymentId).flatMap(([, entries]) => entries);
+  return others.some(
+    ({ event, strategyId }) =>
+      event.type === 'CANARY_PROMOTED' && strategyId === began?.strategyId && event.at >= began.event.at,
+  );
 }
 
 async function reportsAreThere({ reported }: History, client: postgres.Sql): Promise<string[]> {
