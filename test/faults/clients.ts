@@ -237,7 +237,7 @@ function note({ reported }: History, deploymentId: string, side: Reported['side'
 }
 
 /** Share of the reports of canaries that break a guardrail. */
-const LOSSES = 0.1;
+const LOSSES = 0.3;
 
 const FEEDS = {
   eventAppended: 'subscription($after: String) { eventAppended(after: $after) { cursor id } }',

@@ -73,7 +73,7 @@ describe('the standard error', () => {
 
   test('is what the difference scatters by, also in an autocorrelated market', () => {
     for (const phi of [0, 0.3]) {
-      const runs = Array.from({ length: 300 }, (_, seed) => sharpe(pairedReturns(seed + 1, 200, { phi })));
+      const runs = Array.from({ length: 150 }, (_, seed) => sharpe(pairedReturns(seed + 1, 80, { phi })));
       const differences = runs.map((run) => (run?.canary ?? 0) - (run?.stable ?? 0));
       const scatter = deviation(differences);
       const said = mean(runs.map((run) => run?.standardError ?? 0));
