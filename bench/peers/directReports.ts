@@ -25,7 +25,6 @@ async function run(seconds: number): Promise<number> {
         version,
         metrics: applyReport(null, report, now),
         run: null,
-        reporter: { name: 'bench', subject: null },
       }));
       written += (await writeSides(db, rows)).length;
     }

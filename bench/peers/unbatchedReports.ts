@@ -3,7 +3,7 @@
 import type { Reports } from '../../src/app/reports.ts';
 import { applyReport } from '../../src/core/metrics/sideMetrics.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
-import { httpPlugins } from '../../src/server/http/graphqlHttp.ts';
+import { httpOptions } from '../../src/server/http/graphqlHttp.ts';
 import { startHttpServer } from '../../src/server/http/httpServer.ts';
 import { createAdmission } from '../../src/server/pipeline/admission.ts';
 import { createClientAddresses } from '../../src/server/pipeline/clientAddresses.ts';
@@ -23,8 +23,7 @@ const reports: Reports = {
     if (!stored) throw new Error(`${deploymentId} takes no reports`);
     const { now, version, record } = stored;
     const metrics = applyReport(record.metrics, report.report, now);
-    const reporter = { name: 'bench', subject: null };
-    await writeSides(app.db, [{ deploymentId, side, metrics, run: null, version, reporter }]);
+    await writeSides(app.db, [{ deploymentId, side, metrics, run: null, version }]);
     return { refusal: null, stale: false, now, leaseSeconds: null };
   },
 };
@@ -48,7 +47,7 @@ const graphql = createGraphQLServer({
   log,
   timeScale: 1,
   httpSettings: http,
-  httpPlugins: httpPlugins(),
+  httpOptions: httpOptions(http.introspection),
   replica: null,
   metrics,
   tracing: null,

@@ -21,7 +21,6 @@ import {
   findLive,
   insertDeployment,
   NO_HEARTBEATS,
-  NO_REPORTERS,
 } from '../store/deployments/deployments.ts';
 import { ensureStrategy, findStrategies } from '../store/deployments/strategies.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
@@ -118,7 +117,6 @@ export async function createDeployment(
       nextCheckAt: null,
       deadlineAt: null,
       heartbeats: NO_HEARTBEATS,
-      reporters: NO_REPORTERS,
       metricsVersion: null,
       now,
     };

@@ -28,7 +28,13 @@ import {
 } from '../store/safety/freezes.ts';
 import type { Actor, App } from './context.ts';
 import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idempotency.ts';
-import { activeWindow, expiredRequestAt, freezeFacts, recurrenceViolation } from './freezeWindows.ts';
+import {
+  activeWindow,
+  expiredRequestAt,
+  freezeFacts,
+  nextStart,
+  recurrenceViolation,
+} from './freezeWindows.ts';
 
 /** Each risky command reads all standing freezes. */
 export const MAX_STANDING = 1000;
@@ -165,13 +171,17 @@ export async function createFreeze(
       details: detailsOf(created),
     });
     const { now: then } = await readClock(tx);
-    const when = activeWindow(created, then) ? 'from now on' : 'later, see nextFrom';
-    return done(
-      `Freeze ${created.id} blocks ${created.blocks.join(', ')} ${when}, ${describeEnd(created.until)}: ${created.reason}`,
-      created,
-      then,
-    );
+    return done(describeNew(created, then), created, then);
   });
+}
+
+/** What a new freeze blocks and when, as a message. */
+function describeNew(freeze: Freeze, now: SerinInstant): string {
+  const { id, blocks, until, recurrence, reason } = freeze;
+  const next = activeWindow(freeze, now) ? null : nextStart(freeze, now);
+  const begins = next === null ? 'now' : new Date(next).toISOString();
+  const each = recurrence ? `, ${recurrence.durationMinutes} min each time` : '';
+  return `Freeze ${id} blocks ${blocks.join(', ')} from ${begins} on${each}, ${describeEnd(until)}: ${reason}`;
 }
 
 /** When a new freeze ends for good, as far as it is known before it is created. */

@@ -46,6 +46,8 @@ export interface KeyResult {
 
 /** Where keys are kept: behind a server, or in the database of this machine. */
 export interface Keys {
+  /** The database of this machine that has them; null if a server was asked. */
+  readonly place: string | null;
   create(key: NewKey): Promise<KeyResult>;
   list(): Promise<readonly KeyView[]>;
   revoke(idOrName: string): Promise<KeyResult>;

@@ -49,7 +49,8 @@ export function addKeys(program: Command, local: () => Promise<Keys>): void {
     .action(async (options: CreateKeyOptions, command: Command) => {
       const context = contextOf(command);
       const wanted = read(options);
-      sayMade(await (await placeOf(command, context)).create(wanted), context);
+      const keys = await placeOf(command, context);
+      sayMade(await keys.create(wanted), keys, context);
     });
   verb('list', 'list the keys, without their secrets')
     .alias('ls')
@@ -127,11 +128,12 @@ function accepted(result: KeyResult, { terminal }: Context): KeyResult {
 }
 
 /** The key is alone on stdout, so that a script can keep it. */
-function sayMade(result: KeyResult, context: Context): void {
+function sayMade(result: KeyResult, { place }: Keys, context: Context): void {
   const { key } = accepted(result, context);
   if (context.terminal.json) return;
   context.terminal.line(String(key));
   context.terminal.note('Keep it now: it is not shown again. Send it as "Authorization: Bearer KEY".');
+  if (place) context.terminal.note(`It is a key of ${place} (--url asks a server).`);
 }
 
 function sayList(keys: readonly KeyView[], { terminal }: Context): void {

@@ -1,4 +1,5 @@
 /** The database for commands that use it directly: the one of `DATABASE_URL`, or the one in the data folder. */
+import { resolve } from 'node:path';
 import { readEnvironment } from '../environment/environment.ts';
 import { findRunningDatabase } from '../store/embedded/dataDirLock.ts';
 import { startEmbeddedPostgres } from '../store/embedded/embeddedPostgres.ts';
@@ -8,6 +9,16 @@ import {
   openDatabase,
   readMigrationState,
 } from '../store/postgres/database.ts';
+
+/** The database that Serin would use, for a person: its address without a password, or the data folder. */
+export function describeLocalDatabase(variables: NodeJS.ProcessEnv): string {
+  const { databaseUrl, dataDir } = readEnvironment(variables);
+  if (databaseUrl === null) return `the data folder ${resolve(dataDir)}`;
+  // An address may name several hosts, which is no URL.
+  if (!URL.canParse(databaseUrl)) return 'the database of DATABASE_URL';
+  const { host, pathname } = new URL(databaseUrl);
+  return `the database ${host}${pathname}`;
+}
 
 /**
  * Opens the database that Serin would use, and starts it for the time of the work if it does not run.

@@ -5,7 +5,7 @@ import { createKey, type KeyAnswer, messageOf, revokeKey } from '../access/keys.
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import type { Database } from '../store/postgres/database.ts';
 import type { KeyResult, Keys, KeyView } from './keyOperations.ts';
-import { withLocalDatabase } from './localDatabase.ts';
+import { describeLocalDatabase, withLocalDatabase } from './localDatabase.ts';
 
 const PAGE = 200;
 
@@ -15,6 +15,7 @@ export function localKeys(variables: NodeJS.ProcessEnv): Keys {
     withLocalDatabase(variables, { migrate: true }, work);
   const actor = openActor(`cli:${userInfo().username}`);
   return {
+    place: describeLocalDatabase(variables),
     create: ({ expiresAt, ...key }) =>
       open(async ({ db }) => {
         const expires = expiresAt === null ? null : Date.parse(expiresAt);

@@ -118,7 +118,8 @@ function curves(
   columns: number,
   paint: Paint,
 ): string[] {
-  if (points.length < 2) return room > 1 ? [...labelled('curves', ['after two checks']), ''] : [];
+  const known = points.filter(({ canaryReturn, stableReturn }) => (canaryReturn ?? stableReturn) !== null);
+  if (known.length < 2) return room > 1 ? [...labelled('curves', ['after two checks with figures']), ''] : [];
   const rows = Math.min(CHART_ROWS, room - UNDER_CHART);
   const left = room - rows - UNDER_CHART;
   const evidenceRows = Math.min(EVIDENCE_ROWS, left - UNDER_CHART);

@@ -21,6 +21,7 @@ export function askedKeys(serin: SerinClient): Keys {
   const send = async (document: string, input: Readonly<Record<string, unknown>>) =>
     (await serin.query<{ result: KeyResult }>(document, { input })).result;
   return {
+    place: null,
     create: (key) => send(CREATE, { ...key }),
     async list() {
       const all: KeyView[] = [];

@@ -18,8 +18,7 @@ export function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal)
       try {
         const versions = await metricsVersions(db, [...watched.keys()]);
         for (const [id, version] of versions) {
-          // Nobody watches it any more: it is not kept.
-          if (!watched.has(id) || seen.get(id) === version) continue;
+          if (seen.get(id) === version) continue;
           seen.set(id, version);
           for (const notify of watched.get(id) ?? []) notify();
         }

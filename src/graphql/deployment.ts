@@ -8,14 +8,13 @@ import { headlineOf } from '../core/lifecycle/headline.ts';
 import {
   allocationOf,
   type DeploymentState,
-  isWatched,
   observationDeadline,
   observationOf,
   observationRemainingMs,
   type STATUSES,
   stepAt,
 } from '../core/lifecycle/state.ts';
-import { type DeploymentWarning, oneReporter, warningsOf } from '../core/lifecycle/warnings.ts';
+import { type DeploymentWarning, warningsOf } from '../core/lifecycle/warnings.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
@@ -27,7 +26,7 @@ import { builder, type Loaders, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { COST_OF_EVENT, DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
+import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
 import { READS } from './eventLoopTurns.ts';
 import { CapitalLeaseType, leaseUntilOf } from './lease.ts';
 import {
@@ -39,7 +38,6 @@ import {
   sideViews,
 } from './metrics.ts';
 import { pageArgs, readCursor, readLogCursor, readPage, toConnection } from './paging.ts';
-import { costs } from './price.ts';
 import { StrategyRef } from './strategy.ts';
 
 export const StatusType = builder.enumType('CanaryStatus', {
@@ -162,12 +160,6 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
 
 const SampleConnection = connectionType('CanarySample', SampleType, { one: 'a sample', many: 'samples' });
 
-/** The latest figures of a side, with who reported them. */
-function reportedSide({ state, metrics, now, reporters }: DeploymentView, side: Side) {
-  const seen = sideViews(state, metrics, now)?.[side];
-  return seen && { ...seen, reportedBy: reporters[side]?.name ?? null };
-}
-
 const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
 
 async function summaryOf(state: DeploymentState, { summaryEvent }: Loaders): Promise<string> {
@@ -178,7 +170,6 @@ async function summaryOf(state: DeploymentState, { summaryEvent }: Loaders): Pro
 DeploymentRef.implement({
   description: 'One trial of a canary version alongside a stable version of a strategy.',
   interfaces: [Node],
-  extensions: costs(3),
   isTypeOf: (value) => typeof value === 'object' && value !== null && 'state' in value,
   fields: (t) => ({
     id: t.id({ description: 'Readable and stable.', resolve: ({ state }) => state.id }),
@@ -286,19 +277,18 @@ DeploymentRef.implement({
       type: CanaryMetrics,
       nullable: true,
       description: "The canary's latest metrics; null before it is deployed.",
-      resolve: (view) => reportedSide(view, 'CANARY'),
+      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.CANARY,
     }),
     stableMetrics: t.field({
       type: CanaryMetrics,
       nullable: true,
       description: "The stable side's latest metrics; null before it is deployed.",
-      resolve: (view) => reportedSide(view, 'STABLE'),
+      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.STABLE,
     }),
     comparison: t.field({
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable, computed now; null before it is deployed.',
-      extensions: costs(2),
       resolve: ({ state, metrics, now }) => comparisonView(state, metrics, now),
     }),
     observationDeadline: t.field({
@@ -395,22 +385,17 @@ DeploymentRef.implement({
     }),
     headline: t.string({
       description: 'One sentence for a list: what it does now or waits for, or how it ended.',
-      extensions: COST_OF_EVENT,
       resolve: ({ state, metrics, now }, _args, { loaders }) =>
         headlineOf(state, metrics, now) ?? summaryOf(state, loaders),
     }),
     warnings: t.field({
       type: [DeploymentWarningType],
       description: 'What its figures leave out, and what is delayed until newer figures arrive.',
-      resolve: ({ state, metrics, now, reporters: { CANARY, STABLE } }) => {
-        const isOne = isWatched(state) && CANARY?.subject && CANARY.subject === STABLE?.subject;
-        return [...warningsOf(state, metrics, now), ...(isOne ? [oneReporter(CANARY.name)] : [])];
-      },
+      resolve: ({ state, metrics, now }) => [...warningsOf(state, metrics, now)],
     }),
     summary: t.string({
       description:
         'The latest event as a sentence. Checks and allocations are skipped, so that they never hide a decision.',
-      extensions: COST_OF_EVENT,
       resolve: ({ state }, _args, { loaders }) => summaryOf(state, loaders),
     }),
   }),

@@ -63,6 +63,7 @@ test('the command line makes a key that works, lists it, and revokes it', { time
     own,
   );
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^serin_[0-9a-f]{12}_[\w-]{43}\n$/) });
+  expect(made.stderr).toContain(`It is a key of the database ${new URL(serin.database.url).host}`);
   const key = made.stdout.trim();
   expect((await serin.as(key).ask('{ viewer { actor role strategies } }')).viewer).toEqual({
     actor: 'ops',

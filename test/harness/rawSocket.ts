@@ -16,7 +16,7 @@ export interface RawSocket {
 }
 
 export async function openRawSocket(
-  serin: Pick<TestSerin, 'url'>,
+  serin: TestSerin,
   subprotocols: readonly string[] = ['graphql-transport-ws'],
   headers: Record<string, string> = {},
 ): Promise<RawSocket> {
@@ -54,7 +54,7 @@ export async function openRawSocket(
 
 /** An open socket whose connection is acknowledged. */
 export async function openInitialised(
-  serin: Pick<TestSerin, 'url'>,
+  serin: TestSerin,
   payload?: Record<string, unknown>,
 ): Promise<RawSocket> {
   const socket = await openRawSocket(serin);
