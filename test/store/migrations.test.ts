@@ -132,6 +132,21 @@ describe('a migration under load', () => {
     await database.drop();
   }, 120_000);
 
+  test('two nodes that create the same schema at once both start', async () => {
+    const { url, sql, nodes, drop } = await databaseAt(0);
+    let other: Promise<void> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`create schema desk`;
+      other = migrateDatabase({ url, schema: 'desk' });
+      await until(async () => (await nodes()).some(({ wait_event_type: waits }) => waits === 'Lock'));
+    });
+    await other;
+    const opened = openDatabase({ url, schema: 'desk', poolSize: 1 });
+    expect(await readMigrationState(opened.db, 'desk')).toBe('current');
+    await opened.close();
+    await drop();
+  });
+
   test('killed while it builds an index: the next node builds it anew', async () => {
     const database = await databaseAt(8);
     const { sql } = database;

@@ -74,11 +74,13 @@ export async function runMigrations(
 /** Creates the schema only if it is missing, because a role that owns nothing but its schema may not create one. */
 async function createSchemas(client: postgres.Sql, schema: string | null): Promise<void> {
   const name = schema ?? 'drizzle';
-  const [found] = await client`select from pg_namespace where nspname = ${name}`;
-  if (found) return;
+  const exists = async () => (await client`select from pg_namespace where nspname = ${name}`).length > 0;
+  if (await exists()) return;
   try {
     await client.unsafe(`create schema if not exists ${quoted(name)}`);
   } catch (error) {
+    // Another node that starts at the same time has created it: IF NOT EXISTS sees only what is committed.
+    if (await exists()) return;
     throw new Error(
       `The database has no schema "${name}", and this role may not create it: ` +
         'create it and make the role its owner, or set SERIN_DATABASE_SCHEMA to one that it owns',
