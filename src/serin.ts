@@ -24,7 +24,7 @@ import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
 import { readReadiness, watchSchema } from './readiness.ts';
-import { httpOptions } from './server/http/graphqlHttp.ts';
+import { httpPlugins } from './server/http/graphqlHttp.ts';
 import { startHttpServer } from './server/http/httpServer.ts';
 import { createAdmission } from './server/pipeline/admission.ts';
 import { createBodiesInFlight } from './server/pipeline/bodiesInFlight.ts';
@@ -194,7 +194,7 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
       log,
       timeScale,
       httpSettings: http,
-      httpOptions: httpOptions(http.introspection),
+      httpPlugins: httpPlugins(),
       replica,
       metrics,
       tracing,

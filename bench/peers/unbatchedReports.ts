@@ -3,7 +3,7 @@
 import type { Reports } from '../../src/app/reports.ts';
 import { applyReport } from '../../src/core/metrics/sideMetrics.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
-import { httpOptions } from '../../src/server/http/graphqlHttp.ts';
+import { httpPlugins } from '../../src/server/http/graphqlHttp.ts';
 import { startHttpServer } from '../../src/server/http/httpServer.ts';
 import { createAdmission } from '../../src/server/pipeline/admission.ts';
 import { createClientAddresses } from '../../src/server/pipeline/clientAddresses.ts';
@@ -23,7 +23,8 @@ const reports: Reports = {
     if (!stored) throw new Error(`${deploymentId} takes no reports`);
     const { now, version, record } = stored;
     const metrics = applyReport(record.metrics, report.report, now);
-    await writeSides(app.db, [{ deploymentId, side, metrics, run: null, version }]);
+    const reporter = { name: 'bench', subject: null };
+    await writeSides(app.db, [{ deploymentId, side, metrics, run: null, version, reporter }]);
     return { refusal: null, stale: false, now, leaseSeconds: null };
   },
 };
@@ -47,7 +48,7 @@ const graphql = createGraphQLServer({
   log,
   timeScale: 1,
   httpSettings: http,
-  httpOptions: httpOptions(http.introspection),
+  httpPlugins: httpPlugins(),
   replica: null,
   metrics,
   tracing: null,

@@ -435,9 +435,11 @@ describe('every answer', () => {
     expect(evil.headers.get('x-frame-options')).toBe('DENY');
   });
 
-  test('the page of GraphiQL may run its own scripts, and no other page may frame it', async () => {
+  test('the page of GraphiQL may run scripts of this server alone, and no other page may frame it', async () => {
     const page = await fetch(`${serin.url}/graphql`, { headers: { accept: 'text/html' } });
     expect(await page.text()).toContain('<html');
-    expect(page.headers.get('content-security-policy')).toMatch(/unsafe-inline.*frame-ancestors 'none'/);
+    const policy = page.headers.get('content-security-policy');
+    expect(policy).toMatch(/default-src 'none'; script-src 'self'; .*frame-ancestors 'none'/);
+    expect(policy).not.toMatch(/unsafe-eval|(default|script|elem)[^;]*unsafe-inline/);
   });
 });

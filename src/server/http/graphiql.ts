@@ -1,6 +1,19 @@
-/** GraphiQL, served offline at the endpoint to browsers where introspection is on. */
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import type { TransportOptions } from '../pipeline/pipeline.ts';
+/**
+ * GraphiQL, served offline at the endpoint to browsers where introspection is on. Its scripts, styles and workers are files
+ * of this server, so that its policy admits neither inline scripts nor `eval`.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  css,
+  editorWorkerService,
+  favicon,
+  graphqlWorker,
+  jsonWorker,
+  js as program,
+} from '@graphql-yoga/render-graphiql/graphiql';
+import { ENDPOINT } from '../../environment/limits.ts';
+import { acceptedCoding, type Coding, compress } from '../pipeline/contentEncoding.ts';
 
 const FIRST_QUERY = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
 query Deployments {
@@ -13,16 +26,131 @@ query Deployments {
 }
 `;
 
-type GraphiqlOptions = Pick<TransportOptions, 'graphiql' | 'renderGraphiQL'>;
+const OPTIONS = { title: 'Serin', subscriptionsProtocol: 'WS', query: FIRST_QUERY };
 
-/** Yoga's options for GraphiQL. */
-export function graphiqlOptions(introspection: boolean): GraphiqlOptions {
+/** Before GraphiQL: where its workers are, and the nonce for the style elements that its editor makes. */
+const BEFORE = `
+const { nonce } = document.currentScript;
+const createElement = document.createElement;
+document.createElement = function (...args) {
+  const element = createElement.apply(this, args);
+  if (element.localName === 'style') element.nonce = nonce;
+  return element;
+};
+self.MonacoEnvironment = { globalAPI: false, getWorkerUrl: (_module, label) => '${ENDPOINT}/' + label + '.worker.js' };
+`;
+const START = `;YogaGraphiQL.renderYogaGraphiQL(document.querySelector('#root'), ${JSON.stringify(OPTIONS)});`;
+
+const PAGE = (nonce: string) => `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <title>${OPTIONS.title}</title>
+    <link rel="icon" href="${ENDPOINT}/favicon.ico" />
+    <link rel="stylesheet" href="${ENDPOINT}/graphiql.css" />
+  </head>
+  <body id="body" class="no-focus-outline">
+    <noscript>GraphiQL needs JavaScript.</noscript>
+    <div id="root"></div>
+    <script src="${ENDPOINT}/graphiql.js" nonce="${nonce}"></script>
+  </body>
+</html>
+`;
+
+/** Scripts and workers of this server alone. The editor places its lines with style attributes, which run nothing. */
+const policy = (nonce: string) =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    "worker-src 'self'",
+    `style-src-elem 'self' 'nonce-${nonce}'`,
+    "style-src-attr 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+
+const JAVASCRIPT = 'text/javascript; charset=utf-8';
+const FILES: Readonly<Record<string, { readonly type: string; readonly body: () => Buffer }>> = {
+  'graphiql.js': { type: JAVASCRIPT, body: () => Buffer.from(BEFORE + program + START) },
+  'graphiql.css': { type: 'text/css; charset=utf-8', body: () => Buffer.from(css) },
+  'editorWorkerService.worker.js': { type: JAVASCRIPT, body: () => Buffer.from(editorWorkerService) },
+  'graphql.worker.js': { type: JAVASCRIPT, body: () => Buffer.from(graphqlWorker) },
+  'json.worker.js': { type: JAVASCRIPT, body: () => Buffer.from(jsonWorker) },
+  'favicon.ico': {
+    type: 'image/x-icon',
+    body: () => Buffer.from(favicon.slice(favicon.indexOf(',') + 1), 'base64'),
+  },
+};
+
+interface File {
+  readonly type: string;
+  readonly etag: string;
+  readonly body: Buffer;
+  /** Compressed once, when a browser asks for it first. */
+  readonly compressed: Map<Coding, Promise<Buffer>>;
+}
+
+export interface Graphiql {
+  /** Responds to a request for the page or one of its files; false if it is for neither. */
+  answer(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+export function createGraphiql(): Graphiql {
+  const files = new Map<string, File>();
+  const fileAt = (path: string): File | null => {
+    const name = path.slice(ENDPOINT.length + 1);
+    const made = files.get(name);
+    if (made) return made;
+    const source = path.startsWith(`${ENDPOINT}/`) && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+    if (!source) return null;
+    const body = source.body();
+    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+    const file: File = { type: source.type, etag, body, compressed: new Map() };
+    files.set(name, file);
+    return file;
+  };
   return {
-    graphiql: introspection ? { title: 'Serin', subscriptionsProtocol: 'WS' } : false,
-    renderGraphiQL(options) {
-      // The offline page takes its first query from `query`, not from `defaultQuery`.
-      const page = { ...options, query: FIRST_QUERY };
-      return renderGraphiQL(page);
+    answer(request, response) {
+      if (request.method !== 'GET') return false;
+      const path = request.url?.split('?')[0] ?? '';
+      if (path === ENDPOINT && request.headers.accept?.includes('text/html')) {
+        sendPage(response);
+        return true;
+      }
+      const file = fileAt(path);
+      if (file) sendFile(file, request, response).catch(() => response.destroy());
+      return file !== null;
     },
   };
+}
+
+function sendPage(response: ServerResponse): void {
+  const nonce = randomBytes(16).toString('base64');
+  response.setHeader('content-security-policy', policy(nonce));
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(PAGE(nonce));
+}
+
+async function sendFile(file: File, { headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.setHeader('cache-control', 'no-cache');
+  response.setHeader('etag', file.etag);
+  response.setHeader('vary', 'Accept-Encoding');
+  if (headers['if-none-match'] === file.etag) {
+    response.writeHead(304).end();
+    return;
+  }
+  const coding = acceptedCoding(headers['accept-encoding']);
+  if (coding) response.setHeader('content-encoding', coding);
+  const body = coding ? await compressedBody(file, coding) : file.body;
+  response.writeHead(200, { 'content-type': file.type, 'content-length': body.length }).end(body);
+}
+
+function compressedBody({ body, compressed }: File, coding: Coding): Promise<Buffer> {
+  const made = compressed.get(coding) ?? compress(body, coding);
+  compressed.set(coding, made);
+  return made;
 }

@@ -15,8 +15,7 @@ import { readCredentials } from '../pipeline/authentication.ts';
 import { readJson } from '../pipeline/body.ts';
 import { acceptedCoding, compress, MIN_COMPRESSED_BYTES } from '../pipeline/contentEncoding.ts';
 import type { OperationOrigin } from '../pipeline/operation.ts';
-import type { GraphQLServer, TransportOptions } from '../pipeline/pipeline.ts';
-import { graphiqlOptions } from './graphiql.ts';
+import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import { streamHeaders } from './sse.ts';
 
 /** Larger bodies go through Yoga, bytes. */
@@ -44,13 +43,8 @@ const PLAIN: readonly ((request: IncomingMessage) => boolean)[] = [
   ({ headers }) => headers['content-encoding'] === undefined,
 ];
 
-/** What HTTP adds to Yoga: GraphiQL, the headers of streams, compression. */
-export function httpOptions(introspection: boolean): TransportOptions {
-  return {
-    ...graphiqlOptions(introspection),
-    plugins: [explainNotAcceptable(), streamHeaders(), compressResponses()],
-  };
-}
+/** What HTTP adds to Yoga: the headers of streams, compression. */
+export const httpPlugins = (): Plugin[] => [explainNotAcceptable(), streamHeaders(), compressResponses()];
 
 /** Adds a message to Yoga's response 406, which has none: multipart subscriptions, for example, are not supported. */
 function explainNotAcceptable(): Plugin {

@@ -9,7 +9,8 @@ import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { serveWebSocket } from '../webSocket/webSocketServer.ts';
-import { type ConsoleFiles, loadConsole } from './consoleFiles.ts';
+import { loadConsole } from './consoleFiles.ts';
+import { createGraphiql } from './graphiql.ts';
 import { serveGraphql } from './graphqlHttp.ts';
 import { UpgradableRequest, useOriginForm } from './incomingRequest.ts';
 import { notFound, OPERATOR_ENDPOINTS, type OperatorParts } from './operatorEndpoints.ts';
@@ -31,6 +32,12 @@ export interface HttpServer {
   stop(): Promise<void>;
 }
 
+/** Pages for a browser, and the files they load. */
+interface Pages {
+  /** Responds to a request for a page or a file; false if it is for neither. */
+  answer(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
 /** How long requests in flight may take once the server stops. */
 const DRAIN_MS = 3000;
 
@@ -38,7 +45,8 @@ const MAX_HEADER_BYTES = 16_384;
 
 export async function startHttpServer(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
   const streams = createOpenStreams();
-  const console = await loadConsole();
+  const pages: Pages[] = [await loadConsole()];
+  if (parts.settings.introspection) pages.unshift(createGraphiql());
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     useOriginForm(request);
     parts.admission.admit(request, response).then(
@@ -46,7 +54,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
         if (!admitted) return;
         if (expectsContinue) response.writeContinue();
         streams.add(request, response);
-        serve(parts, console, request, response);
+        serve(parts, pages, request, response);
       },
       () => response.destroy(),
     );
@@ -91,19 +99,19 @@ function requestTimeouts(headersTimeout: number) {
 
 function serve(
   parts: HttpParts,
-  console: ConsoleFiles,
+  pages: readonly Pages[],
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
   const path = request.url?.split('?')[0];
+  const endpoint = OPERATOR_ENDPOINTS[path ?? ''];
+  if (!endpoint && pages.some((each) => each.answer(request, response))) return;
   if (path === ENDPOINT) {
     serveGraphql(parts, request, response).catch(() =>
       response.headersSent ? response.destroy() : response.writeHead(500).end(),
     );
     return;
   }
-  const endpoint = OPERATOR_ENDPOINTS[path ?? ''];
-  if (!endpoint && console.answer(request, response)) return;
   const answer = endpoint ?? notFound;
   answer(parts, request).then(
     ({ status, type, body }) => {

@@ -39,15 +39,11 @@ const SECURITY_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 } as const;
 
-/** For GraphiQL, whose scripts, styles and workers are inline. */
-const PAGE_POLICY =
-  "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' ws: wss:; frame-ancestors 'none'";
-
 /** Request ids of a proxy or client that are safe to log. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
 
 export function createAdmission({ settings, addresses, bodies, open, onRefusal }: AdmissionParts): Admission {
-  const { limits, origins, introspection, trustedProxies } = settings;
+  const { limits, origins, trustedProxies } = settings;
 
   /**
    * DNS rebinding: a foreign name that resolves to this machine belongs to a web page, not to a client. The page has no
@@ -120,8 +116,6 @@ export function createAdmission({ settings, addresses, bodies, open, onRefusal }
       request.headers['x-request-id'] = id;
       response.setHeader('x-request-id', id);
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-      const wantsPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
-      if (introspection && wantsPage) response.setHeader('content-security-policy', PAGE_POLICY);
       if (pathOf(request) === ENDPOINT) response.setHeader('vary', 'Accept-Encoding');
       allowOrigin(request, response);
 

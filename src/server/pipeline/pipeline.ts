@@ -1,6 +1,6 @@
 /** The GraphQL pipeline, shared by HTTP, SSE and WebSocket so that all three behave the same. */
 import { type DocumentNode, type ExecutionResult, execute, GraphQLError } from 'graphql';
-import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
@@ -44,15 +44,9 @@ export interface GraphQLParts {
   /** The read replica; null without one. */
   readonly replica: Replica | null;
   /** What HTTP adds to Yoga. */
-  readonly httpOptions: TransportOptions;
+  readonly httpPlugins: readonly Plugin[];
   readonly metrics: Metrics;
   readonly tracing: Tracing | null;
-}
-
-/** What a transport adds to Yoga. */
-export interface TransportOptions
-  extends Pick<YogaServerOptions<object, object>, 'graphiql' | 'renderGraphiQL'> {
-  readonly plugins: Plugin[];
 }
 
 /** Parses, validates and executes the operations of all transports. */
@@ -79,7 +73,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     log,
     timeScale,
     httpSettings,
-    httpOptions,
+    httpPlugins,
     replica,
     metrics,
     tracing,
@@ -121,15 +115,15 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     cors: false,
     // Yoga's own caches are bounded by number, not by size, and remember what is invalid.
     parserAndValidationCache: false,
-    graphiql: httpOptions.graphiql,
-    renderGraphiQL: httpOptions.renderGraphiQL,
+    // GraphiQL is served by itself: Yoga's page needs inline scripts.
+    graphiql: false,
     maskedErrors: { maskError: (error) => presentError(error, log) },
     // `presentError` logs errors. Yoga's own log would repeat what callers sent.
     logging: false,
     context: ({ request, actor }) => contextOf(actor ?? callers.actorOf(request)),
     plugins: [
       callers.plugin,
-      ...httpOptions.plugins,
+      ...httpPlugins,
       endWithRights(access),
       persistedQueries.plugin,
       readBodies(httpSettings.limits.bodyBytes),
