@@ -26,7 +26,7 @@ import { builder, type Loaders, Node } from './builder.ts';
 import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
+import { COST_OF_EVENT, DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
 import { READS } from './eventLoopTurns.ts';
 import { CapitalLeaseType, leaseUntilOf } from './lease.ts';
 import {
@@ -38,6 +38,7 @@ import {
   sideViews,
 } from './metrics.ts';
 import { pageArgs, readCursor, readLogCursor, readPage, toConnection } from './paging.ts';
+import { costs } from './price.ts';
 import { StrategyRef } from './strategy.ts';
 
 export const StatusType = builder.enumType('CanaryStatus', {
@@ -170,6 +171,7 @@ async function summaryOf(state: DeploymentState, { summaryEvent }: Loaders): Pro
 DeploymentRef.implement({
   description: 'One trial of a canary version alongside a stable version of a strategy.',
   interfaces: [Node],
+  extensions: costs(3),
   isTypeOf: (value) => typeof value === 'object' && value !== null && 'state' in value,
   fields: (t) => ({
     id: t.id({ description: 'Readable and stable.', resolve: ({ state }) => state.id }),
@@ -289,6 +291,7 @@ DeploymentRef.implement({
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable, computed now; null before it is deployed.',
+      extensions: costs(2),
       resolve: ({ state, metrics, now }) => comparisonView(state, metrics, now),
     }),
     observationDeadline: t.field({
@@ -385,6 +388,7 @@ DeploymentRef.implement({
     }),
     headline: t.string({
       description: 'One sentence for a list: what it does now or waits for, or how it ended.',
+      extensions: COST_OF_EVENT,
       resolve: ({ state, metrics, now }, _args, { loaders }) =>
         headlineOf(state, metrics, now) ?? summaryOf(state, loaders),
     }),
@@ -396,6 +400,7 @@ DeploymentRef.implement({
     summary: t.string({
       description:
         'The latest event as a sentence. Checks and allocations are skipped, so that they never hide a decision.',
+      extensions: COST_OF_EVENT,
       resolve: ({ state }, _args, { loaders }) => summaryOf(state, loaders),
     }),
   }),

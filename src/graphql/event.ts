@@ -13,6 +13,7 @@ import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.ts';
 import type { Connection } from './paging.ts';
+import { costs } from './price.ts';
 
 export const EventTypeEnum = builder.enumType('CanaryEventType', {
   description:
@@ -32,8 +33,12 @@ function detailsOf({ event, stored }: LogEntry): unknown {
   return event.type === 'UNKNOWN' ? { type, ...details } : details;
 }
 
+/** An event is parsed by the codec of its type. */
+export const COST_OF_EVENT = costs(3);
+
 export const EventRef = builder.objectRef<LogEntry>('CanaryEvent').implement({
   description: 'One fact in the log of a deployment. The log is append-only.',
+  extensions: COST_OF_EVENT,
   fields: (t) => ({
     id: t.id({
       description:

@@ -16,7 +16,9 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql';
+import { LIMITS } from '../../src/environment/limits.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { costOf } from '../../src/server/pipeline/cost.ts';
 import type { Random } from './random.ts';
 
 /** Documents to begin with: every query with the ids given, every page as large as it may be. */
@@ -44,8 +46,7 @@ export function seedDocuments(ids: readonly string[]): string[] {
     });
   return [
     ...queries,
-    // As many roots as fit into the price, each with all scalar fields.
-    `{ ${Array.from({ length: 45 }, (_, index) => `a${index}: deployments(first: 200) { nodes { id status summary headline createdAt canaryCapitalUsd totalCapitalUsd } }`).join(' ')} }`,
+    ...PAGES.map((page) => asManyAsFit(page.replaceAll('ID', JSON.stringify(id)))),
     `{ strategies(first: 200) { nodes { ${Array.from({ length: 3 }, (_, index) => `a${index}: deployments(first: 1) { totalCount }`).join(' ')} } } }`,
     '{ __schema { types { name fields { name description args { name type { name } } type { name ofType { name } } } } } }',
     '{ __type(name: "CanaryDeployment") { fields { type { fields { type { fields { name } } } } } } }',
@@ -53,6 +54,48 @@ export function seedDocuments(ids: readonly string[]): string[] {
     `{ ${'viewer { actor } '.repeat(450)} }`,
     `{ viewer { ${'... on Viewer { actor } '.repeat(490)} } }`,
   ];
+}
+
+/** Pages whose items take long to read. */
+const PAGES: readonly string[] = [
+  'deployments(first: 200) { nodes { id } }',
+  'deployments(first: 200) { nodes { id status summary headline createdAt canaryCapitalUsd totalCapitalUsd } }',
+  'deployments(first: 200) { nodes { comparison { decision } canaryMetrics { metrics { sharpeRatio } } } }',
+  'deployments(first: 200) { nodes { strategy { stableVersionId } archivedAt settlement { status } } }',
+  'deployments(first: 200) { nodes { config { canaryPercent observationPeriodMinutes checkIntervalSeconds } } }',
+  'events(first: 200) { nodes { id } }',
+  'events(first: 200) { nodes { id cursor type at description deployment { headline } } }',
+  'events(first: 200) { nodes { payload { __typename } } }',
+  'events(first: 200) { nodes { details } }',
+  'deployment(id: ID) { samples(first: 200) { nodes { at canaryMetrics { metrics { sharpeRatio } } } } }',
+  'deployment(id: ID) { trades(side: CANARY, first: 200) { nodes { id at } } }',
+  'deployment(id: ID) { events(first: 200) { nodes { id } } }',
+  'deployment(id: ID) { series(points: 1000) { points { at low high } markers { at } } }',
+  'deployment(id: ID) { comparison { gates { name reason } evidence { outlook { probabilityBetter } } } }',
+  'strategies(first: 200) { nodes { id liveDeployments { id } } }',
+  'strategies(first: 200) { nodes { id stableVersionId createdAt } }',
+  'overview { counts { status count } waitingForPerson lossTodayUsd }',
+];
+
+/** The field under as many aliases as one document may have. */
+function asManyAsFit(field: string): string {
+  const one = parse(`{ ${field} }`);
+  let fields = 0;
+  visit(one, {
+    enter({ kind }) {
+      if (kind === Kind.FIELD) fields += 1;
+    },
+  });
+  const [operation] = one.definitions;
+  if (operation?.kind !== Kind.OPERATION_DEFINITION) throw new Error(`${field} is not a field`);
+  const { total } = costOf(schema, one, operation, {});
+  const { aliases, fields: mostFields, cost } = LIMITS;
+  const count = Math.min(
+    aliases.defaultValue,
+    Math.floor(mostFields.defaultValue / fields),
+    Math.floor(cost.defaultValue / total),
+  );
+  return `{ ${Array.from({ length: count }, (_, index) => `a${index}: ${field}`).join(' ')} }`;
 }
 
 function selectionOf(type: GraphQLCompositeType, depth: number): string {

@@ -1,6 +1,7 @@
 /**
  * The cost of an operation, computed before it runs: the objects it can return, with the sizes of nested pages
- * multiplied. A page counts its size, any other list an assumed length, and each nested page also its database query.
+ * multiplied, and their scalars. A page counts its size, any other list an assumed length, and each nested page also its
+ * database query. `graphql/price.ts` says what costs more than one object.
  */
 import {
   type DocumentNode,
@@ -11,6 +12,7 @@ import {
   type GraphQLSchema,
   getNamedType,
   getNullableType,
+  isAbstractType,
   isCompositeType,
   isListType,
   isUnionType,
@@ -22,6 +24,7 @@ import {
 import type { Context } from '../../graphql/builder.ts';
 import { readsDatabase } from '../../graphql/eventLoopTurns.ts';
 import { DEFAULT_PAGE, MAX_PAGE, MAX_POINTS } from '../../graphql/paging.ts';
+import { statedCost } from '../../graphql/price.ts';
 
 const ASSUMED_LENGTH = 10;
 /** The query of a page, or of another field that reads for each of its parents. */
@@ -32,7 +35,10 @@ const COST_OF_JSON = 20;
 /** Points of a series that count as one object. */
 const POINTS_OF_COST = 20;
 
-/** Fields with long computations, and introspection: the whole schema is half a megabyte. */
+/** Scalars that count as one object. */
+const SCALARS_OF_COST = 10;
+
+/** Fields of the root with long computations, and introspection: the whole schema is half a megabyte. */
 const COST_OF_FIELD: Readonly<Record<string, number>> = {
   __schema: 2000,
   __type: 200,
@@ -46,7 +52,7 @@ const COST_OF_FIELD: Readonly<Record<string, number>> = {
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** The cost of an operation in objects, and the share of each field at its root, the most expensive first. */
+/** The cost of an operation in units, and the share of each field at its root, the most expensive first. */
 export interface Cost {
   readonly total: number;
   readonly fields: readonly { readonly name: string; readonly cost: number }[];
@@ -113,7 +119,7 @@ export function costOf(
     const type = getNamedType(definition.type);
     if (!isCompositeType(type)) {
       const computed = parent === root ? COST_OF_FIELD[node.name.value] : undefined;
-      return computed ?? (type.name === 'JSON' ? COST_OF_JSON : costOfReading(definition));
+      return computed ?? (type.name === 'JSON' ? COST_OF_JSON : costOfScalar(definition));
     }
     const points = pointsOf(node, definition, variables);
     if (points !== null) return COST_OF_READ + Math.ceil(points / POINTS_OF_COST);
@@ -121,7 +127,14 @@ export function costOf(
     const inner = node.selectionSet ? selected(node.selectionSet, type, own) : 0;
     if (own !== null) return COST_OF_READ + inner;
     const computed = parent === root ? (COST_OF_FIELD[node.name.value] ?? 0) : 0;
-    return computed + costOfReading(definition) + lengthOf(node, definition, variables, page) * (1 + inner);
+    const once = computed + costOfReading(definition) + (statedCost(definition) ?? 0);
+    return once + lengthOf(node, definition, variables, page) * (costOfObject(type) + inner);
+  }
+
+  /** An object of an interface or union may be of its most expensive type. */
+  function costOfObject(type: GraphQLCompositeType): number {
+    const types = isAbstractType(type) ? schema.getPossibleTypes(type) : [type];
+    return Math.max(...types.map((each) => statedCost(each) ?? 1));
   }
 
   function compositeType(name: string | undefined): GraphQLCompositeType | null {
@@ -130,9 +143,12 @@ export function costOf(
   }
 
   const total = root ? selected(operation.selectionSet, root, null) : 0;
-  const fields = [...atRoot].map(([name, cost]) => ({ name, cost })).sort((a, b) => b.cost - a.cost);
-  return { total, fields };
+  const fields = [...atRoot].map(([name, cost]) => ({ name, cost: inWhole(cost) }));
+  return { total: inWhole(total), fields: fields.sort((a, b) => b.cost - a.cost) };
 }
+
+/** Tenths are not exact in binary: 0.1 of a unit more or less is no difference. */
+const inWhole = (cost: number) => Math.ceil(Math.round(cost * 10) / 10);
 
 /** Variables that the client leaves out have their default values. */
 function defaultsOf({ variableDefinitions = [] }: OperationDefinitionNode): Variables {
@@ -180,6 +196,9 @@ function lengthOf(
 }
 
 const costOfReading = (field: GraphQLField<unknown, Context>) => (readsDatabase(field) ? COST_OF_READ : 0);
+
+const costOfScalar = (field: GraphQLField<unknown, Context>) =>
+  1 / SCALARS_OF_COST + (statedCost(field) ?? 0) + costOfReading(field);
 
 /** The value of an argument, as far as it matters: numbers, and lists for their length. */
 function given(node: FieldNode, name: string, variables: Variables): unknown {
