@@ -25,6 +25,7 @@ async function run(seconds: number): Promise<number> {
         version,
         metrics: applyReport(null, report, now),
         run: null,
+        reporter: { name: 'bench', subject: null },
       }));
       written += (await writeSides(db, rows)).length;
     }

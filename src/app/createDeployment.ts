@@ -21,6 +21,7 @@ import {
   findLive,
   insertDeployment,
   NO_HEARTBEATS,
+  NO_REPORTERS,
 } from '../store/deployments/deployments.ts';
 import { ensureStrategy, findStrategies } from '../store/deployments/strategies.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
@@ -117,6 +118,7 @@ export async function createDeployment(
       nextCheckAt: null,
       deadlineAt: null,
       heartbeats: NO_HEARTBEATS,
+      reporters: NO_REPORTERS,
       metricsVersion: null,
       now,
     };

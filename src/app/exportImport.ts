@@ -33,6 +33,7 @@ import {
   findLive,
   insertDeployment,
   NO_HEARTBEATS,
+  NO_REPORTERS,
 } from '../store/deployments/deployments.ts';
 import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { addToSignals, markPaired } from '../store/deployments/signals.ts';
@@ -242,6 +243,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       nextCheckAt: next,
       deadlineAt,
       heartbeats: NO_HEARTBEATS,
+      reporters: NO_REPORTERS,
       metricsVersion: null,
       now,
     };

@@ -21,6 +21,7 @@ import { findDeployments, findStrategyOf, lockDeployment } from '../store/deploy
 import {
   type ChangedSide,
   lockSides,
+  type Reporter,
   type SideKey,
   type SideReport,
   type StoredSide,
@@ -59,7 +60,7 @@ export function createReports(app: App): Reports {
   const write = createBatcher({
     maxBatchSize: MAX_BATCH_SIZE,
     maxConcurrentBatches: 1,
-    async run(reports: readonly SideReport[]) {
+    async run(reports: readonly OwnedReport[]) {
       const answers = await applyReports(app, groupBySide(reports));
       return async (report) =>
         (await answers.get(keyOf(report)))?.get(report) ?? refused(notFound(report.deploymentId));
@@ -84,7 +85,7 @@ export function createReports(app: App): Reports {
       if (first) {
         return refused(refusal('INVALID_INPUT', describeViolations(violations), first.path));
       }
-      return write(report);
+      return write({ ...report, reporter: reporterOf(actor) });
     },
   };
 }
@@ -105,14 +106,25 @@ export function rememberStrategies({ db }: App): (deploymentId: string) => Promi
 
 const keyOf = ({ deploymentId, side }: { deploymentId: string; side: Side }) => `${side} ${deploymentId}`;
 
+/** A report with who sent it. */
+interface OwnedReport extends SideReport {
+  readonly reporter: Reporter;
+}
+
+/** Who an actor is, where it reports figures. */
+export const reporterOf = ({ name, subject, credential }: Actor): Reporter => ({
+  name,
+  subject: credential.type === 'NONE' ? null : subject,
+});
+
 /** The reports of one side, in the order in which they came. */
 interface SideReports extends SideKey {
-  readonly reports: readonly SideReport[];
+  readonly reports: readonly OwnedReport[];
 }
 type Answers = ReadonlyMap<SideReport, ReportAnswer>;
 
-function groupBySide(reports: readonly SideReport[]): SideReports[] {
-  const groups = new Map<string, SideReport[]>();
+function groupBySide(reports: readonly OwnedReport[]): SideReports[] {
+  const groups = new Map<string, OwnedReport[]>();
   for (const report of reports) {
     const group = groups.get(keyOf(report));
     if (group) group.push(report);
@@ -158,16 +170,17 @@ async function applyReports(
 interface AppliedSide {
   readonly side: StoredSide;
   readonly record: SideRecord;
-  readonly changed: boolean;
+  /** Whose report was applied last; null where none was. */
+  readonly reporter: Reporter | null;
   readonly resets: readonly SideReset[];
   readonly answers: Answers;
 }
 
-function applyInOrder(side: StoredSide, reports: readonly SideReport[]): AppliedSide {
+function applyInOrder(side: StoredSide, reports: readonly OwnedReport[]): AppliedSide {
   const { now, startedAt, basis } = side;
   const facts = { now, startedAt, returned: (netPnlUsd: Decimal) => sideReturn(basis, netPnlUsd) };
   let record = side.record;
-  let changed = false;
+  let reporter: Reporter | null = null;
   const resets: SideReset[] = [];
   const answers = new Map<SideReport, ReportAnswer>();
   for (const each of reports) {
@@ -175,7 +188,7 @@ function applyInOrder(side: StoredSide, reports: readonly SideReport[]): Applied
     const kept = taken.type === 'TAKEN' ? taken : taken.type === 'REFUSED' ? taken.record : undefined;
     if (kept) {
       record = kept;
-      changed = true;
+      reporter = each.reporter;
     }
     if (taken.type === 'TAKEN') {
       if (taken.reset) resets.push({ side: side.side, ...taken.reset });
@@ -189,14 +202,14 @@ function applyInOrder(side: StoredSide, reports: readonly SideReport[]): Applied
       leaseSeconds: isNews && side.side === 'CANARY' ? side.config.capitalLeaseSeconds : null,
     });
   }
-  return { side, record, changed, resets, answers };
+  return { side, record, reporter, resets, answers };
 }
 
 async function write(tx: Queries, sides: readonly AppliedSide[]): Promise<void> {
-  const rows = sides.flatMap(({ side, record, changed }): ChangedSide[] => {
+  const rows = sides.flatMap(({ side, record, reporter }): ChangedSide[] => {
     const { deploymentId, version } = side;
     const { metrics, run } = record;
-    return changed && metrics ? [{ deploymentId, side: side.side, metrics, run, version }] : [];
+    return reporter && metrics ? [{ deploymentId, side: side.side, metrics, run, version, reporter }] : [];
   });
   if (rows.length === 0) return;
   const written = await writeSides(tx, rows);
@@ -233,11 +246,12 @@ async function applyUnderLock(app: App, { deploymentId, reports }: SideReports):
       const applied = applyInOrder(stored, [report]);
       await write(tx, [applied]);
       for (const [key, answer] of applied.answers) answers.set(key, answer);
-      if (!applied.changed) continue;
+      if (!applied.reporter) continue;
       const metrics = { ...view.metrics, [report.side]: applied.record.metrics };
+      const reporters = { ...view.reporters, [report.side]: applied.reporter };
       const now = Math.max(view.now, applied.record.metrics?.reportedAt ?? 0);
       const command = { type: 'EVALUATE_GUARDRAILS' } as const;
-      const outcome = await applyCommand(app, tx, { ...view, metrics, now }, command, SERIN, {
+      const outcome = await applyCommand(app, tx, { ...view, metrics, reporters, now }, command, SERIN, {
         resets: applied.resets,
       });
       if (!outcome.accepted) throw new Error(`the guardrails were refused: ${outcome.refusal.message}`);

@@ -45,7 +45,7 @@ import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { notFound, sideRefusal } from './answer.ts';
 import { type Actor, type App, SERIN } from './context.ts';
 import { type Rollback, rollback, transactionInOrder } from './execution/transaction.ts';
-import { takesNoMetrics } from './reports.ts';
+import { reporterOf, takesNoMetrics } from './reports.ts';
 import { applyCommand } from './stageCommand.ts';
 
 /** At most this many trades in one batch. */
@@ -135,7 +135,7 @@ async function takeBatch(
   const oversized = oversizedFigure(record.metrics);
   if (oversized) return rollback(nothingTaken(tooLarge(oversized), view));
   const moved = fresh.length > 0 || unrealizedPnlUsd !== undefined;
-  const { view: after, events } = await publish(app, tx, view, key, record, moved);
+  const { view: after, events } = await publish(app, tx, actor, view, key, record, moved);
   const leaseSeconds = side === 'CANARY' ? state.config.capitalLeaseSeconds : null;
   return { refusal: null, refused, taken: fresh.length, known, view: after, now, leaseSeconds, events };
 }
@@ -262,16 +262,19 @@ async function foldAgain(tx: Queries, key: SideKey, at: number): Promise<Curve> 
 async function publish(
   app: App,
   tx: LogWriteTransaction,
+  actor: Actor,
   view: DeploymentView,
   key: SideKey,
   record: { readonly metrics: SideMetrics; readonly run: SideRun | null },
   moved: boolean,
 ): Promise<{ readonly view: DeploymentView; readonly events: readonly CanaryEvent[] }> {
   const { side } = key;
-  const saved = await saveMetrics(tx, key, record, 'TRADES');
+  const reporter = reporterOf(actor);
+  const saved = await saveMetrics(tx, key, record, 'TRADES', reporter);
   // A first report of totals was committed meanwhile: run again, the batch is refused.
   if (!saved) throw new ConcurrentChange('the side is measured by totals');
-  const after = { ...view, metrics: { ...view.metrics, [side]: record.metrics } };
+  const reporters = { ...view.reporters, [side]: reporter };
+  const after = { ...view, reporters, metrics: { ...view.metrics, [side]: record.metrics } };
   if (!moved || side !== 'CANARY') return { view: after, events: [] };
   const outcome = await applyCommand(app, tx, after, { type: 'EVALUATE_GUARDRAILS' }, SERIN);
   if (!outcome.accepted) throw new Error(`a look was refused: ${outcome.refusal.message}`);

@@ -8,13 +8,14 @@ import { headlineOf } from '../core/lifecycle/headline.ts';
 import {
   allocationOf,
   type DeploymentState,
+  isWatched,
   observationDeadline,
   observationOf,
   observationRemainingMs,
   type STATUSES,
   stepAt,
 } from '../core/lifecycle/state.ts';
-import { type DeploymentWarning, warningsOf } from '../core/lifecycle/warnings.ts';
+import { type DeploymentWarning, oneReporter, warningsOf } from '../core/lifecycle/warnings.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
@@ -161,6 +162,12 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
 
 const SampleConnection = connectionType('CanarySample', SampleType, { one: 'a sample', many: 'samples' });
 
+/** The latest figures of a side, with who reported them. */
+function reportedSide({ state, metrics, now, reporters }: DeploymentView, side: Side) {
+  const seen = sideViews(state, metrics, now)?.[side];
+  return seen && { ...seen, reportedBy: reporters[side]?.name ?? null };
+}
+
 const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
 
 async function summaryOf(state: DeploymentState, { summaryEvent }: Loaders): Promise<string> {
@@ -279,13 +286,13 @@ DeploymentRef.implement({
       type: CanaryMetrics,
       nullable: true,
       description: "The canary's latest metrics; null before it is deployed.",
-      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.CANARY,
+      resolve: (view) => reportedSide(view, 'CANARY'),
     }),
     stableMetrics: t.field({
       type: CanaryMetrics,
       nullable: true,
       description: "The stable side's latest metrics; null before it is deployed.",
-      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.STABLE,
+      resolve: (view) => reportedSide(view, 'STABLE'),
     }),
     comparison: t.field({
       type: CanaryComparison,
@@ -395,7 +402,10 @@ DeploymentRef.implement({
     warnings: t.field({
       type: [DeploymentWarningType],
       description: 'What its figures leave out, and what is delayed until newer figures arrive.',
-      resolve: ({ state, metrics, now }) => [...warningsOf(state, metrics, now)],
+      resolve: ({ state, metrics, now, reporters: { CANARY, STABLE } }) => {
+        const isOne = isWatched(state) && CANARY?.subject && CANARY.subject === STABLE?.subject;
+        return [...warningsOf(state, metrics, now), ...(isOne ? [oneReporter(CANARY.name)] : [])];
+      },
     }),
     summary: t.string({
       description:

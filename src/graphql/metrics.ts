@@ -45,6 +45,8 @@ export interface SideView {
   readonly metrics: SideMetrics | null;
   readonly startedAt: number;
   readonly at: number;
+  /** Who reported the metrics; absent where they are not the latest. */
+  readonly reportedBy?: string | null;
 }
 
 /** Both sides at a moment; null for a deployment that was never deployed. */
@@ -176,6 +178,12 @@ export const CanaryMetrics = builder.objectRef<SideView>('CanaryMetrics').implem
       nullable: true,
       description: 'When the latest news of the side arrived; null if it has never reported.',
       resolve: ({ metrics }) => metrics?.reportedAt ?? null,
+    }),
+    reportedBy: t.string({
+      nullable: true,
+      description:
+        'Who reported the latest figures; null for those of a provider, of an import, and of earlier moments.',
+      resolve: ({ reportedBy }) => reportedBy ?? null,
     }),
     asOf: t.field({
       type: 'DateTime',

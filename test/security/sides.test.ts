@@ -78,6 +78,39 @@ test('in heartbeats', async () => {
   expect((await beat(canary, 'CANARY')).success).toBe(true);
 });
 
+test('and where one credential speaks for both, the deployment says so, and who reported', async () => {
+  const both = serin.as(await makeKey(root, 'BOT', { name: 'both' }));
+  const id = await running(root, { config: CALM });
+  const seen = async () => {
+    const { deployment } = await root.ask(
+      `query($id: ID!) { deployment(id: $id) { warnings { side message }
+        canaryMetrics { reportedBy } stableMetrics { reportedBy } } }`,
+      { id },
+    );
+    const one = deployment.warnings.filter(({ message }: Data) => message.includes('same credential (both)'));
+    return [one.length, deployment.canaryMetrics.reportedBy, deployment.stableMetrics.reportedBy];
+  };
+  await report(both, 'Canary', id, { pnlUsd: '1' });
+  expect(await seen()).toEqual([0, 'both', null]);
+  await report(both, 'Stable', id, { pnlUsd: '1' });
+  expect(await seen()).toEqual([1, 'both', 'both']);
+  await report(stable, 'Stable', id, { pnlUsd: '2' });
+  expect(await seen()).toEqual([0, 'both', expect.stringMatching(/./)]);
+
+  const traded = await running(root, { config: CALM });
+  for (const side of ['CANARY', 'STABLE']) {
+    await both.ask('mutation($input: RecordTradesInput!) { recordTrades(input: $input) { success } }', {
+      input: { deploymentId: traded, side, trades: [] },
+    });
+  }
+  const { deployment } = await root.ask(
+    'query($id: ID!) { deployment(id: $id) { warnings { message } stableMetrics { reportedBy } } }',
+    { id: traded },
+  );
+  expect(deployment.stableMetrics.reportedBy).toBe('both');
+  expect(JSON.stringify(deployment.warnings)).toContain('same credential (both)');
+});
+
 test('creates no key for more sides, and learns nothing of what it may not see', async () => {
   const admin = serin.as(await makeKey(root, 'ADMIN', { sides: ['CANARY'] }));
   await expect(makeKey(admin, 'BOT')).rejects.toThrow('sides');

@@ -63,6 +63,12 @@ function leftOut(side: Side, metrics: SideMetrics): DeploymentWarning[] {
   return warnings;
 }
 
+/** The warning that one credential speaks for both sides, and so decides the comparison that its canary competes in. */
+export const oneReporter = (name: string): DeploymentWarning => ({
+  side: null,
+  message: `The same credential (${name}) reports for both sides, so it decides the comparison that it competes in: give each side a key of its own, made with --sides`,
+});
+
 function waitsForNews(state: Watched, metrics: MetricsBySide, now: SerinInstant): DeploymentWarning[] {
   if (state.status !== 'RUNNING' || isFresh(state, metrics, now)) return [];
   if (now < state.observation.step.endsAt) return [];

@@ -19,7 +19,7 @@ import { deployments } from '../tables/tables.ts';
 import { MOVING_COLUMNS, movingColumns, stateToColumns } from './rows.ts';
 import { type DeploymentView, readViews, readViewsById } from './views.ts';
 
-export { type DeploymentView, NO_HEARTBEATS, readViewsById } from './views.ts';
+export { type DeploymentView, NO_HEARTBEATS, NO_REPORTERS, readViewsById } from './views.ts';
 
 export async function findDeployment(db: Queries, id: string): Promise<DeploymentView | null> {
   const [found] = await readViews(db, sql`where deployments.id = ${id}`);

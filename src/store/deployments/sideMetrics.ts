@@ -30,6 +30,13 @@ export interface SideReport extends SideKey {
   readonly report: MetricsReport;
 }
 
+/** Who reported the figures of a side. */
+export interface Reporter {
+  readonly name: string;
+  /** The credential, as in `Actor.subject`; null where callers need none. */
+  readonly subject: string | null;
+}
+
 /** A side as a report finds it. Only sides that take reports of totals are read: see {@link lockSides}. */
 export interface StoredSide extends SideKey {
   readonly record: SideRecord;
@@ -128,6 +135,7 @@ export interface ChangedSide extends SideKey {
   readonly run: SideRun | null;
   /** The version that was read; 0 where there was none. */
   readonly version: number;
+  readonly reporter: Reporter;
 }
 
 /**
@@ -135,23 +143,26 @@ export interface ChangedSide extends SideKey {
  * @returns those that were written; missing are sides that another transaction wrote since, or that take no totals any more
  */
 export async function writeSides(db: Queries, changed: readonly ChangedSide[]): Promise<SideKey[]> {
-  const rows = changed.map(({ deploymentId, side, metrics, run, version }) => ({
+  const rows = changed.map(({ deploymentId, side, metrics, run, version, reporter }) => ({
     deploymentId,
     side,
     version: version + 1,
     run: run && sideRunCodec.encode(run),
+    ...reporterColumns(reporter),
     ...metricsToColumns(metrics),
   }));
   return db.execute<{ deploymentId: string; side: Side }>(sql`
     insert into side_metrics as m (deployment_id, side, net_pnl_usd, total_pnl_usd, max_drawdown, sharpe_ratio, win_rate,
-      trades, errors, total_gas_usd, avg_trade_size_usd, uptime_seconds, reported_at, unrealized_pnl_usd, as_of, run, version)
+      trades, errors, total_gas_usd, avg_trade_size_usd, uptime_seconds, reported_at, unrealized_pnl_usd, as_of, run, reported_by, reported_as,
+      version)
     select d.id, r.side, r."netPnlUsd", r."totalPnlUsd", r."maxDrawdown", r."sharpeRatio", r."winRate", r.trades,
       r.errors, r."totalGasUsd", r."avgTradeSizeUsd", r."uptimeSeconds", r."reportedAt", r."unrealizedPnlUsd", r."asOf",
-      nullif(r.run, 'null'::jsonb), r.version
+      nullif(r.run, 'null'::jsonb), r."reportedBy", r."reportedAs", r.version
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r ("deploymentId" text, side text,
       "netPnlUsd" numeric, "totalPnlUsd" numeric, "maxDrawdown" numeric, "sharpeRatio" numeric, "winRate" numeric,
       trades bigint, errors bigint, "totalGasUsd" numeric, "avgTradeSizeUsd" numeric, "uptimeSeconds" bigint,
-      "reportedAt" timestamptz, "unrealizedPnlUsd" numeric, "asOf" timestamptz, run jsonb, version bigint)
+      "reportedAt" timestamptz, "unrealizedPnlUsd" numeric, "asOf" timestamptz, run jsonb, "reportedBy" text, "reportedAs" text,
+      version bigint)
     join deployments d on d.id = r."deploymentId"
     where d.status in ${[...WATCHED_STATUSES]} and d.config ->> 'metricsProvider' is null
     order by d.id, r.side
@@ -161,13 +172,20 @@ export async function writeSides(db: Queries, changed: readonly ChangedSide[]): 
       trades = excluded.trades, errors = excluded.errors, total_gas_usd = excluded.total_gas_usd,
       avg_trade_size_usd = excluded.avg_trade_size_usd, uptime_seconds = excluded.uptime_seconds,
       reported_at = excluded.reported_at, unrealized_pnl_usd = excluded.unrealized_pnl_usd, as_of = excluded.as_of,
-      run = excluded.run, version = excluded.version
+      run = excluded.run, reported_by = excluded.reported_by, reported_as = excluded.reported_as,
+      version = excluded.version
     where m.source = 'TOTALS' and m.version = excluded.version - 1
     returning deployment_id as "deploymentId", side`);
 }
 
+const reporterColumns = (reporter: Reporter | null) => ({
+  reportedBy: reporter?.name ?? null,
+  reportedAs: reporter?.subject ?? null,
+});
+
 /**
  * Replaces a side's record, under the deployment's lock: what a provider answered, or what its trades add up to.
+ * @param reporter null for a provider and for an import
  * @returns false where the side is measured the other way: nothing was written
  */
 export async function saveMetrics(
@@ -175,8 +193,13 @@ export async function saveMetrics(
   { deploymentId, side }: SideKey,
   { metrics, run }: { readonly metrics: SideMetrics; readonly run: SideRun | null },
   source: MetricsSource = 'TOTALS',
+  reporter: Reporter | null = null,
 ): Promise<boolean> {
-  const columns = { ...metricsToColumns(metrics), run: run && sideRunCodec.encode(run) };
+  const columns = {
+    ...metricsToColumns(metrics),
+    run: run && sideRunCodec.encode(run),
+    ...reporterColumns(reporter),
+  };
   const written = await tx
     .insert(sideMetrics)
     .values({ deploymentId, side, ...columns, version: 1, source })

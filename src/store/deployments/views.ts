@@ -11,6 +11,7 @@ import type { SerinInstant } from '../../core/values/instant.ts';
 import type { BySide, Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
+import type { Reporter } from './sideMetrics.ts';
 
 /** A consistent read of a deployment's row, the metrics of both sides and the clock. */
 export interface DeploymentView {
@@ -26,6 +27,8 @@ export interface DeploymentView {
   readonly deadlineAt: number | null;
   /** When the bot of each side last sent a heartbeat; null if it never did. */
   readonly heartbeats: BySide<number | null>;
+  /** Who reported the latest figures of each side; null for a provider, and where that is not known. */
+  readonly reporters: BySide<Reporter | null>;
   /** Rises with every write of either side's metrics, see `metricsVersions`; null where it was not read. */
   readonly metricsVersion: number | null;
   /** The time of the read on Serin's clock, epoch milliseconds. */
@@ -34,6 +37,8 @@ export interface DeploymentView {
 
 /** The heartbeats of a deployment that is new here. */
 export const NO_HEARTBEATS: DeploymentView['heartbeats'] = { CANARY: null, STABLE: null };
+/** Nobody has reported to a deployment that is new here. */
+export const NO_REPORTERS: DeploymentView['reporters'] = { CANARY: null, STABLE: null };
 
 interface ViewRow extends StateRow, Record<string, unknown> {
   /** A side's metrics as a JSON string; null if the side has not reported. */
@@ -46,6 +51,10 @@ interface ViewRow extends StateRow, Record<string, unknown> {
   readonly deadlineAt: number | null;
   readonly canaryHeartbeatAt: number | null;
   readonly stableHeartbeatAt: number | null;
+  readonly canaryReportedBy: string | null;
+  readonly canaryReportedAs: string | null;
+  readonly stableReportedBy: string | null;
+  readonly stableReportedAs: string | null;
   readonly metricsVersion: number;
   readonly now: SerinInstant;
 }
@@ -75,6 +84,8 @@ select deployments.id, deployments.strategy_id as "strategyId", deployments.chai
   date_part('epoch', deployments.next_check_at) * 1000 as "nextCheckAt",
   date_part('epoch', deployments.deadline_at) * 1000 as "deadlineAt",
   ${heartbeatOf('CANARY')} as "canaryHeartbeatAt", ${heartbeatOf('STABLE')} as "stableHeartbeatAt",
+  canary.reported_by as "canaryReportedBy", canary.reported_as as "canaryReportedAs",
+  stable.reported_by as "stableReportedBy", stable.reported_as as "stableReportedAs",
   (coalesce(canary.version, 0) + coalesce(stable.version, 0))::float8 as "metricsVersion",
   strategies.stable_version_id as "strategyStableVersionId",
   strategies.require_approval as "strategyRequiresApproval", date_part('epoch', serin_now()) * 1000 as now,
@@ -135,10 +146,17 @@ function toView(row: ViewRow): DeploymentView {
     nextCheckAt: rounded(nextCheckAt),
     deadlineAt: rounded(row.deadlineAt),
     heartbeats: { CANARY: rounded(row.canaryHeartbeatAt), STABLE: rounded(row.stableHeartbeatAt) },
+    reporters: {
+      CANARY: reporterOf(row.canaryReportedBy, row.canaryReportedAs),
+      STABLE: reporterOf(row.stableReportedBy, row.stableReportedAs),
+    },
     metricsVersion: row.metricsVersion,
     now: Math.round(row.now),
   };
 }
+
+const reporterOf = (name: string | null, subject: string | null) =>
+  name === null ? null : { name, subject };
 
 const rounded = (at: number | null) => (at === null ? null : Math.round(at));
 

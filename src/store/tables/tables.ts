@@ -237,6 +237,10 @@ export const sideMetrics = pgTable(
     asOf: instant('as_of'),
     /** The runs of the side in the engine's JSON; null where it has named none. See `core/metrics/run.ts`. */
     run: jsonb('run'),
+    /** Who reported the latest figures, by name; null for a provider, an import, and what was reported before 0.2. */
+    reportedBy: text('reported_by'),
+    /** The credential that reported them, as in `Actor.subject`; null too where callers need none. */
+    reportedAs: text('reported_as'),
   },
   (table) => [
     primaryKey({ columns: [table.deploymentId, table.side] }),
