@@ -18,7 +18,8 @@ export function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal)
       try {
         const versions = await metricsVersions(db, [...watched.keys()]);
         for (const [id, version] of versions) {
-          if (seen.get(id) === version) continue;
+          // Nobody watches it any more: it is not kept.
+          if (!watched.has(id) || seen.get(id) === version) continue;
           seen.set(id, version);
           for (const notify of watched.get(id) ?? []) notify();
         }

@@ -8,7 +8,7 @@ export const WITH_KEYS = { keys: true, tokens: null, botsReduceRisk: false };
 
 /** A key that is made on the server, as `serin keys create` does. */
 export async function keyMadeHere(
-  serin: TestSerin,
+  serin: Pick<TestSerin, 'database'>,
   request: Omit<KeyRequest, 'strategies' | 'expiresAt'> & Partial<KeyRequest>,
 ): Promise<string> {
   const database = openDatabase({ url: serin.database.url, poolSize: 1 });

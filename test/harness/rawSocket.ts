@@ -16,7 +16,7 @@ export interface RawSocket {
 }
 
 export async function openRawSocket(
-  serin: TestSerin,
+  serin: Pick<TestSerin, 'url'>,
   subprotocols: readonly string[] = ['graphql-transport-ws'],
   headers: Record<string, string> = {},
 ): Promise<RawSocket> {
@@ -54,7 +54,7 @@ export async function openRawSocket(
 
 /** An open socket whose connection is acknowledged. */
 export async function openInitialised(
-  serin: TestSerin,
+  serin: Pick<TestSerin, 'url'>,
   payload?: Record<string, unknown>,
 ): Promise<RawSocket> {
   const socket = await openRawSocket(serin);

@@ -18,7 +18,7 @@ export interface Caller {
 }
 
 /** @param authorization the header, null for a caller without credentials */
-export function callerOf(serin: TestSerin, name: string, authorization: string | null): Caller {
+export function callerOf(serin: Pick<TestSerin, 'url'>, name: string, authorization: string | null): Caller {
   const credentials = authorization === null ? {} : { authorization };
   const closing = new AbortController();
   let socket: Promise<RawSocket> | null = null;
