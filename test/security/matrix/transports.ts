@@ -49,7 +49,15 @@ export function callerOf(serin: Pick<TestSerin, 'url'>, name: string, authorizat
       onPart,
     );
 
-  async function overSocket(document: Document, onPart = (_part: string) => {}): Promise<string> {
+  /** One operation at a time has the messages of the socket. */
+  let before: Promise<unknown> = Promise.resolve();
+  function overSocket(document: Document, onPart?: (part: string) => void): Promise<string> {
+    const answer = before.then(() => overFreeSocket(document, onPart));
+    before = answer.catch(() => {});
+    return answer;
+  }
+
+  async function overFreeSocket(document: Document, onPart = (_part: string) => {}): Promise<string> {
     socket ??= open();
     const raw = await socket;
     if (raw.closed()) return JSON.stringify(raw.closed());
