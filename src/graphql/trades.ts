@@ -11,6 +11,7 @@ import { DeploymentRef } from './deploymentRef.ts';
 import { leaseFields } from './lease.ts';
 import { SideType } from './metrics.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
+import { costs } from './price.ts';
 import { DomainError } from './results.ts';
 
 const fields = {
@@ -157,6 +158,7 @@ function uniqueId({ deploymentId, side, trade }: TradeView): string {
 
 const CanaryTrade = builder.objectRef<TradeView>('CanaryTrade').implement({
   description: 'A closed trade of one side, or an attempt that failed.',
+  extensions: costs(2),
   fields: (t) => ({
     id: t.id({ description: 'Opaque and unique over all trades, for caches of clients.', resolve: uniqueId }),
     tradeId: t.id({

@@ -1,11 +1,17 @@
 /**
  * Reads of one caller take turns: an operation may need hundreds of them, and they must not fill the queue of the
- * connections before the reads of others.
+ * connections before the reads of others, nor the event loop with rows. A caller with many has them one by one, with
+ * pauses in which the node serves others.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /** Reads of one caller at a time: a quarter of the connections of a node. */
 const MAX_CONCURRENT = 4;
+/** More reads in flight or waiting are many. A page of a console or a client needs fewer. */
+const FEW = 12;
+/** The pause before each of many reads is as long as the one before it took, at most this. */
+const MAX_PAUSE_MS = 10;
 
 export interface FairReads {
   /** Runs a read in its caller's turn. Throws the reason of the signal if nobody waits for it by then. */
@@ -14,19 +20,25 @@ export interface FairReads {
 
 export function createFairReads(): FairReads {
   /** Callers with reads in flight only: an entry goes with its last read. */
-  const callers = new Map<string, { readonly limit: LimitFunction; inFlight: number }>();
+  const callers = new Map<string, { readonly limit: LimitFunction; inFlight: number; pauseMs: number }>();
   return {
     async run(caller, signal, read) {
-      const queue = callers.get(caller) ?? { limit: pLimit(MAX_CONCURRENT), inFlight: 0 };
+      const queue = callers.get(caller) ?? { limit: pLimit(MAX_CONCURRENT), inFlight: 0, pauseMs: 0 };
       callers.set(caller, queue);
       queue.inFlight += 1;
+      if (queue.inFlight > FEW) queue.limit.concurrency = 1;
       try {
-        return await queue.limit(() => {
+        return await queue.limit(async () => {
           signal.throwIfAborted();
-          return read();
+          if (queue.inFlight > FEW) await sleep(queue.pauseMs);
+          const began = performance.now();
+          const found = await read();
+          queue.pauseMs = Math.min(performance.now() - began, MAX_PAUSE_MS);
+          return found;
         });
       } finally {
         queue.inFlight -= 1;
+        if (queue.inFlight <= FEW) queue.limit.concurrency = MAX_CONCURRENT;
         if (queue.inFlight === 0) callers.delete(caller);
       }
     },
