@@ -17,6 +17,14 @@ const SAFETY = `mutation {
   createApiKey(input: { name: "night-desk", role: OPERATOR }) { success }
 }`;
 
+const checksOf = async (serin: TestSerin, id: string): Promise<number> => {
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { series(points: 2) { points { check } } } }',
+    { id },
+  );
+  return deployment.series.points.at(-1)?.check ?? 0;
+};
+
 const widthOf = (page: Page): Promise<number> => page.evaluate('document.documentElement.scrollWidth');
 
 describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PATIENCE_MS }, () => {
@@ -27,7 +35,8 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await buildConsole();
     serin = await startTestSerin({ timeScale: FAST });
     desk = await begin(serin, DESK);
-    await desk.trade(36, 1000 / (FAST / 10));
+    // More events than a page of the timeline has.
+    while ((await checksOf(serin, 'dep_momentum')) < 55) await desk.trade(5, 1000 / (FAST / 10));
     await until(async () => {
       const { overview } = await serin.ask('{ overview { waitingForPerson } }');
       return overview.waitingForPerson > 0;
@@ -130,7 +139,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
         /^(\d[\d,]* more checks? to decide|Too few pairs|The test will not decide|The test has decided)/,
       )
       .waitFor();
-    await page.getByText('Loses at most, in 19 of 20 cases').waitFor();
+    await page.getByText('Loss at risk until the deadline (95 %)').waitFor();
   });
 
   test('history, strategies and a strategy over time', async () => {
@@ -159,7 +168,7 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     expect(await policy.getByRole('button', { name: 'Simulate' }).isDisabled()).toBe(true);
     await policy.getByLabel('Canary’s share, %').fill('20');
     await page.getByText('Assumptions about the market').click();
-    await page.getByLabel('Trials of each kind').fill('20');
+    await page.getByLabel('Runs of each kind').fill('20');
     await policy.getByRole('button', { name: 'Simulate' }).click();
     await policy.getByRole('region', { name: 'Identical canaries' }).waitFor();
     await policy.getByRole('img', { name: /^Power curve/ }).waitFor();

@@ -37,7 +37,7 @@ export const UNHURRIED = {
 
 const RAMP = {
   steps: [
-    { canaryPercent: '10', minutes: 8 },
+    { canaryPercent: '10', minutes: 30 },
     { canaryPercent: '25', minutes: 240 },
   ],
 };
