@@ -5,6 +5,7 @@ import { createRoot } from 'react-dom/client';
 import { App } from './App';
 import { ApiError } from './api/client';
 import { onSessionChange } from './api/session';
+import { readEarly } from './overview/useDeployments';
 import { applyTheme } from './ui/theme';
 import './styles/index.css';
 
@@ -22,6 +23,7 @@ const queries = new QueryClient({
 onSessionChange(() => queries.clear());
 
 applyTheme();
+if (location.pathname === '/') readEarly();
 const place = document.getElementById('console');
 if (place) {
   createRoot(place).render(

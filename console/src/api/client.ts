@@ -133,7 +133,8 @@ function connection(): Client {
 }
 
 onSessionChange(() => {
-  void socket?.dispose();
+  // A connection that was refused while it was being made ends with its refusal, which is known already.
+  Promise.resolve(socket?.dispose()).catch(() => {});
   socket = null;
 });
 

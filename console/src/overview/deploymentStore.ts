@@ -25,8 +25,8 @@ export interface DeploymentStore {
 export function createDeploymentStore(): DeploymentStore {
   let cards = new Map<string, CardFragment>();
   let list: DeploymentList = { cards, complete: false, error: null };
-  /** Those of the first picture after a reconnect; what was there before and is not among them has ended. */
-  let picture: Set<string> | null = new Set();
+  /** Those of the first snapshot after a reconnect; what was there before and is not among them has ended. */
+  let snapshot: Set<string> | null = new Set();
   const listeners = new Set<() => void>();
   let shownAt = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -55,15 +55,15 @@ export function createDeploymentStore(): DeploymentStore {
       {
         next({ deploymentsUpdated: { deploymentId, deployment, complete } }) {
           if (deployment) {
-            picture?.add(deployment.id);
+            snapshot?.add(deployment.id);
             cards.set(deployment.id, deployment);
           } else if (deploymentId !== null) cards.delete(deploymentId);
-          if (!picture || !complete) {
-            if (!picture) showSoon();
+          if (!snapshot || !complete) {
+            if (!snapshot) showSoon();
             return;
           }
-          const seen = picture;
-          picture = null;
+          const seen = snapshot;
+          snapshot = null;
           cards = new Map([...cards].filter(([id]) => seen.has(id)));
           show({ complete: true, error: null });
         },
@@ -71,7 +71,7 @@ export function createDeploymentStore(): DeploymentStore {
       },
     );
     const stopLink = onLinkChange(() => {
-      if (currentLink().state === 'reconnecting') picture = new Set();
+      if (currentLink().state === 'reconnecting') snapshot = new Set();
     });
     stop = () => {
       stopFeed();
@@ -91,7 +91,7 @@ export function createDeploymentStore(): DeploymentStore {
         stop = null;
         if (timer !== null) clearTimeout(timer);
         timer = null;
-        picture = new Set();
+        snapshot = new Set();
       };
     },
   };

@@ -13,6 +13,17 @@ onSessionChange(() => {
   curves = createCurveStore();
 });
 
+/** The overview must have asked for the list within this time, ms. */
+const EARLY_MS = 10_000;
+
+/** Asks for the list before the page knows its viewer: the connection and the first picture are under way meanwhile. */
+export function readEarly(): void {
+  setTimeout(
+    deployments.subscribe(() => {}),
+    EARLY_MS,
+  );
+}
+
 export function useDeployments(): DeploymentList {
   const [store] = useState(deployments);
   return useSyncExternalStore(store.subscribe, store.current);
