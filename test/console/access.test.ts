@@ -63,7 +63,7 @@ describe.skipIf(browser === null)(
       await page.getByText('This is for operators').waitFor();
       await page.goto(`${serin.url}/deployments/dep_two`);
       await page.getByRole('heading', { name: 'Gates' }).waitFor();
-      expect(await page.getByRole('button', { name: /Promote|Ask|Pause|Roll back/ }).count()).toBe(0);
+      expect(await page.getByRole('button', { name: /Promote|Request|Pause|Roll back/ }).count()).toBe(0);
       await page.goto(`${serin.url}/deployments/dep_other`);
       await page.getByText('This deployment is not there').waitFor();
       await page.goto(`${serin.url}/administration`);
@@ -74,17 +74,17 @@ describe.skipIf(browser === null)(
     test('a promotion of two people: one asks, cannot approve, another does', async () => {
       const ada = await signIn(await personsKey(serin, 'ada'), '/deployments/dep_two');
       const bob = await signIn(await personsKey(serin, 'bob'), '/deployments/dep_two', { alone: true });
-      await bob.page.getByRole('button', { name: 'Ask for promotion …' }).waitFor();
-      await act(ada.page, 'Ask for promotion', { 'Reason, for the record': 'looks good' });
-      await ada.page.getByText('You asked for this promotion: another person must approve it.').waitFor();
+      await bob.page.getByRole('button', { name: 'Request promotion …' }).waitFor();
+      await act(ada.page, 'Request promotion', { 'Reason, for the record': 'looks good' });
+      await ada.page.getByText('You requested this promotion: another person must approve it.').waitFor();
       expect(await ada.page.getByRole('button', { name: 'Approve promotion' }).isDisabled()).toBe(true);
-      await bob.page.getByText('ada asked for promotion at').waitFor();
+      await bob.page.getByText('ada requested promotion at').waitFor();
       await act(bob.page, 'Approve promotion', { 'Reason, for the record': 'agreed' });
       await ada.page.getByText('it is the stable version now: agreed').first().waitFor();
       expect(await deploymentOf(root, 'dep_two')).toMatchObject({ status: 'PROMOTED' });
     });
 
-    test('settings: what is safer and looser is shown, the one is done at once, the other by two people', async () => {
+    test('settings: what is safer and looser is shown, the one takes effect immediately, the other after two people', async () => {
       const ada = await signIn(await personsKey(serin, 'ida'), '/deployments/dep_settings');
       const bob = await signIn(await personsKey(serin, 'tom'), '/deployments/dep_settings', {
         alone: true,
@@ -99,12 +99,13 @@ describe.skipIf(browser === null)(
       await dialog.getByText('another person must approve it within a day').waitFor();
       await dialog.getByLabel('Reason, for the record').fill('less noise');
       await dialog.getByRole('button', { name: 'Change', exact: true }).click();
-      await ada.page.getByText('asked for other settings at').waitFor();
+      await ada.page.getByText('requested other settings at').waitFor();
       expect(await ada.page.getByRole('button', { name: 'Approve settings …' }).count()).toBe(0);
       await bob.page.getByRole('button', { name: 'Approve settings …' }).click();
       await bob.page.getByRole('button', { name: 'Approve settings', exact: true }).click();
       await bob.page.getByText('Configuration of dep_settings changed').waitFor();
-      await ada.page.getByText('asked for other settings at').waitFor({ state: 'detached' });
+    await bob.page.locator('.event', { hasText: 'Config updated' }).waitFor();
+      await ada.page.getByText('requested other settings at').waitFor({ state: 'detached' });
     });
 
     test('a key that is revoked during a session ends it with the reason', async () => {

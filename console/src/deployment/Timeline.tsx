@@ -15,46 +15,47 @@ import { Instant } from '../ui/Instant';
 
 const PAGE = 50;
 
-/** Everything but the checks, which would hide the rest. */
-const WITHOUT_CHECKS: CanaryEventType[] = [
-  'DEPLOYMENT_CREATED',
-  'CANARY_STARTED',
-  'ALLOCATION_REQUESTED',
-  'ALLOCATION_ACKNOWLEDGED',
-  'STEP_STARTED',
-  'CANARY_PAUSED',
-  'CANARY_RESUMED',
-  'GUARDRAIL_TRIPPED',
-  'METRICS_UNAVAILABLE',
-  'DECISION_MADE',
-  'OBSERVATION_EXTENDED',
-  'PROMOTION_REQUESTED',
-  'CANARY_OBSERVATION_COMPLETE',
-  'CANARY_PROMOTED',
-  'CANARY_ROLLED_BACK',
-  'CANARY_CANCELLED',
-  'CANARY_FAILED',
-];
-
 type Tone = 'good' | 'bad' | 'wait' | 'live' | 'quiet';
+type Sign = readonly [sign: string, tone: Tone];
 
-const SIGNS: Partial<Record<CanaryEventType, readonly [sign: string, tone: Tone]>> = {
+/** The sign of each type of event, except the checks, which would hide the rest. */
+const SIGNS: Readonly<Record<Exclude<CanaryEventType, 'CANARY_METRICS_UPDATED'>, Sign>> = {
+  DEPLOYMENT_CREATED: ['·', 'quiet'],
+  DEPLOYMENT_IMPORTED: ['·', 'quiet'],
   CANARY_STARTED: ['▶', 'live'],
+  ALLOCATION_REQUESTED: ['$', 'quiet'],
+  ALLOCATION_ACKNOWLEDGED: ['$', 'good'],
+  ALLOCATION_SETTLED: ['$', 'good'],
+  ALLOCATION_OVERDUE: ['$', 'bad'],
   STEP_STARTED: ['⇧', 'live'],
+  STEP_HELD: ['‖', 'wait'],
   CANARY_PAUSED: ['‖', 'wait'],
   CANARY_RESUMED: ['▶', 'live'],
+  WATCH_RESUMED: ['▶', 'wait'],
   GUARDRAIL_TRIPPED: ['!', 'bad'],
+  COUNTER_RESET: ['!', 'wait'],
   METRICS_UNAVAILABLE: ['✕', 'bad'],
+  LEASE_EXPIRED: ['✕', 'bad'],
+  LEASE_RESUMED: ['▶', 'good'],
   DECISION_MADE: ['◆', 'wait'],
+  RULE_CHANGED: ['·', 'quiet'],
+  OBSERVATION_EXTENDED: ['+', 'quiet'],
+  CONFIG_CHANGE_REQUESTED: ['⚑', 'wait'],
+  CONFIG_UPDATED: ['✎', 'quiet'],
   PROMOTION_REQUESTED: ['⚑', 'wait'],
+  PROMOTION_HELD: ['‖', 'wait'],
   CANARY_OBSERVATION_COMPLETE: ['⚑', 'wait'],
   CANARY_PROMOTED: ['✓', 'good'],
   CANARY_ROLLED_BACK: ['↩', 'bad'],
   CANARY_CANCELLED: ['⊘', 'quiet'],
   CANARY_FAILED: ['✕', 'bad'],
-  ALLOCATION_REQUESTED: ['$', 'quiet'],
-  ALLOCATION_ACKNOWLEDGED: ['$', 'good'],
+  UNKNOWN: ['·', 'quiet'],
 };
+
+const CHECK: Sign = ['·', 'quiet'];
+
+const isShown = (type: string): type is keyof typeof SIGNS => type in SIGNS;
+const WITHOUT_CHECKS: CanaryEventType[] = Object.keys(SIGNS).filter(isShown);
 
 export function Timeline({ deployment: { id } }: { readonly deployment: DetailFragment }): ReactElement {
   const [checks, setChecks] = useState(false);
@@ -110,7 +111,7 @@ function TimelineEvent({
 }: {
   readonly event: EventFragment;
 }): ReactElement {
-  const [sign, tone] = SIGNS[type] ?? ['·', 'quiet'];
+  const [sign, tone] = isShown(type) ? SIGNS[type] : CHECK;
   return (
     <li className="event">
       <span className={`event-sign tone-${tone}`} aria-hidden="true">

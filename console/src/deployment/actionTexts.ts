@@ -1,4 +1,4 @@
-/** Every action with what it will do, in words and money. */
+/** The text of every action: its label, and what it does with the deployment and its capital. */
 import type { DetailFragment } from '../api/generated/graphql';
 import { duration, usd, words } from '../format';
 import { canaryHeldUsd } from '../overview/risk';
@@ -28,7 +28,7 @@ export const ACTION_ORDER: readonly PlainAction[] = [
 export function actionText(action: PlainAction, deployment: DetailFragment, actor: string): ActionText {
   const { canaryVersionId: canary, stableVersionId: stable, totalCapitalUsd, config, step } = deployment;
   const held = usd(canaryHeldUsd(deployment));
-  const back = `The canary gives back what it holds (${held}); all ${usd(totalCapitalUsd)} goes to ${stable}.`;
+  const back = `The canary returns the capital it holds (${held}); all ${usd(totalCapitalUsd)} goes to ${stable}.`;
   switch (action) {
     case 'DEPLOY': {
       const first = config.steps[0];
@@ -56,7 +56,7 @@ export function actionText(action: PlainAction, deployment: DetailFragment, acto
         label: 'Cancel',
         effects: [
           ...(deployment.status === 'PENDING'
-            ? ['Nothing was deployed: no capital moves.']
+            ? ['It was never deployed: no capital moves.']
             : [back, ...planText(deployment)]),
           'The deployment ends without a decision; this cannot be undone.',
         ],
@@ -67,8 +67,8 @@ export function actionText(action: PlainAction, deployment: DetailFragment, acto
       return {
         label: 'Pause',
         effects: [
-          'The observation clock stands, and nothing is decided until it is resumed.',
-          `The capital stays where it is: ${held} remain at work with ${canary}.`,
+          'The observation clock stops; nothing is decided until it is resumed.',
+          `The capital stays where it is: ${held} remains at work with ${canary}.`,
         ],
         tone: 'plain',
         obstacle: null,
@@ -76,7 +76,7 @@ export function actionText(action: PlainAction, deployment: DetailFragment, acto
     case 'RESUME':
       return {
         label: 'Resume',
-        effects: ['The observation goes on; its deadline moves by the time paused.'],
+        effects: ['Observation continues; its deadline moves by the time paused.'],
         tone: 'main',
         obstacle: null,
       };
@@ -84,8 +84,8 @@ export function actionText(action: PlainAction, deployment: DetailFragment, acto
       return {
         label: 'Extend',
         effects: [
-          'The observation goes on from now; nothing is decided before its new end.',
-          `${held} stay with ${canary} meanwhile.`,
+          'Observation continues from now; nothing is decided before its new end.',
+          `${held} stays with ${canary} until then.`,
         ],
         tone: 'plain',
         obstacle: null,
@@ -129,10 +129,10 @@ function promoteText(deployment: DetailFragment, actor: string): ActionText {
   if (approvalRule === null) return { label: 'Promote', effects: done, tone: 'main', obstacle: null };
   if (!promotionRequest) {
     return {
-      label: 'Ask for promotion',
+      label: 'Request promotion',
       effects: [
         'Nothing is promoted yet: another person must approve within a day.',
-        'When that happens:',
+        'After the approval:',
         ...done,
       ],
       tone: 'main',
@@ -142,8 +142,8 @@ function promoteText(deployment: DetailFragment, actor: string): ActionText {
   const own = promotionRequest.by === actor;
   return {
     label: 'Approve promotion',
-    effects: [`${promotionRequest.by} asked for it.`, ...done],
+    effects: [`Requested by ${promotionRequest.by}.`, ...done],
     tone: 'main',
-    obstacle: own ? 'You asked for this promotion: another person must approve it.' : null,
+    obstacle: own ? 'You requested this promotion: another person must approve it.' : null,
   };
 }
