@@ -1,11 +1,16 @@
 /** Deployments to measure on, made through the API. */
 import { ask } from './stage.ts';
 
-/** Makes running deployments whose two sides have reported; answers their ids. */
-export async function seedRunning(url: string, count: number, prefix = 'bench'): Promise<string[]> {
+/** Makes running deployments whose two sides have reported, with changes to their configuration; answers their ids. */
+export async function seedRunning(
+  url: string,
+  count: number,
+  prefix = 'bench',
+  config: Readonly<Record<string, unknown>> = {},
+): Promise<string[]> {
   const ids = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
   for (let from = 0; from < count; from += 50) {
-    await Promise.all(ids.slice(from, from + 50).map((id) => seedOne(url, id)));
+    await Promise.all(ids.slice(from, from + 50).map((id) => seedOne(url, id, config)));
   }
   return ids;
 }
@@ -16,7 +21,7 @@ const SEED = `mutation($create: CreateDeploymentInput!, $deploy: DeployCanaryInp
   reportMetrics(input: $reports) { success message }
 }`;
 
-async function seedOne(url: string, id: string): Promise<void> {
+async function seedOne(url: string, id: string, config: Readonly<Record<string, unknown>>): Promise<void> {
   const figures = (side: string, pnlUsd: string) => ({
     deploymentId: id,
     side,
@@ -39,6 +44,7 @@ async function seedOne(url: string, id: string): Promise<void> {
         observationPeriodMinutes: 10_000,
         checkIntervalSeconds: 86_400,
         guardrails: { maxStaleSeconds: null },
+        ...config,
       },
     },
     deploy: { deploymentId: id, capitalUsd: '1000000' },

@@ -1,15 +1,20 @@
 /**
  * The console in a real browser, held against its budgets: the first view of 200 live deployments, the size of its code,
- * how soon a change is on the screen, and what a desk that changes every second costs the browser and the node.
+ * how soon a change is on the screen, and what a desk that changes every second costs the browser and the node. Then the
+ * node alone with fifty open consoles.
  */
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { parse, print, separateOperations } from 'graphql';
 import type { Browser, CDPSession, Page } from 'playwright-core';
 import { launchBrowser } from '../../test/console/browser.ts';
+import { startChild } from '../harness/child.ts';
 import { judge, median, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { ask, openStage } from '../harness/stage.ts';
+import type { Await, Connect } from '../harness/subscribers.ts';
 import type { Options } from '../registry.ts';
 
 const DEPLOYMENTS = 200;
@@ -20,6 +25,16 @@ const HALF_A_CORE = 0.5;
 /** How much the page may hold at the end compared with its beginning. */
 const GROWTH_OF_MEMORY = 1.1;
 
+const CONSOLES = 50;
+/** The checks of a desk, with nothing decided while it is measured. */
+const CHECKED = { checkIntervalSeconds: 60, autoPromote: false, autoRollback: false };
+/** Reports are spread over their second in so many parts. */
+const PARTS_OF_A_SECOND = 20;
+
+const WARM_UP_SECONDS = 5;
+/** Metrics of a deployment reach a list at most once a second: this share of them must have come, or the figure says nothing. */
+const DELIVERED_AT_LEAST = 0.8;
+
 const ALL_SHOWN = `${DEPLOYMENTS} of ${DEPLOYMENTS} live deployments shown`;
 
 export async function console({ rounds, seconds }: Options): Promise<Row[]> {
@@ -28,8 +43,8 @@ export async function console({ rounds, seconds }: Options): Promise<Row[]> {
   const stage = await openStage();
   try {
     const { url, pid } = await stage.node();
-    const ids = await seedRunning(url, DEPLOYMENTS);
-    await reportAll(url, ids, 0);
+    const ids = await seedRunning(url, DEPLOYMENTS, 'bench', CHECKED);
+    await reportOnce(url, ids, 0);
     const row = (work: string, unit: string, ours: number, theirs: number) =>
       judge({ part: 'console', work, against: 'its budget', unit, bound: { atMost: 1 } }, [{ ours, theirs }]);
 
@@ -40,7 +55,10 @@ export async function console({ rounds, seconds }: Options): Promise<Row[]> {
     for (let round = 0; round < Math.max(5, rounds); round += 1) {
       changes.push(await change(page, url, ids[round] ?? ''));
     }
-    const load = await underLoad(page, url, ids, Math.max(10, seconds), pid);
+    const length = Math.max(10, seconds);
+    const load = await underLoad(page, url, ids, length, pid);
+    await page.context().close();
+    const shared = await withConsoles(url, length, () => nodeUnderReports(url, ids, length, pid));
     return [
       row(`first view of ${DEPLOYMENTS} live deployments`, 'ms', median(views), VIEW_MS),
       row('JavaScript of the overview, gzipped', 'KiB', await codeKiB(url), CODE_KIB),
@@ -48,6 +66,7 @@ export async function console({ rounds, seconds }: Options): Promise<Row[]> {
       row(`${DEPLOYMENTS} cards that change every second: the browser`, 'cores', load.browser, HALF_A_CORE),
       row(`the same: memory at the end over its beginning`, 'times', load.growth, GROWTH_OF_MEMORY),
       row(`the same: the node, with the reports`, 'cores', load.node, 1),
+      row(`${CONSOLES} open consoles, a report a second of each deployment: the node`, 'cores', shared, 1),
     ];
   } finally {
     await browser.close();
@@ -60,6 +79,10 @@ async function open(browser: Browser, url: string): Promise<Page> {
   await page.addInitScript(noteDeliveries);
   await page.goto(url);
   await page.getByText(ALL_SHOWN).waitFor();
+  await page
+    .locator('.card')
+    .nth(DEPLOYMENTS - 1)
+    .waitFor({ state: 'attached' });
   return page;
 }
 
@@ -141,20 +164,76 @@ async function underLoad(
 ): Promise<Load> {
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable');
+  // What the browser compiles while the first changes come is no growth.
+  await nodeUnderReports(url, ids, WARM_UP_SECONDS, pid);
   const before = await figures(session);
-  const nodeBefore = await processorSeconds(pid);
+  const begun = performance.now();
+  const node = await nodeUnderReports(url, ids, seconds, pid);
+  const took = (performance.now() - begun) / 1000;
+  const after = await figures(session);
+  return { browser: (after.seconds - before.seconds) / took, growth: after.bytes / before.bytes, node };
+}
+
+/** Processor time of the node, in cores, while every deployment reports once a second in a request of its own. */
+async function nodeUnderReports(
+  url: string,
+  ids: readonly string[],
+  seconds: number,
+  pid: number,
+): Promise<number> {
+  const before = await processorSeconds(pid);
   const begun = performance.now();
   for (let second = 1; second <= seconds; second += 1) {
-    await reportAll(url, ids, second);
+    await reportOnce(url, ids, second, begun + (second - 1) * 1000);
     await sleep(Math.max(0, begun + second * 1000 - performance.now()));
   }
   const took = (performance.now() - begun) / 1000;
-  const after = await figures(session);
-  return {
-    browser: (after.seconds - before.seconds) / took,
-    growth: after.bytes / before.bytes,
-    node: ((await processorSeconds(pid)) - nodeBefore) / took,
-  };
+  return ((await processorSeconds(pid)) - before) / took;
+}
+
+/** Does the work while the given number of clients follow what an open overview follows, and waits for what it causes. */
+async function withConsoles<Result>(
+  url: string,
+  seconds: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const consoles = await startChild('harness/subscribers.ts');
+  try {
+    for (const operation of ['LiveDeployments', 'Overview']) {
+      const order: Connect = {
+        url: `${url.replace('http', 'ws')}/graphql`,
+        count: CONSOLES,
+        subscribe: JSON.stringify({
+          id: '1',
+          type: 'subscribe',
+          payload: { query: await consoleOperation(operation) },
+        }),
+      };
+      const connected = once(consoles.process, 'message');
+      consoles.process.send(order);
+      await connected;
+    }
+    const result = await work();
+    const changes = DEPLOYMENTS * seconds * DELIVERED_AT_LEAST;
+    const arrived = once(consoles.process, 'message', { signal: AbortSignal.timeout(10_000) });
+    const expected: Await = { deliveries: Math.floor(CONSOLES * (DEPLOYMENTS + changes)) };
+    consoles.process.send(expected);
+    await arrived;
+    return result;
+  } finally {
+    await consoles.stop();
+  }
+}
+
+/** An operation of the console's overview, with its fragments. */
+async function consoleOperation(name: string): Promise<string> {
+  const file = new URL('../../console/src/api/operations/', import.meta.url);
+  const texts = ['overview', 'fragments', 'safety'].map((part) =>
+    readFile(new URL(`${part}.graphql`, file), 'utf8'),
+  );
+  const document = separateOperations(parse((await Promise.all(texts)).join('\n')))[name];
+  if (!document) throw new Error(`the console has no operation ${name}`);
+  return print(document);
 }
 
 async function figures(session: CDPSession): Promise<{ readonly seconds: number; readonly bytes: number }> {
@@ -170,16 +249,25 @@ async function processorSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-async function reportAll(url: string, ids: readonly string[], round: number): Promise<void> {
-  const reports = ids.flatMap((deploymentId, index) =>
-    (['CANARY', 'STABLE'] as const).map((side) => ({
-      deploymentId,
-      side,
-      pnlUsd: (Math.sin(round / 7 + index) * 20).toFixed(2),
-      trades: 10 + round,
-      drawdown: '0.01',
-    })),
-  );
+/** Both sides of every deployment report, in one request for each deployment, spread over a second from `from` on. */
+async function reportOnce(url: string, ids: readonly string[], round: number, from = 0): Promise<void> {
+  const size = Math.ceil(ids.length / PARTS_OF_A_SECOND);
+  const sent: Promise<unknown>[] = [];
+  for (let part = 0; part < PARTS_OF_A_SECOND; part += 1) {
+    await sleep(Math.max(0, from + (part * 1000) / PARTS_OF_A_SECOND - performance.now()));
+    for (const id of ids.slice(part * size, (part + 1) * size)) sent.push(report(url, id, round));
+  }
+  await Promise.all(sent);
+}
+
+async function report(url: string, deploymentId: string, round: number): Promise<void> {
+  const reports = (['CANARY', 'STABLE'] as const).map((side) => ({
+    deploymentId,
+    side,
+    pnlUsd: (Math.sin(round / 7 + deploymentId.length) * 20).toFixed(2),
+    trades: 100 + round,
+    drawdown: '0.01',
+  }));
   await ask(url, 'mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { success } }', {
     input: { reports },
   });
