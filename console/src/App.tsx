@@ -26,13 +26,13 @@ const Strategy = lazy(() => import('./strategy/Strategy'));
 export function App(): ReactElement {
   return (
     <CSPProvider disableStyleElements>
-      <Door />
+      <SignedIn />
     </CSPProvider>
   );
 }
 
-/** Asks who the viewer is; who is not known signs in first. */
-function Door(): ReactElement {
+/** Reads the viewer; without accepted credentials the sign-in page is shown. */
+function SignedIn(): ReactElement {
   const session = useSession();
   const { data, error, refetch, isPending } = useApi(ViewerDocument, {}, { enabled: !session.wanted });
   if (session.wanted) return <SignIn refusal={session.refusal} />;
@@ -46,7 +46,7 @@ function Door(): ReactElement {
   if (isPending) return <p className="page quiet loading">Connecting to Serin …</p>;
   return (
     <main className="page">
-      <EmptyState title="Serin does not answer">
+      <EmptyState title="Serin does not respond">
         {error.message}.{' '}
         <button type="button" className="button" onClick={() => void refetch()}>
           Try again

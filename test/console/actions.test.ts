@@ -109,7 +109,7 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     await page.goto(`${serin.url}/deployments/dep_trend`);
     await page.getByRole('button', { name: 'Roll back …' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('The canary gives back what it holds ($10,000)').waitFor();
+    await dialog.getByText('The canary returns the capital it holds ($10,000)').waitFor();
     await expectAccessible(page);
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
@@ -129,7 +129,7 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     const dialog = page.getByRole('dialog');
     await dialog.getByText('The deployment has changed since you opened this').waitFor();
     expect(await dialog.getByRole('button', { name: 'Roll back', exact: true }).isDisabled()).toBe(true);
-    await dialog.getByRole('button', { name: 'I have seen it as it is now' }).click();
+    await dialog.getByRole('button', { name: 'Continue with the current state' }).click();
     await dialog.getByRole('button', { name: 'Back', exact: true }).click();
 
     await page.getByRole('button', { name: 'Resume …' }).click();
@@ -176,8 +176,8 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     await page.getByText('There is no freeze').waitFor();
     await page.getByRole('button', { name: 'New freeze …' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Strategies, patterns').fill('base-*');
-    await dialog.getByLabel('Why').fill('listing day');
+    await dialog.getByLabel(/^Strategies: patterns/).fill('base-*');
+    await dialog.getByLabel(/^Reason;/).fill('listing day');
     await expectAccessible(page);
     await dialog.getByRole('button', { name: 'Freeze', exact: true }).click();
     await page.getByRole('row', { name: /Active base-\*/ }).waitFor();
@@ -189,7 +189,7 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     await page.getByText(/Frozen until it is lifted/).waitFor();
     await page.getByRole('button', { name: 'Promote …' }).click();
     expect(await dialog.getByRole('button', { name: 'Promote', exact: true }).isDisabled()).toBe(true);
-    await dialog.getByLabel('Do it although a freeze blocks it').check();
+    await dialog.getByLabel('Override the freeze').check();
     await expectAccessible(page);
     await dialog.getByLabel('Reason, for the record').fill('the listing is off');
     await dialog.getByRole('button', { name: 'Promote', exact: true }).click();
@@ -204,10 +204,10 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     await page.getByRole('row', { name: /Lifted base-\*/ }).waitFor();
 
     await page.getByRole('button', { name: 'Halt canaries …' }).click();
-    await dialog.getByLabel('Strategies, patterns').fill('link-*');
+    await dialog.getByLabel(/^Strategies: patterns/).fill('link-*');
     await dialog.getByLabel('What to do').selectOption('PAUSE');
     await dialog.getByLabel('Freeze them too').uncheck();
-    await dialog.getByLabel('Why').fill('the venue is down');
+    await dialog.getByLabel(/^Reason;/).fill('the venue is down');
     await expectAccessible(page);
     await dialog.getByRole('button', { name: 'Halt', exact: true }).click();
     await page.getByRole('link', { name: 'dep_pairs' }).waitFor();
@@ -222,13 +222,13 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     await page.getByRole('button', { name: 'New loss budget …' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name').fill('lab desk');
-    await dialog.getByLabel('Strategies, patterns').fill('lab-*');
-    await dialog.getByLabel('USD together').fill('1000');
-    await dialog.getByLabel('In so many hours').fill('1000');
+    await dialog.getByLabel(/^Strategies: patterns/).fill('lab-*');
+    await dialog.getByLabel(/^Loss limit/).fill('1000');
+    await dialog.getByLabel('Window, hours').fill('1000');
     await expectAccessible(page);
     await dialog.getByRole('button', { name: 'Create', exact: true }).click();
     await dialog.getByRole('alert').getByText('windowHours').waitFor();
-    await dialog.getByLabel('In so many hours').fill('24');
+    await dialog.getByLabel('Window, hours').fill('24');
     await dialog.getByRole('button', { name: 'Create', exact: true }).click();
     const budgets = page.getByRole('region', { name: 'Loss budgets' });
     const row = budgets.getByRole('row', { name: /lab desk/ });

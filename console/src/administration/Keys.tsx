@@ -96,7 +96,8 @@ function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
             onDone={onDone}
           >
             <p>
-              Whoever uses this key is turned away at once, open connections included. This cannot be undone.
+              Every caller with this key is refused immediately, also on open connections. This cannot be
+              undone.
             </p>
           </FormDialog>
         )}
@@ -150,7 +151,7 @@ function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
         </select>
       </label>
       <label>
-        Strategies, patterns with commas; nothing is all
+        Strategies: patterns separated by commas; empty means all
         <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
       </label>
       <label>

@@ -155,7 +155,7 @@ function NewWebhook({ onSecret, onDone }: NewWebhookProps): ReactElement {
         <input name="description" autoComplete="off" />
       </label>
       <label>
-        Only of this strategy; nothing is all
+        Strategy; empty means all
         <input name="strategyId" autoComplete="off" />
       </label>
     </FormDialog>

@@ -32,7 +32,7 @@ export function IntervalBar({ interval, verdict }: IntervalBarProps): ReactEleme
   }
   const reach = Math.max(Math.abs(interval.low), Math.abs(interval.high), 1e-12) * 1.08;
   const [low, high, mean] = [interval.low, interval.high, interval.mean].map((end) => place(end, reach));
-  const label = `Evidence a check: estimate ${percentChange(interval.mean, 4)}, between ${percentChange(interval.low, 4)} and ${percentChange(interval.high, 4)}; the line is 0`;
+  const label = `Evidence per check: estimate ${percentChange(interval.mean, 4)}, between ${percentChange(interval.low, 4)} and ${percentChange(interval.high, 4)}; the line is 0`;
   return (
     <svg className="interval" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label={label}>
       <title>{label}</title>

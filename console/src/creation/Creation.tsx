@@ -24,13 +24,13 @@ export default function Creation(): ReactElement {
     <main className="page" id="main">
       <header className="page-head">
         <h1>New deployment</h1>
-        <p className="quiet">A canary version tried beside the version that is live.</p>
+        <p className="quiet">A canary version, tried alongside the live version.</p>
       </header>
       {useMay('OPERATOR') ? (
         <CreationForm />
       ) : (
         <EmptyState title="This is for operators">
-          Your role may look at deployments, not create them.
+          Your role can view deployments but not create them.
         </EmptyState>
       )}
     </main>
@@ -113,7 +113,7 @@ function CreationForm(): ReactElement {
   return (
     <form className="creation" onSubmit={(event) => void submit(event)}>
       <section className="panel" aria-labelledby="tried">
-        <h2 id="tried">What is tried</h2>
+        <h2 id="tried">Versions</h2>
         <div className="name-fields">
           <NameField
             label="Strategy"
@@ -148,7 +148,7 @@ function CreationForm(): ReactElement {
         </div>
       </section>
       <section className="panel policy" aria-labelledby="policy">
-        <h2 id="policy">How it is decided</h2>
+        <h2 id="policy">Policy</h2>
         <PolicyForm groups={GROUPS} draft={draft} problem={policyProblem} onChange={setDraft} />
       </section>
       <section className="panel" aria-labelledby="capital">
@@ -156,7 +156,7 @@ function CreationForm(): ReactElement {
         <div className="name-fields">
           <NameField
             label="Capital of both sides together, USD"
-            hint="Given at once; without it the deployment waits."
+            hint="Deployed immediately; without it the deployment stays pending."
             placeholder="none yet"
             decimal
             {...fieldOf('capitalUsd')}

@@ -24,8 +24,8 @@ export function Effects({ names, draft }: EffectsProps): ReactElement | null {
   return (
     <ul className="effects">
       <li>
-        {given ? 'At once' : 'When capital is deployed,'} {canary} is asked to hold {ramp} of the capital; the
-        stable version holds the rest.
+        {given ? 'Immediately,' : 'When capital is deployed,'} {canary} is asked to hold {ramp} of the
+        capital; the stable version holds the rest.
       </li>
       <li>
         Both are checked every {duration(checkSeconds)} for {duration(minutes * 60)}

@@ -17,7 +17,7 @@ export function Actions({ deployment }: { readonly deployment: DetailFragment })
     <div className="actions">
       {promotionRequest ? (
         <p className="approval">
-          <span aria-hidden="true">⚑</span> <b>{promotionRequest.by}</b> asked for promotion at{' '}
+          <span aria-hidden="true">⚑</span> <b>{promotionRequest.by}</b> requested promotion at{' '}
           <Instant at={promotionRequest.at} />. Another person must approve it before{' '}
           <Instant at={promotionRequest.endsAt} />.
         </p>
@@ -149,7 +149,7 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
     <form onSubmit={submit}>
       <Dialog.Title className="dialog-title">{text.label}</Dialog.Title>
       <Dialog.Description className="quiet" render={<div />}>
-        {deployment.strategyId}: {deployment.canaryVersionId} beside {deployment.stableVersionId}
+        {deployment.strategyId}: {deployment.canaryVersionId} vs {deployment.stableVersionId}
       </Dialog.Description>
       <ul className="effects">
         {text.effects.map((effect) => (
@@ -195,7 +195,7 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
             checked={override}
             onChange={({ target }) => edit(() => setOverride(target.checked))}
           />{' '}
-          Do it although a freeze blocks it; the record says so, and needs a reason
+          Override the freeze; this is recorded and needs a reason
         </label>
       ) : null}
       {frozen && !admin ? (
@@ -205,7 +205,7 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
         <p className="problem" role="alert">
           The deployment has changed since you opened this.{' '}
           <button type="button" className="button" onClick={() => edit(() => setSeen(deployment.revision))}>
-            I have seen it as it is now
+            Continue with the current state
           </button>
         </p>
       ) : null}

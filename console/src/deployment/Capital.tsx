@@ -19,12 +19,12 @@ export function Capital({
               <tr>
                 <th scope="col">Side</th>
                 <th scope="col" className="number">
-                  Asked
+                  Requested
                 </th>
                 <th scope="col" className="number">
                   Held
                 </th>
-                <th scope="col">Answer</th>
+                <th scope="col">Acknowledged</th>
               </tr>
             </thead>
             <tbody>
@@ -38,7 +38,7 @@ export function Capital({
                   <td>
                     {side.unansweredSeconds > 0 ? (
                       <span className="tone-wait">
-                        <span aria-hidden="true">⚠</span> none for {duration(side.unansweredSeconds)}
+                        <span aria-hidden="true">⚠</span> not for {duration(side.unansweredSeconds)}
                       </span>
                     ) : side.acknowledgedAt ? (
                       <span>
@@ -61,7 +61,7 @@ export function Capital({
           </p>
         </>
       ) : (
-        <p className="quiet">No capital was asked for yet.</p>
+        <p className="quiet">No capital has been requested yet.</p>
       )}
     </section>
   );
@@ -113,7 +113,7 @@ function Settlement({
   );
 }
 
-/** Until when the canary may hold its capital if its bot is not heard. */
+/** Until when the canary may hold its capital without a heartbeat of its bot. */
 function Lease({
   lease: { heartbeatAt, expired, stoodDown },
   until,
@@ -131,10 +131,10 @@ function Lease({
   }
   return (
     <p className="quiet">
-      The canary holds its capital until <Instant at={until} /> unless its bot is heard
+      The canary holds its capital until <Instant at={until} /> unless its bot sends a heartbeat
       {heartbeatAt ? (
         <>
-          ; last heard <Instant at={heartbeatAt} />
+          ; last heartbeat <Instant at={heartbeatAt} />
         </>
       ) : null}
     </p>

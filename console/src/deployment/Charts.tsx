@@ -25,7 +25,7 @@ const SIGNS: Partial<Record<CanaryEventType, readonly [sign: string, meaning: st
   ALLOCATION_ACKNOWLEDGED: ['A', 'capital acknowledged'],
   GUARDRAIL_TRIPPED: ['!', 'guardrail tripped'],
   DECISION_MADE: ['D', 'decision'],
-  PROMOTION_REQUESTED: ['?', 'promotion asked for'],
+  PROMOTION_REQUESTED: ['?', 'promotion requested'],
   OBSERVATION_EXTENDED: ['E', 'extended'],
   CANARY_OBSERVATION_COMPLETE: ['O', 'observation over'],
 };
@@ -38,7 +38,7 @@ export function Charts({ deployment }: { readonly deployment: DetailFragment }):
     queryFn: async ({ signal }) => (await request(SeriesDocument, { id, points: POINTS }, signal)).deployment,
     placeholderData: (before) => before,
   });
-  if (!data) return <p className="panel quiet loading">Loading the course …</p>;
+  if (!data) return <p className="panel quiet loading">Loading the series …</p>;
   if (data.series.points.length === 0) {
     return <p className="panel quiet loading">The first check has not been made yet.</p>;
   }
@@ -123,11 +123,11 @@ function Course({ course }: { readonly course: Course }): ReactElement {
         <section className="panel">
           <TimeChart
             title="Capital of the canary"
-            description={`Asked ${usd(course.allocations.nodes.at(-1)?.canaryUsd)}, held ${usd(last?.canaryHeldUsd)}`}
+            description={`Requested ${usd(course.allocations.nodes.at(-1)?.canaryUsd)}, held ${usd(last?.canaryHeldUsd)}`}
             times={times}
             lines={[
               {
-                label: 'Asked',
+                label: 'Requested',
                 colour: '--ink-quiet',
                 values: askedUsd(course.allocations.nodes, times),
                 stepped: true,

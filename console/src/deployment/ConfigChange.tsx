@@ -46,6 +46,7 @@ export function ConfigChange({ deployment, onDone }: ConfigChangeProps): ReactEl
   const config = configOf(draft, groups);
   return (
     <FormDialog
+      wide
       label="Change settings …"
       title="Change settings"
       action="Change"
@@ -67,8 +68,8 @@ export function ConfigChange({ deployment, onDone }: ConfigChangeProps): ReactEl
       }}
     >
       <p className="quiet">
-        What is left out stays. What makes the deployment safer is done at once; what loosens it needs what a
-        promotion needs. <code>none</code> switches a limit off.
+        Empty fields stay as they are. A safer setting takes effect immediately; a looser one needs the same
+        approval as a promotion. <code>none</code> switches a limit off.
       </p>
       <PolicyForm groups={groups} draft={draft} problem={null} onChange={setDraft} />
       <Preview deploymentId={deployment.id} config={config} />
@@ -109,7 +110,7 @@ function Preview({
       <p>
         {preview.approvalRequired
           ? 'Nothing is changed yet: another person must approve it within a day.'
-          : 'It is done at once.'}
+          : 'It takes effect immediately.'}
       </p>
     </div>
   );
@@ -138,7 +139,7 @@ export function RequestedChange({ deployment, onDone }: ConfigChangeProps): Reac
   return (
     <div className="approval">
       <p>
-        <span aria-hidden="true">⚑</span> <b>{by}</b> asked for other settings at <Instant at={at} />. Another
+        <span aria-hidden="true">⚑</span> <b>{by}</b> requested other settings at <Instant at={at} />. Another
         person must approve them before <Instant at={endsAt} />.
       </p>
       <Changes changes={changes} />

@@ -18,8 +18,8 @@ export function Configuration({ deployment }: { readonly deployment: DetailFragm
         .join(' → '),
     ],
     ['Check every', duration(config.checkIntervalSeconds)],
-    ['Promotes by itself', yes(config.autoPromote)],
-    ['Rolls back by itself', yes(config.autoRollback)],
+    ['Automatic promotion', yes(config.autoPromote)],
+    ['Automatic rollback', yes(config.autoRollback)],
     ['Promotes early', yes(config.earlyPromote)],
     ['Two people to promote', yes(config.requireApproval)],
     [

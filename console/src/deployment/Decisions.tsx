@@ -22,14 +22,14 @@ export function Decisions({
   return (
     <section className="panel" aria-labelledby="decisions">
       <h2 id="decisions">Decisions</h2>
-      {data && decisions.length === 0 ? <p className="quiet">Nothing was decided yet.</p> : null}
+      {data && decisions.length === 0 ? <p className="quiet">No decision yet.</p> : null}
       <ol className="decisions">
         {decisions.map((decision) => (
           <li key={decision.eventNo}>
             <p>
               <DecisionBadge decision={decision.decision} /> <Instant at={decision.at} />{' '}
               <span className="quiet">
-                {decision.automatic ? 'by itself' : `by ${decision.actor}`},{' '}
+                {decision.automatic ? 'automatic' : `by ${decision.actor}`},{' '}
                 {words(decision.cause).toLowerCase()}
               </span>
             </p>

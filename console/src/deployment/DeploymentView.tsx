@@ -35,7 +35,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
             </Link>
           </h1>
           <p>
-            <span className="canary-name">{deployment.canaryVersionId}</span> beside{' '}
+            <span className="canary-name">{deployment.canaryVersionId}</span> vs{' '}
             <span className="stable-name">{deployment.stableVersionId}</span>
             {deployment.chain === 'unknown' ? null : <> on {deployment.chain}</>}{' '}
             <code className="quiet">{deployment.id}</code>

@@ -1,4 +1,4 @@
-/** The sequential test: what it says, its interval, and what may be expected of it until the deadline. */
+/** The sequential test: its verdict, its interval, and its outlook until the deadline. */
 import type { ReactElement } from 'react';
 import type { DetailFragment, EvidenceVerdict } from '../api/generated/graphql';
 import { IntervalBar } from '../charts/IntervalBar';
@@ -6,8 +6,8 @@ import { count, decimal, duration, percent, percentChange, usd } from '../format
 
 const VERDICTS: Record<EvidenceVerdict, string> = {
   OPEN: 'Open',
-  WORSE: 'Worse, beyond chance',
-  NOT_WORSE: 'Not worse, beyond chance',
+  WORSE: 'Worse beyond chance',
+  NOT_WORSE: 'Not worse beyond chance',
 };
 
 interface EvidenceProps {
@@ -27,18 +27,18 @@ export function Evidence({ deployment }: EvidenceProps): ReactElement | null {
       </p>
       <IntervalBar interval={interval} verdict={evidence.verdict} />
       <dl className="figures">
-        <Figure label="Estimate a check" value={percentChange(interval?.mean, 4)} />
+        <Figure label="Estimate per check" value={percentChange(interval?.mean, 4)} />
         <Figure label="From" value={percentChange(interval?.low, 4)} />
         <Figure label="To" value={percentChange(interval?.high, 4)} />
         <Figure label="Pairs" value={`${count(pairs)} of ${count(plannedChecks)}`} />
         {effectivePairs === null || effectivePairs === undefined ? null : (
-          <Figure label="Count as independent" value={decimal(effectivePairs, 0)} />
+          <Figure label="Effective pairs" value={decimal(effectivePairs, 0)} />
         )}
-        <Figure label="Pairs needed" value={count(minSamples)} />
+        <Figure label="Effective pairs needed" value={count(minSamples)} />
         <Figure label="Error rate" value={percent(alpha, 1)} />
         {drift ? (
           <Figure
-            label="Drift, alarm from"
+            label="Drift detector"
             value={`${decimal(drift.value, 2)} of ${decimal(drift.threshold, 2)}`}
           />
         ) : null}
@@ -66,9 +66,9 @@ function Outlook({ outlook, checkSeconds }: OutlookProps): ReactElement {
         <b>{outlookText(outlook, checkSeconds)}</b>
       </p>
       <dl className="figures">
-        <Figure label="Chance that it is better" value={percent(probabilityBetter, 0)} />
-        <Figure label="Least difference a day it can show" value={percent(leastDetectablePerDay, 2)} />
-        <Figure label="Loses at most, in 19 of 20 cases" value={usd(usdAtRisk)} />
+        <Figure label="Probability better" value={percent(probabilityBetter, 0)} />
+        <Figure label="Smallest detectable difference per day" value={percent(leastDetectablePerDay, 2)} />
+        <Figure label="Loss at risk until the deadline (95 %)" value={usd(usdAtRisk)} />
       </dl>
       {advice.map((each) => (
         <p key={each} className="quiet">
@@ -88,10 +88,10 @@ function outlookText(
   if (typeof checksToDecide === 'number') {
     const when = decidesBeforeDeadline ? 'before the deadline' : 'after the deadline';
     const checks = `${count(checksToDecide)} more ${checksToDecide === 1 ? 'check' : 'checks'}`;
-    return `${checks} to decide (${duration(checksToDecide * checkSeconds)}, ${when}), if the difference stays what it is.`;
+    return `${checks} to decide (${duration(checksToDecide * checkSeconds)}, ${when}), if the difference stays the same.`;
   }
   if (typeof probabilityBetter !== 'number') return 'Too few pairs to say when the test decides.';
-  return 'The test will not decide, if the difference stays what it is.';
+  return 'The test will not decide if the difference stays the same.';
 }
 
 export function Figure({ label, value }: { readonly label: string; readonly value: string }): ReactElement {

@@ -46,7 +46,7 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
       </header>
       <p className="card-where">
         <span className="card-versions">
-          <span className="canary-name">{card.canaryVersionId}</span> beside{' '}
+          <span className="canary-name">{card.canaryVersionId}</span> vs{' '}
           <span className="stable-name">{card.stableVersionId}</span>
           {card.chain === 'unknown' ? null : <> · {card.chain}</>}
         </span>
@@ -80,7 +80,10 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
           verdict={comparison?.evidence.verdict ?? 'OPEN'}
         />
         {outlook === null ? null : (
-          <span className="card-outlook" title="How many more checks the test needs, if the difference stays">
+          <span
+            className="card-outlook"
+            title="Checks that the test still needs if the difference stays the same"
+          >
             {outlook}
           </span>
         )}
@@ -145,22 +148,24 @@ export function alertsOf(card: CardFragment, now: number): string[] {
   const alerts: string[] = [];
   const unanswered = unansweredSeconds(card);
   if (unanswered > 2 * card.config.checkIntervalSeconds) {
-    alerts.push(`Capital unanswered for ${duration(unanswered)}`);
+    alerts.push(`Capital request unacknowledged for ${duration(unanswered)}`);
   }
   if (card.status === 'RUNNING' && card.startedAt !== null) {
     const quiet = 3 * card.config.checkIntervalSeconds;
     const startedAt = card.startedAt;
     const silent = (
       [
-        ['Canary', card.canaryMetrics],
-        ['Stable', card.stableMetrics],
+        ['the canary', card.canaryMetrics],
+        ['stable', card.stableMetrics],
       ] as const
     )
       .map(([name, side]) => ({ name, seconds: silenceSeconds(side?.reportedAt ?? startedAt, now) }))
       .filter(({ seconds }) => seconds > quiet);
-    const name = silent.length === 2 ? 'Both sides' : silent[0]?.name;
+    const name = silent.length === 2 ? 'either side' : silent[0]?.name;
     if (name)
-      alerts.push(`${name} silent for ${duration(Math.max(...silent.map(({ seconds }) => seconds)))}`);
+      alerts.push(
+        `No report from ${name} for ${duration(Math.max(...silent.map(({ seconds }) => seconds)))}`,
+      );
   }
   for (const { name, used } of guardrailDistances(card, now)) {
     if (used >= 0.7 && name !== 'maxStaleSeconds')

@@ -34,7 +34,7 @@ export function Outcomes({ simulation }: { readonly simulation: SimulationFields
             <h3>
               {words(kind)}{' '}
               <span className="quiet">
-                {kind === 'IDENTICAL' ? '' : `by ${assumptions.difference} deviations a check`}
+                {kind === 'IDENTICAL' ? '' : `by ${assumptions.difference} standard deviations per check`}
               </span>
             </h3>
             <div className="share-bar" aria-hidden="true">

@@ -33,7 +33,7 @@ export default function PolicyLab(): ReactElement {
         <h1>Policy lab</h1>
         <p className="quiet">
           {replay === null ? (
-            'What a policy does with canaries whose worth is known.'
+            'What a policy decides on simulated canaries of known quality.'
           ) : (
             <>
               What a policy would have decided on{' '}

@@ -35,7 +35,7 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     settings: [
       setting('canaryPercent', 'Canary’s share, %', 'decimal', '10'),
       setting('observationPeriodMinutes', 'Observation, minutes', 'whole', '60'),
-      setting('steps', 'Or steps: 10:20, 25:40m (percent:minutes, m waits for a person)', 'ramp', 'none'),
+      setting('steps', 'Or steps, percent:minutes (10:20, 25:40m; m: manual)', 'ramp', 'none'),
       setting('checkIntervalSeconds', 'Check every, seconds', 'whole', '60'),
     ],
   },
@@ -43,23 +43,23 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     title: 'Evidence',
     settings: [
       setting('evidence.mode', 'Mode', ['AUTO', 'REQUIRED', 'OFF'], 'AUTO'),
-      setting('evidence.alpha', 'Error rate', 'number', '0.03'),
-      setting('evidence.minSamples', 'Pairs needed', 'whole', '20'),
-      setting('evidence.margin', 'May be worse by, basis points a day', 'number', '0'),
+      setting('evidence.alpha', 'Error rate of the test', 'number', '0.03'),
+      setting('evidence.minSamples', 'Effective pairs needed', 'whole', '20'),
+      setting('evidence.margin', 'Margin, basis points a day', 'number', '0'),
       setting('comparison', 'Returns compared', ['RAW', 'RISK_MATCHED'], 'RAW'),
-      setting('earlyPromote', 'Promotes early', 'yesNo', 'false'),
+      setting('earlyPromote', 'Early promotion', 'yesNo', 'false'),
     ],
   },
   {
     title: 'Gates',
     settings: [
-      setting('promotionCriteria.minPnlRatio', 'Return, of stable’s', 'decimal', '0.9'),
-      setting('promotionCriteria.maxDrawdownRatio', 'Drawdown, of stable’s', 'decimal', '1.2'),
-      setting('promotionCriteria.minSharpeRatio', 'Sharpe ratio, of stable’s', 'decimal', '0.8'),
-      setting('promotionCriteria.minWinRateRatio', 'Win rate, of stable’s', 'decimal', '0.8'),
+      setting('promotionCriteria.minPnlRatio', 'Return, at least × stable', 'decimal', '0.9'),
+      setting('promotionCriteria.maxDrawdownRatio', 'Drawdown, at most × stable', 'decimal', '1.2'),
+      setting('promotionCriteria.minSharpeRatio', 'Sharpe ratio, at least × stable', 'decimal', '0.8'),
+      setting('promotionCriteria.minWinRateRatio', 'Win rate, at least × stable', 'decimal', '0.8'),
       setting('promotionCriteria.minTrades', 'Trades, at least', 'whole', '5'),
-      setting('promotionCriteria.maxErrorRate', 'Errors over trades, at most', 'decimal', '0.1'),
-      setting('promotionCriteria.maxErrorRateRatio', 'Errors, of stable’s', 'decimal', 'none'),
+      setting('promotionCriteria.maxErrorRate', 'Error rate, at most', 'decimal', '0.1'),
+      setting('promotionCriteria.maxErrorRateRatio', 'Error rate, at most × stable', 'decimal', 'none'),
       setting('promotionCriteria.requirePositivePnl', 'PnL must be positive', 'yesNo', 'false'),
     ],
   },
@@ -69,8 +69,8 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
       setting('guardrails.maxLossPercent', 'Loss of its capital, %', 'decimal', '20'),
       setting('guardrails.maxLossUsd', 'Loss, USD', 'decimal', 'none'),
       setting('guardrails.maxDrawdown', 'Drawdown, fraction', 'decimal', 'none'),
-      setting('guardrails.maxErrorRate', 'Errors over trades', 'decimal', 'none'),
-      setting('guardrails.maxStaleSeconds', 'Silence, seconds', 'whole', '5 checks'),
+      setting('guardrails.maxErrorRate', 'Error rate', 'decimal', 'none'),
+      setting('guardrails.maxStaleSeconds', 'Stale after, seconds', 'whole', '5 checks'),
     ],
   },
   {
@@ -78,30 +78,30 @@ export const POLICY_GROUPS: readonly SettingGroup[] = [
     settings: [
       setting('onInconclusive', 'When inconclusive', ['WAIT', 'ROLLBACK', 'EXTEND'], 'WAIT'),
       setting('maxExtensions', 'Extensions, at most', 'whole', '3'),
-      setting('autoPromote', 'Promotes by itself', 'yesNo', 'true'),
-      setting('autoRollback', 'Rolls back by itself', 'yesNo', 'true'),
+      setting('autoPromote', 'Automatic promotion', 'yesNo', 'true'),
+      setting('autoRollback', 'Automatic rollback', 'yesNo', 'true'),
     ],
   },
 ];
 
 /** Settings that a simulation does not depend on. */
 export const PEOPLE_GROUP: SettingGroup = {
-  title: 'People and places',
+  title: 'Approval and sources',
   settings: [
-    setting('requireApproval', 'Two people promote', 'yesNo', 'false'),
-    setting('emitEvents', 'In the timeline and webhooks', 'yesNo', 'true'),
-    setting('metricsProvider', 'Metrics from provider', 'text', 'bots report'),
+    setting('requireApproval', 'Two-person approval', 'yesNo', 'false'),
+    setting('emitEvents', 'Events in timeline and webhooks', 'yesNo', 'true'),
+    setting('metricsProvider', 'Metrics provider', 'text', 'bots report'),
   ],
 };
 
 export const ASSUMPTION_SETTINGS: readonly Setting[] = [
   setting('volatility', 'Return between checks, standard deviation', 'number', '0.001 a minute'),
-  setting('tradesPerCheck', 'Trades a check', 'number', '1'),
+  setting('tradesPerCheck', 'Trades per check', 'number', '1'),
   setting('correlation', 'Correlation of the sides', 'number', '0.6'),
-  setting('edge', 'Stable’s mean return, in deviations', 'number', '0.05'),
-  setting('difference', 'Better or worse by, in deviations', 'number', '0.5'),
+  setting('edge', 'Mean return of stable, standard deviations', 'number', '0.05'),
+  setting('difference', 'Better or worse by, standard deviations', 'number', '0.5'),
   setting('capitalUsd', 'Capital, USD', 'number', '100000'),
-  setting('runs', 'Trials of each kind', 'whole', '500'),
+  setting('runs', 'Runs of each kind', 'whole', '500'),
   setting('seed', 'Seed', 'whole', '1'),
 ];
 

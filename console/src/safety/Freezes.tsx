@@ -24,7 +24,7 @@ export function Freezes(): ReactElement {
         <h2>Freezes</h2>
         {useMay('OPERATOR') ? <NewFreeze onDone={pages.refresh} /> : null}
       </div>
-      <ListFrame pages={pages} empty="There is no freeze: nothing holds risk back">
+      <ListFrame pages={pages} empty="There is no freeze">
         <ListTable label="Freezes" heads={['State', 'Strategies', 'Blocks', 'When', 'Why', ACTIONS_HEAD]}>
           {pages.items.map((freeze) => (
             <FreezeRow key={freeze.id} freeze={freeze} onDone={pages.refresh} />

@@ -56,11 +56,11 @@ export function Halt({ onDone }: { readonly onDone: () => void }): ReactElement 
           onDone={onDone}
         >
           <label>
-            Strategies, patterns with commas; * is everything
+            Strategies: patterns separated by commas; * means all
             <input name="strategies" required placeholder="eth-*" autoComplete="off" />
           </label>
           <label>
-            Chains, the same; nothing is all
+            Chains: the same; empty means all
             <input name="chains" autoComplete="off" />
           </label>
           <label>
@@ -74,17 +74,17 @@ export function Halt({ onDone }: { readonly onDone: () => void }): ReactElement 
             </select>
           </label>
           <label className="check">
-            <input type="checkbox" name="freeze" defaultChecked /> Freeze them too: nothing new begins before
+            <input type="checkbox" name="freeze" defaultChecked /> Freeze them too: nothing new begins until
             the freeze is lifted
           </label>
           <label>
-            Why; it stands on the record of each
+            Reason; recorded with each deployment
             <input name="reason" required autoComplete="off" />
           </label>
         </FormDialog>
       </div>
       <p className="quiet">
-        For many live canaries at once: each is rolled back, paused or cancelled on its own.
+        Acts on many live canaries together: each is rolled back, paused or cancelled on its own.
       </p>
       {halted ? <Outcomes halted={halted} /> : null}
     </section>

@@ -44,11 +44,11 @@ export function NewBudget({ onDone }: { readonly onDone: () => void }): ReactEle
         <input name="name" required maxLength={100} placeholder="eth desk" autoComplete="off" />
       </label>
       <label>
-        Strategies, patterns with commas; nothing is all
+        Strategies: patterns separated by commas; empty means all
         <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
       </label>
       <label>
-        Their canaries may lose less than, USD together
+        Loss limit of their canaries together, USD
         <input
           name="maxLossUsd"
           required
@@ -58,11 +58,11 @@ export function NewBudget({ onDone }: { readonly onDone: () => void }): ReactEle
         />
       </label>
       <label>
-        In so many hours
+        Window, hours
         <input name="windowHours" required inputMode="numeric" pattern="[0-9]+" defaultValue="24" />
       </label>
       <label>
-        When they have lost more
+        When the limit is exceeded
         <select name="action" defaultValue="ROLLBACK_ALL">
           {NAMES.map((name) => (
             <option key={name} value={name}>
@@ -71,7 +71,7 @@ export function NewBudget({ onDone }: { readonly onDone: () => void }): ReactEle
           ))}
         </select>
       </label>
-      <p className="quiet">Nothing begins on the strategies of a broken budget before it is armed again.</p>
+      <p className="quiet">Nothing begins on the strategies of an exceeded budget until it is armed again.</p>
       <label className="check">
         <input type="checkbox" name="losersOnly" /> Gains of one canary do not offset the losses of another
       </label>

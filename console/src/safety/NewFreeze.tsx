@@ -31,7 +31,7 @@ export function NewFreeze({ onDone }: { readonly onDone: () => void }): ReactEle
       onDone={onDone}
     >
       <label>
-        Strategies, patterns with commas; nothing is all
+        Strategies: patterns separated by commas; empty means all
         <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
       </label>
       <label>
@@ -72,16 +72,16 @@ export function NewFreeze({ onDone }: { readonly onDone: () => void }): ReactEle
         </>
       ) : (
         <label>
-          From; now unless given
+          From; empty means now
           <input name="from" type="datetime-local" />
         </label>
       )}
       <label>
-        {recurs ? 'Until; for ever unless given' : 'Until; until it is lifted unless given'}
+        {recurs ? 'Until; empty means indefinitely' : 'Until; empty means until it is lifted'}
         <input name="until" type="datetime-local" />
       </label>
       <label>
-        Why; everybody who is refused reads it
+        Reason; shown with every refusal
         <input name="reason" required autoComplete="off" />
       </label>
     </FormDialog>

@@ -14,6 +14,8 @@ interface FormDialogProps {
   readonly title: string;
   readonly tone?: 'main' | 'plain' | 'danger';
   readonly action: string;
+  /** For a form of many fields: they stand in columns. */
+  readonly wide?: boolean;
   readonly children: ReactNode;
   /** Does it with what was filled in. */
   readonly onSubmit: (fields: FormData) => Promise<FormAnswer>;
@@ -21,7 +23,7 @@ interface FormDialogProps {
 }
 
 export function FormDialog(props: FormDialogProps): ReactElement {
-  const { label, title, tone = 'plain', action, children, onSubmit, onDone } = props;
+  const { label, title, tone = 'plain', action, wide = false, children, onSubmit, onDone } = props;
   const [open, setOpen] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [sending, setSending] = useState(false);
@@ -47,7 +49,7 @@ export function FormDialog(props: FormDialogProps): ReactElement {
       <Dialog.Trigger className={`button button-${tone}`}>{label}</Dialog.Trigger>
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
-        <Dialog.Popup className="dialog">
+        <Dialog.Popup className={wide ? 'dialog dialog-wide' : 'dialog'}>
           <form onSubmit={(event) => void submit(event)}>
             <Dialog.Title className="dialog-title">{title}</Dialog.Title>
             {children}
