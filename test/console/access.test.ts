@@ -104,7 +104,7 @@ describe.skipIf(browser === null)(
       await bob.page.getByRole('button', { name: 'Approve settings …' }).click();
       await bob.page.getByRole('button', { name: 'Approve settings', exact: true }).click();
       await bob.page.getByText('Configuration of dep_settings changed').waitFor();
-    await bob.page.locator('.event', { hasText: 'Config updated' }).waitFor();
+      await bob.page.locator('.event', { hasText: 'Config updated' }).waitFor();
       await ada.page.getByText('requested other settings at').waitFor({ state: 'detached' });
     });
 
