@@ -335,6 +335,90 @@ const near = fc.tuple(configs, configs, fc.nat({ max: 1000 })).map(([one, other,
   return [one, patched(one, some)] as const;
 });
 
+/** Each setting with a value, a safer one, and, where it may be switched off, which of both is the safer. */
+const DIRECTIONS: readonly [field: string, looser: CanaryConfigInput, safer: CanaryConfigInput][] = [
+  ['autoPromote', { autoPromote: true }, { autoPromote: false }],
+  ['autoRollback', { autoRollback: false }, { autoRollback: true }],
+  ['emitEvents', { emitEvents: false }, { emitEvents: true }],
+  ['earlyPromote', { earlyPromote: true }, { earlyPromote: false }],
+  ['requireApproval', { requireApproval: false }, { requireApproval: true }],
+  ['requireUnrealized', { requireUnrealized: false }, { requireUnrealized: true }],
+  ['maxExtensions', { maxExtensions: 2 }, { maxExtensions: 1 }],
+  ['onInconclusive', { onInconclusive: 'WAIT' }, { onInconclusive: 'ROLLBACK' }],
+  ['onInconclusive', { onInconclusive: 'EXTEND' }, { onInconclusive: 'WAIT' }],
+  ['onInconclusive', { onInconclusive: 'EXTEND' }, { onInconclusive: 'ROLLBACK' }],
+  ...(
+    [
+      ['maxDrawdownRatio', 2, 1],
+      ['minWinRateRatio', '0.8', '0.9'],
+      ['minSharpeRatio', '0.8', '0.9'],
+      ['maxErrorRate', '0.2', '0.1'],
+      ['maxErrorRateRatio', 3, 2],
+      ['maxErrorRateRatio', 3, null],
+      ['requirePositivePnl', false, true],
+      ['drawdownFloor', '0.02', '0.01'],
+    ] as const
+  ).map(([name, looser, safer]): [string, CanaryConfigInput, CanaryConfigInput] => [
+    `promotionCriteria.${name}`,
+    { promotionCriteria: { [name]: looser } },
+    { promotionCriteria: { [name]: safer } },
+  ]),
+  ...(['maxLossUsd', 'maxLossPercent', 'maxDrawdown', 'maxErrorRate'] as const).flatMap((name) =>
+    [
+      ['0.5', '0.2'],
+      [null, '0.5'],
+    ].map(([looser, safer]): [string, CanaryConfigInput, CanaryConfigInput] => [
+      `guardrails.${name}`,
+      { guardrails: { [name]: looser } },
+      { guardrails: { [name]: safer } },
+    ]),
+  ),
+  [
+    'guardrails.maxStaleSeconds',
+    { guardrails: { maxStaleSeconds: 600 } },
+    { guardrails: { maxStaleSeconds: 300 } },
+  ],
+  [
+    'guardrails.breaches.maxLossUsd',
+    { guardrails: { breaches: { maxLossUsd: 2 } } },
+    { guardrails: { breaches: { maxLossUsd: 1 } } },
+  ],
+];
+
+test.each(DIRECTIONS)('%s: from %o to %o is safer, and the way back is not', (field, looser, safer) => {
+  const [from, to] = [configOf(looser), configOf(safer)];
+  const effect = (one: CanaryConfig, other: CanaryConfig) =>
+    configChanges(one, other, { begun: 1, running: true }).map((change) => [change.field, change.effect]);
+  expect(effect(from, to)).toEqual([[field, 'SAFER']]);
+  expect(effect(to, from)).toEqual([[field, 'LOOSER']]);
+});
+
+test('a Sharpe ratio back at its default is asked of nobody any more, so it is not safer', () => {
+  const config = (minSharpeRatio: string) => configOf({ promotionCriteria: { minSharpeRatio } });
+  const [change] = configChanges(config('0.7'), config('0.8'), NOT_BEGUN);
+  expect(change?.effect).toBe('LOOSER');
+});
+
+test('a step to come: a manual gate, a smaller share and more time are safer', () => {
+  const steps = (last: object) =>
+    configOf({
+      steps: [
+        { canaryPercent: 10, minutes: 5 },
+        { canaryPercent: 50, minutes: 10, ...last },
+      ],
+    });
+  const effect = (from: object, to: object) =>
+    configChanges(steps(from), steps(to), { begun: 1, running: true }).map((change) => change.effect);
+  for (const [looser, safer] of [
+    [{ gate: 'AUTO' }, { gate: 'MANUAL' }],
+    [{ canaryPercent: 50 }, { canaryPercent: 40 }],
+    [{ minutes: 10 }, { minutes: 20 }],
+  ] as const) {
+    expect(effect(looser, safer)).toEqual(['SAFER']);
+    expect(effect(safer, looser)).toEqual(['LOOSER']);
+  }
+});
+
 const safer = (one: CanaryConfig, other: CanaryConfig) => isSafer(configChanges(one, other, NOT_BEGUN));
 test('law: safer is a partial order', () => {
   fc.assert(

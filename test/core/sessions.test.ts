@@ -1,6 +1,6 @@
 /** Laws of runs: where a run is cut does not matter, and what is stale changes nothing. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { takeFetched } from '../../src/core/metrics/fetched.ts';
 import type { MetricsReport } from '../../src/core/metrics/sideMetrics.ts';
 import { type SideRecord, takeReport } from '../../src/core/metrics/takeReport.ts';
@@ -118,4 +118,89 @@ test('a counter of a provider that falls has started again: its total never fall
       });
     }),
   );
+});
+
+describe('which report is the newer one', () => {
+  const NOW = START + 60_000;
+  const reported = (report: Partial<MetricsReport>, before: SideRecord = NEW): SideRecord => {
+    const taken = takeReport(before, { trades: 1, ...report }, facts(NOW));
+    if (taken.type !== 'TAKEN') throw new Error('the report was not taken');
+    return taken;
+  };
+  const outcome = (before: SideRecord, report: Partial<MetricsReport>) =>
+    takeReport(before, { trades: 1, ...report }, facts(NOW)).type;
+
+  test('a sequence number decides where both have one: only a higher one is newer', () => {
+    const numbered = reported({ sequence: 7, asOf: START + 5000 });
+    expect([6, 7, 8].map((sequence) => outcome(numbered, { sequence }))).toEqual(['STALE', 'STALE', 'TAKEN']);
+    // It counts for more than the time that the report names.
+    expect(outcome(numbered, { sequence: 8, asOf: START + 1 })).toBe('TAKEN');
+    expect(outcome(numbered, { sequence: 6, asOf: START + 9000 })).toBe('STALE');
+  });
+
+  test('else the time decides where both have one; the same instant is no older', () => {
+    const dated = reported({ asOf: START + 5000 });
+    expect([4999, 5000, 5001].map((ms) => outcome(dated, { asOf: START + ms }))).toEqual([
+      'STALE',
+      'TAKEN',
+      'TAKEN',
+    ]);
+    expect(outcome(dated, { sequence: 0, asOf: START + 4999 })).toBe('STALE');
+    expect(outcome(reported({ sequence: 7, asOf: START + 5000 }), { asOf: START + 4999 })).toBe('STALE');
+    expect(outcome(dated, {})).toBe('TAKEN');
+    expect(outcome(reported({}), { asOf: START + 1, sequence: 0 })).toBe('TAKEN');
+  });
+
+  test('a new session counts from its own first number', () => {
+    const numbered = reported({ session: 'a', sequence: 7 });
+    expect(outcome(numbered, { session: 'b', sequence: 1 })).toBe('TAKEN');
+    expect(outcome(reported({ session: 'b', sequence: 1 }, numbered), { session: 'a', sequence: 9 })).toBe(
+      'STALE',
+    );
+  });
+});
+
+describe('realised and unrealised PnL', () => {
+  const split: MetricsReport = { pnlUsd: decimal(5), unrealizedPnlUsd: decimal(1), trades: 1 };
+  const whole: MetricsReport = { pnlUsd: decimal(5), trades: 1 };
+  const answer = (before: MetricsReport | null, report: MetricsReport) => {
+    const first = before ? takeReport(NEW, before, facts(START + 1000)) : { type: 'TAKEN' as const, ...NEW };
+    if (first.type !== 'TAKEN') throw new Error('the first report was not taken');
+    const taken = takeReport(first, report, facts(START + 2000));
+    return taken.type === 'REFUSED' ? taken.refusal.path : taken.type;
+  };
+
+  test('come together from the report on that first has both', () => {
+    expect(answer(split, split)).toBe('TAKEN');
+    expect(answer(whole, split)).toBe('TAKEN');
+    expect(answer(whole, whole)).toBe('TAKEN');
+    expect(answer(split, whole)).toEqual(['unrealizedPnlUsd']);
+    expect(answer(whole, { unrealizedPnlUsd: decimal(1), trades: 1 })).toEqual(['pnlUsd']);
+  });
+
+  test('a report that moves the open positions alone, or neither, is taken', () => {
+    expect(answer(split, { unrealizedPnlUsd: decimal(2), trades: 1 })).toBe('TAKEN');
+    expect(answer(split, { trades: 2 })).toBe('TAKEN');
+    expect(answer(null, { unrealizedPnlUsd: decimal(1), trades: 1 })).toBe('TAKEN');
+  });
+});
+
+describe('where a session began', () => {
+  const first = takeReport(
+    NEW,
+    { session: 'a', since: START - 1000, baseline: true, trades: 4 },
+    facts(START),
+  );
+  const again = (report: Partial<MetricsReport>) => {
+    if (first.type !== 'TAKEN') throw new Error('the first report was not taken');
+    const taken = takeReport(first, { session: 'a', trades: 5, ...report }, facts(START + 1000));
+    return taken.type === 'REFUSED' ? taken.refusal.path : taken.type;
+  };
+
+  test('may be repeated, and never changed', () => {
+    expect(again({})).toBe('TAKEN');
+    expect(again({ since: START - 1000, baseline: true })).toBe('TAKEN');
+    expect(again({ since: START })).toEqual(['since']);
+    expect(again({ baseline: false })).toEqual(['baseline']);
+  });
 });

@@ -62,6 +62,21 @@ describe('the state', () => {
     );
   });
 
+  test('counts the latest pairs in which one side stood still while the other moved', () => {
+    const moves: Pair[] = [
+      [0.001, 0.002],
+      [0.001, 0],
+      [0.002, 0],
+    ];
+    expect(fed(moves)).toMatchObject({ stableStill: 2, canaryStill: 0 });
+    expect(fed(moves.map(([canary, stable]): Pair => [stable, canary]))).toMatchObject({
+      stableStill: 0,
+      canaryStill: 2,
+    });
+    expect(fed([...moves, [0.001, 0.001]])).toMatchObject({ stableStill: 0, canaryStill: 0 });
+    expect(fed([...moves, [0, 0]])).toMatchObject({ stableStill: 2, canaryStill: 0 });
+  });
+
   test('leaves out pairs in which neither side moved', () => {
     fc.assert(
       fc.property(anyPairs, fc.integer({ min: 0, max: 20 }), (pairs, at) => {

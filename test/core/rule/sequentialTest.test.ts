@@ -13,7 +13,7 @@ import {
   startEvidence,
   withPair,
 } from '../../../src/core/rule/pairedEvidence.ts';
-import { judgeEvidence } from '../../../src/core/rule/sequentialTest.ts';
+import { judgeEvidence, speakingInterval } from '../../../src/core/rule/sequentialTest.ts';
 
 const series = z.object({
   n: z.int(),
@@ -98,4 +98,19 @@ describe('the vectors of the specification', () => {
       expect(pairsOf(state)).toBe(vector.expect.whenEarning.n);
     },
   );
+});
+
+test('the interval that speaks is that of the series with the larger mean, or of the only one there is', () => {
+  const [low, high] = [
+    { mean: -1, low: -2, high: 0 },
+    { mean: 1, low: 0, high: 2 },
+  ];
+  expect(speakingInterval({ y1: low, y2: high })).toBe(high);
+  expect(speakingInterval({ y1: high, y2: low })).toBe(high);
+  expect(speakingInterval({ y1: low, y2: null })).toBe(low);
+  expect(speakingInterval({ y1: null, y2: low })).toBe(low);
+  expect(speakingInterval({ y1: null, y2: null })).toBeNull();
+  // Of two alike the first one speaks.
+  const alike = { ...high };
+  expect(speakingInterval({ y1: high, y2: alike })).toBe(high);
 });
