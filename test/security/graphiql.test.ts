@@ -49,6 +49,9 @@ describe.runIf(browser)('in a browser', () => {
       const written = (await editor.textContent()) ?? '';
       return written.includes(query.split(/\W+/)[1] ?? '') && !written.includes('Deployments');
     });
+    // GraphiQL reads what was typed a moment later; until then it would still ask for the operation of the first text.
+    const tab = page.locator('.graphiql-tabs');
+    await expect.poll(() => tab.textContent(), { timeout: 30_000 }).not.toContain('Deployments');
     await page.getByRole('button', { name: /execute query/i }).click();
     const result = page.locator('.result-window');
     await expect.poll(() => result.textContent(), { timeout: 30_000 }).toContain(expected);
