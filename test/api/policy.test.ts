@@ -5,7 +5,7 @@ import { askPolicy } from '../../src/app/policyTrials.ts';
 import { CANARY_KINDS } from '../../src/core/policy/simulation.ts';
 import { createSimulator, finished, SimulationTooLong } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
-import { CALM, report, running, statusOf } from '../harness/deployment.ts';
+import { CALM, passCheck, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 // Simulations share the machine with whatever else runs on it.
@@ -246,23 +246,13 @@ test('a simulation takes what a deployment has measured for its assumptions', as
   expect((await serin.post(LIKE, { id: young })).errors?.[0]?.message).toContain('fewer than 20 pairs');
 });
 
-async function checksOf(id: string): Promise<number> {
-  const { deployment } = await serin.ask(
-    'query($id: ID!) { deployment(id: $id) { samples(last: 1) { edges { node { check } } } } }',
-    { id },
-  );
-  return deployment.samples.edges[0]?.node.check ?? 0;
-}
-
 /** A canary that loses a little more each check while the stable side earns; answers the decisions that were made. */
 async function livesThrough(id: string): Promise<Data[]> {
   for (let check = 1; check <= 40; check += 1) {
     const wobble = check % 3;
     await report(serin, 'Canary', id, { pnlUsd: String(-8 * check - wobble), trades: check });
     await report(serin, 'Stable', id, { pnlUsd: String(90 * check + wobble), trades: check });
-    const seen = await checksOf(id);
-    await serin.advance(3600);
-    await until(async () => (await checksOf(id)) > seen || (await statusOf(serin, id)) !== 'RUNNING');
+    await passCheck(serin, id);
     if ((await statusOf(serin, id)) !== 'RUNNING') break;
   }
   const { deployment } = await serin.ask(

@@ -7,8 +7,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { running, statusOf } from '../harness/deployment.ts';
-import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { passCheck, running, statusOf } from '../harness/deployment.ts';
+import { type Data, startTestSerin, type TestSerin } from '../harness/serin.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -64,23 +64,19 @@ async function now(): Promise<number> {
 /** How far Serin's clock was moved, milliseconds: a provider has real time. */
 let moved = 0;
 
-/** Moves the clock to the next check and waits until it was made. Returns the status after it. */
-async function passCheck(id: string): Promise<string> {
-  const [before] = await serin.database.sql`select event_count as n,
-    date_part('epoch', next_check_at - serin_now()) as seconds from deployments where id = ${id}`;
-  const seconds = Math.max(0, Number(before?.seconds ?? 0));
-  moved += seconds * 1000;
-  await serin.advance(seconds);
-  await until(async () => {
-    const [after] = await serin.database.sql`select event_count as n from deployments where id = ${id}`;
-    return Number(after?.n) > Number(before?.n);
-  }, 60_000);
+/** The status after the next check. */
+async function statusAfterCheck(id: string): Promise<string> {
+  const advance = (seconds: number) => {
+    moved += seconds * 1000;
+    return serin.advance(seconds);
+  };
+  await passCheck({ database: serin.database, advance }, id);
   return statusOf(serin, id);
 }
 
 async function passChecks(id: string, checks: number): Promise<string> {
   let status = 'RUNNING';
-  for (let check = 0; check < checks && status === 'RUNNING'; check += 1) status = await passCheck(id);
+  for (let check = 0; check < checks && status === 'RUNNING'; check += 1) status = await statusAfterCheck(id);
   return status;
 }
 
@@ -138,22 +134,22 @@ test('a counter that falls has started again: an event, and what was lost before
     strategyId: 'restarts',
     config: config('desk', 30, { guardrails: { maxStaleSeconds: null, maxLossPercent: '20' } }),
   });
-  await passCheck(id);
+  await statusAfterCheck(id);
   figures = { pnlUsd: -300, trades: 5 };
-  expect(await passCheck(id)).toBe('RUNNING');
+  expect(await statusAfterCheck(id)).toBe('RUNNING');
   const after = await told(id);
   expect(after.canaryMetrics).toMatchObject({ tradeCount: 45, metrics: { netPnlUsd: '-1200' } });
   expect(after.events.edges.map(({ node }: Data) => node.type)).toContain('COUNTER_RESET');
   figures = { pnlUsd: -810, trades: 2 };
   // Without the two lives before, a loss of 8 % would be nothing.
-  expect(await passCheck(id)).toBe('ROLLED_BACK');
+  expect(await statusAfterCheck(id)).toBe('ROLLED_BACK');
   expect((await told(id)).canaryMetrics).toMatchObject({ tradeCount: 47, metrics: { netPnlUsd: '-2010' } });
 });
 
 test('a count that does not fit is a failure in words, and everything can still be read', async () => {
   answers.set('many', () => ({ pnlUsd: '1', trades: 3_000_000_000, uptimeSeconds: 1_764_324_000_000 }));
   const id = await running(serin, { strategyId: 'many', config: config('desk', 30) });
-  await passCheck(id);
+  await statusAfterCheck(id);
   const { events, canaryMetrics } = await told(id);
   expect(canaryMetrics).toMatchObject({ tradeCount: 0, metrics: { uptimeSeconds: 0 } });
   const failure = events.edges.find(({ node }: Data) => node.type === 'METRICS_UNAVAILABLE');
@@ -169,7 +165,7 @@ test('where Serin’s clock runs faster, the time of the figures is put on it', 
   await serin.restart({ timeScale: 60 });
   answers.set('fast', () => ({ pnlUsd: '1', trades: 1, asOf: Date.now() }));
   const id = await running(serin, { strategyId: 'fast', config: config('dated', 30) });
-  await passCheck(id);
+  await statusAfterCheck(id);
   const { createdAt, canaryMetrics } = await told(id);
   const asOf = Date.parse(canaryMetrics.asOf);
   expect(asOf).toBeGreaterThanOrEqual(Date.parse(createdAt));

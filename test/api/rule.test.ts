@@ -4,7 +4,7 @@
  * holds nothing is no comparison. An hour passes between two checks, so no machine is too slow for the clock.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { command, report, running, statusOf } from '../harness/deployment.ts';
+import { command, passCheck, report, running, statusOf } from '../harness/deployment.ts';
 import { type Pair, pairedReturns } from '../harness/pairedReturns.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -151,30 +151,11 @@ async function liveThrough(scenarios: Record<string, Scenario>): Promise<Record<
       if (behind) expect(error).toMatchObject({ code: 'COUNTER_RESET' });
       else if (!success) expect(error.code).toBe('INVALID_TRANSITION');
     }
-    await passCheck(live.map(({ deploymentId }: Data) => deploymentId));
+    await passCheck(serin, ...live.map(({ deploymentId }: Data) => deploymentId));
   }
   const ends: Record<string, Data> = {};
   for (const [name, id] of ids) ends[name] = (await serin.ask(END, { id })).deployment;
   return ends;
-}
-
-/** Moves the clock to the next check of all of these, and waits until it was made. */
-async function passCheck(ids: readonly string[]): Promise<void> {
-  const { sql } = serin.database;
-  const counts = async () => {
-    const rows =
-      await sql`select d.id, d.status, (select count(*)::int from samples s where s.deployment_id = d.id) as n
-      from deployments d where d.id = any(${[...ids]})`;
-    return new Map(rows.map(({ id, status, n }) => [id, { running: status === 'RUNNING', n }]));
-  };
-  const before = await counts();
-  const [due] = await sql`select date_part('epoch', max(next_check_at) - serin_now()) as seconds
-    from deployments where id = any(${[...ids]})`;
-  await serin.advance(Math.max(0, Number(due?.seconds ?? 0)));
-  await until(async () => {
-    const now = await counts();
-    return [...before].every(([id, { n }]) => !now.get(id)?.running || (now.get(id)?.n ?? 0) > n);
-  }, 60_000);
 }
 
 describe('lived through check by check', () => {

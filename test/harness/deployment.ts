@@ -1,6 +1,6 @@
 /** What most tests need first: a deployment in some status, created over HTTP. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Data, TestCaller } from './serin.ts';
+import { type Data, type TestCaller, type TestSerin, until } from './serin.ts';
 
 /** A configuration for tests that take their time: no deployment fails because its sides are silent. */
 export const CALM = { guardrails: { maxStaleSeconds: 30_000_000 } };
@@ -72,4 +72,24 @@ export async function report(
 export async function statusOf(serin: TestCaller, id: string): Promise<string> {
   const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { status } }', { id });
   return deployment.status;
+}
+
+/**
+ * Moves Serin's clock to the next check of these deployments, and waits until each was made: a clock that runs ahead of
+ * the checks makes every interval a gap, which is not watched.
+ */
+export async function passCheck(
+  serin: Pick<TestSerin, 'advance' | 'database'>,
+  ...ids: readonly string[]
+): Promise<void> {
+  const { sql } = serin.database;
+  const look = () => sql<{ id: string; planned: Date | null; seconds: number }[]>`
+    select id, next_check_at as planned, date_part('epoch', next_check_at - serin_now()) as seconds
+    from deployments where id = any(${[...ids]}) and next_check_at is not null`;
+  const before = await look();
+  await serin.advance(Math.max(0, ...before.map(({ seconds }) => seconds)));
+  await until(async () => {
+    const now = new Map((await look()).map(({ id, planned }) => [id, planned?.getTime()]));
+    return before.every(({ id, planned }) => now.get(id) !== planned?.getTime());
+  });
 }
