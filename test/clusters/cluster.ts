@@ -14,6 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 
+const SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
+
 const DEBIAN = '/usr/lib/postgresql';
 
 /** The folder with Debian's programs, of the newest version; null where there is none. */
@@ -120,7 +122,7 @@ export interface Cluster {
   /** A connection of the test's own, opened anew after a restart. */
   readonly sql: postgres.Sql;
   start(): Promise<void>;
-  stop(how?: 'smart' | 'fast' | 'immediate'): Promise<void>;
+  stop(how?: keyof typeof SIGNALS): Promise<void>;
   /** `name=value`, for every start from now on. */
   configure(...settings: readonly string[]): Promise<void>;
   /** A copy of the data folder as the server would find it after a crash, or a clean stop: not started yet. */
@@ -181,6 +183,11 @@ export async function openClusters(): Promise<Clusters> {
             await probe`select 1`;
             return;
           } catch (error) {
+            // After a kill the processes of the former server take a moment to notice it.
+            if (started.exitCode !== null && /still in use/.test(said) && tries < 600) {
+              await sleep(100);
+              return cluster.start();
+            }
             if (started.exitCode !== null || tries > 600) {
               throw new Error(`a cluster does not start: ${said.slice(-1500)}`, { cause: error });
             }
@@ -198,7 +205,7 @@ export async function openClusters(): Promise<Clusters> {
         running.delete(cluster);
         if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
         const gone = new Promise((done) => ending.once('exit', done));
-        ending.kill(how === 'immediate' ? 'SIGQUIT' : how === 'fast' ? 'SIGINT' : 'SIGTERM');
+        ending.kill(SIGNALS[how]);
         await gone;
       },
       async configure(...settings) {
@@ -217,7 +224,7 @@ export async function openClusters(): Promise<Clusters> {
         const session = postgres(url, { max: 1, onnotice: () => {} });
         try {
           await session`select pg_backup_start('test', true)`;
-          await cp(data, to, { recursive: true });
+          await copyRunning(data, to);
           const [label] = await session`select labelfile from pg_backup_stop(false)`;
           await rm(join(to, 'postmaster.pid'), { force: true });
           await writeFile(join(to, 'backup_label'), String(label?.labelfile));
@@ -248,6 +255,18 @@ export async function openClusters(): Promise<Clusters> {
       },
     };
     return cluster;
+  }
+
+  /** Copies a folder whose files come and go meanwhile. */
+  async function copyRunning(from: string, to: string): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await cp(from, to, { recursive: true });
+      } catch (error) {
+        const gone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+        if (!gone || tries === 10) throw error;
+      }
+    }
   }
 
   async function own(path: string): Promise<void> {

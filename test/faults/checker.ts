@@ -16,8 +16,9 @@ import { checkSafety } from './safetyChecker.ts';
 const TERMINAL = new Set(['CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED']);
 const DECISIONS = new Set(['promoteCanary', 'rollbackCanary', 'cancelDeployment']);
 
-export async function check(history: History, database: Database): Promise<string[]> {
+export async function check(all: History, database: Database): Promise<string[]> {
   const { db, client } = database;
+  const history = withoutLost(all);
   const log = await wholeLog(db);
   const ids = [...new Set(log.map(({ deploymentId }) => deploymentId))];
   const deployments = await findDeployments(db, ids);
@@ -26,13 +27,40 @@ export async function check(history: History, database: Database): Promise<strin
   return [
     ...history.crashes.map((why) => `nothing crashes: ${why}`),
     ...deployments.flatMap((view) => logIsTheState(view, byDeployment.get(view.state.id) ?? [])),
+    ...all.operations.flatMap((operation) => actsAtMostOnce(operation, byActor.get(operation.actor) ?? [])),
     ...history.operations.flatMap((operation) => actedOnce(operation, byActor.get(operation.actor) ?? [])),
     ...oneWins(history, byDeployment),
     ...(await reportsAreThere(history, client)),
     ...(await capitalAddsUp(history, client)),
     ...history.subscribers.flatMap((subscriber) => sawTheLog(subscriber, log)),
     ...(await checkSafety(history, log, database)),
+    ...history.subscribers.flatMap((subscriber) => wasToldOfRewinds(subscriber, history)),
   ];
+}
+
+/**
+ * The history without what was in flight while the database was at a state that it was taken back from. Its answers prove
+ * nothing: not that something is in the database, nor that it is not.
+ */
+function withoutLost(history: History): History {
+  const { restores, operations, freezes, halts } = history;
+  const isCertain = (sentAt: number, answeredAt = Number.POSITIVE_INFINITY) =>
+    !restores.some(({ from, to }) => sentAt <= to && answeredAt >= from);
+  return {
+    ...history,
+    operations: operations.filter(({ sentAt, answeredAt }) => isCertain(sentAt, answeredAt)),
+    freezes: freezes.filter(({ answeredAt }) => isCertain(answeredAt, answeredAt)),
+    halts: halts.filter(({ sentAt, answeredAt }) => isCertain(sentAt, answeredAt)),
+  };
+}
+
+/** A failover to a standby that has all commits is no rewind; a restore is at most one for each subscriber. */
+function wasToldOfRewinds({ name, rewinds }: Subscriber, { restores }: History): string[] {
+  return rewinds <= restores.length
+    ? []
+    : [
+        `history is rewound by a restore only: ${name} was told ${rewinds} times, of ${restores.length} restores`,
+      ];
 }
 
 async function wholeLog(db: Database['db']): Promise<LogEntry[]> {
@@ -77,12 +105,20 @@ function logIsTheState({ state }: DeploymentView, entries: readonly LogEntry[]):
   return violations;
 }
 
+const nameOf = ({ actor, mutation, deploymentId }: Operation) => `${mutation} of ${actor} on ${deploymentId}`;
+const actsIn = (entries: readonly LogEntry[]) =>
+  new Set(entries.map(({ deploymentId: id, event }) => `${id} ${event.revision}`));
+
+function actsAtMostOnce(operation: Operation, entries: readonly LogEntry[]): string[] {
+  const { size } = actsIn(entries);
+  return size > 1 ? [`keys act once: ${nameOf(operation)} acted ${size} times`] : [];
+}
+
 /** A key acts once: what was answered is in the log, and nothing else is. */
 function actedOnce(operation: Operation, entries: readonly LogEntry[]): string[] {
-  const { actor, mutation, deploymentId, answers } = operation;
-  const name = `${mutation} of ${actor} on ${deploymentId}`;
-  const acts = new Set(entries.map(({ deploymentId: id, event }) => `${id} ${event.revision}`));
-  if (acts.size > 1) return [`keys act once: ${name} acted ${acts.size} times`];
+  const { deploymentId, answers } = operation;
+  const name = nameOf(operation);
+  const acts = actsIn(entries);
   const [first] = answers;
   if (!first) return [];
   const violations: string[] = [];
@@ -107,14 +143,16 @@ function actedOnce(operation: Operation, entries: readonly LogEntry[]): string[]
 /** Of promote, rollback and cancel one wins, whoever asked; who came after it was told. */
 function oneWins(history: History, log: ReadonlyMap<string, readonly LogEntry[]>): string[] {
   const violations: string[] = [];
-  for (const { actor, mutation, deploymentId, answers } of history.operations) {
+  const { operations, restores } = history;
+  for (const { actor, mutation, deploymentId, answers } of operations) {
     const [answer] = answers;
     if (!answer || !DECISIONS.has(mutation)) continue;
     const end = log.get(deploymentId)?.find(({ event }) => TERMINAL.has(event.type))?.event;
     if (answer.success && end?.actor !== actor) {
       violations.push(`one decision wins: ${actor} was told that its ${mutation} of ${deploymentId} did`);
     }
-    if (!answer.success && !isRightly(answer.error?.code, mutation, deploymentId, log)) {
+    const isLost = restores.length > 0 && !log.has(deploymentId) && answer.error?.code === 'NOT_FOUND';
+    if (!answer.success && !isLost && !isRightly(answer.error?.code, mutation, deploymentId, log)) {
       violations.push(
         `losers are told: ${mutation} of ${actor} was answered ${JSON.stringify(answer.error)}`,
       );

@@ -1,7 +1,7 @@
 /** Operators, bots and subscribers: ordinary API clients that go on through every fault and write down what they saw. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { followFeed } from '../../src/client/index.ts';
+import { FeedRefused, followFeed } from '../../src/client/index.ts';
 import type { History, Operation, Reported, Result, Subscriber } from './history.ts';
 import type { SerinNode } from './nodes.ts';
 import { createRandom, type Random } from './random.ts';
@@ -216,10 +216,13 @@ export async function report(world: World, random: Random, side: 'CANARY' | 'STA
       pnlUsd: index === loser ? String(-2 * MAX_LOSS_USD) : pnlUsd,
       trades,
     }));
+    const sentAt = performance.now();
     try {
       const { data } = await post(random.pick(world.nodes), 'bot', REPORT, { reports });
       const answer = data?.reportMetrics as { results: { success: boolean }[] } | undefined;
       world.history.reports += ids.length;
+      // What was sent before the database was set back may be lost with it.
+      if (sentAt < (world.history.restores.at(-1)?.to ?? 0)) continue;
       ids.forEach((deploymentId, index) => {
         if (answer?.results[index]?.success) note(world.history, deploymentId, side, trades);
       });
@@ -244,28 +247,70 @@ const FEEDS = {
   stateChanged: 'subscription($after: String) { stateChanged(after: $after) { cursor id: deploymentId } }',
 } as const;
 
-/** Follows a feed from the beginning, through all nodes, until the signal. */
+/**
+ * Follows a feed from the beginning, through all nodes, until the signal. What a rewind has undone is forgotten, as
+ * docs/backup.md asks of consumers.
+ */
 export async function follow(
   { history, nodes }: Pick<World, 'history' | 'nodes'>,
   feed: Subscriber['feed'],
   first: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const subscriber: Subscriber = { name: `${feed} ${first}`, feed, deliveries: [], reconnects: 0 };
+  const subscriber: Subscriber = {
+    name: `${feed} ${first}`,
+    feed,
+    deliveries: [],
+    reconnects: 0,
+    rewinds: 0,
+  };
   history.subscribers.push(subscriber);
   const urls = nodes.map(({ url }) => `${url.replace('http', 'ws')}/graphql`);
-  const deliveries = followFeed<{ cursor: string; id: string }>({
-    url: [...urls.slice(first % urls.length), ...urls.slice(0, first % urls.length)],
-    query: FEEDS[feed],
-    after: '0',
-    webSocketImpl: WebSocket,
-    keepAliveMs: 1500,
-    signal,
-    onDisconnect: () => {
-      subscriber.reconnects += 1;
-    },
-  });
-  for await (const { cursor, id } of deliveries) subscriber.deliveries.push({ cursor, id });
+  const followAfter = (after: string) =>
+    followFeed<{ cursor: string; id: string }>({
+      url: [...urls.slice(first % urls.length), ...urls.slice(0, first % urls.length)],
+      query: FEEDS[feed],
+      after,
+      webSocketImpl: WebSocket,
+      keepAliveMs: 1500,
+      signal,
+      onDisconnect: () => {
+        subscriber.reconnects += 1;
+      },
+    });
+  for (let after: string | null = '0'; after !== null; ) {
+    try {
+      for await (const { cursor, id } of followAfter(after)) subscriber.deliveries.push({ cursor, id });
+      after = null;
+    } catch (error) {
+      if (!(error instanceof FeedRefused) || error.lastCursor === null) throw error;
+      after = error.lastCursor;
+      subscriber.rewinds += 1;
+      forgetAfter(subscriber.deliveries, after);
+    }
+  }
+}
+
+/** Removes the deliveries that come after a cursor in the history that it belongs to. */
+function forgetAfter(deliveries: Subscriber['deliveries'], last: string): void {
+  const end = placeOf(last);
+  const lost = deliveries.findIndex(({ cursor }) => isBeyond(placeOf(cursor), end));
+  if (lost >= 0) deliveries.length = lost;
+}
+
+/** The epoch, transaction id and row id of a cursor. Within one history they only grow. */
+function placeOf(cursor: string): readonly bigint[] {
+  const parts = cursor.split('-');
+  // One without a label is of the first epoch, and "0" is before it.
+  const [id = '0', xid = '0', label = parts.length === 1 ? '0' : '1'] = parts.toReversed();
+  const number = (text: string) =>
+    [...text].reduce((value, digit) => value * 36n + BigInt(Number.parseInt(digit, 36)), 0n);
+  return [BigInt(label.split('.')[0] ?? 0), number(xid), number(id)];
+}
+
+function isBeyond(place: readonly bigint[], end: readonly bigint[]): boolean {
+  const at = place.findIndex((value, index) => value !== end[index]);
+  return at >= 0 && (place[at] ?? 0n) > (end[at] ?? 0n);
 }
 
 /** Ends every deployment that is still live, so that the log comes to rest. */

@@ -7,7 +7,13 @@ import { runHistory } from './run.ts';
 const program = await buildSerin('test');
 
 test('a history with faults loses nothing and does nothing twice', async () => {
-  const { history, violations } = await runHistory({ program, seed: 20_261, faults: 2, nodes: 2 });
+  const { history, violations } = await runHistory({
+    program,
+    seed: 20_261,
+    faults: 2,
+    kinds: ['kill -9 of a node', 'kill -9 of PostgreSQL'],
+    nodes: 2,
+  });
   expect(violations).toEqual([]);
   expect(history.operations.length).toBeGreaterThan(5);
   expect(history.faults).toHaveLength(2);

@@ -89,6 +89,7 @@ export async function haltSome(world: World, random: Random): Promise<void> {
     action: random.pick(['PAUSE', 'ROLLBACK', 'CANCEL'] as const),
     strategies: random.chance(0.5) ? ['*'] : [random.pick(STRATEGIES)],
     answers: [],
+    sentAt: performance.now(),
   };
   world.history.halts.push(halted);
   const { action, strategies } = halted;
@@ -104,6 +105,7 @@ export async function haltSome(world: World, random: Random): Promise<void> {
     if (answer === 'REFUSED') break;
     if (!answer) continue;
     halted.answers.push(answer);
+    halted.answeredAt = performance.now();
     if (!answer.complete) continue;
     if (again === 0) break;
     again -= 1;

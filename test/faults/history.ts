@@ -56,6 +56,9 @@ export interface Halted {
   readonly action: 'PAUSE' | 'ROLLBACK' | 'CANCEL';
   readonly strategies: readonly string[];
   readonly answers: HaltResult[];
+  /** When it was sent for the first time, and when it was answered for the last time; milliseconds since the start. */
+  readonly sentAt: number;
+  answeredAt?: number;
 }
 
 /** The largest number of trades that a side's bot was told is on disk. */
@@ -71,6 +74,14 @@ export interface Subscriber {
   readonly feed: 'eventAppended' | 'stateChanged';
   readonly deliveries: { readonly cursor: string; readonly id: string }[];
   reconnects: number;
+  /** How often it was told that history was rewound; it has then forgotten what came after the last cursor that exists. */
+  rewinds: number;
+}
+
+/** The database was set back: what was committed in this time may be lost. Milliseconds since the start. */
+export interface Restore {
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface History {
@@ -85,6 +96,7 @@ export interface History {
   /** Real milliseconds from each report that broke a guardrail to the last acknowledgement. */
   readonly breachToSafeMs: number[];
   readonly faults: string[];
+  readonly restores: Restore[];
   /** Nodes that ended without being told to. */
   readonly crashes: string[];
   reports: number;
@@ -101,6 +113,7 @@ export function emptyHistory(seed: number): History {
     trips: 0,
     breachToSafeMs: [],
     faults: [],
+    restores: [],
     crashes: [],
     reports: 0,
   };

@@ -1,12 +1,15 @@
-/** Faults, one after the other and seeded: processes killed, frozen and stopped, connections cut, PostgreSQL killed. */
+/**
+ * Faults, one after the other and seeded: processes killed, frozen and stopped, connections cut, PostgreSQL killed, failed
+ * over and set back.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import { post, type World } from './clients.ts';
 import { freeze, haltSome } from './guards.ts';
 import type { SerinNode } from './nodes.ts';
 import type { Random } from './random.ts';
+import type { Servers } from './servers.ts';
 
-type Fault = (node: SerinNode, world: World, postgres: EmbeddedPostgres, random: Random) => Promise<void>;
+type Fault = (node: SerinNode, world: World, servers: Servers, random: Random) => Promise<void>;
 
 /** Every one ends with the world in order again. */
 const FAULTS: Readonly<Record<string, Fault>> = {
@@ -52,21 +55,23 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     await sleep(300 + random.below(1500));
     node.toDatabase.pass();
   },
-  'kill -9 of PostgreSQL': async (_node, _world, postgres) => killPostgres(postgres),
-  'kill -9 of PostgreSQL in the middle of a halt': async (_node, world, postgres, random) => {
+  'kill -9 of PostgreSQL': async (_node, _world, servers) => {
+    await servers.kill();
+    await sleep(500);
+  },
+  'kill -9 of PostgreSQL in the middle of a halt': async (_node, world, servers, random) => {
     const halting = haltSome(world, random.fork());
     await sleep(random.below(60));
-    await killPostgres(postgres);
+    await servers.kill();
     await halting;
   },
+  'failover to a standby': (_node, _world, servers, random) => servers.failOver(random),
+  'restore of an earlier state': async (_node, { history }, servers, random) => {
+    history.restores.push(await servers.restore(random));
+    // What was told of before may be lost; reports only grow, so the next ones say it again.
+    history.reported.clear();
+  },
 };
-
-async function killPostgres(postgres: EmbeddedPostgres): Promise<void> {
-  const pid = postgres.pid();
-  // The whole group: no process of the server may tidy up after it.
-  if (pid) process.kill(-pid, 'SIGKILL');
-  await sleep(500);
-}
 
 /** Milliseconds of Serin's clock, which runs sixty times as fast: it ends before the nodes are back. */
 const FREEZE_MS = 90_000;
@@ -80,21 +85,23 @@ async function serinTime(world: World, random: Random): Promise<number | null> {
   return overview ? Date.parse(overview.at) : null;
 }
 
-/** Injects so many faults, some time apart. */
+export const KINDS: readonly string[] = Object.keys(FAULTS);
+
+/** Injects so many faults of these kinds, some time apart. */
 export async function injectFaults(
   world: World,
-  postgres: EmbeddedPostgres,
+  servers: Servers,
   random: Random,
   count: number,
+  kinds: readonly string[],
 ): Promise<void> {
-  const names = Object.keys(FAULTS);
   // Every kind once, in an order of chance, before any comes again.
   let round: string[] = [];
   for (let injected = 0; injected < count; injected += 1) {
-    if (round.length === 0) round = shuffled(names, random);
+    if (round.length === 0) round = shuffled(kinds, random);
     const name = round.pop() ?? '';
     await sleep(200 + random.below(800));
-    await FAULTS[name]?.(random.pick(world.nodes), world, postgres, random);
+    await FAULTS[name]?.(random.pick(world.nodes), world, servers, random);
     world.history.faults.push(name);
   }
 }

@@ -2,16 +2,18 @@
  * `npm run test:faults`: seeded histories, one after the other.
  *   --minutes N            for how long (1)
  *   --seed N               the first seed; the next histories take the next ones
+ *   --kind TEXT            only faults whose name contains it, or bugs that such faults show
  *   --check-the-checker    runs programs with a bug each and fails unless every bug is found
  *   --bug TEXT             only the bugs whose name has this text
  */
 import { parseArgs } from 'node:util';
-import { MUTATIONS, mutate } from './mutations.ts';
+import { KINDS } from './injection.ts';
+import { MUTATIONS, type Mutation, mutate } from './mutations.ts';
 import { buildSerin, copyProgram } from './nodes.ts';
 import { runHistory, type Verdict } from './run.ts';
 
 /** Every kind twice. */
-const FAULTS_EACH = 22;
+const EACH_KIND = 2;
 /** Histories that a bug may hide through. */
 const ATTEMPTS = 5;
 
@@ -19,11 +21,15 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1_000_000) },
+    kind: { type: 'string', default: '' },
     'check-the-checker': { type: 'boolean', default: false },
     bug: { type: 'string', default: '' },
   },
 });
 const seed = Number(values.seed);
+const isAsked = (kind: string) => kind.includes(values.kind);
+const kinds = KINDS.filter(isAsked);
+if (kinds.length === 0) throw new Error(`--kind must be a part of one of: ${KINDS.join('; ')}`);
 process.exitCode = (await (values['check-the-checker'] ? checkTheChecker() : runHistories())) ? 0 : 1;
 
 async function runHistories(): Promise<boolean> {
@@ -32,9 +38,14 @@ async function runHistories(): Promise<boolean> {
   const total = { histories: 0, operations: 0, reports: 0, deliveries: 0, faults: 0, violations: 0 };
   const safety = { freezes: 0, halts: 0, halted: 0, trips: 0 };
   const breachToSafeMs: number[] = [];
-  const kinds = new Map<string, number>();
+  const counts = new Map<string, number>();
   do {
-    const verdict = await runHistory({ program, seed: seed + total.histories, faults: FAULTS_EACH });
+    const verdict = await runHistory({
+      program,
+      seed: seed + total.histories,
+      faults: EACH_KIND * kinds.length,
+      kinds,
+    });
     const { history, violations } = verdict;
     total.histories += 1;
     total.operations += history.operations.length;
@@ -50,13 +61,13 @@ async function runHistories(): Promise<boolean> {
     );
     safety.trips += history.trips;
     breachToSafeMs.push(...history.breachToSafeMs);
-    for (const fault of history.faults) kinds.set(fault, (kinds.get(fault) ?? 0) + 1);
+    for (const fault of history.faults) counts.set(fault, (counts.get(fault) ?? 0) + 1);
     print(verdict);
   } while (Date.now() < until);
-  for (const [kind, times] of kinds) console.log(`  ${times} × ${kind}`);
-  for (const counts of [safety, total]) {
+  for (const [kind, times] of counts) console.log(`  ${times} × ${kind}`);
+  for (const numbers of [safety, total]) {
     console.log(
-      Object.entries(counts)
+      Object.entries(numbers)
         .map(([what, count]) => `${what} ${count}`)
         .join(', '),
     );
@@ -75,12 +86,19 @@ function describeTimes(ms: readonly number[]): string {
 async function checkTheChecker(): Promise<boolean> {
   const whole = await buildSerin('whole');
   let missed = 0;
-  for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.bug))) {
+  const isShown = ({ kinds: own }: Mutation) => values.kind === '' || own?.some(isAsked);
+  for (const mutation of MUTATIONS.filter((each) => each.name.includes(values.bug) && isShown(each))) {
     const program = await copyProgram(whole, 'mutated');
     await mutate(program, mutation);
+    const { kinds: shownBy } = mutation;
     let found: string | undefined;
     for (let attempt = 0; attempt < ATTEMPTS && !found; attempt += 1) {
-      const { violations } = await runHistory({ program, seed: seed + attempt, faults: 8 });
+      const { violations } = await runHistory({
+        program,
+        seed: seed + attempt,
+        faults: shownBy ? EACH_KIND * shownBy.length : 8,
+        kinds: shownBy,
+      });
       found = violations.find((violation) => mutation.foundAs.some((start) => violation.startsWith(start)));
     }
     console.log(`${found ? 'found ' : 'MISSED'} ${mutation.name}${found ? `: ${found.slice(0, 200)}` : ''}`);

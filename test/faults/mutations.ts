@@ -12,6 +12,8 @@ export interface Mutation {
   readonly becomes: string;
   /** How a violation that it causes begins. */
   readonly foundAs: readonly string[];
+  /** The faults that show it; all kinds unless given. */
+  readonly kinds?: readonly string[];
 }
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -86,6 +88,22 @@ export const MUTATIONS: readonly Mutation[] = [
     line: 'return findLiveCanaries(tx, id, which[action]);',
     becomes: 'return [];',
     foundAs: ['a halt misses nobody'],
+  },
+  {
+    name: 'a cursor whose epoch is not read',
+    file: 'store/log/position.js',
+    line: '{ label: match[1] ?? null, xid, id }',
+    becomes: '{ label: null, xid, id }',
+    foundAs: ['a feed is the log', 'history is rewound by a restore only'],
+    kinds: ['failover to a standby', 'connections between a node and its clients cut'],
+  },
+  {
+    name: 'a feed that goes on after a rewind',
+    file: 'feed/serverWatch.js',
+    line: 'listener({ from: lost.entry.position, lastCursor });',
+    becomes: 'void listener;',
+    foundAs: ['a feed is the log'],
+    kinds: ['restore of an earlier state'],
   },
 ];
 

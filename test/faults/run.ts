@@ -1,25 +1,25 @@
 /** One history: nodes, clients and faults for a while, then calm, then the proof. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
-import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
+import { formatCursor } from '../../src/store/log/position.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { check } from './checker.ts';
 import { endAll, follow, operate, report, type World } from './clients.ts';
 import { guard, watchBudgets } from './guards.ts';
 import { emptyHistory, type History } from './history.ts';
 import { hold } from './holders.ts';
-import { injectFaults } from './injection.ts';
+import { injectFaults, KINDS } from './injection.ts';
 import { createNode, type SerinNode } from './nodes.ts';
 import { createRandom } from './random.ts';
+import { type Servers, startServers } from './servers.ts';
 
 export interface RunOptions {
   readonly program: string;
   readonly seed: number;
   /** How many faults to inject; operators and bots go on until then. */
   readonly faults: number;
+  /** Which kinds; all of them unless given. */
+  readonly kinds?: readonly string[] | undefined;
   readonly nodes?: number;
 }
 
@@ -35,19 +35,17 @@ const STILL_MS = 20_000;
 
 /** A history on a PostgreSQL of its own, durable as in production. */
 export async function runHistory(options: RunOptions): Promise<Verdict> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'serin-faults-'));
-  const server = await startEmbeddedPostgres({ dataDir, settings: ['shared_buffers=64MB'] });
+  const servers = await startServers();
   try {
-    return await runOn(server, options);
+    return await runOn(servers, options);
   } finally {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await servers.stop();
   }
 }
 
 async function runOn(
-  server: Awaited<ReturnType<typeof startEmbeddedPostgres>>,
-  { program, seed, faults, nodes: count = 3 }: RunOptions,
+  servers: Servers,
+  { program, seed, faults, kinds = KINDS, nodes: count = 3 }: RunOptions,
 ): Promise<Verdict> {
   const history = emptyHistory(seed);
   const random = createRandom(seed);
@@ -55,7 +53,7 @@ async function runOn(
     createNode({
       name,
       program,
-      databaseUrl: () => server.url,
+      databaseUrl: servers.serving,
       timeScale: TIME_SCALE,
       onCrash: (why) => history.crashes.push(why),
     });
@@ -79,13 +77,13 @@ async function runOn(
       hold(world, random.fork(), 'STABLE'),
       guard(world, random.fork()),
       watchBudgets(world, random.fork()),
-      injectFaults(world, server, random.fork(), faults).finally(() => enough.abort()),
-      leaveTransactionsOpen(server.url, world.ending),
+      injectFaults(world, servers, random.fork(), faults, kinds).finally(() => enough.abort()),
+      leaveTransactionsOpen(servers.url, world.ending),
     ]);
-    await calmDown(world, server.url);
+    await calmDown(world, servers.url);
     left.abort();
     await Promise.all(following);
-    const database = openDatabase({ url: server.url });
+    const database = openDatabase({ url: servers.url });
     const violations = await check(history, database);
     history.breachToSafeMs.push(...(await breachesToSafe(database.client)));
     await database.close();
@@ -130,12 +128,17 @@ export async function calmDown(world: World, url: string): Promise<void> {
   const client = postgres(url, { max: 1, onnotice: () => {} });
   const received = () => history.subscribers.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
   const behind = async () => {
-    const [row] = await client<{ events: number; changes: number; live: number }[]>`
-      select count(*) filter (where timeline)::int as events, count(status)::int as changes,
-        (select count(*)::int from deployments where ended_at is null) as live from events`;
-    if (!row || row.live > 0) return true;
+    const [row] = await client<{ live: boolean }[]>`
+      select exists (select from deployments where ended_at is null) as live`;
+    if (!row || row.live) return true;
+    const ends = {
+      eventAppended: await endOf(client, client`events.timeline`),
+      stateChanged: await endOf(client, client`events.status is not null`),
+    };
+    // A subscriber that is yet to be notified of a rewind has as many deliveries, but another end.
     return history.subscribers.some(
-      ({ feed, deliveries }) => deliveries.length < (feed === 'eventAppended' ? row.events : row.changes),
+      ({ feed, deliveries }) =>
+        deliveries.length < ends[feed].count || deliveries.at(-1)?.cursor !== ends[feed].cursor,
     );
   };
   let last = { count: received(), at: Date.now() };
@@ -144,4 +147,19 @@ export async function calmDown(world: World, url: string): Promise<void> {
     await sleep(100);
   }
   await client.end();
+}
+
+/** How many events a feed has, and the cursor of the last one. */
+async function endOf(
+  client: postgres.Sql,
+  isInFeed: postgres.PendingQuery<postgres.Row[]>,
+): Promise<{ readonly count: number; readonly cursor: string | undefined }> {
+  const [row] = await client<{ count: number; number: number; label: string; xid: string; id: string }[]>`
+    select i.number, i.epoch || '.' || i.mark as label, events.xid::text, events.id::text,
+      (select count(*)::int from events where ${isInFeed}) as count
+    from events join incarnations i on i.number = events.incarnation
+    where ${isInFeed} order by events.incarnation desc, events.xid desc, events.id desc limit 1`;
+  if (!row) return { count: 0, cursor: undefined };
+  const { count, number, label, xid, id } = row;
+  return { count, cursor: formatCursor({ incarnation: { number, label }, xid: BigInt(xid), id: BigInt(id) }) };
 }
