@@ -21,11 +21,22 @@ export interface Read {
 }
 
 const EVENTS = `query($after: String) { events(first: 200, after: $after) { edges { node { id cursor no deploymentId } } } }`;
+const REVISIONS = EVENTS.replace('no deploymentId', 'no deploymentId revision');
 
 /** Everything after a cursor. */
 export async function eventsAfter(serin: TestSerin, after: string): Promise<Read[]> {
   const { events } = await serin.ask(EVENTS, { after });
   return events.edges.map(({ node }: { node: Read }) => node);
+}
+
+/** Everything that there is, with the revisions. */
+export async function wholeLog(serin: TestSerin): Promise<(Read & { readonly revision: number })[]> {
+  const log: (Read & { readonly revision: number })[] = [];
+  for (;;) {
+    const { events } = await serin.ask(REVISIONS, { after: log.at(-1)?.cursor ?? '0' });
+    if (events.edges.length === 0) return log;
+    log.push(...events.edges.map(({ node }: { node: Read & { revision: number } }) => node));
+  }
 }
 
 /** The error that a cursor is refused with. */

@@ -16,8 +16,20 @@ export const INCARNATION_UNKNOWN = 'SI001';
 /** The incarnation of a position in the log. */
 export interface Incarnation {
   readonly number: number;
-  /** `epoch.mark`. Unlike the number it is never the same as that of an incarnation that a rewind has removed. */
+  /**
+   * `epoch.mark`. Unlike the number it is never the same as that of an incarnation that a rewind has removed. The mark is
+   * random, followed by the number: a reader that comes back with a label that no longer exists is told from where on.
+   */
   readonly label: string;
+}
+
+/** Random bytes of a mark. */
+const MARK_BYTES = 4;
+
+/** The number in a label; null in labels of earlier versions, which do not have it. */
+export function numberOf(label: string): number | null {
+  const digits = label.split('.')[1]?.slice(MARK_BYTES * 2);
+  return digits ? Number.parseInt(digits, 16) : null;
 }
 
 /** The epoch of an incarnation; the first is 1. */
@@ -114,7 +126,7 @@ export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> 
     await tx.execute(sql`select pg_advisory_xact_lock(${INCARNATION_LOCK})`);
     const meanwhile = await currentIncarnation(tx);
     if (meanwhile) return { incarnation: meanwhile, begun: false, newEpoch: false };
-    const mark = randomBytes(4).toString('hex');
+    const mark = randomBytes(MARK_BYTES).toString('hex');
     // An id at or above the counter was assigned by another cluster, or by a later state of this one.
     const [row] = await tx.execute<{ number: number; label: string; newEpoch: boolean }>(sql`
       with before as (select * from incarnations order by number desc limit 1),
@@ -135,9 +147,9 @@ export async function ensureIncarnation(db: PostgresJsDatabase): Promise<Found> 
         update incarnations i set last_xid = l.xid, last_id = l.id from before b, last l
         where i.number = b.number and l.incarnation = b.number)
       insert into incarnations (number, epoch, mark, postmaster_started_at, system_identifier, timeline)
-      select greatest(b.number + 1, ${SECONDS_BY_NOW}), b.epoch + c.epoch::int, ${mark}, pg_postmaster_start_time(),
+      select n.number, b.epoch + c.epoch::int, ${mark} || lpad(to_hex(n.number), 8, '0'), pg_postmaster_start_time(),
         coalesce(${systemIdentifier}::text, b.system_identifier), coalesce(${timeline}::text, b.timeline)
-      from before b, changed c
+      from before b, changed c, lateral (select greatest(b.number + 1, ${SECONDS_BY_NOW}) as number) n
       returning number, epoch || '.' || mark as label,
         (select epoch from changed) as "newEpoch"`);
     if (!row) throw new Error('the table of incarnations is empty: the database is not migrated');

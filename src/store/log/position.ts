@@ -2,10 +2,10 @@
  * Positions in the log, and their cursors for clients. A cursor contains the epoch and the mark of its incarnation. A
  * rewind assigns the numbers of incarnations again, but not the marks, so a position that no longer exists is recognised.
  */
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import type { Scope } from '../access/strategyScope.ts';
 import type { Queries } from '../postgres/database.ts';
-import { announceRewind, CURRENT, type Incarnation } from './incarnations.ts';
+import { announceRewind, CURRENT, type Incarnation, numberOf } from './incarnations.ts';
 
 /** A position in the log: everything up to and including it has been read. */
 export interface LogPosition {
@@ -44,7 +44,7 @@ export interface Cursor {
 /** Parses a cursor; null if it is not valid. */
 export function parseCursor(cursor: string): Cursor | null {
   if (cursor === '0') return { label: null, xid: 0n, id: 0n };
-  const match = /^(?:(\d{1,9}\.[0-9a-f]{8})-)?([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
+  const match = /^(?:(\d{1,9}\.[0-9a-f]{8,16})-)?([0-9a-z]{1,13})-([0-9a-z]{1,13})$/.exec(cursor);
   if (!match?.[2] || !match[3]) return null;
   const [xid, id] = [fromBase36(match[2]), fromBase36(match[3])];
   return xid <= LAST_XID && id <= LAST_ID ? { label: match[1] ?? null, xid, id } : null;
@@ -98,19 +98,19 @@ export async function findPosition(db: Queries, cursor: Cursor, scope: Scope): P
       coalesce((${place}) > (i.last_xid, i.last_id), i.number < ${CURRENT}) as ahead
     from incarnations i
     where case when ${label}::text is null then i.number = 1 else i.epoch || '.' || i.mark = ${label}::text end`);
-  if (!found) return refuse(db, null, scope);
+  if (!found) return refuse(db, scope, endBefore(label));
   const position = { incarnation: { number: found.number, label: found.label }, xid, id };
   const exists =
     found.there ||
     id === BETWEEN_EVENTS ||
     // A cursor of 0.1 has no label: it is accepted as in 0.1 unless it is ahead of the end of the first incarnation.
     (label === null ? found.current || !found.ahead : found.archived && (found.current || !found.ahead));
-  return exists ? position : refuse(db, position, scope);
+  return exists ? position : refuse(db, scope, upTo(position));
 }
 
-async function refuse(db: Queries, position: LogPosition | null, scope: Scope): Promise<never> {
+async function refuse(db: Queries, scope: Scope, isLeft: SQL): Promise<never> {
   if (scope === null) await announceRewind(db);
-  throw new HistoryRewound(await lastCursorBefore(db, position));
+  throw new HistoryRewound(await lastCursorOf(db, isLeft));
 }
 
 /** An entry that was read earlier. */
@@ -136,18 +136,27 @@ export async function findLost<T extends Remembered>(
     order by r.nth limit 1`);
   const lost = row && entries[Number(row.nth) - 1];
   if (!lost) return null;
-  return { entry: lost, lastCursor: await lastCursorBefore(db, lost.position) };
+  return { entry: lost, lastCursor: await lastCursorOf(db, upTo(lost.position)) };
 }
 
-/** The cursor of the last event up to a position; if that is unknown, of the last event before this start of the server. */
-async function lastCursorBefore(db: Queries, position: LogPosition | null): Promise<string> {
-  const before = position
-    ? sql`(e.incarnation, e.xid, e.id) <= (${position.incarnation.number}::integer,
-        ${position.xid.toString()}::xid8, ${position.id.toString()}::bigint)`
-    : sql`e.incarnation < ${CURRENT}`;
+/** SQL: events up to a position. */
+const upTo = ({ incarnation, xid, id }: LogPosition) =>
+  sql`(e.incarnation, e.xid, e.id) <= (${incarnation.number}::integer, ${xid.toString()}::xid8, ${id.toString()}::bigint)`;
+
+/**
+ * SQL: events that a reader of an incarnation that no longer exists has in common with this log. They are those of earlier
+ * incarnations: what was written since the rewind has higher numbers.
+ */
+function endBefore(label: string | null): SQL {
+  const number = label && numberOf(label);
+  return sql`e.incarnation < ${number ? sql`least(${number}::integer, ${CURRENT})` : CURRENT}`;
+}
+
+/** The cursor of the last of these events. */
+async function lastCursorOf(db: Queries, isLeft: SQL): Promise<string> {
   const [row] = await db.execute<{ number: number; label: string; xid: string; id: string }>(sql`
     select i.number, i.epoch || '.' || i.mark as label, e.xid::text, e.id::text
-    from (select e.incarnation, e.xid, e.id from events e where ${before}
+    from (select e.incarnation, e.xid, e.id from events e where ${isLeft}
       order by e.incarnation desc, e.xid desc, e.id desc limit 1) e
     join incarnations i on i.number = e.incarnation`);
   if (!row) return '0';
