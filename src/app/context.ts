@@ -9,7 +9,7 @@ import type { FairReads } from './execution/fairReads.ts';
 import type { HeavyReads } from './execution/heavyReads.ts';
 
 export { type Actor, SERIN } from '../access/actor.ts';
-export { LaterRule } from '../store/deployments/deployments.ts';
+export { LaterVersion } from '../store/deployments/deployments.ts';
 
 export interface App extends ExecutionContext {
   /** Names of the metrics providers that are configured on this server. */

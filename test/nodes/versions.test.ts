@@ -156,6 +156,29 @@ test('fields of a state that a later version stored are kept by an earlier one t
   await serin.stop();
 });
 
+test('settings that a later version stored are never dropped: an earlier one does not change the configuration', async () => {
+  const serin = await startTestSerin();
+  const id = await running(serin, { config: HOURLY });
+  await serin.database.sql`
+    update deployments set config = jsonb_set(config || '{"desk": "rates"}', '{guardrails,tail}', '2') where id = ${id}`;
+  const update = `mutation($input: UpdateConfigInput!) { updateConfig(input: $input) { success } }`;
+  const { errors } = await serin.post(update, {
+    input: { deploymentId: id, config: { guardrails: { maxLossUsd: '10' } } },
+  });
+  expect(errors).toMatchObject([
+    {
+      message: expect.stringMatching(/has the setting config\.\S+, which this node does not know.*later version/),
+      extensions: { code: 'UNAVAILABLE' },
+    },
+  ]);
+  // What is no change of the configuration goes on.
+  expect((await command(serin, 'pauseDeployment', id)).success).toBe(true);
+  const [row] = await serin.database.sql`
+    select config ->> 'desk' as desk, (config #>> '{guardrails,tail}')::int as tail from deployments`;
+  expect(row).toEqual({ desk: 'rates', tail: 2 });
+  await serin.stop();
+});
+
 test('a node waits with its migrations while a node of Serin 0.1 is connected, and says so', async () => {
   const server = inject('postgresUrl');
   const admin = postgres(server, { max: 1, onnotice: () => {} });

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { Forbidden } from '../../access/permissions.ts';
 import { IssuerAway } from '../../access/token.ts';
 import { Unauthenticated } from '../../access/unauthenticated.ts';
-import { LaterRule } from '../../app/context.ts';
+import { LaterVersion } from '../../app/context.ts';
 import { isDatabaseAway } from '../../app/execution/databaseAway.ts';
 import { cut } from '../../core/values/refusal.ts';
 
@@ -49,7 +49,7 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
     log.warn({ error: fault }, 'cannot fetch the keys of the token issuer');
     return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
-  if (fault instanceof LaterRule) {
+  if (fault instanceof LaterVersion) {
     return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
   if (isDatabaseAway(fault)) {

@@ -11,6 +11,7 @@ import {
   observationOf,
 } from '../../core/lifecycle/state.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
+import { readStored } from '../../core/values/stored.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
 import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
@@ -53,22 +54,21 @@ const textArray = (values: readonly string[]) => sql`${sql.param([...values])}::
 const locking = (tx: Queries, statement: SQL): Promise<ReadonlySet<string>> =>
   tx.execute<{ id: string }>(statement).then((rows) => new Set(rows.map(({ id }) => id)));
 
-/**
- * A deployment is under a later version of the decision rule than this node knows: a node of the version that brought the
- * rule must decide on it.
- */
-export class LaterRule extends Error {
-  constructor({ id, laterRule }: DeploymentState) {
+/** A deployment has something of a later version of Serin that this node does not know: a node of that version must act. */
+export class LaterVersion extends Error {
+  /** @param what a clause that ends with what this node does not know */
+  constructor(id: string, what: string) {
     super(
-      `Deployment ${id} is under version ${laterRule} of the decision rule, which this node does not know: send the request to ` +
-        'a node of the later version of Serin',
+      `Deployment ${id} ${what}, which this node does not know: send the request to a node of the later version of Serin`,
     );
   }
 }
 
-/** @throws {LaterRule} */
+/** @throws {LaterVersion} if it is under a later version of the decision rule */
 function requireKnownRule(view: DeploymentView | null): DeploymentView | null {
-  if (view?.state.laterRule !== undefined) throw new LaterRule(view.state);
+  if (view?.state.laterRule !== undefined) {
+    throw new LaterVersion(view.state.id, `is under version ${view.state.laterRule} of the decision rule`);
+  }
   return view;
 }
 
@@ -76,7 +76,7 @@ function requireKnownRule(view: DeploymentView | null): DeploymentView | null {
  * Locks a deployment, waiting for other holders of its lock, and then reads it under the lock. A transaction that appends
  * events takes the advisory lock before the row lock and before any write: one that blocks on a row lock may already have
  * a transaction id and be overtaken, one blocked on the advisory lock has none. So transaction ids follow the order of a
- * deployment's events. @throws {LaterRule}
+ * deployment's events. @throws {LaterVersion}
  */
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
   const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
@@ -185,9 +185,20 @@ export async function saveBreaches(tx: Queries, counts: ReadonlyMap<string, Brea
 
 const updateConfigs = bulkUpdate(deployments, 'id', ['config']);
 
-/** Writes only the configurations, by the ids of the deployments, in one statement. */
+/**
+ * Writes only the configurations, by the ids of the deployments, in one statement.
+ * @throws {LaterVersion} if one has settings that this version does not know: they would be lost
+ */
 export async function saveConfigs(tx: Queries, configs: ReadonlyMap<string, CanaryConfig>): Promise<void> {
   if (configs.size === 0) return;
+  const stored = await tx
+    .select({ id: deployments.id, config: deployments.config })
+    .from(deployments)
+    .where(inArray(deployments.id, [...configs.keys()]));
+  for (const { id, config } of stored) {
+    const [unknown] = readStored(configCodec, config).unknown;
+    if (unknown) throw new LaterVersion(id, `has the setting config.${unknown.path.join('.')}`);
+  }
   const rows = [...configs].map(([id, config]) => ({ id, config: z.encode(configCodec, config) }));
   await tx.execute(updateConfigs(rows));
 }
