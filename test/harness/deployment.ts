@@ -1,5 +1,6 @@
 /** What most tests need first: a deployment in some status, created over HTTP. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { TestDatabase } from './database.ts';
 import { type Data, type TestCaller, type TestSerin, until } from './serin.ts';
 
 /** A configuration for tests that take their time: no deployment fails because its sides are silent. */
@@ -79,7 +80,7 @@ export async function statusOf(serin: TestCaller, id: string): Promise<string> {
  * the checks makes every interval a gap, which is not watched.
  */
 export async function passCheck(
-  serin: Pick<TestSerin, 'advance' | 'database'>,
+  serin: Pick<TestSerin, 'advance'> & { readonly database: Pick<TestDatabase, 'sql'> },
   ...ids: readonly string[]
 ): Promise<void> {
   const { sql } = serin.database;

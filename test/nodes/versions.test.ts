@@ -167,7 +167,9 @@ test('settings that a later version stored are never dropped: an earlier one doe
   });
   expect(errors).toMatchObject([
     {
-      message: expect.stringMatching(/has the setting config\.\S+, which this node does not know.*later version/),
+      message: expect.stringMatching(
+        /has the setting config\.\S+, which this node does not know.*later version/,
+      ),
       extensions: { code: 'UNAVAILABLE' },
     },
   ]);
