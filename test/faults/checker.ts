@@ -34,7 +34,7 @@ export async function check(all: History, database: Database): Promise<string[]>
     ...(await capitalAddsUp(history, client)),
     ...history.subscribers.flatMap((subscriber) => sawTheLog(subscriber, log)),
     ...(await checkSafety(history, log, database)),
-    ...history.subscribers.flatMap((subscriber) => wasToldOfRewinds(subscriber, history)),
+    ...history.subscribers.flatMap((subscriber) => checkRewinds(subscriber, history)),
   ];
 }
 
@@ -55,12 +55,13 @@ function withoutLost(history: History): History {
 }
 
 /** A failover to a standby that has all commits is no rewind; a restore is at most one for each subscriber. */
-function wasToldOfRewinds({ name, rewinds }: Subscriber, { restores }: History): string[] {
-  return rewinds <= restores.length
-    ? []
-    : [
-        `history is rewound by a restore only: ${name} was told ${rewinds} times, of ${restores.length} restores`,
-      ];
+function checkRewinds({ name, rewinds }: Subscriber, { restores }: History): string[] {
+  if (rewinds.length <= restores.length) return [];
+  const learned = rewinds.map(({ at, to }) => `at ${Math.round(at)} ms to ${to}`).join(', ');
+  const lost = restores.map(({ from, to }) => `${Math.round(from)} to ${Math.round(to)} ms`).join(', ');
+  return [
+    `history is rewound by a restore only: ${name} was sent back ${learned}; restores ${lost || 'none'}`,
+  ];
 }
 
 async function wholeLog(db: Database['db']): Promise<LogEntry[]> {

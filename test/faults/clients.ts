@@ -262,7 +262,7 @@ export async function follow(
     feed,
     deliveries: [],
     reconnects: 0,
-    rewinds: 0,
+    rewinds: [],
   };
   history.subscribers.push(subscriber);
   const urls = nodes.map(({ url }) => `${url.replace('http', 'ws')}/graphql`);
@@ -285,7 +285,7 @@ export async function follow(
     } catch (error) {
       if (!(error instanceof FeedRefused) || error.lastCursor === null) throw error;
       after = error.lastCursor;
-      subscriber.rewinds += 1;
+      subscriber.rewinds.push({ at: performance.now(), to: after });
       forgetAfter(subscriber.deliveries, after);
     }
   }

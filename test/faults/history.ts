@@ -74,8 +74,8 @@ export interface Subscriber {
   readonly feed: 'eventAppended' | 'stateChanged';
   readonly deliveries: { readonly cursor: string; readonly id: string }[];
   reconnects: number;
-  /** How often it was told that history was rewound; it has then forgotten what came after the last cursor that exists. */
-  rewinds: number;
+  /** When it learned that history was rewound, and to which cursor; it has then forgotten what came after that. */
+  readonly rewinds: { readonly at: number; readonly to: string }[];
 }
 
 /** The database was set back: what was committed in this time may be lost. Milliseconds since the start. */

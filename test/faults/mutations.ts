@@ -39,9 +39,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a transaction that has its id before it waits',
-    file: 'store/postgres/advisoryLocks.js',
-    line: 'EVENTS_LOCK = 5_371_004;',
-    becomes: 'EVENTS_LOCK = sql `pg_backend_pid()`;',
+    file: 'store/deployments/deployments.js',
+    line: 'pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))',
+    becomes: 'pg_advisory_xact_lock(pg_backend_pid(), hashtext(${id}))',
     foundAs: ['events without gap', 'revisions without gap'],
   },
   {

@@ -48,6 +48,8 @@ export async function startServers(): Promise<Servers> {
       await before.sql`alter system set synchronous_standby_names = 'standby'`;
       await before.sql`select pg_reload_conf()`;
       await isSynchronous(before);
+      // The checkpointer is the one that makes commits wait. It reads the settings anew before a checkpoint.
+      await before.sql`checkpoint`;
       // Whatever was acknowledged before is there, too.
       await standby.catchUp(before);
       await sleep(300 + random.below(700));
