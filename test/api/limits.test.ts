@@ -59,6 +59,12 @@ describe.each([
     ['fragments in a circle', '{ ...F } fragment F on Query { a { ...F } }'],
     ['aliases', `{ ${many(51, (i) => `a${i}: viewer { actor }`)} }`],
     ['fields', `{ viewer { ${many(1001, () => 'actor')} } }`],
+    ['a field repeated', `{ ${many(150, () => 'viewer { actor }')} }`],
+    ['a field repeated below others', `{ ${many(15, () => `viewer { ${many(10, () => 'actor')} }`)} }`],
+    [
+      'a field repeated in fragments',
+      `{ ${many(101, (i) => `...F${i}`)} } ${many(101, (i) => `fragment F${i} on Query { viewer { actor } }`)}`,
+    ],
     ['tokens', `{ nodes(ids: [${many(20_000, () => '"x"')}]) { id } }`],
     ['a literal nested beyond the parser', `{ a(b: ${'['.repeat(7000)}${']'.repeat(7000)}) }`],
     [

@@ -13,8 +13,11 @@ beforeAll(async () => {
 afterAll(() => serin.stop());
 
 const MB = 1_000_000;
-/** Close to the limits of a document: a thousand fields of eight tokens each. */
-const long = (index: number) => `query Q${index} { viewer { ${'actor @include(if: true) '.repeat(990)} } }`;
+/** Close to the limits of a document: five hundred fields of fifteen tokens each. */
+const long = (index: number) => {
+  const fields = 'actor @include(if: true) @skip(if: false) '.repeat(10);
+  return `query Q${index} { ${Array.from({ length: 49 }, (_, at) => `a${at}: viewer { ${fields}}`).join(' ')} }`;
+};
 const commented = (index: number) => `# ${index} ${'x'.repeat(190_000)}\n{ viewer { actor } }`;
 const invalid = (index: number) => `# ${index} ${'x'.repeat(190_000)}\n{ nothing${index} }`;
 const unparsable = (index: number) => `# ${index} ${'x'.repeat(190_000)}\n{ viewer { `;

@@ -21,6 +21,7 @@ import type { Plugin } from 'graphql-yoga';
 import { LosslessNumber } from 'lossless-json';
 import { LIMITS, type LimitName, type Limits } from '../../environment/limits.ts';
 import { type Cost, costOf } from './cost.ts';
+import { repeatsTooMuch } from './repeatedFields.ts';
 
 /** Errors of an invalid document that are reported; finding and explaining each takes time. */
 const MAX_ERRORS = 20;
@@ -163,12 +164,19 @@ function tooComplex(document: DocumentNode, limits: Limits): GraphQLError | null
   if (aliases > limits.aliases) return over('aliases', limits);
   if (introspection > 1) return refusal('Limit exceeded: at most one of __schema and __type per document');
   if (invalidString) return invalidCharacters({ nodes: invalidString });
-  return depthWithin(document, limits.depth) ? null : over('depth', limits);
+  const fragments = fragmentsOf(document.definitions);
+  if (!depthWithin(document, fragments, limits.depth)) return over('depth', limits);
+  return repeatsTooMuch(document, fragments)
+    ? refusal('Limit exceeded: the document repeats fields of one name too often. Name each field once')
+    : null;
 }
 
 /** Checks the depth. Introspection is bounded by graphql-js. */
-function depthWithin({ definitions }: DocumentNode, limit: number): boolean {
-  const fragments = fragmentsOf(definitions);
+function depthWithin(
+  { definitions }: DocumentNode,
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+  limit: number,
+): boolean {
   /** The smallest depth left with which a fragment was checked: with at least as much left it fits too. */
   const fits = new Map<FragmentDefinitionNode, number>();
 
