@@ -115,6 +115,9 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
       await page.getByRole('heading', { name: heading, exact: true }).waitFor();
     }
     await page.getByText('Step 2 started: 25 % for 240 minutes').waitFor();
+    await page.getByText(/^the canary side is to hold \$25,000/).waitFor();
+    // Instants are in the viewer's zone everywhere, also within sentences of Serin.
+    expect(await page.locator('main').textContent()).not.toMatch(/\dT\d\d:/);
     await expectAccessible(page);
 
     const checks = page.getByText(/^Canary metrics updated/);

@@ -8,6 +8,7 @@ import { configOf, type Draft, PEOPLE_GROUP, POLICY_GROUPS, readDraft, writeDraf
 import { PolicyForm } from '../policy/PolicyForm';
 import { usePolicyProblem } from '../policy/useSimulation';
 import { EmptyState } from '../ui/EmptyState';
+import { Sentence } from '../ui/Sentence';
 import { usePageTitle } from '../ui/usePageTitle';
 import { useMay } from '../ui/viewer';
 import { Effects } from './Effects';
@@ -171,7 +172,7 @@ function CreationForm(): ReactElement {
         <Effects names={names} draft={draft} />
         {elsewhere ? (
           <p className="problem" role="alert">
-            {refusal.message}
+            <Sentence text={refusal.message} />
           </p>
         ) : null}
         <div className="buttons">

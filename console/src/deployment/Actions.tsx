@@ -3,6 +3,7 @@ import { Dialog } from '@base-ui/react/dialog';
 import { type FormEvent, type ReactElement, useState } from 'react';
 import type { CommandAnswerFragment, DetailFragment, FreezeBlock } from '../api/generated/graphql';
 import { Instant } from '../ui/Instant';
+import { Sentence } from '../ui/Sentence';
 import { useMay, useViewer } from '../ui/viewer';
 import { ACTION_ORDER, type ActionText, actionText } from './actionTexts';
 import { ConfigChange, RequestedChange } from './ConfigChange';
@@ -211,7 +212,7 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
       ) : null}
       {refusal ? (
         <p className="problem" role="alert">
-          {refusal.message}
+          <Sentence text={refusal.message} />
         </p>
       ) : null}
       <div className="dialog-buttons">

@@ -3,6 +3,7 @@ import type { ReactElement } from 'react';
 import type { DetailFragment } from '../api/generated/graphql';
 import { duration, usd, words } from '../format';
 import { Instant } from '../ui/Instant';
+import { Sentence } from '../ui/Sentence';
 
 export function Capital({
   deployment: { allocation, settlement, lease },
@@ -102,7 +103,11 @@ function Settlement({
         ) : null}
         {required ? <span className="quiet"> · the next step waits for it</span> : null}
       </p>
-      {missing ? <p>{missing}</p> : null}
+      {missing ? (
+        <p className="sentence">
+          <Sentence text={missing} />
+        </p>
+      ) : null}
       {breachToSafeSeconds === null ? null : (
         <p>
           From breach to safe: {duration(breachToSafeSeconds)}

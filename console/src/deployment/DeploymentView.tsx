@@ -5,6 +5,7 @@ import { serinNow } from '../api/clock';
 import type { DetailFragment } from '../api/generated/graphql';
 import { timeLeft } from '../overview/Card';
 import { waitsForPerson } from '../overview/risk';
+import { Sentence } from '../ui/Sentence';
 import { DecisionBadge, StatusBadge } from '../ui/Status';
 import { StepTrack } from '../ui/StepTrack';
 import { useNow } from '../ui/useNow';
@@ -51,7 +52,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
           {comparison && deployment.endedAt === null ? (
             <DecisionBadge decision={comparison.decision} />
           ) : null}{' '}
-          {deployment.headline}
+          <Sentence text={deployment.headline} />
         </p>
         <div className="verdict-track">
           <StepTrack
@@ -68,7 +69,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
           <ul className="card-alerts">
             {deployment.warnings.map(({ side, message }) => (
               <li key={`${side} ${message}`}>
-                <span aria-hidden="true">⚠</span> {message}
+                <span aria-hidden="true">⚠</span> <Sentence text={message} />
               </li>
             ))}
           </ul>

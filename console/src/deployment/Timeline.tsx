@@ -12,6 +12,7 @@ import {
 import { useDeliveries } from '../api/hooks';
 import { words } from '../format';
 import { Instant } from '../ui/Instant';
+import { Sentence } from '../ui/Sentence';
 
 const PAGE = 50;
 
@@ -119,7 +120,7 @@ function TimelineEvent({
       </span>
       <Instant at={at} />
       <span className="event-text">
-        <span className="event-type">{words(type)}</span> {description}
+        <span className="event-type">{words(type)}</span> <Sentence text={description} />
       </span>
       {actor === 'serin' ? null : <span className="event-actor">{actor}</span>}
     </li>

@@ -5,6 +5,7 @@ import type { CardFragment } from '../api/generated/graphql';
 import { IntervalBar } from '../charts/IntervalBar';
 import { Sparkline } from '../charts/Sparkline';
 import { duration, percentChange, usd, usdShort } from '../format';
+import { Sentence } from '../ui/Sentence';
 import { DecisionBadge, GateSign, gateLabel, StatusBadge } from '../ui/Status';
 import { StepTrack } from '../ui/StepTrack';
 import type { Curves } from './curveStore';
@@ -99,7 +100,9 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
           </span>
         ) : null}
         {comparison ? <DecisionBadge decision={comparison.decision} /> : null}
-        <span className="card-reason">{card.headline}</span>
+        <span className="card-reason">
+          <Sentence text={card.headline} />
+        </span>
       </p>
       <Alerts card={card} now={now} />
     </article>
@@ -116,7 +119,7 @@ export function timeLeft(
 ): string {
   if (status === 'PENDING') return 'not deployed';
   if (status === 'OBSERVATION_COMPLETE') return 'over';
-  if (status === 'PAUSED') return `${duration(observationRemainingSeconds)} left, paused`;
+  if (status === 'PAUSED') return `${duration(observationRemainingSeconds)} left`;
   if (status !== 'RUNNING' || observationDeadline === null) return '';
   return `${duration((Date.parse(observationDeadline) - now) / 1000)} left`;
 }

@@ -8,6 +8,7 @@ import { words } from '../format';
 import { Instant } from '../ui/Instant';
 import { ListFrame } from '../ui/ListFrame';
 import { ListTable } from '../ui/ListTable';
+import { Sentence } from '../ui/Sentence';
 import { StatusBadge } from '../ui/Status';
 import { asPages, nextPage } from '../ui/usePages';
 import { usePageTitle } from '../ui/usePageTitle';
@@ -110,7 +111,9 @@ export function EndedTable({ rows }: { readonly rows: readonly EndedRowFragment[
             <StatusBadge status={row.status} />
           </td>
           <ReturnCells {...row} />
-          <td>{row.headline}</td>
+          <td>
+            <Sentence text={row.headline} />
+          </td>
         </tr>
       ))}
     </ListTable>
