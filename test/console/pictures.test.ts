@@ -84,6 +84,8 @@ describe.runIf(browser !== null)('pictures of the console', () => {
       if (name === 'settings') await changeSettings(page);
       await page.waitForTimeout(2000);
       if (name === 'overview' && look === 'dark') await page.screenshot({ path: README_PICTURE });
+      // The header stays at the top of the window: a picture of a whole page begins there.
+      await page.evaluate(() => window.scrollTo(0, 0));
       const fullPage = name === 'deployment' || name === 'policy' || name === 'safety';
       await page.screenshot({ path: `${FOLDER}${name}-${look}.png`, fullPage });
     }

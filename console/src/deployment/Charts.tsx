@@ -181,10 +181,17 @@ function EvidenceChart({ points, times, markers }: EvidenceChartProps): ReactEle
   );
 }
 
-/** The first intervals are so wide that nothing else would be seen: the scale is that of the later ones. */
+/** Intervals wider than this many times the narrowest leave the chart: beside them nothing else would be seen. */
+const WIDEST = 4;
+
+/** The first intervals are very wide, some for long: the scale is that of the others. */
 function evidenceReach(points: readonly Point[]): readonly [number, number] | undefined {
-  const later = points.slice(Math.floor(points.length / 4));
-  const ends = later.flatMap(({ low, high }) => (low === null || high === null ? [] : [low, high]));
+  const intervals = points.flatMap(({ low, high }) => (low === null || high === null ? [] : [{ low, high }]));
+  const widthOf = ({ low, high }: { low: number; high: number }) => high - low;
+  const narrowest = Math.min(...intervals.map(widthOf));
+  const ends = intervals
+    .filter((interval) => widthOf(interval) <= WIDEST * narrowest)
+    .flatMap(({ low, high }) => [low, high]);
   return ends.length === 0 ? undefined : [Math.min(0, ...ends), Math.max(0, ...ends)];
 }
 
