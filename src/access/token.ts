@@ -41,8 +41,18 @@ export interface TokenSettings {
 /** Difference between the issuer's clock and ours that is tolerated, in `exp` and `nbf`. */
 const LEEWAY_SECONDS = 30;
 
-/** The issuer's keys cannot be fetched, so the caller can be neither accepted nor refused. */
-export class IssuerAway extends Error {}
+/** The issuer's keys cannot be fetched or used, so the caller can be neither accepted nor refused. */
+export class IssuerAway extends Error {
+  /** Whether the log is to have it: true once a minute, however many callers send tokens. */
+  readonly isNews: () => boolean;
+
+  constructor(isNews: () => boolean, options: ErrorOptions) {
+    super("Cannot fetch the token issuer's keys at the moment: try again", options);
+    this.isNews = isNews;
+  }
+}
+
+const NEWS_EVERY_MS = 60_000;
 
 /** Creates the function that maps a token to its actor. Throws {@link Unauthenticated} or {@link IssuerAway}. */
 export function createTokenReader(
@@ -58,8 +68,17 @@ export function createTokenReader(
     requiredClaims: ['sub', 'exp'],
     clockTolerance: LEEWAY_SECONDS,
   };
+  let lastNewsAt = Number.NEGATIVE_INFINITY;
+  const isNews = () => {
+    const now = performance.now();
+    if (now - lastNewsAt < NEWS_EVERY_MS) return false;
+    lastNewsAt = now;
+    return true;
+  };
   return async (token) => {
-    const { payload } = await jwtVerify(token, keys, rules).catch(explain);
+    const { payload } = await jwtVerify(token, keys, rules).catch((error) => {
+      throw refusalOf(error) ?? new IssuerAway(isNews, { cause: error });
+    });
     const name = nameOf(payload);
     const role = roleOf(payload[settings.roleClaim], settings.roleClaim);
     const strategies = strategiesOf(payload[settings.strategiesClaim], settings.strategiesClaim);
@@ -79,18 +98,20 @@ export function createTokenReader(
   };
 }
 
-function explain(error: unknown): never {
-  if (error instanceof errors.JWTExpired) throw new Unauthenticated('This token has expired: send a new one');
+/** Why a token is refused; null if that is no fault of the token. */
+function refusalOf(error: unknown): Unauthenticated | null {
+  if (error instanceof errors.JWTExpired)
+    return new Unauthenticated('This token has expired: send a new one');
   if (error instanceof errors.JWTClaimValidationFailed) {
-    throw new Unauthenticated(`This token is not valid for this server: its claim ${error.claim} is wrong`);
+    return new Unauthenticated(`This token is not valid for this server: its claim ${error.claim} is wrong`);
   }
   if (error instanceof errors.JOSEAlgNotAllowed)
-    throw new Unauthenticated('This token is signed with an algorithm that is not allowed here');
+    return new Unauthenticated('This token is signed with an algorithm that is not allowed here');
   if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey) {
-    throw new Unauthenticated('This token is not signed with a key of the issuer');
+    return new Unauthenticated('This token is not signed with a key of the issuer');
   }
   if (error instanceof errors.JWKSMultipleMatchingKeys) {
-    throw new Unauthenticated(
+    return new Unauthenticated(
       'This token does not name the key of the issuer that signed it: it needs a kid',
     );
   }
@@ -99,11 +120,9 @@ function explain(error: unknown): never {
     error instanceof errors.JWTInvalid ||
     error instanceof errors.JOSENotSupported
   ) {
-    throw new Unauthenticated('This is neither an API key (serin_…) nor a valid token');
+    return new Unauthenticated('This is neither an API key (serin_…) nor a valid token');
   }
-  throw new IssuerAway("Cannot fetch the token issuer's keys at the moment: try again", {
-    cause: error,
-  });
+  return null;
 }
 
 function nameOf({ sub }: JWTPayload): string {

@@ -46,7 +46,7 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
     return new GraphQLError(fault.message, { ...place, extensions: { code: refusedAs } });
   }
   if (fault instanceof IssuerAway) {
-    log.warn({ error: fault }, 'cannot fetch the keys of the token issuer');
+    if (fault.isNews()) log.warn({ error: fault }, 'cannot use the keys of the token issuer');
     return new GraphQLError(fault.message, { ...place, extensions: { code: 'UNAVAILABLE' } });
   }
   if (fault instanceof LaterVersion) {
