@@ -108,17 +108,27 @@ describe.skipIf(browser === null)(
       await ada.page.getByText('requested other settings at').waitFor({ state: 'detached' });
     });
 
-    test('a key that is revoked during a session ends it with the reason', async () => {
-      const key = await makeKey(root, 'OPERATOR', { name: 'leaving' });
+    test.each([
+      [
+        'revoked',
+        (id: string) =>
+          root.ask('mutation($id: ID!) { revokeApiKey(input: { id: $id }) { success } }', { id }),
+      ],
+      [
+        'expired',
+        (id: string) => serin.database.sql`update api_keys set expires_at = now() where id = ${id}`,
+      ],
+    ])('a key that is %s during a session ends it with the reason', async (reason, end) => {
+      const key = await makeKey(root, 'OPERATOR', { name: `leaving-${reason}` });
       const { page } = await signIn(key);
       await page.getByText(/live deployments shown/).waitFor();
       const { apiKeys } = await root.ask('{ apiKeys(first: 50) { nodes { id name } } }');
-      const { id } = apiKeys.nodes.find(({ name }: Data) => name === 'leaving');
-      await root.ask('mutation($id: ID!) { revokeApiKey(input: { id: $id }) { success } }', { id });
+      const { id } = apiKeys.nodes.find(({ name }: Data) => name === `leaving-${reason}`);
+      await end(id);
       await page.getByRole('heading', { name: 'Sign in to Serin' }).waitFor();
       await page
         .getByRole('alert')
-        .filter({ hasText: /revoked/i })
+        .filter({ hasText: new RegExp(reason, 'i') })
         .waitFor();
     });
   },
