@@ -17,5 +17,7 @@ export default defineConfig({
     // Only a test that hangs takes so long, also on a machine with other work.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // `npm run test:coverage`
+    coverage: { include: ['src/**/*.ts'], reporter: ['text-summary', 'html', 'json-summary'] },
   },
 });

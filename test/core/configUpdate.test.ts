@@ -81,6 +81,11 @@ test('another person approves it by its hash', () => {
   const approve = (hash: string) =>
     trial.try({ type: 'UPDATE_CONFIG', patch: null, approve: hash, reason: null });
   expect(approve('0'.repeat(16))).toMatchObject({ accepted: false, refusal: { path: ['approve'] } });
+  const both = { type: 'UPDATE_CONFIG', patch: {}, approve: '0'.repeat(16), reason: null } as const;
+  expect(trial.try(both)).toMatchObject({
+    accepted: false,
+    refusal: { message: expect.stringContaining('cannot be given together') },
+  });
   changed(trial, { autoRollback: false });
   const hash = configHash(trial.state.config);
   const event = trial.log.at(-1);

@@ -129,6 +129,22 @@ describe('the status of an allocation', () => {
     expect(awaitedSides(asked.allocation)).toEqual(['CANARY', 'STABLE']);
   });
 
+  test('an allocation on its way in time is no warning, and the first has no acknowledgements', () => {
+    const pending = new Capital(QUIET, null);
+    expect(allocationOf(pending.state)).toBeNull();
+    expect(warningsOf(pending.state, pending.metrics, pending.now)).toEqual([]);
+    const trial = new Capital({ ...QUIET, settlement: {} });
+    expect(warningsOf(trial.state, trial.metrics, trial.now)).toEqual([]);
+    expect(allocationHistory(trial.log).map(({ acknowledged }) => acknowledged)).toEqual([
+      { CANARY: null, STABLE: null },
+    ]);
+    trial.settle('CANARY');
+    trial.order('ROLLBACK');
+    expect(allocationHistory(trial.log).map(({ acknowledged }) => acknowledged.CANARY?.number)).toEqual([
+      1, 1,
+    ]);
+  });
+
   test('one that was replaced before it was settled is SUPERSEDED; a settled one stays settled', () => {
     const trial = new Capital({ ...RAMP, settlement: {} });
     for (const side of SIDES) trial.settle(side);

@@ -136,6 +136,7 @@ describe('a configuration', () => {
 
   test.each([
     [{ ...NEW_YORK, timeZone: '+02:00' }, 'config.tradingHours.timeZone must be an IANA name'],
+    [{ ...NEW_YORK, timeZone: 'Mars/Base' }, 'config.tradingHours.timeZone must be an IANA name'],
     [{ ...NEW_YORK, sessions: [] }, 'config.tradingHours.sessions must be a list of 1 to 50, got 0'],
     [{ ...NEW_YORK, closed: ['2026-02-30'] }, 'config.tradingHours.closed.0 must be a date'],
     [{ ...NEW_YORK, closed: ['2026-11-27'] }, 'config.tradingHours.sessions.1.dates has 2026-11-27'],
