@@ -74,6 +74,8 @@ export interface Subscriber {
   readonly feed: 'eventAppended' | 'stateChanged';
   readonly deliveries: { readonly cursor: string; readonly id: string }[];
   reconnects: number;
+  /** The last event of its feed when it had them all and no more faults came. It may have left before later ones. */
+  end?: string | undefined;
   /** When it learned that history was rewound, and to which cursor; it has then forgotten what came after that. */
   readonly rewinds: { readonly at: number; readonly to: string }[];
 }

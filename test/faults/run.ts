@@ -136,10 +136,13 @@ export async function calmDown(world: World, url: string): Promise<void> {
       stateChanged: await endOf(client, client`events.status is not null`),
     };
     // A subscriber that is yet to be notified of a rewind has as many deliveries, but another end.
-    return history.subscribers.some(
+    const isBehind = history.subscribers.some(
       ({ feed, deliveries }) =>
         deliveries.length < ends[feed].count || deliveries.at(-1)?.cursor !== ends[feed].cursor,
     );
+    if (!isBehind)
+      for (const subscriber of history.subscribers) subscriber.end = ends[subscriber.feed].cursor;
+    return isBehind;
   };
   let last = { count: received(), at: Date.now() };
   while ((await behind()) && Date.now() - last.at < STILL_MS) {

@@ -12,25 +12,36 @@ const MAX_CONCURRENT = 4;
 const FEW = 12;
 /** The pause before each of many reads is as long as the one before it took, at most this. */
 const MAX_PAUSE_MS = 10;
+/** The pauses of an operation in all: the largest that its price permits must be answered in time. */
+const MAX_PAUSES_MS = 2000;
 
 export interface FairReads {
   /** Runs a read in its caller's turn. Throws the reason of the signal if nobody waits for it by then. */
   run<T>(caller: string, signal: AbortSignal, read: () => Promise<T>): Promise<T>;
 }
 
+interface Turns {
+  readonly limit: LimitFunction;
+  inFlight: number;
+  /** The next pause. */
+  pauseMs: number;
+  /** All pauses so far. */
+  pausedMs: number;
+}
+
 export function createFairReads(): FairReads {
   /** Callers with reads in flight only: an entry goes with its last read. */
-  const callers = new Map<string, { readonly limit: LimitFunction; inFlight: number; pauseMs: number }>();
+  const callers = new Map<string, Turns>();
   return {
     async run(caller, signal, read) {
-      const queue = callers.get(caller) ?? { limit: pLimit(MAX_CONCURRENT), inFlight: 0, pauseMs: 0 };
+      const queue = callers.get(caller) ?? newTurns();
       callers.set(caller, queue);
       queue.inFlight += 1;
       if (queue.inFlight > FEW) queue.limit.concurrency = 1;
       try {
         return await queue.limit(async () => {
           signal.throwIfAborted();
-          if (queue.inFlight > FEW) await sleep(queue.pauseMs);
+          if (queue.inFlight > FEW && queue.pausedMs < MAX_PAUSES_MS) await pause(queue);
           const began = performance.now();
           const found = await read();
           queue.pauseMs = Math.min(performance.now() - began, MAX_PAUSE_MS);
@@ -43,4 +54,11 @@ export function createFairReads(): FairReads {
       }
     },
   };
+}
+
+const newTurns = (): Turns => ({ limit: pLimit(MAX_CONCURRENT), inFlight: 0, pauseMs: 0, pausedMs: 0 });
+
+async function pause(turns: Turns): Promise<void> {
+  turns.pausedMs += turns.pauseMs;
+  await sleep(turns.pauseMs);
 }
