@@ -117,7 +117,7 @@ test('the reads of a large operation let the small ones of others pass', async (
   const other = serin.as(await makeKey(root, 'VIEWER'));
   const { deployment } = await create(root);
   const pages = Array.from(
-    { length: 15 },
+    { length: 8 },
     (_, index) => `e${index}: events(first: 1) { pageInfo { hasNextPage } }`,
   );
   let isDone = false;

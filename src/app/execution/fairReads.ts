@@ -12,36 +12,39 @@ const MAX_CONCURRENT = 4;
 const FEW = 12;
 /** The pause before each of many reads is as long as the one before it took, at most this. */
 const MAX_PAUSE_MS = 10;
-/** The pauses of an operation in all: the largest that its price permits must be answered in time. */
+/** The pauses of a caller in a period: the largest operation that its price permits must be answered in time. */
 const MAX_PAUSES_MS = 2000;
+const PERIOD_MS = 8000;
 
 export interface FairReads {
   /** Runs a read in its caller's turn. Throws the reason of the signal if nobody waits for it by then. */
   run<T>(caller: string, signal: AbortSignal, read: () => Promise<T>): Promise<T>;
 }
 
-interface Turns {
+interface CallerReads {
   readonly limit: LimitFunction;
   inFlight: number;
   /** The next pause. */
   pauseMs: number;
-  /** All pauses so far. */
+  /** All pauses of this period. */
   pausedMs: number;
+  /** When this period began, by `performance.now()`. */
+  since: number;
 }
 
 export function createFairReads(): FairReads {
   /** Callers with reads in flight only: an entry goes with its last read. */
-  const callers = new Map<string, Turns>();
+  const callers = new Map<string, CallerReads>();
   return {
     async run(caller, signal, read) {
-      const queue = callers.get(caller) ?? newTurns();
+      const queue = callers.get(caller) ?? newCallerReads();
       callers.set(caller, queue);
       queue.inFlight += 1;
       if (queue.inFlight > FEW) queue.limit.concurrency = 1;
       try {
         return await queue.limit(async () => {
           signal.throwIfAborted();
-          if (queue.inFlight > FEW && queue.pausedMs < MAX_PAUSES_MS) await pause(queue);
+          if (queue.inFlight > FEW) await pause(queue);
           const began = performance.now();
           const found = await read();
           queue.pauseMs = Math.min(performance.now() - began, MAX_PAUSE_MS);
@@ -56,9 +59,18 @@ export function createFairReads(): FairReads {
   };
 }
 
-const newTurns = (): Turns => ({ limit: pLimit(MAX_CONCURRENT), inFlight: 0, pauseMs: 0, pausedMs: 0 });
+const newCallerReads = (): CallerReads => ({
+  limit: pLimit(MAX_CONCURRENT),
+  inFlight: 0,
+  pauseMs: 0,
+  pausedMs: 0,
+  since: performance.now(),
+});
 
-async function pause(turns: Turns): Promise<void> {
-  turns.pausedMs += turns.pauseMs;
-  await sleep(turns.pauseMs);
+async function pause(reads: CallerReads): Promise<void> {
+  const now = performance.now();
+  if (now - reads.since > PERIOD_MS) Object.assign(reads, { pausedMs: 0, since: now });
+  if (reads.pausedMs >= MAX_PAUSES_MS) return;
+  reads.pausedMs += reads.pauseMs;
+  await sleep(reads.pauseMs);
 }
