@@ -117,14 +117,14 @@ export async function haltSome(world: World, random: Random): Promise<void> {
   await lift(world, random, id);
 }
 
-/** Two budgets over the canaries of a strategy; whoever trips is armed again after a while. */
+/** Two budgets over the canaries of some strategies; what trips is armed again after a while. */
 export async function watchBudgets(world: World, random: Random): Promise<void> {
-  for (const [strategy, action] of [
-    ['grid', 'ROLLBACK_ALL'],
-    ['basis', 'ROLLBACK_LOSERS'],
+  for (const { strategies, action } of [
+    { strategies: ['grid', 'carry'], action: 'ROLLBACK_ALL' },
+    { strategies: ['basis'], action: 'ROLLBACK_LOSERS' },
   ]) {
     const { actor, idempotencyKey } = keyed('budget');
-    const terms = { name: strategy, strategies: [strategy], windowHours: 24, maxLossUsd: '80', action };
+    const terms = { name: action, strategies, windowHours: 24, maxLossUsd: '80', action };
     const input = { ...terms, count: 'LOSERS_ONLY', idempotencyKey };
     await send(world, random, { actor, mutation: 'createLossBudget', fields: 'success message', input });
   }

@@ -88,6 +88,13 @@ export const MUTATIONS: readonly Mutation[] = [
     line: 'return findLiveCanaries(tx, id, which[action]);',
     becomes: 'return [];',
     foundAs: ['a halt misses nobody'],
+    // Not those that take many trips back, or leave little time for them.
+    kinds: [
+      'kill -9 of a node',
+      'SIGTERM of a node',
+      'SIGSTOP and SIGCONT of a node',
+      'connections between a node and PostgreSQL cut',
+    ],
   },
   {
     name: 'a cursor whose epoch is not read',

@@ -86,6 +86,7 @@ async function runOn(
     const database = openDatabase({ url: servers.url });
     const violations = await check(history, database);
     history.breachToSafeMs.push(...(await breachesToSafe(database.client)));
+    history.trips = await countTrips(database.client);
     await database.close();
     return { history, violations };
   } finally {
@@ -100,6 +101,12 @@ async function breachesToSafe(client: postgres.Sql): Promise<number[]> {
     select (payload ->> 'breachToSafeMs')::float8 as ms from events
     where type = 'ALLOCATION_SETTLED' and payload ? 'breachToSafeMs'`;
   return rows.map(({ ms }) => ms / TIME_SCALE);
+}
+
+async function countTrips(client: postgres.Sql): Promise<number> {
+  const [row] = await client<{ trips: number }[]>`
+    select coalesce(sum(trips), 0)::int as trips from loss_budgets`;
+  return row?.trips ?? 0;
 }
 
 /** Others write to the same PostgreSQL, slowly: events commit out of the order of their ids. */

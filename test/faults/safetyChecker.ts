@@ -16,11 +16,8 @@ import type { Halted, History } from './history.ts';
  * transaction that does nothing. Near the end of a freeze the log alone proves nothing for so long. Real milliseconds.
  */
 const LATE_MS = 12_000;
-/**
- * What ends this long after a freeze began was live when the halt of the same transaction was listed: the faults stop a
- * transaction for less. Real milliseconds.
- */
-const LISTED_WITHIN_MS = 5000;
+/** Times of events and of halts are rounded to milliseconds, each of them. */
+const ROUNDING_MS = 2;
 /** How long the losses of the last reports may take to be seen. */
 const SEEN_WITHIN_MS = 20_000;
 
@@ -51,6 +48,8 @@ interface HaltRow {
   readonly key: string;
   readonly freeze: string | null;
   readonly ids: readonly string[];
+  /** After the canaries were listed, in the same transaction. On Serin's clock, epoch milliseconds. */
+  readonly listed: number;
   readonly done: boolean;
 }
 
@@ -65,14 +64,14 @@ export async function checkSafety(
   const rate = await clockRate(client);
   const unseen = await unseenLosses(db);
   const halts = await client<HaltRow[]>`
-    select key, freeze_id as freeze, deployment_ids as ids, outcomes is not null as done from halts`;
+    select key, freeze_id as freeze, deployment_ids as ids, (extract(epoch from created_at) * 1000)::float8 as listed,
+      outcomes is not null as done from halts`;
   const budgets = await client<{ id: string; trips: number }[]>`select id, trips from loss_budgets`;
-  history.trips = budgets.reduce((sum, { trips }) => sum + trips, 0);
   return [
     ...freezes.flatMap((freeze) => nothingBegan(freeze, log, LATE_MS * rate)),
     ...nothingWasAnswered(history, log),
     ...history.halts.flatMap((halt) => halted(halt, log)),
-    ...halts.flatMap((halt) => missedNobody(halt, freezes, log, LISTED_WITHIN_MS * rate)),
+    ...halts.flatMap((halt) => missedNobody(halt, freezes, log)),
     ...halts.filter(({ key, done }) => key.startsWith('budget:') && !done).map(unfinished),
     ...budgets.flatMap(({ id, trips }) => trippedOnce(id, trips, freezes, halts)),
     ...unseen,
@@ -149,12 +148,14 @@ function halted({ actor, action, answers }: Halted, log: readonly LogEntry[]): s
   return violations;
 }
 
-/** A halt with a freeze, or of a budget for all, has listed every canary that held capital when the freeze began. */
+/**
+ * A halt with a freeze, or of a budget for all, has listed every canary that held capital. What ended after the list was
+ * written was live in it: a decision is committed after the time that its event has.
+ */
 function missedNobody(
-  { key, freeze: id, ids }: HaltRow,
+  { key, freeze: id, ids, listed: listedAt }: HaltRow,
   freezes: readonly FreezeRow[],
   log: readonly LogEntry[],
-  late: number,
 ): string[] {
   const freeze = freezes.find((each) => each.id === id);
   // A budget that acts on losers only has chosen.
@@ -165,7 +166,7 @@ function missedNobody(
   for (const { deploymentId, strategyId, event } of log) {
     if (!covers(freeze.strategies, strategyId)) continue;
     if (event.type === 'CANARY_STARTED' && event.at < from) started.add(deploymentId);
-    if (TERMINAL.has(event.type) && event.at < from + late) ended.add(deploymentId);
+    if (TERMINAL.has(event.type) && event.at <= listedAt + ROUNDING_MS) ended.add(deploymentId);
   }
   const listed = new Set(ids);
   return [...started]
