@@ -21,6 +21,7 @@ import { startClockWatch } from './monitor/clockWatch.ts';
 import { startDeadlineLoop } from './monitor/deadlineLoop.ts';
 import { joinNodes } from './monitor/nodeRegistry.ts';
 import { type LoopWatchers, startLoop } from './monitor/observationLoop.ts';
+import { startPartitionKeeper } from './monitor/partitions.ts';
 import { startRetention } from './monitor/retention.ts';
 import { loadProviders } from './providers/providers.ts';
 import { readReadiness, watchSchema } from './readiness.ts';
@@ -116,6 +117,8 @@ export async function startSerin(environment: Environment, signal?: AbortSignal)
     const readDamage = await watchSchema(database, log);
     const replica = environment.replica === null ? null : startReplica(environment.replica, database);
 
+    const keeper = await startPartitionKeeper({ db, log });
+    parts.work.push(withStopTimeout(() => keeper.stop()));
     const notifier = createNotifier(client);
     const registry = await joinNodes(db, log);
     parts.needs.push(withStopTimeout(() => registry.stop()));

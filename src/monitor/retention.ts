@@ -1,10 +1,11 @@
 /**
- * Retention, a background job of every node: archives one deployment after the other, each in its own transaction.
- * Only one node at a time does it.
+ * Retention, a background job of every node: archives one deployment after the other, each in its own transaction, and
+ * drops the partitions that this has emptied. Only one node at a time does it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
+import { dropPartitions } from '../store/log/partitions.ts';
 import { archiveOne } from '../store/log/retention.ts';
 
 /** Poll interval, in Serin's milliseconds. */
@@ -33,6 +34,7 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
     while (!stopping.signal.aborted) {
       const archived = await archiveSafely();
       if (archived) log.info({ deploymentId: archived }, 'archived');
+      else await dropSafely();
       await pause(archived ? BREATH_MS : Math.max(EVERY / timeScale, 1000));
     }
   }
@@ -44,6 +46,18 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
     } catch (error) {
       log.warn({ error }, 'a deployment could not be archived');
       return null;
+    }
+  }
+
+  /** A partition that cannot be dropped now is retried at the next poll. */
+  async function dropSafely(): Promise<void> {
+    try {
+      const { done, failed } = await dropPartitions(db);
+      if (done.length > 0)
+        log.info({ partitions: done }, 'partitions dropped: their deployments are archived');
+      for (const failure of failed) log.warn(failure, 'partitions could not be dropped');
+    } catch (error) {
+      log.warn({ error }, 'the partitions to drop could not be read');
     }
   }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
-import { migrateDatabase } from '../../src/store/postgres/database.ts';
+import { makePartitions } from '../../src/store/log/partitions.ts';
+import { migrateDatabase, openDatabase } from '../../src/store/postgres/database.ts';
 import { databaseUrl, TEMPLATE } from './database.ts';
 
 declare module 'vitest' {
@@ -21,7 +22,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const admin = postgres(own.url, { max: 1, onnotice: () => {} });
   await admin.unsafe(`create database ${TEMPLATE}`);
   await admin.end();
-  await migrateDatabase({ url: databaseUrl(own.url, TEMPLATE) });
+  const template = { url: databaseUrl(own.url, TEMPLATE), poolSize: 1 };
+  await migrateDatabase(template);
+  // As a node does that starts: here once for all of them.
+  const { db, close } = openDatabase(template);
+  const { failed } = await makePartitions(db);
+  if (failed[0]) throw failed[0].error;
+  await close();
   project.provide('postgresUrl', own.url);
   return async () => {
     await own.stop();

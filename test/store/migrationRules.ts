@@ -42,7 +42,7 @@ const ON_TABLES: readonly Rule[] = [
     found: /\badd (constraint \S+ )?(primary key|unique)\b(?!.*\busing index\b)/i,
     why: 'builds an index under a lock: USING INDEX',
   },
-  { found: /\b(drop column|rename)\b/i, why: 'the version before still reads it', always: true },
+  { found: /^(?!alter index).*\b(drop column|rename)\b/i, why: 'the version before still reads it', always: true },
   { found: /^drop (table|view|function)\b/i, why: 'the version before still reads it', always: true },
   {
     found: /^(update|delete from)\b(?!.*\bwhere\b)/i,
@@ -64,6 +64,8 @@ export function blockingStatements(migration: string): string[] {
       .replace(/\s+/g, ' ')
       .trim(),
   );
+  // It gives way before a session in its way would be ended, so that what it may lock it locks only for a moment.
+  const givesWay = /^set local lock_timeout = '500ms';?$/i.test(statements[0] ?? '');
   const created = new Set(
     statements.flatMap((text) => /^create table (?:if not exists )?(\S+)/i.exec(text)?.[1] ?? []),
   );
@@ -76,6 +78,7 @@ export function blockingStatements(migration: string): string[] {
       ];
     }
     const target = /^(?:alter table|create (?:unique )?index \S+ on) (?:only )?(\S+)/i.exec(text)?.[1];
+    if (givesWay && /^lock table \S+/i.test(text)) return [];
     const table = target?.replaceAll('"', '').toLowerCase();
     if (target && created.has(target)) return [];
     const small = table !== undefined && SMALL_TABLES.has(table);

@@ -56,6 +56,7 @@ describe('a migration', () => {
     'ALTER TABLE "events" ADD CONSTRAINT "c" CHECK ("no" > 0) NOT VALID;',
     'CREATE UNIQUE INDEX "i" ON "api_keys" USING btree ("name");',
     '-- concurrently\nCREATE INDEX CONCURRENTLY IF NOT EXISTS "i" ON "events" ("at");',
+    `SET LOCAL lock_timeout = '500ms';--> statement-breakpoint\nLOCK TABLE "events" IN ACCESS EXCLUSIVE MODE;`,
   ])('%s is fine', (text) => {
     expect(blockingStatements(text)).toEqual([]);
   });

@@ -287,6 +287,12 @@ function databaseGauges(registry: Registry): (gauges: AllGauges | null) => void 
     help: 'Age of the oldest pending delivery, in real seconds.',
     registers,
   });
+  const caught = new Gauge({
+    name: 'serin_default_partition_rows',
+    help: 'Rows in the default partition of a table, at most 100,000: their deployments arrived in a month without a partition.',
+    labelNames: ['table'],
+    registers,
+  });
   const auditBlock = new Gauge({
     name: 'serin_audit_block',
     help: 'Number of the newest block that seals the audit trail.',
@@ -322,6 +328,7 @@ function databaseGauges(registry: Registry): (gauges: AllGauges | null) => void 
     budgetAge.set(ageSeconds);
     backlog.set(gauges.webhooks.pending);
     backlogAge.set(gauges.webhooks.oldestSeconds);
+    for (const { table, rows } of gauges.caughtRows) caught.set({ table }, rows);
     const { head, unsealedSeconds } = gauges.audit;
     auditBlock.set(head?.number ?? 0);
     auditHash.set(Number.parseInt(head?.hash.slice(0, HASH_DIGITS) ?? '0', 16));

@@ -13,6 +13,7 @@ import {
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import { readStored } from '../../core/values/stored.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
+import { monthOf } from '../log/partitions.ts';
 import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
@@ -146,7 +147,7 @@ export async function insertDeployment(
 ): Promise<boolean> {
   const rows = await tx
     .insert(deployments)
-    .values({ ...stateToColumns(state), ...schedule(scheduled) })
+    .values({ ...stateToColumns(state), ...schedule(scheduled), born: monthOf(sql`serin_now()`) })
     .onConflictDoNothing()
     .returning({ id: deployments.id });
   return rows.length === 1;

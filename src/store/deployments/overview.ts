@@ -43,18 +43,18 @@ export async function readOverview(db: Queries, scope: Scope, now?: number): Pro
       select now, date_trunc('day', now at time zone 'UTC') at time zone 'UTC' as midnight
       from (select ${clock} as now) moment),
     seen as materialized (
-      select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
+      select deployments.id, deployments.born, deployments.status, deployments.started_at, deployments.ended_at,
         deployments.canary_capital_usd, deployments.detail
       from deployments where ${isLive} and ${isVisible(scope)}
       union all
-      select deployments.id, deployments.status, deployments.started_at, deployments.ended_at,
+      select deployments.id, deployments.born, deployments.status, deployments.started_at, deployments.ended_at,
         deployments.canary_capital_usd, deployments.detail
       from deployments, clock where deployments.ended_at >= clock.midnight and ${isVisible(scope)}),
     counted as (select status, count(*)::int as count from seen group by status order by status),
     earned as (
       select coalesce(m.net_pnl_usd, 0) - coalesce((
         select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
-        where s.deployment_id = seen.id and s.at < clock.midnight order by s."check" desc limit 1), 0) as pnl
+        where s.deployment_id = seen.id and s.born = seen.born and s.at < clock.midnight order by s."check" desc limit 1), 0) as pnl
       from seen cross join clock
       join side_metrics m on m.deployment_id = seen.id and m.side = 'CANARY'
       where seen.started_at is not null)

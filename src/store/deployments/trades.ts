@@ -7,7 +7,9 @@ import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
 import { parseStored } from '../../core/values/stored.ts';
 import { findArchivedRows } from '../log/archive.ts';
+import { BORN, isOf } from '../log/partitions.ts';
 import type { Queries } from '../postgres/database.ts';
+import { bulkInsert } from '../tables/bulk.ts';
 import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';
 import type { SideKey } from './sideMetrics.ts';
 
@@ -38,8 +40,7 @@ const tradeStatisticsCodec = z.strictObject({
 
 const readTradeStatistics = ({ deploymentId, side }: SideKey) =>
   and(eq(tradeBooks.deploymentId, deploymentId), eq(tradeBooks.side, side));
-const tradesOf = ({ deploymentId, side }: SideKey) =>
-  and(eq(trades.deploymentId, deploymentId), eq(trades.side, side));
+const tradesOf = ({ deploymentId, side }: SideKey) => and(isOf(trades, deploymentId), eq(trades.side, side));
 const checkpointsOf = ({ deploymentId, side }: SideKey) =>
   and(eq(tradeCheckpoints.deploymentId, deploymentId), eq(tradeCheckpoints.side, side));
 
@@ -67,8 +68,27 @@ export async function saveTradeStatistics(tx: Queries, key: SideKey, book: Trade
 
 const text = (value: Decimal | null) => (value === null ? null : formatDecimal(value));
 
-/** Rows of one statement: PostgreSQL takes 65,535 parameters. */
+/** Rows of one statement. */
 const ROWS = 1000;
+
+const insertRows = bulkInsert(
+  trades,
+  [
+    'deploymentId',
+    'side',
+    'id',
+    'at',
+    'pnlUsd',
+    'feesUsd',
+    'gasUsd',
+    'notionalUsd',
+    'error',
+    'signalId',
+    'capitalUsd',
+    'recordedAt',
+  ],
+  BORN,
+);
 
 /** Puts trades on the books, in any order; their ids must be new. */
 export async function insertTrades(
@@ -77,29 +97,28 @@ export async function insertTrades(
   booked: readonly RecordedTrade[],
 ): Promise<void> {
   for (let from = 0; from < booked.length; from += ROWS) {
-    await tx.insert(trades).values(
-      booked.slice(from, from + ROWS).map((trade) => ({
-        deploymentId,
-        side,
-        id: trade.id,
-        at: new Date(trade.at),
-        pnlUsd: text(trade.pnlUsd),
-        feesUsd: formatDecimal(trade.feesUsd),
-        gasUsd: formatDecimal(trade.gasUsd),
-        notionalUsd: text(trade.notionalUsd),
-        error: trade.error,
-        signalId: trade.signalId ?? null,
-        capitalUsd: formatDecimal(trade.capitalUsd),
-        recordedAt: new Date(trade.recordedAt),
-      })),
-    );
+    const rows = booked.slice(from, from + ROWS).map((trade) => ({
+      deploymentId,
+      side,
+      id: trade.id,
+      at: new Date(trade.at),
+      pnlUsd: text(trade.pnlUsd),
+      feesUsd: formatDecimal(trade.feesUsd),
+      gasUsd: formatDecimal(trade.gasUsd),
+      notionalUsd: text(trade.notionalUsd),
+      error: trade.error,
+      signalId: trade.signalId ?? null,
+      capitalUsd: formatDecimal(trade.capitalUsd),
+      recordedAt: new Date(trade.recordedAt),
+    }));
+    await tx.execute(insertRows(rows));
   }
 }
 
 type TradeRow = typeof trades.$inferSelect;
 
 function rowToTrade(
-  row: Omit<TradeRow, 'deploymentId' | 'side' | 'signalId'> & {
+  row: Omit<TradeRow, 'deploymentId' | 'side' | 'signalId' | 'born'> & {
     readonly signalId?: string | null | undefined;
   },
 ): RecordedTrade {

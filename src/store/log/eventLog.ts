@@ -14,6 +14,7 @@ import { bulkInsert } from '../tables/bulk.ts';
 import { events } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
 import { CURRENT, labelText, readLabels, settledBefore } from './incarnations.ts';
+import { BORN, isOf } from './partitions.ts';
 import { BETWEEN_EVENTS, isAfter, type LogPosition } from './position.ts';
 
 /** An event with its position in the log. */
@@ -33,19 +34,23 @@ export interface LogEntry {
 /** An entry before it is written: its position follows from the insert. */
 export interface NewEntry extends Omit<LogEntry, 'position' | 'stored'> {}
 
-const insertRows = bulkInsert(events, [
-  'deploymentId',
-  'strategyId',
-  'no',
-  'type',
-  'at',
-  'actor',
-  'revision',
-  'timeline',
-  'previousStatus',
-  'status',
-  'payload',
-]);
+const insertRows = bulkInsert(
+  events,
+  [
+    'deploymentId',
+    'strategyId',
+    'no',
+    'type',
+    'at',
+    'actor',
+    'revision',
+    'timeline',
+    'previousStatus',
+    'status',
+    'payload',
+  ],
+  BORN,
+);
 
 /** Appends any number of events in one statement and notifies readers. */
 export async function appendEvents(tx: LogWriteTransaction, entries: readonly NewEntry[]): Promise<void> {
@@ -126,7 +131,7 @@ export interface LogFilter extends EventFilter {
 
 function matches(filter: LogFilter): (SQL | undefined)[] {
   return [
-    filter.deploymentId === undefined ? undefined : eq(events.deploymentId, filter.deploymentId),
+    filter.deploymentId === undefined ? undefined : isOf(events, filter.deploymentId),
     filter.strategyId === undefined ? undefined : eq(events.strategyId, filter.strategyId),
     filter.types === undefined ? undefined : inArray(events.type, [...filter.types]),
     filter.timelineOnly ? eq(events.timeline, true) : undefined,
@@ -332,8 +337,9 @@ export async function readEventsOfMany(
   const rows = await db.execute<EntryRow & { readonly place: number }>(sql`
     select entries.*, wanted.place::int
     from unnest(${ids}::text[], ${numbers}::int[]) with ordinality as wanted (deployment, after_no, place)
-    cross join lateral (${ENTRIES} where events.deployment_id = wanted.deployment and events.no > wanted.after_no
-      and ${inArray(events.type, [...types])}) as entries`);
+    join deployments on deployments.id = wanted.deployment
+    cross join lateral (${ENTRIES} where events.deployment_id = deployments.id and events.born = deployments.born
+      and events.no > wanted.after_no and ${inArray(events.type, [...types])}) as entries`);
   const found = wanted.map((): LogEntry[] => []);
   for (const row of rows) found[row.place - 1]?.push(toEntry(row));
   for (const entries of found) entries.sort((one, other) => one.event.no - other.event.no);
@@ -347,8 +353,10 @@ export async function readLatestEvents(
   types: readonly EventType[],
 ): Promise<ReadonlyMap<string, LogEntry>> {
   const rows = await db.execute<EntryRow>(sql`
-    select entry.* from unnest(${sql.param([...deploymentIds])}::text[]) as given (id) cross join lateral (
-      ${ENTRIES} where ${and(sql`events.deployment_id = given.id`, inArray(events.type, [...types]))}
+    select entry.* from unnest(${sql.param([...deploymentIds])}::text[]) as given (id)
+    join deployments on deployments.id = given.id cross join lateral (
+      ${ENTRIES} where events.deployment_id = deployments.id and events.born = deployments.born
+        and ${inArray(events.type, [...types])}
       order by events.no desc limit 1) as entry`);
   const found = new Map(rows.map((row) => [row.deploymentId, toEntry(row)]));
   for (const id of deploymentIds) {

@@ -10,6 +10,7 @@ import { archives } from '../tables/archiveTables.ts';
 import { events, samples, signals, tradeCheckpoints, trades } from '../tables/tables.ts';
 import { pack } from './archive.ts';
 import type { LogFilter } from './eventLog.ts';
+import { isOf } from './partitions.ts';
 import type { LogPosition } from './position.ts';
 
 /** Blocks archiving until the transaction ends, for decisions that depend on which events are archived. */
@@ -31,10 +32,11 @@ export async function archiveOne(tx: Queries, days: number): Promise<string | nu
     select d.id, d.strategy_id as "strategyId", d.event_count as events from deployments d, cutoff
     where d.ended_at < cutoff.at and d.arrived_at < cutoff.at
       and not exists (select 1 from archives a where a.deployment_id = d.id)
-      and not exists (select 1 from events e where e.deployment_id = d.id and e.at >= cutoff.at)
+      and not exists (select 1 from events e
+        where e.deployment_id = d.id and e.born = d.born and e.at >= cutoff.at)
       and not exists (select 1 from webhooks w where w.status = 'ENABLED'
         and (w.strategy_id is null or w.strategy_id = d.strategy_id)
-        and (exists (select 1 from events e where e.deployment_id = d.id and e.timeline
+        and (exists (select 1 from events e where e.deployment_id = d.id and e.born = d.born and e.timeline
             and (e.incarnation, e.xid, e.id) > (w.cursor_incarnation, w.cursor_xid, w.cursor_id))
           or exists (select 1 from webhook_deliveries p
             where p.webhook_id = w.id and p.deployment_id = d.id and p.status = 'PENDING')))
@@ -63,7 +65,7 @@ async function moveToArchive(
       payload: events.payload,
     })
     .from(events)
-    .where(eq(events.deploymentId, deploymentId))
+    .where(isOf(events, deploymentId))
     .orderBy(asc(events.no));
   const last = log.at(-1);
   if (!last || log.length !== count) {
@@ -77,17 +79,17 @@ async function moveToArchive(
       metrics: samples.metrics,
     })
     .from(samples)
-    .where(eq(samples.deploymentId, deploymentId))
+    .where(isOf(samples, deploymentId))
     .orderBy(asc(samples.check));
   const tradeRows = await tx
     .select()
     .from(trades)
-    .where(eq(trades.deploymentId, deploymentId))
+    .where(isOf(trades, deploymentId))
     .orderBy(asc(trades.at), asc(trades.id));
   const content = await pack({
     events: log,
     samples: sampleRows.map((sample) => ({ ...sample, at: sample.at.toISOString() })),
-    trades: tradeRows.map(({ deploymentId: _, at, recordedAt, ...trade }) => ({
+    trades: tradeRows.map(({ deploymentId: _, born: __, at, recordedAt, ...trade }) => ({
       ...trade,
       at: at.toISOString(),
       recordedAt: recordedAt.toISOString(),
@@ -97,9 +99,9 @@ async function moveToArchive(
   await tx
     .insert(archives)
     .values({ deploymentId, strategyId, timeline, lastIncarnation, lastXid, lastId: BigInt(id), content });
-  await tx.delete(events).where(eq(events.deploymentId, deploymentId));
-  await tx.delete(samples).where(eq(samples.deploymentId, deploymentId));
-  await tx.delete(trades).where(eq(trades.deploymentId, deploymentId));
+  await tx.delete(events).where(isOf(events, deploymentId));
+  await tx.delete(samples).where(isOf(samples, deploymentId));
+  await tx.delete(trades).where(isOf(trades, deploymentId));
   // Checkpoints and signals are needed only for further trades, and an ended deployment accepts none.
   await tx.delete(tradeCheckpoints).where(eq(tradeCheckpoints.deploymentId, deploymentId));
   await tx.delete(signals).where(eq(signals.deploymentId, deploymentId));

@@ -1,5 +1,5 @@
 /** The samples that checks took: the history of a deployment's metrics. */
-import { and, asc, desc, eq, gt, lt } from 'drizzle-orm';
+import { and, asc, desc, gt, lt } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Sample } from '../../core/document/document.ts';
 import { type SampledPoint, writePoint } from '../../core/lifecycle/seriesPoint.ts';
@@ -11,10 +11,11 @@ import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { samples } from '../tables/tables.ts';
 import { findArchivedRows } from './archive.ts';
+import { BORN, isOf } from './partitions.ts';
 
 const metricsCodec = bySide(sideMetricsCodec.nullable());
 
-const insertRows = bulkInsert(samples, ['deploymentId', 'check', 'at', 'decision', 'metrics', 'point']);
+const insertRows = bulkInsert(samples, ['deploymentId', 'check', 'at', 'decision', 'metrics', 'point'], BORN);
 
 /** A sample of a deployment. */
 export interface TakenSample extends Sample {
@@ -56,7 +57,7 @@ export async function readSamples(
     .from(samples)
     .where(
       and(
-        eq(samples.deploymentId, deploymentId),
+        isOf(samples, deploymentId),
         after === undefined ? undefined : gt(samples.check, after),
         before === undefined ? undefined : lt(samples.check, before),
       ),

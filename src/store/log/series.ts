@@ -113,7 +113,8 @@ function rowLoaders(db: Queries): RowLoaders {
           left join deployments on deployments.id = wanted.deployment
           cross join lateral (select encode(string_agg(point, ''::bytea order by "check"), 'base64') as points,
               (count(*) filter (where point is null))::int as missing
-            from samples where deployment_id = wanted.deployment and "check" > wanted."check") as taken
+            from samples where deployment_id = deployments.id and born = deployments.born
+              and "check" > wanted."check") as taken
           order by wanted.place`);
         return wanted.map((_, place) => found[place] ?? new Error('the points of a series were not read'));
       },

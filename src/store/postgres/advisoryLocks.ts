@@ -22,3 +22,5 @@ export const FREEZE_LOCK = 5_371_006;
 export const AUDIT_SEAL_LOCK = 5_371_007;
 /** Serialises the creation of loss budgets, so that the limit of their number holds. */
 export const BUDGET_CREATION_LOCK = 5_371_008;
+/** Held by the node that makes or drops a partition; the second key is the schema, because tables are of one Serin. */
+export const PARTITION_LOCK = 5_371_009;

@@ -22,14 +22,14 @@ const windowsAndCanaries = (ids: readonly string[] | null): SQL => sql`
       greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
     from loss_budgets b where ${only(ids)}),
   canaries as materialized (
-    select d.id, d.strategy_id, d.status, d.started_at, d.ended_at, coalesce(m.net_pnl_usd, 0) as pnl
+    select d.id, d.born, d.strategy_id, d.status, d.started_at, d.ended_at, coalesce(m.net_pnl_usd, 0) as pnl
     from deployments d left join side_metrics m on m.deployment_id = d.id and m.side = 'CANARY'
     where d.started_at is not null and (d.ended_at is null or d.ended_at >= (select min(begins) from windows)))`;
 
 /** The net PnL of a canary in its last sample before an instant; null if there is none. */
-const pnlBefore = (deploymentId: SQL, instant: SQL): SQL => sql`(
+const pnlBefore = (canary: SQL, instant: SQL): SQL => sql`(
   select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
-  where s.deployment_id = ${deploymentId} and s.at < ${instant} order by s.at desc limit 1)`;
+  where s.deployment_id = ${canary}.id and s.born = ${canary}.born and s.at < ${instant} order by s.at desc limit 1)`;
 
 /**
  * What each canary has earned in the window of a budget. One that began after the window counts from 0, any other from the
@@ -38,7 +38,7 @@ const pnlBefore = (deploymentId: SQL, instant: SQL): SQL => sql`(
 const EARNED: SQL = sql`(
   select c.id as deployment_id, c.status, c.ended_at,
     c.pnl - case when c.started_at >= w.begins then 0
-      else coalesce(p.net_pnl_usd, ${pnlBefore(sql`c.id`, sql`w.begins`)}, 0) end as earned
+      else coalesce(p.net_pnl_usd, ${pnlBefore(sql`c`, sql`w.begins`)}, 0) end as earned
   from canaries c left join loss_budget_baselines p on p.budget_id = w.id and p.deployment_id = c.id
   where c.strategy_id like any(w.patterns) and (c.ended_at is null or c.ended_at >= w.begins)
   offset 0)`;
@@ -94,7 +94,7 @@ export async function refreshBaselines(db: Queries, exact: readonly string[] | n
       where p.budget_id = w.id and d.id = p.deployment_id and d.ended_at < w.begins),
     read as (
       insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
-      select w.id, d.id, coalesce(${pnlBefore(sql`d.id`, sql`w.begins`)}, p.net_pnl_usd, 0)
+      select w.id, d.id, coalesce(${pnlBefore(sql`d`, sql`w.begins`)}, p.net_pnl_usd, 0)
       from windows w
       join deployments d on d.strategy_id like any(w.patterns)
         and d.started_at < w.begins and (d.ended_at is null or d.ended_at >= w.begins)

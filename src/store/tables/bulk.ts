@@ -8,11 +8,18 @@ import type { PgTable } from 'drizzle-orm/pg-core';
 type Keys<T extends PgTable> = keyof T['$inferInsert'] & string;
 type Rows<T extends PgTable, K extends Keys<T>> = readonly Pick<T['$inferInsert'], K>[];
 
-/** `insert into … select … from rows as r`. An `order by r."key"` or an `on conflict` may follow. */
-export function bulkInsert<T extends PgTable, K extends Keys<T>>(table: T, keys: readonly K[]) {
+/**
+ * `insert into … select … from rows as r`. An `order by r."key"` or an `on conflict` may follow.
+ * @param derived columns whose values follow from the row: SQL expressions in terms of `r`
+ */
+export function bulkInsert<T extends PgTable, K extends Keys<T>>(
+  table: T,
+  keys: readonly K[],
+  derived: Readonly<Record<string, string>> = {},
+) {
   const columns = columnsOf(table, keys);
-  const names = columns.map(({ name }) => name).join(', ');
-  const values = columns.map(({ key }) => `r.${key}`).join(', ');
+  const names = [...columns.map(({ name }) => name), ...Object.keys(derived).map(quoted)].join(', ');
+  const values = [...columns.map(({ key }) => `r.${key}`), ...Object.values(derived)].join(', ');
   const head = `insert into ${quoted(getTableName(table))} (${names}) select ${values} from `;
   return (rows: Rows<T, K>): SQL => sql`${sql.raw(head)}${recordset(columns, rows)}`;
 }

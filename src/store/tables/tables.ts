@@ -9,6 +9,7 @@ import {
   boolean,
   check,
   customType,
+  date,
   foreignKey,
   index,
   integer,
@@ -26,6 +27,18 @@ import type { Side } from '../../core/values/side.ts';
 
 export const money = (name: string) => numeric(name, { precision: 38, scale: 18 });
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+
+/**
+ * The month of deployments that arrived before there were partitions, and of those that an earlier version creates. It is
+ * the default of `born`, so adding the column rewrote no row.
+ */
+export const FIRST_MONTH = '1970-01-01';
+
+/**
+ * The month in which a deployment arrived in this database, as its first day: `events`, `samples` and `trades` are
+ * partitioned by it. It never changes, and foreign keys hold it equal to that of the deployment.
+ */
+const born = () => date('born', { mode: 'string' }).notNull().default(FIRST_MONTH);
 
 /** The 64-bit id of the transaction that wrote a row; the driver sends it as a string. */
 export const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
@@ -101,8 +114,10 @@ export const deployments = pgTable(
     deadlineAt: instant('deadline_at'),
     /** Until when a node checks that deadline, in real time. */
     deadlineClaimedUntil: timestamp('deadline_claimed_until', { withTimezone: true, mode: 'string' }),
+    born: born(),
   },
   (table) => [
+    uniqueIndex('deployments_born').on(table.id, table.born),
     uniqueIndex('deployments_one_live')
       .on(table.strategyId, table.chain)
       .where(sql`${table.status} in (${list(LIVE_STATUSES)})`),
@@ -169,16 +184,16 @@ export const nodes = pgTable('nodes', {
 
 /**
  * The log. Its order is (`incarnation`, `xid`, `id`), and it is read only below the oldest open transaction.
+ * Partitioned by `born`, like `samples` and `trades`: a unique index must contain that column, and is as strict as without
+ * it, because it follows from the deployment.
  */
 export const events = pgTable(
   'events',
   {
-    id: bigserial('id', { mode: 'bigint' }).primaryKey(),
+    id: bigserial('id', { mode: 'bigint' }).notNull(),
     xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
     incarnation: integer('incarnation').notNull().default(sql`serin_incarnation()`),
-    deploymentId: text('deployment_id')
-      .notNull()
-      .references(() => deployments.id),
+    deploymentId: text('deployment_id').notNull(),
     strategyId: text('strategy_id').notNull(),
     no: integer('no').notNull(),
     type: text('type').notNull(),
@@ -191,14 +206,21 @@ export const events = pgTable(
     previousStatus: text('previous_status').$type<(typeof STATUSES)[number]>(),
     status: text('status').$type<(typeof STATUSES)[number]>(),
     payload: jsonb('payload').$type<Record<string, unknown>>().notNull(),
+    born: born(),
   },
   (table) => [
-    uniqueIndex('events_number').on(table.deploymentId, table.no),
+    primaryKey({ name: 'events_pkey', columns: [table.id, table.born] }),
+    foreignKey({
+      name: 'events_deployment',
+      columns: [table.deploymentId, table.born],
+      foreignColumns: [deployments.id, deployments.born],
+    }),
+    uniqueIndex('events_number').on(table.deploymentId, table.no, table.born),
     index('events_log').on(table.incarnation, table.xid, table.id),
     index('events_strategy_log').on(table.strategyId, table.incarnation, table.xid, table.id),
     index('events_decisions').on(table.deploymentId, table.no).where(sql`${table.type} = 'DECISION_MADE'`),
     uniqueIndex('events_one_terminal')
-      .on(table.deploymentId)
+      .on(table.deploymentId, table.born)
       .where(
         sql`${table.type} in ('CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED')`,
       ),
@@ -286,9 +308,15 @@ export const trades = pgTable(
     /** The capital of the side when the trade was closed. */
     capitalUsd: money('capital_usd').notNull(),
     recordedAt: instant('recorded_at').notNull(),
+    born: born(),
   },
   (table) => [
-    primaryKey({ columns: [table.deploymentId, table.side, table.id] }),
+    primaryKey({ name: 'trades_pkey', columns: [table.deploymentId, table.side, table.id, table.born] }),
+    foreignKey({
+      name: 'trades_deployment',
+      columns: [table.deploymentId, table.born],
+      foreignColumns: [deployments.id, deployments.born],
+    }),
     foreignKey({
       name: 'trades_book',
       columns: [table.deploymentId, table.side],
@@ -365,9 +393,7 @@ export const tradeCheckpoints = pgTable(
 export const samples = pgTable(
   'samples',
   {
-    deploymentId: text('deployment_id')
-      .notNull()
-      .references(() => deployments.id),
+    deploymentId: text('deployment_id').notNull(),
     check: integer('check').notNull(),
     at: instant('at').notNull(),
     decision: text('decision').notNull(),
@@ -375,9 +401,15 @@ export const samples = pgTable(
     metrics: jsonb('metrics').notNull(),
     /** What it adds to the course of the deployment (`core/lifecycle/seriesPoint.ts`); null before there were points. */
     point: hexBytes('point'),
+    born: born(),
   },
   (table) => [
-    primaryKey({ columns: [table.deploymentId, table.check] }),
+    primaryKey({ name: 'samples_pkey', columns: [table.deploymentId, table.check, table.born] }),
+    foreignKey({
+      name: 'samples_deployment',
+      columns: [table.deploymentId, table.born],
+      foreignColumns: [deployments.id, deployments.born],
+    }),
     index('samples_time').on(table.deploymentId, table.at),
   ],
 );

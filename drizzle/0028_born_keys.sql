@@ -1,0 +1,4 @@
+-- A row is of the month of its deployment: so a key that contains the month is as strict as one without it.
+ALTER TABLE "events" ADD CONSTRAINT "events_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;--> statement-breakpoint
+ALTER TABLE "samples" ADD CONSTRAINT "samples_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;--> statement-breakpoint
+ALTER TABLE "trades" ADD CONSTRAINT "trades_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;
