@@ -42,7 +42,11 @@ const ON_TABLES: readonly Rule[] = [
     found: /\badd (constraint \S+ )?(primary key|unique)\b(?!.*\busing index\b)/i,
     why: 'builds an index under a lock: USING INDEX',
   },
-  { found: /^(?!alter index).*\b(drop column|rename)\b/i, why: 'the version before still reads it', always: true },
+  {
+    found: /^(?!alter index).*\b(drop column|rename)\b/i,
+    why: 'the version before still reads it',
+    always: true,
+  },
   { found: /^drop (table|view|function)\b/i, why: 'the version before still reads it', always: true },
   {
     found: /^(update|delete from)\b(?!.*\bwhere\b)/i,

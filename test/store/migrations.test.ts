@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import postgres from 'postgres';
 import { describe, expect, inject, test } from 'vitest';
+import { makePartitions } from '../../src/store/log/partitions.ts';
 import { migrateDatabase, openDatabase, readMigrationState } from '../../src/store/postgres/database.ts';
 import { MIGRATIONS_FOLDER } from '../../src/store/postgres/migrator.ts';
+import { findSchemaDamage } from '../../src/store/tables/schemaCheck.ts';
 import { databaseUrl } from '../harness/database.ts';
 import { until } from '../harness/serin.ts';
 import { blockingStatements } from './migrationRules.ts';
@@ -105,6 +107,125 @@ function startMigration(url: string): { child: ChildProcess; said: () => string 
   }
   return { child, said: () => said };
 }
+
+/** Migrations before the first of those that made partitions, and before the one that exchanged the tables. */
+const BEFORE_PARTITIONS = 26;
+const BEFORE_EXCHANGE = 30;
+
+/** What a node of the version before partitions writes: the rows of a new deployment. */
+async function writeAsBefore(sql: postgres.Sql, id: string): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`insert into strategies (id, stable_version_id, created_at, updated_at) values (${id}, 'v1', now(), now())`;
+    await tx`insert into deployments (id, strategy_id, chain, stable_version_id, canary_version_id, status, revision,
+        event_count, created_at, created_by, canary_percent, config, detail, breaches)
+      values (${id}, ${id}, 'base', 'v1', 'v2', 'PENDING', 1, 1, now(), 'before', 10, '{}', '{}', '{}')`;
+    await tx`insert into trade_books (deployment_id, side, book) values (${id}, 'CANARY', '{}')`;
+  });
+  await appendAsBefore(sql, id, 1);
+}
+
+async function appendAsBefore(sql: postgres.Sql, id: string, no: number): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload)
+      values (${id}, ${id}, ${no}, 'DEPLOYMENT_CREATED', now(), 'before', ${no}, true, '{}')`;
+    await tx`insert into samples (deployment_id, "check", at, decision, metrics) values (${id}, ${no}, now(), 'CONTINUE', '{}')`;
+    await tx`insert into trades (deployment_id, side, id, at, pnl_usd, fees_usd, gas_usd, capital_usd, recorded_at)
+      values (${id}, 'CANARY', ${String(no)}, now(), 1, 0, 0, 100, now())`;
+  });
+}
+
+const PARTITIONED = ['events', 'samples', 'trades'];
+
+/** How many rows each partitioned table has, by the partition that they lie in. */
+async function rowsByPartition(sql: postgres.Sql, where = 'true'): Promise<Record<string, number>> {
+  const rows = await sql.unsafe(
+    PARTITIONED.map(
+      (table) =>
+        `select tableoid::regclass::text as name, count(*)::int as rows from ${table} where ${where} group by 1`,
+    ).join(' union all '),
+  );
+  return Object.fromEntries(rows.map(({ name, rows: count }) => [name, count]));
+}
+
+describe('the migration to partitions', () => {
+  test('rewrites nothing and loses nothing of a version that goes on writing, before and after', async () => {
+    const { url, sql, drop } = await databaseAt(BEFORE_PARTITIONS);
+    await sql`grant select on events, trades to pg_monitor`;
+    await sql`create publication named for table events`;
+    for (let nth = 0; nth < 20; nth += 1) await writeAsBefore(sql, `old-${nth}`);
+    const files = () => sql`select relfilenode from pg_class
+      where oid in (select coalesce(to_regclass(t || '_first'), t::regclass) from unnest(${PARTITIONED}::text[]) t)
+      order by relname`;
+    const filesBefore = await files();
+    let migrated = false;
+    let written = 20;
+    const migrating = migrateDatabase({ url }).then(() => {
+      migrated = true;
+    });
+    while (!migrated) {
+      await writeAsBefore(sql, `old-${written}`);
+      await appendAsBefore(sql, `old-${written % 20}`, 2 + Math.floor(written / 20));
+      written += 1;
+    }
+    await migrating;
+    expect(await files()).toEqual(filesBefore);
+    const rows = written + written - 20;
+    expect(await rowsByPartition(sql)).toEqual({
+      events_first: rows,
+      samples_first: rows,
+      trades_first: rows,
+    });
+    const grants = PARTITIONED.map(
+      (table) => sql`select has_table_privilege('pg_monitor', ${table}, 'select') as may`,
+    );
+    expect((await Promise.all(grants)).map(([row]) => row?.may)).toEqual([true, false, true]);
+    expect(await sql`select from pg_publication_rel where prrelid = 'events'::regclass`).toHaveLength(1);
+
+    const opened = openDatabase({ url, poolSize: 1 });
+    expect(await findSchemaDamage(opened.db)).toEqual([]);
+    expect(await makePartitions(opened.db)).toMatchObject({ failed: [] });
+    await opened.close();
+    // A deployment of a node of this version, on which a node of the version before then works.
+    await writeAsBefore(sql, 'unmoved');
+    await sql`insert into strategies (id, stable_version_id, created_at, updated_at) values ('new', 'v1', now(), now())`;
+    await sql`insert into deployments (id, strategy_id, chain, stable_version_id, canary_version_id, status, revision,
+        event_count, created_at, created_by, canary_percent, config, detail, breaches, born)
+      values ('new', 'new', 'base', 'v1', 'v2', 'PENDING', 1, 1, now(), 'now', 10, '{}', '{}', '{}',
+        date_trunc('month', serin_now() at time zone 'UTC'))`;
+    await sql`insert into trade_books (deployment_id, side, book) values ('new', 'CANARY', '{}')`;
+    await appendAsBefore(sql, 'new', 1);
+    const [row] = await sql`select to_char(serin_now() at time zone 'UTC', '_YYYY_MM') as month`;
+    expect(await rowsByPartition(sql, `deployment_id = 'new'`)).toEqual(
+      Object.fromEntries(PARTITIONED.map((table) => [`${table}${row?.month}`, 1])),
+    );
+    // The rules hold over all partitions: a number, a trade and a check are there once.
+    await expect(appendAsBefore(sql, 'new', 1)).rejects.toThrow(/duplicate key/);
+    await expect(
+      sql`insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload, born)
+        values ('new', 'new', 1, 'DEPLOYMENT_CREATED', now(), 'now', 1, true, '{}', '2020-01-01')`,
+    ).rejects.toThrow(/violates foreign key constraint "events_deployment"/);
+    await drop();
+  }, 120_000);
+
+  test('killed while it waits to exchange the tables: they are as before, and the next node exchanges them', async () => {
+    const { url, sql, nodes, drop } = await databaseAt(BEFORE_EXCHANGE);
+    await writeAsBefore(sql, 'kept');
+    const backup = await sql.reserve();
+    await backup`begin`;
+    await backup`lock table trades in access share mode`;
+    const { child, said } = startMigration(url);
+    await until(() => said().includes('is in the way'), 60_000);
+    await appendAsBefore(sql, 'kept', 2);
+    child.kill('SIGKILL');
+    await until(async () => (await nodes()).length === 0, 60_000);
+    expect(await rowsByPartition(sql)).toEqual({ events: 2, samples: 2, trades: 2 });
+    await backup`commit`;
+    backup.release();
+    await migrateDatabase({ url });
+    expect(await rowsByPartition(sql)).toEqual({ events_first: 2, samples_first: 2, trades_first: 2 });
+    await drop();
+  }, 120_000);
+});
 
 describe('a migration under load', () => {
   test('while a backup holds a lock it waits without making others wait, names the session in its way, and its end leaves nothing', async () => {
