@@ -23,8 +23,8 @@ export async function budgets({ rounds, seconds }: Options): Promise<Row[]> {
     const { url } = await stage.node();
     const ids = await seedRunning(url, DEPLOYMENTS);
     await stage.sql`update deployments set started_at = started_at - interval '3 days'`;
-    await stage.sql`insert into samples (deployment_id, "check", at, decision, metrics)
-      select id, 0, started_at + interval '1 day', 'CONTINUE', '{"CANARY": {"netPnlUsd": "100"}}' from deployments`;
+    await stage.sql`insert into samples (deployment_id, "check", at, decision, metrics, born)
+      select id, 0, started_at + interval '1 day', 'CONTINUE', '{"CANARY": {"netPnlUsd": "100"}}', born from deployments`;
     await stage.sql`vacuum analyze`;
 
     const perReport = async (bodies: readonly string[][], reportsPerRequest: number) => {

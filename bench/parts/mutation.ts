@@ -32,7 +32,7 @@ begin;
 select 1 from deployments where id = 'peer-' || :client_id for update;
 ${VIEW_TEXT.trim().replaceAll(/\s+/g, ' ')} where deployments.id = 'peer-' || :client_id;
 update deployments set strategy_id = strategy_id, chain = chain, status = status, revision = revision + 1, event_count = event_count + 1, config = config, detail = detail, breaches = breaches, observation_deadline = observation_deadline, next_check_at = next_check_at, lease_until = null, lease_token = null where id = 'peer-' || :client_id returning event_count as no, strategy_id as strategy \\gset
-insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload) values ('peer-' || :client_id, :strategy, :no, 'CANARY_PAUSED', clock_timestamp(), 'anonymous', :no, true, 'RUNNING', 'PAUSED', '{"no": 1, "at": "2026-01-01T00:00:00.000Z", "type": "CANARY_PAUSED", "actor": "anonymous", "reason": null, "revision": 1}');
+insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, previous_status, status, payload, born) values ('peer-' || :client_id, :strategy, :no, 'CANARY_PAUSED', clock_timestamp(), 'anonymous', :no, true, 'RUNNING', 'PAUSED', '{"no": 1, "at": "2026-01-01T00:00:00.000Z", "type": "CANARY_PAUSED", "actor": "anonymous", "reason": null, "revision": 1}', (select born from deployments where id = 'peer-' || :client_id));
 commit;
 `;
 

@@ -321,7 +321,7 @@ describe('logical replication into another cluster', () => {
     const tables = await to.sql`
       select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'drizzle')`;
     await to.sql.unsafe(`truncate ${tables.map(({ name }) => name).join(', ')} cascade`);
-    await from.sql`create publication moved for all tables`;
+    await from.sql`create publication moved for all tables with (publish_via_partition_root = true)`;
     await to.sql.unsafe(
       `create subscription moved connection 'host=127.0.0.1 port=${from.port} user=serin dbname=postgres' publication moved`,
     );

@@ -49,6 +49,7 @@ export const FIRES: Readonly<Record<string, readonly Series[]>> = {
   SerinFeedHeld: [['serin_feed_held_seconds', {}, 11]],
   SerinFeedBehind: [['serin_feed_lag_seconds', {}, 11]],
   SerinClockStepped: [['serin_clock_steps_total', { direction: 'back' }, 1]],
+  SerinPartitionMissing: [['serin_default_partition_rows', { table: 'events' }, 1]],
   SerinReplicaBehind: [['serin_replica_lag_seconds', {}, 61]],
   SerinPoolExhausted: [['serin_pool_transactions_waiting', {}, 1]],
   SerinErrors: [['serin_operation_seconds_count', { type: 'query', outcome: 'INTERNAL_SERVER_ERROR' }, 1]],
