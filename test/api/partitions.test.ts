@@ -51,7 +51,7 @@ const read = (id: string): Promise<Data> =>
       events(first: 200) { edges { cursor node { id no type at details } } }
       samples(first: 200) { edges { node { at decision } } }
       trades(side: CANARY, first: 20) { edges { cursor node { id pnlUsd } } }
-      series(points: 20) { points { canary { netPnlUsd } } }
+      series(points: 20) { points { at check decision canaryReturn } }
       decisionHistory { decision reasons } } }`,
     { id },
   );
@@ -129,21 +129,26 @@ test('a month whose deployments are archived goes, and what is read of them is t
 test('what arrives in a month without a partition is caught, counted, and moves to its partition when that can be made', async () => {
   // A backup: while it reads, no partition can be made, and nothing waits for that.
   const backup = await serin.database.sql.reserve();
-  await backup`begin`;
-  await backup`lock table only events_default, only samples_default, only trades_default in access share mode`;
-  await pass(200);
-  const unforeseen = await month();
-  const id = await running(serin, { strategyId: 'unforeseen', config: STILL });
-  expect(await partitionsOf(id)).toEqual(['events_default']);
-  expect(await caught()).toBeGreaterThanOrEqual(3);
-  const before = await read(id);
-  const feed = serin.follow(
-    'subscription($id: ID!) { eventAppended(deploymentId: $id, after: "0") { no } }',
-    { id },
-  );
-  await feed.take(3);
-  await backup`commit`;
-  backup.release();
+  let [unforeseen, id] = ['', ''];
+  let before: Data;
+  try {
+    await backup`begin`;
+    await backup`lock table only events_default, only samples_default, only trades_default in access share mode`;
+    await pass(200);
+    unforeseen = await month();
+    id = await running(serin, { strategyId: 'unforeseen', config: STILL });
+    expect(await partitionsOf(id)).toEqual(['events_default']);
+    expect(await caught()).toBeGreaterThanOrEqual(3);
+    before = await read(id);
+    const feed = serin.follow(
+      'subscription($id: ID!) { eventAppended(deploymentId: $id, after: "0") { no } }',
+      { id },
+    );
+    await feed.take(3);
+    await backup`commit`;
+  } finally {
+    backup.release();
+  }
   await pass(0);
   expect(await partitionsOf(id)).toEqual([`events_${unforeseen}`]);
   expect(await caught()).toBe(0);
