@@ -26,13 +26,16 @@ import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
 import { claimDue } from '../../src/store/deployments/leases.ts';
+import { readTrades } from '../../src/store/deployments/trades.ts';
 import {
   hasUnsettled,
   lastSettledPosition,
   readDeploymentEvents,
+  readLatestEvents,
   readLog,
 } from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
+import { readSamples } from '../../src/store/log/samples.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { CALM, report, running } from '../harness/deployment.ts';
 import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -84,24 +87,43 @@ function monthAhead(months: number): string {
   return first.toISOString().slice(0, 7).replace('-', '_');
 }
 
-/** The tables that some work reads with a sequential scan. */
-async function scanned(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
+/** The lines of the plans of some work. */
+async function plansOf(
+  work: (db: PostgresJsDatabase) => Promise<unknown>,
+  explain: string,
+): Promise<string[]> {
   const { db, statements } = listening();
   await work(db);
   expect(statements.length).toBeGreaterThan(0);
-  const tables: string[] = [];
+  const lines: string[] = [];
   for (const { text, parameters } of statements) {
     const plain = parameters.map((value) => (value instanceof Date ? value.toISOString() : value));
     const plan = await serin.database.sql.unsafe(
-      `explain ${text}`,
+      `${explain} ${text}`,
       plain.map((value) => (Array.isArray(value) ? value.map(String) : String(value))),
     );
-    for (const row of plan) {
-      const table = /Seq Scan on (\w+)/.exec(String(row['QUERY PLAN']))?.[1];
-      if (table && !SMALL.test(table)) tables.push(table);
-    }
+    lines.push(...plan.map((row) => String(row['QUERY PLAN'])));
   }
-  return tables;
+  return lines;
+}
+
+/** The tables that some work reads with a sequential scan. */
+async function scanned(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
+  const tables = (await plansOf(work, 'explain')).map((line) => /Seq Scan on (\w+)/.exec(line)?.[1]);
+  return tables.filter((table) => table !== undefined && !SMALL.test(table)).map(String);
+}
+
+/** The partitions that some work reads: of others PostgreSQL has a plan, and never executes it. */
+async function partitionsRead(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
+  const lines = await plansOf(work, 'explain (analyze, costs off, timing off, summary off)');
+  const read = lines.filter((line) => line.includes('(actual'));
+  return [
+    ...new Set(
+      read.flatMap(
+        (line) => / on ((?:events|samples|trades)_(?:first|default|\d{4}_\d\d))\b/.exec(line)?.[1] ?? [],
+      ),
+    ),
+  ];
 }
 
 const order = { by: 'CREATED_AT', descending: true } as const;
@@ -133,6 +155,23 @@ describe('no sequential scan for', () => {
     ['the log of a deployment', (db) => readLog(db, LOG_START, 100, { ...ALL, deploymentId: 'grown-7' })],
   ])('%s', async (_name, work) => {
     expect(await scanned(work)).toEqual([]);
+  });
+});
+
+describe('only the partition of its month is read for', () => {
+  const key = { deploymentId: 'grown-7', side: 'CANARY' } as const;
+  test.each<[string, (db: PostgresJsDatabase) => Promise<unknown>]>([
+    ['the events of a deployment', (db) => readDeploymentEvents(db, 'grown-7', { limit: 20 })],
+    ['the log of a deployment', (db) => readLog(db, LOG_START, 100, { ...ALL, deploymentId: 'grown-7' })],
+    ['the latest event of a kind', (db) => readLatestEvents(db, ['grown-7'], ['CANARY_METRICS_UPDATED'])],
+    ['its samples', (db) => readSamples(db, 'grown-7', { limit: 20 })],
+    ['its trades', (db) => readTrades(db, key, { limit: 20 })],
+  ])('%s', async (_name, work) => {
+    const [row] = await serin.database.sql`
+      select to_char(born, '_YYYY_MM') as month from deployments where id = 'grown-7'`;
+    const read = await partitionsRead(work);
+    expect(read).toHaveLength(1);
+    expect(read[0]).toMatch(new RegExp(`${row?.month}$`));
   });
 });
 
