@@ -1,5 +1,6 @@
 -- concurrently
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "deployments_born" ON "deployments" USING btree ("id","born");--> statement-breakpoint
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "trade_books_born" ON "trade_books" USING btree ("deployment_id","side","born");--> statement-breakpoint
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "events_first_pkey" ON "events" USING btree ("id","born");--> statement-breakpoint
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "events_first_number" ON "events" USING btree ("deployment_id","no","born");--> statement-breakpoint
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "events_first_one_terminal" ON "events" USING btree ("deployment_id","born") WHERE "type" in ('CANARY_PROMOTED', 'CANARY_ROLLED_BACK', 'CANARY_CANCELLED', 'CANARY_FAILED');--> statement-breakpoint

@@ -1,4 +1,5 @@
 -- A row is of the month of its deployment: so a key that contains the month is as strict as one without it.
 ALTER TABLE "events" ADD CONSTRAINT "events_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;--> statement-breakpoint
 ALTER TABLE "samples" ADD CONSTRAINT "samples_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;--> statement-breakpoint
-ALTER TABLE "trades" ADD CONSTRAINT "trades_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;
+ALTER TABLE "trade_books" ADD CONSTRAINT "trade_books_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born") NOT VALID;--> statement-breakpoint
+ALTER TABLE "trades" ADD CONSTRAINT "trades_book_born" FOREIGN KEY ("deployment_id","side","born") REFERENCES "trade_books"("deployment_id","side","born") ON DELETE cascade NOT VALID;

@@ -2,13 +2,14 @@
 -- for a lock less than `deadlock_timeout`, so that a session in its way is never the one that is ended.
 SET LOCAL lock_timeout = '500ms';--> statement-breakpoint
 LOCK TABLE "deployments", "trade_books", "events", "samples", "trades" IN ACCESS EXCLUSIVE MODE;--> statement-breakpoint
--- A row of an earlier version, which does not write the month, moves to the partition of its deployment.
+-- A row of an earlier version, which does not write the month, gets that of its deployment: it moves to that partition.
 CREATE FUNCTION serin_find_month() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE actual date;
 BEGIN
 	SELECT "born" INTO actual FROM "deployments" WHERE "id" = NEW."deployment_id";
 	IF actual IS NULL OR actual = NEW."born" THEN RETURN NEW; END IF;
 	NEW."born" := actual;
+	IF TG_NARGS = 0 THEN RETURN NEW; END IF;
 	EXECUTE format('INSERT INTO %I SELECT ($1).*', TG_ARGV[0]) USING NEW;
 	RETURN NULL;
 END $$;--> statement-breakpoint
@@ -51,16 +52,17 @@ ALTER TABLE "samples_first" DROP CONSTRAINT "samples_first_month";--> statement-
 CREATE TABLE "samples_default" PARTITION OF "samples" DEFAULT;--> statement-breakpoint
 CREATE TRIGGER "samples_first_month" BEFORE INSERT ON "samples_first" FOR EACH ROW WHEN (NEW."born" = '1970-01-01') EXECUTE FUNCTION serin_find_month('samples');--> statement-breakpoint
 CREATE TRIGGER "samples_default_month" BEFORE INSERT ON "samples_default" FOR EACH ROW WHEN (NEW."born" = '1970-01-01') EXECUTE FUNCTION serin_find_month('samples');--> statement-breakpoint
+ALTER TABLE "trade_books" DROP CONSTRAINT "trade_books_deployment_id_deployments_id_fk";--> statement-breakpoint
+CREATE TRIGGER "trade_books_month" BEFORE INSERT ON "trade_books" FOR EACH ROW WHEN (NEW."born" = '1970-01-01') EXECUTE FUNCTION serin_find_month();--> statement-breakpoint
 ALTER TABLE "trades" RENAME TO "trades_first";--> statement-breakpoint
-ALTER TABLE "trades_first" DROP CONSTRAINT "trades_deployment_id_side_id_pk", ADD CONSTRAINT "trades_first_pkey" PRIMARY KEY USING INDEX "trades_first_pkey";--> statement-breakpoint
+ALTER TABLE "trades_first" DROP CONSTRAINT "trades_deployment_id_side_id_pk", DROP CONSTRAINT "trades_book", ADD CONSTRAINT "trades_first_pkey" PRIMARY KEY USING INDEX "trades_first_pkey";--> statement-breakpoint
 ALTER INDEX "trades_time" RENAME TO "trades_first_time";--> statement-breakpoint
 CREATE TABLE "trades" (
 	LIKE "trades_first" INCLUDING DEFAULTS,
 	CONSTRAINT "trades_pkey" PRIMARY KEY("deployment_id","side","id","born"),
 	CONSTRAINT "trades_kind" CHECK (("error" is null) = ("pnl_usd" is not null)),
 	CONSTRAINT "trades_capital" CHECK ("capital_usd" > 0),
-	CONSTRAINT "trades_book" FOREIGN KEY ("deployment_id","side") REFERENCES "trade_books"("deployment_id","side") ON DELETE cascade,
-	CONSTRAINT "trades_deployment" FOREIGN KEY ("deployment_id","born") REFERENCES "deployments"("id","born")
+	CONSTRAINT "trades_book_born" FOREIGN KEY ("deployment_id","side","born") REFERENCES "trade_books"("deployment_id","side","born") ON DELETE cascade
 ) PARTITION BY RANGE ("born");--> statement-breakpoint
 CREATE INDEX "trades_time" ON "trades" USING btree ("deployment_id","side","at");--> statement-breakpoint
 ALTER TABLE "trades" ATTACH PARTITION "trades_first" FOR VALUES FROM (MINVALUE) TO ('1970-02-01');--> statement-breakpoint

@@ -7,7 +7,7 @@ import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
 import { parseStored } from '../../core/values/stored.ts';
 import { findArchivedRows } from '../log/archive.ts';
-import { BORN, isOf } from '../log/partitions.ts';
+import { BORN, bornOf, isOf } from '../log/partitions.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';
@@ -55,7 +55,8 @@ export async function startTradeStatistics(
   tx: Queries,
   { deploymentId, side }: SideKey,
 ): Promise<TradeStatistics> {
-  await tx.insert(tradeBooks).values({ deploymentId, side, book: tradeStatisticsCodec.encode(NO_TRADES) });
+  const book = tradeStatisticsCodec.encode(NO_TRADES);
+  await tx.insert(tradeBooks).values({ deploymentId, side, book, born: bornOf(deploymentId) });
   return NO_TRADES;
 }
 

@@ -36,9 +36,13 @@ export const BORN = { born: '(select d.born from deployments d where d.id = r."d
 /** The columns of a partitioned table by which it is read. */
 type OfDeployment = Record<'deploymentId' | 'born', AnyPgColumn>;
 
+/** The month of a deployment. */
+export const bornOf = (deploymentId: string): SQL =>
+  sql`(select d.born from deployments d where d.id = ${deploymentId})`;
+
 /** The rows of a deployment: with the month, so that PostgreSQL reads one partition instead of all. */
 export const isOf = (table: OfDeployment, deploymentId: string): SQL =>
-  sql`${table.deploymentId} = ${deploymentId} and ${table.born} = (select d.born from deployments d where d.id = ${deploymentId})`;
+  sql`${table.deploymentId} = ${deploymentId} and ${table.born} = ${bornOf(deploymentId)}`;
 
 const partitionName = (table: Partitioned, month: string) =>
   month === FIRST_MONTH ? `${table}_first` : `${table}_${month.slice(0, 7).replace('-', '_')}`;

@@ -313,14 +313,9 @@ export const trades = pgTable(
   (table) => [
     primaryKey({ name: 'trades_pkey', columns: [table.deploymentId, table.side, table.id, table.born] }),
     foreignKey({
-      name: 'trades_deployment',
-      columns: [table.deploymentId, table.born],
-      foreignColumns: [deployments.id, deployments.born],
-    }),
-    foreignKey({
-      name: 'trades_book',
-      columns: [table.deploymentId, table.side],
-      foreignColumns: [tradeBooks.deploymentId, tradeBooks.side],
+      name: 'trades_book_born',
+      columns: [table.deploymentId, table.side, table.born],
+      foreignColumns: [tradeBooks.deploymentId, tradeBooks.side, tradeBooks.born],
     }).onDelete('cascade'),
     // Not with `id`: before the first ANALYZE PostgreSQL would use it for lookups by id, and read a whole side.
     index('trades_time').on(table.deploymentId, table.side, table.at),
@@ -360,14 +355,22 @@ export const signals = pgTable(
 export const tradeBooks = pgTable(
   'trade_books',
   {
-    deploymentId: text('deployment_id')
-      .notNull()
-      .references(() => deployments.id),
+    deploymentId: text('deployment_id').notNull(),
     side: text('side').$type<Side>().notNull(),
     /** In the engine's JSON, decimals as strings. */
     book: jsonb('book').notNull(),
+    /** Of the deployment; the trades have it from here, so that each of them needs one foreign key. */
+    born: born(),
   },
-  (table) => [primaryKey({ columns: [table.deploymentId, table.side] })],
+  (table) => [
+    primaryKey({ columns: [table.deploymentId, table.side] }),
+    foreignKey({
+      name: 'trade_books_deployment',
+      columns: [table.deploymentId, table.born],
+      foreignColumns: [deployments.id, deployments.born],
+    }),
+    uniqueIndex('trade_books_born').on(table.deploymentId, table.side, table.born),
+  ],
 );
 
 /** The equity curve at earlier instants. After a late trade the curve is recomputed from the last one before it. */
