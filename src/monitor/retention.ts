@@ -10,6 +10,8 @@ import { archiveOne } from '../store/log/retention.ts';
 
 /** Poll interval, in Serin's milliseconds. */
 const EVERY = 3_600_000;
+/** Pause before a partition is tried again that others were using, in real time. */
+const RETRY_MS = 10_000;
 /** Pause between two deployments, so that other work does not wait. */
 const BREATH_MS = 20;
 
@@ -34,8 +36,8 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
     while (!stopping.signal.aborted) {
       const archived = await archiveSafely();
       if (archived) log.info({ deploymentId: archived }, 'archived');
-      else await dropSafely();
-      await pause(archived ? BREATH_MS : Math.max(EVERY / timeScale, 1000));
+      if (archived) await pause(BREATH_MS);
+      else await pause((await dropSafely()) ? Math.max(EVERY / timeScale, 1000) : RETRY_MS);
     }
   }
 
@@ -49,15 +51,17 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
     }
   }
 
-  /** A partition that cannot be dropped now is retried at the next poll. */
-  async function dropSafely(): Promise<void> {
+  /** Returns false if a partition has to be tried again. */
+  async function dropSafely(): Promise<boolean> {
     try {
       const { done, failed } = await dropPartitions(db);
       if (done.length > 0)
         log.info({ partitions: done }, 'partitions dropped: their deployments are archived');
       for (const failure of failed) log.warn(failure, 'partitions could not be dropped');
+      return failed.length === 0;
     } catch (error) {
       log.warn({ error }, 'the partitions to drop could not be read');
+      return false;
     }
   }
 

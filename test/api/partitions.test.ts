@@ -37,6 +37,18 @@ const partitionsOf = async (id: string): Promise<string[]> =>
       union select tableoid::regclass::text from trades where deployment_id = ${id} order by 1`
   ).map(({ name }) => name);
 
+async function whileABackupReads(tables: readonly string[], act: () => Promise<void>): Promise<void> {
+  const backup = await serin.database.sql.reserve();
+  try {
+    await backup`begin`;
+    await backup.unsafe(`lock table only ${tables.join(', only ')} in access share mode`);
+    await act();
+    await backup`commit`;
+  } finally {
+    backup.release();
+  }
+}
+
 /** Rows in the default partitions, as `/metrics` has them. */
 async function caught(): Promise<number> {
   const text = await (await fetch(`${serin.url}/metrics`)).text();
@@ -56,7 +68,18 @@ const read = (id: string): Promise<Data> =>
     { id },
   );
 
-/** A deployment with samples, and one with trades; both have ended. */
+/** Says what a side of a deployment holds. */
+async function hold(id: string, side: 'CANARY' | 'STABLE', heldUsd: string): Promise<void> {
+  const { deployment } = await serin.ask(
+    'query($id: ID!) { deployment(id: $id) { allocation { number } } }',
+    { id },
+  );
+  const { number } = deployment.allocation;
+  const { success } = await command(serin, 'acknowledgeAllocation', id, { number, side, heldUsd });
+  expect(success).toBe(true);
+}
+
+/** A deployment with samples, and one with trades; both have ended, and their capital is home. */
 async function lived(): Promise<string[]> {
   const sampled = await running(serin, {
     strategyId: 'sampled',
@@ -81,7 +104,11 @@ async function lived(): Promise<string[]> {
     },
   );
   expect(recordTrades).toMatchObject({ taken: 1 });
-  for (const id of [sampled, traded]) await command(serin, 'rollbackCanary', id);
+  for (const id of [sampled, traded]) {
+    await command(serin, 'rollbackCanary', id);
+    await hold(id, 'STABLE', '100000');
+    await hold(id, 'CANARY', '0');
+  }
   return [sampled, traded];
 }
 
@@ -93,8 +120,17 @@ test('a month whose deployments are archived goes, and what is read of them is t
     expect(names).toContain(`events_${first}`);
     expect(names.every((name) => name.endsWith(first))).toBe(true);
   }
+  const [id = ''] = old;
   const before = await Promise.all(old.map(read));
-  await pass(32);
+  const late = () => partitionsOf(id);
+  // While a backup reads a partition it stays, so what comes after the archive still lies in it.
+  await whileABackupReads([`events_${first}`], async () => {
+    await pass(32);
+    await until(async () => (await late()).length === 0);
+    expect(await Promise.all(old.map(read))).toEqual(before);
+    await hold(id, 'STABLE', '99999');
+    expect(await late()).toEqual([`events_${first}`]);
+  });
   const young = await running(serin, { strategyId: 'young', config: STILL });
   expect(await month()).not.toBe(first);
   expect(await partitionsOf(young)).toEqual([`events_${await month()}`]);
@@ -102,38 +138,23 @@ test('a month whose deployments are archived goes, and what is read of them is t
   await pass(2);
   const tables = ['events', 'samples', 'trades'].map((name) => `${name}_${first}`);
   await until(async () => !(await Promise.all(tables.map(exists))).includes(true));
-  expect(await Promise.all(old.map(read))).toEqual(before);
+  expect(await read(old[1] ?? '')).toEqual(before[1]);
   expect((await command(serin, 'pauseDeployment', young)).success).toBe(true);
 
-  // A late fact of what is archived has no partition any more: it is kept, and nobody is called.
-  const [id = ''] = old;
-  const { deployment } = await serin.ask(
-    'query($id: ID!) { deployment(id: $id) { allocation { number } } }',
-    {
-      id,
-    },
-  );
-  const { number } = deployment.allocation;
-  const late = await command(serin, 'acknowledgeAllocation', id, {
-    number,
-    side: 'STABLE',
-    heldUsd: '100000',
-  });
-  expect(late.success).toBe(true);
-  expect(await partitionsOf(id)).toEqual(['events_default']);
+  // What comes late has no partition any more: it is kept, and nobody is called.
+  expect(await late()).toEqual(['events_default']);
+  await hold(id, 'STABLE', '100000');
+  expect(await late()).toEqual(['events_default']);
   expect(await caught()).toBe(0);
   const { deployment: now } = await read(id);
-  expect(now.events.edges).toHaveLength(before[0]?.deployment.events.edges.length + 1);
+  expect(now.events.edges).toHaveLength(before[0]?.deployment.events.edges.length + 2);
 });
 
 test('what arrives in a month without a partition is caught, counted, and moves to its partition when that can be made', async () => {
-  // A backup: while it reads, no partition can be made, and nothing waits for that.
-  const backup = await serin.database.sql.reserve();
   let [unforeseen, id] = ['', ''];
   let before: Data;
-  try {
-    await backup`begin`;
-    await backup`lock table only events_default, only samples_default, only trades_default in access share mode`;
+  // While a backup reads, no partition can be made, and nothing waits for that.
+  await whileABackupReads(['events_default', 'samples_default', 'trades_default'], async () => {
     await pass(200);
     unforeseen = await month();
     id = await running(serin, { strategyId: 'unforeseen', config: STILL });
@@ -145,10 +166,7 @@ test('what arrives in a month without a partition is caught, counted, and moves 
       { id },
     );
     await feed.take(3);
-    await backup`commit`;
-  } finally {
-    backup.release();
-  }
+  });
   await pass(0);
   expect(await partitionsOf(id)).toEqual([`events_${unforeseen}`]);
   expect(await caught()).toBe(0);

@@ -44,6 +44,9 @@ export const bornOf = (deploymentId: string): SQL =>
 export const isOf = (table: OfDeployment, deploymentId: string): SQL =>
   sql`${table.deploymentId} = ${deploymentId} and ${table.born} = ${bornOf(deploymentId)}`;
 
+/** The deployment of a row `r` has no archive yet. */
+const notArchived = 'not exists (select from archives a where a.deployment_id = r.deployment_id)';
+
 const partitionName = (table: Partitioned, month: string) =>
   month === FIRST_MONTH ? `${table}_first` : `${table}_${month.slice(0, 7).replace('-', '_')}`;
 
@@ -77,21 +80,23 @@ export async function makePartitions(db: PostgresJsDatabase): Promise<PartitionC
 }
 
 /**
- * Drops the partitions of past months that are empty: retention has archived all deployments of those months. A month goes
- * from all tables together.
+ * Drops the partitions of past months whose deployments retention has all archived. A month goes from all tables together.
+ * What arrived after a deployment was archived stays: it moves to the default partition.
  */
 export async function dropPartitions(db: PostgresJsDatabase): Promise<PartitionChanges> {
   const done: string[] = [];
   const failed: { partition: string; error: unknown }[] = [];
   for (const names of await pastPartitions(db)) {
     const drop = async (tx: Queries) => {
-      await tx.execute(sql.raw(`lock table ${names.join(', ')} in access exclusive mode`));
-      if (await haveRows(tx, names)) return false;
-      await tx.execute(sql.raw(`drop table ${names.join(', ')}`));
+      // In the order in which transactions take them; foreign keys end with a table, on both sides.
+      const order = ['deployments', 'trade_books', ...PARTITIONED.map((table) => `only ${table}`), ...names];
+      await tx.execute(sql.raw(`lock table ${order.join(', ')} in access exclusive mode`));
+      if (await isNeeded(tx, names)) return false;
+      for (const name of names) await dropPartition(tx, name);
       return true;
     };
     try {
-      if (await haveRows(db, names)) continue;
+      if (await isNeeded(db, names)) continue;
       if (await db.transaction((tx) => underLock(tx, drop))) done.push(...names);
     } catch (error) {
       failed.push({ partition: names.join(', '), error });
@@ -109,8 +114,7 @@ export async function countCaught(
 ): Promise<{ readonly table: Partitioned; readonly rows: number }[]> {
   const counts = PARTITIONED.map((table) =>
     sql.raw(`select '${table}' as table, count(*)::int as rows from (
-      select from ${table}_default r
-      where not exists (select from archives a where a.deployment_id = r.deployment_id) limit ${MAX_COUNTED}) caught`),
+      select from ${table}_default r where ${notArchived} limit ${MAX_COUNTED}) caught`),
   );
   return db.execute<{ table: Partitioned; rows: number }>(sql.join(counts, sql` union all `));
 }
@@ -133,7 +137,7 @@ async function missingMonths(db: Queries, table: Partitioned): Promise<string[]>
       union all
       select born from (
         select r.born from ${sql.raw(`${table}_default`)} r where r.born > ${FIRST_MONTH}::date
-          and not exists (select from archives a where a.deployment_id = r.deployment_id)
+          and ${sql.raw(notArchived)}
         limit ${MAX_MOVED}) caught) m
     where to_regclass(${table}::text || to_char(m.month, '_YYYY_MM')) is null order by 1`);
   return rows.map(({ month }) => month);
@@ -187,8 +191,17 @@ async function pastPartitions(db: Queries): Promise<string[][]> {
   return rows.map(({ names }) => names);
 }
 
-async function haveRows(db: Queries, names: readonly string[]): Promise<boolean> {
-  const any = names.map((name) => `exists (select from ${name})`).join(' or ');
-  const [row] = await db.execute<{ any_rows: boolean }>(sql.raw(`select ${any} as any_rows`));
-  return row?.any_rows ?? true;
+/** Whether one of them has rows of a deployment that is not archived. */
+async function isNeeded(db: Queries, names: readonly string[]): Promise<boolean> {
+  const any = names.map((name) => `exists (select from ${name} r where ${notArchived})`).join(' or ');
+  const [row] = await db.execute<{ needed: boolean }>(sql.raw(`select ${any} as needed`));
+  return row?.needed ?? true;
+}
+
+/** A late fact of an archived deployment has no partition any more. There are few. */
+async function dropPartition(tx: Queries, name: string): Promise<void> {
+  const table = PARTITIONED.find((each) => name.startsWith(`${each}_`));
+  await tx.execute(sql.raw(`alter table ${table} detach partition ${name}`));
+  await tx.execute(sql.raw(`insert into ${table} select * from ${name}`));
+  await tx.execute(sql.raw(`drop table ${name}`));
 }
