@@ -56,7 +56,7 @@ ALTER TABLE "trade_books" DROP CONSTRAINT "trade_books_deployment_id_deployments
 CREATE TRIGGER "trade_books_month" BEFORE INSERT ON "trade_books" FOR EACH ROW WHEN (NEW."born" = '1970-01-01') EXECUTE FUNCTION serin_find_month();--> statement-breakpoint
 ALTER TABLE "trades" RENAME TO "trades_first";--> statement-breakpoint
 ALTER TABLE "trades_first" DROP CONSTRAINT "trades_deployment_id_side_id_pk", DROP CONSTRAINT "trades_book", ADD CONSTRAINT "trades_first_pkey" PRIMARY KEY USING INDEX "trades_first_pkey";--> statement-breakpoint
-ALTER INDEX "trades_time" RENAME TO "trades_first_time";--> statement-breakpoint
+DROP INDEX "trades_time";--> statement-breakpoint
 CREATE TABLE "trades" (
 	LIKE "trades_first" INCLUDING DEFAULTS,
 	CONSTRAINT "trades_pkey" PRIMARY KEY("deployment_id","side","id","born"),
@@ -64,7 +64,7 @@ CREATE TABLE "trades" (
 	CONSTRAINT "trades_capital" CHECK ("capital_usd" > 0),
 	CONSTRAINT "trades_book_born" FOREIGN KEY ("deployment_id","side","born") REFERENCES "trade_books"("deployment_id","side","born") ON DELETE cascade
 ) PARTITION BY RANGE ("born");--> statement-breakpoint
-CREATE INDEX "trades_time" ON "trades" USING btree ("deployment_id","side","at");--> statement-breakpoint
+CREATE INDEX "trades_time" ON "trades" USING btree (("deployment_id" || '/' || "side"),"at");--> statement-breakpoint
 ALTER TABLE "trades" ATTACH PARTITION "trades_first" FOR VALUES FROM (MINVALUE) TO ('1970-02-01');--> statement-breakpoint
 ALTER TABLE "trades_first" DROP CONSTRAINT "trades_first_month";--> statement-breakpoint
 CREATE TABLE "trades_default" PARTITION OF "trades" DEFAULT;--> statement-breakpoint

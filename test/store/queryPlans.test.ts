@@ -26,7 +26,7 @@ import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
 import { claimDue } from '../../src/store/deployments/leases.ts';
-import { readTrades } from '../../src/store/deployments/trades.ts';
+import { findTrades, readTrades } from '../../src/store/deployments/trades.ts';
 import {
   hasUnsettled,
   lastSettledPosition,
@@ -156,6 +156,29 @@ describe('no sequential scan for', () => {
   ])('%s', async (_name, work) => {
     expect(await scanned(work)).toEqual([]);
   });
+});
+
+/** The indexes that some work reads. */
+async function indexesOf(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
+  const lines = await plansOf(work, 'explain (analyze, costs off, timing off, summary off)');
+  const read = lines.flatMap((line) => /Scan using (trades_\w+) on \S+ .*\(actual/.exec(line)?.[1] ?? []);
+  return [...new Set(read)];
+}
+
+test('trades of a month that is not analyzed yet are found by their ids', async () => {
+  const [id] = await serin.database.sql`
+    select id from deployments where born = date_trunc('month', serin_now() at time zone 'UTC') limit 1`;
+  const { sql: client } = serin.database;
+  await client.unsafe(`alter table trades_${monthAhead(0)} set (autovacuum_enabled = off)`);
+  await client`insert into trade_books (deployment_id, side, book, born)
+    select id, 'CANARY', '{}', born from deployments where id = ${id?.id}`;
+  await client`
+    insert into trades (deployment_id, side, id, at, pnl_usd, fees_usd, gas_usd, capital_usd, recorded_at, born)
+    select b.deployment_id, b.side, 't' || n, serin_now() + make_interval(secs => n), 1, 0, 0, 1000, serin_now(), b.born
+    from trade_books b, generate_series(1, 20000) n where b.deployment_id = ${id?.id}`;
+  const of = { deploymentId: id?.id, side: 'CANARY' } as const;
+  const ids = Array.from({ length: 100 }, (_, n) => `t${n + 1}`);
+  expect(await indexesOf((db) => findTrades(db, of, ids))).toEqual([`trades_${monthAhead(0)}_pkey`]);
 });
 
 describe('only the partition of its month is read for', () => {

@@ -10,7 +10,7 @@ import { findArchivedRows } from '../log/archive.ts';
 import { BORN, bornOf, isOf } from '../log/partitions.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
-import { tradeBooks, tradeCheckpoints, trades } from '../tables/tables.ts';
+import { tradeBooks, tradeCheckpoints, tradeSide, trades } from '../tables/tables.ts';
 import type { SideKey } from './sideMetrics.ts';
 
 const curveCodec = z.strictObject({
@@ -41,6 +41,9 @@ const tradeStatisticsCodec = z.strictObject({
 const readTradeStatistics = ({ deploymentId, side }: SideKey) =>
   and(eq(tradeBooks.deploymentId, deploymentId), eq(tradeBooks.side, side));
 const tradesOf = ({ deploymentId, side }: SideKey) => and(isOf(trades, deploymentId), eq(trades.side, side));
+/** The same trades, by the index in order of time. */
+const inOrderOfTime = ({ deploymentId, side }: SideKey) =>
+  and(eq(tradeSide(trades), `${deploymentId}/${side}`), eq(trades.born, bornOf(deploymentId)));
 const checkpointsOf = ({ deploymentId, side }: SideKey) =>
   and(eq(tradeCheckpoints.deploymentId, deploymentId), eq(tradeCheckpoints.side, side));
 
@@ -172,7 +175,7 @@ export async function readTrades(db: Queries, key: SideKey, page: TradePage): Pr
     .from(trades)
     .where(
       and(
-        tradesOf(key),
+        inOrderOfTime(key),
         from === undefined ? undefined : gte(trades.at, new Date(from)),
         after &&
           sql`(${trades.at}, ${trades.id}) > (${new Date(after.at).toISOString()}::timestamptz, ${after.id})`,

@@ -4,6 +4,7 @@
  */
 import { sql } from 'drizzle-orm';
 import {
+  type AnyPgColumn,
   bigint,
   bigserial,
   boolean,
@@ -289,6 +290,13 @@ export const heartbeats = pgTable(
   ],
 );
 
+/**
+ * The side of a deployment whose trades are read in order of time. An expression, so that a lookup by id cannot use that
+ * index: before the first ANALYZE of a month PostgreSQL would, and read a whole side.
+ */
+export const tradeSide = (table: Record<'deploymentId' | 'side', AnyPgColumn>) =>
+  sql<string>`(${table.deploymentId} || '/' || ${table.side})`;
+
 /** Closed trades as they were recorded. Their statistics are in `trade_books`. */
 export const trades = pgTable(
   'trades',
@@ -317,8 +325,7 @@ export const trades = pgTable(
       columns: [table.deploymentId, table.side, table.born],
       foreignColumns: [tradeBooks.deploymentId, tradeBooks.side, tradeBooks.born],
     }).onDelete('cascade'),
-    // Not with `id`: before the first ANALYZE PostgreSQL would use it for lookups by id, and read a whole side.
-    index('trades_time').on(table.deploymentId, table.side, table.at),
+    index('trades_time').on(tradeSide(table), table.at),
     check('trades_kind', sql`(${table.error} is null) = (${table.pnlUsd} is not null)`),
     check('trades_capital', sql`${table.capitalUsd} > 0`),
   ],
