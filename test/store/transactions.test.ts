@@ -1,0 +1,165 @@
+/** Transactions of the patched driver: BEGIN travels with the first statement, and nothing runs outside of its transaction. */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type postgres from 'postgres';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
+import { freshDatabase, type TestDatabase } from '../harness/database.ts';
+
+let stored: TestDatabase;
+let database: Database;
+beforeAll(async () => {
+  stored = await freshDatabase();
+  await stored.sql`create table kept (no int primary key, xid xid8 not null default pg_current_xact_id())`;
+  database = openDatabase({ url: stored.url, poolSize: 2 });
+});
+afterEach(() => stored.sql`truncate kept`);
+afterAll(async () => {
+  await database.close();
+  await stored.drop();
+});
+
+const count = async () => (await stored.sql`select from kept`).length;
+
+type Transaction = postgres.TransactionSql;
+/** An option that the driver has and does not declare. */
+const SIMPLE = { simple: true } as postgres.UnsafeQueryOptions;
+
+/** Ways to send a first statement: each travels in another form. */
+const FIRST: Readonly<Record<string, (tx: Transaction) => PromiseLike<unknown>>> = {
+  'with parameters, for the first time': (tx) => tx`insert into kept values (${1}, default)`,
+  'with parameters, again': (tx) => tx`insert into kept values (${1}, default)`,
+  'without parameters': (tx) => tx`insert into kept values (1, default)`,
+  'in simple form': (tx) => tx.unsafe('insert into kept values (1, default)', [], SIMPLE),
+  'several in simple form': (tx) => tx.unsafe('select 1; insert into kept values (1, default)', [], SIMPLE),
+  'described first, and not prepared': (tx) =>
+    tx.unsafe('insert into kept values ($1, default)', [1], { prepare: false }),
+};
+
+describe.each(Object.entries(FIRST))('a first statement %s', (_, first) => {
+  test('is part of its transaction: committed with it', async () => {
+    const xids = await database.client.begin(async (tx) => {
+      await first(tx);
+      await tx`insert into kept values (2, default)`;
+      return tx`select distinct xid::text from kept`;
+    });
+    expect(xids).toHaveLength(1);
+    expect(await count()).toBe(2);
+  });
+
+  test('and rolled back with it', async () => {
+    const work = database.client.begin(async (tx) => {
+      await first(tx);
+      expect(await tx`select from kept`).toHaveLength(1);
+      throw new Error('no');
+    });
+    await expect(work).rejects.toThrow('no');
+    expect(await count()).toBe(0);
+  });
+
+  test('does not run, nor do those behind it, when the transaction cannot begin', async () => {
+    const answers: unknown[] = [];
+    const work = database.client.begin('isolation level nonsense', async (tx) => {
+      const sent = [first(tx), tx`insert into kept values (3, default)`, first(tx)];
+      answers.push(...(await Promise.allSettled(sent)));
+      await tx`insert into kept values (4, default)`;
+    });
+    await expect(work).rejects.toMatchObject({ code: '42601' });
+    expect(answers).toHaveLength(3);
+    expect(answers.every((answer) => (answer as PromiseSettledResult<unknown>).status === 'rejected')).toBe(
+      true,
+    );
+    // Both connections of the pool are fit for others.
+    await Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx`select pg_sleep(0.01)`)));
+    expect(await count()).toBe(0);
+  });
+
+  test('that fails ends the transaction, and the connection goes on', async () => {
+    await stored.sql`insert into kept values (1, default)`;
+    await expect(database.client.begin((tx) => first(tx))).rejects.toMatchObject({ code: '23505' });
+    expect(await database.client.begin((tx) => tx`select count(*)::int as rows from kept`)).toMatchObject([
+      { rows: 1 },
+    ]);
+  });
+});
+
+test('a transaction without a statement ends', async () => {
+  expect(await database.client.begin(async () => 'nothing')).toBe('nothing');
+  await expect(database.client.begin(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+});
+
+test('a first statement that comes late holds nobody else up', async () => {
+  let go = () => {};
+  const late = database.client.begin(async (tx) => {
+    await new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    await tx`insert into kept values (1, default)`;
+  });
+  for (let no = 0; no < 20; no += 1)
+    expect(await database.client`select ${no}::int as no`).toMatchObject([{ no }]);
+  go();
+  await late;
+  expect(await count()).toBe(1);
+});
+
+test('crowds of transactions and single statements on few connections do not mix', async () => {
+  const inTransaction = Array.from({ length: 300 }, (_, no) =>
+    database.client.begin(async (tx) => {
+      const [rows] = await Promise.all([
+        tx<{ xid: string }[]>`insert into kept values (${no}, default) returning xid::text`,
+        tx`select ${no}`,
+      ]);
+      const [later] = await tx<{ xid: string }[]>`select pg_current_xact_id()::text as xid`;
+      expect(later?.xid).toBe(rows[0]?.xid);
+      return later?.xid ?? '';
+    }),
+  );
+  const alone = Array.from({ length: 300 }, async () => {
+    const [row] = await database.client<{ xid: string }[]>`select pg_current_xact_id()::text as xid`;
+    return row?.xid ?? '';
+  });
+  const xids = await Promise.all([...inTransaction, ...alone]);
+  expect(new Set(xids).size).toBe(600);
+});
+
+test('a connection that is lost under the first statement fails the transaction, and the next one has another', async () => {
+  const work = database.client.begin(async (tx) => {
+    await tx`select pg_terminate_backend(pg_backend_pid())`;
+  });
+  await expect(work).rejects.toThrow();
+  expect(await database.client.begin((tx) => tx`select 1 as one`)).toMatchObject([{ one: 1 }]);
+});
+
+describe('on the wire', () => {
+  let proxy: Server;
+  let sent: string[] = [];
+  let port: number;
+  beforeAll(async () => {
+    const { hostname, port: to } = new URL(stored.url);
+    proxy = createServer((client: Socket) => {
+      const server = connect(Number(to), hostname);
+      client.on('data', (bytes) => {
+        sent.push(bytes.toString('latin1'));
+        server.write(bytes);
+      });
+      server.pipe(client);
+      for (const socket of [client, server]) socket.on('error', () => {}).on('close', () => client.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    port = (proxy.address() as { port: number }).port;
+  });
+  afterAll(() => new Promise((resolve) => proxy.close(resolve)));
+
+  test('a transaction of one statement takes two round trips', async () => {
+    const url = new URL(stored.url);
+    url.host = `127.0.0.1:${port}`;
+    const behind = openDatabase({ url: url.href, poolSize: 1 });
+    const act = () => behind.client.begin((tx) => tx`select ${'here'}::text as place`);
+    await act();
+    sent = [];
+    expect(await act()).toMatchObject([{ place: 'here' }]);
+    expect(sent).toHaveLength(2);
+    expect(sent[0]).toMatch(/begin.*here/s);
+    await behind.close();
+  });
+});
