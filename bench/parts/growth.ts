@@ -1,57 +1,88 @@
 /** The same work while the tables grow: each size is held against the smallest. */
 
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { claimDue } from '../../src/store/deployments/leases.ts';
+import { lastSettledPosition, readDeploymentEvents, readLog } from '../../src/store/log/eventLog.ts';
+import { LOG_START } from '../../src/store/log/position.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { growDeployments, growEvents } from '../harness/grow.ts';
 import { judge, median, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
-import { ask, openStage } from '../harness/stage.ts';
+import { ask, openStage, type Stage } from '../harness/stage.ts';
 import type { Options } from '../registry.ts';
 
 const ASKED = 300;
+/** The months in which the deployments arrived: each is a partition of the log. */
+const MONTHS = 12;
+
+interface Size {
+  readonly deployments: number;
+  readonly events: number;
+}
+const SMALLEST = { deployments: 10_000, events: 100_000 };
+const SIZES: readonly Size[] = [SMALLEST, { deployments: 100_000, events: 1_000_000 }];
+const FULL_SIZES: readonly Size[] = [...SIZES, { deployments: 1_000_000, events: 10_000_000 }];
 
 const PAGE = `query { deployments(first: 20, filter: { status: [RUNNING] }) {
   nodes { id status strategyId canaryCapitalUsd comparison { decision } } pageInfo { endCursor } } }`;
 const STATUS = 'query($id: ID!) { deployment(id: $id) { id status comparison { decision } } }';
 
-/** Milliseconds, the median. */
-interface Times {
-  readonly deployments: number;
-  readonly page: number;
-  readonly status: number;
-  readonly claim: number;
+const TIMES = { page: 'page of a filtered list', status: 'status by id', claim: 'claim of 16' } as const;
+const PAGES = {
+  tail: 'the log after its end',
+  log: '100 events of the log',
+  deployment: '20 events of a deployment',
+} as const;
+
+interface Measured {
+  readonly size: Size;
+  /** Milliseconds, the median. */
+  readonly times: Readonly<Record<keyof typeof TIMES, number>>;
+  /** Pages of 8 KiB that PostgreSQL reads, from memory or from disk. */
+  readonly pages: Readonly<Record<keyof typeof PAGES, number>>;
 }
 
 export async function growth({ full }: Options): Promise<Row[]> {
-  const sizes = full ? [10_000, 100_000, 1_000_000] : [10_000, 100_000];
-  const times: Times[] = [];
-  for (const size of sizes) times.push(await timesAt(size, full ? 10 : 2));
-  const [smallest, ...larger] = times;
+  const measured: Measured[] = [];
+  for (const size of full ? FULL_SIZES : SIZES) measured.push(await measureAt(size));
+  const [smallest, ...larger] = measured;
   if (!smallest) return [];
-  const works = { page: 'page of a filtered list', status: 'status by id', claim: 'claim of 16' } as const;
-  return larger.flatMap((at) =>
-    (['page', 'status', 'claim'] as const).map((name) => {
-      const work = `${works[name]}, ${at.deployments.toLocaleString('en-US')} deployments`;
-      const subject = { part: 'growth', work, against: 'the same at 10,000', unit: 'ms' };
-      return judge({ ...subject, bound: { atMost: 1.5 } }, [{ ours: at[name], theirs: smallest[name] }]);
-    }),
-  );
+  return larger.flatMap(({ size, times, pages }) => {
+    const at = `${size.deployments.toLocaleString('en-US')} deployments, ${size.events.toLocaleString('en-US')} events`;
+    const row = (work: string, unit: string, atMost: number, ours: number, theirs: number) => {
+      const subject = {
+        part: 'growth',
+        work: `${work}, ${at}`,
+        against: 'the same at 10,000 and 100,000',
+        unit,
+      };
+      return judge({ ...subject, bound: { atMost } }, [{ ours, theirs }]);
+    };
+    return [
+      ...keysOf(TIMES).map((name) => row(TIMES[name], 'ms', 1.5, times[name], smallest.times[name])),
+      ...keysOf(PAGES).map((name) => row(PAGES[name], 'pages', 1.3, pages[name], smallest.pages[name])),
+    ];
+  });
 }
 
-async function timesAt(deployments: number, eventsEach: number): Promise<Times> {
+const keysOf = <K extends string>(named: Readonly<Record<K, string>>) => Object.keys(named) as K[];
+
+async function measureAt(size: Size): Promise<Measured> {
+  const { deployments, events } = size;
   const stage = await openStage();
   try {
     const first = await stage.node();
     const [pattern = ''] = await seedRunning(first.url, 1);
     // A node that runs meanwhile would tail millions of events, and be measured doing so.
     await first.stop();
-    await growDeployments(stage.sql, pattern, deployments);
-    await growEvents(stage.sql, deployments, deployments * eventsEach);
+    await growDeployments(stage.sql, pattern, deployments, MONTHS);
+    await growEvents(stage.sql, deployments, events);
     const node = await stage.node();
     const some = () => `grown-${1 + Math.floor(Math.random() * deployments)}`;
     const page = await timed(() => ask(node.url, PAGE));
     const status = await timed(() => ask(node.url, STATUS, { id: some() }));
     await node.stop();
+    const pages = await pagesRead(stage, some());
     await stage.sql`
       update deployments set next_check_at = serin_now() - make_interval(secs => random() * 1000)
       where id like 'grown-%'`;
@@ -61,10 +92,33 @@ async function timesAt(deployments: number, eventsEach: number): Promise<Times> 
       claimDue(database.db, { limit: 16, leaseSeconds: 60, slots: { each: 16, left: new Map() } }),
     );
     await database.close();
-    return { deployments, page, status, claim };
+    return { size, times: { page, status, claim }, pages };
   } finally {
     await stage.close();
   }
+}
+
+/** What PostgreSQL reads for a query, as EXPLAIN counts it. */
+async function pagesRead({ sql }: Stage, deploymentId: string): Promise<Measured['pages']> {
+  const end = await lastSettledPosition(drizzle(sql));
+  const pagesOf = async (read: (db: PostgresJsDatabase) => Promise<unknown>) => {
+    const statements: { text: string; parameters: unknown[] }[] = [];
+    const logQuery = (text: string, parameters: unknown[]) => void statements.push({ text, parameters });
+    await read(drizzle(sql, { logger: { logQuery } }));
+    let pages = 0;
+    for (const { text, parameters } of statements) {
+      const given = parameters.map((value) => (Array.isArray(value) ? value.map(String) : String(value)));
+      const [row] = await sql.unsafe(`explain (analyze, buffers, format json) ${text}`, given);
+      const plan: Record<string, number> = row?.['QUERY PLAN'][0].Plan;
+      pages += (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);
+    }
+    return pages;
+  };
+  return {
+    tail: await pagesOf((db) => readLog(db, end, 100, { scope: null })),
+    log: await pagesOf((db) => readLog(db, LOG_START, 100, { scope: null })),
+    deployment: await pagesOf((db) => readDeploymentEvents(db, deploymentId, { limit: 20 })),
+  };
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -12,6 +12,12 @@ import type { Options } from '../registry.ts';
 const EVENTS = 500;
 /** Before anything is measured: a node that just began takes several times as long for a mutation. */
 const WARM_UP = 2000;
+/** Of one deployment so many changes a minute would be refused. */
+const DEPLOYMENTS = 64;
+
+const change = (field: string) =>
+  `mutation($id: ID!) { ${field}(input: { deploymentId: $id }) { success message } }`;
+const CHANGES = { pause: change('pauseDeployment'), resume: change('resumeDeployment') } as const;
 
 /** What is shown, and not judged. */
 const ANY = Number.POSITIVE_INFINITY;
@@ -26,13 +32,13 @@ export async function latency({ seconds }: Options): Promise<Row[]> {
   const load = await startChild('harness/load.ts');
   try {
     const [writer, reader] = [await stage.node(), await stage.node()];
-    const [id = '', ...others] = await seedRunning(writer.url, 65);
-    await deliveryTimes(writer.url, reader.url, id, WARM_UP);
+    const ids = await seedRunning(writer.url, DEPLOYMENTS);
+    await deliveryTimes(writer.url, reader.url, ids, WARM_UP);
     const durable = await durableNotifyTimes(stage);
     const idleNotify = await notifyTimes(stage);
-    const idle = await deliveryTimes(writer.url, reader.url, id);
-    const bodies = others.map((other) => [
-      JSON.stringify({ query: `{ deployment(id: "${other}") { id status comparison { decision } } }` }),
+    const idle = await deliveryTimes(writer.url, reader.url, ids);
+    const bodies = ids.map((id) => [
+      JSON.stringify({ query: `{ deployment(id: "${id}") { id status comparison { decision } } }` }),
     ]);
     const busy = putLoad(load, {
       url: `${reader.url}/graphql`,
@@ -41,7 +47,7 @@ export async function latency({ seconds }: Options): Promise<Row[]> {
       bodies,
     });
     const loadedNotify = await notifyTimes(stage);
-    const loaded = await deliveryTimes(writer.url, reader.url, id);
+    const loaded = await deliveryTimes(writer.url, reader.url, ids);
     await busy;
     const row = (work: string, against: string, ours: number, theirs: number, atMost: number) => {
       const subject = { part: 'latency', work: `mutation to a subscriber on another node, ${work}` };
@@ -71,11 +77,11 @@ function quantilesOf(times: number[]): Quantiles {
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-/** From sending a mutation, so its commit is in it, and from having its answer, to having the delivery. */
+/** Pauses and resumes one deployment after the other. From sending a mutation, so its commit is in it, and from having its answer, to having the delivery. */
 async function deliveryTimes(
   writer: string,
   reader: string,
-  id: string,
+  ids: readonly string[],
   events: number = EVENTS,
 ): Promise<{ readonly sent: Quantiles; readonly answered: Quantiles }> {
   const client = createClient({
@@ -84,7 +90,7 @@ async function deliveryTimes(
   });
   let heard: () => void = () => {};
   const end = client.subscribe(
-    { query: 'subscription($id: ID!) { stateChanged(deploymentId: $id) { status } }', variables: { id } },
+    { query: 'subscription { stateChanged { status } }' },
     { next: () => heard(), error: () => {}, complete: () => {} },
   );
   await sleep(1000);
@@ -98,11 +104,13 @@ async function deliveryTimes(
       };
     });
     const name = event % 2 === 0 ? 'pause' : 'resume';
+    const id = ids[Math.floor(event / 2) % ids.length];
     const began = performance.now();
-    await ask(writer, `mutation($id: ID!) { ${name}Deployment(input: { deploymentId: $id }) { success } }`, {
+    const answer = await ask<Record<string, { success: boolean; message: string }>>(writer, CHANGES[name], {
       id,
     });
     const answeredAt = performance.now();
+    for (const { success, message } of Object.values(answer)) if (!success) throw new Error(message);
     await delivered;
     sent.push(deliveredAt - began);
     answered.push(deliveredAt - answeredAt);

@@ -16,6 +16,8 @@ import { openStage, type Stage } from '../harness/stage.ts';
 import type { Options } from '../registry.ts';
 
 const CONNECTIONS = 64;
+/** Deployments that each connection changes in turn: of one it may change only so many times a minute. */
+const EACH = 16;
 /** Connections of a node to its database. */
 const POOL = 16;
 
@@ -41,9 +43,13 @@ export async function mutation({ rounds, seconds }: Options): Promise<Row[]> {
   const load = await startChild('harness/load.ts');
   try {
     const { url } = await stage.node();
-    const ids = await seedRunning(url, CONNECTIONS);
+    const ids = await seedRunning(url, CONNECTIONS * EACH);
     await seedRunning(url, POOL, 'peer');
-    const bodies = ids.map((id) => [pauseOrResume('pause', id), pauseOrResume('resume', id)]);
+    const bodies = Array.from({ length: CONNECTIONS }, (_, connection) =>
+      ids
+        .slice(connection * EACH, (connection + 1) * EACH)
+        .flatMap((id) => [pauseOrResume('pause', id), pauseOrResume('resume', id)]),
+    );
     const ours = async () => {
       await resumeAll(url, stage, ids);
       const before = await revisions(stage);
