@@ -30,7 +30,7 @@ export async function checks({ rounds, seconds }: Options): Promise<Row[]> {
     const sql = 'claim and update alone in SQL';
     return [
       judge(
-        { ...subject, work: `checks, 1 node, ${live}`, against: sql, bound: { atLeast: 0.5 } },
+        { ...subject, work: `checks, 1 node, ${live}`, against: sql, bound: { atLeast: 0.6 } },
         pairs(byOne, bySql),
       ),
       judge(

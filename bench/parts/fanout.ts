@@ -61,7 +61,7 @@ async function fanoutTo(subscribers: number, rounds: number): Promise<Row[]> {
       measured.map((round) => ({ ours: round.ours, theirs: round[theirs] }));
     return [
       judge(
-        { ...subject, against: 'raw ws broadcast of as many bytes', bound: { atLeast: 0.6 } },
+        { ...subject, against: 'raw ws broadcast of as many bytes', bound: { atLeast: 0.85 } },
         against('bare'),
       ),
       judge(

@@ -59,7 +59,7 @@ export async function growth({ full }: Options): Promise<Row[]> {
       return judge({ ...subject, bound: { atMost } }, [{ ours, theirs }]);
     };
     return [
-      ...keysOf(TIMES).map((name) => row(TIMES[name], 'ms', 1.5, times[name], smallest.times[name])),
+      ...keysOf(TIMES).map((name) => row(TIMES[name], 'ms', 1.3, times[name], smallest.times[name])),
       ...keysOf(PAGES).map((name) => row(PAGES[name], 'pages', 1.3, pages[name], smallest.pages[name])),
     ];
   });

@@ -46,7 +46,7 @@ export async function idle({ rounds }: Options): Promise<Row[]> {
           unit: 'KiB',
           bound: { atMost: 1 },
         },
-        [{ ours: each, theirs: 20 }],
+        [{ ours: each, theirs: 12 }],
       ),
       judge(
         {
@@ -56,7 +56,7 @@ export async function idle({ rounds }: Options): Promise<Row[]> {
           unit: 'ms',
           bound: { atMost: 1 },
         },
-        [{ ours: median(starts), theirs: 2000 }],
+        [{ ours: median(starts), theirs: 800 }],
       ),
     ];
   } finally {

@@ -28,7 +28,7 @@ export async function typename({ rounds, seconds }: Options): Promise<Row[]> {
       work: '{ __typename } over HTTP',
       against: 'bare node:http, the same bytes',
       unit: 'requests/s',
-      bound: { atLeast: 0.35 },
+      bound: { atLeast: 0.6 },
     };
     return [judge(subject, measured)];
   } finally {
