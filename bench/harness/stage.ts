@@ -62,7 +62,10 @@ export async function openStage(): Promise<Stage> {
 async function startNode(databaseUrl: string, variables: Readonly<Record<string, string>>): Promise<Node> {
   const began = performance.now();
   const child = fork(PROGRAM, [], {
-    execArgv: process.env.BENCH_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_PROFILE}`] : [],
+    execArgv: [
+      ...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []),
+      ...(process.env.BENCH_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_PROFILE}`] : []),
+    ],
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: {
       ...process.env,
