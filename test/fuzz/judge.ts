@@ -60,7 +60,8 @@ export async function contentOf(sql: postgres.Sql): Promise<string> {
         ({ name }) =>
           `select '${name}' as name, count(*)::text as rows, sum(hashtext(t::text))::text as sum from ${name} t`,
       )
-      .join(' union all '),
+      .join(' union all ')
+      .concat(' order by name'),
   );
   return sums.map(({ name, rows, sum }) => `${name} ${rows} ${sum}`).join('\n');
 }

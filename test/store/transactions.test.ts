@@ -82,6 +82,27 @@ describe.each(Object.entries(FIRST))('a first statement %s', (_, first) => {
   });
 });
 
+test('a first statement that cannot be sent fails alone, and the transaction is rolled back', async () => {
+  const undefinedValue = [undefined] as unknown as number[];
+  const others = Array.from({ length: 10 }, (_, no) => database.client`select ${no}::int as no`);
+  const work = database.client.begin((tx) =>
+    tx.unsafe('insert into kept values ($1, default)', undefinedValue),
+  );
+  await expect(work).rejects.toMatchObject({ code: 'UNDEFINED_VALUE' });
+  expect(await Promise.all(others)).toHaveLength(10);
+  expect(await database.client.begin((tx) => tx`select 1 as one`)).toMatchObject([{ one: 1 }]);
+});
+
+test('a transaction that cannot begin says so also when its first statement comes late', async () => {
+  const work = database.client.begin('isolation level nonsense', async (tx) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await tx`insert into kept values (${1}, default)`;
+  });
+  await expect(work).rejects.toMatchObject({ code: '42601' });
+  expect(await count()).toBe(0);
+  expect(await database.client.begin((tx) => tx`select 1 as one`)).toMatchObject([{ one: 1 }]);
+});
+
 test('a transaction without a statement ends', async () => {
   expect(await database.client.begin(async () => 'nothing')).toBe('nothing');
   await expect(database.client.begin(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
@@ -150,7 +171,7 @@ describe('on the wire', () => {
   });
   afterAll(() => new Promise((resolve) => proxy.close(resolve)));
 
-  test('a transaction of one statement takes two round trips', async () => {
+  test('a transaction of one statement takes two round trips, one of several at once three', async () => {
     const url = new URL(stored.url);
     url.host = `127.0.0.1:${port}`;
     const behind = openDatabase({ url: url.href, poolSize: 1 });
@@ -160,6 +181,15 @@ describe('on the wire', () => {
     expect(await act()).toMatchObject([{ place: 'here' }]);
     expect(sent).toHaveLength(2);
     expect(sent[0]).toMatch(/begin.*here/s);
+
+    const burst = () =>
+      behind.client.begin((tx) =>
+        Promise.all(['one', 'two', 'three'].map((place) => tx`select ${place}::text`)),
+      );
+    await burst();
+    sent = [];
+    await burst();
+    expect(sent).toHaveLength(3);
     await behind.close();
   });
 });

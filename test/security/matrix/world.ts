@@ -130,6 +130,6 @@ export async function stored(sql: postgres.Sql, about = ''): Promise<string> {
     }) => `select '${name}' as name, count(*)::int as rows, sum(hashtext(t.content::text)::bigint)::text as sum
       from (select to_jsonb(t) - 'last_used_at' as content from ${name} t) t where ${owner} like '%${about}%'`,
   );
-  const rows = await sql.unsafe(sums.join(' union all '));
+  const rows = await sql.unsafe(`${sums.join(' union all ')} order by name`);
   return rows.map(({ name, rows: count, sum }) => `${name} ${count} ${sum}`).join('\n');
 }
