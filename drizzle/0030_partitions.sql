@@ -6,11 +6,11 @@ LOCK TABLE "deployments", "trade_books", "events", "samples", "trades" IN ACCESS
 CREATE FUNCTION serin_find_month() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE actual date;
 BEGIN
-	SELECT "born" INTO actual FROM "deployments" WHERE "id" = NEW."deployment_id";
+	EXECUTE format('SELECT "born" FROM %I."deployments" WHERE "id" = $1', TG_TABLE_SCHEMA) INTO actual USING NEW."deployment_id";
 	IF actual IS NULL OR actual = NEW."born" THEN RETURN NEW; END IF;
 	NEW."born" := actual;
 	IF TG_NARGS = 0 THEN RETURN NEW; END IF;
-	EXECUTE format('INSERT INTO %I SELECT ($1).*', TG_ARGV[0]) USING NEW;
+	EXECUTE format('INSERT INTO %I.%I SELECT ($1).*', TG_TABLE_SCHEMA, TG_ARGV[0]) USING NEW;
 	RETURN NULL;
 END $$;--> statement-breakpoint
 ALTER TABLE "events" RENAME TO "events_first";--> statement-breakpoint
@@ -78,17 +78,24 @@ BEGIN
 		SELECT replace(c.relname, '_first', '') AS name, a.privilege_type, a.is_grantable,
 			CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
 		FROM pg_class c, aclexplode(c.relacl) a
-		WHERE c.relnamespace = current_schema()::regnamespace AND c.relname IN ('events_first', 'samples_first', 'trades_first')
+		WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname IN ('events_first', 'samples_first', 'trades_first')
 			AND a.grantee <> c.relowner
 	LOOP
 		EXECUTE format('GRANT %s ON %I TO %s%s', one.privilege_type, one.name, one.grantee,
 			CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
 	END LOOP;
 	FOR one IN
-		SELECT p.pubname, replace(c.relname, '_first', '') AS name
+		SELECT p.pubname, replace(c.relname, '_first', '') AS name,
+			to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL AS whole
 		FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid
-		WHERE c.relnamespace = current_schema()::regnamespace AND c.relname IN ('events_first', 'samples_first', 'trades_first')
+		WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname IN ('events_first', 'samples_first', 'trades_first')
 	LOOP
-		EXECUTE format('ALTER PUBLICATION %I ADD TABLE %I', one.pubname, one.name);
+		BEGIN
+			IF NOT one.whole THEN RAISE insufficient_privilege; END IF;
+			EXECUTE format('ALTER PUBLICATION %I ADD TABLE %I', one.pubname, one.name);
+			EXECUTE format('ALTER PUBLICATION %I SET (publish_via_partition_root = true)', one.pubname);
+		EXCEPTION WHEN insufficient_privilege THEN
+			RAISE WARNING 'publication % has a part of table % or another owner: add the partitioned table to it', one.pubname, one.name;
+		END;
 	END LOOP;
 END $$;

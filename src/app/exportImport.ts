@@ -48,6 +48,7 @@ import {
 } from '../store/deployments/trades.ts';
 import { archivedAt } from '../store/log/archive.ts';
 import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
+import { holdPartitions } from '../store/log/partitions.ts';
 import { insertSamples, readSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
@@ -75,6 +76,7 @@ export async function exportDeployment(
 ): Promise<DeploymentDocument | null> {
   return db.transaction(
     async (tx): Promise<DeploymentDocument | null> => {
+      await holdPartitions(tx);
       const view = await findDeployment(tx, id);
       if (!view || !canSee(actor, view.state.strategyId)) return null;
       const { state, metrics, breaches } = view;

@@ -174,3 +174,25 @@ test('what arrives in a month without a partition is caught, counted, and moves 
   expect((await command(serin, 'pauseDeployment', id)).success).toBe(true);
   expect(await partitionsOf(id)).toEqual([`events_${unforeseen}`]);
 });
+
+test('an export that waited for a change of the partitions has every row', async () => {
+  const [id = ''] = await lived();
+  const partition = `events_${await month()}`;
+  const before = (await read(id)).exportDeployment;
+  let exported: Promise<Data> | undefined;
+  await serin.database.sql.begin(async (tx) => {
+    await tx`lock table deployments in access exclusive mode`;
+    exported = serin.ask('query($id: ID!) { exportDeployment(id: $id) }', { id });
+    await until(
+      async () =>
+        (
+          await tx`
+      select from pg_locks where relation = 'deployments'::regclass and not granted`
+        ).length > 0,
+    );
+    await tx.unsafe(`alter table events detach partition ${partition}`);
+    await tx.unsafe(`insert into events select * from ${partition}`);
+    await tx.unsafe(`drop table ${partition}`);
+  });
+  expect((await exported)?.exportDeployment).toEqual(before);
+});

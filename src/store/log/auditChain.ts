@@ -40,7 +40,7 @@ export interface SealedBlock extends AuditHead {
 export async function sealAuditRecords(db: PostgresJsDatabase): Promise<SealedBlock | null> {
   return db.transaction(async (tx) => {
     const [lock] = await tx.execute<{ acquired: boolean }>(
-      sql`select pg_try_advisory_xact_lock(${AUDIT_SEAL_LOCK}, current_schema()::regnamespace::oid::integer) as acquired`,
+      sql`select pg_try_advisory_xact_lock(${AUDIT_SEAL_LOCK}, quote_ident(current_schema())::regnamespace::oid::integer) as acquired`,
     );
     if (!lock?.acquired) return null;
     const [block] = await tx.execute<{ number: string; hash: string; records: number }>(sql`

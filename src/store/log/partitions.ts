@@ -17,6 +17,8 @@ const MONTHS_AHEAD = 2;
  * `deadlock_timeout`, so that it gives way. It is tried again.
  */
 const LOCK_TIMEOUT_MS = 200;
+/** How long a change of the partitions may read, while the tables are locked. It is tried again when vacuum was there. */
+const STATEMENT_TIMEOUT_MS = 2000;
 /** The most rows that move out of the default partition in one transaction: about a second. */
 const MAX_MOVED = 10_000;
 /** So that a scrape does not read a large table. */
@@ -46,6 +48,14 @@ export const isOf = (table: OfDeployment, deploymentId: string): SQL =>
 
 /** The deployment of a row `r` has no archive yet. */
 const notArchived = 'not exists (select from archives a where a.deployment_id = r.deployment_id)';
+
+/**
+ * Until the transaction ends no row moves to another partition. Must be the first statement of a transaction with one
+ * snapshot: rows that move between its snapshot and its wait for a lock are in neither place for it.
+ */
+export async function holdPartitions(tx: Queries): Promise<void> {
+  await tx.execute(sql`lock table deployments in access share mode`);
+}
 
 const partitionName = (table: Partitioned, month: string) =>
   month === FIRST_MONTH ? `${table}_first` : `${table}_${month.slice(0, 7).replace('-', '_')}`;
@@ -107,14 +117,14 @@ export async function dropPartitions(db: PostgresJsDatabase): Promise<PartitionC
 
 /**
  * Rows of the default partitions, by table, at most {@link MAX_COUNTED} each. Those of archived deployments, which a late
- * event may have, do not count: their partition is gone for good.
+ * event may have, do not count, nor those of the first month, which an earlier version writes: their partition is gone for good.
  */
 export async function countCaught(
   db: Queries,
 ): Promise<{ readonly table: Partitioned; readonly rows: number }[]> {
   const counts = PARTITIONED.map((table) =>
     sql.raw(`select '${table}' as table, count(*)::int as rows from (
-      select from ${table}_default r where ${notArchived} limit ${MAX_COUNTED}) caught`),
+      select from ${table}_default r where r.born > '${FIRST_MONTH}' and ${notArchived} limit ${MAX_COUNTED}) caught`),
   );
   return db.execute<{ table: Partitioned; rows: number }>(sql.join(counts, sql` union all `));
 }
@@ -122,10 +132,13 @@ export async function countCaught(
 /** Does one change with a short lock timeout. Returns false if another node is at one. */
 async function underLock(tx: Queries, change: (tx: Queries) => Promise<boolean>): Promise<boolean> {
   const [lock] = await tx.execute<{ acquired: boolean }>(
-    sql`select pg_try_advisory_xact_lock(${PARTITION_LOCK}, current_schema()::regnamespace::oid::integer) as acquired`,
+    sql`select pg_try_advisory_xact_lock(${PARTITION_LOCK}, quote_ident(current_schema())::regnamespace::oid::integer) as acquired`,
   );
   if (!lock?.acquired) return false;
-  await tx.execute(sql.raw(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`));
+  await tx.execute(
+    sql.raw(`select set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true),
+      set_config('statement_timeout', '${STATEMENT_TIMEOUT_MS}', true)`),
+  );
   return change(tx);
 }
 
@@ -145,18 +158,19 @@ async function missingMonths(db: Queries, table: Partitioned): Promise<string[]>
 
 async function makePartition(tx: Queries, table: Partitioned, month: string): Promise<boolean> {
   const [name, caught] = [partitionName(table, month), `${table}_default`];
-  // In the order in which transactions take them, for as long as no transaction of another node is open.
-  await tx.execute(sql.raw(`lock table deployments in share row exclusive mode`));
-  await tx.execute(sql.raw(`lock table only ${caught} in access exclusive mode`));
-  const [row] = await tx.execute<{ rows: number; made: boolean }>(sql`
-    select to_regclass(${name}) is not null as made, (select count(*)::int from (
-      select from ${sql.raw(caught)} where born = ${month}::date limit ${MAX_MOVED + 1}) caught) as rows`);
+  const [row] = await tx.execute<{ rows: number; made: boolean; permitted: boolean }>(sql`
+    select to_regclass(${name}) is not null as made, has_schema_privilege(current_schema(), 'CREATE') as permitted,
+      (select count(*)::int from (
+        select from ${sql.raw(caught)} where born = ${month}::date limit ${MAX_MOVED + 1}) caught) as rows`);
   if (row?.made) return false;
+  if (!row?.permitted) throw new Error('the role may not create tables in the schema of Serin');
   if ((row?.rows ?? 0) > MAX_MOVED) {
     throw new Error(
       `${caught} has more than ${MAX_MOVED} rows of ${month.slice(0, 7)}: move them as docs/operations.md says`,
     );
   }
+  // In the order in which transactions take them. An export that has begun keeps its rows where it looks for them.
+  await tx.execute(sql.raw(`lock table deployments, only ${table}, only ${caught} in access exclusive mode`));
   await tx.execute(sql.raw(`create table ${name} (like ${table} including defaults including constraints)`));
   await tx.execute(
     sql.raw(`
@@ -202,6 +216,9 @@ async function isNeeded(db: Queries, names: readonly string[]): Promise<boolean>
 async function dropPartition(tx: Queries, name: string): Promise<void> {
   const table = PARTITIONED.find((each) => name.startsWith(`${each}_`));
   await tx.execute(sql.raw(`alter table ${table} detach partition ${name}`));
-  await tx.execute(sql.raw(`insert into ${table} select * from ${name}`));
+  // Deleted first: a subscriber of logical replication does not learn of the other statements.
+  await tx.execute(
+    sql.raw(`with late as (delete from ${name} returning *) insert into ${table} select * from late`),
+  );
   await tx.execute(sql.raw(`drop table ${name}`));
 }

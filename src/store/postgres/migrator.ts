@@ -91,7 +91,7 @@ async function createSchemas(client: postgres.Sql, schema: string | null): Promi
 
 /** Advisory locks belong to the database: with the schema in the key, Serins in two schemas do not block each other. */
 const lockKey = (client: postgres.Sql) =>
-  client`(${MIGRATION_LOCK}::bigint << 32) | coalesce(current_schema()::regnamespace::oid::bigint, 0)`;
+  client`(${MIGRATION_LOCK}::bigint << 32) | coalesce(quote_ident(current_schema())::regnamespace::oid::bigint, 0)`;
 
 /** Polls the lock, because a session that waits for it would block CREATE INDEX CONCURRENTLY. */
 async function takeLock(client: postgres.Sql, log: MigrationLog): Promise<void> {
@@ -205,7 +205,7 @@ async function whoHoldsLocks(client: postgres.Sql): Promise<string> {
     select ${whoIs(client)} || ', open for ' || extract(epoch from clock_timestamp() - min(a.xact_start))::int
       || ' s on ' || string_agg(distinct c.relname, ', ') as who
     from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
-    where l.granted and l.pid <> pg_backend_pid() and c.relnamespace = current_schema()::regnamespace
+    where l.granted and l.pid <> pg_backend_pid() and c.relnamespace = quote_ident(current_schema())::regnamespace
       and c.relkind in ('r', 'p')
     group by a.pid, a.application_name, a.usename, a.state order by min(a.xact_start) limit 3`;
   return listed(holders);

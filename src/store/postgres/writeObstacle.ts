@@ -11,7 +11,7 @@ const PROBE_BYTES = 256 * 1024;
 export async function findWriteObstacle({ db, sockets: { disk } }: Database): Promise<string | null> {
   const [row] = await db.execute<{ recovering: boolean; readOnly: boolean; table: string | null }>(sql`
     select pg_is_in_recovery() as recovering, current_setting('transaction_read_only') = 'on' as "readOnly",
-      (select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
+      (select relname from pg_class where relnamespace = quote_ident(current_schema())::regnamespace and relkind in ('r', 'p')
         and not (has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
           and has_table_privilege(oid, 'DELETE'))
         order by relname limit 1) as table`);

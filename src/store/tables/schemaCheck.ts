@@ -73,7 +73,7 @@ function neededObjects(): Needed[] {
  */
 export async function findSchemaDamage(db: Queries): Promise<string[]> {
   const found = await db.execute<Found>(sql`
-    with own as (select oid, relname, relkind from pg_class where relnamespace = current_schema()::regnamespace)
+    with own as (select oid, relname, relkind from pg_class where relnamespace = quote_ident(current_schema())::regnamespace)
     select 'table' as kind, relname as name, true as valid, false as strict from own where relkind in ('r', 'p')
     union all
     select 'column', relname || '.' || attname, true, attnotnull from own join pg_attribute on attrelid = own.oid
@@ -82,7 +82,7 @@ export async function findSchemaDamage(db: Queries): Promise<string[]> {
     select 'index', relname, indisvalid, indisunique from own join pg_index on indexrelid = own.oid
     union all
     select 'constraint', conname, convalidated, false from pg_constraint
-    where connamespace = current_schema()::regnamespace`);
+    where connamespace = quote_ident(current_schema())::regnamespace`);
   const byName = new Map(found.map((one) => [`${one.kind} ${one.name}`, one]));
   const needed = neededObjects();
   const isGone = ({ kind, name }: Needed) => !byName.has(`${kind} ${name}`);
