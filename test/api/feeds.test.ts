@@ -74,7 +74,7 @@ describe('feeds with a cursor', () => {
       '{ events(filter: { strategyId: "cursors" }, first: 2) { edges { node { type } } pageInfo { endCursor } } }',
     );
     const feed = serin.follow(EVENTS, { strategy: 'cursors', after: events.pageInfo.endCursor });
-    await command(serin, 'cancelDeployment', id);
+    expect(await command(serin, 'cancelDeployment', id)).toMatchObject({ success: true });
     expect((await feed.take(3)).map(({ type }) => type)).toEqual([
       'ALLOCATION_REQUESTED',
       'CANARY_CANCELLED',

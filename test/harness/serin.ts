@@ -177,7 +177,9 @@ function follow(client: Client, query: string, variables: Record<string, unknown
     errors,
     end,
     async take(count) {
-      await until(() => received.length >= count || errors.length > 0);
+      await until(() => received.length >= count || errors.length > 0).catch((error: Error) => {
+        throw new Error(`${error.message}; received ${JSON.stringify(received)}`);
+      });
       if (errors.length > 0) throw new Error(`the feed failed: ${JSON.stringify(errors)}`);
       return received.slice(0, count);
     },
