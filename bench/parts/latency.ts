@@ -77,7 +77,10 @@ function quantilesOf(times: number[]): Quantiles {
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-/** Pauses and resumes one deployment after the other. From sending a mutation, so its commit is in it, and from having its answer, to having the delivery. */
+/**
+ * Pauses and resumes one deployment after the other. From sending a mutation, so its commit is in it, and from having its
+ * answer, to having the delivery.
+ */
 async function deliveryTimes(
   writer: string,
   reader: string,
