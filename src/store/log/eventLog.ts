@@ -187,7 +187,10 @@ async function readLogPage(
   return fromEnd ? found.reverse() : found;
 }
 
-/** Whether there are committed entries after a position, settled or not. */
+/**
+ * Whether there are committed entries after a position, settled or not. The order has PostgreSQL read its index from
+ * the position on: for any one row it expects to find it soon in the table, and reads a whole month where there is none.
+ */
 async function hasMore(
   db: Queries,
   after: LogPosition,
@@ -197,6 +200,7 @@ async function hasMore(
     .select({ id: events.id })
     .from(events)
     .where(and(afterPosition(after), ...conditions))
+    .orderBy(events.incarnation, events.xid, events.id)
     .limit(1);
   return rows.length > 0;
 }
