@@ -34,6 +34,9 @@ const stored = z.strictObject({
 
 const DOUBLE = 8;
 
+/** Reads and writes doubles several times as fast as a Buffer's own functions. */
+const viewOf = ({ buffer, byteOffset, length }: Buffer) => new DataView(buffer, byteOffset, length);
+
 export const evidenceStateCodec = z.codec(
   stored,
   z.custom<EvidenceState>((value) => typeof value === 'object' && value !== null && 'whenEarning' in value),
@@ -41,6 +44,7 @@ export const evidenceStateCodec = z.codec(
     decode: ({ pairs, whenEarning, whenLosing, lagged, canaryStill = 0, ...same }, context) => {
       const kept = Math.min(pairs, MAX_LAGS);
       const bytes = Buffer.from(lagged, 'base64');
+      const doubles = viewOf(bytes);
       if (bytes.length !== 4 * kept * DOUBLE) {
         context.issues.push({ code: 'custom', input: lagged, message: 'has not the lags of its pairs' });
         return z.NEVER;
@@ -48,8 +52,8 @@ export const evidenceStateCodec = z.codec(
       const tested = ({ mean, m2, drift }: z.output<typeof series>, from: number): TestedSeries => {
         const sums: SeriesSums = { ...emptySeries(), n: pairs, mean, m2 };
         for (let index = 0; index < kept; index += 1) {
-          sums.products[index] = bytes.readDoubleLE((from + index) * DOUBLE);
-          sums.recent[index] = bytes.readDoubleLE((from + kept + index) * DOUBLE);
+          sums.products[index] = doubles.getFloat64((from + index) * DOUBLE, true);
+          sums.recent[index] = doubles.getFloat64((from + kept + index) * DOUBLE, true);
         }
         return { sums, drift: [...drift] };
       };
@@ -65,10 +69,11 @@ export const evidenceStateCodec = z.codec(
       const pairs = whenEarning.sums.n;
       const kept = Math.min(pairs, MAX_LAGS);
       const bytes = Buffer.alloc(4 * kept * DOUBLE);
+      const doubles = viewOf(bytes);
       const tested = ({ sums, drift }: TestedSeries, from: number): z.output<typeof series> => {
         for (let index = 0; index < kept; index += 1) {
-          bytes.writeDoubleLE(sums.products[index] ?? 0, (from + index) * DOUBLE);
-          bytes.writeDoubleLE(sums.recent[index] ?? 0, (from + kept + index) * DOUBLE);
+          doubles.setFloat64((from + index) * DOUBLE, sums.products[index] ?? 0, true);
+          doubles.setFloat64((from + kept + index) * DOUBLE, sums.recent[index] ?? 0, true);
         }
         return { mean: sums.mean, m2: sums.m2, drift: [...drift] };
       };

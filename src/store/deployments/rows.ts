@@ -96,6 +96,9 @@ const live = {
   ...common,
   configRequest: z.strictObject({ ...approvalRequest, before: z.string(), config: configCodec }).optional(),
 };
+/** Whether it may be of a later version of the rule: the whole check takes as long as reading it. */
+const isLater = (json: unknown): boolean =>
+  typeof json === 'object' && json !== null && 'rule' in json && Number(json.rule) > RULE;
 const laterDetail = z.looseObject({ rule: z.int().gt(RULE), observation: z.looseObject({}).nullish() });
 
 /**
@@ -103,8 +106,8 @@ const laterDetail = z.looseObject({ rule: z.int().gt(RULE), observation: z.loose
  * which neither decides on such a deployment nor writes it: none stands for it, so that the rest can be read.
  */
 function parseDetail(json: unknown) {
-  const later = laterDetail.safeParse(json);
-  if (!later.success) return { ...readStored(detailCodec, json), laterRule: undefined };
+  const later = isLater(json) ? laterDetail.safeParse(json) : null;
+  if (!later?.success) return { ...readStored(detailCodec, json), laterRule: undefined };
   const { rule: laterRule, observation, ...same } = later.data;
   const evidence = z.encode(firstEvidenceCodec, NO_EVIDENCE);
   const readable = observation ? { ...same, observation: { ...observation, evidence } } : same;
@@ -264,15 +267,18 @@ export function rowToState(row: StateRow): DeploymentState {
   };
 }
 
-/** Entries of each cache. A parsed value takes up to 5 KB. */
-const CACHE_SIZE = 1000;
+/** Characters of JSON in each cache. A parsed value takes two to three times the memory of its JSON. */
+const CACHE_CHARACTERS = 8_000_000;
 
 /**
  * Caches parsed JSON. Most deployments share a few configurations, and a state is read far more often than it changes.
  * @returns parses a string. `key` identifies a value that changes, so that only its latest version is cached
  */
 function cached<T extends object>(parse: (value: unknown) => T): (json: string, key?: string) => T {
-  const cache = new LRUCache<string, { readonly json: string; readonly value: T }>({ max: CACHE_SIZE });
+  const cache = new LRUCache<string, { readonly json: string; readonly value: T }>({
+    maxSize: CACHE_CHARACTERS,
+    sizeCalculation: ({ json }, key) => json.length + key.length,
+  });
   return (json, key = json) => {
     const latest = cache.get(key);
     if (latest?.json === json) return latest.value;
