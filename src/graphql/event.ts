@@ -141,7 +141,7 @@ function comparisonThen({ entry, record, deployment }: DecisionView): Comparison
     startedAt,
     at: entry.event.at,
   }));
-  return { comparison: record.comparison, sides, outlook: null };
+  return { comparison: record.comparison, sides, outlook: () => null };
 }
 
 const startOf = (state: DeploymentState) => observationOf(state)?.startedAt ?? state.createdAt;

@@ -81,7 +81,7 @@ const OutlookType = builder.objectRef<Outlook>('EvidenceOutlook').implement({
 /** Evidence with what may be expected of it. */
 export interface EvidenceView {
   readonly evidence: Evidence;
-  readonly outlook: Outlook | null;
+  readonly outlook: () => Outlook | null;
 }
 
 export const EvidenceType = builder.objectRef<EvidenceView>('Evidence').implement({
@@ -184,10 +184,11 @@ export const EvidenceType = builder.objectRef<EvidenceView>('Evidence').implemen
         description: 'The error rate of the test.',
         resolve: ({ evidence }) => evidence.alpha,
       }),
-      outlook: t.expose('outlook', {
+      outlook: t.field({
         type: OutlookType,
         nullable: true,
         description: 'What may be expected from here on; null in records of the past.',
+        resolve: ({ outlook }) => outlook(),
       }),
       summary: t.string({
         description: 'The test, as a message.',

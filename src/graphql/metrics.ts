@@ -228,8 +228,8 @@ const Gate = builder.objectRef<GateResult>('Gate').implement({
 export interface ComparisonView {
   readonly comparison: Comparison;
   readonly sides: BySide<SideView>;
-  /** Null for a comparison of the past: it has none. */
-  readonly outlook: Outlook | null;
+  /** Computed when it is asked for. Null for a comparison of the past: it has none. */
+  readonly outlook: () => Outlook | null;
 }
 
 /** A deployment's comparison as of these metrics; null for one that was never deployed. */
@@ -240,7 +240,7 @@ export function comparisonView(
 ): ComparisonView | null {
   const comparison = comparisonOf(state, metrics);
   const sides = sideViews(state, metrics, now);
-  return comparison && sides && { comparison, sides, outlook: outlookOfDeployment(state, now) };
+  return comparison && sides && { comparison, sides, outlook: () => outlookOfDeployment(state, now) };
 }
 
 export const CanaryComparison = builder.objectRef<ComparisonView>('CanaryComparison').implement({

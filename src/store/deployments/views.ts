@@ -88,7 +88,7 @@ select deployments.id, deployments.strategy_id as "strategyId", deployments.chai
   stable.reported_by as "stableReportedBy", stable.reported_as as "stableReportedAs",
   (coalesce(canary.version, 0) + coalesce(stable.version, 0))::float8 as "metricsVersion",
   strategies.stable_version_id as "strategyStableVersionId",
-  strategies.require_approval as "strategyRequiresApproval", date_part('epoch', serin_now()) * 1000 as now,
+  strategies.require_approval as "strategyRequiresApproval", date_part('epoch', (select serin_now())) * 1000 as now,
   ${figuresOf('canary')}, ${figuresOf('stable')}
 from deployments
 join strategies on strategies.id = deployments.strategy_id
