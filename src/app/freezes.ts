@@ -5,7 +5,7 @@ import { Forbidden, mayAdminister } from '../access/permissions.ts';
 import { describeEnd, FREEZE_BLOCKS, type FreezeBlock, type FreezeFacts } from '../core/lifecycle/freeze.ts';
 import { type ApprovalRequest, requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
-import type { SerinInstant } from '../core/values/instant.ts';
+import { LAST_INSTANT, type SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
@@ -204,6 +204,8 @@ function freezeViolations(input: FreezeInput): Violation[] {
     violations.push({ path: ['durationSeconds'], message: 'and until exclude each other' });
   else if (durationSeconds !== undefined && (durationSeconds < 1 || durationSeconds > MAX_DURATION_SECONDS))
     violations.push({ path: ['durationSeconds'], message: `must be 1 to ${MAX_DURATION_SECONDS}` });
+  else if ((endOf(input) ?? 0) > LAST_INSTANT)
+    violations.push({ path: ['durationSeconds'], message: 'must end before the year 10000' });
   if (blocks?.length === 0)
     violations.push({ path: ['blocks'], message: 'must name at least one, or be omitted' });
   if (reason.trim() === '') violations.push({ path: ['reason'], message: 'must say why' });

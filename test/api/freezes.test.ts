@@ -322,6 +322,7 @@ test('a bad freeze is refused with the path of its field', async () => {
     [{ chains: ['ok', '***********'] }, 'chains.1'],
     [{ until: hours(now, -1) }, 'until'],
     [{ from: hours(now, 2), until: hours(now, 1) }, 'until'],
+    [{ from: '9999-12-31T23:59:59.000Z', durationSeconds: 2 }, 'durationSeconds'],
     [{ blocks: [] }, 'blocks'],
     [{ reason: '  ' }, 'reason'],
     [{ recurrence: { ...recurrence, rule: 'every Friday' } }, 'recurrence.rule'],

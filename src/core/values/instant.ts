@@ -3,15 +3,17 @@
 const DATE_TIME =
   /^(\d{4}-\d{2}-\d{2})[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** First and last instant that RFC 3339 can write in UTC; an offset may lead beyond them. */
-const [FIRST, LAST] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+/** The first instant that RFC 3339 can write in UTC. An offset may lead beyond. */
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+/** The last one; what is added to an instant may lead beyond. */
+export const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
 
 /** Parses a date and time with an offset. @returns epoch milliseconds; null if it is not one, or does not exist */
 export function parseInstant(text: string): number | null {
   const date = DATE_TIME.exec(text)?.[1];
   if (date === undefined || !isDate(date)) return null;
   const instant = Date.parse(text);
-  return instant >= FIRST && instant <= LAST ? instant : null;
+  return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : null;
 }
 
 /** Whether a date such as 2026-02-28 exists in the calendar. */
