@@ -20,11 +20,11 @@ const longEnough = 60_000 + seconds * 4000;
 
 /**
  * Nothing is written automatically: what is written, a call wrote. Calls create and deploy deployments whose checks would
- * be due a minute later, so another node has the claim on every check, and does nothing; so it has on rounds of budgets.
+ * be due a minute later, so another node has the claim on every check, and does nothing; so it has on deadlines and on rounds of budgets.
  */
 const NO_CHECKS = `
   create function hold_claim() returns trigger language plpgsql as
-    $$ begin new.lease_token = 'nobody'; new.lease_until = 'infinity'; return new; end $$;
+    $$ begin new.lease_token = 'nobody'; new.lease_until = 'infinity'; new.deadline_claimed_until = 'infinity'; return new; end $$;
   create trigger hold_claim before insert or update on deployments for each row execute function hold_claim();
   create function no_round() returns trigger language plpgsql as $$ begin return null; end $$;
   create trigger no_round before insert or update on loss_budget_rounds for each row execute function no_round()`;
