@@ -89,7 +89,12 @@ async function measureAt(size: Size): Promise<Measured> {
     await stage.sql`vacuum analyze deployments`;
     const database = openDatabase({ url: stage.databaseUrl, poolSize: 1 });
     const claim = await timed(() =>
-      claimDue(database.db, { limit: 16, leaseSeconds: 60, slots: { each: 16, left: new Map() } }),
+      claimDue(database.db, {
+        kind: 'ALL',
+        limit: 16,
+        leaseSeconds: 60,
+        slots: { each: 16, left: new Map() },
+      }),
     );
     await database.close();
     return { size, times: { page, status, claim }, pages };

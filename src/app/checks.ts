@@ -1,6 +1,7 @@
 /**
- * Applies observation checks. Concurrent checks are batched into one transaction. A check whose deployment is locked, or
- * whose batch failed, runs in its own transaction.
+ * Applies observation checks, many in one transaction. Deployments whose bots report are found, locked and checked in
+ * it. Of those with a provider the concurrent checks are batched; one whose deployment is locked, or whose batch failed,
+ * runs in its own transaction.
  */
 import type { SideReset } from '../core/lifecycle/command.ts';
 import { type CanaryEvent, pairedSignals } from '../core/lifecycle/events.ts';
@@ -17,7 +18,7 @@ import {
   lockDeployments,
   lockFreeDeployments,
 } from '../store/deployments/deployments.ts';
-import { type Claim, releaseClaim, standingClaims } from '../store/deployments/leases.ts';
+import { type Claim, lockDue, setNextCheck, standingClaims, stillDue } from '../store/deployments/leases.ts';
 import { readRecord, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { markPaired, readSignalPairs } from '../store/deployments/signals.ts';
 import { createUnitOfWork, flush, type UnitOfWork } from '../store/deployments/unitOfWork.ts';
@@ -26,7 +27,7 @@ import { allDone } from '../store/postgres/allDone.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
 import { type App, SERIN } from './context.ts';
-import { runBatch } from './execution/batch.ts';
+import { batchFailed, runBatch } from './execution/batch.ts';
 import { createBatcher } from './execution/batcher.ts';
 import { transaction } from './execution/transaction.ts';
 import { stageCommand, stagePresentRule } from './stageCommand.ts';
@@ -52,6 +53,17 @@ export interface Checks {
    * @param fetched the results of the provider; null if bots report
    */
   apply(claim: Claim, fetched: BySide<FetchResult> | null): Promise<CheckResult>;
+  /** Finds deployments that are due and whose bots report, the most overdue first, and checks them in one transaction. */
+  applyDue(limit: number): Promise<DueChecks>;
+}
+
+export interface DueChecks {
+  /** The events of each deployment that was checked. */
+  readonly results: ReadonlyMap<string, readonly CanaryEvent[]>;
+  /** How many were found. If it is as many as were asked for, more may be due. */
+  readonly found: number;
+  /** Some of them could not be checked together: each must be claimed, and fails or waits alone. */
+  readonly left: boolean;
 }
 
 export function createChecks(app: App): Checks {
@@ -68,7 +80,33 @@ export function createChecks(app: App): Checks {
       };
     },
   });
-  return { apply: (claim, fetched) => apply({ claim, fetched }) };
+  return {
+    apply: (claim, fetched) => apply({ claim, fetched }),
+    applyDue: (limit) => applyDue(app, limit),
+  };
+}
+
+/** Finds, locks and checks in one transaction: no claim is written, and a node that dies leaves nothing behind. */
+async function applyDue(app: App, limit: number): Promise<DueChecks> {
+  let found = 0;
+  try {
+    return await transaction(app, async (tx) => {
+      const ids = await lockDue(tx, limit);
+      found = ids.length;
+      if (found === 0) return { results: new Map(), found, left: false };
+      const [{ free, skipped }, due] = await Promise.all([lockFreeDeployments(tx, ids), stillDue(tx, ids)]);
+      const views = [...free.values()].filter(({ state }) => due.has(state.id));
+      const unit = createUnitOfWork();
+      const results = await allDone(
+        views.map(async (view) => [view.state.id, await stageCheck(app, tx, unit, view, null)] as const),
+      );
+      await flush(tx, unit);
+      return { results: new Map(results), found, left: skipped.size > 0 };
+    });
+  } catch (error) {
+    batchFailed(app, 'checks', found, error);
+    return { results: new Map(), found, left: true };
+  }
 }
 
 /** Applies a check in its own transaction, and waits for its deployment's lock. */
@@ -97,7 +135,7 @@ async function applyTogether(
     const results = await allDone(
       locked.map(async ({ check, view }): Promise<[PendingCheck, CheckResult]> => {
         const stands = standing.has(check.claim.deploymentId);
-        return [check, stands ? await stageCheck(app, tx, unit, view, check) : null];
+        return [check, stands ? await stageCheck(app, tx, unit, view, check.fetched) : null];
       }),
     );
     await flush(tx, unit);
@@ -105,26 +143,30 @@ async function applyTogether(
   });
 }
 
-/** Decides a check on a locked deployment whose claim stands, and stages what follows. */
+/**
+ * Decides a check on a locked deployment, and stages what follows.
+ * @param fetched the results of the provider; null if bots report
+ */
 async function stageCheck(
   app: App,
   tx: LogWriteTransaction,
   unit: UnitOfWork,
   before: DeploymentView,
-  { claim, fetched }: PendingCheck,
+  fetched: BySide<FetchResult> | null,
 ): Promise<readonly CanaryEvent[]> {
+  const { id } = before.state;
   const present = await stagePresentRule(tx, unit, before);
   const applied = fetched ? await saveFetched(tx, present, fetched) : NOTHING_FETCHED;
   const view = { ...present, metrics: { ...present.metrics, ...applied.metrics } };
   const { failure, resets } = applied;
   const bySignal = view.state.status === 'RUNNING' && view.state.config.evidence.pairing === 'SIGNAL';
-  const signals = bySignal ? await readSignalPairs(tx, claim.deploymentId) : undefined;
+  const signals = bySignal ? await readSignalPairs(tx, id) : undefined;
   const seen = { resets, signals };
   const outcome = await stageCommand(app, tx, unit, view, { type: 'CHECK', failure }, SERIN, seen);
   if (!outcome.accepted) throw new Error(`a check was refused: ${outcome.refusal.message}`);
-  if (outcome.events.length === 0) await releaseClaim(tx, claim, nextCheckAt(view.state, view.now));
+  if (outcome.events.length === 0) await setNextCheck(tx, id, nextCheckAt(view.state, view.now));
   unit.samples.push(...samplesOf(view, outcome.events));
-  if (bySignal) await markPaired(tx, claim.deploymentId, outcome.events.flatMap(pairedSignals));
+  if (bySignal) await markPaired(tx, id, outcome.events.flatMap(pairedSignals));
   return outcome.events;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The observation loop: claims due deployments, fetches their metrics outside any transaction, and applies the check.
- * Any number of nodes run it over one database; another node may take a claim whose lease has expired.
+ * The observation loop. Deployments whose bots report are checked in batches, as soon as they are due. Of those with a
+ * provider it claims the due ones, fetches their metrics outside any transaction, and applies the check. Any number of
+ * nodes run it over one database; another node may take a claim whose lease has expired.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -17,16 +18,20 @@ import { findDeployment } from '../store/deployments/deployments.ts';
 import {
   type Claim,
   claimDue,
+  type DueKind,
   type ProviderSlots,
   returnClaim,
   untilNextDue,
 } from '../store/deployments/leases.ts';
+import { allDone } from '../store/postgres/allDone.ts';
 import { type ClockConversion, readClockConversion } from '../store/postgres/database.ts';
 
-/** Maximum concurrent checks per node. */
+/** Maximum checks of claimed deployments at a time. */
 const CONCURRENCY = 128;
-/** Maximum deployments claimed in one statement. */
+/** Maximum deployments that are claimed in one statement, or checked in one transaction. */
 const BATCH = 64;
+/** One batch is decided while the other is written. */
+const CONCURRENT_BATCHES = 2;
 /** Maximum concurrent checks per provider: a slow provider delays its own deployments only. */
 const PER_PROVIDER = 16;
 /** Lease of a claim, real seconds. After it another node may take the claim over. */
@@ -71,32 +76,57 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
   const checks = createChecks(app);
   const inFlight = new Map<Claim, Promise<void>>();
-  const running = run();
+  let lastHousekeepingAt = 0;
+  const running = Promise.all([keepDoing('REPORTED', checkReported), keepDoing('PROVIDED', claimProvided)]);
 
-  async function run(): Promise<void> {
-    let lastHousekeepingAt = 0;
+  /** Does the work that is due, and waits for the next. */
+  async function keepDoing(kind: DueKind, work: () => Promise<void>): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        const limit = Math.min(BATCH, CONCURRENCY - inFlight.size);
-        const claims = await claimDue(app.db, {
-          limit,
-          leaseSeconds: LEASE_SECONDS,
-          slots: providerSlots(),
-        });
-        for (const claim of claims) begin(claim);
-        if (inFlight.size >= CONCURRENCY) await Promise.race(inFlight.values());
-        if (claims.length === limit) continue;
+        await work();
         if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
-          await deleteOldAnswers(app.db);
           lastHousekeepingAt = Date.now();
+          await deleteOldAnswers(app.db);
         }
-        const due = await untilNextDue(app.db, providerSlots());
+        const due = await untilNextDue(app.db, kind, providerSlots());
         await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
       } catch (error) {
         log.warn({ error }, 'the observation loop cannot reach the database and retries');
         await pause(1000);
       }
     }
+  }
+
+  /** Works off what is due of the deployments whose bots report. More than one batch is worked off two at a time. */
+  async function checkReported(): Promise<void> {
+    const workOff = async () => {
+      while (!stopping.signal.aborted && (await checkBatch()));
+    };
+    if (await checkBatch()) await allDone(Array.from({ length: CONCURRENT_BATCHES }, workOff));
+  }
+
+  /** Checks a batch of them. Returns whether more may be due. */
+  async function checkBatch(): Promise<boolean> {
+    const begun = performance.now();
+    const { results, found, left } = await checks.applyDue(BATCH);
+    for (const [deploymentId, events] of results) tell(deploymentId, events, performance.now() - begun);
+    if (left) await claim('REPORTED');
+    return found === BATCH;
+  }
+
+  /** Claims what is due of the deployments with a provider, as far as their providers have slots. */
+  async function claimProvided(): Promise<void> {
+    while (!stopping.signal.aborted && (await claim('PROVIDED')));
+  }
+
+  /** Claims a batch and begins its checks. Returns whether more may be due. */
+  async function claim(kind: DueKind): Promise<boolean> {
+    while (inFlight.size >= CONCURRENCY) await Promise.race(inFlight.values());
+    const limit = Math.min(BATCH, CONCURRENCY - inFlight.size);
+    const slots = providerSlots();
+    const claims = await claimDue(app.db, { kind, limit, leaseSeconds: LEASE_SECONDS, slots });
+    for (const claim of claims) begin(claim);
+    return claims.length === limit;
   }
 
   async function pause(ms: number): Promise<void> {
@@ -118,6 +148,13 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     );
   }
 
+  /** Tells of a check that was applied. */
+  function tell(deploymentId: string, events: readonly CanaryEvent[], ms: number): void {
+    const resumed = events.find((event) => event.type === 'WATCH_RESUMED');
+    if (resumed) log.warn({ deploymentId }, describeEvent(resumed));
+    watchers.onCheck(deploymentId, events, ms);
+  }
+
   /** An error affects its own deployment only: the claim expires and the check is retried. */
   async function checkSafely(claim: Claim): Promise<void> {
     const begun = performance.now();
@@ -125,9 +162,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       const fetched = claim.provider === null ? null : await fetchMetrics(claim, claim.provider);
       if (stopping.signal.aborted && fetched) return await returnClaim(app.db, claim);
       const events = await checks.apply(claim, fetched);
-      const resumed = events?.find((event) => event.type === 'WATCH_RESUMED');
-      if (resumed) log.warn({ deploymentId: claim.deploymentId }, describeEvent(resumed));
-      if (events) watchers.onCheck(claim.deploymentId, events, performance.now() - begun);
+      if (events) tell(claim.deploymentId, events, performance.now() - begun);
     } catch (error) {
       watchers.onCheck(claim.deploymentId, null, performance.now() - begun);
       log.error({ error, deploymentId: claim.deploymentId }, 'a check failed');

@@ -106,6 +106,7 @@ describe('a claim', () => {
       let mine: Claim | undefined;
       await until(async () => {
         const claims = await claimDue(app.db, {
+          kind: 'ALL',
           limit: 16,
           leaseSeconds: 3600,
           slots: { each: 16, left: new Map() },
@@ -188,6 +189,86 @@ describe('a claim', () => {
     await command(serin, 'rollbackCanary', claim.deploymentId);
     expect(await checks.apply(claim, null)).toBeNull();
     expect(await statusOf(serin, claim.deploymentId)).toBe('ROLLED_BACK');
+  });
+});
+
+describe('deployments whose bots report', () => {
+  let serin: TestSerin;
+  beforeAll(async () => {
+    serin = await startTestSerin();
+  });
+  afterAll(() => serin.stop());
+
+  const some = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => running(serin, { config: RARELY })));
+  const makeDue = (ids: readonly string[]) => serin.database.sql`
+    update deployments set next_check_at = serin_now() where id in ${serin.database.sql([...ids])}`;
+  /** Those that were checked. */
+  const checked = async (ids: readonly string[]) => {
+    const rows = await serin.database.sql<{ id: string }[]>`
+      select distinct deployment_id as id from samples where deployment_id in ${serin.database.sql([...ids])}`;
+    return rows.map(({ id }) => id).sort();
+  };
+
+  test('are checked together in one transaction, and left without a claim', async () => {
+    const ids = await some(5);
+    await makeDue(ids);
+    await until(async () => (await checked(ids)).length === 5);
+    const { sql } = serin.database;
+    const writers = await sql`
+      select distinct xid from events where type = 'CANARY_METRICS_UPDATED' and deployment_id in ${sql(ids)}`;
+    expect(writers).toHaveLength(1);
+    const rows = await sql`
+      select 1 from deployments where id in ${sql(ids)} and lease_token is null and next_check_at > serin_now()`;
+    expect(rows).toHaveLength(5);
+  });
+
+  test('are passed over while another transaction holds them, or a node of the version before has claimed them', async () => {
+    const [free = '', held = '', claimed = ''] = await some(3);
+    const { sql } = serin.database;
+    await sql`update deployments set lease_until = clock_timestamp() + interval '1 hour', lease_token = 'theirs'
+      where id = ${claimed}`;
+    await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(5371004, hashtext(${held}))`;
+      await makeDue([free, held, claimed]);
+      await until(async () => (await checked([free])).length === 1);
+      // A second round, so that the one that took the first could have taken the others.
+      const [next = ''] = await some(1);
+      await makeDue([next]);
+      await until(async () => (await checked([next])).length === 1);
+      expect(await checked([held, claimed])).toEqual([]);
+    });
+    await until(async () => (await checked([held])).length === 1);
+    expect(await checked([claimed])).toEqual([]);
+    await sql`update deployments set lease_until = clock_timestamp() - interval '1 second' where id = ${claimed}`;
+    await until(async () => (await checked([claimed])).length === 1);
+  });
+
+  test('are not held up by one that cannot be read: it is claimed, so that it is tried again only after its lease', async () => {
+    const [broken = '', ...good] = await some(4);
+    const { sql } = serin.database;
+    await sql`update deployments set detail = '{}' where id = ${broken}`;
+    await makeDue([broken, ...good]);
+    await until(async () => (await checked(good)).length === 3);
+    await until(async () => {
+      const [row] =
+        await sql`select lease_until > clock_timestamp() as claimed from deployments where id = ${broken}`;
+      return row?.claimed === true;
+    });
+    expect(await checked([broken])).toEqual([]);
+  });
+
+  test('of which one cannot be decided are checked one by one', async () => {
+    const [broken = '', ...good] = await some(4);
+    const { sql } = serin.database;
+    // Its event cannot be written: its number is taken.
+    await sql`insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload, born)
+      select id, strategy_id, event_count + 1, 'CANARY_PAUSED', clock_timestamp(), 'test', 1, false,
+        '{"no": 4, "at": "2026-01-01T00:00:00.000Z", "type": "CANARY_PAUSED", "actor": "test", "reason": null, "revision": 1}', born
+      from deployments where id = ${broken}`;
+    await makeDue([broken, ...good]);
+    await until(async () => (await checked(good)).length === 3);
+    expect(await checked([broken])).toEqual([]);
   });
 });
 

@@ -25,7 +25,7 @@ import { schema } from '../../src/graphql/schema.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
-import { claimDue } from '../../src/store/deployments/leases.ts';
+import { claimDue, lockDue, stillDue, untilNextDue } from '../../src/store/deployments/leases.ts';
 import { findTrades, readTrades } from '../../src/store/deployments/trades.ts';
 import {
   hasUnsettled,
@@ -147,8 +147,14 @@ describe('no sequential scan for', () => {
     ],
     [
       'the claim of what is due',
-      (db) => claimDue(db, { limit: 16, leaseSeconds: 30, slots: { each: 16, left: new Map() } }),
+      (db) =>
+        claimDue(db, { kind: 'PROVIDED', limit: 16, leaseSeconds: 30, slots: { each: 16, left: new Map() } }),
     ],
+    ['what is due', (db) => lockDue(db, 16)],
+    ['what is due still', (db) => stillDue(db, ['grown-7', 'grown-8'])],
+    ['when the next is due', (db) => untilNextDue(db, 'REPORTED')],
+    ['when the next with a provider is due', (db) => untilNextDue(db, 'PROVIDED')],
+    ['whether the log has more', (db) => hasUnsettled(db, LOG_START)],
     ['the events of a deployment', (db) => readDeploymentEvents(db, 'grown-7', { limit: 20 })],
     ['the log from a cursor', (db) => readLog(db, LOG_START, 100, ALL)],
     ['the log of a strategy', (db) => readLog(db, LOG_START, 100, { ...ALL, strategyId: 'grown-7' })],

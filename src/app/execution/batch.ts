@@ -20,9 +20,14 @@ export async function runBatch<I, O>(
   try {
     return await run(items);
   } catch (error) {
-    // The batch times out with its oldest item; the others still have time.
-    if (isDatabaseAway(error) && !(error instanceof CallerTimedOut)) throw error;
-    app.onBatchFailure({ kind, size: items.length, error });
+    batchFailed(app, kind, items.length, error);
     return new Map();
   }
+}
+
+/** Reports a batch that failed. @throws the error if the database is away */
+export function batchFailed(app: ExecutionContext, kind: BatchKind, size: number, error: unknown): void {
+  // The batch times out with its oldest item; the others still have time.
+  if (isDatabaseAway(error) && !(error instanceof CallerTimedOut)) throw error;
+  app.onBatchFailure({ kind, size, error });
 }

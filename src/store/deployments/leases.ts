@@ -1,9 +1,11 @@
 /**
- * Leases of deployments that are due for a check: one node claims a row for the length of a lease. If the node dies, the
- * lease expires. If it continues after its lease has expired, it fails the token check.
+ * Deployments that are due for a check. Where bots report, nothing is waited for: the check locks what is due and writes
+ * in the same transaction. Where a provider is asked first, a node claims the row for the length of a lease. If the node
+ * dies, the lease expires. If it continues after its lease has expired, it fails the token check.
  */
 import { sql } from 'drizzle-orm';
 import { RULE } from '../../core/rule/ruleVersion.ts';
+import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 
 /** A deployment that this node may check now. */
@@ -32,7 +34,17 @@ function claimable({ left }: ProviderSlots) {
   and not coalesce(config ->> 'metricsProvider' = any(${sql.param(busy)}::text[]), false)`;
 }
 
+/** Which of the deployments that are due: those with a provider, those without, or all of them. */
+export type DueKind = 'PROVIDED' | 'REPORTED' | 'ALL';
+
+const OF_KIND = {
+  PROVIDED: sql`and config ->> 'metricsProvider' is not null`,
+  REPORTED: sql`and config ->> 'metricsProvider' is null`,
+  ALL: sql``,
+} as const;
+
 export interface ClaimRequest {
+  readonly kind: DueKind;
   readonly limit: number;
   readonly leaseSeconds: number;
   /** Due checks beyond a provider's slots are left for later, and for other nodes. */
@@ -40,12 +52,15 @@ export interface ClaimRequest {
 }
 
 /** Claims due deployments, the most overdue first, skipping rows that other transactions have locked. */
-export async function claimDue(db: Queries, { limit, leaseSeconds, slots }: ClaimRequest): Promise<Claim[]> {
+export async function claimDue(
+  db: Queries,
+  { kind, limit, leaseSeconds, slots }: ClaimRequest,
+): Promise<Claim[]> {
   const left = JSON.stringify(Object.fromEntries(slots.left));
   const rows = await db.execute<{ id: string; token: string; provider: string | null }>(sql`
     with due as materialized (
       select id, next_check_at, config ->> 'metricsProvider' as provider from deployments
-      where next_check_at <= (select serin_now()) and ${claimable(slots)}
+      where next_check_at <= (select serin_now()) and ${claimable(slots)} ${OF_KIND[kind]}
       order by next_check_at limit ${limit} for update skip locked),
     queued as (select id, provider, row_number() over (partition by provider order by next_check_at) as place from due)
     update deployments
@@ -57,6 +72,32 @@ export async function claimDue(db: Queries, { limit, leaseSeconds, slots }: Clai
   return rows.map(({ id, token, provider }) => ({ deploymentId: id, token, provider }));
 }
 
+const NO_SLOTS: ProviderSlots = { each: 0, left: new Map() };
+/** Other transactions hold at most so many times what one takes: further ones find nothing to do. */
+const HELD_BY_OTHERS = 8;
+
+/**
+ * Takes the advisory locks of deployments that are due and whose bots report, the most overdue first, without those that
+ * other transactions hold. They are to be locked by their rows next: see `lockDeployment` for why in this order.
+ */
+export async function lockDue(tx: Queries, limit: number): Promise<string[]> {
+  const rows = await tx.execute<{ id: string }>(sql`
+    select id from (
+      select id from deployments
+      where next_check_at <= (select serin_now()) and ${claimable(NO_SLOTS)} ${OF_KIND.REPORTED}
+      order by next_check_at limit ${limit * (HELD_BY_OTHERS + 1)}) as due
+    where pg_try_advisory_xact_lock(${EVENTS_LOCK}, hashtext(id)) limit ${limit}`);
+  return rows.map(({ id }) => id);
+}
+
+/** Those that are still due and claimed by nobody; call it under the locks of their rows. */
+export async function stillDue(tx: Queries, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await tx.execute<{ id: string }>(sql`
+    select id from deployments where id = any(${sql.param([...ids])}::text[]) ${OF_KIND.REPORTED}
+      and next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())`);
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Makes checks due that lie further ahead than an interval: the clock was set back since they were scheduled. */
 export async function makeDistantChecksDue(db: Queries): Promise<void> {
   await db.execute(sql`
@@ -65,10 +106,14 @@ export async function makeDistantChecksDue(db: Queries): Promise<void> {
 }
 
 /** Real milliseconds until the next deployment is due; null if no check is scheduled. */
-export async function untilNextDue(db: Queries, slots: ProviderSlots): Promise<number | null> {
+export async function untilNextDue(
+  db: Queries,
+  kind: DueKind,
+  slots: ProviderSlots = NO_SLOTS,
+): Promise<number | null> {
   const [row] = await db.execute<{ ms: number | null }>(sql`
     select (extract(epoch from min(next_check_at) - (select serin_now())) * 1000 / (select rate from clock))::float8 as ms
-    from deployments where next_check_at is not null and ${claimable(slots)}`);
+    from deployments where next_check_at is not null and ${claimable(slots)} ${OF_KIND[kind]}`);
   return row?.ms ?? null;
 }
 
@@ -94,14 +139,10 @@ export async function returnClaim(db: Queries, { deploymentId, token }: Claim): 
     where id = ${deploymentId} and lease_token = ${token}`);
 }
 
-/** Releases a claim and sets when the next check is due. */
-export async function releaseClaim(
-  tx: Queries,
-  { deploymentId, token }: Claim,
-  nextCheckAt: number | null,
-): Promise<void> {
+/** Sets when the next check of a locked deployment is due, and releases its claim. */
+export async function setNextCheck(tx: Queries, id: string, nextCheckAt: number | null): Promise<void> {
   const next = nextCheckAt === null ? null : new Date(nextCheckAt).toISOString();
   await tx.execute(sql`
     update deployments set lease_until = null, lease_token = null, next_check_at = ${next}::timestamptz
-    where id = ${deploymentId} and lease_token = ${token}`);
+    where id = ${id}`);
 }

@@ -123,6 +123,9 @@ export const deployments = pgTable(
       .on(table.strategyId, table.chain)
       .where(sql`${table.status} in (${list(LIVE_STATUSES)})`),
     index('deployments_due').on(table.nextCheckAt).where(sql`${table.nextCheckAt} is not null`),
+    index('deployments_due_provided')
+      .on(table.nextCheckAt)
+      .where(sql`${table.nextCheckAt} is not null and ${table.config} ->> 'metricsProvider' is not null`),
     index('deployments_deadline').on(table.deadlineAt).where(sql`${table.deadlineAt} is not null`),
     index('deployments_unsettled')
       .on(table.strategyId, table.chain, table.settleBy)
