@@ -74,8 +74,11 @@ const withStopTimeout =
     Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
 
 /** Starts Serin. If a part fails to start, or the start is aborted, the parts started before it are stopped. */
-export async function startSerin(environment: Environment, signal?: AbortSignal): Promise<Serin> {
-  const log = createLog(environment);
+export async function startSerin(
+  environment: Environment,
+  signal?: AbortSignal,
+  log = createLog(environment),
+): Promise<Serin> {
   const parts: Parts = { work: [], needs: [], connections: [], database: [] };
   /** The parts of a stage stop concurrently, so that only the timeouts of the stages add up. */
   const stop = async () => {

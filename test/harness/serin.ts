@@ -9,6 +9,7 @@ import type { AccessSettings } from '../../src/access/access.ts';
 import { type Environment, readEnvironment } from '../../src/environment/environment.ts';
 import { type Serin, startSerin } from '../../src/serin.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
+import { createWatchedLog, requireNoLeak } from './watchedLog.ts';
 
 /** No authentication. */
 export const OPEN: AccessSettings = { keys: false, tokens: null, botsReduceRisk: false };
@@ -82,11 +83,13 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     databaseUrl: database.url,
     dataDir: '/nowhere',
     timeScale: TIME_SCALE,
-    logLevel: 'silent',
     access: OPEN,
     ...settings,
   };
-  let serin: Serin = await startSerin(environment);
+  const watched = createWatchedLog(database.url);
+  const start = (changes: Partial<Environment> = {}): Promise<Serin> =>
+    startSerin({ ...environment, ...changes }, undefined, watched.log);
+  let serin = await start();
   const clients: Client[] = [];
 
   const callerWith = (credentials: Record<string, string>) => callerAt(() => serin.url, credentials, clients);
@@ -104,12 +107,13 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
       const port = Number(new URL(serin.url).port);
       await serin.stop();
       await whileAway();
-      serin = await startSerin({ ...environment, ...changes, port });
+      serin = await start({ ...changes, port });
     },
     async stop() {
       for (const client of clients) await client.dispose();
       await serin.stop();
       await database.drop();
+      requireNoLeak(watched);
     },
   };
 }
