@@ -164,6 +164,16 @@ describe('no sequential scan for', () => {
   });
 });
 
+test('what is due is found by following the index, also where all are due and the table is large in its pages', async () => {
+  const { sql: client } = serin.database;
+  await client`update deployments set next_check_at = serin_now() - interval '1 second', lease_until = 'infinity'
+    where next_check_at is not null`;
+  await client`analyze deployments`;
+  const lines = await plansOf((db) => lockDue(db, 64), 'explain');
+  expect(lines.join('\n')).toContain('Index Scan using deployments_due on deployments');
+  expect(lines.join('\n')).not.toContain('Sort');
+});
+
 /** The indexes that some work reads. */
 async function indexesOf(work: (db: PostgresJsDatabase) => Promise<unknown>): Promise<string[]> {
   const lines = await plansOf(work, 'explain (analyze, costs off, timing off, summary off)');
