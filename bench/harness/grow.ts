@@ -62,8 +62,16 @@ async function copyMetrics(sql: postgres.Sql, pattern: string, count: number): P
   );
 }
 
-/** Gives the grown deployments events, round and round, until there are enough. Checks of the log stay true. */
-export async function growEvents(sql: postgres.Sql, deployments: number, count: number): Promise<void> {
+/**
+ * Gives the grown deployments events, round and round, until there are enough. Checks of the log stay true.
+ * @param from how many there are already
+ */
+export async function growEvents(
+  sql: postgres.Sql,
+  deployments: number,
+  count: number,
+  from = 0,
+): Promise<void> {
   await sql`
     insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload, born)
     select 'grown-' || (n % ${deployments}::int + 1), 'grown-' || (n % ${deployments}::int + 1),
@@ -73,6 +81,6 @@ export async function growEvents(sql: postgres.Sql, deployments: number, count: 
         'netPnlUsd', jsonb_build_object('CANARY', '120.25', 'STABLE', '1130.75'),
         'silentMs', jsonb_build_object('CANARY', 0, 'STABLE', 0)),
       (select born from deployments where id = 'grown-' || (n % ${deployments}::int + 1))
-    from generate_series(0, ${count - 1}::int) n`;
+    from generate_series(${from}::int, ${count - 1}::int) n`;
   await sql`vacuum analyze`;
 }

@@ -15,6 +15,8 @@ import { migrateDatabase } from '../../src/store/postgres/database.ts';
 export interface Stage {
   readonly databaseUrl: string;
   readonly sql: postgres.Sql;
+  /** The process of PostgreSQL, the parent of its sessions. */
+  readonly postgresPid: number;
   /** Starts a node; answers its address and process. */
   node(variables?: Readonly<Record<string, string>>): Promise<Node>;
   close(): Promise<void>;
@@ -44,6 +46,7 @@ export async function openStage(): Promise<Stage> {
   return {
     databaseUrl: own.url,
     sql,
+    postgresPid: own.pid() ?? 0,
     async node(variables = {}) {
       const node = await startNode(own.url, variables);
       nodes.push(node);
@@ -73,7 +76,7 @@ async function startNode(databaseUrl: string, variables: Readonly<Record<string,
       DATABASE_URL: databaseUrl,
       HOST: '127.0.0.1',
       PORT: '0',
-      LOG_LEVEL: 'error',
+      LOG_LEVEL: 'warn',
       ...variables,
     },
   });

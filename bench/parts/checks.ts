@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { growDeployments } from '../harness/grow.ts';
 import { judge, type Round, type Row } from '../harness/measure.ts';
+import { processorSeconds, processorSecondsOfAll } from '../harness/processor.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { openStage, type Stage } from '../harness/stage.ts';
 import type { Options } from '../registry.ts';
@@ -18,10 +19,13 @@ export async function checks({ rounds, seconds }: Options): Promise<Row[]> {
     const bySql: number[] = [];
     const byOne: number[] = [];
     const byFour: number[] = [];
+    const processor: Round[] = [];
     for (let round = 0; round < rounds; round += 1) {
       bySql.push(await claimAndUpdate(stage, seconds));
-      byOne.push(await checksBy(1, stage, seconds));
-      byFour.push(await checksBy(4, stage, seconds));
+      const one = await checksBy(1, stage, seconds);
+      byOne.push(one.perSecond);
+      processor.push({ ours: one.nodesMs, theirs: one.postgresMs });
+      byFour.push((await checksBy(4, stage, seconds)).perSecond);
     }
     const pairs = (ours: readonly number[], theirs: readonly number[]): Round[] =>
       ours.map((rate, round) => ({ ours: rate, theirs: theirs[round] ?? Number.NaN }));
@@ -36,6 +40,16 @@ export async function checks({ rounds, seconds }: Options): Promise<Row[]> {
       judge(
         { ...subject, work: `checks, 4 nodes, ${live}`, against: '1 node', bound: { atLeast: 1 } },
         pairs(byFour, byOne),
+      ),
+      judge(
+        {
+          ...subject,
+          work: 'processor time of a check, 1 node',
+          against: 'that of PostgreSQL',
+          unit: 'ms',
+          bound: { atMost: Number.POSITIVE_INFINITY },
+        },
+        processor,
       ),
     ];
   } finally {
@@ -62,19 +76,39 @@ async function checksDone(stage: Stage): Promise<number> {
 /** Seconds in which the code of a node that has just started becomes fast. */
 const WARM_UP = 20;
 
-/** Checks per second by a number of nodes, counted by the samples on disk. */
-async function checksBy(count: number, stage: Stage, seconds: number): Promise<number> {
+interface Measured {
+  readonly perSecond: number;
+  /** Processor time of a check, of all nodes and of PostgreSQL, milliseconds. */
+  readonly nodesMs: number;
+  readonly postgresMs: number;
+}
+
+/** Checks by a number of nodes, counted by the samples on disk. */
+async function checksBy(count: number, stage: Stage, seconds: number): Promise<Measured> {
   await rest(stage);
   const nodes = await Promise.all(Array.from({ length: count }, () => stage.node()));
   await makeDue(stage);
   await sleep(WARM_UP * 1000);
-  const before = await checksDone(stage);
-  const began = performance.now();
+  const look = async () => ({
+    done: await checksDone(stage),
+    at: performance.now(),
+    nodes: (await Promise.all(nodes.map(({ pid }) => processorSeconds(pid)))).reduce(
+      (sum, each) => sum + each,
+      0,
+    ),
+    postgres: await processorSecondsOfAll(stage.postgresPid),
+  });
+  const before = await look();
   await sleep(seconds * 1000);
-  const done = (await checksDone(stage)) - before;
-  const rate = done / ((performance.now() - began) / 1000);
+  const after = await look();
   await Promise.all(nodes.map((node) => node.stop()));
-  return rate;
+  const done = after.done - before.done;
+  if (done === 0) throw new Error(`${count} nodes made no check: what they say is above`);
+  return {
+    perSecond: (done * 1000) / (after.at - before.at),
+    nodesMs: ((after.nodes - before.nodes) * 1000) / done,
+    postgresMs: ((after.postgres - before.postgres) * 1000) / done,
+  };
 }
 
 /** The same claims in batches of 16, and an update of each claimed row, by four connections of a client. */

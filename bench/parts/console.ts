@@ -9,11 +9,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { parse, print, separateOperations } from 'graphql';
 import type { Browser, CDPSession, Page } from 'playwright-core';
+import type { Side } from '../../src/core/values/side.ts';
 import { launchBrowser } from '../../test/console/browser.ts';
 import { startChild } from '../harness/child.ts';
 import { judge, median, type Row } from '../harness/measure.ts';
+import { processorSeconds } from '../harness/processor.ts';
 import { seedRunning } from '../harness/seed.ts';
-import { ask, openStage } from '../harness/stage.ts';
+import { ask, openStage, type Stage } from '../harness/stage.ts';
 import type { Await, Connect } from '../harness/subscribers.ts';
 import type { Options } from '../registry.ts';
 
@@ -28,6 +30,8 @@ const GROWTH_OF_MEMORY = 1.1;
 const CONSOLES = 50;
 /** The checks of a desk, with nothing decided while it is measured. */
 const CHECKED = { checkIntervalSeconds: 60, autoPromote: false, autoRollback: false };
+/** Checks that each deployment has behind it. */
+const CHECKS_BEFORE = 60;
 /** Reports are spread over their second in so many parts. */
 const PARTS_OF_A_SECOND = 20;
 
@@ -47,7 +51,7 @@ export async function console({ rounds, seconds }: Options): Promise<Row[]> {
   try {
     const { url, pid } = await stage.node();
     const ids = await seedRunning(url, DEPLOYMENTS, 'bench', CHECKED);
-    await reportOnce(url, ids, 0);
+    await giveHistory(stage, url, ids);
     const row = (work: string, unit: string, ours: number, theirs: number) =>
       judge({ part: 'console', work, against: 'its budget', unit, bound: { atMost: 1 } }, [{ ours, theirs }]);
 
@@ -158,6 +162,19 @@ interface Load {
   readonly node: number;
 }
 
+/** A desk in the middle of its work: the cards show all that they ever show, and their curves have their length. */
+async function giveHistory(stage: Stage, url: string, ids: readonly string[]): Promise<void> {
+  for (let check = 1; check <= CHECKS_BEFORE; check += 1) {
+    await Promise.all(ids.map((id) => report(url, id, check - CHECKS_BEFORE)));
+    await stage.sql`update deployments set next_check_at = serin_now() where id in ${stage.sql([...ids])}`;
+    const done = async () => {
+      const [row] = await stage.sql<{ count: number }[]>`select count(*)::int as count from samples`;
+      return row?.count === check * ids.length;
+    };
+    while (!(await done())) await sleep(20);
+  }
+}
+
 /** Every deployment reports once a second. */
 async function underLoad(
   page: Page,
@@ -247,12 +264,6 @@ async function figures(session: CDPSession): Promise<{ readonly seconds: number;
   return { seconds: figure('TaskDuration'), bytes: figure('JSHeapUsedSize') };
 }
 
-/** Processor time of a process so far (Linux; 100 ticks a second). */
-async function processorSeconds(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
 /** Both sides of every deployment report, in one request for each deployment, spread over a second from `from` on. */
 async function reportOnce(url: string, ids: readonly string[], round: number, from = 0): Promise<void> {
   const size = Math.ceil(ids.length / PARTS_OF_A_SECOND);
@@ -264,12 +275,18 @@ async function reportOnce(url: string, ids: readonly string[], round: number, fr
   await Promise.all(sent);
 }
 
+/** Of the capital that a seeded side has; neither side is better in the long run. */
+function pnlOf(deploymentId: string, side: Side, round: number): number {
+  const [capital, period] = side === 'CANARY' ? [100_000, 7] : [900_000, 5];
+  return capital * 2e-4 * Math.sin(round / period + Number(deploymentId.replace(/\D/g, '')));
+}
+
 async function report(url: string, deploymentId: string, round: number): Promise<void> {
   const reports = (['CANARY', 'STABLE'] as const).map((side) => ({
     deploymentId,
     side,
-    pnlUsd: (Math.sin(round / 7 + deploymentId.length) * 20).toFixed(2),
-    trades: 100 + round,
+    pnlUsd: pnlOf(deploymentId, side, round).toFixed(2),
+    trades: 200 + round,
     drawdown: '0.01',
   }));
   await ask(url, 'mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { success } }', {

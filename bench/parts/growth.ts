@@ -22,6 +22,9 @@ interface Size {
 const SMALLEST = { deployments: 10_000, events: 100_000 };
 const SIZES: readonly Size[] = [SMALLEST, { deployments: 100_000, events: 1_000_000 }];
 const FULL_SIZES: readonly Size[] = [...SIZES, { deployments: 1_000_000, events: 10_000_000 }];
+/** Events of one database that grows, of which only the pages are counted. */
+const LONG_LOGS = [3_000_000, 10_000_000, 30_000_000] as const;
+const DEPLOYMENTS_OF_LONG_LOG = 300_000;
 
 const PAGE = `query { deployments(first: 20, filter: { status: [RUNNING] }) {
   nodes { id status strategyId canaryCapitalUsd comparison { decision } } pageInfo { endCursor } } }`;
@@ -47,7 +50,8 @@ export async function growth({ full }: Options): Promise<Row[]> {
   for (const size of full ? FULL_SIZES : SIZES) measured.push(await measureAt(size));
   const [smallest, ...larger] = measured;
   if (!smallest) return [];
-  return larger.flatMap(({ size, times, pages }) => {
+  const longer = full ? await longLogs() : [];
+  const rows = larger.flatMap(({ size, times, pages }) => {
     const at = `${size.deployments.toLocaleString('en-US')} deployments, ${size.events.toLocaleString('en-US')} events`;
     const row = (work: string, unit: string, atMost: number, ours: number, theirs: number) => {
       const subject = {
@@ -63,6 +67,41 @@ export async function growth({ full }: Options): Promise<Row[]> {
       ...keysOf(PAGES).map((name) => row(PAGES[name], 'pages', 1.3, pages[name], smallest.pages[name])),
     ];
   });
+  return [...rows, ...longer];
+}
+
+/** The pages that reads of the log need while it grows in its partitions: they depend on the depth of an index only. */
+async function longLogs(): Promise<Row[]> {
+  const stage = await openStage();
+  try {
+    const first = await stage.node();
+    const [pattern = ''] = await seedRunning(first.url, 1);
+    await first.stop();
+    await growDeployments(stage.sql, pattern, DEPLOYMENTS_OF_LONG_LOG, MONTHS);
+    const pages: Measured['pages'][] = [];
+    let events = 0;
+    for (const size of LONG_LOGS) {
+      await growEvents(stage.sql, DEPLOYMENTS_OF_LONG_LOG, size, events);
+      events = size;
+      pages.push(await pagesRead(stage, `grown-${Math.ceil(DEPLOYMENTS_OF_LONG_LOG / 2)}`));
+    }
+    const [smallest, ...larger] = pages;
+    if (!smallest) return [];
+    return larger.flatMap((found, index) =>
+      keysOf(PAGES).map((name) => {
+        const millions = (LONG_LOGS[index + 1] ?? 0) / 1_000_000;
+        const subject = {
+          part: 'growth',
+          work: `${PAGES[name]}, ${millions} M events in ${MONTHS} months`,
+          against: 'the same at 3 M',
+          unit: 'pages',
+        };
+        return judge({ ...subject, bound: { atMost: 1.3 } }, [{ ours: found[name], theirs: smallest[name] }]);
+      }),
+    );
+  } finally {
+    await stage.close();
+  }
 }
 
 const keysOf = <K extends string>(named: Readonly<Record<K, string>>) => Object.keys(named) as K[];
