@@ -109,7 +109,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
   async function checkBatch(): Promise<boolean> {
     const begun = performance.now();
     const { results, found, left } = await checks.applyDue(BATCH);
-    for (const [deploymentId, events] of results) tell(deploymentId, events, performance.now() - begun);
+    for (const [deploymentId, events] of results) announce(deploymentId, events, performance.now() - begun);
     if (left) await claim('REPORTED');
     return found === BATCH;
   }
@@ -148,8 +148,8 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     );
   }
 
-  /** Tells of a check that was applied. */
-  function tell(deploymentId: string, events: readonly CanaryEvent[], ms: number): void {
+  /** Logs a check that was applied, and counts it. */
+  function announce(deploymentId: string, events: readonly CanaryEvent[], ms: number): void {
     const resumed = events.find((event) => event.type === 'WATCH_RESUMED');
     if (resumed) log.warn({ deploymentId }, describeEvent(resumed));
     watchers.onCheck(deploymentId, events, ms);
@@ -162,7 +162,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       const fetched = claim.provider === null ? null : await fetchMetrics(claim, claim.provider);
       if (stopping.signal.aborted && fetched) return await returnClaim(app.db, claim);
       const events = await checks.apply(claim, fetched);
-      if (events) tell(claim.deploymentId, events, performance.now() - begun);
+      if (events) announce(claim.deploymentId, events, performance.now() - begun);
     } catch (error) {
       watchers.onCheck(claim.deploymentId, null, performance.now() - begun);
       log.error({ error, deploymentId: claim.deploymentId }, 'a check failed');
