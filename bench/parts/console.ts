@@ -24,6 +24,7 @@ const VIEW_MS = 1500;
 const CODE_KIB = 300;
 const CHANGE_MS = 100;
 const HALF_A_CORE = 0.5;
+const LOOKS_AT_MEMORY = 60;
 /** How much the page may hold at the end compared with its beginning. */
 const GROWTH_OF_MEMORY = 1.1;
 
@@ -156,7 +157,7 @@ async function codeKiB(url: string): Promise<number> {
 interface Load {
   /** Processor time of the page's thread, in cores. */
   readonly browser: number;
-  /** Memory of the page's code at the end over that at the beginning, after garbage was collected. */
+  /** Memory of the page's code in the last fifth of the time over that in the first: medians, after garbage was collected. */
   readonly growth: number;
   /** Processor time of the node, in cores. */
   readonly node: number;
@@ -189,10 +190,23 @@ async function underLoad(
   await nodeUnderReports(url, ids, WARM_UP_SECONDS, pid);
   const before = await figures(session);
   const begun = performance.now();
+  // The memory rises and falls within minutes: two single looks would compare two moments of that.
+  const bytes: number[] = [];
+  let over = false;
+  const looking = (async () => {
+    while (!over) {
+      await sleep((seconds * 1000) / LOOKS_AT_MEMORY);
+      bytes.push((await figures(session)).bytes);
+    }
+  })();
   const node = await nodeUnderReports(url, ids, seconds, pid);
+  over = true;
+  await looking;
   const took = (performance.now() - begun) / 1000;
   const after = await figures(session);
-  return { browser: (after.seconds - before.seconds) / took, growth: after.bytes / before.bytes, node };
+  const fifth = Math.ceil(bytes.length / 5);
+  const growth = median(bytes.slice(-fifth)) / median(bytes.slice(0, fifth));
+  return { browser: (after.seconds - before.seconds) / took, growth, node };
 }
 
 /** Processor time of the node, in cores, while every deployment reports once a second in a request of its own. */
