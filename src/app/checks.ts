@@ -101,7 +101,8 @@ async function applyDue(app: App, limit: number): Promise<DueChecks> {
         views.map(async (view) => [view.state.id, await stageCheck(app, tx, unit, view, null)] as const),
       );
       await flush(tx, unit);
-      return { results: new Map(results), found, left: skipped.size > 0 };
+      // What another holds is in its hands; what cannot be read is left.
+      return { results: new Map(results), found, left: [...skipped].some((id) => due.has(id)) };
     });
   } catch (error) {
     batchFailed(app, 'checks', found, error);

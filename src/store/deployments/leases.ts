@@ -90,11 +90,12 @@ export async function lockDue(tx: Queries, limit: number): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Those that are still due and claimed by nobody; call it under the locks of their rows. */
+/** Those that are still due, claimed by nobody and locked by no other; call it under the locks of their rows. */
 export async function stillDue(tx: Queries, ids: readonly string[]): Promise<Set<string>> {
   const rows = await tx.execute<{ id: string }>(sql`
     select id from deployments where id = any(${sql.param([...ids])}::text[]) ${OF_KIND.REPORTED}
-      and next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())`);
+      and next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
+    for no key update skip locked`);
   return new Set(rows.map(({ id }) => id));
 }
 
