@@ -42,6 +42,10 @@ const FETCH_MS = 15_000;
 const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
 const MAX_REAL_SLEEP_MS = 500;
+/** Between two looks at what is due, real milliseconds. */
+const LEAST_MS = 5;
+/** The same where something is overdue that could not be taken: another transaction holds it. */
+const HELD_MS = 25;
 const HOUSEKEEPING_MS = 3_600_000;
 
 export interface Loop {
@@ -89,7 +93,8 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
           await deleteOldAnswers(app.db);
         }
         const due = await untilNextDue(app.db, kind, providerSlots());
-        await pause(Math.max(5, Math.min(due ?? maxSleepMs, maxSleepMs)));
+        const least = due !== null && due <= 0 ? HELD_MS : LEAST_MS;
+        await pause(Math.max(least, Math.min(due ?? maxSleepMs, maxSleepMs)));
       } catch (error) {
         log.warn({ error }, 'the observation loop cannot reach the database and retries');
         await pause(1000);
