@@ -5,7 +5,7 @@ import { createCommands } from './app/commands.ts';
 import type { App } from './app/context.ts';
 import { createCommandQuota } from './app/execution/commandQuota.ts';
 import { createDeploymentQueue } from './app/execution/deploymentQueue.ts';
-import { createFairReads } from './app/execution/fairReads.ts';
+import { createFairShare } from './app/execution/fairShare.ts';
 import { createHeavyReads } from './app/execution/heavyReads.ts';
 import { createRefusalQuota } from './app/execution/refusalQuota.ts';
 import { createHeartbeats } from './app/heartbeats.ts';
@@ -157,7 +157,7 @@ export async function startSerin(
       providerNames,
       refuseTarget,
       heavyReads: createHeavyReads(),
-      fairReads: createFairReads(),
+      fairShare: createFairShare(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
       approvals: { callersKnown: !isOpen(environment.access), strategies: environment.requireApproval },

@@ -6,7 +6,7 @@ import { createCommands } from '../../src/app/commands.ts';
 import type { App } from '../../src/app/context.ts';
 import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
-import { createFairReads } from '../../src/app/execution/fairReads.ts';
+import { createFairShare } from '../../src/app/execution/fairShare.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { createHeartbeats } from '../../src/app/heartbeats.ts';
@@ -46,7 +46,7 @@ export async function assemble(url: string) {
     simulator,
     policyWarnings,
     approvals: { callersKnown: false, strategies: [] },
-    fairReads: createFairReads(),
+    fairShare: createFairShare(),
     heavyReads: createHeavyReads(),
     refusalQuota: createRefusalQuota(),
     commandQuota: createCommandQuota(),

@@ -3,7 +3,7 @@
  * bits. Only a SHA-256 hash of the key is stored. A slow hash such as bcrypt protects secrets that can be guessed; 256
  * bits cannot, and a slow hash on every request would help an attacker to overload the server.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export interface FreshKey {
   readonly id: string;
@@ -32,7 +32,7 @@ export function claimedId(key: string): string | null {
 }
 
 function hashOf(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return hash('sha256', key, 'hex');
 }
 
 /** Whether a key matches a hash; compares in constant time. */

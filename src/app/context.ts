@@ -5,7 +5,7 @@ import type { Simulator } from '../simulation/simulator.ts';
 import type { PolicyWarnings } from '../simulation/warnings.ts';
 import type { HaltAction } from '../store/safety/halts.ts';
 import type { ExecutionContext } from './execution/executionContext.ts';
-import type { FairReads } from './execution/fairReads.ts';
+import type { FairShare } from './execution/fairShare.ts';
 import type { HeavyReads } from './execution/heavyReads.ts';
 
 export { type Actor, SERIN } from '../access/actor.ts';
@@ -21,7 +21,7 @@ export interface App extends ExecutionContext {
   readonly refuseTarget: (url: string) => Promise<string | null>;
   readonly approvals: ApprovalRules;
   readonly heavyReads: HeavyReads;
-  readonly fairReads: FairReads;
+  readonly fairShare: FairShare;
   readonly log: Logger;
   /** Called with the events that reports, trades, deadlines, and commands of people and bots led to, after their commit. */
   readonly onEvents: (events: readonly CanaryEvent[]) => void;

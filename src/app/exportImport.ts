@@ -2,7 +2,7 @@
  * Exports a deployment as one document and imports it into another Serin. The document contains the log, from which the
  * state follows, and the samples and trades.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
@@ -255,9 +255,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
 
 /** SHA-256 of the document in its canonical form: the order of keys in what was sent does not matter. */
 function hashOf(archive: Archive): string {
-  return createHash('sha256')
-    .update(JSON.stringify(toDocument(archive)))
-    .digest('hex');
+  return hash('sha256', JSON.stringify(toDocument(archive)), 'hex');
 }
 
 /** Inserts the trades of a side and the statistics that they add up to. */

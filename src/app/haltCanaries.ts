@@ -2,7 +2,7 @@
  * Halts many canaries with one request: each deployment by an ordinary command with a key derived from the halt's, so that
  * a repetition does nothing twice and completes what a node that died has left. What the halt works on is stored first.
  */
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { hash, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { Forbidden, may } from '../access/permissions.ts';
@@ -211,9 +211,7 @@ async function submitPatiently(
   { key }: Halt,
   deploymentId: string,
 ): Promise<Answer> {
-  const derived = createHash('sha256')
-    .update(JSON.stringify(['halt', key, deploymentId]))
-    .digest('hex');
+  const derived = hash('sha256', JSON.stringify(['halt', key, deploymentId]), 'hex');
   const request = {
     deploymentId,
     expectedRevision: null,

@@ -2,7 +2,7 @@
  * The use cases of webhooks: create, change, delete, and redeliver. A secret is shown when it is created, and again to a
  * retry with the same idempotency key.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
@@ -123,7 +123,7 @@ const codec: AnswerCodec<WebhookAnswer> = {
     answer.webhook && !seesWebhook(actor, answer.webhook) ? notFound(answer.webhook.id) : answer,
 };
 
-const hashOf = (secret: string) => createHash('sha256').update(secret).digest('hex');
+const hashOf = (secret: string) => hash('sha256', secret, 'hex');
 
 /** Whether an actor may see a webhook. A webhook of all strategies is visible only to actors who may see all. */
 export function seesWebhook(actor: Actor, { strategyId }: Pick<Webhook, 'strategyId'>): boolean {

@@ -3,7 +3,7 @@ import { findOpenRequest } from '../app/freezes.ts';
 import type { ApprovalRequest } from '../core/lifecycle/secondPerson.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { READS } from './eventLoopTurns.ts';
+import { READS } from './fairTurns.ts';
 
 const PromotionRequestType = builder
   .objectRef<ApprovalRequest & { readonly endsAt: number }>('PromotionRequest')

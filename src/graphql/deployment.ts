@@ -28,7 +28,7 @@ import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { COST_OF_EVENT, DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
-import { READS } from './eventLoopTurns.ts';
+import { READS } from './fairTurns.ts';
 import { CapitalLeaseType, leaseUntilOf } from './lease.ts';
 import {
   CanaryComparison,

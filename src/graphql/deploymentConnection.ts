@@ -12,7 +12,7 @@ import {
 import { builder, type Reads } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { READS } from './eventLoopTurns.ts';
+import { READS } from './fairTurns.ts';
 import { type Connection, type PageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 interface DeploymentPage extends Connection<DeploymentView> {

@@ -105,14 +105,20 @@ export function toConnection<T>(
 ): Connection<T> {
   const more = found.length > limit;
   const items = fromEnd ? found.slice(more ? 1 : 0) : found.slice(0, limit);
-  const edges = items.map((node) => ({ node, cursor: cursorOf(node) }));
+  const [first, last] = [items[0], items.at(-1)];
   return {
-    edges,
+    edges: items.map((node) => ({
+      node,
+      // Most callers ask for the nodes only.
+      get cursor() {
+        return cursorOf(node);
+      },
+    })),
     pageInfo: {
       hasNextPage: fromEnd ? Boolean(args.before) : more,
       hasPreviousPage: fromEnd ? more : Boolean(args.after),
-      startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      startCursor: first === undefined ? null : cursorOf(first),
+      endCursor: last === undefined ? null : cursorOf(last),
     },
   };
 }

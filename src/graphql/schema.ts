@@ -1,7 +1,7 @@
 /** The complete schema: importing a file below adds its types and fields. */
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
-import { inTurns } from './eventLoopTurns.ts';
+import { inTurns } from './fairTurns.ts';
 import { guarded } from './guard.ts';
 import { withStringLimits } from './stringLimits.ts';
 import './allocations.ts';

@@ -2,7 +2,7 @@
 import { countSignals, type SignalCounts } from '../store/deployments/signals.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { READS } from './eventLoopTurns.ts';
+import { READS } from './fairTurns.ts';
 
 const SignalsType = builder.objectRef<SignalCounts>('DeploymentSignals').implement({
   description: 'How many signals there are, by what became of them.',

@@ -1,5 +1,5 @@
 /** Trades: the mutation by which bots record them, and the list of a deployment. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { MAX_TRADES, type RefusedTrade, recordTrades, type TradesAnswer } from '../app/trades.ts';
 import { netPnlUsd, type RecordedTrade } from '../core/metrics/trade.ts';
 import { ZERO } from '../core/values/decimal.ts';
@@ -153,7 +153,7 @@ interface TradeView {
 /** The owner's id is unique within one side of one deployment only. */
 function uniqueId({ deploymentId, side, trade }: TradeView): string {
   const name = JSON.stringify([deploymentId, side, trade.id]);
-  return `trade_${createHash('sha256').update(name).digest('base64url').slice(0, 22)}`;
+  return `trade_${hash('sha256', name, 'base64url').slice(0, 22)}`;
 }
 
 const CanaryTrade = builder.objectRef<TradeView>('CanaryTrade').implement({

@@ -16,7 +16,7 @@ import {
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { EventTypeEnum } from './event.ts';
-import { READS } from './eventLoopTurns.ts';
+import { READS } from './fairTurns.ts';
 import { pageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 const WebhookStatus = builder.enumType('WebhookStatus', {

@@ -10,7 +10,7 @@ import { type Checks, createChecks } from '../../src/app/checks.ts';
 import type { App } from '../../src/app/context.ts';
 import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
-import { createFairReads } from '../../src/app/execution/fairReads.ts';
+import { createFairShare } from '../../src/app/execution/fairShare.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
@@ -57,7 +57,7 @@ describe('a claim', () => {
       policyWarnings,
       approvals: { callersKnown: false, strategies: [] },
       heavyReads: createHeavyReads(),
-      fairReads: createFairReads(),
+      fairShare: createFairShare(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
     };

@@ -12,14 +12,14 @@ import { openActor } from '../../src/access/actor.ts';
 import type { App } from '../../src/app/context.ts';
 import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
-import { createFairReads } from '../../src/app/execution/fairReads.ts';
+import { createFairShare } from '../../src/app/execution/fairShare.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { createReports } from '../../src/app/reports.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
-import { PORTION } from '../../src/graphql/eventLoopTurns.ts';
+import { PORTION } from '../../src/graphql/fairTurns.ts';
 import { createLoaders, readsFrom } from '../../src/graphql/loaders.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
@@ -239,7 +239,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       policyWarnings,
       approvals: { callersKnown: false, strategies: [] },
       heavyReads: createHeavyReads(),
-      fairReads: createFairReads(),
+      fairShare: createFairShare(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
       log,

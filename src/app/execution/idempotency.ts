@@ -2,7 +2,7 @@
  * Idempotency: the answer of a use case is stored under the request's key in the transaction that did the work, so that
  * a retry returns the stored answer and has no second effect.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../../access/actor.ts';
 import { REFUSAL_CODES, type Refusal, refusal } from '../../core/values/refusal.ts';
@@ -65,9 +65,7 @@ export function keyRefusal({ idempotencyKey }: Request): Refusal | null {
  */
 export function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedRequest | null {
   if (idempotencyKey === null || idempotencyKey === '' || actor.strategies?.length === 0) return null;
-  const request = createHash('sha256')
-    .update(JSON.stringify([operation, input]))
-    .digest('hex');
+  const request = hash('sha256', JSON.stringify([operation, input]), 'hex');
   const since = actor.credential.type === 'KEY' ? actor.credential.createdAt : Number.NEGATIVE_INFINITY;
   return { actor: actor.subject, formerly: { name: actor.name, since }, key: idempotencyKey, request };
 }

@@ -2,7 +2,7 @@
  * The configuration of a deployment. One that exists satisfies all bounds, see `parseConfig.ts`. Names are those of the
  * contract (spec: CanaryConfig, PromotionCriteria).
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Decimal, decimal } from '../values/decimal.ts';
 import type { RollbackPlan, SettlementConfig } from './capital.ts';
 import { type TradingHours, tradingDay } from './tradingHours.ts';
@@ -163,7 +163,7 @@ export function inTradingTime(config: CanaryConfig): CanaryConfig {
 
 /** Sixteen hex digits that change with any setting: which policy made a decision. */
 export function configHash(config: CanaryConfig): string {
-  return createHash('sha256').update(JSON.stringify(config, withoutAdded)).digest('hex').slice(0, 16);
+  return hash('sha256', JSON.stringify(config, withoutAdded), 'hex').slice(0, 16);
 }
 
 /** A replacer of `JSON.stringify` that leaves added settings out where they are at their default. */

@@ -1,5 +1,5 @@
 /** Types of the embedded API: constructor arguments, options, results. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type CanaryConfigInput, parseConfig } from '../config/parseConfig.ts';
 import type { Creation } from '../lifecycle/decide.ts';
 import type { FreezeBlock } from '../lifecycle/freeze.ts';
@@ -107,5 +107,5 @@ export function readNewCanary(given: NewCanary, now: number): Creation {
 /** An id in the server's form, derived from the arguments and the time. */
 function idOf({ strategyId, canaryVersionId, chain = 'unknown' }: NewCanary, now: number): string {
   const names = JSON.stringify([strategyId, canaryVersionId, chain, now]);
-  return `dep_${createHash('sha256').update(names).digest('hex').slice(0, 20)}`;
+  return `dep_${hash('sha256', names, 'hex').slice(0, 20)}`;
 }

@@ -2,7 +2,7 @@
  * What Serin remembers of a side's runs besides its figures. A bot or a provider counts from zero each time it restarts;
  * the side's totals go on. Total of the side = last totals of closed runs + totals of the open run, less its base.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
 import { type Decimal, decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
@@ -156,7 +156,7 @@ export function wasForgotten(run: SideRun, session: string): boolean {
 }
 
 function digest(session: string): string {
-  return createHash('sha256').update(session).digest('base64url').slice(0, 8);
+  return hash('sha256', session, 'base64url').slice(0, 8);
 }
 
 /** The curve with one more point. @param returned the side's return since the start, a fraction of capital */

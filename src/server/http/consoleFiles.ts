@@ -2,7 +2,7 @@
  * The console: static files that `npm run build` puts into `dist/console`, read once when the server starts. Its pages
  * load nothing from elsewhere, and their names with a hash may be cached indefinitely.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join, relative, sep } from 'node:path';
@@ -125,7 +125,7 @@ async function readFiles(folder: string): Promise<Map<string, File>> {
     const address = `/${relative(folder, path).split(sep).join('/')}`;
     files.set(address, {
       type,
-      etag: `"${createHash('sha256').update(identity).digest('base64url').slice(0, 22)}"`,
+      etag: `"${hash('sha256', identity, 'base64url').slice(0, 22)}"`,
       cache: address.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
       bodies,
     });

@@ -2,7 +2,7 @@
  * GraphiQL, served offline at the endpoint to browsers where introspection is on. Its scripts, styles and workers are files
  * of this server, so that its policy admits neither inline scripts nor `eval`.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   css,
@@ -108,7 +108,7 @@ export function createGraphiql(): Graphiql {
     const source = path.startsWith(`${ENDPOINT}/`) && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
     if (!source) return null;
     const body = source.body();
-    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+    const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`;
     const file: File = { type: source.type, etag, body, compressed: new Map() };
     files.set(name, file);
     return file;

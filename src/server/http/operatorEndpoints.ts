@@ -1,5 +1,5 @@
 /** The endpoints for operators and their tools: `/health`, `/ready` and `/metrics`. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Access } from '../../access/access.ts';
 import { ENDPOINT, type HttpSettings } from '../../environment/limits.ts';
@@ -62,7 +62,7 @@ const TOKEN_REQUIRED =
 /** Compares in constant time. */
 function carriesToken(authorization: string | undefined, token: string | null): boolean {
   if (token === null || authorization === undefined) return false;
-  const digest = (text: string) => createHash('sha256').update(text).digest();
+  const digest = (text: string) => hash('sha256', text, 'buffer');
   return timingSafeEqual(digest(authorization), digest(`Bearer ${token}`));
 }
 

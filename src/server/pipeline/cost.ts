@@ -22,7 +22,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import type { Context } from '../../graphql/builder.ts';
-import { readsDatabase } from '../../graphql/eventLoopTurns.ts';
+import { readsDatabase } from '../../graphql/fairTurns.ts';
 import { DEFAULT_PAGE, MAX_PAGE, MAX_POINTS } from '../../graphql/paging.ts';
 import { statedCost } from '../../graphql/price.ts';
 

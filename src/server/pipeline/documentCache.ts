@@ -2,7 +2,7 @@
  * Documents that were found valid, so that a repeated one is neither parsed nor validated again. Bounded by the memory that
  * they take, keyed by hash; what is invalid is not remembered.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { DocumentNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
@@ -52,7 +52,7 @@ export function createDocumentCache(): DocumentCache {
   };
 }
 
-const keyOf = (text: string) => createHash('sha256').update(text).digest('base64url');
+const keyOf = (text: string) => hash('sha256', text, 'base64url');
 
 /** A document keeps its text and every token. */
 function bytesOf({ loc, tokenCount }: DocumentNode): number {

@@ -3,7 +3,7 @@
  * itself after the error `PersistedQueryNotFound`. Documents are kept in the memory of the node, the least recently used
  * ones are forgotten first, and every one is checked against the same limits as any other.
  */
-import { createHash } from 'node:crypto';
+import { hash as hashOf } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import type { GraphQLParams, Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
@@ -46,7 +46,7 @@ export function createPersistedQueries(): PersistedQueries {
       if (document === undefined) throw refusal('PersistedQueryNotFound', 'PERSISTED_QUERY_NOT_FOUND', 200);
       return { ...params, query: document };
     }
-    if (createHash('sha256').update(query).digest('hex') !== hash) {
+    if (hashOf('sha256', query, 'hex') !== hash) {
       throw refusal('The hash of the persisted query does not match its document', 'BAD_REQUEST', 400);
     }
     documents.set(hash, query);

@@ -226,17 +226,21 @@ export function createOperations(parts: OperationParts): Operations {
     exceededLimit(operation, limits) ?? (await keys.refuse(operation.contextValue));
 
   async function answer(operation: Operation): Promise<ExecutionResult> {
+    const { app, actor } = operation.contextValue;
+    const leave = app.fairShare.enter(actor.subject);
+    const presence = watchCaller(operation.contextValue);
     try {
       const refused = await refuse(operation);
       if (refused) return { errors: [refused] };
-      const presence = watchCaller(operation.contextValue);
       const watched = { ...operation, contextValue: { ...operation.contextValue, signal: presence.signal } };
       const run = () => routing.run(watched, (contextValue) => execute({ ...watched, contextValue }));
       const result = await withTimeout(run, presence.leave);
-      presence.end();
       return result.errors ? { ...result, errors: present(result.errors) } : result;
     } catch (error) {
       return { errors: present([error]) };
+    } finally {
+      presence.end();
+      leave();
     }
   }
 

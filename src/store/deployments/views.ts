@@ -2,13 +2,13 @@
  * Reads a deployment with its metrics in one statement. Almost every request begins with this read, so it is written as
  * SQL: building it with the query builder took longer than the rest of the request.
  */
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { type SQL, sql } from 'drizzle-orm';
 import type { DeploymentState } from '../../core/lifecycle/state.ts';
 import type { MetricsBySide, SideMetrics } from '../../core/metrics/sideMetrics.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import type { SerinInstant } from '../../core/values/instant.ts';
 import type { BySide, Side } from '../../core/values/side.ts';
+import { convertRows } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
 import type { Reporter } from './sideMetrics.ts';
@@ -99,20 +99,7 @@ const VIEW = sql.raw(VIEW_TEXT);
 /** Reads views. `rest` is the SQL after the tables: conditions, order and limit. */
 export async function readViews(db: Queries, rest: SQL): Promise<DeploymentView[]> {
   const rows = await db.execute<ViewRow>(sql`${VIEW} ${rest}`);
-  return convert(rows, toView);
-}
-
-/** Rows that are converted at once: it takes a third of a millisecond each. */
-const PORTION = 20;
-
-/** Converts rows, and lets the event loop serve others in between. */
-async function convert<T>(rows: readonly ViewRow[], one: (row: ViewRow) => T): Promise<T[]> {
-  const converted: T[] = [];
-  for (const [index, row] of rows.entries()) {
-    if (index > 0 && index % PORTION === 0) await yieldToEventLoop();
-    converted.push(one(row));
-  }
-  return converted;
+  return convertRows(rows, toView);
 }
 
 /** Reads views by id. A row that cannot be parsed gives an error under its id and does not affect the others. */
@@ -124,7 +111,7 @@ export async function readViewsById(
   // PostgreSQL keeps the plan for a single key; a list is planned every time, which takes longer than the read itself.
   const condition = more.length === 0 ? sql`= ${first ?? null}` : sql`= any(${sql.param([...ids])}::text[])`;
   const rows = await db.execute<ViewRow>(sql`${VIEW} where deployments.id ${condition}`);
-  return new Map(await convert(rows, (row) => [row.id, toViewOrError(row)] as const));
+  return new Map(await convertRows(rows, (row) => [row.id, toViewOrError(row)] as const));
 }
 
 function toViewOrError(row: ViewRow): DeploymentView | Error {

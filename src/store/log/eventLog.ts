@@ -8,6 +8,7 @@ import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import { type CanaryEvent, type EventType, readEvent, writeEvent } from '../../core/lifecycle/events.ts';
 import type { CanaryStatus } from '../../core/lifecycle/state.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
+import { convertRows } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { bulkInsert } from '../tables/bulk.ts';
@@ -161,7 +162,7 @@ export async function readLog(
   const rows = await db.execute<EntryRow>(
     sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.incarnation, events.xid, events.id limit ${limit}`,
   );
-  return rows.map(toEntry);
+  return convertRows(rows, toEntry);
 }
 
 export interface LogPage {
@@ -183,7 +184,7 @@ async function readLogPage(
     ? sql`events.incarnation desc, events.xid desc, events.id desc`
     : sql`events.incarnation, events.xid, events.id`;
   const rows = await db.execute<EntryRow>(sql`${ENTRIES} where ${wanted} order by ${order} limit ${limit}`);
-  const found = rows.map(toEntry);
+  const found = await convertRows(rows, toEntry);
   return fromEnd ? found.reverse() : found;
 }
 
@@ -317,7 +318,7 @@ export async function readDeploymentEvents(
   const rows = await db.execute<EntryRow>(
     sql`${ENTRIES} where ${and(...conditions)} order by ${order} limit ${limit ?? null}`,
   );
-  const found = rows.map(toEntry);
+  const found = await convertRows(rows, toEntry);
   if (fromEnd) found.reverse();
   // Archived events have lower numbers than those in the table. Reading the table first misses no event, even if
   // retention moves rows between the two reads.

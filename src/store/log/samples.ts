@@ -7,6 +7,7 @@ import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/gate.ts';
 import { bySide } from '../../core/values/codecs.ts';
 import { parseStored } from '../../core/values/stored.ts';
+import { convertRows } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { samples } from '../tables/tables.ts';
@@ -65,7 +66,7 @@ export async function readSamples(
     .orderBy(fromEnd ? desc(samples.check) : asc(samples.check))
     .$dynamic();
   const rows = limit === undefined ? await query : await query.limit(limit);
-  const found = rows.map(toSample);
+  const found = await convertRows(rows, toSample);
   if (found.length > 0) return fromEnd ? found.reverse() : found;
   // Samples are archived only after the deployment has ended, so they are all in the table or all archived.
   const archived = await findArchivedRows(db, deploymentId);

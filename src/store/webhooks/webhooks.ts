@@ -6,6 +6,7 @@ import { lastSettledPosition } from '../log/eventLog.ts';
 import { labelText } from '../log/incarnations.ts';
 import type { LogPosition } from '../log/position.ts';
 import { WEBHOOK_CREATION_LOCK } from '../postgres/advisoryLocks.ts';
+import { convertRows } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { webhookDeliveries, webhooks } from '../tables/webhookTables.ts';
 
@@ -203,7 +204,7 @@ export async function pageWebhooks(db: Queries, page: WebhookPage): Promise<Webh
     )
     .orderBy(direction(webhooks.createdAt), direction(webhooks.id))
     .limit(page.limit);
-  const found = rows.map(toWebhook);
+  const found = await convertRows(rows, toWebhook);
   return page.fromEnd ? found.reverse() : found;
 }
 

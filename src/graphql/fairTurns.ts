@@ -1,6 +1,6 @@
 /**
  * Lists are completed in portions, and fields that read the database by themselves take turns, so that a large operation
- * does not delay others: between two portions the event loop serves them.
+ * does not delay others (`app/execution/fairShare.ts`).
  */
 import {
   defaultFieldResolver,
@@ -13,6 +13,7 @@ import {
   isObjectType,
 } from 'graphql';
 import type { Context } from './builder.ts';
+import { DEFAULT_PAGE, type PageArgs } from './paging.ts';
 
 /** Items of a list that are completed at once: each may have many fields, and rows are loaded by portion. */
 export const PORTION = 50;
@@ -45,42 +46,33 @@ export function inTurns(schema: GraphQLSchema): GraphQLSchema {
 function takeTurns(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
   field.resolve = (source, args, context, info) =>
-    context.app.fairReads.run(context.actor.subject, context.signal, async () =>
+    context.app.fairShare.read(context.actor.subject, rowsOf(args), context.signal, async () =>
       resolve(source, args, context, info),
     );
+}
+
+/** The most rows that a field with these arguments reads. One that is not a page reads few. */
+function rowsOf({ first, last }: PageArgs): number {
+  return first ?? last ?? DEFAULT_PAGE;
 }
 
 function divide(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
   field.resolve = (source, args, context, info) => {
+    const nextPortion = () => context.app.fairShare.portion(context.actor.subject);
     const list: unknown = resolve(source, args, context, info);
-    return list instanceof Promise ? list.then(inPortions) : inPortions(list);
+    return list instanceof Promise
+      ? list.then((items) => inPortions(items, nextPortion))
+      : inPortions(list, nextPortion);
   };
 }
 
-/** The first items as they are, and promises of the others. */
-function inPortions(list: unknown): unknown {
+/** Promises of the items of a long list, a portion after the other; a short list as it is. */
+function inPortions(list: unknown, nextPortion: () => Promise<void>): unknown {
   if (!Array.isArray(list) || list.length <= PORTION) return list;
-  let turn: Promise<void> = Promise.resolve();
+  let portion: Promise<void> = Promise.resolve();
   return list.map((item, index) => {
-    if (index < PORTION) return item;
-    if (index % PORTION === 0) turn = eventLoopTurn();
-    return turn.then(() => item);
+    if (index % PORTION === 0) portion = portion.then(nextPortion);
+    return portion.then(() => item);
   });
-}
-
-/** Portions that wait, the oldest first. */
-const waiting: (() => void)[] = [];
-
-/** Resolves in a turn of the event loop in which no other portion is completed. */
-function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    waiting.push(resolve);
-    if (waiting.length === 1) setImmediate(completeNext);
-  });
-}
-
-function completeNext(): void {
-  waiting.shift()?.();
-  if (waiting.length > 0) setImmediate(completeNext);
 }
