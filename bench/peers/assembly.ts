@@ -71,7 +71,7 @@ export async function assemble(url: string) {
     loaders: loadersFor(anonymous),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
-    signal: new AbortController().signal,
+    presence: { signal: new AbortController().signal },
   });
   return { access, app, feed, commands, heartbeats, log, pool, contextOf };
 }

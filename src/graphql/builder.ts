@@ -83,6 +83,10 @@ export interface Context {
   readonly loaders: Loaders;
   readonly position: DeliveryPosition;
   readonly list: ListDelivery;
+  readonly presence: CallerPresence;
+}
+
+export interface CallerPresence {
   /** Aborted when the caller no longer waits for the operation. */
   readonly signal: AbortSignal;
 }

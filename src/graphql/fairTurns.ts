@@ -46,7 +46,7 @@ export function inTurns(schema: GraphQLSchema): GraphQLSchema {
 function takeTurns(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
   field.resolve = (source, args, context, info) =>
-    context.app.fairShare.read(context.actor.subject, rowsOf(args), context.signal, async () =>
+    context.app.fairShare.read(context.actor.subject, rowsOf(args), context.presence.signal, async () =>
       resolve(source, args, context, info),
     );
 }

@@ -4,9 +4,9 @@ import { TooManyHeavyReads } from '../app/execution/heavyReads.ts';
 import type { Context } from './builder.ts';
 
 /** Runs a heavy read in its caller's turn. Throws `RATE_LIMITED` if too many of the caller's wait. */
-export async function heavily<T>({ app, actor, signal }: Context, read: () => Promise<T>): Promise<T> {
+export async function heavily<T>({ app, actor, presence }: Context, read: () => Promise<T>): Promise<T> {
   try {
-    return await app.heavyReads.run(actor.subject, signal, read);
+    return await app.heavyReads.run(actor.subject, presence.signal, read);
   } catch (error) {
     if (!(error instanceof TooManyHeavyReads)) throw error;
     throw new GraphQLError(error.message, { extensions: { code: 'RATE_LIMITED' } });

@@ -265,7 +265,7 @@ builder.queryFields((t) => ({
       const question = await readQuestion(args, context);
       try {
         return {
-          ...(await simulatePolicyNow(context.app, context.actor, question, context.signal)),
+          ...(await simulatePolicyNow(context.app, context.actor, question, context.presence.signal)),
           question,
         };
       } catch (error) {

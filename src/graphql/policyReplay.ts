@@ -96,9 +96,9 @@ builder.queryFields((t) => ({
     resolve: async (_root, { deploymentId, config, useOwnConfig }, context) => {
       if (useOwnConfig && config)
         throw badInput('config must be omitted with useOwnConfig: true', ['config']);
-      const { app, actor, signal } = context;
+      const { app, actor, presence } = context;
       const replayed = await heavily(context, () =>
-        replayPolicy(app, actor, deploymentId, useOwnConfig ? 'OWN' : (config ?? {}), signal),
+        replayPolicy(app, actor, deploymentId, useOwnConfig ? 'OWN' : (config ?? {}), presence.signal),
       );
       if (replayed.ok) return replayed.value;
       const { violations } = replayed;

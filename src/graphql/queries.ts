@@ -143,7 +143,8 @@ builder.queryFields((t) => ({
     args: { id: t.arg.id({ required: true, description: 'The id of the deployment.' }) },
     resolve: (_root, { id }, context) =>
       heavily(context, async () => {
-        const { app, reads, actor, signal } = context;
+        const { app, reads, actor, presence } = context;
+        const { signal } = presence;
         const found = await exportDeployment(reads.db, actor, id, signal);
         // One that was just created may not have reached the replica.
         return found ?? (reads.db === app.db ? null : exportDeployment(app.db, actor, id, signal));

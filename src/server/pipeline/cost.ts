@@ -58,6 +58,9 @@ export interface Cost {
   readonly fields: readonly { readonly name: string; readonly cost: number }[];
 }
 
+/** The costs of operations in which no size is a variable: they are the same every time. */
+const fixed = new WeakMap<OperationDefinitionNode, Cost>();
+
 /** @param sent the variables of the client; invalid ones are refused later */
 export function costOf(
   schema: GraphQLSchema,
@@ -65,7 +68,26 @@ export function costOf(
   operation: OperationDefinitionNode,
   sent: Variables,
 ): Cost {
-  const variables = { ...defaultsOf(operation), ...sent };
+  const known = fixed.get(operation);
+  if (known) return known;
+  const sizes = { variables: { ...defaultsOf(operation), ...sent }, areFixed: true };
+  const cost = computeCost(schema, document, operation, sizes);
+  if (sizes.areFixed) fixed.set(operation, cost);
+  return cost;
+}
+
+/** The variables that sizes are read from, and whether none was. */
+interface Sizes {
+  readonly variables: Variables;
+  areFixed: boolean;
+}
+
+function computeCost(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  sizes: Sizes,
+): Cost {
   const atRoot = new Map<string, number>();
   const fragments = new Map(
     document.definitions.flatMap((node) =>
@@ -121,14 +143,14 @@ export function costOf(
       const computed = parent === root ? COST_OF_FIELD[node.name.value] : undefined;
       return computed ?? (type.name === 'JSON' ? COST_OF_JSON : costOfScalar(definition));
     }
-    const points = pointsOf(node, definition, variables);
+    const points = pointsOf(node, definition, sizes);
     if (points !== null) return COST_OF_READ + Math.ceil(points / POINTS_OF_COST);
-    const own = pageSize(node, definition, variables);
+    const own = pageSize(node, definition, sizes);
     const inner = node.selectionSet ? selected(node.selectionSet, type, own) : 0;
     if (own !== null) return COST_OF_READ + inner;
     const computed = parent === root ? (COST_OF_FIELD[node.name.value] ?? 0) : 0;
     const once = computed + costOfReading(definition) + (statedCost(definition) ?? 0);
-    return once + lengthOf(node, definition, variables, page) * (costOfObject(type) + inner);
+    return once + lengthOf(node, definition, sizes, page) * (costOfObject(type) + inner);
   }
 
   /** An object of an interface or union may be of its most expensive type. */
@@ -160,38 +182,30 @@ function defaultsOf({ variableDefinitions = [] }: OperationDefinitionNode): Vari
 }
 
 /** The size of the page that a connection is asked for; null where there is no paging. */
-function pageSize(
-  node: FieldNode,
-  { args }: GraphQLField<unknown, unknown>,
-  variables: Variables,
-): number | null {
+function pageSize(node: FieldNode, { args }: GraphQLField<unknown, unknown>, sizes: Sizes): number | null {
   if (!args.some(({ name }) => name === 'first')) return null;
-  const asked = given(node, 'first', variables) ?? given(node, 'last', variables) ?? DEFAULT_PAGE;
+  const asked = given(node, 'first', sizes) ?? given(node, 'last', sizes) ?? DEFAULT_PAGE;
   return typeof asked === 'number' ? Math.min(Math.max(asked, 0), MAX_PAGE) : MAX_PAGE;
 }
 
 /** How many points a series is asked for; null where there is none. */
-function pointsOf(
-  node: FieldNode,
-  { args }: GraphQLField<unknown, unknown>,
-  variables: Variables,
-): number | null {
+function pointsOf(node: FieldNode, { args }: GraphQLField<unknown, unknown>, sizes: Sizes): number | null {
   const standard = args.find(({ name }) => name === 'points')?.defaultValue;
   if (typeof standard !== 'number') return null;
-  const asked = given(node, 'points', variables);
+  const asked = given(node, 'points', sizes);
   return typeof asked === 'number' ? Math.min(Math.max(asked, 0), MAX_POINTS) : standard;
 }
 
 function lengthOf(
   node: FieldNode,
   { type, args }: GraphQLField<unknown, unknown>,
-  variables: Variables,
+  sizes: Sizes,
   page: number | null,
 ): number {
   if (!isListType(getNullableType(type))) return 1;
   if (page !== null) return page;
   if (!args.some(({ name }) => name === 'ids')) return ASSUMED_LENGTH;
-  const ids = given(node, 'ids', variables);
+  const ids = given(node, 'ids', sizes);
   return Array.isArray(ids) ? ids.length : 1;
 }
 
@@ -201,9 +215,10 @@ const costOfScalar = (field: GraphQLField<unknown, Context>) =>
   1 / SCALARS_OF_COST + (statedCost(field) ?? 0) + costOfReading(field);
 
 /** The value of an argument, as far as it matters: numbers, and lists for their length. */
-function given(node: FieldNode, name: string, variables: Variables): unknown {
+function given(node: FieldNode, name: string, sizes: Sizes): unknown {
   const value = node.arguments?.find((argument) => argument.name.value === name)?.value;
-  return value && read(value, variables);
+  if (value?.kind === Kind.VARIABLE) sizes.areFixed = false;
+  return value && read(value, sizes.variables);
 }
 
 function read(value: ValueNode, variables: Variables): unknown {

@@ -17,7 +17,7 @@ import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
 import { readBodies } from './body.ts';
-import { NEVER, watchCaller } from './callerPresence.ts';
+import { ALWAYS_PRESENT, watchCaller } from './callerPresence.ts';
 import { createDocumentCache, type DocumentCache } from './documentCache.ts';
 import { boundDocuments, exceededLimit } from './documentLimits.ts';
 import { presentError, withoutSuggestion } from './errors.ts';
@@ -103,7 +103,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     loaders: routing.loadersFor(actor),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
-    signal: NEVER,
+    presence: ALWAYS_PRESENT,
   });
   const yoga = createYoga<OperationOrigin, Context>({
     schema,
@@ -232,9 +232,9 @@ export function createOperations(parts: OperationParts): Operations {
     try {
       const refused = await refuse(operation);
       if (refused) return { errors: [refused] };
-      const watched = { ...operation, contextValue: { ...operation.contextValue, signal: presence.signal } };
+      const watched = { ...operation, contextValue: { ...operation.contextValue, presence } };
       const run = () => routing.run(watched, (contextValue) => execute({ ...watched, contextValue }));
-      const result = await withTimeout(run, presence.leave);
+      const result = await withTimeout(run, () => presence.leave());
       return result.errors ? { ...result, errors: present(result.errors) } : result;
     } catch (error) {
       return { errors: present([error]) };
