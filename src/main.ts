@@ -44,6 +44,8 @@ async function serve(): Promise<void> {
       void started?.stop().then(() => process.exit(0));
     });
   }
+  // Where this is not set, graphql checks each type a second time, for each field of an answer.
+  process.env.NODE_ENV ??= 'production';
   const { startSerin } = await import('./serin.ts');
   const serin = await startSerin(environment, stopping.signal).catch((error: unknown) => {
     if (stopping.signal.aborted) process.exit(0);

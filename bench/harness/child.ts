@@ -23,7 +23,8 @@ const fileOf = (name: string) => new URL(`../${name}`, import.meta.url);
 
 /** Starts a TypeScript file of the bench folder and waits until it is ready. */
 export async function startChild(name: string, ...args: string[]): Promise<Child> {
-  const child = fork(fileOf(name), args, { execArgv: ['--import', 'tsx'], stdio: 'inherit' });
+  const env = { ...process.env, NODE_ENV: 'production' };
+  const child = fork(fileOf(name), args, { execArgv: ['--import', 'tsx'], stdio: 'inherit', env });
   return { process: child, ready: await untilReady(child, name), stop: () => stopProcess(child) };
 }
 

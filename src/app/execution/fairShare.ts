@@ -36,8 +36,8 @@ interface Caller {
   reads: number;
   /** It gives way to others until nothing of it is in flight. */
   isLarge: boolean;
-  readonly short: LimitFunction;
-  readonly long: LimitFunction;
+  /** Its queues of reads of few and of many rows; null until it reads. */
+  queues: { readonly short: LimitFunction; readonly long: LimitFunction } | null;
   /** Its waits in this period, and when that began, by `performance.now()`. */
   waitedMs: number;
   since: number;
@@ -108,9 +108,10 @@ export function createFairShare(): FairShare {
     async read(name, rows, signal, read) {
       const caller = begin(name);
       caller.reads += 1;
+      caller.queues ??= { short: pLimit(MAX_CONCURRENT), long: pLimit(1) };
       const isLong = rows > FEW_ROWS;
       try {
-        return await (isLong ? caller.long : caller.short)(async () => {
+        return await caller.queues[isLong ? 'long' : 'short'](async () => {
           signal.throwIfAborted();
           if (isLong || caller.reads > FEW_READS) await giveWay(caller);
           return read();
@@ -137,8 +138,7 @@ const newCaller = (): Caller => ({
   operations: 0,
   reads: 0,
   isLarge: false,
-  short: pLimit(MAX_CONCURRENT),
-  long: pLimit(1),
+  queues: null,
   waitedMs: 0,
   since: performance.now(),
 });

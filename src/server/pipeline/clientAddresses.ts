@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
 import type { HttpSettings } from '../../environment/limits.ts';
 import { createRate } from './rateLimits.ts';
 
@@ -57,11 +58,23 @@ const addressOf = ({ remoteAddress = '' }: Socket) => readAddress(remoteAddress)
 /** The network of one subscriber: who has an IPv6 address has 2^64 of them. */
 const IPV6_PREFIX = 64;
 
+/** Texts of addresses that are remembered, and the longest one. */
+const MAX_KNOWN = 10_000;
+const MAX_LENGTH = 100;
+const known = new LRUCache<string, { readonly address: string | null }>({ max: MAX_KNOWN });
+
 /**
  * The address that limits count, from `remoteAddress` or an entry of `X-Forwarded-For`, which may have a port: an IPv4
  * address, or the /64 network of an IPv6 address. Null if it is not an address.
  */
 function readAddress(text: string): string | null {
+  if (text.length > MAX_LENGTH) return null;
+  const read = known.get(text) ?? { address: parseAddress(text) };
+  known.set(text, read);
+  return read.address;
+}
+
+function parseAddress(text: string): string | null {
   const plain = text.trim().replace(/^"(.*)"$/, '$1');
   const host = /^\[([^\]]+)\](?::\d+)?$/.exec(plain)?.[1] ?? plain.replace(/^([\d.]+):\d+$/, '$1');
   if (!ipaddr.isValid(host)) return null;

@@ -1,8 +1,7 @@
 /**
  * Documents that were found valid, so that a repeated one is neither parsed nor validated again. Bounded by the memory that
- * they take, keyed by hash; what is invalid is not remembered.
+ * they take; what is invalid is not remembered.
  */
-import { hash } from 'node:crypto';
 import type { DocumentNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
@@ -28,7 +27,7 @@ export function createDocumentCache(): DocumentCache {
     sizeCalculation: bytesOf,
   });
   const valid = new WeakSet<DocumentNode>();
-  const find = (text: string) => documents.get(keyOf(text));
+  const find = (text: string) => documents.get(text);
   return {
     find,
     plugin: {
@@ -45,14 +44,12 @@ export function createDocumentCache(): DocumentCache {
           const text = documentAST.loc?.source.body;
           if (result.length > 0 || text === undefined) return;
           valid.add(documentAST);
-          documents.set(keyOf(text), documentAST);
+          documents.set(text, documentAST);
         };
       },
     },
   };
 }
-
-const keyOf = (text: string) => hash('sha256', text, 'base64url');
 
 /** A document keeps its text and every token. */
 function bytesOf({ loc, tokenCount }: DocumentNode): number {
