@@ -82,6 +82,16 @@ describe('commands', () => {
     expect((await command(other, 'deployCanary', deployment.id, { capitalUsd: '1000' })).success).toBe(true);
   });
 
+  test('requests with one key at the same moment, on two nodes, make one freeze, and all are shown it', async () => {
+    const strategies = [strategy()];
+    const input = { strategies, reason: 'at once', idempotencyKey: `${strategies}-at-once` };
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => createFreeze(index % 2 === 0 ? one : other, input)),
+    );
+    expect(new Set(answers.map(({ freeze }) => freeze.id)).size).toBe(1);
+    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+  });
+
   test('a duration is counted by the server: the same request later means the same end', async () => {
     const strategies = [strategy()];
     const hour = { strategies, durationSeconds: 3600, idempotencyKey: `${strategies}-hour` };

@@ -151,7 +151,7 @@ function stepStarted`,
     file: 'src/app/execution/transaction.ts',
     original: 'error instanceof ConcurrentChange || CONFLICTS.has(code)',
     replacement: 'CONFLICTS.has(code)',
-    tests: ['test/webhooks/manage.test.ts', '-t', 'at the same moment make one webhook'],
+    tests: ['test/api/freezes.test.ts', '-t', 'at the same moment, on two nodes'],
   },
   {
     name: 'a transaction begins after its caller has timed out',
