@@ -69,9 +69,11 @@ const known = new LRUCache<string, { readonly address: string | null }>({ max: M
  */
 function readAddress(text: string): string | null {
   if (text.length > MAX_LENGTH) return null;
-  const read = known.get(text) ?? { address: parseAddress(text) };
-  known.set(text, read);
-  return read.address;
+  const found = known.get(text);
+  if (found) return found.address;
+  const address = parseAddress(text);
+  known.set(text, { address });
+  return address;
 }
 
 function parseAddress(text: string): string | null {
