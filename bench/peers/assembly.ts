@@ -16,6 +16,7 @@ import { createFeed } from '../../src/feed/feed.ts';
 import { startTail } from '../../src/feed/tail.ts';
 import type { Context } from '../../src/graphql/builder.ts';
 import { createLoaders, readsFrom } from '../../src/graphql/loaders.ts';
+import { ALWAYS_PRESENT } from '../../src/server/pipeline/callerPresence.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
@@ -71,7 +72,7 @@ export async function assemble(url: string) {
     loaders: loadersFor(anonymous),
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
-    presence: { signal: new AbortController().signal },
+    presence: ALWAYS_PRESENT,
   });
   return { access, app, feed, commands, heartbeats, log, pool, contextOf };
 }

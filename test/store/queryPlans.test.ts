@@ -22,6 +22,7 @@ import { startTail } from '../../src/feed/tail.ts';
 import { PORTION } from '../../src/graphql/fairTurns.ts';
 import { createLoaders, readsFrom } from '../../src/graphql/loaders.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { ALWAYS_PRESENT } from '../../src/server/pipeline/callerPresence.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
 import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
@@ -256,7 +257,6 @@ describe('the number of statements does not grow with the number of rows:', () =
     await Promise.all(
       sources.map(async (source) => {
         const loaders = loadersFor(actor);
-        const { signal } = new AbortController();
         const contextValue = {
           access,
           app,
@@ -265,8 +265,8 @@ describe('the number of statements does not grow with the number of rows:', () =
           reads,
           actor,
           loaders,
-          signal,
-          place: { at: null },
+          presence: ALWAYS_PRESENT,
+          position: { at: null },
         };
         const { errors } = await graphql({ schema, source, contextValue });
         expect(errors).toBeUndefined();
