@@ -115,11 +115,13 @@ builder.objectField(DeploymentRef, 'series', (t) =>
       from: t.arg({ type: 'DateTime', description: 'Only from this time on.' }),
       to: t.arg({ type: 'DateTime', description: 'Only until this time.' }),
     },
-    resolve: async ({ state }, { points, from, to }, { reads }) => {
+    resolve: async ({ state }, { points, from, to }, { app, reads, actor }) => {
       if (points < 2 || points > MAX_POINTS) {
         throw badInput(`points must be between 2 and ${MAX_POINTS}, got ${points}`, ['points']);
       }
       const series = await seriesReader(await reads.course()).read(state.id);
+      // Series are read together; drawn together, those of one document would keep the event loop from others.
+      await app.fairShare.portion(actor.subject);
       const { points: drawn, markers } = series.draw(points, from ?? undefined, to ?? undefined);
       return { points: drawn, markers: markers.slice(-MAX_MARKERS) };
     },

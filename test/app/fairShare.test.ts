@@ -40,6 +40,7 @@ test('long reads of one caller run one after the other, short ones four at a tim
 test('a long read, and the portions of a long list, wait until a small operation of another caller has ended', async () => {
   const end = share.enter('bot');
   const reading = read('report', 'long read', LONG);
+  await turn();
   const completing = share.portion('report').then(() => order.push('portion'));
   await read('bot', 'read of the bot', SHORT);
   order.push('the bot is answered');

@@ -7,8 +7,8 @@ import pLimit, { type LimitFunction } from 'p-limit';
 
 /** Reads of one caller at a time: a quarter of the connections of a node. */
 const MAX_CONCURRENT = 4;
-/** A caller with more reads than this in flight is large. A page of a console or a client needs fewer. */
-const FEW_READS = 12;
+/** A caller with more reads or portions than this in flight is large. A page of a console or a client needs fewer. */
+const FEW = 12;
 /** A read of more rows is long: what it finds keeps the event loop busy for milliseconds. */
 const FEW_ROWS = 50;
 /** A large caller gives way so long at a time. */
@@ -25,7 +25,7 @@ export interface FairShare {
    * @param rows the most that it finds
    */
   read<T>(caller: string, rows: number, signal: AbortSignal, read: () => Promise<T>): Promise<T>;
-  /** Resolves when the next portion of a long list may be completed: one portion in a turn of the event loop. */
+  /** Resolves when the next portion of a long list, or of a document, may be computed: one in a turn of the event loop. */
   portion(caller: string): Promise<void>;
 }
 
@@ -34,13 +34,21 @@ interface Caller {
   inFlight: number;
   operations: number;
   reads: number;
+  portions: number;
   /** It gives way to others until nothing of it is in flight. */
   isLarge: boolean;
-  /** Its queues of reads of few and of many rows; null until it reads. */
-  queues: { readonly short: LimitFunction; readonly long: LimitFunction } | null;
+  /** Its queues; null until there is something in one. */
+  queues: Queues | null;
   /** Its waits in this period, and when that began, by `performance.now()`. */
   waitedMs: number;
   since: number;
+}
+
+interface Queues {
+  /** Reads of few rows, and of many. */
+  readonly short: LimitFunction;
+  readonly long: LimitFunction;
+  readonly portions: LimitFunction;
 }
 
 export function createFairShare(): FairShare {
@@ -108,12 +116,12 @@ export function createFairShare(): FairShare {
     async read(name, rows, signal, read) {
       const caller = begin(name);
       caller.reads += 1;
-      caller.queues ??= { short: pLimit(MAX_CONCURRENT), long: pLimit(1) };
+      const queues = queuesOf(caller);
       const isLong = rows > FEW_ROWS;
       try {
-        return await caller.queues[isLong ? 'long' : 'short'](async () => {
+        return await queues[isLong ? 'long' : 'short'](async () => {
           signal.throwIfAborted();
-          if (isLong || caller.reads > FEW_READS) await giveWay(caller);
+          if (isLong || caller.reads > FEW) await giveWay(caller);
           return read();
         });
       } finally {
@@ -123,20 +131,30 @@ export function createFairShare(): FairShare {
     },
     async portion(name) {
       const caller = begin(name);
+      caller.portions += 1;
       try {
-        await giveWay(caller);
-        await portionTurn();
+        await queuesOf(caller).portions(async () => {
+          if (caller.isLarge || caller.portions > FEW) await giveWay(caller);
+          await portionTurn();
+        });
       } finally {
+        caller.portions -= 1;
         end(name, caller);
       }
     },
   };
 }
 
+function queuesOf(caller: Caller): Queues {
+  caller.queues ??= { short: pLimit(MAX_CONCURRENT), long: pLimit(1), portions: pLimit(1) };
+  return caller.queues;
+}
+
 const newCaller = (): Caller => ({
   inFlight: 0,
   operations: 0,
   reads: 0,
+  portions: 0,
   isLarge: false,
   queues: null,
   waitedMs: 0,
