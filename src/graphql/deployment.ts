@@ -28,7 +28,7 @@ import { CanaryConfigType } from './config.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { COST_OF_EVENT, DecisionRef, decisionOf, EventConnection, EventTypeEnum } from './event.ts';
-import { READS } from './fairTurns.ts';
+import { paceOf, READS } from './fairTurns.ts';
 import { CapitalLeaseType, leaseUntilOf } from './lease.ts';
 import {
   CanaryComparison,
@@ -354,7 +354,7 @@ DeploymentRef.implement({
         ...pageArgs(t),
         types: t.arg({ type: [EventTypeEnum], description: 'Only events of these types.' }),
       },
-      resolve: async ({ state }, args, { reads: { db }, actor }) => {
+      resolve: async ({ state }, args, { reads: { db }, app, actor }) => {
         const page = readPage(args);
         const found = await readDeploymentEvents(db, state.id, {
           after: await readLogCursor(db, args.after, actor.strategies),
@@ -362,6 +362,7 @@ DeploymentRef.implement({
           limit: page.limit + 1,
           fromEnd: page.fromEnd,
           filter: { types: args.types ?? undefined, timelineOnly: true },
+          pace: paceOf({ app, actor }),
         });
         return toConnection(found, page, args, ({ position }) => formatCursor(position));
       },
@@ -370,13 +371,14 @@ DeploymentRef.implement({
       type: SampleConnection,
       description: 'Samples taken by its checks, in order.',
       args: pageArgs(t),
-      resolve: async (view, args, { reads }) => {
+      resolve: async (view, args, { reads, app, actor }) => {
         const page = readPage(args);
         const found = await readSamples(reads.db, view.state.id, {
           limit: page.limit + 1,
           after: readCursor('after', args.after, parseCheck),
           before: readCursor('before', args.before, parseCheck),
           fromEnd: page.fromEnd,
+          pace: paceOf({ app, actor }),
         });
         const items = found.map((sample) => ({ sample, deployment: view }));
         return toConnection(items, page, args, ({ sample }) => String(sample.check));

@@ -12,6 +12,7 @@ import {
   isListType,
   isObjectType,
 } from 'graphql';
+import type { Pace } from '../store/postgres/convertRows.ts';
 import type { Context } from './builder.ts';
 import { DEFAULT_PAGE, type PageArgs } from './paging.ts';
 
@@ -43,6 +44,12 @@ export function inTurns(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
+/** The pace at which an operation converts the rows that it reads: it gives way as its portions do. */
+export const paceOf =
+  ({ app, actor }: Pick<Context, 'app' | 'actor'>): Pace =>
+  () =>
+    app.fairShare.portion(actor.subject);
+
 function takeTurns(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
   field.resolve = (source, args, context, info) =>
@@ -59,7 +66,7 @@ function rowsOf({ first, last }: PageArgs): number {
 function divide(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
   field.resolve = (source, args, context, info) => {
-    const nextPortion = () => context.app.fairShare.portion(context.actor.subject);
+    const nextPortion = paceOf(context);
     const list: unknown = resolve(source, args, context, info);
     return list instanceof Promise
       ? list.then((items) => inPortions(items, nextPortion))
@@ -68,9 +75,9 @@ function divide(field: GraphQLField<unknown, Context>): void {
 }
 
 /** Promises of the items of a long list, a portion after the other; a short list as it is. */
-function inPortions(list: unknown, nextPortion: () => Promise<void>): unknown {
+function inPortions(list: unknown, nextPortion: Pace): unknown {
   if (!Array.isArray(list) || list.length <= PORTION) return list;
-  let portion: Promise<void> = Promise.resolve();
+  let portion: Promise<unknown> = Promise.resolve();
   return list.map((item, index) => {
     if (index % PORTION === 0) portion = portion.then(nextPortion);
     return portion.then(() => item);

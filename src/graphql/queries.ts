@@ -13,6 +13,7 @@ import { DeploymentConnection, pageOf } from './deploymentConnection.ts';
 import { DeploymentFilterInput, readFilter } from './deploymentFilter.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { EventConnection, EventTypeEnum } from './event.ts';
+import { paceOf } from './fairTurns.ts';
 import { heavily } from './heavyReads.ts';
 import {
   AFTER,
@@ -163,7 +164,7 @@ builder.queryFields((t) => ({
       last: t.arg.int({ description: LAST }),
       before: t.arg.string({ description: BEFORE }),
     },
-    resolve: async (_root, args, { reads: { db }, feed, actor }) => {
+    resolve: async (_root, args, { reads: { db }, feed, app, actor }) => {
       const page = readPage(args);
       const after = (await readLogCursor(db, args.after, actor.strategies)) ?? LOG_START;
       const filter: LogFilter = {
@@ -178,7 +179,7 @@ builder.queryFields((t) => ({
       const before = await readLogCursor(db, args.before, actor.strategies, 'before');
       const { found, heldBack } = await readSettledPage(
         db,
-        { ...page, after, before, limit: page.limit + 1 },
+        { ...page, after, before, limit: page.limit + 1, pace: paceOf({ app, actor }) },
         filter,
         feed.blockedMs(),
       );

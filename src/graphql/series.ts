@@ -6,6 +6,7 @@ import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { EventTypeEnum } from './event.ts';
 import { EvidenceVerdictType } from './evidence.ts';
+import { paceOf } from './fairTurns.ts';
 import { DecisionType } from './metrics.ts';
 import { badInput, MAX_POINTS } from './paging.ts';
 
@@ -121,7 +122,7 @@ builder.objectField(DeploymentRef, 'series', (t) =>
       }
       const series = await seriesReader(await reads.course()).read(state.id);
       // Series are read together; drawn together, those of one document would keep the event loop from others.
-      await app.fairShare.portion(actor.subject);
+      await paceOf({ app, actor })();
       const { points: drawn, markers } = series.draw(points, from ?? undefined, to ?? undefined);
       return { points: drawn, markers: markers.slice(-MAX_MARKERS) };
     },

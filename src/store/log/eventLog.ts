@@ -8,7 +8,7 @@ import { and, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import { type CanaryEvent, type EventType, readEvent, writeEvent } from '../../core/lifecycle/events.ts';
 import type { CanaryStatus } from '../../core/lifecycle/state.ts';
 import { inScope, type Scope } from '../access/strategyScope.ts';
-import { convertRows } from '../postgres/convertRows.ts';
+import { convertRows, type Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { bulkInsert } from '../tables/bulk.ts';
@@ -171,12 +171,13 @@ export interface LogPage {
   readonly limit: number;
   /** Take the last ones instead of the first. */
   readonly fromEnd: boolean;
+  readonly pace?: Pace | undefined;
 }
 
 /** The settled entries between two positions, in log order. */
 async function readLogPage(
   db: Queries,
-  { after, before, limit, fromEnd }: LogPage,
+  { after, before, limit, fromEnd, pace }: LogPage,
   filter: LogFilter,
 ): Promise<LogEntry[]> {
   const wanted = and(afterPosition(after), before && beforePosition(before), settled, ...matches(filter));
@@ -184,7 +185,7 @@ async function readLogPage(
     ? sql`events.incarnation desc, events.xid desc, events.id desc`
     : sql`events.incarnation, events.xid, events.id`;
   const rows = await db.execute<EntryRow>(sql`${ENTRIES} where ${wanted} order by ${order} limit ${limit}`);
-  const found = await convertRows(rows, toEntry);
+  const found = await convertRows(rows, toEntry, pace);
   return fromEnd ? found.reverse() : found;
 }
 
@@ -295,6 +296,7 @@ export interface DeploymentLogPage {
   /** Take the last ones instead of the first. */
   readonly fromEnd?: boolean;
   readonly filter?: EventFilter;
+  readonly pace?: Pace | undefined;
 }
 
 /**
@@ -307,7 +309,7 @@ export async function readDeploymentEvents(
   deploymentId: string,
   page: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
-  const { afterNo = 0, after, before, limit, fromEnd = false, filter = {} } = page;
+  const { afterNo = 0, after, before, limit, fromEnd = false, filter = {}, pace } = page;
   const conditions = [
     ...matches({ ...filter, deploymentId, scope: null }),
     gt(events.no, afterNo),
@@ -318,7 +320,7 @@ export async function readDeploymentEvents(
   const rows = await db.execute<EntryRow>(
     sql`${ENTRIES} where ${and(...conditions)} order by ${order} limit ${limit ?? null}`,
   );
-  const found = await convertRows(rows, toEntry);
+  const found = await convertRows(rows, toEntry, pace);
   if (fromEnd) found.reverse();
   // Archived events have lower numbers than those in the table. Reading the table first misses no event, even if
   // retention moves rows between the two reads.

@@ -7,7 +7,7 @@ import { sideMetricsCodec } from '../../core/metrics/sideMetrics.ts';
 import { DECISIONS } from '../../core/rule/gate.ts';
 import { bySide } from '../../core/values/codecs.ts';
 import { parseStored } from '../../core/values/stored.ts';
-import { convertRows } from '../postgres/convertRows.ts';
+import { convertRows, type Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { samples } from '../tables/tables.ts';
@@ -45,13 +45,14 @@ export interface SamplePage {
   readonly after?: number | undefined;
   readonly before?: number | undefined;
   readonly fromEnd?: boolean;
+  readonly pace?: Pace | undefined;
 }
 
 /** A page in ascending order of check number, also of archived samples. */
 export async function readSamples(
   db: Queries,
   deploymentId: string,
-  { limit, after, before, fromEnd = false }: SamplePage = {},
+  { limit, after, before, fromEnd = false, pace }: SamplePage = {},
 ): Promise<Sample[]> {
   const query = db
     .select()
@@ -66,7 +67,7 @@ export async function readSamples(
     .orderBy(fromEnd ? desc(samples.check) : asc(samples.check))
     .$dynamic();
   const rows = limit === undefined ? await query : await query.limit(limit);
-  const found = await convertRows(rows, toSample);
+  const found = await convertRows(rows, toSample, pace);
   if (found.length > 0) return fromEnd ? found.reverse() : found;
   // Samples are archived only after the deployment has ended, so they are all in the table or all archived.
   const archived = await findArchivedRows(db, deploymentId);
