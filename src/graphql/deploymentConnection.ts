@@ -9,10 +9,10 @@ import {
   type Position,
   pageDeployments,
 } from '../store/deployments/deployments.ts';
-import { builder, type Reads } from './builder.ts';
+import { builder, type Context, type Reads } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { READS } from './fairTurns.ts';
+import { paceOf, READS } from './fairTurns.ts';
 import { type Connection, type PageArgs, readCursor, readPage, toConnection } from './paging.ts';
 
 interface DeploymentPage extends Connection<DeploymentView> {
@@ -68,20 +68,21 @@ async function readPageOfViews({ db, now }: Reads, page: PageRequest): Promise<D
 
 /** The page that a connection's arguments ask for. */
 export async function pageOf(
-  reads: Reads,
+  context: Pick<Context, 'reads' | 'app' | 'actor'>,
   args: PageArgs,
   filter: DeploymentFilter,
   order: PageRequest['order'],
 ): Promise<DeploymentPage> {
   const page = readPage(args);
   const { by } = order;
-  const found = await readPageOfViews(reads, {
+  const found = await readPageOfViews(context.reads, {
     filter,
     order,
     limit: page.limit + 1,
     after: readCursor('after', args.after, (cursor) => parsePosition(by, cursor)),
     before: readCursor('before', args.before, (cursor) => parsePosition(by, cursor)),
     fromEnd: page.fromEnd,
+    pace: paceOf(context),
   });
   const cursorOf = (view: DeploymentView) => formatPosition(by, positionIn(by, view));
   return { ...toConnection(found, page, args, cursorOf), filter };

@@ -18,6 +18,8 @@ import { DEFAULT_PAGE, type PageArgs } from './paging.ts';
 
 /** Items of a list that are completed at once: each may have many fields, and rows are loaded by portion. */
 export const PORTION = 50;
+/** The same for a large caller while others are active. */
+const SMALL_PORTION = 10;
 
 /**
  * The extensions of a field that reads the database for each of its parents. Such a field has a price, and a caller's
@@ -66,20 +68,21 @@ function rowsOf({ first, last }: PageArgs): number {
 function divide(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
   field.resolve = (source, args, context, info) => {
-    const nextPortion = paceOf(context);
     const list: unknown = resolve(source, args, context, info);
     return list instanceof Promise
-      ? list.then((items) => inPortions(items, nextPortion))
-      : inPortions(list, nextPortion);
+      ? list.then((items) => inPortions(items, context))
+      : inPortions(list, context);
   };
 }
 
 /** Promises of the items of a long list, a portion after the other; a short list as it is. */
-function inPortions(list: unknown, nextPortion: Pace): unknown {
+function inPortions(list: unknown, context: Context): unknown {
   if (!Array.isArray(list) || list.length <= PORTION) return list;
+  const nextPortion = paceOf(context);
+  const size = context.app.fairShare.mustYield(context.actor.subject) ? SMALL_PORTION : PORTION;
   let portion: Promise<unknown> = Promise.resolve();
   return list.map((item, index) => {
-    if (index % PORTION === 0) portion = portion.then(nextPortion);
+    if (index % size === 0) portion = portion.then(nextPortion);
     return portion.then(() => item);
   });
 }

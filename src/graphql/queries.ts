@@ -88,8 +88,8 @@ builder.queryFields((t) => ({
       orderBy: t.arg({ type: OrderInput, description: 'Default: CREATED_AT, DESC.' }),
       ...pageArgs(t),
     },
-    resolve: (_root, args, { reads, actor }) =>
-      pageOf(reads, args, readFilter(args.filter, actor.strategies), {
+    resolve: (_root, args, context) =>
+      pageOf(context, args, readFilter(args.filter, context.actor.strategies), {
         by: args.orderBy?.field ?? 'CREATED_AT',
         descending: args.orderBy?.direction !== 'ASC',
       }),

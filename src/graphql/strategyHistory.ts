@@ -29,11 +29,11 @@ builder.objectFields(StrategyRef, (t) => ({
     type: DeploymentConnection,
     description: 'Its deployments, the newest first.',
     args: pageArgs(t),
-    resolve: ({ id }, args, { reads, actor }) =>
+    resolve: ({ id }, args, context) =>
       pageOf(
-        reads,
+        context,
         args,
-        { strategyId: id, scope: actor.strategies },
+        { strategyId: id, scope: context.actor.strategies },
         { by: 'CREATED_AT', descending: true },
       ),
   }),

@@ -1,5 +1,5 @@
 /** A caller's fair share of a node: in which order the reads of several callers come to their turn. */
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import { createFairShare, type FairShare } from '../../src/app/execution/fairShare.ts';
 
@@ -105,6 +105,54 @@ test('portions of long lists come one in a turn of the event loop, in order', as
   await counted;
   expect(new Set(turns).size).toBe(3);
   expect(turns).toEqual(turns.toSorted((a, b) => a - b));
+});
+
+/** Two portions of a caller, of which the first computes for longer than it may without a rest. */
+async function computeTwice(caller: string): Promise<void> {
+  const end = share.enter(caller);
+  await read(caller, 'it becomes large', LONG);
+  await share.portion(caller);
+  const began = performance.now();
+  while (performance.now() - began < 150);
+  await share.portion(caller);
+  order.push('second portion');
+  end();
+}
+
+test('while others are active a large caller rests after what it has computed', async () => {
+  const computing = computeTwice('report');
+  for (let time = 0; time < 5; time += 1) {
+    const end = share.enter('bot');
+    await read('bot', `read ${time}`, SHORT);
+    end();
+    await sleep(1);
+  }
+  await computing;
+  expect(order.at(-1)).toBe('second portion');
+});
+
+test('nobody rests where nobody else is active', async () => {
+  let turns = 0;
+  const computing = computeTwice('report');
+  await turn();
+  while (!order.includes('second portion')) {
+    await turn();
+    turns += 1;
+  }
+  await computing;
+  expect(turns).toBeLessThan(30);
+});
+
+test('a large caller has to yield while others are active, and only then', async () => {
+  share.enter('report')();
+  const reading = read('report', 'long read', LONG);
+  await turn();
+  expect(share.mustYield('report')).toBe(false);
+  const end = share.enter('bot');
+  expect(share.mustYield('report')).toBe(true);
+  expect(share.mustYield('bot')).toBe(false);
+  end();
+  await reading;
 });
 
 test('a read for which nobody waits any more does not run', async () => {

@@ -39,8 +39,10 @@ function usedMb(): number {
 
 /** The most in use after a collection of garbage since the last reset. A document that needs none has used little. */
 let mostUsedMb = 0;
+/** Asking for the memory takes milliseconds. */
+let measuring = false;
 new PerformanceObserver(() => {
-  mostUsedMb = Math.max(mostUsedMb, usedMb());
+  if (measuring) mostUsedMb = Math.max(mostUsedMb, usedMb());
 }).observe({ entryTypes: ['gc'] });
 
 let before = { cpu: process.cpuUsage(), residentMb: 0, usedMb: 0 };
@@ -50,10 +52,12 @@ process.on('message', (message) => {
     globalThis.gc?.();
     resetPeak();
     mostUsedMb = 0;
+    measuring = true;
     before = { cpu: process.cpuUsage(), residentMb: peakMb('VmRSS') ?? 0, usedMb: usedMb() };
     process.send?.({});
   }
   if (message === 'end') {
+    measuring = false;
     const { user, system } = process.cpuUsage(before.cpu);
     const resident = (peakMb('VmHWM') ?? 0) - before.residentMb;
     const mb = Math.max(0, resident, mostUsedMb - before.usedMb);

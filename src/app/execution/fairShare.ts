@@ -1,8 +1,11 @@
 /**
  * A caller's fair share of a node. A large operation needs hundreds of reads and long lists; it must not delay the small
  * operations of others. Its reads take turns, and before each of them, and before each portion of a long list, it gives
- * way while a small operation of another caller is in flight. Where nobody else asks, nothing waits.
+ * way while a small operation of another caller is in flight. While others are active it also rests after each portion, so
+ * that processors and the collection of garbage have time for them. Where nobody else asks, nothing waits.
  */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /** Reads of one caller at a time: a quarter of the connections of a node. */
@@ -14,8 +17,15 @@ const FEW_ROWS = 50;
 /** A large caller gives way so long at a time. */
 const MAX_WAIT_MS = 10;
 /** The waits of a caller in a period: the largest operation that its price permits must be answered in time. */
-const MAX_WAITS_MS = 2000;
+const MAX_WAITS_MS = 5000;
 const PERIOD_MS = 8000;
+/** What the portions and reads of a large caller may take in a period without a rest: a page of a console. */
+const FREE_MS = 100;
+/** After that it rests so many times as long as each of them took: it has a tenth of the node while others are active. */
+const REST = 9;
+const MAX_REST_MS = 100;
+/** Others are active while an operation of theirs is in flight, and for so long after it. */
+const ACTIVE_MS = 1000;
 
 export interface FairShare {
   /** An operation of the caller begins. Returns what ends it. */
@@ -27,6 +37,8 @@ export interface FairShare {
   read<T>(caller: string, rows: number, signal: AbortSignal, read: () => Promise<T>): Promise<T>;
   /** Resolves when the next portion of a long list, or of a document, may be computed: one in a turn of the event loop. */
   portion(caller: string): Promise<void>;
+  /** Whether the caller is large while others are active: then its portions should be small. */
+  mustYield(caller: string): boolean;
 }
 
 interface Caller {
@@ -39,8 +51,19 @@ interface Caller {
   isLarge: boolean;
   /** Its queues; null until there is something in one. */
   queues: Queues | null;
-  /** Its waits in this period, and when that began, by `performance.now()`. */
-  waitedMs: number;
+  /** How long it has waited since something of it is in flight. */
+  readonly waited: Spent;
+}
+
+/** The end of an operation, by `performance.now()`. */
+interface Ended {
+  readonly caller: string;
+  readonly at: number;
+}
+
+/** Time in a period, and when that began, by `performance.now()`. */
+interface Spent {
+  ms: number;
   since: number;
 }
 
@@ -56,9 +79,16 @@ export function createFairShare(): FairShare {
   const callers = new Map<string, Caller>();
   /** Operations in flight of callers that are not large. */
   let small = 0;
+  /** The end of the last of them, and of the last one of another caller than that. */
+  let last: Ended = { caller: '', at: Number.NEGATIVE_INFINITY };
+  let lastOfAnother = last;
+  /** Until then large callers rest. */
+  let restUntil = 0;
+  /** What the portions of each took in this period. */
+  const computedBy = new LRUCache<string, Spent>({ max: 10_000 });
   /** Ends the waits of large callers. */
   const waiting = new Set<() => void>();
-  const portionTurn = createPortionQueue();
+  const portionTurn = createPortionQueue(noteComputed);
 
   function begin(name: string): Caller {
     const caller = callers.get(name) ?? newCaller();
@@ -82,14 +112,41 @@ export function createFairShare(): FairShare {
     if (small === 0) for (const endWait of waiting) endWait();
   }
 
-  async function giveWay(caller: Caller): Promise<void> {
+  async function giveWay(name: string, caller: Caller): Promise<void> {
     if (!caller.isLarge) {
       caller.isLarge = true;
       countSmall(-caller.operations);
     }
+    const { waited } = caller;
     const began = performance.now();
-    if (began - caller.since > PERIOD_MS) Object.assign(caller, { waitedMs: 0, since: began });
-    if (small === 0 || caller.waitedMs >= MAX_WAITS_MS) return;
+    const before = spentIn(waited, began);
+    const left = () => MAX_WAITS_MS - before - (performance.now() - began);
+    // What computes now asks for its next portion before it ends.
+    await nextTurn();
+    if (left() <= 0) return;
+    while (mustRest(name) && left() > 0) await sleep(Math.min(left(), restUntil - performance.now()));
+    if (small > 0) await untilNoneIsSmall();
+    waited.ms += performance.now() - began;
+  }
+
+  function noteEnd(name: string): void {
+    if (name !== last.caller) lastOfAnother = last;
+    last = { caller: name, at: performance.now() };
+  }
+
+  /** Whether others than this large caller are active. */
+  const othersAreActive = (name: string) =>
+    small > 0 || performance.now() - (last.caller === name ? lastOfAnother : last).at < ACTIVE_MS;
+
+  /** Whether a large caller has to rest: others are active, and it has computed what it may without a rest. */
+  function mustRest(name: string): boolean {
+    const now = performance.now();
+    if (now >= restUntil || !othersAreActive(name)) return false;
+    const computed = computedBy.get(name);
+    return computed !== undefined && spentIn(computed, now) > FREE_MS;
+  }
+
+  async function untilNoneIsSmall(): Promise<void> {
     await new Promise<void>((resolve) => {
       const endWait = () => {
         clearTimeout(timer);
@@ -99,7 +156,26 @@ export function createFairShare(): FairShare {
       const timer = setTimeout(endWait, MAX_WAIT_MS);
       waiting.add(endWait);
     });
-    caller.waitedMs += performance.now() - began;
+  }
+
+  /** Runs a read of a large caller, and notes how long it took without its own waits. */
+  async function timed<T>(name: string, { waited }: Caller, read: () => Promise<T>): Promise<T> {
+    const [began, before] = [performance.now(), waited.ms];
+    try {
+      return await read();
+    } finally {
+      noteComputed(name, performance.now() - began - Math.max(0, waited.ms - before));
+    }
+  }
+
+  /** Notes how long a portion or a read of a caller took. */
+  function noteComputed(name: string, ms: number): void {
+    const now = performance.now();
+    const computed = computedBy.get(name) ?? nothingSpent();
+    spentIn(computed, now);
+    computed.ms += ms;
+    computedBy.set(name, computed);
+    restUntil = Math.min(Math.max(restUntil, now) + ms * REST, now + MAX_REST_MS);
   }
 
   return {
@@ -109,7 +185,10 @@ export function createFairShare(): FairShare {
       if (!caller.isLarge) countSmall(1);
       return () => {
         caller.operations -= 1;
-        if (!caller.isLarge) countSmall(-1);
+        if (!caller.isLarge) {
+          countSmall(-1);
+          noteEnd(name);
+        }
         end(name, caller);
       };
     },
@@ -121,8 +200,9 @@ export function createFairShare(): FairShare {
       try {
         return await queues[isLong ? 'long' : 'short'](async () => {
           signal.throwIfAborted();
-          if (isLong || caller.reads > FEW) await giveWay(caller);
-          return read();
+          if (!isLong && caller.reads <= FEW) return read();
+          await giveWay(name, caller);
+          return timed(name, caller, read);
         });
       } finally {
         caller.reads -= 1;
@@ -134,14 +214,15 @@ export function createFairShare(): FairShare {
       caller.portions += 1;
       try {
         await queuesOf(caller).portions(async () => {
-          if (caller.isLarge || caller.portions > FEW) await giveWay(caller);
-          await portionTurn();
+          if (caller.isLarge || caller.portions > FEW) await giveWay(name, caller);
+          await portionTurn(name);
         });
       } finally {
         caller.portions -= 1;
         end(name, caller);
       }
     },
+    mustYield: (name) => callers.get(name)?.isLarge === true && othersAreActive(name),
   };
 }
 
@@ -157,20 +238,35 @@ const newCaller = (): Caller => ({
   portions: 0,
   isLarge: false,
   queues: null,
-  waitedMs: 0,
-  since: performance.now(),
+  waited: nothingSpent(),
 });
 
-/** Creates a queue of which one comes to its turn in each turn of the event loop, the oldest first. */
-function createPortionQueue(): () => Promise<void> {
-  const queue: (() => void)[] = [];
+/** The time spent in the period in which `now` is. */
+function spentIn(spent: Spent, now: number): number {
+  if (now - spent.since > PERIOD_MS) Object.assign(spent, { ms: 0, since: now });
+  return spent.ms;
+}
+
+const nothingSpent = (): Spent => ({ ms: 0, since: performance.now() });
+
+/**
+ * Creates a queue of which one comes to its turn in each turn of the event loop, the oldest first.
+ * @param took is called with the caller and the time of its turn
+ */
+function createPortionQueue(took: (caller: string, ms: number) => void): (caller: string) => Promise<void> {
+  const queue: { readonly caller: string; readonly start: () => void }[] = [];
+  let running: { readonly caller: string; readonly began: number } | null = null;
   const next = () => {
-    queue.shift()?.();
-    if (queue.length > 0) setImmediate(next);
+    if (running) took(running.caller, performance.now() - running.began);
+    const first = queue.shift();
+    running = first ? { caller: first.caller, began: performance.now() } : null;
+    if (!first) return;
+    first.start();
+    setImmediate(next);
   };
-  return () =>
-    new Promise((resolve) => {
-      queue.push(resolve);
-      if (queue.length === 1) setImmediate(next);
+  return (caller) =>
+    new Promise((start) => {
+      queue.push({ caller, start });
+      if (queue.length === 1 && !running) setImmediate(next);
     });
 }

@@ -15,6 +15,7 @@ import { readStored } from '../../core/values/stored.ts';
 import { covers, inScope, type Scope } from '../access/strategyScope.ts';
 import { monthOf } from '../log/partitions.ts';
 import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
+import type { Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
@@ -280,6 +281,7 @@ export interface PageRequest {
   readonly before?: Position | undefined;
   /** Return the last ones instead of the first. */
   readonly fromEnd: boolean;
+  readonly pace?: Pace | undefined;
 }
 
 /** Written with the statuses, as the index has them. */
@@ -333,6 +335,7 @@ export async function pageDeployments(db: Queries, page: PageRequest): Promise<D
   const found = await readViews(
     db,
     sql`where ${and(sql`true`, ...conditions)} order by ${order} limit ${page.limit}`,
+    page.pace,
   );
   return page.fromEnd ? found.reverse() : found;
 }

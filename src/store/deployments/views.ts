@@ -8,7 +8,7 @@ import type { MetricsBySide, SideMetrics } from '../../core/metrics/sideMetrics.
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import type { SerinInstant } from '../../core/values/instant.ts';
 import type { BySide, Side } from '../../core/values/side.ts';
-import { convertRows } from '../postgres/convertRows.ts';
+import { convertRows, type Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { breachesOf, metricsOf, rowToState, type StateRow } from './rows.ts';
 import type { Reporter } from './sideMetrics.ts';
@@ -97,9 +97,9 @@ left join side_metrics stable on stable.deployment_id = deployments.id and stabl
 const VIEW = sql.raw(VIEW_TEXT);
 
 /** Reads views. `rest` is the SQL after the tables: conditions, order and limit. */
-export async function readViews(db: Queries, rest: SQL): Promise<DeploymentView[]> {
+export async function readViews(db: Queries, rest: SQL, pace?: Pace): Promise<DeploymentView[]> {
   const rows = await db.execute<ViewRow>(sql`${VIEW} ${rest}`);
-  return convertRows(rows, toView);
+  return convertRows(rows, toView, pace);
 }
 
 /** Reads views by id. A row that cannot be parsed gives an error under its id and does not affect the others. */
