@@ -2,7 +2,7 @@
  * Joins the built program and its packages into a few files: a process that loads a thousand files needs a second for it.
  * Their folder is two below `dist`, as that of the modules, so that paths relative to a module stay right.
  */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -14,6 +14,8 @@ const REQUIRE = [
   'const require = requireFrom(import.meta.url);',
 ].join(' ');
 
+// Names of files change with what is in them.
+rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true });
 await build({
   absWorkingDir: ROOT,
   entryPoints: { main: 'dist/main.js', worker: 'dist/simulation/worker.js' },

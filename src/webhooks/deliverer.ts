@@ -131,7 +131,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       deploymentId === '' ? await rewindMessage(claim, secrets) : await eventMessage(claim, secrets);
     if (!message) throw new Error(`there is no event ${no} of ${deploymentId}`);
     const startedAt = Date.now();
-    const sent = await send(targets.dispatcher, claim.url, message, givenUp.signal);
+    const sent = await send(await targets.agent(), claim.url, message, givenUp.signal);
     if (givenUp.signal.aborted && sent.httpStatus === null) return releaseClaims(db, claim.token);
     await settle(claim, startedAt, sent);
     onAttempt(sent.error === null ? 'delivered' : 'failed');
@@ -175,7 +175,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       await Promise.all([...inFlight.values()].flatMap((attempts) => [...attempts]));
       clearTimeout(forceCloseTimer);
       // Only unneeded response bodies are still open.
-      await targets.dispatcher.destroy();
+      await targets.close();
     },
   };
 }

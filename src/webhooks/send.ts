@@ -1,5 +1,5 @@
 /** One delivery attempt: a POST, bounded in time and size, that always ends in a status or an error message. */
-import { type Agent, request } from 'undici';
+import type { Agent } from 'undici';
 import { ForbiddenTarget } from './targets.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -29,7 +29,7 @@ export interface Sent {
  * not checked.
  */
 export async function send(
-  dispatcher: Agent,
+  agent: Agent,
   url: string,
   { headers, body }: Message,
   givenUp: AbortSignal,
@@ -44,8 +44,10 @@ export async function send(
     durationMs: Math.round(performance.now() - began),
   });
   try {
-    const response = await request(url, {
-      dispatcher,
+    const { origin, pathname, search } = new URL(url);
+    const response = await agent.request({
+      origin,
+      path: pathname + search,
       method: 'POST',
       headers,
       body,

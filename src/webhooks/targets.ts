@@ -4,11 +4,10 @@
  * rebinding has no effect.
  */
 import dns from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
-import { Agent, buildConnector } from 'undici';
+import { isIP } from 'node:net';
+import type { Agent } from 'undici';
 import { addressRule } from './networks.ts';
 
-const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_URL = 2_000;
 
 /** Resolves a name to all its addresses: `dns.lookup`, or a hostile resolver in tests. */
@@ -22,8 +21,10 @@ export class ForbiddenTarget extends Error {}
 export interface Targets {
   /** Why a URL is refused, as a message that follows the name of the field; null if it is allowed. */
   refuse(url: string): Promise<string | null>;
-  /** Connects to allowed addresses only and reuses connections. */
-  readonly dispatcher: Agent;
+  /** The client that connects to allowed addresses only; made when it is asked for first. */
+  agent(): Promise<Agent>;
+  /** Ends all its connections. */
+  close(): Promise<void>;
 }
 
 /** @param allowed networks that may be called in addition to the public internet */
@@ -32,7 +33,7 @@ export function createTargets(allowed: readonly string[], lookup: Lookup = syste
 
   /** The addresses of a host, all of them allowed. Throws {@link ForbiddenTarget}, or the resolver's error. */
   async function checkHost(host: string): Promise<readonly dns.LookupAddress[]> {
-    const literal = host.replace(/^\[|\]$/g, '');
+    const literal = withoutBrackets(host);
     const family = isIP(literal);
     const found = family ? [{ address: literal, family }] : await lookup(host);
     if (found.length === 0) throw new ForbiddenTarget(`${host} has no address`);
@@ -46,19 +47,7 @@ export function createTargets(allowed: readonly string[], lookup: Lookup = syste
     return found;
   }
 
-  const checkedLookup: LookupFunction = (host, options, done) => {
-    checkHost(host).then(
-      (found) => {
-        const wanted = found.filter(({ family }) => !options.family || family === options.family);
-        const [first] = wanted;
-        if (options.all) done(null, [...wanted]);
-        else if (first) done(null, first.address, first.family);
-        else done(new ForbiddenTarget(`${host} has no address of this family`), '');
-      },
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), ''),
-    );
-  };
-  const connect = buildConnector({ lookup: checkedLookup, timeout: CONNECT_TIMEOUT_MS, port: 0 });
+  let agent: Promise<Agent> | null = null;
 
   return {
     async refuse(text) {
@@ -72,21 +61,18 @@ export function createTargets(allowed: readonly string[], lookup: Lookup = syste
         return `has a host name that cannot be resolved now: ${url.hostname}`;
       }
     },
-    dispatcher: new Agent({
-      connections: 16,
-      keepAliveTimeout: 30_000,
-      // A literal address is not resolved, so it is checked here.
-      connect: (options, done) => {
-        const literal = options.hostname.replace(/^\[|\]$/g, '');
-        if (isIP(literal) === 0) return connect(options, done);
-        checkHost(literal).then(
-          () => connect(options, done),
-          (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), null),
-        );
-      },
-    }),
+    agent() {
+      agent ??= import('./checkedAgent.ts').then(({ createCheckedAgent }) => createCheckedAgent(checkHost));
+      return agent;
+    },
+    async close() {
+      await (await agent)?.destroy();
+    },
   };
 }
+
+/** A host of a URL as an address: those of version 6 are in brackets. */
+export const withoutBrackets = (host: string) => host.replace(/^\[|\]$/g, '');
 
 /** A well-formed http(s) URL, or the message for an invalid one. */
 function readUrl(text: string): URL | string {

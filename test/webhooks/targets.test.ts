@@ -12,8 +12,8 @@ const resolving =
   (...texts: string[]): Lookup =>
   async () =>
     texts.map(address);
-const post = (targets: ReturnType<typeof createTargets>, url: string) =>
-  send(targets.dispatcher, url, { headers: {}, body: '{}' }, new AbortController().signal);
+const post = async (targets: ReturnType<typeof createTargets>, url: string) =>
+  send(await targets.agent(), url, { headers: {}, body: '{}' }, new AbortController().signal);
 
 const FORBIDDEN = [
   'http://127.0.0.1/',
@@ -105,7 +105,7 @@ describe('an address inside', () => {
     const sent = await post(targets, `http://nowhere.example.com:${port}/`);
     expect(sent).toMatchObject({ httpStatus: 200, error: null });
     expect(receiver.received.at(-1)?.headers.host).toBe(`nowhere.example.com:${port}`);
-    await targets.dispatcher.close();
+    await targets.close();
   });
 
   test('the API refuses it with the field, and an allowed network opens that network alone', async () => {
