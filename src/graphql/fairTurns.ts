@@ -2,6 +2,7 @@
  * Lists are completed in portions, and fields that read the database by themselves take turns, so that a large operation
  * does not delay others (`app/execution/fairShare.ts`).
  */
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import {
   defaultFieldResolver,
   type GraphQLField,
@@ -46,11 +47,11 @@ export function inTurns(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-/** The pace at which an operation converts the rows that it reads: it gives way as its portions do. */
+/** The pace at which an operation converts the rows that it reads: it gives way as its portions do, where it has to. */
 export const paceOf =
   ({ app, actor }: Pick<Context, 'app' | 'actor'>): Pace =>
   () =>
-    app.fairShare.portion(actor.subject);
+    app.fairShare.mustYield(actor.subject) ? app.fairShare.portion(actor.subject) : yieldToEventLoop();
 
 function takeTurns(field: GraphQLField<unknown, Context>): void {
   const { resolve = defaultFieldResolver } = field;
@@ -78,11 +79,12 @@ function divide(field: GraphQLField<unknown, Context>): void {
 /** Promises of the items of a long list, a portion after the other; a short list as it is. */
 function inPortions(list: unknown, context: Context): unknown {
   if (!Array.isArray(list) || list.length <= PORTION) return list;
-  const nextPortion = paceOf(context);
-  const size = context.app.fairShare.mustYield(context.actor.subject) ? SMALL_PORTION : PORTION;
+  const { fairShare } = context.app;
+  const { subject } = context.actor;
+  const size = fairShare.mustYield(subject) ? SMALL_PORTION : PORTION;
   let portion: Promise<unknown> = Promise.resolve();
   return list.map((item, index) => {
-    if (index % size === 0) portion = portion.then(nextPortion);
+    if (index % size === 0) portion = portion.then(() => fairShare.portion(subject));
     return portion.then(() => item);
   });
 }

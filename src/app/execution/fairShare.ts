@@ -117,6 +117,7 @@ export function createFairShare(): FairShare {
       caller.isLarge = true;
       countSmall(-caller.operations);
     }
+    if (!othersAreActive(name)) return;
     const { waited } = caller;
     const began = performance.now();
     const before = spentIn(waited, began);
@@ -138,10 +139,10 @@ export function createFairShare(): FairShare {
   const othersAreActive = (name: string) =>
     small > 0 || performance.now() - (last.caller === name ? lastOfAnother : last).at < ACTIVE_MS;
 
-  /** Whether a large caller has to rest: others are active, and it has computed what it may without a rest. */
+  /** Whether a large caller has to rest while others are active: it has computed what it may without a rest. */
   function mustRest(name: string): boolean {
     const now = performance.now();
-    if (now >= restUntil || !othersAreActive(name)) return false;
+    if (now >= restUntil) return false;
     const computed = computedBy.get(name);
     return computed !== undefined && spentIn(computed, now) > FREE_MS;
   }
