@@ -5,7 +5,8 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector } from 'undici';
-import { ForbiddenTarget, withoutBrackets } from './targets.ts';
+import { ForbiddenTarget } from './forbiddenTarget.ts';
+import { withoutBrackets } from './networks.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 

@@ -7,6 +7,9 @@ import ipaddr from 'ipaddr.js';
 /** A network, parsed. */
 type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
+/** A host of a URL as an address: those of version 6 are in brackets. */
+export const withoutBrackets = (host: string) => host.replace(/^\[|\]$/g, '');
+
 /** Parses a network (`10.0.0.0/8`) or a single address; null if invalid. */
 export function parseNetwork(text: string): Network | null {
   // Short forms such as 10.1 are ambiguous.

@@ -1,6 +1,6 @@
 /** One delivery attempt: a POST, bounded in time and size, that always ends in a status or an error message. */
 import type { Agent } from 'undici';
-import { ForbiddenTarget } from './targets.ts';
+import { ForbiddenTarget } from './forbiddenTarget.ts';
 
 const TIMEOUT_MS = 10_000;
 /** How long a response body is read, so that the connection can be reused. */

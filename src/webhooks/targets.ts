@@ -6,7 +6,8 @@
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 import type { Agent } from 'undici';
-import { addressRule } from './networks.ts';
+import { ForbiddenTarget } from './forbiddenTarget.ts';
+import { addressRule, withoutBrackets } from './networks.ts';
 
 const MAX_URL = 2_000;
 
@@ -14,9 +15,6 @@ const MAX_URL = 2_000;
 export type Lookup = (host: string) => Promise<readonly dns.LookupAddress[]>;
 
 const systemLookup: Lookup = (host) => dns.promises.lookup(host, { all: true });
-
-/** A target that may not be called. The message is for clients. */
-export class ForbiddenTarget extends Error {}
 
 export interface Targets {
   /** Why a URL is refused, as a message that follows the name of the field; null if it is allowed. */
@@ -70,9 +68,6 @@ export function createTargets(allowed: readonly string[], lookup: Lookup = syste
     },
   };
 }
-
-/** A host of a URL as an address: those of version 6 are in brackets. */
-export const withoutBrackets = (host: string) => host.replace(/^\[|\]$/g, '');
 
 /** A well-formed http(s) URL, or the message for an invalid one. */
 function readUrl(text: string): URL | string {
