@@ -1,8 +1,11 @@
 /** What `npm publish` would ship, used as its users use it: packed, installed into fresh projects, and run there. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'vite';
@@ -83,6 +86,19 @@ test('`npm pack --json` prints JSON and nothing else', () => {
   expect(files.filter((path) => path.endsWith('.map') && path.startsWith('dist'))).toEqual([]);
 });
 
+/** A receiver of webhooks: the body of the first message. */
+async function receiveOne(): Promise<{ readonly url: string; readonly received: Promise<string> }> {
+  const server = createServer();
+  const received = once(server, 'request').then(async ([request, response]) => {
+    const body = await text(request);
+    response.end();
+    server.close();
+    return body;
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return { url: `http://127.0.0.1:${Object(server.address()).port}/`, received };
+}
+
 describe('serin', () => {
   let database: TestDatabase;
   let server: ChildProcess | undefined;
@@ -94,10 +110,17 @@ describe('serin', () => {
     await database.drop();
   });
 
-  test('`npx serin` starts the server, and SIGTERM ends it with 0', { timeout: 60_000 }, async () => {
+  test('`npx serin` starts the server with all its parts, and SIGTERM ends it with 0', {
+    timeout: 60_000,
+  }, async () => {
     const started = spawn(join(folder, 'server/node_modules/.bin/serin'), [], {
       cwd: join(folder, 'server'),
-      env: { ...ENVIRONMENT, DATABASE_URL: database.url, PORT: '0' },
+      env: {
+        ...ENVIRONMENT,
+        DATABASE_URL: database.url,
+        PORT: '0',
+        SERIN_WEBHOOKS_ALLOW_PRIVATE: '127.0.0.1',
+      },
     });
     server = started;
     let said = '';
@@ -109,12 +132,33 @@ describe('serin', () => {
     const address = () => /listening on (http:\/\/\S+)/.exec(said)?.[1];
     await until(() => address() !== undefined || started.exitCode !== null, 50_000);
     expect(said).toContain('listening on');
-    const response = await fetch(`${address()}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query: '{ viewer { role } }' }),
+    const ask = async (query: string, variables = {}) => {
+      const response = await fetch(`${address()}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables }),
+      });
+      return response.json();
+    };
+    expect(await ask('{ viewer { role } }')).toEqual({ data: { viewer: { role: 'ADMIN' } } });
+    // What is found by its path, or loaded when it is needed first.
+    expect(await (await fetch(`${address()}/`)).text()).toContain('<script');
+    const simulated = await ask('{ simulatePolicy(assumptions: { runs: 10 }) { complete } }');
+    expect(simulated).toEqual({ data: { simulatePolicy: { complete: true } } });
+    const receiver = await receiveOne();
+    await ask('mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { success } }', {
+      input: { url: receiver.url },
     });
-    expect(await response.json()).toEqual({ data: { viewer: { role: 'ADMIN' } } });
+    await ask('mutation($input: CreateDeploymentInput!) { createDeployment(input: $input) { success } }', {
+      input: {
+        id: 'dep_packed',
+        strategyId: 'packed',
+        stableVersionId: 'v1',
+        canaryVersionId: 'v2',
+        chain: 'x',
+      },
+    });
+    expect(await receiver.received).toContain('dep_packed');
     const ended = new Promise((done) => started.once('exit', done));
     started.kill('SIGTERM');
     expect(await ended, said).toBe(0);
