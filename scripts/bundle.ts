@@ -14,8 +14,6 @@ const REQUIRE = [
   'const require = requireFrom(import.meta.url);',
 ].join(' ');
 
-// Names of files change with what is in them.
-rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true });
 /** The modules of graphql in ESM for all who import it: names of CommonJS are looked up at every use. */
 const GRAPHQL: Plugin = {
   name: 'graphql in ESM',
@@ -27,6 +25,8 @@ const GRAPHQL: Plugin = {
   },
 };
 
+// Names of files change with what is in them.
+rmSync(join(ROOT, 'dist/bundle'), { recursive: true, force: true });
 await build({
   absWorkingDir: ROOT,
   entryPoints: { main: 'dist/main.js', worker: 'dist/simulation/worker.js' },
