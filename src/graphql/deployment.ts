@@ -36,7 +36,7 @@ import {
   comparisonView,
   DecisionType,
   SideType,
-  sideViews,
+  sideView,
 } from './metrics.ts';
 import { pageArgs, readCursor, readLogCursor, readPage, toConnection } from './paging.ts';
 import { costs } from './price.ts';
@@ -140,7 +140,8 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
         nullable: true,
         description: `The ${name.toLowerCase()} side at that check; null if it had not reported.`,
         resolve: ({ sample, deployment }) =>
-          sample.metrics[name] && sideViews(deployment.state, sample.metrics, sample.at)?.[name],
+          sample.metrics[name] &&
+          sideView({ state: deployment.state, metrics: sample.metrics, now: sample.at }, name),
       });
     return {
       check: t.int({ description: 'The number of the check.', resolve: ({ sample }) => sample.check }),
@@ -161,12 +162,6 @@ const SampleType = builder.objectRef<SampleView>('CanarySample').implement({
 });
 
 const SampleConnection = connectionType('CanarySample', SampleType, { one: 'a sample', many: 'samples' });
-
-/** The latest figures of a side, with who reported them. */
-function reportedSide({ state, metrics, now, reporters }: DeploymentView, side: Side) {
-  const seen = sideViews(state, metrics, now)?.[side];
-  return seen && { ...seen, reportedBy: reporters[side]?.name ?? null };
-}
 
 const parseCheck = (cursor: string) => (/^\d{1,9}$/.test(cursor) ? Number(cursor) : null);
 
@@ -286,20 +281,20 @@ DeploymentRef.implement({
       type: CanaryMetrics,
       nullable: true,
       description: "The canary's latest metrics; null before it is deployed.",
-      resolve: (view) => reportedSide(view, 'CANARY'),
+      resolve: (view) => sideView(view, 'CANARY'),
     }),
     stableMetrics: t.field({
       type: CanaryMetrics,
       nullable: true,
       description: "The stable side's latest metrics; null before it is deployed.",
-      resolve: (view) => reportedSide(view, 'STABLE'),
+      resolve: (view) => sideView(view, 'STABLE'),
     }),
     comparison: t.field({
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable, computed now; null before it is deployed.',
       extensions: costs(2),
-      resolve: ({ state, metrics, now }) => comparisonView(state, metrics, now),
+      resolve: comparisonView,
     }),
     observationDeadline: t.field({
       type: 'DateTime',

@@ -2,8 +2,9 @@
 import { describeEvent } from '../core/lifecycle/describe.ts';
 import { DECISION_CAUSES, type DecisionRecord, EVENT_TYPES } from '../core/lifecycle/events.ts';
 import type { DeploymentState } from '../core/lifecycle/state.ts';
-import { forSides, observationOf } from '../core/lifecycle/state.ts';
+import { observationOf } from '../core/lifecycle/state.ts';
 import type { CanaryDecision } from '../core/rule/gate.ts';
+import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { LogEntry } from '../store/log/eventLog.ts';
 import { epochOf, eventId } from '../store/log/incarnations.ts';
@@ -11,7 +12,7 @@ import { formatCursor } from '../store/log/position.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';
-import { CanaryComparison, type ComparisonView, DecisionType } from './metrics.ts';
+import { CanaryComparison, type ComparisonView, DecisionType, type SideView } from './metrics.ts';
 import type { Connection } from './paging.ts';
 import { costs } from './price.ts';
 
@@ -130,18 +131,17 @@ export function decisionOf(entry: LogEntry, deployment: DeploymentView): Decisio
 
 function comparisonThen({ entry, record, deployment }: DecisionView): ComparisonView {
   const { state } = deployment;
-  const startedAt = startOf(state);
-  const versions = { CANARY: state.canaryVersionId, STABLE: state.stableVersionId };
-  const sides = forSides((side) => ({
+  const side = (side: Side): SideView => ({
     side,
-    versionId: versions[side],
+    versionId: side === 'CANARY' ? state.canaryVersionId : state.stableVersionId,
     capitalUsd: record.capitalUsd[side],
     returned: record.returns[side],
     metrics: record.metrics[side],
-    startedAt,
+    startedAt: startOf(state),
     at: entry.event.at,
-  }));
-  return { comparison: record.comparison, sides, outlook: () => null };
+    reportedBy: null,
+  });
+  return { comparison: record.comparison, side, outlook: () => null };
 }
 
 const startOf = (state: DeploymentState) => observationOf(state)?.startedAt ?? state.createdAt;

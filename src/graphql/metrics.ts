@@ -2,9 +2,9 @@ import { outlookOfDeployment } from '../core/lifecycle/outlook.ts';
 import {
   comparisonOf,
   type DeploymentState,
-  forSides,
+  type Observation,
   observationOf,
-  returnsOf,
+  sideReturn,
 } from '../core/lifecycle/state.ts';
 import { errorRate, MAX_COUNT, type MetricsBySide, type SideMetrics } from '../core/metrics/sideMetrics.ts';
 import type { Comparison } from '../core/rule/comparison.ts';
@@ -12,7 +12,8 @@ import { DECISIONS, GATE_OUTCOMES, GATES, type GateResult } from '../core/rule/g
 import type { Outlook } from '../core/rule/outlook.ts';
 import { type Decimal, toStoredPrecision, ZERO } from '../core/values/decimal.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
-import { type BySide, SIDES, type Side } from '../core/values/side.ts';
+import { SIDES, type Side } from '../core/values/side.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { builder } from './builder.ts';
 import { EvidenceType } from './evidence.ts';
 
@@ -45,29 +46,37 @@ export interface SideView {
   readonly metrics: SideMetrics | null;
   readonly startedAt: number;
   readonly at: number;
-  /** Who reported the metrics; absent where they are not the latest. */
-  readonly reportedBy?: string | null;
+  /** Who reported the metrics; null where they are not the latest, or nobody did. */
+  readonly reportedBy: string | null;
 }
 
-/** Both sides at a moment; null for a deployment that was never deployed. */
-export function sideViews(
-  state: DeploymentState,
-  metrics: MetricsBySide,
-  at: number,
-): BySide<SideView> | null {
-  const observation = observationOf(state);
-  if (!observation) return null;
-  const versions = { CANARY: state.canaryVersionId, STABLE: state.stableVersionId };
-  const returns = returnsOf(observation, metrics);
-  return forSides((side) => ({
+/** A deployment at a moment. */
+interface Moment {
+  readonly state: DeploymentState;
+  readonly metrics: MetricsBySide;
+  readonly now: SerinInstant;
+  readonly reporters?: DeploymentView['reporters'];
+}
+
+/** A side at a moment; null for a deployment that was never deployed. */
+export function sideView(moment: Moment, side: Side): SideView | null {
+  const observation = observationOf(moment.state);
+  return observation && observedSide(observation, moment, side);
+}
+
+function observedSide(observation: Observation, moment: Moment, side: Side): SideView {
+  const { state, metrics, now, reporters } = moment;
+  const basis = observation.basis[side];
+  return {
     side,
-    versionId: versions[side],
-    capitalUsd: observation.basis[side].capitalUsd,
-    returned: returns[side],
+    versionId: side === 'CANARY' ? state.canaryVersionId : state.stableVersionId,
+    capitalUsd: basis.capitalUsd,
+    returned: sideReturn(basis, metrics[side]?.netPnlUsd ?? basis.pnlFromUsd),
     metrics: metrics[side],
     startedAt: observation.startedAt,
-    at: 'endedAt' in state ? state.endedAt : at,
-  }));
+    at: 'endedAt' in state ? state.endedAt : now,
+    reportedBy: reporters?.[side]?.name ?? null,
+  };
 }
 
 /** Counts that were stored before they had bounds must not make the whole deployment unreadable. */
@@ -183,7 +192,7 @@ export const CanaryMetrics = builder.objectRef<SideView>('CanaryMetrics').implem
       nullable: true,
       description:
         'Who reported the latest figures; null for those of a provider, of an import, and of earlier moments.',
-      resolve: ({ reportedBy }) => reportedBy ?? null,
+      resolve: ({ reportedBy }) => reportedBy,
     }),
     asOf: t.field({
       type: 'DateTime',
@@ -227,20 +236,24 @@ const Gate = builder.objectRef<GateResult>('Gate').implement({
 /** A comparison with the sides it compares. */
 export interface ComparisonView {
   readonly comparison: Comparison;
-  readonly sides: BySide<SideView>;
+  /** Made when it is asked for. */
+  readonly side: (side: Side) => SideView;
   /** Computed when it is asked for. Null for a comparison of the past: it has none. */
   readonly outlook: () => Outlook | null;
 }
 
-/** A deployment's comparison as of these metrics; null for one that was never deployed. */
-export function comparisonView(
-  state: DeploymentState,
-  metrics: MetricsBySide,
-  now: SerinInstant,
-): ComparisonView | null {
-  const comparison = comparisonOf(state, metrics);
-  const sides = sideViews(state, metrics, now);
-  return comparison && sides && { comparison, sides, outlook: () => outlookOfDeployment(state, now) };
+/** A deployment's comparison at a moment; null for one that was never deployed. */
+export function comparisonView(moment: Moment): ComparisonView | null {
+  const { state, metrics, now } = moment;
+  const observation = observationOf(state);
+  const comparison = observation && comparisonOf(state, metrics);
+  return (
+    comparison && {
+      comparison,
+      side: (side) => observedSide(observation, moment, side),
+      outlook: () => outlookOfDeployment(state, now),
+    }
+  );
 }
 
 export const CanaryComparison = builder.objectRef<ComparisonView>('CanaryComparison').implement({
@@ -260,12 +273,12 @@ export const CanaryComparison = builder.objectRef<ComparisonView>('CanaryCompari
       canaryMetrics: t.field({
         type: CanaryMetrics,
         description: "The canary's metrics.",
-        resolve: ({ sides }) => sides.CANARY,
+        resolve: ({ side }) => side('CANARY'),
       }),
       stableMetrics: t.field({
         type: CanaryMetrics,
         description: "The stable side's metrics.",
-        resolve: ({ sides }) => sides.STABLE,
+        resolve: ({ side }) => side('STABLE'),
       }),
       pnlRatio: ratio('pnlRatio', 'Canary over stable PnL, on the chosen basis.'),
       drawdownRatio: ratio('drawdownRatio', 'Canary over stable drawdown.'),

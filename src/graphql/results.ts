@@ -150,7 +150,7 @@ export const CanaryResult = builder.objectRef<Answer>('CanaryResult').implement(
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable at the time of the command; null before it is deployed.',
-      resolve: ({ view }) => view && comparisonView(view.state, view.metrics, view.now),
+      resolve: ({ view }) => view && comparisonView(view),
     }),
   }),
 });

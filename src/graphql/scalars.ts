@@ -30,7 +30,7 @@ export const DecimalScalar = new GraphQLScalarType<Decimal, string>({
     'than 18 decimals are refused, as are more than 38 significant digits, NaN and Infinity.',
   serialize(value) {
     if (!Decimal.isDecimal(value)) throw new TypeError(`not a Decimal: ${String(value)}`);
-    return formatDecimal(new Decimal(value));
+    return formatDecimal(value);
   },
   parseValue(value) {
     if (value instanceof LosslessNumber) return readNumber(value.value);

@@ -8,7 +8,7 @@ import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { DecisionRef, type DecisionView, decisionOf, EventRef, EventTypeEnum } from './event.ts';
-import { CanaryComparison, CanaryMetrics, comparisonView, sideViews } from './metrics.ts';
+import { CanaryComparison, CanaryMetrics, comparisonView, sideView } from './metrics.ts';
 import { badInput, readCursor } from './paging.ts';
 import { closing } from './stream.ts';
 
@@ -69,19 +69,19 @@ const MetricsUpdate = builder.objectRef<DeploymentView>('MetricsUpdate').impleme
       type: CanaryMetrics,
       nullable: true,
       description: "The canary's metrics; null before it is deployed.",
-      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.CANARY,
+      resolve: (view) => sideView(view, 'CANARY'),
     }),
     stableMetrics: t.field({
       type: CanaryMetrics,
       nullable: true,
       description: "The stable side's metrics; null before it is deployed.",
-      resolve: ({ state, metrics, now }) => sideViews(state, metrics, now)?.STABLE,
+      resolve: (view) => sideView(view, 'STABLE'),
     }),
     comparison: t.field({
       type: CanaryComparison,
       nullable: true,
       description: 'Canary compared with stable; null before it is deployed.',
-      resolve: ({ state, metrics, now }) => comparisonView(state, metrics, now),
+      resolve: comparisonView,
     }),
     deployment: t.field({ type: DeploymentRef, description: 'The deployment.', resolve: (view) => view }),
   }),

@@ -20,14 +20,15 @@ import type { Queries } from '../postgres/database.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
 import { MOVING_COLUMNS, movingColumns, stateToColumns } from './rows.ts';
-import { type DeploymentView, readViews, readViewsById } from './views.ts';
+import { type DeploymentView, readPage, readView, readViewsById } from './views.ts';
 
-export { type DeploymentView, NO_HEARTBEATS, NO_REPORTERS, readViewsById } from './views.ts';
-
-export async function findDeployment(db: Queries, id: string): Promise<DeploymentView | null> {
-  const [found] = await readViews(db, sql`where deployments.id = ${id}`);
-  return found ?? null;
-}
+export {
+  type DeploymentView,
+  NO_HEARTBEATS,
+  NO_REPORTERS,
+  readView as findDeployment,
+  readViewsById,
+} from './views.ts';
 
 /** The strategy of a deployment; null if there is no such deployment. */
 export async function findStrategyOf(db: Queries, id: string): Promise<string | null> {
@@ -83,7 +84,7 @@ function requireKnownRule(view: DeploymentView | null): DeploymentView | null {
 export async function lockDeployment(tx: Queries, id: string): Promise<DeploymentView | null> {
   const named = locking(tx, sql`select pg_advisory_xact_lock(${EVENTS_LOCK}, hashtext(${id}))`);
   const locked = locking(tx, sql`select id from deployments where id = ${id} for no key update`);
-  const [view] = await Promise.all([findDeployment(tx, id), named, locked]);
+  const [view] = await Promise.all([readView(tx, id), named, locked]);
   return requireKnownRule(view);
 }
 
@@ -332,10 +333,12 @@ export async function pageDeployments(db: Queries, page: PageRequest): Promise<D
     page.before && beyond(page.before, false),
   ];
   const order = sql.join([...nulls, direction(column), direction(deployments.id)], sql`, `);
-  const found = await readViews(
+  const { pace, ...identity } = page;
+  const found = await readPage(
     db,
     sql`where ${and(sql`true`, ...conditions)} order by ${order} limit ${page.limit}`,
-    page.pace,
+    JSON.stringify(identity),
+    pace,
   );
   return page.fromEnd ? found.reverse() : found;
 }
@@ -348,13 +351,14 @@ export async function readLiveDeployments(
   db: Queries,
   strategyIds: readonly string[],
 ): Promise<DeploymentView[]> {
-  return readViews(
+  return readPage(
     db,
     sql`where deployments.id in (
       select live.id from unnest(${textArray(strategyIds)}) as given (id) cross join lateral (
         select id from deployments where strategy_id = given.id and ${livingCondition(true)}
         order by created_at desc, id desc limit ${MAX_LIVE}) as live)
       order by deployments.created_at desc, deployments.id desc`,
+    `live ${strategyIds.join(' ')}`,
   );
 }
 

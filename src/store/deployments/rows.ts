@@ -239,7 +239,7 @@ export interface StateRow {
   readonly createdBy: string;
   readonly revision: number;
   readonly eventCount: number;
-  /** JSON strings, for {@link configOf} and {@link readDetail}. */
+  /** JSON strings, for {@link configOf} and {@link parseDetail}. */
   readonly config: string;
   readonly detail: string;
 }
@@ -248,7 +248,7 @@ export interface StateRow {
 export function rowToState(row: StateRow): DeploymentState {
   const { id, strategyId, chain, stableVersionId, canaryVersionId } = row;
   const { createdBy, revision, eventCount } = row;
-  const { value: detail, unknown, laterRule } = readDetail(row.detail, id);
+  const { value: detail, unknown, laterRule } = parseDetail(JSON.parse(row.detail));
   return {
     id,
     strategyId,
@@ -270,28 +270,23 @@ export function rowToState(row: StateRow): DeploymentState {
 /** Characters of JSON in each cache. A parsed value takes two to three times the memory of its JSON. */
 const CACHE_CHARACTERS = 8_000_000;
 
-/**
- * Caches parsed JSON. Most deployments share a few configurations, and a state is read far more often than it changes.
- * @returns parses a string. `key` identifies a value that changes, so that only its latest version is cached
- */
-function cached<T extends object>(parse: (value: unknown) => T): (json: string, key?: string) => T {
-  const cache = new LRUCache<string, { readonly json: string; readonly value: T }>({
+/** Caches parsed JSON: most deployments share a few configurations. @returns parses a string */
+function cached<T extends object>(parse: (value: unknown) => T): (json: string) => T {
+  const cache = new LRUCache<string, T>({
     maxSize: CACHE_CHARACTERS,
-    sizeCalculation: ({ json }, key) => json.length + key.length,
+    sizeCalculation: (_value, json) => json.length,
   });
-  return (json, key = json) => {
-    const latest = cache.get(key);
-    if (latest?.json === json) return latest.value;
+  return (json) => {
+    const latest = cache.get(json);
+    if (latest) return latest;
     const value = parse(JSON.parse(json));
-    cache.set(key, { json, value });
+    cache.set(json, value);
     return value;
   };
 }
 
 /** The configuration in a column's JSON string. */
 export const configOf = cached((value): CanaryConfig => parseStored(configCodec, value));
-/** The parts of a state that have no column, in a column's JSON string. */
-const readDetail = cached(parseDetail);
 /** What a side's return is computed from, in a column's JSON string. */
 export const basisOf = cached((value): ReturnAccount => parseStored(basis, value));
 /** The runs of a side in a column's JSON string. */
@@ -343,8 +338,8 @@ export function rowToMetrics(row: MetricsRow): SideMetrics {
   };
 }
 
-/** A side's metrics in a column's JSON string. */
-export const metricsOf = cached((value) => rowToMetrics(metricsRow.parse(value)));
+/** A side's metrics in a value that PostgreSQL has made. @throws {Error} if it is not a {@link MetricsRow} */
+export const parseMetrics = (value: unknown): SideMetrics => rowToMetrics(metricsRow.parse(value));
 
 /** The columns of a side's metrics. */
 export function metricsToColumns(metrics: SideMetrics) {

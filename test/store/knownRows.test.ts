@@ -1,0 +1,177 @@
+/** What a node has read before, and what PostgreSQL sends again: a read finds what anyone has written. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import fc from 'fast-check';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  type DeploymentView,
+  findDeployment,
+  findDeployments,
+  pageDeployments,
+} from '../../src/store/deployments/deployments.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
+import type { Queries } from '../../src/store/postgres/database.ts';
+import { CALM, command, report, running } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+
+let serin: TestSerin;
+let ids: string[];
+beforeAll(async () => {
+  serin = await startTestSerin();
+  const calm = { config: { ...CALM, checkIntervalSeconds: 86_400, observationPeriodMinutes: 100_000 } };
+  ids = [await running(serin, calm), await running(serin, calm), await running(serin, calm)];
+  for (const id of ids) await report(serin, 'Canary', id, { pnlUsd: '12.5', trades: 9 });
+});
+afterAll(() => serin.stop());
+
+const newest = { filter: { scope: null }, order: { by: 'CREATED_AT', descending: true } } as const;
+const page = (db: Queries) => pageDeployments(db, { ...newest, limit: 10, fromEnd: false });
+/** A view as JSON, without the time at which it was read. */
+const timeless = (view: DeploymentView | null | undefined) => JSON.stringify({ ...view, now: null });
+
+/** Reads as a node that has read nothing yet. */
+async function readAnew(db: Queries, id: string): Promise<DeploymentView | null> {
+  vi.resetModules();
+  const fresh = await import('../../src/store/deployments/deployments.ts');
+  return fresh.findDeployment(db, id);
+}
+
+/** A database that keeps the rows that it answers with. */
+function listening(): { db: PostgresJsDatabase; rows: () => Promise<Record<string, unknown>[]> } {
+  const sent: { readonly text: string; readonly parameters: unknown[] }[] = [];
+  const logQuery = (text: string, parameters: unknown[]) => void sent.push({ text, parameters });
+  const db = drizzle(serin.database.sql, { logger: { logQuery } });
+  return {
+    db,
+    /** The rows of the last read. */
+    async rows() {
+      const { text = '', parameters = [] } = sent.at(-1) ?? {};
+      return serin.database.sql.unsafe(
+        text,
+        parameters.map((value) => (Array.isArray(value) ? value.map(String) : String(value))),
+      );
+    },
+  };
+}
+
+describe('what a read sends', () => {
+  test('a page that is read again sends the rows that have changed', async () => {
+    const { db, rows } = listening();
+    const before = await page(db);
+    await page(db);
+    for (const row of await rows()) {
+      expect(row).toMatchObject({ deployment: null, config: null, detail: null, CANARY: null, STABLE: '' });
+    }
+    const [id = ''] = ids;
+    await serin.database.sql`update side_metrics set trades = 10 where deployment_id = ${id}`;
+    const after = await page(db);
+    for (const row of await rows()) {
+      expect(row).toMatchObject({ deployment: null, detail: null });
+      expect(row.CANARY === null).toBe(row.id !== id);
+    }
+    expect(after.find(({ state }) => state.id === id)?.metrics.CANARY?.trades).toBe(10);
+    const others = (views: DeploymentView[]) => views.filter(({ state }) => state.id !== id).map(timeless);
+    expect(others(after)).toEqual(others(before));
+  });
+
+  test('deployments by their ids, also where one is asked for twice and one does not exist', async () => {
+    const { db, rows } = listening();
+    const [first = '', second = ''] = ids;
+    await findDeployments(db, [first, second]);
+    const found = await findDeployments(db, [first, 'nowhere', second, first]);
+    expect(found.map(({ state }) => state.id).toSorted()).toEqual([first, second].toSorted());
+    expect((await rows()).map(({ detail }) => detail)).toEqual([null, null]);
+    expect(await findDeployment(db, 'nowhere')).toBeNull();
+  });
+});
+
+describe('what a read finds', () => {
+  /** What anyone may do to a deployment, through the API or in the database. */
+  const actions: readonly ((id: string, db: PostgresJsDatabase) => Promise<unknown>)[] = [
+    (id) => command(serin, 'pauseDeployment', id),
+    (id) => command(serin, 'resumeDeployment', id),
+    (id) => report(serin, 'Canary', id, { pnlUsd: '20', trades: 30 }),
+    (id) => report(serin, 'Stable', id, { pnlUsd: '120', trades: 300 }),
+    (id) =>
+      serin.database.sql`update deployments set breaches = breaches || '{"maxDrawdown": 2}' where id = ${id}`,
+    (id) =>
+      serin.database.sql`update deployments set next_check_at = now() + interval '1 day' where id = ${id}`,
+    (id) => serin.database.sql`delete from side_metrics where deployment_id = ${id} and side = 'STABLE'`,
+    (id) => serin.database.sql`update strategies set require_approval = not require_approval
+      where id = (select strategy_id from deployments where id = ${id})`,
+    // Reads of its own changes by a transaction that is then rolled back: nobody else may see them.
+    (id, db) =>
+      db
+        .transaction(async (tx) => {
+          await tx.execute(`update deployments set created_by = 'first' where id = '${id}'`);
+          expect((await findDeployment(tx, id))?.state.createdBy).toBe('first');
+          await tx.execute(`update deployments set created_by = 'second' where id = '${id}'`);
+          expect((await findDeployment(tx, id))?.state.createdBy).toBe('second');
+          tx.rollback();
+        })
+        .catch(() => {}),
+    (_, db) => db.execute('vacuum deployments, side_metrics'),
+    (_, db) => db.execute('vacuum full deployments'),
+    (_, db) => page(db),
+    (id, db) => findDeployments(db, [id, ...ids]),
+  ];
+
+  test('is what a node finds that reads for the first time, whatever was done', async () => {
+    const db = drizzle(serin.database.sql);
+    const step = fc.record({ action: fc.nat(actions.length - 1), on: fc.nat(2) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
+        for (const { action, on } of steps) {
+          const id = ids[on] ?? '';
+          await actions[action]?.(id, db);
+          const known = await findDeployment(db, id);
+          expect(timeless(known)).toEqual(timeless(await readAnew(db, id)));
+          const onPage = (await page(db)).find(({ state }) => state.id === id);
+          expect(timeless(onPage)).toEqual(timeless(known));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  }, 120_000);
+
+  test('is what the server has, also where a backup was restored and writes under the same numbers again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'serin-known-'));
+    const [dataDir, backup] = [join(folder, 'data'), join(folder, 'backup')];
+    const copy = (from: string, to: string) => promisify(execFile)('cp', ['-a', from, to]);
+    const start = () => startEmbeddedPostgres({ dataDir, settings: ['autovacuum=off'] });
+    let id = '';
+    /** The next transaction of the server writes who created the deployment; then a node reads it. */
+    const writeAndRead = async (createdBy: string) => {
+      const own = await start();
+      const sql = postgres(own.url, { max: 1, onnotice: () => {} });
+      try {
+        const [written] = await sql<{ version: string }[]>`update deployments set created_by = ${createdBy}
+          where id = ${id} returning xmin::text || ctid::text as version`;
+        const found = await findDeployment(drizzle(sql), id);
+        return { createdBy: found?.state.createdBy, version: written?.version };
+      } finally {
+        await sql.end();
+        await own.stop();
+      }
+    };
+    try {
+      const own = await start();
+      const source = await startTestSerin({ databaseUrl: own.url });
+      id = await running(source);
+      await source.stop();
+      await own.stop();
+      await copy(dataDir, backup);
+      const first = await writeAndRead('first');
+      await rm(dataDir, { recursive: true });
+      await copy(backup, dataDir);
+      expect(await writeAndRead('second')).toEqual({ createdBy: 'second', version: first.version });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }, 60_000);
+});
