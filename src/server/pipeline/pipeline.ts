@@ -1,5 +1,5 @@
 /** The GraphQL pipeline, shared by HTTP, SSE and WebSocket so that all three behave the same. */
-import { type DocumentNode, type ExecutionResult, execute, GraphQLError } from 'graphql';
+import { type DocumentNode, type ExecutionResult, GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Access } from '../../access/access.ts';
@@ -21,6 +21,7 @@ import { ALWAYS_PRESENT, watchCaller } from './callerPresence.ts';
 import { createDocumentCache, type DocumentCache } from './documentCache.ts';
 import { boundDocuments, exceededLimit } from './documentLimits.ts';
 import { presentError, withoutSuggestion } from './errors.ts';
+import { createExecutor } from './executor.ts';
 import type { Operation, OperationContext, OperationOrigin } from './operation.ts';
 import { createObserver, type Observer, observeRest } from './operationObserver.ts';
 import { createOperationTimeout } from './operationTimeout.ts';
@@ -219,6 +220,7 @@ export interface Operations {
 
 export function createOperations(parts: OperationParts): Operations {
   const { limits, timeScale, routing, observe, present } = parts;
+  const execute = createExecutor();
   const withTimeout = createOperationTimeout();
   const keys = createKeyRate(limits.keyRate);
 

@@ -1,0 +1,74 @@
+/** What is compiled, and when. That compiled queries answer the same is shown by `test/fuzz/compiled.test.ts`. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildSchema, type ExecutionResult, parse } from 'graphql';
+import { expect, test } from 'vitest';
+import { COMPILED_AFTER, createExecutor } from '../../src/server/pipeline/executor.ts';
+import type { Operation } from '../../src/server/pipeline/operation.ts';
+
+const schema = buildSchema(`type Query { a(from: Int): Int, list: [Query!] } type Mutation { a: Int }`);
+
+const operationOf = (text: string, rest: object = {}) =>
+  ({ schema, document: parse(text), contextValue: {}, rootValue: { a: 1 }, ...rest }) as unknown as Operation;
+
+/** Graphql makes the data of an answer without a prototype, a compiled query with one. */
+const isCompiled = ({ data }: ExecutionResult) => Object.getPrototypeOf(data ?? {}) !== null;
+
+/** Asks until it should be compiled; the compiler is loaded meanwhile. */
+async function askOften(operation: Operation, execute = createExecutor()): Promise<boolean> {
+  for (let nth = 0; nth < COMPILED_AFTER; nth += 1) expect(isCompiled(await execute(operation))).toBe(false);
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if (isCompiled(await execute(operation))) return true;
+    await sleep(5);
+  }
+  return false;
+}
+
+test('a query that is asked often is compiled', async () => {
+  expect(
+    await askOften(operationOf('query Q($from: Int) { a(from: $from) }', { variableValues: { from: 1 } })),
+  ).toBe(true);
+});
+
+test.each([
+  ['a mutation', 'mutation { a }'],
+  ['a query with a directive', '{ a @skip(if: false) }'],
+  ['introspection', '{ a __schema { queryType { name } } }'],
+  ['a large document', `{ ${Array.from({ length: 300 }, (_, nth) => `a${nth}: a`).join(' ')} }`],
+])('%s is not', async (_, text) => {
+  expect(await askOften(operationOf(text))).toBe(false);
+});
+
+test('an error is answered by graphql, with its place', async () => {
+  const execute = createExecutor();
+  let fails = false;
+  const failing = buildSchema('type Query { a: Int }');
+  Object.assign(failing.getQueryType()?.getFields().a ?? {}, {
+    resolve() {
+      if (fails) throw new Error('it failed');
+      return 1;
+    },
+  });
+  const operation = operationOf('{ a }', { schema: failing });
+  expect(await askOften(operation, execute)).toBe(true);
+  fails = true;
+  expect(JSON.parse(JSON.stringify(await execute(operation)))).toEqual({
+    errors: [{ message: 'it failed', locations: [{ line: 1, column: 3 }], path: ['a'] }],
+    data: { a: null },
+  });
+  fails = false;
+  expect(isCompiled(await execute(operation))).toBe(false);
+  expect(await askOften(operation, execute)).toBe(true);
+});
+
+test('variables that cannot be read are refused by graphql', async () => {
+  const execute = createExecutor();
+  const text = 'query Q($from: Int) { a(from: $from) }';
+  const document = parse(text);
+  const operation = (from: unknown) => operationOf(text, { document, variableValues: { from } });
+  expect(await askOften(operation(1), execute)).toBe(true);
+  const { errors } = await execute(operation('one'));
+  expect(errors?.[0]?.message).toBe(
+    'Variable "$from" got invalid value "one"; Int cannot represent non-integer value: "one"',
+  );
+  expect(isCompiled(await execute(operation(2)))).toBe(true);
+});
