@@ -32,7 +32,8 @@ afterAll(() => serin.stop());
 const newest = { filter: { scope: null }, order: { by: 'CREATED_AT', descending: true } } as const;
 const page = (db: Queries) => pageDeployments(db, { ...newest, limit: 10, fromEnd: false });
 /** A view as JSON, without the time at which it was read. */
-const timeless = (view: DeploymentView | null | undefined) => JSON.stringify({ ...view, now: null });
+const timeless = (view: DeploymentView | null | undefined): unknown =>
+  JSON.parse(JSON.stringify({ ...view, now: null }));
 
 /** Reads as a node that has read nothing yet. */
 async function readAnew(db: Queries, id: string): Promise<DeploymentView | null> {
@@ -77,6 +78,18 @@ describe('what a read sends', () => {
     expect(after.find(({ state }) => state.id === id)?.metrics.CANARY?.trades).toBe(10);
     const others = (views: DeploymentView[]) => views.filter(({ state }) => state.id !== id).map(timeless);
     expect(others(after)).toEqual(others(before));
+  });
+
+  test('what a node has written itself is not sent to it', async () => {
+    const { db, rows } = listening();
+    const [id = ''] = ids;
+    for (const name of ['pauseDeployment', 'resumeDeployment']) {
+      await page(db);
+      await command(serin, name, id);
+      const view = await findDeployment(db, id);
+      expect(view?.state.status).toBe(name === 'pauseDeployment' ? 'PAUSED' : 'RUNNING');
+      expect(await rows()).toMatchObject([{ id, deployment: null, detail: null }]);
+    }
   });
 
   test('deployments by their ids, also where one is asked for twice and one does not exist', async () => {

@@ -19,8 +19,9 @@ import type { Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
+import { rememberWritten } from './knownRows.ts';
 import { MOVING_COLUMNS, movingColumns, stateToColumns } from './rows.ts';
-import { type DeploymentView, readPage, readView, readViewsById } from './views.ts';
+import { type DeploymentView, readPage, readView, readViewsById, SERVER, versionOf } from './views.ts';
 
 export {
   type DeploymentView,
@@ -168,7 +169,12 @@ export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Pro
     ...movingColumns(state),
     ...schedule(scheduled),
   }));
-  await tx.execute(updateRows(rows));
+  const written = await tx.execute<Written>(sql`${updateRows(rows)} ${RETURNING_VERSIONS}`);
+  const byId = new Map(saved.map((each) => [each.state.id, each]));
+  for (const { id, version, server } of written) {
+    const row = byId.get(id);
+    if (row) rememberWritten(server, version, row);
+  }
 }
 
 const updateRows = bulkUpdate(
@@ -177,6 +183,15 @@ const updateRows = bulkUpdate(
   [...MOVING_COLUMNS, 'nextCheckAt', 'deadlineAt', 'breaches'],
   ['lease_until = null', 'lease_token = null', 'deadline_claimed_until = null'],
 );
+const RETURNING_VERSIONS = sql.raw(
+  `returning deployments.id, ${versionOf('deployments')} as version, ${SERVER} as server`,
+);
+
+interface Written extends Record<string, unknown> {
+  readonly id: string;
+  readonly version: string;
+  readonly server: string;
+}
 
 const updateBreaches = bulkUpdate(deployments, 'id', ['breaches']);
 

@@ -97,6 +97,15 @@ function knownTo(entries: LRUCache<string, Entry>, ids: readonly string[]) {
   return { rows, versions };
 }
 
+/**
+ * Remembers a row of `deployments` as this node has written it, where the deployment's other rows are known. If the
+ * transaction is rolled back, nobody will find this version.
+ */
+export function rememberWritten(start: string, version: string, value: DeploymentRow): void {
+  const before = servers.get(start)?.peek(value.state.id)?.rows;
+  if (before) rememberRows(start, { ...before, deployment: { ...before.deployment, version, value } });
+}
+
 /** Remembers what was read from a server that started then. */
 export function rememberRows(start: string, rows: KnownRows): void {
   const { deployment, CANARY, STABLE } = rows;

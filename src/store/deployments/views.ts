@@ -50,8 +50,10 @@ export const NO_HEARTBEATS: DeploymentView['heartbeats'] = { CANARY: null, STABL
 /** Nobody has reported to a deployment that is new here. */
 export const NO_REPORTERS: DeploymentView['reporters'] = { CANARY: null, STABLE: null };
 
-/** What identifies a version of a row, see `Known.version`. */
-const versionOf = (table: string) => `${table}.xmin::text || ${table}.ctid::text`;
+/** What identifies a server until it is started again: SQL. */
+export const SERVER = 'pg_postmaster_start_time()::text';
+/** What identifies a version of a row, see `Known.version`: SQL. */
+export const versionOf = (table: string) => `${table}.xmin::text || ${table}.ctid::text`;
 /** Whether the reader does not have this version of a row. */
 const isNews = (table: string, key: string) =>
   `(select rows from known) -> deployments.id ->> '${key}' is distinct from ${versionOf(table)}`;
@@ -82,7 +84,7 @@ const DEPLOYMENT_ROW = `json_build_object('rowVersion', ${versionOf('deployments
     'breaches', deployments.breaches::text, 'nextCheckAt', date_part('epoch', deployments.next_check_at) * 1000,
     'deadlineAt', date_part('epoch', deployments.deadline_at) * 1000)::text`;
 
-const COLUMNS = `deployments.id, coalesce((select rows from known) ->> '', pg_postmaster_start_time()::text) as server,
+const COLUMNS = `deployments.id, coalesce((select rows from known) ->> '', ${SERVER}) as server,
   case when ${isNews('deployments', 'deployment')} then ${DEPLOYMENT_ROW} end as deployment,
   case when ${isNews('deployments', 'deployment')} then deployments.config::text end as config,
   case when ${isNews('deployments', 'deployment')} then deployments.detail::text end as detail,
@@ -102,7 +104,7 @@ select ${COLUMNS} from deployments${JOINS}`;
 
 /** The statement of a reader that knows these rows. */
 const selectViews = (known: KnownBefore, from: SQL, conditions: SQL) => sql`
-with known as materialized (select ${known.json}::jsonb -> pg_postmaster_start_time()::text as rows)
+with known as materialized (select ${known.json}::jsonb -> ${sql.raw(SERVER)} as rows)
 select ${sql.raw(COLUMNS)} from ${from}${sql.raw(JOINS)} ${conditions}`;
 
 interface ViewRow extends Record<string, unknown> {
