@@ -11,6 +11,7 @@ import { idle } from './parts/idle.ts';
 import { latency } from './parts/latency.ts';
 import { mutation } from './parts/mutation.ts';
 import { reports } from './parts/reports.ts';
+import { scale } from './parts/scale.ts';
 import { series } from './parts/series.ts';
 import { status } from './parts/status.ts';
 import { trades } from './parts/trades.ts';
@@ -39,5 +40,6 @@ export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>
   core,
   growth,
   series,
+  scale,
   idle,
 };

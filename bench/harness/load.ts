@@ -7,10 +7,10 @@ import { connect } from 'node:net';
 import { sayReady } from './child.ts';
 import { isOrder, type LoadFigures, type LoadOrder } from './order.ts';
 
-function requestsOf({ url, bodies }: LoadOrder, connection: number): Buffer[] {
+function requestsOf({ url, bodies, actor }: LoadOrder, connection: number): Buffer[] {
   const { host, pathname } = new URL(url);
   const lines = (method: string, more: string) =>
-    `${method} ${pathname} HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`;
+    `${method} ${pathname} HTTP/1.1\r\nHost: ${host}\r\n${actor ? `X-Serin-Actor: ${actor}\r\n` : ''}${more}\r\n`;
   const own = bodies?.[connection % bodies.length];
   if (!own) return [Buffer.from(lines('GET', ''))];
   return own.map((body) => {

@@ -8,6 +8,8 @@ export interface LoadOrder {
   readonly seconds: number;
   /** Ends after this number of requests instead. */
   readonly amount?: number;
+  /** Who asks; the anonymous caller if absent. */
+  readonly actor?: string;
   /** Bodies to post, a list for each connection, each list sent over and over. Absent: GET. */
   readonly bodies?: readonly (readonly string[])[];
 }

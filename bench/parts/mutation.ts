@@ -27,6 +27,9 @@ const operation = (name: 'pause' | 'resume') =>
     ${name}Deployment(input: $input) { success decision message deployment { status revision } } }`;
 const pauseOrResume = (name: 'pause' | 'resume', deploymentId: string) =>
   JSON.stringify({ query: operation(name), variables: { input: { deploymentId } } });
+/** Bodies that pause and resume each of these deployments in turn. */
+export const pausesAndResumes = (ids: readonly string[]): string[] =>
+  ids.flatMap((id) => [pauseOrResume('pause', id), pauseOrResume('resume', id)]);
 
 /** What a pause or a resume is, statement by statement; each of pgbench's clients has a deployment of its own. */
 const SAME_STATEMENTS = `
@@ -58,9 +61,7 @@ export async function mutation({ rounds, seconds }: Options): Promise<Row[]> {
     const ids = await seedRunning(url, CONNECTIONS * EACH);
     await seedRunning(url, POOL, 'peer');
     const bodies = Array.from({ length: CONNECTIONS }, (_, connection) =>
-      ids
-        .slice(connection * EACH, (connection + 1) * EACH)
-        .flatMap((id) => [pauseOrResume('pause', id), pauseOrResume('resume', id)]),
+      pausesAndResumes(ids.slice(connection * EACH, (connection + 1) * EACH)),
     );
     const ours = async () => {
       await resumeAll(url, stage, ids);

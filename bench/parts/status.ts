@@ -26,8 +26,8 @@ const PEER_STATUS = `query Status($id: String!) { deploymentByRowId(rowId: $id) 
     side netPnlUsd totalPnlUsd maxDrawdown sharpeRatio winRate trades errors } } } }`;
 
 /** A page of cards, as a front end of its own shows them. */
-const CARDS = 50;
-const LIST = `{ deployments(first: ${CARDS}) { nodes {
+export const CARDS = 50;
+export const LIST = `{ deployments(first: ${CARDS}) { nodes {
   id strategyId status totalCapitalUsd canaryCapitalUsd stableCapitalUsd
   canaryMetrics { ${side} } stableMetrics { ${side} }
   comparison { pnlRatio drawdownRatio sharpeRatio winRateRatio decision decisionReasons } } } }`;

@@ -1,6 +1,6 @@
 /** A peer listens on a port of its own. */
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 
 /** Answers the address. */
 export async function listenAnywhere(server: Server): Promise<string> {
