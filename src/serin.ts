@@ -39,6 +39,7 @@ import { createSimulator } from './simulation/simulator.ts';
 import { createPolicyWarnings } from './simulation/warnings.ts';
 import { hasApiKeys } from './store/access/apiKeys.ts';
 import { startEmbeddedPostgres } from './store/embedded/embeddedPostgres.ts';
+import { allDone } from './store/postgres/allDone.ts';
 import {
   type Database,
   migrateDatabase,
@@ -117,14 +118,17 @@ export async function startSerin(
       );
     }
 
-    const readDamage = await watchSchema(database, log);
     const replica = environment.replica === null ? null : startReplica(environment.replica, database);
-
-    const keeper = await startPartitionKeeper({ db, log });
-    parts.work.push(withStopTimeout(() => keeper.stop()));
     const notifier = createNotifier(client);
-    const registry = await joinNodes(db, log);
-    parts.needs.push(withStopTimeout(() => registry.stop()));
+    // Each waits for the database: together they wait once.
+    const [readDamage, , registry, tail] = await allDone([
+      watchSchema(database, log),
+      startPartitionKeeper({ db, log }).then((keeper) => {
+        parts.work.push(withStopTimeout(() => keeper.stop()));
+      }),
+      started(joinNodes(db, log)),
+      started(startTail(db, notifier, log)),
+    ]);
     const providerNames = new Set(providers.value.keys());
     const simulator = createSimulator(log);
     parts.needs.push(() => simulator.stop());
@@ -132,8 +136,6 @@ export async function startSerin(
     const targets = createTargets(environment.webhookNetworks);
     const refuseTarget = targets.refuse;
     const inDeploymentOrder = createDeploymentQueue();
-    const tail = await startTail(db, notifier, log);
-    parts.needs.push(withStopTimeout(() => tail.stop()));
     const feed = createFeed(db, tail, log);
     parts.needs.push(async () => feed.stop());
     const metrics = createMetrics({
@@ -237,6 +239,13 @@ export async function startSerin(
   } catch (error) {
     await stop();
     throw error;
+  }
+
+  /** A part that others need, to be stopped once it has started. */
+  async function started<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
+    const part = await starting;
+    parts.needs.push(withStopTimeout(() => part.stop()));
+    return part;
   }
 
   /** Reads that need not be of this moment; the node works without it, too. */

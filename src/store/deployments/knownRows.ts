@@ -46,8 +46,8 @@ export interface KnownRows extends BySide<Known<SideRow> | null> {
 
 interface Entry {
   readonly rows: KnownRows;
-  /** The id and the versions of the rows, as a member of a JSON object. */
-  readonly member: string;
+  /** The id and the versions of the rows, as a member of a JSON object: made when they are read again. */
+  member: string | null;
 }
 
 /** A primary, its replica, and the server before a failover. */
@@ -92,9 +92,15 @@ function knownTo(entries: LRUCache<string, Entry>, ids: readonly string[]) {
     const entry = entries.get(id);
     if (!entry) continue;
     rows.set(id, entry.rows);
+    entry.member ??= memberOf(id, entry.rows);
     versions += `,${entry.member}`;
   }
   return { rows, versions };
+}
+
+function memberOf(id: string, { deployment, CANARY, STABLE }: KnownRows): string {
+  const versions = { deployment: deployment.version, CANARY: CANARY?.version, STABLE: STABLE?.version };
+  return `${JSON.stringify(id)}:${JSON.stringify(versions)}`;
 }
 
 /**
@@ -114,12 +120,7 @@ export function rememberRows(start: string, rows: KnownRows): void {
     entries = new LRUCache({ maxSize: CHARACTERS, ttl: KEPT_MS });
     servers.set(start, entries);
   }
-  const versions = {
-    deployment: deployment.version,
-    CANARY: CANARY?.version,
-    STABLE: STABLE?.version,
-  };
   const { id } = deployment.value.state;
   const size = deployment.size + (CANARY?.size ?? 0) + (STABLE?.size ?? 0);
-  entries.set(id, { rows, member: `${JSON.stringify(id)}:${JSON.stringify(versions)}` }, { size });
+  entries.set(id, { rows, member: null }, { size });
 }

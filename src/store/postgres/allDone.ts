@@ -1,9 +1,9 @@
-/** Concurrent statements of one transaction. */
+/** Concurrent work on the database. */
 
-/** Waits for all parts of a transaction's work, so that none is still in flight when it ends; throws if one failed. */
-export async function allDone<T>(parts: readonly Promise<T>[]): Promise<T[]> {
-  return (await Promise.allSettled(parts)).map((part) => {
-    if (part.status === 'rejected') throw part.reason;
-    return part.value;
-  });
+/** Waits for all parts, so that none is still in flight when a transaction or a start ends; throws if one failed. */
+export async function allDone<T extends readonly unknown[] | []>(
+  parts: T,
+): Promise<{ -readonly [Part in keyof T]: Awaited<T[Part]> }> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
 }
