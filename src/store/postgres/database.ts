@@ -6,7 +6,6 @@ import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { SerinInstant, WallInstant } from '../../core/values/instant.ts';
-import { allDone } from './allDone.ts';
 import { type ConnectionTarget, readConnectionString } from './connectionString.ts';
 import { latestMigration, type MigrationLog, migrationsTable, QUIET, runMigrations } from './migrator.ts';
 import { requirePatchedDriver } from './patchedDriver.ts';
@@ -123,12 +122,11 @@ export async function migrateDatabase(
   const named = { ...connection, application_name: `${target.applicationName} migration` };
   const settings = { ...driver, connection: named, onnotice: () => {} };
   const open = () => postgres({ ...settings });
+  await refuseTransactionPooler(open);
   const client = open();
   const giveUp = () => void client.end({ timeout: 0 });
   signal?.addEventListener('abort', giveUp, { once: true });
   try {
-    // The connection is made meanwhile.
-    await allDone([refuseTransactionPooler(open), client`select 1`.simple()]);
     await runMigrations(client, schema, log);
   } finally {
     signal?.removeEventListener('abort', giveUp);
