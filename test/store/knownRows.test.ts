@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { sql as sqlText } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import fc from 'fast-check';
 import postgres from 'postgres';
@@ -17,13 +18,14 @@ import {
 import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import type { Queries } from '../../src/store/postgres/database.ts';
 import { CALM, command, report, running } from '../harness/deployment.ts';
-import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
 let ids: string[];
+/** A deployment that no node checks meanwhile. */
+const calm = { config: { ...CALM, checkIntervalSeconds: 86_400, observationPeriodMinutes: 100_000 } };
 beforeAll(async () => {
   serin = await startTestSerin();
-  const calm = { config: { ...CALM, checkIntervalSeconds: 86_400, observationPeriodMinutes: 100_000 } };
   ids = [await running(serin, calm), await running(serin, calm), await running(serin, calm)];
   for (const id of ids) await report(serin, 'Canary', id, { pnlUsd: '12.5', trades: 9 });
 });
@@ -78,6 +80,16 @@ describe('what a read sends', () => {
     expect(after.find(({ state }) => state.id === id)?.metrics.CANARY?.trades).toBe(10);
     const others = (views: DeploymentView[]) => views.filter(({ state }) => state.id !== id).map(timeless);
     expect(others(after)).toEqual(others(before));
+  });
+
+  test('where only the stable side has reported', async () => {
+    const { db, rows } = listening();
+    const id = await running(serin, calm);
+    await findDeployment(db, id);
+    await report(serin, 'Stable', id, { pnlUsd: '120', trades: 90 });
+    await findDeployment(db, id);
+    await findDeployment(db, id);
+    expect(await rows()).toMatchObject([{ deployment: null, CANARY: '', STABLE: null }]);
   });
 
   test('what a node has written itself is not sent to it', async () => {
@@ -151,6 +163,40 @@ describe('what a read finds', () => {
       { numRuns: 25 },
     );
   }, 120_000);
+
+  test('is what the server has, also where one of its processes was killed and took a transaction along', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'serin-known-'));
+    // Nothing is flushed to disk but what has committed.
+    const settings = ['autovacuum=off', 'wal_writer_delay=10s'];
+    const own = await startEmbeddedPostgres({ dataDir: join(folder, 'data'), settings });
+    const sql = postgres(own.url, { max: 1, onnotice: () => {} });
+    const db = drizzle(sql);
+    try {
+      const source = await startTestSerin({ databaseUrl: own.url });
+      const id = await running(source);
+      await source.stop();
+      const write = (createdBy: string) =>
+        sqlText`update deployments set created_by = ${createdBy} where id = ${id}
+          returning xmin::text || ctid::text as version, pg_backend_pid() as process`;
+      let lost: unknown;
+      const killed = db.transaction(async (tx) => {
+        const [row] = await tx.execute<{ version: string; process: number }>(write('lost'));
+        expect((await findDeployment(tx, id))?.state.createdBy).toBe('lost');
+        lost = row?.version;
+        process.kill(row?.process ?? 0, 'SIGKILL');
+        await tx.execute(sqlText`select pg_sleep(10)`);
+      });
+      await expect(killed).rejects.toThrow();
+      await until(async () => (await sql`select 1`.catch(() => [])).length === 1);
+      const [row] = await db.execute(write('second'));
+      expect(row?.version).toBe(lost);
+      expect((await findDeployment(db, id))?.state.createdBy).toBe('second');
+    } finally {
+      await sql.end();
+      await own.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }, 60_000);
 
   test('is what the server has, also where a backup was restored and writes under the same numbers again', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'serin-known-'));

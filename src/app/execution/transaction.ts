@@ -47,17 +47,19 @@ export async function transaction<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const notification = app.notifier.notification();
+    const afterCommit: (() => void)[] = [];
     const refused: { by: Rollback<T> | null } = { by: null };
     try {
       const result = await app.db.transaction(async (tx) => {
         if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
-        const outcome = await work(Object.assign(tx, { notification, form: app.form() }));
+        const outcome = await work(Object.assign(tx, { notification, afterCommit, form: app.form() }));
         if (!(outcome instanceof Rollback)) return outcome;
         refused.by = outcome;
         // The driver rolls back on an error only.
         throw outcome;
       });
       notification.afterCommit();
+      for (const call of afterCommit) call();
       return result;
     } catch (error) {
       if (refused.by && error === refused.by) return refused.by.answer;

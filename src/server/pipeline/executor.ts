@@ -1,21 +1,18 @@
 /**
  * Executes operations. A query that is asked again and again is compiled to a function (graphql-jit), which takes a third
- * of the time of going through its document. It answers the same: `test/fuzz/compiled.test.ts` compares them. What the
- * compiler does differently is left to graphql: mutations, directives, introspection, and whatever has an error.
+ * of the time of going through its document. It answers the same: `test/fuzz/compiled.test.ts` compares them. Whatever has
+ * an error is left to graphql, and so is every document that `compilable.ts` does not let through.
  */
 import {
-  type DocumentNode,
   type ExecutionResult,
   execute,
   getOperationAST,
   getVariableValues,
-  Kind,
   type OperationDefinitionNode,
-  OperationTypeNode,
-  visit,
 } from 'graphql';
 import type { CompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
+import { fieldsToCompile } from './compilable.ts';
 import type { Operation } from './operation.ts';
 
 type Answer = ExecutionResult | Promise<ExecutionResult>;
@@ -23,44 +20,60 @@ type Answer = ExecutionResult | Promise<ExecutionResult>;
 /** Executes a valid query or mutation. */
 export type Execute = (operation: Operation) => Answer;
 
-/** A query is compiled when it was asked so often: compiling takes 40 µs a token, and as long again for the first ones. */
+/** A query is compiled when it was asked so often: compiling takes as long as executing it some times. */
 export const COMPILED_AFTER = 20;
-/** Tokens of the largest document that is compiled: 20 ms. */
-const MAX_TOKENS = 500;
-/** Tokens of all compiled documents: each takes 3.3 KB. */
-const MAX_TOKENS_TOGETHER = 10_000;
+/** The same after a compiled query has had an error, which is executed twice. */
+const AFTER_ERROR = 1000;
+/** Fields of all compiled documents: about 6 KB each. */
+const MAX_FIELDS_TOGETHER = 5000;
 
 type Compile = (operation: Operation, name: string | undefined) => CompiledQuery['query'] | null;
 
 export function createExecutor(): Execute {
-  /** How often the operations of documents that may be compiled were asked. */
-  const asked = new WeakMap<OperationDefinitionNode, number>();
+  /** How many calls are left until an operation is compiled. */
+  const callsLeft = new WeakMap<OperationDefinitionNode, number>();
   const compiled = new LRUCache<OperationDefinitionNode, CompiledQuery['query']>({
-    maxSize: MAX_TOKENS_TOGETHER,
+    maxSize: MAX_FIELDS_TOGETHER,
   });
   let compile: Compile | null = null;
   let loading = false;
 
-  /** Counts a call; compiles the operation when it is time. The compiler is loaded for the first one. */
+  /** The compiler is loaded for the first query that is asked often. */
+  function load(): void {
+    if (loading) return;
+    loading = true;
+    loadCompiler().then(
+      (loaded) => {
+        compile = loaded;
+      },
+      // Without it everything is executed as usual.
+      () => {},
+    );
+  }
+
+  /** Counts a call; compiles the operation when it is time. */
   function count(query: OperationDefinitionNode, operation: Operation): void {
-    const before = asked.get(query) ?? (isCompilable(operation.document) ? 0 : Number.NEGATIVE_INFINITY);
-    asked.set(query, before + 1);
-    if (before < COMPILED_AFTER) return;
-    if (compile === null) {
-      if (!loading) void loadCompiler().then((loaded) => (compile = loaded));
-      loading = true;
+    const left = callsLeft.get(query) ?? COMPILED_AFTER;
+    if (left > 0) {
+      callsLeft.set(query, left - 1);
       return;
     }
-    const run = compile(operation, query.name?.value);
-    if (run) compiled.set(query, run, { size: operation.document.tokenCount ?? MAX_TOKENS });
-    // Where it cannot be compiled it is not tried again.
-    asked.set(query, run ? 0 : Number.NEGATIVE_INFINITY);
+    if (left < 0) return;
+    const fields = fieldsToCompile(operation.schema, operation.document, query);
+    if (fields !== null && !compile) {
+      load();
+      return;
+    }
+    const run = fields === null ? null : compile?.(operation, query.name?.value);
+    if (run) compiled.set(query, run, { size: fields ?? 1 });
+    // What cannot be compiled is not tried again.
+    callsLeft.set(query, run ? COMPILED_AFTER : -1);
   }
 
   return (operation) => {
     const { schema, document, operationName, rootValue, contextValue, variableValues } = operation;
     const query = getOperationAST(document, operationName);
-    if (query?.operation !== OperationTypeNode.QUERY) return execute(operation);
+    if (!query) return execute(operation);
     const run = compiled.get(query);
     if (!run) {
       count(query, operation);
@@ -69,12 +82,13 @@ export function createExecutor(): Execute {
     const given = variableValues ?? {};
     const { errors } = getVariableValues(schema, query.variableDefinitions ?? [], given);
     if (errors) return execute(operation);
-    const answer = run(rootValue, contextValue, given);
     const checked = (result: ExecutionResult) => {
       if (!result.errors) return result;
       compiled.delete(query);
+      callsLeft.set(query, AFTER_ERROR);
       return execute(operation);
     };
+    const answer = run(rootValue, contextValue, given);
     return answer instanceof Promise ? answer.then(checked) : checked(answer);
   };
 }
@@ -85,18 +99,4 @@ async function loadCompiler(): Promise<Compile> {
     const found = compileQuery(schema, document, name);
     return isCompiledQuery(found) ? found.query : null;
   };
-}
-
-function isCompilable(document: DocumentNode): boolean {
-  if ((document.tokenCount ?? Number.POSITIVE_INFINITY) > MAX_TOKENS) return false;
-  let compilable = true;
-  visit(document, {
-    [Kind.FIELD]: ({ name }) => {
-      if (name.value === '__schema' || name.value === '__type') compilable = false;
-    },
-    [Kind.DIRECTIVE]: () => {
-      compilable = false;
-    },
-  });
-  return compilable;
 }

@@ -17,6 +17,7 @@ import { monthOf } from '../log/partitions.ts';
 import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
+import type { LogWriteTransaction } from '../postgres/notifier.ts';
 import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
 import { rememberWritten } from './knownRows.ts';
@@ -162,7 +163,7 @@ export interface Saved extends Schedule {
 }
 
 /** Updates the rows, which the transaction has locked, in one statement. Releases their claims. */
-export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Promise<void> {
+export async function saveDeployments(tx: LogWriteTransaction, saved: readonly Saved[]): Promise<void> {
   if (saved.length === 0) return;
   const rows = saved.map(({ state, ...scheduled }) => ({
     id: state.id,
@@ -171,10 +172,12 @@ export async function saveDeployments(tx: Queries, saved: readonly Saved[]): Pro
   }));
   const written = await tx.execute<Written>(sql`${updateRows(rows)} ${RETURNING_VERSIONS}`);
   const byId = new Map(saved.map((each) => [each.state.id, each]));
-  for (const { id, version, server } of written) {
-    const row = byId.get(id);
-    if (row) rememberWritten(server, version, row);
-  }
+  tx.afterCommit.push(() => {
+    for (const { id, version, server } of written) {
+      const row = byId.get(id);
+      if (row) rememberWritten(server, version, row);
+    }
+  });
 }
 
 const updateRows = bulkUpdate(

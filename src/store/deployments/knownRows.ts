@@ -13,8 +13,9 @@ import type { Reporter } from './sideMetrics.ts';
 /** A version of a row and what was read from it. */
 export interface Known<T> {
   /**
-   * The transaction that wrote it, and its place in the table (`xmin` and `ctid`). No other version of the row has it
-   * while its server runs: a server that was restored may write another one under the same, so each start is kept apart.
+   * The transaction that wrote it, and its place in the table (`xmin` and `ctid`). Only versions that are committed are
+   * known, and each start of a server is kept apart: after a crash or a restore the number of a transaction that was lost
+   * is given to another one. Empty for what the reading transaction has written itself: it is sent again.
    */
   readonly version: string;
   readonly value: T;
@@ -103,10 +104,7 @@ function memberOf(id: string, { deployment, CANARY, STABLE }: KnownRows): string
   return `${JSON.stringify(id)}:${JSON.stringify(versions)}`;
 }
 
-/**
- * Remembers a row of `deployments` as this node has written it, where the deployment's other rows are known. If the
- * transaction is rolled back, nobody will find this version.
- */
+/** Remembers a row of `deployments` as this node has written and committed it, where its other rows are known. */
 export function rememberWritten(start: string, version: string, value: DeploymentRow): void {
   const before = servers.get(start)?.peek(value.state.id)?.rows;
   if (before) rememberRows(start, { ...before, deployment: { ...before.deployment, version, value } });

@@ -54,6 +54,9 @@ export const NO_REPORTERS: DeploymentView['reporters'] = { CANARY: null, STABLE:
 export const SERVER = 'pg_postmaster_start_time()::text';
 /** What identifies a version of a row, see `Known.version`: SQL. */
 export const versionOf = (table: string) => `${table}.xmin::text || ${table}.ctid::text`;
+/** The same of a row that is sent; empty if it is not committed: a transaction reads its own changes. */
+const committedVersionOf = (table: string) =>
+  `case when ${table}.xmin = pg_current_xact_id_if_assigned()::xid then '' else ${versionOf(table)} end`;
 /** Whether the reader does not have this version of a row. */
 const isNews = (table: string, key: string) =>
   `(select rows from known) -> deployments.id ->> '${key}' is distinct from ${versionOf(table)}`;
@@ -61,7 +64,7 @@ const isNews = (table: string, key: string) =>
 /** A side's figures as one JSON string, with decimals as strings: no digit is lost. */
 const sideRow = (table: 'canary' | 'stable', side: Side) => `
   case when ${table}.side is null then '' when ${isNews(table, side)} then json_build_object(
-    'rowVersion', ${versionOf(table)}, 'writes', ${table}.version,
+    'rowVersion', ${committedVersionOf(table)}, 'writes', ${table}.version,
     'reportedBy', ${table}.reported_by, 'reportedAs', ${table}.reported_as, 'figures', json_build_object(
     'netPnlUsd', ${table}.net_pnl_usd::text, 'totalPnlUsd', ${table}.total_pnl_usd::text,
     'maxDrawdown', ${table}.max_drawdown::text, 'sharpeRatio', ${table}.sharpe_ratio::text,
@@ -76,7 +79,7 @@ const heartbeatOf = (side: Side) => `
   (select date_part('epoch', at) * 1000 from heartbeats where deployment_id = deployments.id and side = '${side}')`;
 
 /** The short columns of a deployment's row, as one JSON string. */
-const DEPLOYMENT_ROW = `json_build_object('rowVersion', ${versionOf('deployments')},
+const DEPLOYMENT_ROW = `json_build_object('rowVersion', ${committedVersionOf('deployments')},
     'strategyId', deployments.strategy_id, 'chain', deployments.chain,
     'stableVersionId', deployments.stable_version_id, 'canaryVersionId', deployments.canary_version_id,
     'createdAt', date_part('epoch', deployments.created_at) * 1000, 'createdBy', deployments.created_by,
@@ -230,7 +233,8 @@ function rowsIn(row: ViewRow, known: KnownBefore): KnownRows {
     CANARY: sideIn(row.CANARY, before?.CANARY),
     STABLE: sideIn(row.STABLE, before?.STABLE),
   };
-  if (row.deployment ?? row.CANARY ?? row.STABLE) rememberRows(known.startOf(row.server), rows);
+  const wasSent = [row.deployment, row.CANARY, row.STABLE].some((json) => json !== null && json !== '');
+  if (wasSent) rememberRows(known.startOf(row.server), rows);
   return rows;
 }
 

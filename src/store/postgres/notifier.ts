@@ -34,6 +34,8 @@ export interface PendingNotification {
 /** A transaction that may append to the log. */
 export interface LogWriteTransaction extends Queries {
   readonly notification: PendingNotification;
+  /** What is done once it has committed. */
+  readonly afterCommit: (() => void)[];
   /** The form that it may write, so that every node on this database can read it. */
   readonly form: number;
 }
