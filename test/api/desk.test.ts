@@ -51,8 +51,13 @@ describe('deploymentsUpdated', () => {
   });
 
   test('tells of new metrics, and of an empty list at once', async () => {
+    const log = serin.follow('subscription { eventAppended(strategyId: "metric-a", after: "0") { no } }');
     const id = await running(serin, { strategyId: 'metric-a', config: { checkIntervalSeconds: 3600 } });
     await report(serin, 'Canary', id, { pnlUsd: '5' });
+    // A node that has not read the log to its end tells of what the first picture has.
+    const [row] = await serin.database.sql`select event_count from deployments where id = ${id}`;
+    await until(() => log.received.at(-1)?.no === row?.event_count);
+    log.end();
     const feed = serin.follow(LIST, { filter: { strategyId: 'metric-a' } });
     await feed.take(1);
     await report(serin, 'Canary', id, { pnlUsd: '12.5' });
