@@ -121,6 +121,29 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     expect(complaints).toEqual([]);
   });
 
+  test('a command follows another at once, although the live feed has told of neither', async () => {
+    const { page, complaints } = await open(serin, '/');
+    let holds = false;
+    await page.routeWebSocket(/graphql/, (socket) => {
+      const server = socket.connectToServer();
+      server.onMessage((message) => {
+        if (!(holds && String(message).includes('"type":"next"'))) socket.send(message);
+      });
+    });
+    await page.goto(`${serin.url}/deployments/dep_carry`);
+    await page.getByRole('button', { name: 'Pause …' }).waitFor();
+    holds = true;
+    await act(page, 'Pause');
+    await page.getByText('Paused').first().waitFor();
+    await page.getByRole('button', { name: 'Change settings …' }).click();
+    await page.getByRole('dialog').getByLabel('Loss, USD').fill('500');
+    await page.getByRole('dialog').getByRole('button', { name: 'Change', exact: true }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await act(page, 'Resume');
+    await page.getByRole('button', { name: 'Pause …' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   test('an action on what has changed meanwhile is held until the viewer has seen it; a refusal stands in the dialog', async () => {
     const { page } = await open(serin, '/deployments/dep_carry');
     await page.getByRole('button', { name: 'Roll back …' }).click();

@@ -9,7 +9,13 @@ import { ACTION_ORDER, type ActionText, actionText } from './actionTexts';
 import { ConfigChange, RequestedChange } from './ConfigChange';
 import { type CommandInput, giveCommand, newKey, type PlainAction } from './commands';
 
-export function Actions({ deployment }: { readonly deployment: DetailFragment }): ReactElement | null {
+interface ActionsProps {
+  readonly deployment: DetailFragment;
+  /** Shows the state that a command's answer brought. */
+  readonly onState: (deployment: DetailFragment) => void;
+}
+
+export function Actions({ deployment, onState }: ActionsProps): ReactElement | null {
   const { actor } = useViewer();
   const [done, setDone] = useState<string | null>(null);
   const { promotionRequest, availableActions } = deployment;
@@ -30,14 +36,15 @@ export function Actions({ deployment }: { readonly deployment: DetailFragment })
             action={action}
             text={actionText(action, deployment, actor)}
             deployment={deployment}
+            onState={onState}
             onDone={setDone}
           />
         ))}
         {availableActions.includes('UPDATE_CONFIG') ? (
-          <ConfigChange deployment={deployment} onDone={setDone} />
+          <ConfigChange deployment={deployment} onState={onState} onDone={setDone} />
         ) : null}
       </div>
-      <RequestedChange deployment={deployment} onDone={setDone} />
+      <RequestedChange deployment={deployment} onState={onState} onDone={setDone} />
       <p className="done" role="status">
         {done}
       </p>
@@ -45,14 +52,13 @@ export function Actions({ deployment }: { readonly deployment: DetailFragment })
   );
 }
 
-interface ActionButtonProps {
+interface ActionButtonProps extends ActionsProps {
   readonly action: PlainAction;
   readonly text: ActionText;
-  readonly deployment: DetailFragment;
   readonly onDone: (message: string) => void;
 }
 
-function ActionButton({ action, text, deployment, onDone }: ActionButtonProps): ReactElement {
+function ActionButton({ action, text, deployment, onState, onDone }: ActionButtonProps): ReactElement {
   const [open, setOpen] = useState(false);
   if (text.obstacle) {
     return (
@@ -74,7 +80,7 @@ function ActionButton({ action, text, deployment, onDone }: ActionButtonProps): 
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className="dialog">
-          <ActionForm action={action} text={text} deployment={deployment} onClose={close} />
+          <ActionForm action={action} text={text} deployment={deployment} onState={onState} onClose={close} />
         </Dialog.Popup>
       </Dialog.Portal>
     </Dialog.Root>
@@ -88,14 +94,13 @@ const BLOCK_OF: Readonly<Partial<Record<PlainAction, FreezeBlock>>> = {
   PROMOTE: 'PROMOTE',
 };
 
-interface ActionFormProps {
+interface ActionFormProps extends ActionsProps {
   readonly action: PlainAction;
   readonly text: ActionText;
-  readonly deployment: DetailFragment;
   readonly onClose: (message: string | null) => void;
 }
 
-function ActionForm({ action, text, deployment, onClose }: ActionFormProps): ReactElement {
+function ActionForm({ action, text, deployment, onState, onClose }: ActionFormProps): ReactElement {
   // The command is for the deployment as it was when the viewer decided: what changed it meanwhile is shown first.
   const [seen, setSeen] = useState(deployment.revision);
   const [key, setKey] = useState(newKey);
@@ -134,6 +139,7 @@ function ActionForm({ action, text, deployment, onClose }: ActionFormProps): Rea
     };
     try {
       const answer = await giveCommand(action, input);
+      if (answer.deployment) onState(answer.deployment);
       if (answer.success) onClose(answer.message);
       else setRefusal(answer.error ?? { message: answer.message });
     } catch (error) {

@@ -36,10 +36,12 @@ const FIXED: ReadonlySet<string> = new Set([
 
 interface ConfigChangeProps {
   readonly deployment: DetailFragment;
+  /** Shows the state that a command's answer brought. */
+  readonly onState: (deployment: DetailFragment) => void;
   readonly onDone: (message: string) => void;
 }
 
-export function ConfigChange({ deployment, onDone }: ConfigChangeProps): ReactElement {
+export function ConfigChange({ deployment, onState, onDone }: ConfigChangeProps): ReactElement {
   const [draft, setDraft] = useState<Draft>({});
   const [key, setKey] = useState(newKey);
   const groups = groupsFor(deployment);
@@ -51,13 +53,16 @@ export function ConfigChange({ deployment, onDone }: ConfigChangeProps): ReactEl
       title="Change settings"
       action="Change"
       onSubmit={async (fields) => {
-        const answer = await send({
-          deploymentId: deployment.id,
-          config,
-          reason: textOf(fields, 'reason'),
-          expectedRevision: deployment.revision,
-          idempotencyKey: key,
-        });
+        const answer = await send(
+          {
+            deploymentId: deployment.id,
+            config,
+            reason: textOf(fields, 'reason'),
+            expectedRevision: deployment.revision,
+            idempotencyKey: key,
+          },
+          onState,
+        );
         // Another press is another request.
         setKey(newKey());
         return answer;
@@ -81,7 +86,11 @@ export function ConfigChange({ deployment, onDone }: ConfigChangeProps): ReactEl
   );
 }
 
-const send = async (input: UpdateConfigInput) => (await request(UpdateConfigDocument, { input })).answer;
+async function send(input: UpdateConfigInput, onState: ConfigChangeProps['onState']) {
+  const { answer } = await request(UpdateConfigDocument, { input });
+  if (answer.deployment) onState(answer.deployment);
+  return answer;
+}
 
 /** What the API says that the settings would do. */
 function Preview({
@@ -130,7 +139,7 @@ function Changes({ changes }: { readonly changes: readonly ConfigChangeFieldsFra
 }
 
 /** A change that somebody has asked for, and the button that approves it. */
-export function RequestedChange({ deployment, onDone }: ConfigChangeProps): ReactElement | null {
+export function RequestedChange({ deployment, onState, onDone }: ConfigChangeProps): ReactElement | null {
   const { actor } = useViewer();
   const { configRequest, availableActions } = deployment;
   if (!configRequest) return null;
@@ -150,12 +159,15 @@ export function RequestedChange({ deployment, onDone }: ConfigChangeProps): Reac
           tone="main"
           action="Approve settings"
           onSubmit={(fields) =>
-            send({
-              deploymentId: deployment.id,
-              approve: config.hash,
-              reason: textOf(fields, 'reason'),
-              idempotencyKey: newKey(),
-            })
+            send(
+              {
+                deploymentId: deployment.id,
+                approve: config.hash,
+                reason: textOf(fields, 'reason'),
+                idempotencyKey: newKey(),
+              },
+              onState,
+            )
           }
           onDone={onDone}
         >

@@ -26,7 +26,7 @@ function Watched({ id }: { readonly id: string }): ReactElement {
     newer(metricsUpdated.deployment);
   });
   usePageTitle(deployment ? `${deployment.strategyId} ${deployment.canaryVersionId}` : 'Deployment');
-  if (deployment) return <DeploymentView deployment={deployment} />;
+  if (deployment) return <DeploymentView deployment={deployment} onState={newer} />;
   return (
     <main className="page" id="main">
       {missing ? (

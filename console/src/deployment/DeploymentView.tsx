@@ -21,9 +21,11 @@ import { Records } from './Records';
 
 interface DeploymentViewProps {
   readonly deployment: DetailFragment;
+  /** Shows another state: the one that a command's answer brought. */
+  readonly onState: (deployment: DetailFragment) => void;
 }
 
-export function DeploymentView({ deployment }: DeploymentViewProps): ReactElement {
+export function DeploymentView({ deployment, onState }: DeploymentViewProps): ReactElement {
   const now = serinNow(useNow());
   const { comparison } = deployment;
   return (
@@ -74,7 +76,7 @@ export function DeploymentView({ deployment }: DeploymentViewProps): ReactElemen
             ))}
           </ul>
         ) : null}
-        <Actions deployment={deployment} />
+        <Actions deployment={deployment} onState={onState} />
       </section>
       <div className="deployment-columns">
         <div className="deployment-charts">

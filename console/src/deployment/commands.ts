@@ -4,8 +4,8 @@ import {
   AdvanceStepDocument,
   type CanaryAction,
   CancelDeploymentDocument,
-  type CommandAnswerFragment,
   DeployCanaryDocument,
+  type DeploymentAnswerFragment,
   ExtendObservationDocument,
   PauseDeploymentDocument,
   PromoteCanaryDocument,
@@ -29,11 +29,11 @@ export interface CommandInput {
   readonly minutes: number | null;
 }
 
-/** Sends a command. Throws ApiError where there is no answer of the domain. */
+/** Sends a command, and answers with the state after it. Throws ApiError where there is no answer of the domain. */
 export async function giveCommand(
   action: PlainAction,
   { capitalUsd, minutes, overrideFreeze, ...input }: CommandInput,
-): Promise<CommandAnswerFragment> {
+): Promise<DeploymentAnswerFragment> {
   switch (action) {
     case 'DEPLOY':
       return (await request(DeployCanaryDocument, { input: { ...input, capitalUsd, overrideFreeze } }))
