@@ -146,5 +146,105 @@ test('a connection that is lost under the first statement fails the transaction,
     await tx`select pg_terminate_backend(pg_backend_pid())`;
   });
   await expect(work).rejects.toThrow();
-  expect(await database.client.begin((tx) => tx`select 1 as one`)).toMatchObject([{ one: 1 }]);
+  // Both connections of the pool: the one that takes the place of the lost one has nothing of its error.
+  const next = [1, 2, 3, 4].map((no) => database.client.begin((tx) => tx`select ${no}::int as no`));
+  expect((await Promise.all(next)).flat()).toMatchObject([{ no: 1 }, { no: 2 }, { no: 3 }, { no: 4 }]);
+});
+
+describe('reads that follow BEGIN before its answer', () => {
+  /** A first time of a statement on a connection is described first: afterwards it is sent at once. */
+  const warm = () =>
+    Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx`select ${1}::int as no from kept`)));
+
+  test('are part of the transaction, and everything runs in its order', async () => {
+    await warm();
+    const [before, inserted, after] = await database.client.begin((tx) =>
+      Promise.all([
+        tx`select pg_current_xact_id()::text as xid, count(*)::int as rows from kept`,
+        tx`insert into kept values (${1}, default) returning xid::text`,
+        tx`select pg_current_xact_id()::text as xid, count(*)::int as rows from kept`,
+        tx`select ${1}::int as no from kept`,
+      ]),
+    );
+    expect(before).toMatchObject([{ rows: 0 }]);
+    expect(after).toMatchObject([{ xid: before[0]?.xid, rows: 1 }]);
+    expect(inserted).toMatchObject([{ xid: before[0]?.xid }]);
+  });
+
+  test('lead to nothing when the transaction cannot begin', async () => {
+    await warm();
+    const later: unknown[] = [];
+    const work = database.client.begin('isolation level nonsense', async (tx) => {
+      await tx`select ${1}::int as no from kept`;
+      later.push(...(await Promise.allSettled([tx`insert into kept values (${1}, default)`])));
+      return 'done';
+    });
+    await expect(work).rejects.toMatchObject({ code: '42601' });
+    await Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx`select pg_sleep(0.01)`)));
+    expect(later).toMatchObject([{ status: 'rejected', reason: { code: '42601' } }]);
+    expect(await count()).toBe(0);
+  });
+});
+
+describe('a commit that follows statements without their results', () => {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test('commits them', async () => {
+    const inFlight: PromiseLike<unknown>[] = [];
+    await database.client.begin(async (tx) => {
+      inFlight.push(tx`insert into kept values (${1}, default)`.execute());
+      await turn();
+    });
+    await Promise.all(inFlight);
+    expect(await count()).toBe(1);
+  });
+
+  test('commits nothing when one of them fails, and says why', async () => {
+    await stored.sql`insert into kept values (7, default)`;
+    const work = database.client.begin(async (tx) => {
+      tx`insert into kept values (${1}, default)`.execute();
+      tx`insert into kept values (${7}, default)`.catch(() => {});
+      await turn();
+    });
+    await expect(work).rejects.toMatchObject({ code: '23505' });
+    expect(await count()).toBe(1);
+    expect(await database.client.begin((tx) => tx`select 1 as one`)).toMatchObject([{ one: 1 }]);
+  });
+
+  test('is the last: a statement after it does not run', async () => {
+    const kept: { tx: Transaction | null } = { tx: null };
+    await database.client.begin(async (tx) => {
+      kept.tx = tx;
+      await tx`insert into kept values (${1}, default)`;
+    });
+    await expect(kept.tx?.unsafe('insert into kept values (2, default)')).rejects.toMatchObject({
+      code: 'TRANSACTION_ENDED',
+    });
+    expect(await count()).toBe(1);
+  });
+});
+
+test('a statement that cannot be sent takes no other of the same connection with it', async () => {
+  const undefinedValue = [undefined] as unknown as number[];
+  const work = database.client.begin(async (tx) => {
+    const read = tx`select ${1}::int as no`.execute();
+    const refused = tx.unsafe('select $1', undefinedValue).catch((error: unknown) => error);
+    expect(await tx`select ${2}::int as no`).toMatchObject([{ no: 2 }]);
+    expect(await read).toMatchObject([{ no: 1 }]);
+    expect(await refused).toMatchObject({ code: 'UNDEFINED_VALUE' });
+  });
+  // A transaction with a statement that failed is never committed.
+  await expect(work).rejects.toMatchObject({ code: 'UNDEFINED_VALUE' });
+  const alone = await Promise.allSettled(
+    Array.from({ length: 30 }, (_, no) =>
+      no % 3 === 1
+        ? database.client.unsafe('select $1::int as no', undefinedValue)
+        : database.client<{ no: number }[]>`select ${no}::int as no`,
+    ),
+  );
+  for (const [no, outcome] of alone.entries()) {
+    if (no % 3 === 1)
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNDEFINED_VALUE' } });
+    else expect(outcome).toMatchObject({ status: 'fulfilled', value: [{ no }] });
+  }
 });

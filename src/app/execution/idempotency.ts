@@ -8,11 +8,11 @@ import type { Actor } from '../../access/actor.ts';
 import { REFUSAL_CODES, type Refusal, refusal } from '../../core/values/refusal.ts';
 import {
   findAnswers,
+  isKeyTaken,
   type KeyedRequest,
   type StoredAnswer,
   storeAnswers,
 } from '../../store/access/idempotencyKeys.ts';
-import { ConcurrentChange } from '../../store/postgres/concurrentChange.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
 import { awaitReplication } from '../../store/postgres/replication.ts';
@@ -143,7 +143,7 @@ async function storeRefusal<A extends Answered>(
     await storeAnswers(db, [{ ...key, answer: codec.encode(answer) }]);
     return answer;
   } catch (error) {
-    if (!(error instanceof ConcurrentChange)) throw error;
+    if (!isKeyTaken(error)) throw error;
     return (await db.transaction((tx) => findEarlier(tx, key, codec))) ?? answer;
   }
 }

@@ -2,6 +2,7 @@
  * The transaction of a use case: retried after a conflict with another transaction, abandoned once its caller has timed
  * out, rolled back with an answer if the use case refuses, and notifies readers when it appended to the log.
  */
+import { isKeyTaken } from '../../store/access/idempotencyKeys.ts';
 import { ensureIncarnation, INCARNATION_UNKNOWN } from '../../store/log/incarnations.ts';
 import { ConcurrentChange } from '../../store/postgres/concurrentChange.ts';
 import type { LogWriteTransaction } from '../../store/postgres/notifier.ts';
@@ -47,17 +48,21 @@ export async function transaction<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const notification = app.notifier.notification();
+    const inFlight: Promise<unknown>[] = [];
     const afterCommit: (() => void)[] = [];
     const refused: { by: Rollback<T> | null } = { by: null };
     try {
       const result = await app.db.transaction(async (tx) => {
         if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
-        const outcome = await work(Object.assign(tx, { notification, afterCommit, form: app.form() }));
+        const outcome = await work(
+          Object.assign(tx, { notification, inFlight, afterCommit, form: app.form() }),
+        );
         if (!(outcome instanceof Rollback)) return outcome;
         refused.by = outcome;
         // The driver rolls back on an error only.
         throw outcome;
       });
+      await Promise.all(inFlight);
       notification.afterCommit();
       for (const call of afterCommit) call();
       return result;
@@ -74,7 +79,8 @@ export async function transaction<T>(
 /** SQLSTATEs of a transaction that PostgreSQL aborted because of another one: serialization failure, deadlock. */
 const CONFLICTS = new Set(['40001', '40P01']);
 
-const isConflict = (error: unknown, code: string) => error instanceof ConcurrentChange || CONFLICTS.has(code);
+const isConflict = (error: unknown, code: string) =>
+  error instanceof ConcurrentChange || CONFLICTS.has(code) || isKeyTaken(error);
 
 /**
  * A {@link transaction} that locks a deployment first and waits for other holders of the lock, in its turn of

@@ -1,7 +1,7 @@
 /** Answers stored by idempotency key, so that a retry gets the first answer and has no second effect. */
 import { sql } from 'drizzle-orm';
+import postgres from 'postgres';
 import type { WallInstant } from '../../core/values/instant.ts';
-import { ConcurrentChange } from '../postgres/concurrentChange.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { idempotencyKeys } from '../tables/tables.ts';
@@ -66,17 +66,21 @@ export async function findAnswers(
 
 const insertRows = bulkInsert(idempotencyKeys, ['actor', 'key', 'request', 'answer']);
 
-/**
- * Stores answers in one statement.
- * @throws {ConcurrentChange} if another request has stored an answer under one of the keys
- */
+/** Stores answers in one statement. It fails if another request has stored an answer under one of the keys: {@link isKeyTaken}. */
 export async function storeAnswers(tx: Queries, answers: readonly NewAnswer[]): Promise<void> {
   if (answers.length === 0) return;
   // Ordered, so that two transactions with the same keys wait for each other instead of a deadlock.
-  const rows = await tx.execute(
-    sql`${insertRows(answers)} order by r.actor, r.key on conflict do nothing returning key`,
+  await tx.execute(sql`${insertRows(answers)} order by r.actor, r.key`);
+}
+
+/** Whether a statement has failed because another request has stored an answer under the same key. */
+export function isKeyTaken(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return (
+    cause instanceof postgres.PostgresError &&
+    cause.code === '23505' &&
+    cause.table_name === 'idempotency_keys'
   );
-  if (rows.length < answers.length) throw new ConcurrentChange('an idempotency key has been used meanwhile');
 }
 
 /** Deletes answers older than two days of real time. Clients are promised one day. */

@@ -34,6 +34,11 @@ export interface PendingNotification {
 /** A transaction that may append to the log. */
 export interface LogWriteTransaction extends Queries {
   readonly notification: PendingNotification;
+  /**
+   * Statements that the commit follows without waiting for their results: if one fails, PostgreSQL commits nothing. They
+   * are with the driver already.
+   */
+  readonly inFlight: Promise<unknown>[];
   /** What is done once it has committed. */
   readonly afterCommit: (() => void)[];
   /** The form that it may write, so that every node on this database can read it. */
