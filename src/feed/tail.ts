@@ -4,7 +4,7 @@
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
-import { hasUnsettled, type LogEntry, lastSettledPosition, readLog } from '../store/log/eventLog.ts';
+import { type LogEntry, lastSettledPosition, readLogTail } from '../store/log/eventLog.ts';
 import type { LogPosition } from '../store/log/position.ts';
 import type { Notifier } from '../store/postgres/notifier.ts';
 import { oldestWriter } from '../store/postgres/openTransactions.ts';
@@ -88,7 +88,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
   /** Reads to the end of the settled entries; returns how long to sleep. */
   async function readOn(before: number): Promise<number> {
     for (;;) {
-      const entries = await readLog(db, position, PAGE, { scope: null });
+      const { entries, heldBack } = await readLogTail(db, position, PAGE);
       const last = entries.at(-1);
       await server.check(last?.position.incarnation.number);
       if (last) {
@@ -97,15 +97,16 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
         blockedBy = null;
         for (const listener of listeners) listener(entries);
       }
-      if (entries.length < PAGE) break;
+      if (heldBack) {
+        await findBlocker();
+        return Math.min(before >= POLL_MS ? UNSETTLED_MS : before * 2, POLL_MS);
+      }
+      if (entries.length < PAGE) {
+        blockedBy = null;
+        atEnd = Date.now();
+        return POLL_MS;
+      }
     }
-    if (await hasUnsettled(db, position)) {
-      await findBlocker();
-      return Math.min(before >= POLL_MS ? UNSETTLED_MS : before * 2, POLL_MS);
-    }
-    blockedBy = null;
-    atEnd = Date.now();
-    return POLL_MS;
   }
 
   /** Finds and logs the blocking transaction; an operator has to end it. */

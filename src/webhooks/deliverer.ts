@@ -34,6 +34,8 @@ const LEASE_SECONDS = 30;
 const POLL_MS = 1000;
 /** Events within this time are processed together. */
 const GATHER_MS = 10;
+/** The same where no webhook was enabled when last asked. */
+const GATHER_UNUSED_MS = 100;
 const HOUSEKEEPING_MS = 600_000;
 /** How long attempts in flight may take once the node stops; after that they are released to other nodes. */
 const DRAIN_MS = 1000;
@@ -72,7 +74,8 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
     while (!stopped) {
       notified = false;
       try {
-        if (await anyEnabled(db)) {
+        const used = await anyEnabled(db);
+        if (used) {
           while (await fanOut(db)) if (stopped) return;
           for (const webhookId of await webhooksDue(db)) await startDue(webhookId);
         }
@@ -81,7 +84,8 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
           lastHousekeepingAt = Date.now();
         }
         await sleep(POLL_MS);
-        if (!stopped) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+        if (!stopped)
+          await new Promise((resolve) => setTimeout(resolve, used ? GATHER_MS : GATHER_UNUSED_MS));
       } catch (error) {
         log.warn({ error }, 'webhooks cannot reach the database; trying again');
         notified = false;

@@ -77,9 +77,11 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
  * Written as SQL for speed: every node reads every event with this query while subscribers wait. `order by` must name the
  * columns with their table, because the outputs with the same names are strings.
  */
-const ENTRIES = sql.raw(`select incarnation as number, ${labelText('events.incarnation')} as label,
+const ENTRY_COLUMNS = sql.raw(`select incarnation as number, ${labelText('events.incarnation')} as label,
   xid::text, id::text, deployment_id as "deploymentId", strategy_id as "strategyId",
-  timeline, previous_status as "previousStatus", status, payload from events`);
+  timeline, previous_status as "previousStatus", status`);
+const entriesWith = (payload: SQL) => sql`${ENTRY_COLUMNS}, ${payload} as payload from events`;
+const ENTRIES = entriesWith(sql`payload`);
 
 interface EntryRow extends Record<string, unknown> {
   readonly number: number;
@@ -165,6 +167,26 @@ export async function readLog(
   return convertRows(rows, toEntry);
 }
 
+export interface LogTail {
+  /** The next settled entries, in log order. */
+  readonly entries: LogEntry[];
+  /** Whether committed entries follow that open transactions hold back. */
+  readonly heldBack: boolean;
+}
+
+/** Settled entries have their payload, those that are held back have none: one statement tells of both. */
+const ENTRIES_SO_FAR = entriesWith(sql`case when ${settled} then payload end`);
+
+/** What follows a position, for the reader that follows the log. */
+export async function readLogTail(db: Queries, after: LogPosition, limit: number): Promise<LogTail> {
+  const rows = await db.execute<EntryRow & { readonly payload: EntryRow['payload'] | null }>(
+    sql`${ENTRIES_SO_FAR} where ${afterPosition(after)} order by events.incarnation, events.xid, events.id limit ${limit}`,
+  );
+  const end = rows.findIndex(({ payload }) => payload === null);
+  const found = end === -1 ? rows : rows.slice(0, end);
+  return { entries: await convertRows(found, toEntry), heldBack: end !== -1 };
+}
+
 export interface LogPage {
   readonly after: LogPosition;
   readonly before: LogPosition | undefined;
@@ -205,11 +227,6 @@ async function hasMore(
     .orderBy(events.incarnation, events.xid, events.id)
     .limit(1);
   return rows.length > 0;
-}
-
-/** Whether there are committed entries after the last readable one; open transactions hold them back. */
-export function hasUnsettled(db: Queries, end: LogPosition): Promise<boolean> {
-  return hasMore(db, end);
 }
 
 /** How long a read waits for open transactions, so that it returns what was committed before the request. */
