@@ -22,7 +22,15 @@ import { bulkUpdate } from '../tables/bulk.ts';
 import { deployments } from '../tables/tables.ts';
 import { rememberWritten } from './knownRows.ts';
 import { MOVING_COLUMNS, movingColumns, stateToColumns } from './rows.ts';
-import { type DeploymentView, readPage, readView, readViewsById, SERVER, versionOf } from './views.ts';
+import {
+  type DeploymentView,
+  idList,
+  readPage,
+  readView,
+  readViewsById,
+  SERVER,
+  versionOf,
+} from './views.ts';
 
 export {
   type DeploymentView,
@@ -117,7 +125,8 @@ export async function lockFreeDeployments(tx: Queries, ids: readonly string[]): 
   );
   const locked = locking(
     tx,
-    sql`select id from deployments where id = any(${textArray(ids)}) order by id for no key update skip locked`,
+    sql`select deployments.id from ${idList(ids)} join deployments on deployments.id = given.id
+      order by deployments.id for no key update of deployments skip locked`,
   );
   const [views, names, rows] = await Promise.all([readViewsById(tx, ids), named, locked]);
   const free = new Map<string, DeploymentView>();

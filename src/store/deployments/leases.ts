@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm';
 import { RULE } from '../../core/rule/ruleVersion.ts';
 import { EVENTS_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
+import { idList } from './views.ts';
 
 /** A deployment that this node may check now. */
 export interface Claim {
@@ -93,9 +94,9 @@ export async function lockDue(tx: Queries, limit: number): Promise<string[]> {
 /** Those that are still due, claimed by nobody and locked by no other; call it under the locks of their rows. */
 export async function stillDue(tx: Queries, ids: readonly string[]): Promise<Set<string>> {
   const rows = await tx.execute<{ id: string }>(sql`
-    select id from deployments where id = any(${sql.param([...ids])}::text[]) ${OF_KIND.REPORTED}
-      and next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
-    for no key update skip locked`);
+    select deployments.id from ${idList(ids)} join deployments on deployments.id = given.id
+    where true ${OF_KIND.REPORTED} and next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
+    for no key update of deployments skip locked`);
   return new Set(rows.map(({ id }) => id));
 }
 

@@ -172,6 +172,13 @@ export async function readPage(
   return convertRows(rows, (row) => toView(row, known), pace);
 }
 
+/**
+ * Ids to join with: `given.id`. PostgreSQL plans a list anew each time, which takes longer than the read, unless it cannot
+ * see how long the list is.
+ */
+export const idList = (ids: readonly string[]) =>
+  sql`unnest((select ${sql.param([...ids])}::text[])) as given (id)`;
+
 /** Reads one view; null if there is no such deployment. */
 export async function readView(db: Queries, id: string): Promise<DeploymentView | null> {
   const view = (await readViewsById(db, [id])).get(id) ?? null;
@@ -186,12 +193,14 @@ export async function readViewsById(
 ): Promise<ReadonlyMap<string, DeploymentView | Error>> {
   const [first, ...more] = [...new Set(ids)];
   const known = knownRows(ids);
-  // PostgreSQL plans a list anew each time, which takes longer than the read, unless it cannot see how long the list is.
-  const list = sql`unnest((select ${sql.param([first, ...more])}::text[])) as given (id)`;
   const statement =
     more.length === 0
       ? selectViews(known, sql`deployments`, sql`where deployments.id = ${first ?? null}`)
-      : selectViews(known, sql`${list} join deployments on deployments.id = given.id`, sql``);
+      : selectViews(
+          known,
+          sql`${idList([first ?? '', ...more])} join deployments on deployments.id = given.id`,
+          sql``,
+        );
   const rows = await db.execute<ViewRow>(statement);
   return new Map(await convertRows(rows, (row) => [row.id, toViewOrError(row, known)] as const));
 }

@@ -63,9 +63,11 @@ function columnsOf(table: PgTable, keys: readonly string[]): BulkColumn[] {
   });
 }
 
+/** PostgreSQL expects a tenth of a limit that it cannot see, not a hundred rows, for which it would read whole tables. */
 function recordset(columns: readonly BulkColumn[], rows: readonly object[]): SQL {
   const definition = columns.map(({ key, type }) => `${key} ${type}`).join(', ');
-  return sql`jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (${sql.raw(definition)})`;
+  const set = sql`jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (${sql.raw(definition)})`;
+  return sql`(select * from ${set} limit ${rows.length}) as r`;
 }
 
 const quoted = (name: string) => `"${name}"`;
