@@ -13,6 +13,8 @@ import {
   transaction,
 } from '../../src/app/execution/transaction.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
+import type { NewAuditRecord } from '../../src/store/access/audit.ts';
+import { createUnitOfWork, flush } from '../../src/store/deployments/unitOfWork.ts';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
@@ -46,7 +48,58 @@ const written = async (what: string) => (await own.sql`select 1 from written whe
 const abort = (code: string) =>
   sql.raw(`do $$ begin raise exception 'in the way' using errcode = '${code}'; end $$`);
 
+/** A unit of work with one answer to store. */
+function unitWith(key: string) {
+  const unit = createUnitOfWork();
+  unit.answers.push({ actor: 'ada', formerly: { name: 'ada', since: 0 }, key, request: 'r', answer: {} });
+  return unit;
+}
+
 describe('a transaction', () => {
+  test('whose caller has timed out by the end of its work is not committed', async () => {
+    const slow = transaction(
+      app,
+      async (tx) => {
+        await tx.execute(sql`select pg_sleep(0.5)`);
+        await tx.execute(sql`insert into written values ('late')`);
+      },
+      performance.now() - REQUEST_TIMEOUT_MS + 250,
+    );
+    await expect(slow).rejects.toThrow(CallerTimedOut);
+    expect(await written('late')).toBe(0);
+  });
+
+  test('of which one part cannot be written at all is rolled back, with what was on its way', async () => {
+    const unit = unitWith('unwritten');
+    unit.audit.push({
+      actor: 'ada',
+      action: 'DEPLOY',
+      subject: 's',
+      strategies: null,
+      details: { number: 1n },
+    } as unknown as NewAuditRecord);
+    const work = transaction(app, async (tx) => {
+      await tx.execute(sql`insert into written values ('unwritten')`);
+      await flush(tx, unit);
+    });
+    await expect(work).rejects.toThrow(/BigInt/);
+    expect(await written('unwritten')).toBe(0);
+    expect(await own.sql`select from idempotency_keys where key = 'unwritten'`).toHaveLength(0);
+  });
+
+  test('is run again when a key was taken, also if it only notices at a later statement', async () => {
+    await transaction(app, (tx) => flush(tx, unitWith('taken')));
+    for (const later of [false, true]) {
+      let attempts = 0;
+      await transaction(app, async (tx) => {
+        attempts += 1;
+        if (attempts === 1) await flush(tx, unitWith('taken'));
+        if (later) await tx.execute(sql`select 1 as one`);
+      });
+      expect(attempts).toBe(2);
+    }
+  });
+
   test.each(['40001', '40P01'])(
     'that PostgreSQL aborts with %s is run again, and writes once',
     async (code) => {

@@ -152,30 +152,33 @@ test('a connection that is lost under the first statement fails the transaction,
 });
 
 describe('reads that follow BEGIN before its answer', () => {
+  const READ = 'select $1::int as no, count(*)::int as rows from kept';
+
   /** A first time of a statement on a connection is described first: afterwards it is sent at once. */
-  const warm = () =>
-    Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx`select ${1}::int as no from kept`)));
+  const warm = () => Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx.unsafe(READ, [1]))));
 
   test('are part of the transaction, and everything runs in its order', async () => {
     await warm();
-    const [before, inserted, after] = await database.client.begin((tx) =>
+    const [before, inserted, after, later] = await database.client.begin((tx) =>
       Promise.all([
-        tx`select pg_current_xact_id()::text as xid, count(*)::int as rows from kept`,
+        tx.unsafe(READ, [1]),
         tx`insert into kept values (${1}, default) returning xid::text`,
-        tx`select pg_current_xact_id()::text as xid, count(*)::int as rows from kept`,
-        tx`select ${1}::int as no from kept`,
+        tx.unsafe(READ, [2]),
+        tx`select pg_current_xact_id()::text as xid`,
       ]),
     );
-    expect(before).toMatchObject([{ rows: 0 }]);
-    expect(after).toMatchObject([{ xid: before[0]?.xid, rows: 1 }]);
-    expect(inserted).toMatchObject([{ xid: before[0]?.xid }]);
+    expect([...before, ...after]).toMatchObject([
+      { no: 1, rows: 0 },
+      { no: 2, rows: 1 },
+    ]);
+    expect(later).toMatchObject([{ xid: inserted[0]?.xid }]);
   });
 
   test('lead to nothing when the transaction cannot begin', async () => {
     await warm();
     const later: unknown[] = [];
     const work = database.client.begin('isolation level nonsense', async (tx) => {
-      await tx`select ${1}::int as no from kept`;
+      await tx.unsafe(READ, [1]);
       later.push(...(await Promise.allSettled([tx`insert into kept values (${1}, default)`])));
       return 'done';
     });
@@ -209,6 +212,54 @@ describe('a commit that follows statements without their results', () => {
     await expect(work).rejects.toMatchObject({ code: '23505' });
     expect(await count()).toBe(1);
     expect(await database.client.begin((tx) => tx`select 1 as one`)).toMatchObject([{ one: 1 }]);
+  });
+
+  test('commits nothing when one turns out not to be sendable, in whatever line it stands', async () => {
+    const undefinedValue = [undefined] as unknown as number[];
+    const work = database.client.begin(async (tx) => {
+      await tx`select 1`;
+      // Described first, so that the next one, and COMMIT, would stand in line behind it.
+      tx.unsafe(`insert into kept values ($1, default) -- ${Math.random()}`, [1]).catch(() => {});
+      tx.unsafe('insert into kept values ($1, default)', undefinedValue).catch(() => {});
+      await turn();
+    });
+    await expect(work).rejects.toMatchObject({ code: 'UNDEFINED_VALUE' });
+    const unspeakable = { toString: () => expect.fail('it cannot be written') } as unknown as string;
+    const bind = database.client.begin(async (tx) => {
+      await tx`insert into kept values (${1}, default)`;
+      tx.unsafe('insert into kept select $1::int where $2::text is not null', [2, unspeakable]).catch(
+        () => {},
+      );
+      await turn();
+    });
+    await expect(bind).rejects.toThrow(/it cannot be written/);
+    expect(await count()).toBe(0);
+  });
+
+  test('commits nothing when the plan of one is outdated, and runs it nowhere else', async () => {
+    const insert = (tx: Transaction, no: number) =>
+      tx.unsafe('insert into kept values ($1) returning *', [no]);
+    await Promise.all([1, 2, 3, 4].map((no) => database.client.begin((tx) => insert(tx, no))));
+    await stored.sql`truncate kept`;
+    await stored.sql`alter table kept add column added int`;
+    try {
+      const outdated = [1, 2].map((no) =>
+        database.client.begin(async (tx) => {
+          insert(tx, no).catch(() => {});
+          tx`insert into kept (no) values (${no + 10})`.catch(() => {});
+          await turn();
+        }),
+      );
+      const outcomes = await Promise.allSettled(outdated);
+      // Its connection has planned it anew by now.
+      await database.client.begin((tx) => insert(tx, 5));
+      const refused = outcomes.filter(({ status }) => status === 'rejected');
+      expect(refused).toMatchObject(refused.map(() => ({ reason: { code: '0A000' } })));
+      expect(refused.length).toBeGreaterThan(0);
+      expect(await count()).toBe(1 + 2 * (outcomes.length - refused.length));
+    } finally {
+      await stored.sql`alter table kept drop column added`;
+    }
   });
 
   test('is the last: a statement after it does not run', async () => {
@@ -246,5 +297,27 @@ test('a statement that cannot be sent takes no other of the same connection with
     if (no % 3 === 1)
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNDEFINED_VALUE' } });
     else expect(outcome).toMatchObject({ status: 'fulfilled', value: [{ no }] });
+  }
+});
+
+test('a statement whose plan is outdated is sent again where it is alone, and answers stay with their statements', async () => {
+  const small = openDatabase({ url: stored.url, poolSize: 1 });
+  try {
+    const all = (no: number) =>
+      small.client.unsafe<{ no: number }[]>('select *, $1::int as no from once', [no]);
+    await stored.sql`create table once (what text)`;
+    await stored.sql`insert into once values ('first')`;
+    await all(0);
+    await stored.sql`alter table once add column more int`;
+    expect(await all(1)).toMatchObject([{ what: 'first', more: null, no: 1 }]);
+    await stored.sql`alter table once add column yet int`;
+    const crowd = await Promise.allSettled(Array.from({ length: 20 }, (_, no) => all(no)));
+    for (const [no, outcome] of crowd.entries()) {
+      if (outcome.status === 'fulfilled') expect(outcome.value).toMatchObject([{ no }]);
+      else expect(outcome.reason).toMatchObject({ code: '0A000' });
+    }
+    expect(await all(3)).toMatchObject([{ no: 3, yet: null }]);
+  } finally {
+    await small.close();
   }
 });

@@ -38,14 +38,17 @@ export type { Rollback };
  * Runs a use case in a transaction. Runs it again if PostgreSQL aborted the transaction because of another one, or on
  * {@link ConcurrentChange}. If the transaction had to wait for a connection during an outage until its caller timed out,
  * it does nothing: the caller has been asked to retry, and may have decided otherwise.
- * @param askedAt when the caller began to wait, by `performance.now()`
- * @throws {CallerTimedOut} if the caller timed out before the transaction began
+ * @param askedAt when the caller began to wait, by `performance.now()`; no caller waits unless given
+ * @throws {CallerTimedOut} if the caller timed out before the commit
  */
 export async function transaction<T>(
   app: ExecutionContext,
   work: (tx: LogWriteTransaction) => Promise<T | Rollback<T>>,
-  askedAt = performance.now(),
+  askedAt?: number,
 ): Promise<T> {
+  const requireInTime = () => {
+    if (askedAt !== undefined && performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
+  };
   for (let attempt = 1; ; attempt += 1) {
     const notification = app.notifier.notification();
     const inFlight: Promise<unknown>[] = [];
@@ -53,10 +56,12 @@ export async function transaction<T>(
     const refused: { by: Rollback<T> | null } = { by: null };
     try {
       const result = await app.db.transaction(async (tx) => {
-        if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
+        requireInTime();
         const outcome = await work(
           Object.assign(tx, { notification, inFlight, afterCommit, form: app.form() }),
         );
+        // BEGIN may have waited for a database that was away.
+        requireInTime();
         if (!(outcome instanceof Rollback)) return outcome;
         refused.by = outcome;
         // The driver rolls back on an error only.
@@ -90,7 +95,7 @@ export function transactionInOrder<T>(
   app: ExecutionContext,
   deploymentId: string,
   work: (tx: LogWriteTransaction) => Promise<T | Rollback<T>>,
-  askedAt = performance.now(),
+  askedAt?: number,
 ): Promise<T> {
   return app.inDeploymentOrder(deploymentId, () => transaction(app, work, askedAt));
 }

@@ -52,7 +52,7 @@ export const createUnitOfWork = (): UnitOfWork => ({
  */
 export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<void> {
   const { saved, breaches, configs, approvalRules, stableMoves, entries, samples, answers, audit } = unit;
-  const written = allDone([
+  const parts = [
     saveDeployments(tx, [...saved.values()]),
     saveBreaches(tx, breaches),
     saveConfigs(tx, configs),
@@ -62,13 +62,19 @@ export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<
     insertSamples(tx, samples),
     storeAnswers(tx, answers),
     appendAuditRecords(tx, audit),
-  ]);
-  if (configs.size > 0 || approvalRules.size > 0 || stableMoves.size > 0) await written;
-  else {
-    // The transaction tells of a failure.
-    written.catch(() => {});
-    tx.inFlight.push(written);
-    // Drizzle hands a statement to the driver within the turn of the event loop.
-    await nextTurn();
-  }
+  ];
+  if (configs.size > 0 || approvalRules.size > 0 || stableMoves.size > 0) await allDone(parts);
+  else await allSent(tx, parts);
+}
+
+/**
+ * Waits until the statements of all parts are with the driver, which takes them within a turn of the event loop.
+ * @throws the error of a part that has failed by then: its statement may not have been sent at all
+ */
+async function allSent(tx: LogWriteTransaction, parts: readonly Promise<void>[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const part of parts) part.catch((error: unknown) => failures.push(error));
+  tx.inFlight.push(...parts);
+  await nextTurn();
+  if (failures.length > 0) throw failures[0];
 }

@@ -6,7 +6,7 @@
 import postgres from 'postgres';
 
 /** Source text that only the patched driver contains, in its code for transactions. */
-const PATCHED = 'last = null';
+const PATCHED = /\blast ?= ?null\b/;
 
 /** @throws {Error} if the loaded driver is not patched; the message says what to do */
 export function requirePatchedDriver(): void {
@@ -19,5 +19,5 @@ export function requirePatchedDriver(): void {
 
 /** Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs. */
 export function isPatched(driver: unknown): boolean {
-  return String(driver).includes(PATCHED);
+  return PATCHED.test(String(driver));
 }
