@@ -1,4 +1,5 @@
 /** Transactions of the driver: nothing runs outside of its transaction, and a failure leaves a connection fit for others. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
@@ -275,6 +276,25 @@ describe('a commit that follows statements without their results', () => {
   });
 });
 
+test('a connection whose prepared statements are gone ends its transaction all the same', async () => {
+  const small = openDatabase({ url: stored.url, poolSize: 1 });
+  try {
+    for (const outcome of ['committed', 'rolled back']) {
+      await small.client.begin((tx) => tx.unsafe(`select '${outcome}'`));
+      await small.client.unsafe('deallocate all', [], SIMPLE);
+      const work = small.client.begin(async (tx) => {
+        await tx.unsafe(`insert into kept values (${outcome.length}, default)`);
+        if (outcome === 'rolled back') throw new Error('no');
+      });
+      if (outcome === 'rolled back') await expect(work).rejects.toThrow('no');
+      else await work;
+    }
+    expect(await count()).toBe(1);
+  } finally {
+    await small.close();
+  }
+});
+
 test('a statement that cannot be sent takes no other of the same connection with it', async () => {
   const undefinedValue = [undefined] as unknown as number[];
   const work = database.client.begin(async (tx) => {
@@ -320,4 +340,89 @@ test('a statement whose plan is outdated is sent again where it is alone, and an
   } finally {
     await small.close();
   }
+});
+
+describe('while statements are cancelled and connections ended', () => {
+  /** Ends or cancels what runs, until stopped. */
+  function attack(ends: boolean): () => Promise<void> {
+    let over = false;
+    const attacking = (async () => {
+      for (let turn = 0; !over; turn += 1) {
+        await sleep((turn * 7) % 6);
+        const weapon = ends && turn % 5 === 0 ? 'pg_terminate_backend' : 'pg_cancel_backend';
+        await stored.sql.unsafe(`select ${weapon}(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle' order by random() limit 1`);
+      }
+    })();
+    return () => {
+      over = true;
+      return attacking;
+    };
+  }
+
+  /** Lost with its connection: it may have been committed. */
+  const isLost = (error: unknown) => /CONNECTION|ECONN|EPIPE|57P01/.test(String(Object(error).code));
+
+  test.each([
+    ['cancelled', false],
+    ['ended', true],
+  ])('%s: all of a transaction or nothing, and each answer to its statement', async (_, ends) => {
+    await stored.sql`create table crowd (tx int, no int, xid xid8 not null default pg_current_xact_id(), primary key (tx, no))`;
+    const pool = openDatabase({ url: stored.url, poolSize: 3 });
+    const outcomes = new Map<number, { rows: number; done: boolean | null }>();
+    /** Writes without waiting for the results; every seventh transaction has a write that fails. */
+    async function write(tx: number): Promise<void> {
+      const rows = tx % 20 === 0 ? 130 : 1 + (tx % 4);
+      const fails = tx % 7 === 0;
+      const what = tx % 10 === 0 ? 'x'.repeat(30_000) : '';
+      const inFlight: PromiseLike<unknown>[] = [];
+      try {
+        await pool.client.begin(async (sql) => {
+          const [read] = await sql.unsafe('select $1::int as tx, pg_current_xact_id()::text as xid', [tx]);
+          expect(read?.tx).toBe(tx);
+          for (let no = 0; no < (fails ? rows + 1 : rows); no += 1) {
+            const inserted = sql`insert into crowd (tx, no) select ${tx}, ${no % rows} where ${what}::text is not null
+              returning tx, no, xid::text`;
+            inFlight.push(
+              inserted.then((found) => expect(found).toEqual([{ tx, no: no % rows, xid: read?.xid }])),
+            );
+          }
+          for (const each of inFlight) each.then(null, () => {});
+          await new Promise((resolve) => setImmediate(resolve));
+        });
+        await Promise.all(inFlight);
+        outcomes.set(tx, { rows, done: true });
+        expect(fails).toBe(false);
+      } catch (error) {
+        if (error instanceof Error && error.name === 'AssertionError') throw error;
+        outcomes.set(tx, { rows, done: isLost(error) ? null : false });
+      }
+    }
+    async function read(no: number): Promise<void> {
+      const found = await pool.client`select ${no}::int as no`.catch(() => null);
+      if (found) expect(found).toEqual([{ no }]);
+    }
+    const stop = attack(ends);
+    let next = 0;
+    const until = performance.now() + 3000;
+    const worker = async () => {
+      while (performance.now() < until) {
+        next += 1;
+        await (next % 3 === 0 ? read(next) : write(next));
+      }
+    };
+    await Promise.all(Array.from({ length: 12 }, worker));
+    await stop();
+    const found =
+      await stored.sql`select tx, count(*)::int as rows, count(distinct xid)::int as xids from crowd group by tx`;
+    const rowsOf = new Map(found.map(({ tx, rows }) => [tx, rows]));
+    for (const [tx, { rows, done }] of outcomes) {
+      if (done !== null) expect([tx, rowsOf.get(tx) ?? 0]).toEqual([tx, done ? rows : 0]);
+      else expect([undefined, rows]).toContain(rowsOf.get(tx));
+    }
+    expect(found.filter(({ xids }) => xids !== 1)).toEqual([]);
+    expect([...outcomes.values()].filter(({ done }) => done).length).toBeGreaterThan(0);
+    await pool.close();
+    await stored.sql`drop table crowd`;
+  });
 });

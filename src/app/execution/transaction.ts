@@ -38,16 +38,16 @@ export type { Rollback };
  * Runs a use case in a transaction. Runs it again if PostgreSQL aborted the transaction because of another one, or on
  * {@link ConcurrentChange}. If the transaction had to wait for a connection during an outage until its caller timed out,
  * it does nothing: the caller has been asked to retry, and may have decided otherwise.
- * @param askedAt when the caller began to wait, by `performance.now()`; no caller waits unless given
+ * @param askedAt when the caller began to wait, by `performance.now()`
  * @throws {CallerTimedOut} if the caller timed out before the commit
  */
 export async function transaction<T>(
   app: ExecutionContext,
   work: (tx: LogWriteTransaction) => Promise<T | Rollback<T>>,
-  askedAt?: number,
+  askedAt = performance.now(),
 ): Promise<T> {
   const requireInTime = () => {
-    if (askedAt !== undefined && performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
+    if (performance.now() - askedAt > REQUEST_TIMEOUT_MS) throw new CallerTimedOut();
   };
   for (let attempt = 1; ; attempt += 1) {
     const notification = app.notifier.notification();
@@ -95,7 +95,7 @@ export function transactionInOrder<T>(
   app: ExecutionContext,
   deploymentId: string,
   work: (tx: LogWriteTransaction) => Promise<T | Rollback<T>>,
-  askedAt?: number,
+  askedAt = performance.now(),
 ): Promise<T> {
   return app.inDeploymentOrder(deploymentId, () => transaction(app, work, askedAt));
 }
