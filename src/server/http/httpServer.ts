@@ -72,6 +72,7 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   const stopSockets = serveWebSocket(server, { ...parts, limits: parts.settings.limits });
   const stopWatching = dropSlowClients(server);
   await listen(server, host, port);
+  server.on('error', (error) => parts.log.warn({ error }, 'a connection could not be accepted'));
   return {
     url: urlOf(server, host),
     async stop() {

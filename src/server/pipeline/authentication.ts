@@ -56,7 +56,7 @@ export function identifyCallers(access: Access, log: Logger): Callers {
 /** The credentials of a WebSocket: `connection_init` takes precedence over the headers of the upgrade. */
 export function readCredentials(
   params: Readonly<Record<string, unknown>> | undefined,
-  { headers }: IncomingMessage,
+  { headers }: Pick<IncomingMessage, 'headers'>,
 ): Credentials {
   const parameter = (...names: readonly string[]) => {
     const entries = Object.entries(params ?? {});

@@ -6,8 +6,11 @@ import { LRUCache } from 'lru-cache';
 import type { HttpSettings } from '../../environment/limits.ts';
 import { createRate } from './rateLimits.ts';
 
+/** What tells who sends a request. */
+export type RequestHead = Pick<IncomingMessage, 'headers' | 'socket'>;
+
 export interface ClientAddresses {
-  addressOf(request: IncomingMessage): string;
+  addressOf(request: RequestHead): string;
   /** Counts one operation. Seconds to wait, or null if it may proceed; not a promise if the address is not counted. */
   overRate(address: string): Promise<number | null> | null;
   /** Closes connections beyond the bounds. */

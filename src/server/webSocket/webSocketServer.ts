@@ -13,7 +13,7 @@ import type { Feed } from '../../feed/feed.ts';
 import type { Admission } from '../pipeline/admission.ts';
 import { readCredentials } from '../pipeline/authentication.ts';
 import { exactNumber } from '../pipeline/body.ts';
-import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
+import type { ClientAddresses, RequestHead } from '../pipeline/clientAddresses.ts';
 import { presentError, UNAUTHENTICATED } from '../pipeline/errors.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import { rateLimited } from '../pipeline/rateLimits.ts';
@@ -62,7 +62,7 @@ function closeReason(text: string): string {
 export function serveWebSocket(server: Server, parts: SocketParts): () => Promise<void> {
   const { access, admission, addresses, limits, log } = parts;
   const sockets = new WebSocketServer({
-    server,
+    noServer: true,
     path: ENDPOINT,
     maxPayload: limits.bodyBytes,
     verifyClient: ({ req }: { req: IncomingMessage }, decide) => {
@@ -70,6 +70,11 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
       if (status === null) decide(true);
       else decide(false, status, 'Forbidden');
     },
+  });
+  server.on('upgrade', (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (opened) =>
+      sockets.emit('connection', opened, upgradeOf(request)),
+    );
   });
   const actors = new WeakMap<WebSocket, Actor>();
   const operations = createSocketOperations(parts);
@@ -120,7 +125,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
   );
   // A client that violates the framing is closed with the code for it, and logged at level debug. Sending to a client that
   // has disconnected does nothing; graphql-ws would treat it as an internal error.
-  sockets.on('connection', (socket, request) => {
+  sockets.on('connection', (socket, request: RequestHead) => {
     socket.removeAllListeners('error').on('error', (error) => log.debug({ error }, 'a WebSocket failed'));
     const send: (data: string | Buffer, how: object) => void = socket.send.bind(socket);
     Object.assign(socket, {
@@ -142,6 +147,14 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     clearTimeout(forceCloseTimer);
   };
 }
+
+/** What is needed of the request of an upgrade. graphql-ws keeps it for as long as the socket is open: whole, it is 2 KB. */
+function upgradeOf({ socket, headers }: IncomingMessage): RequestHead {
+  return { socket, headers: Object.fromEntries(KEPT.map((name) => [name, headers[name]])) };
+}
+
+/** Headers that tell who opens a socket. */
+const KEPT = ['authorization', 'x-serin-actor', 'x-forwarded-for'];
 
 function tooManyOperations(limit: number): GraphQLError {
   const message = `At most ${limit} concurrent operations on one connection: complete some, or open another`;
