@@ -190,6 +190,18 @@ describe('reads that follow BEGIN before its answer', () => {
   });
 });
 
+test('a write in a part of a statement is no read: it waits for BEGIN', async () => {
+  const write = (tx: Transaction) =>
+    tx`with written as (${tx`insert into kept values (${1}, default) returning no`}) select no from written`;
+  expect(await database.client.begin(write)).toMatchObject([{ no: 1 }]);
+  expect(await database.client.begin(async (tx) => (await tx`delete from kept`).count)).toBe(1);
+  await expect(database.client.begin('isolation level nonsense', write)).rejects.toMatchObject({
+    code: '42601',
+  });
+  await Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx`select pg_sleep(0.01)`)));
+  expect(await count()).toBe(0);
+});
+
 describe('a commit that follows statements without their results', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 

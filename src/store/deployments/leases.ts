@@ -95,7 +95,8 @@ export async function lockDue(tx: Queries, limit: number): Promise<string[]> {
 export async function stillDue(tx: Queries, ids: readonly string[]): Promise<Set<string>> {
   const rows = await tx.execute<{ id: string }>(sql`
     select deployments.id from ${idList(ids)} join deployments on deployments.id = given.id
-    where true ${OF_KIND.REPORTED} and next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
+    where next_check_at <= (select serin_now()) and (lease_until is null or lease_until < clock_timestamp())
+      ${OF_KIND.REPORTED}
     for no key update of deployments skip locked`);
   return new Set(rows.map(({ id }) => id));
 }
