@@ -3,7 +3,9 @@
  * key or a token of the issuer.
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
+import type { StoredKey } from '../store/access/apiKeys.ts';
 import { type Actor, createActor, openActor, SERIN } from './actor.ts';
 import { looksLikeKey } from './apiKey.ts';
 import { createKeyCache } from './keyCache.ts';
@@ -11,6 +13,9 @@ import { createKey, type KeyAnswer, type KeyRequest, revokeKey } from './keys.ts
 import { createSessions } from './sessions.ts';
 import { createTokenReader, type TokenSettings } from './token.ts';
 import { Unauthenticated } from './unauthenticated.ts';
+
+/** Names without credentials whose actors are remembered. */
+const MAX_NAMED = 1000;
 
 /** Instruction for creating the first key. */
 export const FIRST_KEY = 'create the first key with `npx serin keys create --role admin --name NAME`';
@@ -51,8 +56,19 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
   const open = isOpen(settings);
   const ofToken = settings.tokens && createTokenReader(settings.tokens, settings.botsReduceRisk);
 
+  /** The actor of each key while it is remembered, and of the names that callers claimed last. */
+  const ofKeys = new WeakMap<StoredKey['key'], Actor>();
+  const named = new LRUCache<string, Actor>({ max: MAX_NAMED });
+
   async function ofKey(key: string): Promise<Actor> {
-    const { id, name, role, strategies, sides, person, madeBy, createdAt } = await keyCache.check(key);
+    const stored = await keyCache.check(key);
+    const actor = ofKeys.get(stored) ?? actorOf(stored);
+    ofKeys.set(stored, actor);
+    return actor;
+  }
+
+  function actorOf(stored: StoredKey['key']): Actor {
+    const { id, name, role, strategies, sides, person, madeBy, createdAt } = stored;
     const reducesRisk = settings.botsReduceRisk;
     return createActor(
       name,
@@ -65,10 +81,16 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
     );
   }
 
+  function ofName(name: string): Actor {
+    const actor = named.get(name) ?? openActor(name);
+    named.set(name, actor);
+    return actor;
+  }
+
   return {
     open,
     async identify({ authorization, name }) {
-      if (open) return openActor(claimedName(name));
+      if (open) return ofName(claimedName(name));
       const token = bearerOf(authorization);
       if (settings.keys && looksLikeKey(token)) return ofKey(token);
       if (ofToken) return ofToken(token);

@@ -54,39 +54,109 @@ export function createLoaders(
     const found = new Map((await findStrategies(db, ids)).map((strategy) => [strategy.id, strategy]));
     return ids.map((id) => found.get(id) ?? null);
   });
-  return (actor) => ({
-    deployment: new DataLoader<string, DeploymentView | null>(async (ids) => {
-      const found = await deployments.loadMany(ids);
-      return found.map((view) =>
-        view === null || view instanceof Error || canSee(actor, view.state.strategyId) ? view : null,
-      );
-    }),
-    strategy: new DataLoader<string, Strategy | null>(async (ids) => {
-      const found = await strategies.loadMany(ids);
-      return found.map((strategy) =>
-        strategy === null || strategy instanceof Error || canSee(actor, strategy.id) ? strategy : null,
-      );
-    }),
-    archivedAt: new DataLoader<string, number | null>(async (ids) => {
-      const found = await archivedAt(db, ids);
-      return ids.map((id) => found.get(id) ?? null);
-    }),
-    freezes: new DataLoader<'standing', StandingFreezes>(async (keys) => {
-      const { freezes, at } = await readStandingFreezes(primary);
-      const seen = freezes.filter((freeze) => seesFreeze(actor, freeze));
-      return keys.map(() => ({ freezes: seen, at }));
-    }),
-    summaryEvent: batched((ids) => readLatestEvents(db, ids, SUMMARY_TYPES), null),
-    liveDeployments: batched(async (ids) => {
-      const found = (await readLiveDeployments(db, ids)).map(onItsClock);
-      return new Map(ids.map((id) => [id, found.filter(({ state }) => state.strategyId === id)]));
-    }, []),
-    stableVersions: batched((strategies) => readStableVersions(db, strategies), []),
-    attempts: new DataLoader<bigint, DeliveryAttempt[]>(async (seqs) => {
-      const found = await findAttempts(db, seqs);
-      return seqs.map((seq) => found.filter(({ deliverySeq }) => deliverySeq === seq));
-    }),
-  });
+  const make = {
+    deployment: (actor: Actor) =>
+      new DataLoader<string, DeploymentView | null>(async (ids) => {
+        const found = await deployments.loadMany(ids);
+        return found.map((view) =>
+          view === null || view instanceof Error || canSee(actor, view.state.strategyId) ? view : null,
+        );
+      }),
+    strategy: (actor: Actor) =>
+      new DataLoader<string, Strategy | null>(async (ids) => {
+        const found = await strategies.loadMany(ids);
+        return found.map((strategy) =>
+          strategy === null || strategy instanceof Error || canSee(actor, strategy.id) ? strategy : null,
+        );
+      }),
+    archivedAt: () =>
+      new DataLoader<string, number | null>(async (ids) => {
+        const found = await archivedAt(db, ids);
+        return ids.map((id) => found.get(id) ?? null);
+      }),
+    freezes: (actor: Actor) =>
+      new DataLoader<'standing', StandingFreezes>(async (keys) => {
+        const { freezes, at } = await readStandingFreezes(primary);
+        const seen = freezes.filter((freeze) => seesFreeze(actor, freeze));
+        return keys.map(() => ({ freezes: seen, at }));
+      }),
+    summaryEvent: () => batched((ids: readonly string[]) => readLatestEvents(db, ids, SUMMARY_TYPES), null),
+    liveDeployments: () =>
+      batched(async (ids: readonly string[]) => {
+        const found = (await readLiveDeployments(db, ids)).map(onItsClock);
+        return new Map(ids.map((id) => [id, found.filter(({ state }) => state.strategyId === id)]));
+      }, []),
+    stableVersions: () =>
+      batched((strategies: readonly Strategy[]) => readStableVersions(db, strategies), []),
+    attempts: () =>
+      new DataLoader<bigint, DeliveryAttempt[]>(async (seqs) => {
+        const found = await findAttempts(db, seqs);
+        return seqs.map((seq) => found.filter(({ deliverySeq }) => deliverySeq === seq));
+      }),
+  };
+  return (actor) => new ActorLoaders(actor, make);
+}
+
+/** How each loader of an actor is made. */
+type Make = { readonly [Name in keyof Loaders]: (actor: Actor) => Loaders[Name] };
+
+/** Each loader is made when it is first asked for: most requests need one of them or none. */
+class ActorLoaders implements Loaders {
+  readonly #actor: Actor;
+  readonly #make: Make;
+  #deployment?: Loaders['deployment'];
+  #strategy?: Loaders['strategy'];
+  #archivedAt?: Loaders['archivedAt'];
+  #attempts?: Loaders['attempts'];
+  #summaryEvent?: Loaders['summaryEvent'];
+  #liveDeployments?: Loaders['liveDeployments'];
+  #stableVersions?: Loaders['stableVersions'];
+  #freezes?: Loaders['freezes'];
+
+  constructor(actor: Actor, make: Make) {
+    this.#actor = actor;
+    this.#make = make;
+  }
+
+  get deployment() {
+    this.#deployment ??= this.#make.deployment(this.#actor);
+    return this.#deployment;
+  }
+
+  get strategy() {
+    this.#strategy ??= this.#make.strategy(this.#actor);
+    return this.#strategy;
+  }
+
+  get archivedAt() {
+    this.#archivedAt ??= this.#make.archivedAt(this.#actor);
+    return this.#archivedAt;
+  }
+
+  get attempts() {
+    this.#attempts ??= this.#make.attempts(this.#actor);
+    return this.#attempts;
+  }
+
+  get summaryEvent() {
+    this.#summaryEvent ??= this.#make.summaryEvent(this.#actor);
+    return this.#summaryEvent;
+  }
+
+  get liveDeployments() {
+    this.#liveDeployments ??= this.#make.liveDeployments(this.#actor);
+    return this.#liveDeployments;
+  }
+
+  get stableVersions() {
+    this.#stableVersions ??= this.#make.stableVersions(this.#actor);
+    return this.#stableVersions;
+  }
+
+  get freezes() {
+    this.#freezes ??= this.#make.freezes(this.#actor);
+    return this.#freezes;
+  }
 }
 
 /** Batches what is needed at the same time, without a cache: a subscription reads again for each delivery. */

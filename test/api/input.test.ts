@@ -185,6 +185,21 @@ describe('values that cannot be read', () => {
     expect(await statusOf(serin, deployment.id)).toBe('PENDING');
   });
 
+  test.each([
+    ['that says its length', (bytes: Blob) => bytes],
+    ['in chunks', (bytes: Blob) => bytes.stream()],
+  ])('a body %s may begin with a byte order mark', async (_how, send) => {
+    const body = send(new Blob([Uint8Array.of(0xef, 0xbb, 0xbf), '{"query":"{ __typename }"}']));
+    const streamed = { duplex: 'half' };
+    const response = await fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      ...streamed,
+    });
+    expect(await response.json()).toMatchObject({ data: { __typename: 'Query' } });
+  });
+
   test('a body that is no JSON is a clear 400', async () => {
     const response = await fetch(`${serin.url}/graphql`, {
       method: 'POST',

@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { pathOf } from '../pipeline/admission.ts';
 import { acceptedCoding, CODINGS } from '../pipeline/contentEncoding.ts';
 
 export interface ConsoleFiles {
@@ -71,7 +72,7 @@ export async function loadConsole(folder: string = FOLDER): Promise<ConsoleFiles
   const page = files.get('/index.html');
   return {
     answer(request, response) {
-      const path = request.url?.split('?')[0] ?? '/';
+      const path = pathOf(request);
       const isPage = PAGES.has(path.split('/')[1] ?? '');
       const file = files.get(path) ?? (isPage ? page : undefined);
       if (!file && !isPage) return false;

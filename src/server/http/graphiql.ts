@@ -13,6 +13,7 @@ import {
   js as program,
 } from '@graphql-yoga/render-graphiql/graphiql';
 import { ENDPOINT } from '../../environment/limits.ts';
+import { pathOf } from '../pipeline/admission.ts';
 import { acceptedCoding, type Coding, compress } from '../pipeline/contentEncoding.ts';
 
 const FIRST_QUERY = `# Serin: canary deployments of trading strategies. The documentation is in the schema (book icon).
@@ -116,7 +117,7 @@ export function createGraphiql(): Graphiql {
   return {
     answer(request, response) {
       if (request.method !== 'GET') return false;
-      const path = request.url?.split('?')[0] ?? '';
+      const path = pathOf(request);
       if (path === ENDPOINT && request.headers.accept?.includes('text/html')) {
         sendPage(response);
         return true;

@@ -197,7 +197,7 @@ function execute(
   if (!('definitions' in document)) return { errors: document };
   const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return null;
-  const contextValue = { ...contextOf(actor), ...origin };
+  const contextValue = contextOf(actor, origin);
   return run({ schema, document, contextValue, variableValues, operationName });
 }
 
@@ -216,10 +216,13 @@ function resolvePersisted(
 /** The body of a request; null if the client disconnects. */
 function bodyOf(request: IncomingMessage): Promise<Buffer<ArrayBuffer> | null> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => resolve(Buffer.concat(chunks)));
-    request.on('error', () => resolve(null));
+    const chunks: Buffer<ArrayBuffer>[] = [];
+    request.on('data', (chunk: Buffer<ArrayBuffer>) => chunks.push(chunk));
+    request.on('end', () => {
+      const [first, ...more] = chunks;
+      resolve(first && more.length === 0 ? first : Buffer.concat(chunks));
+    });
+    // It comes after the end, after an error, and when the client disconnects.
     request.on('close', () => resolve(null));
   });
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { ENDPOINT } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
-import type { Admission } from '../pipeline/admission.ts';
+import { type Admission, pathOf } from '../pipeline/admission.ts';
 import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
@@ -49,15 +49,11 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   if (parts.settings.introspection) pages.unshift(createGraphiql());
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     useOriginForm(request);
-    parts.admission.admit(request, response).then(
-      (admitted) => {
-        if (!admitted) return;
-        if (expectsContinue) response.writeContinue();
-        streams.add(request, response);
-        serve(parts, pages, request, response);
-      },
-      () => response.destroy(),
-    );
+    parts.admission.admit(request, response, () => {
+      if (expectsContinue) response.writeContinue();
+      streams.add(request, response);
+      serve(parts, pages, request, response);
+    });
   };
   const options = {
     ...requestTimeouts(parts.settings.limits.headersTimeoutMs),
@@ -104,9 +100,10 @@ function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const path = request.url?.split('?')[0];
-  const endpoint = OPERATOR_ENDPOINTS[path ?? ''];
-  if (!endpoint && pages.some((each) => each.answer(request, response))) return;
+  const path = pathOf(request);
+  const endpoint = OPERATOR_ENDPOINTS[path];
+  const isOperation = path === ENDPOINT && request.method === 'POST';
+  if (!endpoint && !isOperation && pages.some((each) => each.answer(request, response))) return;
   if (path === ENDPOINT) {
     serveGraphql(parts, request, response).catch(() =>
       response.headersSent ? response.destroy() : response.writeHead(500).end(),

@@ -18,26 +18,30 @@ interface Connection {
   /** Bytes sent when the client last made enough progress, and the time since. */
   sent: number;
   stalledMs: number;
-  /** Responses that are not yet sent completely. */
-  readonly responses: Set<ServerResponse>;
+  /** Responses that are not yet sent completely, and such that have been since the last look. */
+  responses: ServerResponse[];
 }
 
 /** Monitors the connections of a server; returns a function that stops it. */
 export function dropSlowClients(server: Server): () => void {
   const connections = new Map<Socket, Connection>();
   server.on('connection', (socket: Socket) => {
-    connections.set(socket, { sent: 0, stalledMs: 0, responses: new Set() });
+    connections.set(socket, { sent: 0, stalledMs: 0, responses: [] });
     socket.once('close', () => connections.delete(socket));
   });
   const keep = ({ socket }: IncomingMessage, response: ServerResponse) => {
-    const responses = connections.get(socket)?.responses;
-    responses?.add(response);
-    response.once('close', () => responses?.delete(response));
+    const responses = connections.get(socket)?.responses ?? [];
+    // One at a time, unless a client sends the next request before it has the response.
+    const { length } = responses;
+    responses[length === 1 && isSent(responses[0]) ? 0 : length] = response;
   };
   server.on('request', keep);
   server.on('checkContinue', keep);
   const poll = setInterval(() => {
     for (const [socket, connection] of connections) {
+      if (connection.responses.length > 0) {
+        connection.responses = connection.responses.filter((each) => !isSent(each));
+      }
       if (isTooSlow(socket, connection)) socket.destroy();
     }
   }, POLL_INTERVAL_MS);
@@ -59,5 +63,7 @@ function isTooSlow(socket: Socket, connection: Connection): boolean {
 
 /** Whether everything that waits belongs to responses that have ended: nothing is added to it. */
 function isWhole({ responses }: Connection): boolean {
-  return responses.size > 0 && [...responses].every(({ writableEnded }) => writableEnded);
+  return responses.length > 0 && responses.every(({ writableEnded }) => writableEnded);
 }
+
+const isSent = (response: ServerResponse | undefined) => response?.writableFinished === true;

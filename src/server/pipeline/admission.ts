@@ -11,8 +11,8 @@ import { type ClientAddresses, isLoopback } from './clientAddresses.ts';
 import { rateLimited } from './rateLimits.ts';
 
 export interface Admission {
-  /** Returns true if the request may proceed; otherwise responds to it. */
-  admit(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  /** Calls `proceed` if the request may proceed, at once where nothing is counted; otherwise responds to it. */
+  admit(request: IncomingMessage, response: ServerResponse, proceed: () => void): void;
   /** The HTTP status that refuses a WebSocket; null if it may be opened. */
   refuseUpgrade(request: IncomingMessage): number | null;
 }
@@ -31,13 +31,13 @@ interface Refusal {
   readonly error: GraphQLError;
 }
 
-const SECURITY_HEADERS = {
+const SECURITY_HEADERS = Object.entries({
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-} as const;
+});
 
 /** Request ids of a proxy or client that are safe to log. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
@@ -69,7 +69,7 @@ export function createAdmission({ settings, addresses, bodies, open, onRefusal }
     return headers.origin === undefined || !origins.includes(headers.origin);
   }
 
-  function refuse(request: IncomingMessage): Refusal | null {
+  function refuse(request: IncomingMessage, atEndpoint: boolean): Refusal | null {
     if (isUnknownHost(request)) {
       return refusal(
         403,
@@ -77,7 +77,7 @@ export function createAdmission({ settings, addresses, bodies, open, onRefusal }
         `${request.headers.host} is not a name of this server: use 127.0.0.1 or localhost`,
       );
     }
-    if (pathOf(request) !== ENDPOINT) return null;
+    if (!atEndpoint) return null;
     if (isUnknownOrigin(request)) {
       const message = `Pages of ${request.headers.origin} are not allowed to use this API: add the origin to SERIN_ORIGINS`;
       return refusal(403, 'FORBIDDEN', message);
@@ -109,36 +109,59 @@ export function createAdmission({ settings, addresses, bodies, open, onRefusal }
     response.setHeader('vary', 'Origin, Accept-Encoding');
   }
 
+  function identify(request: IncomingMessage, response: ServerResponse): void {
+    const sent = request.headers['x-request-id'];
+    const id = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
+    request.headers['x-request-id'] = id;
+    response.setHeader('x-request-id', id);
+  }
+
+  /** Refuses a request beyond the rate of its address, and too many large bodies. */
+  function admitCounted(
+    request: IncomingMessage,
+    response: ServerResponse,
+    wait: number | null,
+    proceed: () => void,
+  ): void {
+    const tooMany = wait === null && !bodies.take(request, response);
+    if (wait === null && !tooMany) {
+      proceed();
+      return;
+    }
+    onRefusal(429);
+    response.setHeader('retry-after', String(wait ?? 1));
+    const error = tooMany
+      ? rateLimited('with large bodies at a time', 1)
+      : rateLimited('from this address', wait ?? 1);
+    answer(request, response, { status: 429, error });
+  }
+
   return {
-    async admit(request, response) {
-      const sent = request.headers['x-request-id'];
-      const id = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
-      request.headers['x-request-id'] = id;
-      response.setHeader('x-request-id', id);
-      for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-      if (pathOf(request) === ENDPOINT) response.setHeader('vary', 'Accept-Encoding');
+    admit(request, response, proceed) {
+      identify(request, response);
+      for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value);
+      const atEndpoint = pathOf(request) === ENDPOINT;
+      if (atEndpoint) response.setHeader('vary', 'Accept-Encoding');
       allowOrigin(request, response);
 
-      const refused = refuse(request);
+      const refused = refuse(request, atEndpoint);
       if (refused) {
         onRefusal(refused.status);
         answer(request, response, refused);
-        return false;
+        return;
       }
-      if (request.method === 'OPTIONS' && pathOf(request) === ENDPOINT) {
+      if (request.method === 'OPTIONS' && atEndpoint) {
         answerPreflight(request, response);
-        return false;
+        return;
       }
-      const wait = await addresses.overRate(addresses.addressOf(request));
-      const tooMany = wait === null && !bodies.take(request, response);
-      if (wait === null && !tooMany) return true;
-      onRefusal(429);
-      response.setHeader('retry-after', String(wait ?? 1));
-      const error = tooMany
-        ? rateLimited('with large bodies at a time', 1)
-        : rateLimited('from this address', wait ?? 1);
-      answer(request, response, { status: 429, error });
-      return false;
+      const counted = addresses.overRate(addresses.addressOf(request));
+      if (counted === null) admitCounted(request, response, null, proceed);
+      else {
+        counted.then(
+          (wait) => admitCounted(request, response, wait, proceed),
+          () => response.destroy(),
+        );
+      }
     },
     refuseUpgrade(request) {
       if (!isUnknownHost(request) && !isUnknownOrigin(request) && !isForeignFetch(request)) return null;
@@ -150,8 +173,10 @@ export function createAdmission({ settings, addresses, bodies, open, onRefusal }
 
 export const tooLong = (bytes: number) => `The body must be at most ${bytes} bytes`;
 
-function pathOf({ url }: IncomingMessage): string | undefined {
-  return url?.split('?')[0];
+/** The path of a request without its query. */
+export function pathOf({ url = '' }: IncomingMessage): string {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
 }
 
 function refusal(status: number, code: string, message: string): Refusal {

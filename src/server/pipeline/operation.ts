@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionArgs } from 'graphql';
 import type { Actor } from '../../access/actor.ts';
-import type { Context } from '../../graphql/builder.ts';
+import type { CallerPresence, Context } from '../../graphql/builder.ts';
 
 /** What tells that a connection is closed: a TCP socket, or a WebSocket. */
 export interface Connection {
@@ -20,8 +20,12 @@ export interface OperationOrigin {
   readonly res?: ServerResponse | undefined;
 }
 
-/** The context of an operation, for plugins that need its transport. */
-export type OperationContext = Context & Pick<OperationOrigin, 'req' | 'res' | 'connection'>;
+/** The context of one operation, for plugins that need its transport. */
+export type OperationContext = Context &
+  Pick<OperationOrigin, 'req' | 'res' | 'connection'> & {
+    /** Its caller, once the operation runs. */
+    presence: CallerPresence;
+  };
 
 /** An operation as it is executed. */
 export interface Operation extends ExecutionArgs {

@@ -57,7 +57,7 @@ export interface GraphQLServer {
   read(text: string): DocumentNode | readonly GraphQLError[];
   readonly persistedQueries: PersistedQueries;
   /** The context of an operation of this caller. */
-  contextOf(actor: Actor): Context;
+  contextOf(actor: Actor, origin: OperationOrigin): OperationContext;
   /** Runs a valid query or mutation, as Yoga does. */
   run(operation: Operation): Promise<ExecutionResult>;
 }
@@ -92,7 +92,8 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     observe,
     present,
   });
-  const contextOf = (actor: Actor): Context => ({
+  // Written out: copying the parts of a context takes longer than a small operation.
+  const contextOf = (actor: Actor, { req, res, connection }: OperationOrigin): OperationContext => ({
     access,
     app,
     feed,
@@ -105,6 +106,9 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     position: { at: null },
     list: { parts: 'ALL', about: null, isShown: () => false },
     presence: ALWAYS_PRESENT,
+    req,
+    res,
+    connection,
   });
   const yoga = createYoga<OperationOrigin, Context>({
     schema,
@@ -121,7 +125,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     maskedErrors: { maskError: (error) => presentError(error, log) },
     // `presentError` logs errors. Yoga's own log would repeat what callers sent.
     logging: false,
-    context: ({ request, actor }) => contextOf(actor ?? callers.actorOf(request)),
+    context: ({ request, actor, ...origin }) => contextOf(actor ?? callers.actorOf(request), origin),
     plugins: [
       callers.plugin,
       ...httpPlugins,
@@ -224,19 +228,25 @@ export function createOperations(parts: OperationParts): Operations {
   const withTimeout = createOperationTimeout();
   const keys = createKeyRate(limits.keyRate);
 
-  const refuse = async (operation: Operation) =>
-    exceededLimit(operation, limits) ?? (await keys.refuse(operation.contextValue));
+  /** Not a promise where nothing has to be waited for: most operations are not counted by a key. */
+  const refuse = (operation: Operation) =>
+    exceededLimit(operation, limits) ?? keys.refuse(operation.contextValue);
 
   async function answer(operation: Operation): Promise<ExecutionResult> {
-    const { app, actor } = operation.contextValue;
-    const leave = app.fairShare.enter(actor.subject);
-    const presence = watchCaller(operation.contextValue);
+    const { contextValue: own } = operation;
+    const leave = own.app.fairShare.enter(own.actor.subject);
+    const presence = watchCaller(own);
+    own.presence = presence;
     try {
-      const refused = await refuse(operation);
+      const refusal = refuse(operation);
+      const refused = refusal instanceof Promise ? await refusal : refusal;
       if (refused) return { errors: [refused] };
-      const watched = { ...operation, contextValue: { ...operation.contextValue, presence } };
-      const run = () => routing.run(watched, (contextValue) => execute({ ...watched, contextValue }));
-      const result = await withTimeout(run, () => presence.leave());
+      const run = () =>
+        routing.run(operation, (contextValue) =>
+          execute(contextValue === own ? operation : { ...operation, contextValue }),
+        );
+      const answered = withTimeout(run, () => presence.leave());
+      const result = answered instanceof Promise ? await answered : answered;
       return result.errors ? { ...result, errors: present(result.errors) } : result;
     } catch (error) {
       return { errors: present([error]) };
