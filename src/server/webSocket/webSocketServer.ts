@@ -18,7 +18,7 @@ import { presentError, UNAUTHENTICATED } from '../pipeline/errors.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import { rateLimited } from '../pipeline/rateLimits.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
-import { holdUntilEndOfTurn } from './coalescedWrites.ts';
+import { holdForNow } from './coalescedWrites.ts';
 import { createSocketOperations } from './socketOperations.ts';
 
 /** Unsent bytes of a client above which nothing more is read from it. */
@@ -130,7 +130,7 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     const send: (data: string | Buffer, how: object) => void = socket.send.bind(socket);
     Object.assign(socket, {
       send: (data: string | Buffer, how: object | (() => void)) => {
-        holdUntilEndOfTurn(request.socket);
+        holdForNow(request.socket);
         send(data, typeof how === 'function' ? () => how() : how);
       },
     });
