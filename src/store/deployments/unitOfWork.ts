@@ -1,5 +1,4 @@
 /** Unit of work: collects the changes of many commands and writes them in one statement per table. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CanaryConfig } from '../../core/config/config.ts';
 import type { BreachCounts } from '../../core/rule/guardrails.ts';
 import { appendAuditRecords, type NewAuditRecord } from '../access/audit.ts';
@@ -68,13 +67,14 @@ export async function flush(tx: LogWriteTransaction, unit: UnitOfWork): Promise<
 }
 
 /**
- * Waits until the statements of all parts are with the driver, which takes them within a turn of the event loop.
+ * Waits until the statements of all parts are with the driver. They are once no promise is left to go on with, which is
+ * before the driver writes them, so that the commit goes to the network with them.
  * @throws the error of a part that has failed by then: its statement may not have been sent at all
  */
 async function allSent(tx: LogWriteTransaction, parts: readonly Promise<void>[]): Promise<void> {
   const failures: unknown[] = [];
   for (const part of parts) part.catch((error: unknown) => failures.push(error));
   tx.inFlight.push(...parts);
-  await nextTurn();
+  await new Promise<void>((resolve) => process.nextTick(resolve));
   if (failures.length > 0) throw failures[0];
 }
