@@ -1,17 +1,10 @@
 /**
  * GraphiQL, served offline at the endpoint to browsers where introspection is on. Its scripts, styles and workers are files
- * of this server, so that its policy admits neither inline scripts nor `eval`.
+ * of this server, so that its policy admits neither inline scripts nor `eval`. Its package is nine megabytes: it is loaded
+ * when a browser asks for the first of these files.
  */
 import { hash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  css,
-  editorWorkerService,
-  favicon,
-  graphqlWorker,
-  jsonWorker,
-  js as program,
-} from '@graphql-yoga/render-graphiql/graphiql';
 import { ENDPOINT } from '../../environment/limits.ts';
 import { pathOf } from '../pipeline/admission.ts';
 import { acceptedCoding, type Coding, compress } from '../pipeline/contentEncoding.ts';
@@ -74,16 +67,26 @@ const policy = (nonce: string) =>
     "frame-ancestors 'none'",
   ].join('; ');
 
+type Package = typeof import('@graphql-yoga/render-graphiql/graphiql');
+
+interface Source {
+  readonly type: string;
+  readonly body: (from: Package) => Buffer;
+}
+
 const JAVASCRIPT = 'text/javascript; charset=utf-8';
-const FILES: Readonly<Record<string, { readonly type: string; readonly body: () => Buffer }>> = {
-  'graphiql.js': { type: JAVASCRIPT, body: () => Buffer.from(BEFORE + program + START) },
-  'graphiql.css': { type: 'text/css; charset=utf-8', body: () => Buffer.from(css) },
-  'editorWorkerService.worker.js': { type: JAVASCRIPT, body: () => Buffer.from(editorWorkerService) },
-  'graphql.worker.js': { type: JAVASCRIPT, body: () => Buffer.from(graphqlWorker) },
-  'json.worker.js': { type: JAVASCRIPT, body: () => Buffer.from(jsonWorker) },
+const FILES: Readonly<Record<string, Source>> = {
+  'graphiql.js': { type: JAVASCRIPT, body: ({ js }) => Buffer.from(BEFORE + js + START) },
+  'graphiql.css': { type: 'text/css; charset=utf-8', body: ({ css }) => Buffer.from(css) },
+  'editorWorkerService.worker.js': {
+    type: JAVASCRIPT,
+    body: ({ editorWorkerService }) => Buffer.from(editorWorkerService),
+  },
+  'graphql.worker.js': { type: JAVASCRIPT, body: ({ graphqlWorker }) => Buffer.from(graphqlWorker) },
+  'json.worker.js': { type: JAVASCRIPT, body: ({ jsonWorker }) => Buffer.from(jsonWorker) },
   'favicon.ico': {
     type: 'image/x-icon',
-    body: () => Buffer.from(favicon.slice(favicon.indexOf(',') + 1), 'base64'),
+    body: ({ favicon }) => Buffer.from(favicon.slice(favicon.indexOf(',') + 1), 'base64'),
   },
 };
 
@@ -101,16 +104,14 @@ export interface Graphiql {
 }
 
 export function createGraphiql(): Graphiql {
-  const files = new Map<string, File>();
-  const fileAt = (path: string): File | null => {
+  const files = new Map<string, Promise<File>>();
+  const fileAt = (path: string): Promise<File> | null => {
     const name = path.slice(ENDPOINT.length + 1);
     const made = files.get(name);
     if (made) return made;
     const source = path.startsWith(`${ENDPOINT}/`) && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
     if (!source) return null;
-    const body = source.body();
-    const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`;
-    const file: File = { type: source.type, etag, body, compressed: new Map() };
+    const file = makeFile(source);
     files.set(name, file);
     return file;
   };
@@ -129,6 +130,12 @@ export function createGraphiql(): Graphiql {
   };
 }
 
+async function makeFile({ type, body: bodyFrom }: Source): Promise<File> {
+  const body = bodyFrom(await import('@graphql-yoga/render-graphiql/graphiql'));
+  const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`;
+  return { type, etag, body, compressed: new Map() };
+}
+
 function sendPage(response: ServerResponse): void {
   const nonce = randomBytes(16).toString('base64');
   response.setHeader('content-security-policy', policy(nonce));
@@ -136,7 +143,12 @@ function sendPage(response: ServerResponse): void {
   response.end(PAGE(nonce));
 }
 
-async function sendFile(file: File, { headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+async function sendFile(
+  made: Promise<File>,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const file = await made;
   response.setHeader('cache-control', 'no-cache');
   response.setHeader('etag', file.etag);
   response.setHeader('vary', 'Accept-Encoding');
