@@ -25,6 +25,7 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
   'scripts/bundle.ts',
+  'scripts/loadServer.ts',
 ];
 /** Longer than a build takes on a slow machine. */
 const WAIT_MS = 300_000;

