@@ -1,5 +1,6 @@
 /** The GraphQL over WebSocket protocol (graphql-transport-ws), spoken by hand: every rule that a client may break. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { command, running } from '../harness/deployment.ts';
 import { openInitialised, openRawSocket } from '../harness/rawSocket.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -43,6 +44,55 @@ describe('the connection', () => {
     socket.send({ type: 'ping', payload: { at: 1 } });
     expect(await socket.next()).toEqual({ type: 'pong', payload: { at: 1 } });
     socket.close();
+  });
+});
+
+describe('a client that is pinged', () => {
+  const PING_MS = 12_000;
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('stays connected if it answers, and is closed if it does not', async () => {
+    const watched = await startTestSerin();
+    try {
+      const address = `${watched.url.replace('http', 'ws')}/graphql`;
+      const connect = async (autoPong: boolean) => {
+        const socket = new WebSocket(address, ['graphql-transport-ws'], { autoPong });
+        const seen = { pings: 0, closed: false, received: [] as string[] };
+        socket.on('ping', () => {
+          seen.pings += 1;
+        });
+        socket.on('message', (text) => seen.received.push(text.toString()));
+        socket.on('close', () => {
+          seen.closed = true;
+        });
+        socket.on('error', () => {});
+        await new Promise((done) => socket.once('open', done));
+        socket.send('{"type":"connection_init"}');
+        await until(() => seen.received.length === 1);
+        return { socket, seen };
+      };
+      const answers = await connect(true);
+      const silent = await connect(false);
+      vi.advanceTimersByTime(PING_MS);
+      await until(() => answers.seen.pings === 1 && silent.seen.pings === 1);
+      // The pong is on its way before this message, so it is there when the message is answered.
+      answers.socket.send('{"type":"ping"}');
+      await until(() => answers.seen.received.length === 2);
+      vi.advanceTimersByTime(PING_MS);
+      await until(() => silent.seen.closed && answers.seen.pings === 2);
+      expect(silent.seen.pings).toBe(1);
+      answers.socket.send('{"type":"ping"}');
+      await until(() => answers.seen.received.length === 3);
+      expect(answers.seen.closed).toBe(false);
+      answers.socket.terminate();
+    } finally {
+      await watched.stop();
+    }
   });
 });
 

@@ -101,7 +101,7 @@ async function servePlain(
   response: ServerResponse,
 ): Promise<void> {
   const { yoga } = graphql;
-  const actor = await access.identify(readCredentials(undefined, request)).catch(() => null);
+  const actor = await access.identify(readCredentials(undefined, request.headers)).catch(() => null);
   // Yoga responds to unauthenticated callers, before the body is read.
   if (!actor) return yoga(request, response);
   const body = await bodyOf(request);

@@ -2,7 +2,7 @@
  * Authenticates callers before their request is processed, and ends their subscriptions when their rights end. HTTP and
  * SSE use the `Authorization` header; a WebSocket uses the header of its upgrade or `connection_init`.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
@@ -56,7 +56,7 @@ export function identifyCallers(access: Access, log: Logger): Callers {
 /** The credentials of a WebSocket: `connection_init` takes precedence over the headers of the upgrade. */
 export function readCredentials(
   params: Readonly<Record<string, unknown>> | undefined,
-  { headers }: Pick<IncomingMessage, 'headers'>,
+  headers: IncomingHttpHeaders,
 ): Credentials {
   const parameter = (...names: readonly string[]) => {
     const entries = Object.entries(params ?? {});

@@ -6,11 +6,8 @@ import { LRUCache } from 'lru-cache';
 import type { HttpSettings } from '../../environment/limits.ts';
 import { createRate } from './rateLimits.ts';
 
-/** What tells who sends a request. */
-export type RequestHead = Pick<IncomingMessage, 'headers' | 'socket'>;
-
 export interface ClientAddresses {
-  addressOf(request: RequestHead): string;
+  addressOf(request: IncomingMessage): string;
   /** Counts one operation. Seconds to wait, or null if it may proceed; not a promise if the address is not counted. */
   overRate(address: string): Promise<number | null> | null;
   /** Closes connections beyond the bounds. */
@@ -36,6 +33,14 @@ export function createClientAddresses({
     boundConnections(server) {
       server.maxConnections = limits.connections;
       const open = new Map<string, number>();
+      /** A closed socket need not know its address any more. */
+      const counted = new WeakMap<Socket, string>();
+      function leave(this: Socket): void {
+        const address = counted.get(this) ?? 'unknown';
+        const left = (open.get(address) ?? 1) - 1;
+        if (left === 0) open.delete(address);
+        else open.set(address, left);
+      }
       server.on('connection', (socket: Socket) => {
         const address = addressOf(socket);
         // Behind a proxy every connection comes from the proxy.
@@ -46,11 +51,8 @@ export function createClientAddresses({
           return;
         }
         open.set(address, count);
-        socket.once('close', () => {
-          const left = (open.get(address) ?? 1) - 1;
-          if (left === 0) open.delete(address);
-          else open.set(address, left);
-        });
+        counted.set(socket, address);
+        socket.on('close', leave);
       });
     },
   };

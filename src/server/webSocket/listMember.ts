@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ExecutionResult } from 'graphql';
 import type { ListPosition } from '../../graphql/builder.ts';
-import { createEnding, type Member, type Subscriber } from './sharedSubscriptions.ts';
+import { type Leave, Member, type Subscriber } from './sharedSubscriptions.ts';
 
 /** With more unsent bytes than this a member skips to the newest. */
 const SKIP_ABOVE = 500_000;
@@ -14,9 +14,12 @@ const SENT_TOGETHER = 25;
 /** Slow members are checked this often, real ms. */
 const TRY_AGAIN_MS = 100;
 
-export interface ListMember extends Member<ListPosition | null> {
-  /** Whether its consumer shows the deployment. */
-  shows(deploymentId: string): boolean;
+type About = ListPosition | null;
+
+/** The results of the first picture, each with what it is about. */
+interface Picture {
+  readonly results: AsyncIterable<ExecutionResult>;
+  about(): About;
 }
 
 interface Change {
@@ -24,84 +27,84 @@ interface Change {
   readonly about: ListPosition;
 }
 
-/** @param picture the results of the first picture, each with what it is about */
-export function createListMember(
-  subscriber: Subscriber,
-  picture: { readonly results: AsyncIterable<ExecutionResult>; about(): ListPosition | null },
-  leave: () => void,
-): ListMember {
+export class ListMember extends Member<About> {
   /** When each deployment that is shown was read, on Serin's clock. */
-  const shown = new Map<string, number>();
+  readonly #shown = new Map<string, number>();
   /** Changes that came while the picture was read. */
-  let early: Change[] = [];
-  let pictureReadAt: number | null = null;
+  #early: Change[] = [];
+  #pictureReadAt: number | null = null;
   /** The newest change of each deployment that waits for a slow consumer. */
-  const skipped = new Map<string, Buffer>();
-  let retry: ReturnType<typeof setTimeout> | undefined;
-  const left = new AbortController();
-  const { end, membership, isOver } = createEnding(() => {
-    left.abort();
-    clearTimeout(retry);
-    early = [];
-    skipped.clear();
-    leave();
-    subscriber.ended();
-  });
+  readonly #skipped = new Map<string, Buffer>();
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** The picture while it is read. */
+  #picture: AsyncIterator<ExecutionResult> | null;
 
-  function deliver({ payload, about }: Change): void {
+  constructor(subscriber: Subscriber, leave: Leave<About>, picture: Picture) {
+    super(subscriber, leave);
+    const results = picture.results[Symbol.asyncIterator]();
+    this.#picture = results;
+    this.#readPicture(results, picture).catch((error: unknown) => this.end(error));
+  }
+
+  /** Whether its consumer shows the deployment. */
+  shows(deploymentId: string): boolean {
+    return this.#shown.has(deploymentId);
+  }
+
+  override take(payload: Buffer, about: About): void {
+    if (this.over || !about) return;
+    if (this.#pictureReadAt === null) this.#early.push({ payload, about });
+    else this.#deliver({ payload, about });
+  }
+
+  protected override letGo(): void {
+    void this.#picture?.return?.();
+    clearTimeout(this.#retry);
+    this.#early = [];
+    this.#skipped.clear();
+  }
+
+  #deliver({ payload, about }: Change): void {
     const { deploymentId, now, begunAt } = about;
     if (deploymentId === null) return;
     if (now === null) {
-      if (!shown.delete(deploymentId)) return;
+      if (!this.#shown.delete(deploymentId)) return;
     } else {
       // A change that was read while the picture was, may be older than the picture.
-      const inPicture = shown.get(deploymentId) ?? now;
-      if (pictureReadAt !== null && begunAt < pictureReadAt && now < inPicture) return;
-      shown.set(deploymentId, now);
+      const inPicture = this.#shown.get(deploymentId) ?? now;
+      if (this.#pictureReadAt !== null && begunAt < this.#pictureReadAt && now < inPicture) return;
+      this.#shown.set(deploymentId, now);
     }
-    skipped.delete(deploymentId);
-    if (skipped.size > 0 || subscriber.backlog() > SKIP_ABOVE) {
-      skipped.set(deploymentId, payload);
-      retry ??= setTimeout(catchUp, TRY_AGAIN_MS);
-    } else subscriber.send(payload);
+    this.#skipped.delete(deploymentId);
+    if (this.#skipped.size > 0 || this.subscriber.backlog() > SKIP_ABOVE) {
+      this.#skipped.set(deploymentId, payload);
+      this.#retry ??= setTimeout(() => this.#catchUp(), TRY_AGAIN_MS);
+    } else this.subscriber.send(payload);
   }
 
-  function catchUp(): void {
-    retry = undefined;
-    if (isOver()) return;
-    for (const [deploymentId, payload] of skipped) {
-      if (subscriber.backlog() > SKIP_ABOVE) break;
-      skipped.delete(deploymentId);
-      subscriber.send(payload);
+  #catchUp(): void {
+    this.#retry = undefined;
+    if (this.over) return;
+    for (const [deploymentId, payload] of this.#skipped) {
+      if (this.subscriber.backlog() > SKIP_ABOVE) break;
+      this.#skipped.delete(deploymentId);
+      this.subscriber.send(payload);
     }
-    if (skipped.size > 0) retry = setTimeout(catchUp, TRY_AGAIN_MS);
+    if (this.#skipped.size > 0) this.#retry = setTimeout(() => this.#catchUp(), TRY_AGAIN_MS);
   }
 
-  async function readPicture(): Promise<void> {
-    const results = picture.results[Symbol.asyncIterator]();
-    left.signal.addEventListener('abort', () => void results.return?.(), { once: true });
+  async #readPicture(results: AsyncIterator<ExecutionResult>, picture: Picture): Promise<void> {
     let sent = 0;
     for (let next = await results.next(); !next.done; next = await results.next()) {
-      if (isOver()) return;
+      if (this.over) return;
       const about = picture.about();
-      if (about?.deploymentId && about.now !== null) shown.set(about.deploymentId, about.now);
-      subscriber.send(Buffer.from(JSON.stringify(next.value)));
+      if (about?.deploymentId && about.now !== null) this.#shown.set(about.deploymentId, about.now);
+      this.subscriber.send(Buffer.from(JSON.stringify(next.value)));
       sent += 1;
       if (sent % SENT_TOGETHER === 0) await nextTurn();
     }
-    pictureReadAt = performance.now();
-    for (const change of early.splice(0)) if (!isOver()) deliver(change);
+    this.#picture = null;
+    this.#pictureReadAt = performance.now();
+    for (const change of this.#early.splice(0)) if (!this.over) this.#deliver(change);
   }
-  readPicture().catch(end);
-
-  return {
-    take(payload, about) {
-      if (isOver() || !about) return;
-      if (pictureReadAt === null) early.push({ payload, about });
-      else deliver({ payload, about });
-    },
-    end,
-    membership,
-    shows: (deploymentId) => shown.has(deploymentId),
-  };
 }

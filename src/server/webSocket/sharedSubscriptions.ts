@@ -21,22 +21,78 @@ export interface Subscriber {
   ended(): void;
 }
 
-/** A stream without results: it ends with an error, with one last result, or when its consumer leaves. */
-export type Membership = AsyncIterableIterator<ExecutionResult> & {
-  /** Delivers a last result and ends. */
-  finish(last: ExecutionResult): void;
-};
+/** Takes a member that has ended out of its group. */
+export type Leave<About> = (member: Member<About>) => void;
 
-export interface Member<About> {
-  take(payload: Buffer, about: About): void;
-  end(fault: unknown): void;
-  readonly membership: Membership;
+type Next = IteratorResult<ExecutionResult>;
+const DONE: Next = { done: true, value: undefined };
+
+/**
+ * A member of a group. For its consumer it is a stream without results, which ends with an error or when the consumer
+ * leaves: results go to the subscriber as bytes. Members wait for long and are many, so one is one object.
+ */
+export abstract class Member<About> implements AsyncIterableIterator<ExecutionResult> {
+  readonly #leave: Leave<About>;
+  protected readonly subscriber: Subscriber;
+  protected over = false;
+  /** Answers the consumer that waits for the end. */
+  #answer: ((next: Next | Promise<Next>) => void) | null = null;
+  /** The error that it ended with, until its consumer asks. */
+  #failure: Promise<Next> | null = null;
+
+  constructor(subscriber: Subscriber, leave: Leave<About>) {
+    this.subscriber = subscriber;
+    this.#leave = leave;
+  }
+
+  /** Takes a result of the shared execution. */
+  abstract take(payload: Buffer, about: About): void;
+
+  /** Lets go of what it holds, when it has ended. */
+  protected abstract letGo(): void;
+
+  /** Ends it, once: by a fault, or by its consumer (null). */
+  end(fault: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    this.letGo();
+    this.#leave(this);
+    this.subscriber.ended();
+    const failure = fault === null ? null : Promise.reject<Next>(fault);
+    if (this.#answer) this.#answer(failure ?? DONE);
+    else {
+      failure?.catch(() => {});
+      this.#failure = failure;
+    }
+  }
+
+  /** Its consumer waits for one at a time. */
+  next(): Promise<Next> {
+    if (!this.over) {
+      return new Promise((answer) => {
+        this.#answer = answer;
+      });
+    }
+    const failure = this.#failure;
+    this.#failure = null;
+    return failure ?? Promise.resolve(DONE);
+  }
+
+  return(): Promise<Next> {
+    this.end(null);
+    return Promise.resolve(DONE);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
-interface FanoutGroup<About> {
+interface FanoutGroup<M, About> {
   /** The execution, or the result that refuses it. */
   readonly opening: Promise<Execution<About> | ExecutionResult>;
-  readonly members: Set<Member<About>>;
+  readonly members: Set<M>;
+  readonly leave: Leave<About>;
   /** Members that have not left, including those that still wait for the execution to begin. */
   followers: number;
   /** Set when no more results will come. */
@@ -57,23 +113,34 @@ export interface SharedSubscriptions<M extends Member<About>, About> {
   join(
     key: string,
     open: (members: ReadonlySet<M>) => Promise<Opened<About> | ExecutionResult>,
-    memberOf: (leave: () => void) => M,
-  ): Promise<Membership | ExecutionResult>;
+    memberOf: (leave: Leave<About>) => M,
+  ): Promise<M | ExecutionResult>;
 }
 
 export function createSharedSubscriptions<M extends Member<About>, About>(): SharedSubscriptions<M, About> {
-  const groups = new Map<string, FanoutGroup<About> & { readonly members: Set<M> }>();
-  type Group = FanoutGroup<About> & { readonly members: Set<M> };
+  type Group = FanoutGroup<M, About>;
+  const groups = new Map<string, Group>();
 
   function begin(
     key: string,
     open: (members: ReadonlySet<M>) => Promise<Opened<About> | ExecutionResult>,
   ): Group {
     const members = new Set<M>();
-    const opening = open(members).then((opened) =>
-      'results' in opened ? { about: opened.about, results: opened.results[Symbol.asyncIterator]() } : opened,
-    );
-    const group: Group = { opening, members, followers: 0, over: null };
+    let execution: Execution<About> | null = null;
+    const opening = open(members).then((opened) => {
+      if (!('results' in opened)) return opened;
+      execution = { about: opened.about, results: opened.results[Symbol.asyncIterator]() };
+      return execution;
+    });
+    const all: Set<Member<About>> = members;
+    const leave: Leave<About> = (member) => {
+      all.delete(member);
+      group.followers -= 1;
+      if (group.followers > 0) return;
+      forget(key, group);
+      void execution?.results.return?.();
+    };
+    const group: Group = { opening, members, leave, followers: 0, over: null };
     groups.set(key, group);
     opening.then(
       (opened) => ('results' in opened ? broadcast(key, group, opened) : forget(key, group)),
@@ -108,57 +175,10 @@ export function createSharedSubscriptions<M extends Member<About>, About>(): Sha
       group.followers += 1;
       const opened = await group.opening;
       if (!('results' in opened)) return opened;
-      const member = memberOf(() => {
-        group.members.delete(member);
-        group.followers -= 1;
-        if (group.followers > 0) return;
-        forget(key, group);
-        void opened.results.return?.();
-      });
+      const member = memberOf(group.leave);
       group.members.add(member);
       if (group.over) member.end(group.over.fault);
-      return member.membership;
+      return member;
     },
   };
-}
-
-/** The end of a member, reported once: by a fault, by a last result, or by its consumer. */
-export function createEnding(stop: () => void) {
-  let over = false;
-  let settle: { done: (last: ExecutionResult | null) => void; failed: (fault: unknown) => void };
-  const ended = new Promise<ExecutionResult | null>((done, failed) => {
-    settle = { done, failed };
-  });
-  ended.catch(() => {});
-  const finish = (last: ExecutionResult | null) => {
-    if (over) return;
-    over = true;
-    stop();
-    settle.done(last);
-  };
-  const end = (fault: unknown) => {
-    if (fault === null) return finish(null);
-    if (over) return;
-    over = true;
-    stop();
-    settle.failed(fault);
-  };
-  let delivered = false;
-  const membership: Membership = {
-    async next() {
-      const last = await ended;
-      if (last === null || delivered) return { done: true, value: undefined };
-      delivered = true;
-      return { done: false, value: last };
-    },
-    async return() {
-      end(null);
-      return { done: true, value: undefined };
-    },
-    finish,
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-  return { end, membership, isOver: () => over };
 }

@@ -5,7 +5,7 @@
 import {
   type ExecutionArgs,
   type ExecutionResult,
-  GraphQLError,
+  type GraphQLError,
   getOperationAST,
   OperationTypeNode,
 } from 'graphql';
@@ -13,23 +13,18 @@ import type { SubscribePayload } from 'graphql-ws';
 import { isAsyncIterable } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
-import type { Access } from '../../access/access.ts';
 import { type Actor, withSameRights } from '../../access/actor.ts';
 import type { Feed } from '../../feed/feed.ts';
 import type { Context, ListPosition } from '../../graphql/builder.ts';
 import type { LogPosition } from '../../store/log/position.ts';
-import { presentError, UNAUTHENTICATED } from '../pipeline/errors.ts';
+import { presentError } from '../pipeline/errors.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
-import { createListMember, type ListMember } from './listMember.ts';
-import { createLogMember, type LogMember } from './logMember.ts';
+import { ListMember } from './listMember.ts';
+import { LogMember } from './logMember.ts';
+import type { ServedSocket } from './servedSocket.ts';
 import { shareableAs } from './shareable.ts';
-import {
-  createSharedSubscriptions,
-  type Membership,
-  type Opened,
-  type Subscriber,
-} from './sharedSubscriptions.ts';
+import { createSharedSubscriptions, type Opened, type Subscriber } from './sharedSubscriptions.ts';
 
 type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
 
@@ -45,12 +40,11 @@ export interface SocketOperations {
 }
 
 export interface SocketCaller {
-  readonly socket: WebSocket;
+  readonly socket: ServedSocket;
   readonly actor: Actor;
 }
 
 export interface SocketOperationParts {
-  readonly access: Access;
   readonly feed: Feed;
   readonly graphql: GraphQLServer;
   readonly subscriptionQuota: SubscriptionQuota;
@@ -59,11 +53,38 @@ export interface SocketOperationParts {
 
 /** The end of a message whose payload comes last. */
 const TAIL = Buffer.from('}');
-/** Sends bytes as a text frame. */
-const TEXT_FRAME = { binary: false };
+
+/** Who receives the results of a shared subscription, under the id that its client chose. */
+class SocketSubscriber implements Subscriber {
+  readonly #socket: ServedSocket;
+  readonly #id: string;
+  readonly #release: () => void;
+  /** The beginning of its messages: most subscribers wait long for their first. */
+  #head: Buffer | null = null;
+
+  /** @param release called when no more results will come */
+  constructor(socket: ServedSocket, id: string, release: () => void) {
+    this.#socket = socket;
+    this.#id = id;
+    this.#release = release;
+  }
+
+  send(payload: Buffer): void {
+    this.#head ??= Buffer.from(`{"id":${JSON.stringify(this.#id)},"type":"next","payload":`);
+    this.#socket.sendText(Buffer.concat([this.#head, payload, TAIL]));
+  }
+
+  backlog(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  ended(): void {
+    this.#release();
+  }
+}
 
 export function createSocketOperations(parts: SocketOperationParts): SocketOperations {
-  const { access, feed, graphql, subscriptionQuota, log } = parts;
+  const { feed, graphql, subscriptionQuota, log } = parts;
   const sharedLogs = createSharedSubscriptions<LogMember, LogPosition | null>();
   const sharedLists = createSharedSubscriptions<ListMember, ListPosition | null>();
   /** How each prepared operation runs. */
@@ -90,7 +111,15 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     const shared = shareableAs(document, operationName, variableValues);
     if (shared) {
       const join = shared === 'LOG' ? joinLog : joinList;
-      const prepared = { ...args, contextValue: {} };
+      // All in one literal, with what graphql-ws would add: only then these objects share the description of their shape.
+      const prepared: ExecutionArgs = {
+        schema,
+        document,
+        operationName,
+        variableValues,
+        rootValue: undefined,
+        contextValue: undefined,
+      };
       runs.set(prepared, () =>
         joinShared(socket, id, actor, (subscriber) => join(actor, payload, args, subscriber)),
       );
@@ -104,7 +133,7 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   }
 
   type Arguments = Omit<ExecutionArgs, 'contextValue'>;
-  type Joined = Promise<Membership | ExecutionResult>;
+  type Joined = Promise<LogMember | ListMember | ExecutionResult>;
 
   /** Executes a subscription for an actor; what it is about is read from its context. */
   async function execute<About>(
@@ -133,8 +162,10 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
           () =>
             position.at,
       );
-    return sharedLogs.join(keyOf(actor, payload), open, (leave) =>
-      createLogMember(subscriber, feed.now(), leave),
+    return sharedLogs.join(
+      keyOf(actor, payload),
+      open,
+      (leave) => new LogMember(subscriber, leave, feed.now()),
     );
   }
 
@@ -156,43 +187,33 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
         list.isShown = (deploymentId) => [...members].some((member) => member.shows(deploymentId));
         return () => list.about;
       });
-    return sharedLists.join(keyOf(actor, payload), open, (leave) =>
-      createListMember(subscriber, picture, leave),
+    return sharedLists.join(
+      keyOf(actor, payload),
+      open,
+      (leave) => new ListMember(subscriber, leave, picture),
     );
   }
 
-  /** Joins the shared execution of equal subscriptions of callers with equal rights. */
+  /**
+   * Joins the shared execution of equal subscriptions of callers with equal rights. When the caller's rights end, its
+   * socket is closed, and takes no more results.
+   */
   async function joinShared(
-    socket: WebSocket,
+    socket: ServedSocket,
     id: string,
     actor: Actor,
     join: (subscriber: Subscriber) => Joined,
   ): Promise<Result> {
     const release = subscriptionQuota.take(actor);
     if (!release) return { errors: [subscriptionQuota.refusal()] };
-    const head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
-    let unwatch = () => {};
-    const subscriber = {
-      send: (result: Buffer) => socket.send(Buffer.concat([head, result, TAIL]), TEXT_FRAME),
-      backlog: () => socket.bufferedAmount,
-      ended() {
-        unwatch();
-        release();
-      },
-    };
-    const joined = await join(subscriber).catch((error: unknown) => {
+    try {
+      const joined = await join(new SocketSubscriber(socket, id, release));
+      if (!isAsyncIterable(joined)) release();
+      return joined;
+    } catch (error) {
       release();
       throw error;
-    });
-    if (!isAsyncIterable(joined)) {
-      release();
-      return joined;
     }
-    unwatch = access.watch(actor, (why) => {
-      const error = new GraphQLError(why, { extensions: { code: UNAUTHENTICATED } });
-      joined.finish({ errors: [error] });
-    });
-    return joined;
   }
 
   return {
@@ -208,6 +229,7 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
       try {
         const run = runs.get(args);
         if (!run) throw new Error('an operation ran before it was prepared');
+        runs.delete(args);
         return await run();
       } catch (error) {
         return { errors: [presentError(error, log)] };
