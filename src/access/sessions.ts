@@ -10,6 +10,7 @@ import type { Actor } from './actor.ts';
 import { ended } from './keyCache.ts';
 
 const POLL_INTERVAL_MS = 1000;
+const NOTHING_TO_STOP = () => {};
 
 export interface Sessions {
   /** Calls back once, with a message, when the actor's rights end. Returns a function that stops watching. */
@@ -52,7 +53,7 @@ export function createSessions(db: Queries, log: Logger): Sessions {
   const timer = setInterval(() => void check(), POLL_INTERVAL_MS).unref();
   return {
     watch(actor, onEnd) {
-      if (actor.credential.type === 'NONE') return () => {};
+      if (actor.credential.type === 'NONE') return NOTHING_TO_STOP;
       const session = { actor, onEnd };
       open.add(session);
       return () => open.delete(session);

@@ -19,29 +19,37 @@ interface Connection {
   sent: number;
   stalledMs: number;
   /** Responses that are not yet sent completely, and such that have been since the last look. */
-  responses: ServerResponse[];
+  responses: readonly ServerResponse[];
 }
+
+/** Of a connection that waits: many do. */
+const NONE: readonly ServerResponse[] = [];
 
 /** Monitors the connections of a server; returns a function that stops it. */
 export function dropSlowClients(server: Server): () => void {
   const connections = new Map<Socket, Connection>();
+  // One listener for all connections: one for each would be the larger part of what is kept of it.
+  function forget(this: Socket): void {
+    connections.delete(this);
+  }
   server.on('connection', (socket: Socket) => {
-    connections.set(socket, { sent: 0, stalledMs: 0, responses: [] });
-    socket.once('close', () => connections.delete(socket));
+    connections.set(socket, { sent: 0, stalledMs: 0, responses: NONE });
+    socket.on('close', forget);
   });
   const keep = ({ socket }: IncomingMessage, response: ServerResponse) => {
-    const responses = connections.get(socket)?.responses ?? [];
+    const connection = connections.get(socket);
+    if (!connection) return;
+    const { responses } = connection;
     // One at a time, unless a client sends the next request before it has the response.
-    const { length } = responses;
-    responses[length === 1 && isSent(responses[0]) ? 0 : length] = response;
+    const onlyOne = responses.length === 0 || (responses.length === 1 && isSent(responses[0]));
+    connection.responses = onlyOne ? [response] : [...responses, response];
   };
   server.on('request', keep);
   server.on('checkContinue', keep);
   const poll = setInterval(() => {
     for (const [socket, connection] of connections) {
-      if (connection.responses.length > 0) {
-        connection.responses = connection.responses.filter((each) => !isSent(each));
-      }
+      const waiting = connection.responses.filter((each) => !isSent(each));
+      connection.responses = waiting.length > 0 ? waiting : NONE;
       if (isTooSlow(socket, connection)) socket.destroy();
     }
   }, POLL_INTERVAL_MS);

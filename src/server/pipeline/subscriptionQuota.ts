@@ -13,12 +13,14 @@ export interface SubscriptionQuota {
   refusal(): GraphQLError;
 }
 
+const NOTHING_TO_RELEASE = () => {};
+
 export function createSubscriptionQuota(perKey: number): SubscriptionQuota {
   const taken = new Map<string, number>();
   return {
     take(actor) {
       const caller = callerOf(actor);
-      if (caller === null) return () => {};
+      if (caller === null) return NOTHING_TO_RELEASE;
       const held = taken.get(caller) ?? 0;
       if (held >= perKey) return null;
       taken.set(caller, held + 1);
