@@ -1,6 +1,5 @@
 /** The course of a deployment, thinned to what a picture can show. */
 import type { DrawnSeries, SeriesMarker, SeriesPoint } from '../core/lifecycle/series.ts';
-import type { Side } from '../core/values/side.ts';
 import { seriesReader } from '../store/log/series.ts';
 import { builder } from './builder.ts';
 import { DeploymentRef } from './deploymentRef.ts';
@@ -14,17 +13,25 @@ const DEFAULT_POINTS = 300;
 /** Markers of one picture; the newest. */
 const MAX_MARKERS = 500;
 
+type NumberOfPoint =
+  | 'canaryReturn'
+  | 'stableReturn'
+  | 'difference'
+  | 'canaryDrawdown'
+  | 'stableDrawdown'
+  | 'low'
+  | 'high'
+  | 'earningLow'
+  | 'earningHigh'
+  | 'losingLow'
+  | 'losingHigh'
+  | 'drift';
+
 const SeriesPointType = builder.objectRef<SeriesPoint>('SeriesPoint').implement({
   description: 'What a check saw, as numbers to draw. Returns, drawdowns and intervals are fractions.',
   fields: (t) => {
-    const number = (description: string, resolve: (point: SeriesPoint) => number | null | undefined) =>
-      t.float({ nullable: true, description, resolve: (point) => resolve(point) ?? null });
-    const held = (side: Side) =>
-      t.field({
-        type: 'Decimal',
-        description: `What the ${side.toLowerCase()} side worked with, USD.`,
-        resolve: ({ heldUsd }) => heldUsd[side],
-      });
+    const number = (name: NumberOfPoint, description: string) =>
+      t.exposeFloat(name, { nullable: true, description });
     return {
       at: t.expose('at', { type: 'DateTime', description: 'When the check was made.' }),
       check: t.exposeInt('check', { description: 'The number of the check.' }),
@@ -33,46 +40,40 @@ const SeriesPointType = builder.objectRef<SeriesPoint>('SeriesPoint').implement(
         description: 'What the comparison said then.',
       }),
       canaryReturn: number(
+        'canaryReturn',
         'The canary’s return since the start, each interval on its own capital; null before it has reported.',
-        ({ returns }) => returns.CANARY,
       ),
-      stableReturn: number('The same of the stable side.', ({ returns }) => returns.STABLE),
-      difference: number('Canary less stable return.', ({ returns: { CANARY, STABLE } }) =>
-        CANARY === null || STABLE === null ? null : CANARY - STABLE,
-      ),
+      stableReturn: number('stableReturn', 'The same of the stable side.'),
+      difference: number('difference', 'Canary less stable return.'),
       canaryDrawdown: number(
+        'canaryDrawdown',
         'How far the canary’s return lay below its highest so far, at least 0.',
-        ({ drawdowns }) => drawdowns.CANARY,
       ),
-      stableDrawdown: number('The same of the stable side.', ({ drawdowns }) => drawdowns.STABLE),
-      low: number(
-        'Lower end of the interval that speaks, a check; null before there is one.',
-        ({ interval }) => interval?.low,
-      ),
-      high: number('Upper end of the interval that speaks.', ({ interval }) => interval?.high),
-      earningLow: number(
-        'Lower end of the series that is right when the stable side earns.',
-        ({ whenEarning }) => whenEarning?.low,
-      ),
-      earningHigh: number('Its upper end.', ({ whenEarning }) => whenEarning?.high),
-      losingLow: number(
-        'Lower end of the series that is right when the stable side loses.',
-        ({ whenLosing }) => whenLosing?.low,
-      ),
-      losingHigh: number('Its upper end.', ({ whenLosing }) => whenLosing?.high),
-      verdict: t.field({
+      stableDrawdown: number('stableDrawdown', 'The same of the stable side.'),
+      low: number('low', 'Lower end of the interval that speaks, a check; null before there is one.'),
+      high: number('high', 'Upper end of the interval that speaks.'),
+      earningLow: number('earningLow', 'Lower end of the series that is right when the stable side earns.'),
+      earningHigh: number('earningHigh', 'Its upper end.'),
+      losingLow: number('losingLow', 'Lower end of the series that is right when the stable side loses.'),
+      losingHigh: number('losingHigh', 'Its upper end.'),
+      verdict: t.expose('verdict', {
         type: EvidenceVerdictType,
         nullable: true,
         description: 'What the sequential test said then.',
-        resolve: ({ verdict }) => verdict,
       }),
       drift: number(
+        'drift',
         'The level of the drift detector, a natural logarithm; it alarms at `Evidence.drift.threshold`. Null for a check ' +
           'under the first version of the rule.',
-        ({ drift }) => drift,
       ),
-      canaryHeldUsd: held('CANARY'),
-      stableHeldUsd: held('STABLE'),
+      canaryHeldUsd: t.expose('canaryHeldUsd', {
+        type: 'Decimal',
+        description: 'What the canary side worked with, USD.',
+      }),
+      stableHeldUsd: t.expose('stableHeldUsd', {
+        type: 'Decimal',
+        description: 'What the stable side worked with, USD.',
+      }),
     };
   },
 });

@@ -2,18 +2,118 @@
  * The course of a deployment as numbers to draw: one point a check, as it was stored with its sample or made by replaying
  * the log, and what happened in between. Returns are those that decisions are made on, each interval on the capital of its own.
  */
-import type { BySide, Side } from '../values/side.ts';
+import type { CanaryDecision } from '../rule/gate.ts';
+import type { EvidenceVerdict } from '../rule/sequentialTest.ts';
+import type { Decimal } from '../values/decimal.ts';
+import { SIDES, type Side } from '../values/side.ts';
 import { describeEvent } from './describe.ts';
 import { type CanaryEvent, EVENT_TYPES, type EventType } from './events.ts';
 import { evolve } from './evolve.ts';
 import { pointOf, type SampledPoint, StoredPoints, writePoint } from './seriesPoint.ts';
-import { type DeploymentState, forSides } from './state.ts';
+import type { DeploymentState } from './state.ts';
 
-/** A point of a course, with what it takes the points before to know. */
-export interface SeriesPoint extends SampledPoint {
+/** A point of a course that is drawn: its numbers are read from their stored form when they are asked for. */
+export class SeriesPoint {
+  readonly #stored: StoredPoints;
+  readonly #index: number;
+  readonly #highestCanary: number;
+  readonly #highestStable: number;
+
+  /**
+   * @param highestCanary the highest return of the canary until then, at least 0
+   * @param highestStable the same of the stable side
+   */
+  constructor(stored: StoredPoints, index: number, highestCanary: number, highestStable: number) {
+    stored.requireKnown(index);
+    this.#stored = stored;
+    this.#index = index;
+    this.#highestCanary = highestCanary;
+    this.#highestStable = highestStable;
+  }
+
+  get at(): number {
+    return this.#stored.at(this.#index);
+  }
+
+  get check(): number {
+    return this.#stored.check(this.#index);
+  }
+
+  get decision(): CanaryDecision {
+    return this.#stored.decision(this.#index);
+  }
+
+  get canaryReturn(): number | null {
+    return this.#stored.number(this.#index, 'canaryReturn');
+  }
+
+  get stableReturn(): number | null {
+    return this.#stored.number(this.#index, 'stableReturn');
+  }
+
+  get difference(): number | null {
+    const { canaryReturn, stableReturn } = this;
+    return canaryReturn === null || stableReturn === null ? null : canaryReturn - stableReturn;
+  }
+
   /** How far the return lies below its highest so far, at least 0. */
-  readonly drawdowns: BySide<number | null>;
+  get canaryDrawdown(): number | null {
+    const { canaryReturn } = this;
+    return canaryReturn === null ? null : this.#highestCanary - canaryReturn;
+  }
+
+  get stableDrawdown(): number | null {
+    const { stableReturn } = this;
+    return stableReturn === null ? null : this.#highestStable - stableReturn;
+  }
+
+  get low(): number | null {
+    return this.#end('low', 'high');
+  }
+
+  get high(): number | null {
+    return this.#end('high', 'low');
+  }
+
+  get earningLow(): number | null {
+    return this.#end('earningLow', 'earningHigh');
+  }
+
+  get earningHigh(): number | null {
+    return this.#end('earningHigh', 'earningLow');
+  }
+
+  get losingLow(): number | null {
+    return this.#end('losingLow', 'losingHigh');
+  }
+
+  get losingHigh(): number | null {
+    return this.#end('losingHigh', 'losingLow');
+  }
+
+  get verdict(): EvidenceVerdict | null {
+    return this.#stored.verdict(this.#index);
+  }
+
+  get drift(): number | null {
+    return this.#stored.number(this.#index, 'drift');
+  }
+
+  get canaryHeldUsd(): Decimal {
+    return this.#stored.heldUsd(this.#index, 'CANARY');
+  }
+
+  get stableHeldUsd(): Decimal {
+    return this.#stored.heldUsd(this.#index, 'STABLE');
+  }
+
+  /** An interval has both ends, or there is none. */
+  #end(name: EndName, other: EndName): number | null {
+    return this.#stored.number(this.#index, other) === null ? null : this.#stored.number(this.#index, name);
+  }
 }
+
+type EndName = 'low' | 'high' | 'earningLow' | 'earningHigh' | 'losingLow' | 'losingHigh';
 
 /** Something that happened, to be marked on the picture. */
 export interface SeriesMarker {
@@ -82,19 +182,15 @@ export class Series {
   /** @param chosen indexes in ascending order */
   #withDrawdowns(chosen: readonly number[]): SeriesPoint[] {
     const { stored } = this;
-    const highest = { CANARY: 0, STABLE: 0 };
     let seen = 0;
+    let canary = 0;
+    let stable = 0;
     return chosen.map((index) => {
       for (; seen <= index; seen += 1) {
-        highest.CANARY = Math.max(highest.CANARY, stored.returned(seen, 'CANARY'));
-        highest.STABLE = Math.max(highest.STABLE, stored.returned(seen, 'STABLE'));
+        canary = Math.max(canary, stored.returned(seen, 'CANARY'));
+        stable = Math.max(stable, stored.returned(seen, 'STABLE'));
       }
-      const point = stored.point(index);
-      const below = (side: Side) => {
-        const earned = point.returns[side];
-        return earned === null ? null : highest[side] - earned;
-      };
-      return { ...point, drawdowns: forSides(below) };
+      return new SeriesPoint(stored, index, canary, stable);
     });
   }
 }
@@ -138,21 +234,30 @@ function thinned(stored: StoredPoints, indexes: readonly number[], limit: number
   for (let part = 0; part < parts; part += 1) {
     const from = Math.floor((part * indexes.length) / parts);
     const to = Math.floor(((part + 1) * indexes.length) / parts);
-    for (const index of extremes(stored, indexes.slice(from, to))) kept.add(index);
+    const inPart = indexes.slice(from, to);
+    for (const side of SIDES) keepExtremes(stored, inPart, side, kept);
   }
   const chosen = [...kept].sort((a, b) => a - b).slice(0, limit - 1);
   return chosen.at(-1) === last ? chosen : [...chosen, last];
 }
 
-function extremes(stored: StoredPoints, part: readonly number[]): number[] {
-  const found = part.slice(0, 1);
-  for (const side of ['CANARY', 'STABLE'] as const) {
-    for (const sign of [1, -1]) {
-      const value = (index: number) => sign * stored.returned(index, side);
-      const [first, ...rest] = part;
-      if (first === undefined) continue;
-      found.push(rest.reduce((best, index) => (value(index) > value(best) ? index : best), first));
+/** Keeps the first point, and those at which the return of a side is highest and lowest, of equal ones the first. */
+function keepExtremes(stored: StoredPoints, part: readonly number[], side: Side, kept: Set<number>): void {
+  const [first] = part;
+  if (first === undefined) return;
+  let highestAt = first;
+  let lowestAt = first;
+  let highest = stored.returned(first, side);
+  let lowest = highest;
+  for (const index of part) {
+    const value = stored.returned(index, side);
+    if (value > highest) {
+      highest = value;
+      highestAt = index;
+    } else if (value < lowest) {
+      lowest = value;
+      lowestAt = index;
     }
   }
-  return found;
+  kept.add(first).add(highestAt).add(lowestAt);
 }

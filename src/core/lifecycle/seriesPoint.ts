@@ -76,6 +76,18 @@ const VERSION = 1;
 const NONE = 255;
 const NUMBERS_AT = 16;
 const HELD_AT = 88;
+/** The order of the numbers. */
+const PLACES = {
+  canaryReturn: 0,
+  stableReturn: 1,
+  low: 2,
+  high: 3,
+  earningLow: 4,
+  earningHigh: 5,
+  losingLow: 6,
+  losingHigh: 7,
+  drift: 8,
+} as const;
 const LOW_64 = (1n << 64n) - 1n;
 const USD_UNIT = new Decimal('1e-18');
 
@@ -129,41 +141,69 @@ export class StoredPoints {
     return this.#view.getFloat64(index * POINT_BYTES, true);
   }
 
+  /** The number of the check. */
+  check(index: number): number {
+    return this.#view.getUint32(index * POINT_BYTES + 8, true);
+  }
+
+  decision(index: number): CanaryDecision {
+    return DECISIONS[this.#view.getUint8(index * POINT_BYTES + 12)] ?? 'CONTINUE';
+  }
+
+  verdict(index: number): EvidenceVerdict | null {
+    return EVIDENCE_VERDICTS[this.#view.getUint8(index * POINT_BYTES + 13)] ?? null;
+  }
+
+  /** One of the numbers of a point; null where it has none. */
+  number(index: number, name: keyof typeof PLACES): number | null {
+    const value = this.#number(index, PLACES[name]);
+    return Number.isNaN(value) ? null : value;
+  }
+
   /** A side's return; 0 before it has reported. */
   returned(index: number, side: Side): number {
-    return this.#number(index, side === 'CANARY' ? 0 : 1) ?? 0;
+    const value = this.#number(index, side === 'CANARY' ? PLACES.canaryReturn : PLACES.stableReturn);
+    return Number.isNaN(value) ? 0 : value;
+  }
+
+  /** What a side worked with, USD. */
+  heldUsd(index: number, side: Side): Decimal {
+    return this.#usd(index * POINT_BYTES + HELD_AT + (side === 'CANARY' ? 0 : 16));
   }
 
   /** The number of the check of the latest point; 0 before the first. */
   get latestCheck(): number {
-    return this.length === 0 ? 0 : this.#view.getUint32((this.length - 1) * POINT_BYTES + 8, true);
+    return this.length === 0 ? 0 : this.check(this.length - 1);
+  }
+
+  /** Throws for a point of a version that is not known here. */
+  requireKnown(index: number): void {
+    const version = this.#view.getUint8(index * POINT_BYTES + 14);
+    if (version !== VERSION) throw new Error(`a point has the version ${version}`);
   }
 
   point(index: number): SampledPoint {
-    const from = index * POINT_BYTES;
-    const version = this.#view.getUint8(from + 14);
-    if (version !== VERSION) throw new Error(`a point has the version ${version}`);
-    const ends = (place: number): Ends | null => {
-      const [low, high] = [this.#number(index, place), this.#number(index, place + 1)];
-      return low === null || high === null ? null : { low, high };
+    this.requireKnown(index);
+    const ends = (low: keyof typeof PLACES, high: keyof typeof PLACES): Ends | null => {
+      const found = { low: this.number(index, low), high: this.number(index, high) };
+      return found.low === null || found.high === null ? null : { low: found.low, high: found.high };
     };
     return {
       at: this.at(index),
-      check: this.#view.getUint32(from + 8, true),
-      decision: DECISIONS[this.#view.getUint8(from + 12)] ?? 'CONTINUE',
-      returns: { CANARY: this.#number(index, 0), STABLE: this.#number(index, 1) },
-      heldUsd: { CANARY: this.#usd(from + HELD_AT), STABLE: this.#usd(from + HELD_AT + 16) },
-      interval: ends(2),
-      whenEarning: ends(4),
-      whenLosing: ends(6),
-      verdict: EVIDENCE_VERDICTS[this.#view.getUint8(from + 13)] ?? null,
-      drift: this.#number(index, 8),
+      check: this.check(index),
+      decision: this.decision(index),
+      returns: { CANARY: this.number(index, 'canaryReturn'), STABLE: this.number(index, 'stableReturn') },
+      heldUsd: { CANARY: this.heldUsd(index, 'CANARY'), STABLE: this.heldUsd(index, 'STABLE') },
+      interval: ends('low', 'high'),
+      whenEarning: ends('earningLow', 'earningHigh'),
+      whenLosing: ends('losingLow', 'losingHigh'),
+      verdict: this.verdict(index),
+      drift: this.number(index, 'drift'),
     };
   }
 
-  #number(index: number, place: number): number | null {
-    const value = this.#view.getFloat64(index * POINT_BYTES + NUMBERS_AT + 8 * place, true);
-    return Number.isNaN(value) ? null : value;
+  #number(index: number, place: number): number {
+    return this.#view.getFloat64(index * POINT_BYTES + NUMBERS_AT + 8 * place, true);
   }
 
   #usd(offset: number): Decimal {
