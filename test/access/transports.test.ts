@@ -1,4 +1,5 @@
 /** The same rules over HTTP, SSE and WebSocket, and what happens to what is open when a key ends. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -232,6 +233,42 @@ describe.each([
     expect(stays.state.over).toBe(false);
     for (const { stop } of all) await stop();
   });
+});
+
+test('a client that does not answer the close after its key was revoked changes nothing more', async () => {
+  const key = await makeKey(root, 'OPERATOR', { name: 'stays-open' });
+  const id = await running(root);
+  const socket = new WebSocket(`${serin.url.replace('http', 'ws')}/graphql`, ['graphql-transport-ws'], {
+    headers: { authorization: `Bearer ${key}` },
+  });
+  let acknowledged = false;
+  socket.on('message', () => {
+    acknowledged = true;
+  });
+  socket.on('open', () => socket.send('{"type":"connection_init"}'));
+  await until(() => acknowledged);
+  // It reads nothing, so it sees no close; what it sends goes out all the same.
+  socket.pause();
+  const beside = overWebSocket(serin.url, key);
+  await until(async () => {
+    await command(root, 'pauseDeployment', id);
+    await command(root, 'resumeDeployment', id);
+    return beside.received.length > 0;
+  });
+  await root.ask('mutation { revokeApiKey(input: { id: "stays-open" }) { success } }');
+  await until(() => beside.closes.length > 0);
+  const query = `mutation { pauseDeployment(input: { deploymentId: "${id}" }) { success } }`;
+  socket.send(JSON.stringify({ type: 'subscribe', id: 'late', payload: { query } }));
+  // Its connection is cut before long.
+  let cut = false;
+  socket.on('close', () => {
+    cut = true;
+  });
+  await sleep(2000);
+  socket.resume();
+  await until(() => cut);
+  const { deployment } = await root.ask(`{ deployment(id: "${id}") { status } }`);
+  expect(deployment.status).toBe('RUNNING');
 });
 
 test('on an open server callers name themselves for the record, but not as Serin', async () => {

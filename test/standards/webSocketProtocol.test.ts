@@ -13,6 +13,11 @@ afterAll(() => serin.stop());
 
 const LIVE = 'subscription { stateChanged { status } }';
 
+async function consumers(): Promise<number> {
+  const text = await (await fetch(`${serin.url}/metrics`)).text();
+  return Number(/serin_feed_consumers (\d+)/.exec(text)?.[1]);
+}
+
 describe('the connection', () => {
   test('a subprotocol that is not spoken here closes with 4406', async () => {
     // The old protocol is offered, none is chosen: a client that goes on all the same is told why it cannot.
@@ -130,6 +135,47 @@ describe('messages', () => {
     socket.send({ type: 'subscribe', id: 'a', payload: { query: '{ viewer { actor } }' } });
     expect(await socket.next()).toMatchObject({ type: 'next', id: 'a', payload: { data: { viewer: {} } } });
     expect(await socket.next()).toEqual({ type: 'complete', id: 'a' });
+    socket.close();
+  });
+
+  test('an id that was completed while its operation opened belongs to the next operation alone', async () => {
+    const id = await running(serin);
+    const consumersBefore = await consumers();
+    const socket = await openInitialised(serin);
+    const subscribe = (field: string) => {
+      const query = `subscription { stateChanged(deploymentId: "${id}") { ${field} } }`;
+      socket.send({ type: 'subscribe', id: 'a', payload: { query } });
+    };
+    subscribe('first: status');
+    socket.send({ type: 'complete', id: 'a' });
+    subscribe('second: status');
+    await until(async () => (await consumers()) > consumersBefore);
+    await command(serin, 'pauseDeployment', id);
+    const payload = { data: { stateChanged: { second: 'PAUSED' } } };
+    expect(await socket.next()).toMatchObject({ type: 'next', id: 'a', payload });
+    // In order after anything that the first one would have sent.
+    socket.send({ type: 'ping' });
+    expect(await socket.next()).toMatchObject({ type: 'pong' });
+    socket.close();
+    await until(async () => (await consumers()) === consumersBefore);
+  });
+
+  test('an id that is completed belongs to the operation that is sent together with the complete', async () => {
+    const id = await running(serin);
+    const consumersBefore = await consumers();
+    const socket = await openInitialised(serin);
+    const subscribe = (field: string) => {
+      const query = `subscription { stateChanged(deploymentId: "${id}", after: "0") { ${field} } }`;
+      socket.send({ type: 'subscribe', id: 'a', payload: { query } });
+    };
+    subscribe('first: status');
+    expect(await socket.next()).toMatchObject({ type: 'next', id: 'a' });
+    socket.send({ type: 'complete', id: 'a' });
+    subscribe('second: status');
+    const payload = { data: { stateChanged: { second: 'RUNNING' } } };
+    expect(await socket.next()).toMatchObject({ type: 'next', id: 'a', payload });
+    socket.send({ type: 'complete', id: 'a' });
+    await until(async () => (await consumers()) === consumersBefore);
     socket.close();
   });
 

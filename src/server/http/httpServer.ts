@@ -49,11 +49,16 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   if (parts.settings.introspection) pages.unshift(createGraphiql());
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     useOriginForm(request);
-    parts.admission.admit(request, response, () => {
-      if (expectsContinue) response.writeContinue();
-      streams.add(request, response);
-      serve(parts, pages, request, response);
-    });
+    try {
+      parts.admission.admit(request, response, () => {
+        if (expectsContinue) response.writeContinue();
+        streams.add(request, response);
+        serve(parts, pages, request, response);
+      });
+    } catch (error) {
+      parts.log.error({ error }, 'a request could not be answered');
+      response.destroy();
+    }
   };
   const options = {
     ...requestTimeouts(parts.settings.limits.headersTimeoutMs),

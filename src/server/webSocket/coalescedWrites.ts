@@ -17,6 +17,7 @@ export function holdForNow(socket: Socket): void {
 }
 
 function release(): void {
-  for (const socket of corked) socket.uncork();
+  const sockets = [...corked];
   corked.clear();
+  for (const socket of sockets) socket.uncork();
 }

@@ -35,6 +35,13 @@ export interface SocketOwner {
   closed(socket: ServedSocket): void;
 }
 
+/** An operation until it is answered or streams. */
+export interface Opening {
+  /** Whether its client still waits for it: not once the socket closes, or the client has begun another with its id. */
+  isWanted(): boolean;
+  ended(): void;
+}
+
 export class ServedSocket extends WebSocket implements GraphqlSocket {
   /** The address that limits count. */
   address = '';
@@ -47,6 +54,8 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
   #receive: ((message: string) => Promise<void>) | null = null;
   #end: ((code: number, reason: string) => Promise<void>) | null = null;
   #unwatch: (() => void) | null = null;
+  /** Its operations until they are answered or stream, by the ids that its client chose; null without any. */
+  #opening: Map<string, Opening> | null = null;
   #turnsToPing = TURNS_PER_PING;
   #awaitsPong = false;
 
@@ -85,6 +94,30 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
   }
 
   /**
+   * An operation begins. graphql-ws knows operations by their ids alone: one that its client has completed while it was
+   * opening would be taken for the next one with that id.
+   */
+  begin(id: string): Opening {
+    const own: Opening = {
+      isWanted: () => this.readyState === this.OPEN && this.#opening?.get(id) === own,
+      ended: () => {
+        if (this.#opening?.get(id) !== own) return;
+        this.#opening.delete(id);
+        if (this.#opening.size === 0) this.#opening = null;
+      },
+    };
+    this.#opening ??= new Map();
+    this.#opening.set(id, own);
+    return own;
+  }
+
+  /** Begins to close it. Its client has little time to answer: until then it holds what it has open. */
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.readyState === this.OPEN) setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref();
+    super.close(code, reason);
+  }
+
+  /**
    * Sends a message; resolves when it is on its way. Sending to a client that has disconnected does nothing: graphql-ws would
    * treat it as an internal error.
    */
@@ -112,7 +145,6 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
     if (this.readyState !== this.OPEN) return;
     if (this.bufferedAmount > CLOSE_ABOVE) {
       this.close(TRY_AGAIN, 'Too slow: reconnect and resume from the last cursor');
-      setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref();
       return;
     }
     this.#turnsToPing -= 1;
@@ -127,6 +159,8 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
   }
 
   #onMessage(data: RawData): void {
+    // What is closing takes nothing more: its caller may have lost its rights.
+    if (this.readyState !== this.OPEN) return;
     if (this.bufferedAmount > PAUSE_ABOVE) this.pause();
     this.#receive?.(String(data)).catch((error: unknown) => {
       this.#owner?.log.error({ error }, 'a message of a WebSocket could not be answered');

@@ -22,22 +22,29 @@ import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { ListMember } from './listMember.ts';
 import { LogMember } from './logMember.ts';
-import type { ServedSocket } from './servedSocket.ts';
+import type { Opening, ServedSocket } from './servedSocket.ts';
 import { shareableAs } from './shareable.ts';
 import { createSharedSubscriptions, type Opened, type Subscriber } from './sharedSubscriptions.ts';
 
 type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
 
 export interface SocketOperations {
-  /** The arguments of a valid operation, to run with `run`, or the errors of an invalid one. Never throws. */
+  /**
+   * The arguments of a valid operation, to run with `run`, or the errors of one that is invalid or refused. Never rejects,
+   * and never resolves where its client no longer waits for it.
+   */
   prepare(
     caller: SocketCaller,
     id: string,
     payload: SubscribePayload,
+    refuse: Refuse,
   ): Promise<ExecutionArgs | GraphQLError[]>;
-  /** Runs an operation that `prepare` returned. Never rejects. */
+  /** Runs an operation that `prepare` returned. Never rejects, and never resolves where its client no longer waits for it. */
   run(args: ExecutionArgs): Promise<Result>;
 }
+
+/** Why an operation is refused before it is read; null if it is not. */
+type Refuse = () => Promise<GraphQLError | null>;
 
 export interface SocketCaller {
   readonly socket: ServedSocket;
@@ -88,7 +95,8 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   const sharedLogs = createSharedSubscriptions<LogMember, LogPosition | null>();
   const sharedLists = createSharedSubscriptions<ListMember, ListPosition | null>();
   /** How each prepared operation runs. */
-  const runs = new WeakMap<ExecutionArgs, () => Promise<Result> | Result>();
+  const runs = new WeakMap<ExecutionArgs, () => Promise<Result>>();
+  const openings = new WeakMap<ExecutionArgs, Opening>();
 
   const envelopedFor = (actor: Actor, params: SubscribePayload, connection?: WebSocket) =>
     graphql.yoga.getEnveloped({ actor, connection, request: undefined, params });
@@ -97,7 +105,10 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     { socket, actor }: SocketCaller,
     id: string,
     payload: SubscribePayload,
+    refuse: Refuse,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
+    const refused = await refuse();
+    if (refused) return [refused];
     const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(
       actor,
       payload,
@@ -120,7 +131,7 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
         rootValue: undefined,
         contextValue: undefined,
       };
-      runs.set(prepared, () =>
+      runs.set(prepared, async () =>
         joinShared(socket, id, actor, (subscriber) => join(actor, payload, args, subscriber)),
       );
       return prepared;
@@ -128,7 +139,7 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     const prepared = { ...args, contextValue: await contextFactory() };
     const isSubscription =
       getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
-    runs.set(prepared, () => (isSubscription ? subscribe(prepared) : execute(prepared)));
+    runs.set(prepared, async () => (isSubscription ? subscribe(prepared) : execute(prepared)));
     return prepared;
   }
 
@@ -217,23 +228,34 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   }
 
   return {
-    async prepare(caller, id, payload) {
-      try {
-        const prepared = await prepareOperation(caller, id, payload);
-        return 'schema' in prepared ? prepared : [...prepared];
-      } catch (error) {
-        return [presentError(error, log)];
+    async prepare(caller, id, payload, refuse) {
+      const opening = caller.socket.begin(id);
+      const prepared = await prepareOperation(caller, id, payload, refuse).catch((error: unknown) => [
+        presentError(error, log),
+      ]);
+      if (!opening.isWanted()) return never();
+      if (!('schema' in prepared)) {
+        opening.ended();
+        return [...prepared];
       }
+      openings.set(prepared, opening);
+      return prepared;
     },
     async run(args) {
-      try {
-        const run = runs.get(args);
-        if (!run) throw new Error('an operation ran before it was prepared');
-        runs.delete(args);
-        return await run();
-      } catch (error) {
-        return { errors: [presentError(error, log)] };
+      const [run, opening] = [runs.get(args), openings.get(args)];
+      if (!run || !opening) throw new Error('an operation ran before it was prepared');
+      runs.delete(args);
+      openings.delete(args);
+      const result = await run().catch((error: unknown) => ({ errors: [presentError(error, log)] }));
+      if (opening.isWanted()) {
+        opening.ended();
+        return result;
       }
+      if (isAsyncIterable(result)) await result[Symbol.asyncIterator]().return?.();
+      return never();
     },
   };
 }
+
+/** Of what its client no longer waits for, graphql-ws must not learn: it would answer it to another one. */
+const never = () => new Promise<never>(() => {});

@@ -55,6 +55,8 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     path: ENDPOINT,
     maxPayload: limits.bodyBytes,
     clientTracking: false,
+    // One message after the other: a `complete` has ended its operation before the next message may use its id again.
+    allowSynchronousEvents: false,
     handleProtocols,
     WebSocket: ServedSocket,
     verifyClient: ({ req }: { req: IncomingMessage }, decide) => {
@@ -95,15 +97,16 @@ export function serveWebSocket(server: Server, parts: SocketParts): () => Promis
     },
     execute: operations.run,
     subscribe: operations.run,
-    async onSubscribe({ subscriptions, extra: socket }, id, payload) {
+    onSubscribe({ subscriptions, extra: socket }, id, payload) {
       const { actor, address } = socket;
       if (!actor) throw new Error('a socket subscribed before it was authenticated');
-      if (Object.keys(subscriptions).length > limits.operationsPerSocket) {
-        return [tooManyOperations(limits.operationsPerSocket)];
-      }
-      const wait = await addresses.overRate(address);
-      if (wait !== null) return [rateLimited('from this address', wait)];
-      return operations.prepare({ socket, actor }, id, payload);
+      return operations.prepare({ socket, actor }, id, payload, async () => {
+        if (Object.keys(subscriptions).length > limits.operationsPerSocket) {
+          return tooManyOperations(limits.operationsPerSocket);
+        }
+        const wait = await addresses.overRate(address);
+        return wait === null ? null : rateLimited('from this address', wait);
+      });
     },
   });
   const owner: SocketOwner = {
