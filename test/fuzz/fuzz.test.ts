@@ -164,12 +164,14 @@ test(
         socket.send({ type: 'complete', id });
         socket.send({ type: 'ping' });
         const asked = socket.received.length;
-        await socket.next().catch(() => null);
+        for (let last = null; last?.type !== 'pong' && !socket.closed(); ) {
+          last = await socket.next().catch(() => null);
+        }
         const closed = socket.closed();
         if (closed) socket = await openInitialised(serin);
         const texts = socket.received
           .slice(asked)
-          .map((message) => JSON.stringify({ errors: message.payload }));
+          .map(({ type, payload }) => JSON.stringify(type === 'next' ? payload : { errors: payload }));
         const fault = closed
           ? `closed: ${JSON.stringify(closed)}`
           : texts.map((text) => faultOf(200, text)).find(Boolean);
