@@ -12,8 +12,8 @@ export const LEAKS: readonly Mutation[] = [
   {
     name: 'a socket that is remembered',
     file: 'server/webSocket/webSocketServer.js',
-    line: 'const actors = new WeakMap();',
-    becomes: 'const actors = new Map();',
+    line: 'closed: (socket) => open.delete(socket),',
+    becomes: 'closed: (socket) => { open.delete(socket); (globalThis.remembered ??= []).push(socket); },',
     foundAs: ['heap over visits'],
   },
 ];
