@@ -164,6 +164,16 @@ describe('values that cannot be read', () => {
     },
   );
 
+  function postBody(body: Blob | ReadableStream): Promise<Response> {
+    const streamed = { duplex: 'half' };
+    return fetch(`${serin.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      ...streamed,
+    });
+  }
+
   test.each([
     ['that says its length', (bytes: Blob) => bytes],
     ['in chunks', (bytes: Blob) => bytes.stream()],
@@ -173,13 +183,7 @@ describe('values that cannot be read', () => {
     const variables = { i: { deploymentId: deployment.id, reason: 'REASON' } };
     const [before = '', after = ''] = JSON.stringify({ query, variables }).split('REASON');
     const body = send(new Blob([before, Uint8Array.of(0xc0, 0xff), after]));
-    const streamed = { duplex: 'half' };
-    const response = await fetch(`${serin.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-      ...streamed,
-    });
+    const response = await postBody(body);
     expect(response.status).toBe(400);
     expect((await response.json()).errors[0].message).toContain('not UTF-8');
     expect(await statusOf(serin, deployment.id)).toBe('PENDING');
@@ -190,13 +194,7 @@ describe('values that cannot be read', () => {
     ['in chunks', (bytes: Blob) => bytes.stream()],
   ])('a body %s may begin with a byte order mark', async (_how, send) => {
     const body = send(new Blob([Uint8Array.of(0xef, 0xbb, 0xbf), '{"query":"{ __typename }"}']));
-    const streamed = { duplex: 'half' };
-    const response = await fetch(`${serin.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-      ...streamed,
-    });
+    const response = await postBody(body);
     expect(await response.json()).toMatchObject({ data: { __typename: 'Query' } });
   });
 
