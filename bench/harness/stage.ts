@@ -66,7 +66,7 @@ async function startNode(databaseUrl: string, variables: Readonly<Record<string,
   const began = performance.now();
   const child = fork(PROGRAM, [], {
     execArgv: [
-      ...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []),
+      ...(process.env.BENCH_NODE_ARGS?.split(' ').filter(Boolean) ?? []),
       ...(process.env.BENCH_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_PROFILE}`] : []),
     ],
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
