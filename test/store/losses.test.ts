@@ -39,11 +39,10 @@ const canaries = fc.array(
     startedAge: fc.integer({ min: 1, max: 4000 }),
     /** How much of its time it lived; all of it if it lives. */
     lived: fc.option(fc.integer({ min: 1, max: 99 })),
-    samples: fc.array(
+    // No two at the same time: none of them would be the last before a window.
+    samples: fc.uniqueArray(
       fc.record({ age: fc.integer({ min: 0, max: 4000 }), pnl: fc.integer({ min: -900, max: 900 }) }),
-      {
-        maxLength: 6,
-      },
+      { maxLength: 6, selector: ({ age }) => age },
     ),
     pnl: fc.option(fc.integer({ min: -900, max: 900 })),
     capital: fc.integer({ min: 1, max: 1000 }),
