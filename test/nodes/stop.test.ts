@@ -55,12 +55,13 @@ async function ask(query: string, variables: Record<string, unknown> = {}): Prom
 }
 
 let deployed = 0;
+/** A deployment whose checks are a day apart: no event but those of the test's commands. */
 async function deploy(): Promise<string> {
   deployed += 1;
   const versions = { stableVersionId: 'a', canaryVersionId: 'b' };
   const config = {
-    observationPeriodMinutes: 600,
-    checkIntervalSeconds: 10,
+    observationPeriodMinutes: 100_000,
+    checkIntervalSeconds: 86_400,
     guardrails: { maxStaleSeconds: null },
   };
   const input = { strategyId: `stopped-${deployed}`, ...versions, config };

@@ -45,7 +45,7 @@ async function promoted(): Promise<Data> {
 
 test('the importer and the hash of the document are in the log, the deployment and the audit trail', async () => {
   const admin = serin.as(await makeKey(root, 'ADMIN', { name: 'importer' }));
-  const id = await running(root);
+  const id = await running(root, { config: HOURLY });
   const { deployment } = await importing(copyOf(await exported(id)), {}, admin);
   expect(deployment.importedBy).toBe('importer');
   expect(Date.parse(deployment.importedAt)).toBeGreaterThan(0);

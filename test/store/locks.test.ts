@@ -80,7 +80,7 @@ test('a transaction that waits for a deployment has no transaction id yet, so th
 });
 
 test('transaction ids of more digits come later', async () => {
-  const deploymentId = await running(serin);
+  const deploymentId = await calm();
   for (const name of ['pauseDeployment', 'resumeDeployment']) await command(serin, name, deploymentId);
   await serin.database.sql`
     update events set xid = (7 + no)::text::xid8 where deployment_id = ${deploymentId}`;

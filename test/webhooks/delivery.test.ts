@@ -155,7 +155,7 @@ describe('failures', () => {
     const to = await receiver();
     to.answer = () => 500;
     const { webhook } = await createWebhook(serin, { url: to.url, strategyId: 'given-up' });
-    const id = (await create(serin, { strategyId: 'given-up' })).deployment.id;
+    const id = (await create(serin, { strategyId: 'given-up', config: STILL })).deployment.id;
     await until(() => to.received.length === 1);
     await serin.database
       .sql`update webhook_deliveries set give_up_at = clock_timestamp(), next_attempt_at = clock_timestamp()
