@@ -5,7 +5,8 @@ import { schema } from '../../src/graphql/schema.ts';
 import { fieldsToCompile } from '../../src/server/pipeline/compilable.ts';
 import { COMPILED_AFTER } from '../../src/server/pipeline/executor.ts';
 import { CALM, command, create, report, running } from '../harness/deployment.ts';
-import { startTestSerin, type TestSerin } from '../harness/serin.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { untilSettled } from '../harness/settled.ts';
 import { makeOperation, rootFields } from './operations.ts';
 import { createRandom } from './random.ts';
 import type { Known } from './values.ts';
@@ -35,6 +36,13 @@ beforeAll(async () => {
   // Time stands still: nothing changes by itself.
   await serin.database.sql`create or replace function serin_now() returns timestamptz language sql volatile as
     $$ select timestamptz '2100-01-01' $$`;
+  // What is due by then is done, once.
+  await until(async () => {
+    const due = await serin.database.sql`
+      select from deployments where least(next_check_at, deadline_at) <= serin_now() limit 1`;
+    return due.length === 0;
+  });
+  await untilSettled(serin.database.sql);
 });
 afterAll(() => serin.stop());
 

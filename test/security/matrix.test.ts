@@ -13,6 +13,7 @@ import { liftAll } from '../harness/freeze.ts';
 import { startIssuer, type TestIssuer } from '../harness/issuer.ts';
 import { administrator, keyMadeHere, makeKey } from '../harness/keys.ts';
 import { startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
+import { untilSettled } from '../harness/settled.ts';
 import { deepReads, documentFor, isId, optionalPaths } from './matrix/documents.ts';
 import { type Caller, callerOf, TRANSPORTS, type Transport } from './matrix/transports.ts';
 import { absentIds, asAbsent, type Ids, makeWorld, stored } from './matrix/world.ts';
@@ -90,6 +91,7 @@ beforeAll(async () => {
   // Time stands still while answers are compared.
   await serin.database.sql.unsafe(`create or replace function serin_now() returns timestamptz language sql volatile
     as $$ select timestamptz '${new Date(Date.now() + 60_000).toISOString()}' $$`);
+  await untilSettled(serin.database.sql);
   await readAll((key, answer) => before.set(key, answer));
   hidden = await makeWorld(root, 'hidden');
   absent = absentIds(hidden);
