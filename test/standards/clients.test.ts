@@ -122,7 +122,8 @@ test('Python’s standard library creates, deploys, reports, and follows over SS
   client.stderr.on('data', (text) => {
     said += text;
   });
-  const [code] = await once(client, 'exit');
+  // Not `exit`, after which there may still be something to read.
+  const [code] = await once(client, 'close');
   expect(said).toContain('followed: RUNNING PAUSED ROLLED_BACK');
   expect(code).toBe(0);
 });
