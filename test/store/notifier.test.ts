@@ -16,7 +16,8 @@ let markers = 0;
 let stop: () => Promise<void>;
 beforeAll(async () => {
   fresh = await freshDatabase();
-  database = openDatabase({ url: fresh.url });
+  // On one connection what is sent first arrives first.
+  database = openDatabase({ url: fresh.url, poolSize: 1 });
   notifier = createNotifier(database.client);
   // Not `notifier.listen`: that one notifies itself now and then.
   const { unlisten } = await database.client.listen('serin_log', (payload) => {
