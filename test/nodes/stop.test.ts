@@ -94,7 +94,7 @@ describe('SIGTERM ends the process with 0', () => {
       expect(await terminated()).toBe(0);
       await Promise.all(waiting);
     },
-    60_000,
+    120_000,
   );
 
   test('with clients that read nothing, send nothing, or stop in the middle of a request', async () => {
@@ -136,13 +136,13 @@ describe('SIGTERM ends the process with 0', () => {
     expect(await terminated()).toBe(0);
     for (const client of clients) client.destroy();
     socket.terminate();
-  }, 60_000);
+  }, 120_000);
 
   test('with a webhook whose receiver never answers; its delivery is sent again', async () => {
     const id = await hangingDelivery();
     expect(await terminated()).toBe(0);
     await deliveredAfterRestart(id);
-  }, 60_000);
+  }, 120_000);
 });
 
 test('kill -9 in the middle of a delivery: it is sent again, and nothing is missing', async () => {
@@ -151,7 +151,7 @@ test('kill -9 in the middle of a delivery: it is sent again, and nothing is miss
   // The lease of the killed process expires.
   await database.sql`update webhook_deliveries set lease_until = clock_timestamp() where lease_token is not null`;
   await deliveredAfterRestart(id);
-}, 60_000);
+}, 120_000);
 
 test('none of them crashed before', () => expect(crashes).toEqual([]));
 
@@ -174,7 +174,7 @@ async function deliveredAfterRestart(id: string): Promise<void> {
   receiver.answer = () => 200;
   await node.start();
   await pause(id);
-  await until(() => numbersOf(receiver.taken, id).length >= 4, 20_000);
+  await until(() => numbersOf(receiver.taken, id).length >= 4, 60_000);
   expect(numbersOf(receiver.taken, id)).toEqual([1, 2, 3, 4]);
   expect(receiver.taken[0]?.headers['webhook-id']).toBe(tried?.headers['webhook-id']);
 }
