@@ -1,10 +1,10 @@
 /** The example bots, run as their users run them: separate processes against a live Serin. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { claimPort } from './harness/claimedPort.ts';
 import { CALM, command, create, report } from './harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from './harness/serin.ts';
 
@@ -58,7 +58,7 @@ for (const { language, run, there } of LANGUAGES) {
       await until(async () => {
         const { canaryMetrics, stableMetrics } = await look();
         return canaryMetrics.tradeCount >= 2 && stableMetrics.metrics.sharpeRatio !== null;
-      }, 50_000);
+      }, 100_000);
       expect((await look()).allocation.sides).toEqual([
         { side: 'CANARY', heldUsd: '100000', acknowledgedNumber: 1, unansweredSeconds: 0 },
         { side: 'STABLE', heldUsd: '900000', acknowledgedNumber: 1, unansweredSeconds: 0 },
@@ -76,26 +76,26 @@ for (const { language, run, there } of LANGUAGES) {
       expect(canarySaid).toContain('ma-20 CANARY: Allocation 1 (DEPLOY): the CANARY side holds $100,000.');
       expect(canarySaid).toMatch(/ma-20 CANARY: \d{4}-\d\d-\d\d: \d+ trades, net PnL -?\$/);
       expect(canarySaid).toMatch(new RegExp(`${id} has ended. ma-20 made \\d+ trades as CANARY, net PnL `));
-    }, 120_000);
+    }, 300_000);
 
     test('waits for a deployment that does not exist yet, and continues from its totals', async () => {
       const id = `later-${language}`;
       const early = start([...run, '--deployment', id, '--every', '0.002', '--side', 'STABLE']);
-      await until(() => early.said.join('').includes(`There is no deployment ${id} yet`), 50_000);
+      await until(() => early.said.join('').includes(`There is no deployment ${id} yet`), 100_000);
       await create(serin, { id, config: CALM });
-      await until(() => early.said.join('').includes(`${id} has no capital yet`), 50_000);
+      await until(() => early.said.join('').includes(`${id} has no capital yet`), 100_000);
       await command(serin, 'deployCanary', id, { capitalUsd: '1000000' });
       await report(serin, 'Canary', id, { pnlUsd: '-3186.07', trades: 12, errors: 2, winRate: '0.25' });
 
       const again = start([...run, '--deployment', id, '--every', '0.002', '--side', 'CANARY']);
       const goesOn = 'The CANARY side goes on from 12 trades, net PnL -$3,186.07.';
-      await until(() => again.said.join('').includes(goesOn), 50_000);
+      await until(() => again.said.join('').includes(goesOn), 100_000);
       const canary = async () => (await serin.ask(LOOK, { id })).deployment.canaryMetrics;
-      await until(async () => (await canary()).tradeCount > 12, 50_000);
+      await until(async () => (await canary()).tradeCount > 12, 100_000);
       expect((await canary()).errorCount).toBe(2);
       await command(serin, 'cancelDeployment', id);
       expect([await early.ended, await again.ended], again.said.join('')).toEqual([0, 0]);
-    }, 120_000);
+    }, 300_000);
 
     test('says what was refused', async () => {
       const created = await create(serin, { config: CALM });
@@ -111,10 +111,10 @@ for (const { language, run, there } of LANGUAGES) {
       );
       expect(recordTrades.success).toBe(true);
       const bot = start([...run, '--deployment', id, '--every', '0.02', '--side', 'CANARY']);
-      await until(() => bot.said.join('').includes('Report refused, INVALID_INPUT: '), 50_000);
+      await until(() => bot.said.join('').includes('Report refused, INVALID_INPUT: '), 100_000);
       await command(serin, 'cancelDeployment', id);
       expect(await bot.ended).toBe(0);
-    }, 120_000);
+    }, 300_000);
 
     test('continues from its position after Serin was away', async () => {
       const created = await create(serin, { config: CALM });
@@ -123,12 +123,12 @@ for (const { language, run, there } of LANGUAGES) {
       const bot = start([...run, '--deployment', id, '--every', '0.05', '--side', 'CANARY']);
       const acknowledged = async () =>
         (await serin.ask(LOOK, { id })).deployment.allocation.sides[0].acknowledgedNumber;
-      await until(async () => (await acknowledged()) === 1, 50_000);
+      await until(async () => (await acknowledged()) === 1, 100_000);
       await serin.restart();
       await command(serin, 'cancelDeployment', id);
       expect(await bot.ended, bot.said.join('')).toBe(0);
       expect(await acknowledged()).toBe(2);
-    }, 120_000);
+    }, 300_000);
   });
 }
 
@@ -148,7 +148,7 @@ test('the ledger writes every change of status once, over its own end and that o
     const { id } = (await create(serin, { strategyId, config: CALM })).deployment;
     await command(serin, 'deployCanary', id, { capitalUsd: '1000' });
     const first = start([...runTypeScript, 'examples/ledger.ts', file]);
-    await until(async () => (await of(id)).length === 1, 50_000);
+    await until(async () => (await of(id)).length === 1, 100_000);
     first.child.kill('SIGKILL');
     await first.ended;
     // As a crash in the middle of a write leaves it.
@@ -157,23 +157,23 @@ test('the ledger writes every change of status once, over its own end and that o
     const second = start([...runTypeScript, 'examples/ledger.ts', file]);
     await until(
       async () => second.said.join('').includes('continues after') && (await of(id)).length === 2,
-      50_000,
+      100_000,
     );
     await serin.restart();
     await command(serin, 'cancelDeployment', id);
-    await until(async () => (await of(id)).length === 3, 50_000);
+    await until(async () => (await of(id)).length === 3, 100_000);
     expect((await of(id)).map(({ status }) => status)).toEqual(['RUNNING', 'PAUSED', 'CANCELLED']);
     const cursors = (await entries()).map(({ cursor }) => cursor);
     expect(new Set(cursors).size).toBe(cursors.length);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}, 120_000);
+}, 300_000);
 
 test('the receiver of webhooks takes what Serin has signed, and alerts once', async () => {
   const own = await startTestSerin({ webhookNetworks: ['127.0.0.1'] });
+  const { port, release } = await claimPort();
   try {
-    const port = await freePort();
     const url = `http://127.0.0.1:${port}/`;
     const { createWebhook } = await own.ask(
       `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { secret } }`,
@@ -183,24 +183,16 @@ test('the receiver of webhooks takes what Serin has signed, and alerts once', as
       SERIN_WEBHOOK_SECRET: createWebhook.secret,
       PORT: String(port),
     });
-    await until(() => receiver.said.join('').includes('Alerts are received'), 50_000);
+    await until(() => receiver.said.join('').includes('Alerts are received'), 100_000);
     const forged = await fetch(url, { method: 'POST', body: '{"type":"CANARY_FAILED","data":{}}' });
     expect(forged.status).toBe(401);
     const { id } = (await create(own, { config: CALM })).deployment;
     await command(own, 'deployCanary', id, { capitalUsd: '1000' });
     await command(own, 'rollbackCanary', id, { reason: 'a test' });
-    await until(() => /ALERT \S+ \S+: .*a test/.test(receiver.said.join('')), 50_000);
+    await until(() => /ALERT \S+ \S+: .*a test/.test(receiver.said.join('')), 100_000);
     expect(receiver.said.join('').match(/ALERT/g)).toHaveLength(1);
   } finally {
     await own.stop();
+    release();
   }
-}, 120_000);
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
-}
+}, 300_000);

@@ -7,12 +7,13 @@ import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_pro
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chmod, chown, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
+import { claimPort } from '../harness/claimedPort.ts';
 
 const SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
 
@@ -113,17 +114,8 @@ export async function startProgram(
   throw new Error(`${file} does not listen on ${port}`);
 }
 
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const free = await new Promise<boolean>((done) => {
-      const probe = createServer()
-        .once('error', () => done(false))
-        .listen(port, '127.0.0.1', () => probe.close(() => done(true)));
-    });
-    if (free) return port;
-  }
-}
+/** A port that belongs to this process until it ends: copies of clusters start later, and clusters start again. */
+export const freePort = async (): Promise<number> => (await claimPort()).port;
 
 /** A folder of clusters, removed with all of them. */
 export interface Clusters {

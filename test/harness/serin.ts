@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import type { AccessSettings } from '../../src/access/access.ts';
 import { type Environment, readEnvironment } from '../../src/environment/environment.ts';
 import { type Serin, startSerin } from '../../src/serin.ts';
+import { claimPort } from './claimedPort.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { createWatchedLog, requireNoLeak } from './watchedLog.ts';
 
@@ -76,10 +77,12 @@ function isRepeatable(query: string, variables: Record<string, unknown> = {}): b
 
 export async function startTestSerin(settings: Partial<Environment> = {}): Promise<TestSerin> {
   const database = await freshDatabase();
+  // A restart needs the same one.
+  const claimed = await claimPort();
   const environment: Environment = {
     ...readEnvironment({}),
     host: '127.0.0.1',
-    port: 0,
+    port: claimed.port,
     databaseUrl: database.url,
     dataDir: '/nowhere',
     timeScale: TIME_SCALE,
@@ -112,6 +115,7 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     async stop() {
       for (const client of clients) await client.dispose();
       await serin.stop();
+      claimed.release();
       await database.drop();
       requireNoLeak(watched);
     },
