@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
-import { command, create, running } from '../harness/deployment.ts';
+import { CALM, command, create, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 const hasPython =
@@ -36,7 +36,7 @@ serin = Serin(sys.argv[1], on_notice=lambda sentence: say(notice=sentence))
 function python(program: string, ...args: string[]) {
   const child = spawn('python3', ['-c', PRELUDE + program, `http://127.0.0.1:${proxy.port}`, ...args], {
     env: { PATH: process.env.PATH, PYTHONPATH: 'clients/python', PYTHONDONTWRITEBYTECODE: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   children.push(child);
   const said: Record<string, unknown>[] = [];
@@ -140,7 +140,7 @@ for allocation in side.allocations():
 
   test('the plan for open positions, what is still open, and the time of a report on the clock of Serin', async () => {
     const rollbackPlan = { positions: 'CLOSE', maxSlippageBps: '25', deadlineSeconds: 60 };
-    const id = await running(serin, { config: { rollbackPlan } });
+    const id = await running(serin, { config: { ...CALM, rollbackPlan } });
     const { said, ended } = python(
       `
 side = serin.side(sys.argv[2], "CANARY")
@@ -174,13 +174,12 @@ side.hold(obey).join()
 
   test('a report waits for a server that is away, and many threads send one at a time', async () => {
     const id = await running(serin);
-    const { said, ended } = python(
+    const { child, said, ended } = python(
       `
 side = serin.side(sys.argv[2], "CANARY")
 say(ready=True)
-sys.stdin.close()
+sys.stdin.readline()
 threads = [threading.Thread(target=side.report, kwargs={"trades": n + 1, "errors": n}) for n in range(30)]
-time.sleep(1)
 for thread in threads: thread.start(); time.sleep(0.01)
 for thread in threads: thread.join()
 say(done=True)
@@ -189,6 +188,7 @@ say(done=True)
     );
     await until(() => said.length === 1);
     proxy.refuse();
+    child.stdin.write('\n');
     await until(() => said.some(({ notice }) => String(notice).includes('a report was not answered')));
     proxy.pass();
     expect(await ended).toEqual({ code: 0, errors: '' });

@@ -148,7 +148,7 @@ test('allocations: the newest first, each acknowledged, over a cut and a restart
 
 test('an allocation carries the plan for open positions, and is settled when the bot says that they are closed', async () => {
   const rollbackPlan = { positions: 'CLOSE', maxSlippageBps: '25', deadlineSeconds: 60 };
-  const id = await running(serin, { config: { rollbackPlan } });
+  const id = await running(serin, { config: { ...CALM, rollbackPlan } });
   const side = await open(id, 'CANARY', { standDownAfterSeconds: 1 });
   const allocations = side.allocations();
   // A machine that is slow for a second has the bot stand down once more.
@@ -192,7 +192,7 @@ test('a report says when its figures were taken, on the clock of Serin', async (
 });
 
 test('allocations reach a bot also where the timeline is switched off', async () => {
-  const id = await running(serin, { config: { emitEvents: false } });
+  const id = await running(serin, { config: { ...CALM, emitEvents: false } });
   const { held, ended } = hold(await open(id, 'STABLE'));
   await until(() => held.length === 1);
   await command(serin, 'cancelDeployment', id);
