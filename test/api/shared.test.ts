@@ -159,12 +159,22 @@ async function connected() {
   return { socket, say, heard };
 }
 
-/** Subscriptions are not acknowledged: this is time for those on their way to have begun. */
+/**
+ * Subscriptions are not acknowledged: this is time for those on their way to have begun. Each has then asked the database
+ * where the log ends, and been answered.
+ */
 async function settled(): Promise<void> {
   for (let asked = 0; asked < 10; asked += 1) {
     await sleep(30);
     await serin.ask('{ __typename }');
   }
+  const { sql } = serin.database;
+  await until(async () => {
+    const busy = await sql`
+      select from pg_stat_activity
+      where datname = current_database() and state = 'active' and pid <> pg_backend_pid()`;
+    return busy.length === 0;
+  });
 }
 
 describe('many followers of one list', () => {
