@@ -95,6 +95,24 @@ test('of several hosts the one that takes writes is used, whatever their order, 
   await standby.stop();
 }, 90_000);
 
+/** Ends the waits of commits for a standby. */
+const cancelAll = () =>
+  cluster.sql`select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`;
+
+/** Until the server has the setting that was reloaded: the call returns before, and commits do not wait yet. */
+async function untilCommitsWait(): Promise<void> {
+  let waits = false;
+  const committing = (async () => {
+    while (!waits) await cluster.sql`comment on database postgres is 'committed'`;
+  })();
+  await eventually(async () => {
+    waits = (await cluster.sql`select from pg_stat_activity where wait_event = 'SyncRep'`).length > 0;
+    return waits;
+  });
+  await cancelAll();
+  await committing;
+}
+
 /** Longer than an operation may take; `npm run test:clusters` has a whole minute. */
 const AWAY_MS = process.env.SERIN_CLUSTERS === 'whole' ? 60_000 : 10_000;
 
@@ -103,6 +121,7 @@ test('a synchronous standby that is away: never more connections than documented
   const ids = await Promise.all(Array.from({ length: 30 }, (_, index) => still(serin, `sync-${index}`)));
   await cluster.sql`alter system set synchronous_standby_names = 'away'`;
   await cluster.sql`select pg_reload_conf()`;
+  await untilCommitsWait();
   const backends = async () =>
     (await cluster.sql`select from pg_stat_activity where application_name = 'serin' and datname = 'away'`)
       .length;
@@ -122,8 +141,6 @@ test('a synchronous standby that is away: never more connections than documented
   expect(codes).toEqual(new Set(['UNAVAILABLE']));
   expect(most).toBeLessThanOrEqual(17);
   // An operator ends the waits: what they were for is committed here, and nobody was told that it is safe.
-  const cancelAll = () =>
-    cluster.sql`select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`;
   const first = ids[0] ?? '';
   const cancelling = setInterval(() => void cancelAll().catch(() => {}), 100);
   const again = await pause(serin, first, `key-${first}`).finally(() => clearInterval(cancelling));
