@@ -142,7 +142,7 @@ describe('serin', () => {
   }
 
   test('`npx serin` starts the server with all its parts, and SIGTERM ends it with 0', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const { address, stop } = await start();
     const ask = async (query: string, variables = {}) => {
@@ -156,8 +156,12 @@ describe('serin', () => {
     expect(await ask('{ viewer { role } }')).toEqual({ data: { viewer: { role: 'ADMIN' } } });
     // What is found by its path, or loaded when it is needed first.
     expect(await (await fetch(`${address}/`)).text()).toContain('<script');
-    const simulated = await ask('{ simulatePolicy(assumptions: { runs: 10 }) { complete } }');
-    expect(simulated).toEqual({ data: { simulatePolicy: { complete: true } } });
+    // The thread of simulations starts with the first question: a busy machine does not answer that one in time.
+    await until(async () => {
+      const { data, errors } = await ask('{ simulatePolicy(assumptions: { runs: 10 }) { complete } }');
+      if (errors) expect(errors[0].extensions.code).toBe('TOO_COMPLEX');
+      return data?.simulatePolicy?.complete === true;
+    }, 50_000);
     const receiver = await receiveOne();
     await ask('mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { success } }', {
       input: { url: receiver.url },
@@ -176,7 +180,7 @@ describe('serin', () => {
   });
 
   test('a start leaves a code cache, and the next one replaces it where it is damaged', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const place = join(folder, 'server/node_modules/serin/dist/bundle/js');
     const caches = (await readdir(place)).filter((name) => name.endsWith('.cache'));
@@ -255,7 +259,7 @@ describe('serin-core and serin-client', () => {
     expect(said).toBe('function function FeedRefused');
   });
 
-  test('have types for strict TypeScript', { timeout: 60_000 }, async () => {
+  test('have types for strict TypeScript', { timeout: 180_000 }, async () => {
     const place = join(folder, 'parts');
     await writeFile(
       join(place, 'use.ts'),
@@ -361,7 +365,7 @@ async function bundleOf(assets: string): Promise<Buffer> {
 }
 
 test('an install without scripts is refused with what to do, not run on the unpatched driver', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const clone = join(folder, 'clone');
   await mkdir(join(clone, 'node_modules/postgres'), { recursive: true });

@@ -45,7 +45,10 @@ function watch(id: string, cols: number, rows = 40) {
     written += data;
     terminal.write(data);
   });
-  const ended = new Promise<number>((done) => pty.onExit(({ exitCode }) => done(exitCode)));
+  // What it wrote last is on the screen by then.
+  const ended = new Promise<number>((done) =>
+    pty.onExit(({ exitCode }) => terminal.write('', () => done(exitCode))),
+  );
   const lines = () => {
     const { active } = terminal.buffer;
     return Array.from(

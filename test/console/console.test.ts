@@ -215,9 +215,12 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Gates' }).waitFor();
-    await page.keyboard.press('g');
-    await page.keyboard.press('s');
-    await page.getByRole('heading', { name: 'Strategies' }).waitFor();
+    // The second key of a pair must follow in time, which a slow machine may miss.
+    await until(async () => {
+      await page.keyboard.press('g');
+      await page.keyboard.press('s');
+      return page.getByRole('heading', { name: 'Strategies' }).isVisible();
+    });
     await page.keyboard.press('?');
     await page.getByRole('dialog').getByLabel('Use these keys').uncheck();
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
