@@ -146,5 +146,5 @@ describe.each(['ws', 'http'])('over %s', (scheme) => {
     }
     expect(seen).toEqual(log.map(({ id }) => id));
     if (scheme === 'ws') expect(String(lost[0])).toContain('wait to be taken');
-  }, 90_000);
+  }, 240_000);
 });
