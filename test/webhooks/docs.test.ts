@@ -1,10 +1,10 @@
 /** The receivers that `docs/webhooks.md` shows run as they stand: they take what Serin sends and nothing else. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { claimPort } from '../harness/claimedPort.ts';
 import { command, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { createWebhook, deliveriesOf } from './webhook.ts';
@@ -32,22 +32,13 @@ async function receiverIn(language: string, port: number): Promise<string> {
   return code.replace('8000', String(port));
 }
 
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
-}
-
 test.each([
   ['ts', 'receiver.ts', [process.execPath, '--import', 'tsx']],
   ['python', 'receiver.py', ['python3', '-u']],
 ])(
   'the receiver in %s',
   async (language, file, [program = '', ...flags]) => {
-    const port = await freePort();
+    const { port, release } = await claimPort();
     await writeFile(join(folder, file), await receiverIn(language, port));
     const url = `http://127.0.0.1:${port}/serin`;
     const { webhook, secret } = await createWebhook(serin, { url, strategyId: `docs-${language}` });
@@ -77,6 +68,7 @@ test.each([
       expect(said).toContain('olled back');
     } finally {
       child?.kill('SIGKILL');
+      release();
     }
   },
   60_000,
