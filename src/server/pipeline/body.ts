@@ -1,13 +1,15 @@
 /** Reads request bodies: bounded in size, with numbers kept exact. */
-import { isUtf8 } from 'node:buffer';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { isSafeNumber, LosslessNumber, parse as parseLossless } from 'lossless-json';
 import { tooLong } from './admission.ts';
 import { decompress, REQUEST_CODINGS } from './contentEncoding.ts';
 
-/** What some programs begin a text with; it is no part of the JSON. */
-const BYTE_ORDER_MARK = '\uFEFF';
+/**
+ * Refuses invalid UTF-8: decoding it with replacement characters would store something else than was sent. Drops a byte
+ * order mark, which some programs begin a text with: it is no part of the JSON.
+ */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** A number with more digits than a double preserves. */
 const LONG_NUMBER = /[\d.]{16,}/;
@@ -37,12 +39,12 @@ export function readJson(bytes: ArrayBuffer | Uint8Array): unknown {
   }
 }
 
-/** Refuses invalid UTF-8: decoding it with replacement characters would store something else than was sent. */
 function textOf(bytes: ArrayBuffer | Uint8Array): string {
-  if (!isUtf8(bytes)) throw badBody('the body is not UTF-8, as JSON must be');
-  const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(bytes) ? bytes : new Uint8Array(bytes);
-  const text = Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
-  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw badBody('the body is not UTF-8, as JSON must be');
+  }
 }
 
 /** The bytes of a body after its content coding. */

@@ -80,8 +80,10 @@ export function createExecutor(): Execute {
       return execute(operation);
     }
     const given = variableValues ?? {};
-    const { errors } = getVariableValues(schema, query.variableDefinitions ?? [], given);
-    if (errors) return execute(operation);
+    const { variableDefinitions = [] } = query;
+    if (variableDefinitions.length > 0 && getVariableValues(schema, variableDefinitions, given).errors) {
+      return execute(operation);
+    }
     const checked = (result: ExecutionResult) => {
       if (!result.errors) return result;
       compiled.delete(query);
