@@ -223,7 +223,9 @@ function bodyOf(request: IncomingMessage): Promise<Buffer<ArrayBuffer> | null> {
       resolve(first && more.length === 0 ? first : Buffer.concat(chunks));
     });
     // It comes after the end, after an error, and when the client disconnects.
-    request.on('close', () => resolve(null));
+    request.on('close', () => {
+      if (!request.readableEnded) resolve(null);
+    });
   });
 }
 
