@@ -40,8 +40,8 @@ export interface Credentials {
 export interface Access {
   /** Whether callers need no credentials. */
   readonly open: boolean;
-  /** The actor of the credentials. Throws {@link Unauthenticated}. */
-  identify(credentials: Credentials): Promise<Actor>;
+  /** The actor of the credentials; not a promise where callers need none. Throws {@link Unauthenticated}. */
+  identify(credentials: Credentials): Promise<Actor> | Actor;
   /** Calls back once, with a message, when the actor's rights end. Returns a function that stops watching. */
   watch(actor: Actor, onEnd: (why: string) => void): () => void;
   createKey(actor: Actor, request: KeyRequest): Promise<KeyAnswer>;
@@ -89,7 +89,7 @@ export function createAccess(db: PostgresJsDatabase, log: Logger, settings: Acce
 
   return {
     open,
-    async identify({ authorization, name }) {
+    identify({ authorization, name }) {
       if (open) return ofName(claimedName(name));
       const token = bearerOf(authorization);
       if (settings.keys && looksLikeKey(token)) return ofKey(token);

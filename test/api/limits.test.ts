@@ -425,15 +425,37 @@ describe('connections', () => {
 });
 
 describe('every answer', () => {
-  test('has safe headers and an id, given or new', async () => {
-    const { headers } = await fetch(`${serin.url}/health`, { headers: { 'x-request-id': 'bot-7' } });
+  const query = JSON.stringify({ query: VIEWER });
+  test.each([
+    ['of an endpoint for operators', '/health', { method: 'GET' }],
+    ['to an operation', '/graphql', { body: query }],
+    ['to an operation that cannot be read', '/graphql', { body: '{' }],
+    ['to an operation in the address', `/graphql?query=${VIEWER}`, { method: 'GET' }],
+    ['that refuses a request', '/graphql', { body: query, origin: 'https://evil.example' }],
+    ['to a request of a browser what it may send', '/graphql', { method: 'OPTIONS' }],
+    ['of a page', '/', { method: 'GET' }],
+    ['to what is not there', '/nothing', { method: 'GET' }],
+  ])('%s has safe headers and the id that was sent', async (_what, path, sent) => {
+    const { method, body, origin } = { method: 'POST', body: null, origin: null, ...sent };
+    const { headers } = await fetch(`${serin.url}${path}`, {
+      method,
+      body,
+      headers: {
+        'x-request-id': 'bot-7',
+        'content-type': 'application/json',
+        ...(origin === null ? {} : { origin }),
+      },
+    });
     expect(Object.fromEntries(headers)).toMatchObject({
       'x-request-id': 'bot-7',
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'referrer-policy': 'no-referrer',
-      'content-security-policy': expect.stringContaining("default-src 'none'"),
+      'content-security-policy': expect.stringContaining("frame-ancestors 'none'"),
     });
+  });
+
+  test('has a new id where that of the request could not be logged', async () => {
     const evil = await fetch(`${serin.url}/graphql?query=${VIEWER}`, {
       headers: { 'x-request-id': 'a b "c"' },
     });

@@ -11,6 +11,7 @@ import type { Access } from '../../access/access.ts';
 import type { Actor } from '../../access/actor.ts';
 import { ENDPOINT } from '../../environment/limits.ts';
 import { schema } from '../../graphql/schema.ts';
+import { type FlatHeaders, setHeaders } from '../pipeline/admission.ts';
 import { readCredentials } from '../pipeline/authentication.ts';
 import { readJson } from '../pipeline/body.ts';
 import { acceptedCoding, compress, MIN_COMPRESSED_BYTES } from '../pipeline/contentEncoding.ts';
@@ -85,53 +86,77 @@ export interface GraphqlHttpParts {
   readonly graphql: GraphQLServer;
 }
 
-/** Responds to a request for the endpoint. */
-export async function serveGraphql(
-  parts: GraphqlHttpParts,
+/** Whether a request is a plain one for the endpoint. */
+export const isPlain = (request: IncomingMessage): boolean => PLAIN.every((holds) => holds(request));
+
+/** Responds to any other request for the endpoint. */
+export async function serveOther(
+  { graphql }: GraphqlHttpParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (PLAIN.every((holds) => holds(request))) await servePlain(parts, request, response);
-  else await parts.graphql.yoga(request, response);
+  await graphql.yoga(request, response);
 }
 
-async function servePlain(
+/**
+ * Responds to a plain request.
+ * @param headers those that every response must have
+ */
+export async function servePlain(
   { access, graphql }: GraphqlHttpParts,
   request: IncomingMessage,
   response: ServerResponse,
+  headers: FlatHeaders,
 ): Promise<void> {
   const { yoga } = graphql;
-  const actor = await access.identify(readCredentials(undefined, request.headers)).catch(() => null);
-  // Yoga responds to unauthenticated callers, before the body is read.
-  if (!actor) return yoga(request, response);
+  const identified = identify(access, request);
+  const actor = identified instanceof Promise ? await identified : identified;
+  if (!actor) {
+    // Yoga responds to unauthenticated callers, before the body is read.
+    setHeaders(response, headers);
+    return yoga(request, response);
+  }
   const body = await bodyOf(request);
   if (body === null) return;
   const params = plainParams(body);
   const origin = { req: request, res: response };
   const result = params && (await execute(graphql, params, actor, origin));
-  if (!result) return send(await yoga.fetch(toFetchRequest(yoga, request, body), origin), response);
   const type = ACCEPTED.get(request.headers.accept) ?? 'application/json';
+  if (!result) return send(await yoga.fetch(toFetchRequest(yoga, request, body), origin), headers, response);
   if (result.errors || result.extensions?.http) {
-    return send(processRegularResult(result, yoga.fetchAPI, type), response);
+    return send(processRegularResult(result, yoga.fetchAPI, type), headers, response);
   }
-  await sendJson(JSON.stringify(result), type, request, response);
+  const ofJson = [...headers, 'content-type', `${type}; charset=utf-8`];
+  await sendJson(JSON.stringify(result), ofJson, request, response);
+}
+
+/** The actor of a request; null if there is none. Not a promise where nothing is looked up. */
+function identify(access: Access, { headers }: IncomingMessage): Promise<Actor | null> | Actor | null {
+  try {
+    const actor = access.identify(readCredentials(undefined, headers));
+    return actor instanceof Promise ? actor.catch(() => null) : actor;
+  } catch {
+    return null;
+  }
 }
 
 async function sendJson(
   text: string,
-  type: string,
-  { headers }: IncomingMessage,
+  headers: string[],
+  request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  response.setHeader('content-type', `${type}; charset=utf-8`);
-  const coding = text.length >= MIN_COMPRESSED_BYTES ? acceptedCoding(headers['accept-encoding']) : null;
+  const coding =
+    text.length >= MIN_COMPRESSED_BYTES ? acceptedCoding(request.headers['accept-encoding']) : null;
   if (coding) {
     const body = await compress(Buffer.from(text), coding);
-    response.writeHead(200, { 'content-encoding': coding, 'content-length': body.length }).end(body);
+    headers.push('content-encoding', coding, 'content-length', String(body.length));
+    response.writeHead(200, headers).end(body);
     return;
   }
+  headers.push('content-length', String(Buffer.byteLength(text)));
   await endOfEventLoopTurn();
-  response.writeHead(200, { 'content-length': Buffer.byteLength(text) }).end(text);
+  response.writeHead(200, headers).end(text);
 }
 
 let ending: Promise<void> | null = null;
@@ -246,8 +271,9 @@ function toFetchRequest(
   });
 }
 
-async function send(answer: Response, response: ServerResponse): Promise<void> {
+async function send(answer: Response, headers: FlatHeaders, response: ServerResponse): Promise<void> {
   const body = Buffer.from(await answer.arrayBuffer());
+  setHeaders(response, headers);
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   response.end(body);
 }

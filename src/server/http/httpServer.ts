@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { ENDPOINT } from '../../environment/limits.ts';
 import type { Feed } from '../../feed/feed.ts';
-import { type Admission, pathOf } from '../pipeline/admission.ts';
+import { type Admission, type FlatHeaders, pathOf, setHeaders } from '../pipeline/admission.ts';
 import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
 import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { serveWebSocket } from '../webSocket/webSocketServer.ts';
 import { loadConsole } from './consoleFiles.ts';
 import { createGraphiql } from './graphiql.ts';
-import { serveGraphql } from './graphqlHttp.ts';
+import { isPlain, serveOther, servePlain } from './graphqlHttp.ts';
 import { UpgradableRequest, useOriginForm } from './incomingRequest.ts';
 import { notFound, OPERATOR_ENDPOINTS, type OperatorParts } from './operatorEndpoints.ts';
 import { dropSlowClients } from './slowClients.ts';
@@ -50,10 +50,10 @@ export async function startHttpServer(parts: HttpParts, host: string, port: numb
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
     useOriginForm(request);
     try {
-      parts.admission.admit(request, response, () => {
+      parts.admission.admit(request, response, (headers) => {
         if (expectsContinue) response.writeContinue();
         streams.add(request, response);
-        serve(parts, pages, request, response);
+        serve(parts, pages, request, response, headers);
       });
     } catch (error) {
       parts.log.error({ error }, 'a request could not be answered');
@@ -104,25 +104,30 @@ function serve(
   pages: readonly Pages[],
   request: IncomingMessage,
   response: ServerResponse,
+  headers: FlatHeaders,
 ): void {
+  const fail = () => {
+    if (response.headersSent) response.destroy();
+    else response.writeHead(500, [...headers]).end();
+  };
+  if (isPlain(request)) {
+    servePlain(parts, request, response, headers).catch(fail);
+    return;
+  }
+  setHeaders(response, headers);
   const path = pathOf(request);
   const endpoint = OPERATOR_ENDPOINTS[path];
   const isOperation = path === ENDPOINT && request.method === 'POST';
   if (!endpoint && !isOperation && pages.some((each) => each.answer(request, response))) return;
   if (path === ENDPOINT) {
-    serveGraphql(parts, request, response).catch(() =>
-      response.headersSent ? response.destroy() : response.writeHead(500).end(),
-    );
+    serveOther(parts, request, response).catch(fail);
     return;
   }
   const answer = endpoint ?? notFound;
-  answer(parts, request).then(
-    ({ status, type, body }) => {
-      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
-      response.end(body);
-    },
-    () => response.writeHead(500).end(),
-  );
+  answer(parts, request).then(({ status, type, body }) => {
+    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+    response.end(body);
+  }, fail);
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
