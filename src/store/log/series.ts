@@ -6,6 +6,7 @@
 import DataLoader from 'dataloader';
 import { sql } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
+import pLimit from 'p-limit';
 import { MARKED_TYPES, Series, SeriesFold } from '../../core/lifecycle/series.ts';
 import type { Queries } from '../postgres/database.ts';
 import { type LogEntry, readDeploymentEvents, readEventsOfMany } from './eventLog.ts';
@@ -14,8 +15,10 @@ import { type LogEntry, readDeploymentEvents, readEventsOfMany } from './eventLo
 const MAX_CACHED_POINTS = 200_000;
 /** Events read in one statement. */
 const PAGE = 1000;
-/** Deployments whose points are read in one statement: two connections share the work of a page. */
-const POINTS_TOGETHER = 15;
+/** Deployments whose points are read in one statement: the first of a page are drawn while PostgreSQL reads the next. */
+const POINTS_TOGETHER = 5;
+/** Connections that the points of a page are read on at a time. */
+const CONNECTIONS = 2;
 const EVENTS_TOGETHER = 100;
 
 export interface SeriesReader {
@@ -102,10 +105,11 @@ interface RowLoaders {
 /** Reads for many deployments together: a page shows two hundred, and a statement for each takes every connection. */
 function rowLoaders(db: Queries): RowLoaders {
   const batching = { cache: false, batchScheduleFn: (send: () => void) => void setImmediate(send) };
+  const inTurn = pLimit(CONNECTIONS);
   return {
     points: new DataLoader(
       async (wanted) => {
-        const found = await db.execute<PointsRow>(sql`
+        const statement = sql`
           select wanted.deployment as id, deployments.event_count as "eventCount",
             exists (select 1 from archives where deployment_id = wanted.deployment) as archived, taken.points, taken.missing
           from unnest(${sql.param(wanted.map(({ deploymentId }) => deploymentId))}::text[],
@@ -115,7 +119,8 @@ function rowLoaders(db: Queries): RowLoaders {
               (count(*) filter (where point is null))::int as missing
             from samples where deployment_id = deployments.id and born = deployments.born
               and "check" > wanted."check") as taken
-          order by wanted.place`);
+          order by wanted.place`;
+        const found = await inTurn(() => db.execute<PointsRow>(statement));
         return wanted.map((_, place) => found[place] ?? new Error('the points of a series were not read'));
       },
       { ...batching, maxBatchSize: POINTS_TOGETHER },
