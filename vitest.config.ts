@@ -10,7 +10,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/harness/globalSetup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Tests wait for processes and databases much of their time: two workers leave a fifth of two cores idle.
+    maxWorkers: 3,
     // What a file imports is the same for all, and most of a run was importing it: a worker keeps it. Tests share no state,
     // each has its own server and database.
     isolate: false,
