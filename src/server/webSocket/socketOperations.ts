@@ -39,7 +39,10 @@ export interface SocketOperations {
     payload: SubscribePayload,
     refuse: Refuse,
   ): Promise<ExecutionArgs | GraphQLError[]>;
-  /** Runs an operation that `prepare` returned. Never rejects, and never resolves where its client no longer waits for it. */
+  /**
+   * Runs an operation that `prepare` returned, once; rejects any other. What goes wrong in it is in the result. Never resolves
+   * where its client no longer waits for it.
+   */
   run(args: ExecutionArgs): Promise<Result>;
 }
 
