@@ -2,7 +2,8 @@
 
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { claimDue } from '../../src/store/deployments/leases.ts';
-import { lastSettledPosition, readDeploymentEvents, readLog } from '../../src/store/log/eventLog.ts';
+import { readDeploymentEvents } from '../../src/store/log/deploymentEvents.ts';
+import { lastSettledPosition, readLog } from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { growDeployments, growEvents } from '../harness/grow.ts';

@@ -13,7 +13,7 @@ import type { Side } from '../core/values/side.ts';
 import { parseStored } from '../core/values/stored.ts';
 import { describeViolations, type Violation } from '../core/values/violation.ts';
 import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
-import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { type AnswerCodec, refusalCodec } from './execution/idempotency.ts';
 

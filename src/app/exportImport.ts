@@ -47,7 +47,8 @@ import {
   streamTrades,
 } from '../store/deployments/trades.ts';
 import { archivedAt } from '../store/log/archive.ts';
-import { appendEvents, readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
+import { appendEvents } from '../store/log/eventLog.ts';
 import { holdPartitions } from '../store/log/partitions.ts';
 import { insertSamples, readSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';

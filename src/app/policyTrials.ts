@@ -13,7 +13,7 @@ import type { Parsed } from '../core/values/violation.ts';
 import { finished } from '../simulation/simulator.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
 import { archivedAt } from '../store/log/archive.ts';
-import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { readSamples } from '../store/log/samples.ts';
 import type { Actor, App } from './context.ts';
 import { REQUEST_TIMEOUT_MS } from './execution/transaction.ts';

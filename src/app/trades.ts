@@ -38,7 +38,7 @@ import {
   startTradeStatistics,
   streamTrades,
 } from '../store/deployments/trades.ts';
-import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';

@@ -6,14 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Logger } from 'pino';
 import type { Scope } from '../store/access/strategyScope.ts';
-import {
-  currentHorizon,
-  type Horizon,
-  type LogEntry,
-  type LogFilter,
-  readLog,
-  wasCommitted,
-} from '../store/log/eventLog.ts';
+import { currentHorizon, type Horizon, readLog, wasCommitted } from '../store/log/eventLog.ts';
+import type { LogEntry, LogFilter } from '../store/log/logEntry.ts';
 import {
   type Cursor,
   findPosition,

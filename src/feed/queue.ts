@@ -1,5 +1,5 @@
 /** What waits for one consumer: entries, up to a bound, or the news that something has happened. */
-import type { LogEntry } from '../store/log/eventLog.ts';
+import type { LogEntry } from '../store/log/logEntry.ts';
 
 /** Most queued entries of a slow consumer; beyond that its feed is closed. */
 const QUEUE_LIMIT = 1024;

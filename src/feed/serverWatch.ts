@@ -4,8 +4,8 @@
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
-import type { LogEntry } from '../store/log/eventLog.ts';
 import { announceRewind, currentIncarnation, ensureIncarnation } from '../store/log/incarnations.ts';
+import type { LogEntry } from '../store/log/logEntry.ts';
 import { findLost, type LogPosition } from '../store/log/position.ts';
 
 /** Entries that are remembered to find out whether they are still there: more than a standby lags behind. */

@@ -4,7 +4,8 @@
  */
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
-import { type LogEntry, lastSettledPosition, readLogTail } from '../store/log/eventLog.ts';
+import { lastSettledPosition, readLogTail } from '../store/log/eventLog.ts';
+import type { LogEntry } from '../store/log/logEntry.ts';
 import type { LogPosition } from '../store/log/position.ts';
 import type { Notifier } from '../store/postgres/notifier.ts';
 import { oldestWriter } from '../store/postgres/openTransactions.ts';

@@ -1,6 +1,6 @@
 /** Who is to receive an entry of the log: consumers by deployment, by strategy, or of everything. */
 import { covers } from '../store/access/strategyScope.ts';
-import type { LogEntry, LogFilter } from '../store/log/eventLog.ts';
+import type { LogEntry, LogFilter } from '../store/log/logEntry.ts';
 import type { Rewound } from './serverWatch.ts';
 
 export interface Consumer {

@@ -1,7 +1,7 @@
 /** Every request to hold capital that a deployment has made, with what became of it. */
 import { allocationHistory } from '../core/lifecycle/allocationHistory.ts';
 import { allocationOf } from '../core/lifecycle/state.ts';
-import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { AllocationType } from './allocation.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';

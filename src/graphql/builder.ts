@@ -13,7 +13,7 @@ import type { Feed } from '../feed/feed.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { StableVersion } from '../store/deployments/stableVersions.ts';
 import type { Strategy } from '../store/deployments/strategies.ts';
-import type { LogEntry } from '../store/log/eventLog.ts';
+import type { LogEntry } from '../store/log/logEntry.ts';
 import type { LogPosition } from '../store/log/position.ts';
 import type { StandingFreezes } from '../store/safety/freezes.ts';
 import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';

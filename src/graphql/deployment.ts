@@ -19,7 +19,7 @@ import { type DeploymentWarning, oneReporter, warningsOf } from '../core/lifecyc
 import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { formatCursor } from '../store/log/position.ts';
 import { readSamples } from '../store/log/samples.ts';
 import { AllocationType, DeploymentSettlementType } from './allocation.ts';

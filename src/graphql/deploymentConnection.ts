@@ -4,11 +4,11 @@ import {
   countDeployments,
   type DeploymentFilter,
   type DeploymentOrder,
-  type DeploymentView,
   type PageRequest,
   type Position,
   pageDeployments,
-} from '../store/deployments/deployments.ts';
+} from '../store/deployments/deploymentPages.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { builder, type Context, type Reads } from './builder.ts';
 import { connectionType } from './connectionType.ts';
 import { DeploymentRef } from './deploymentRef.ts';

@@ -1,6 +1,6 @@
 /** The filter of lists and feeds of deployments. */
 import type { Scope } from '../store/access/strategyScope.ts';
-import type { DeploymentFilter } from '../store/deployments/deployments.ts';
+import type { DeploymentFilter } from '../store/deployments/deploymentPages.ts';
 import { builder } from './builder.ts';
 import { StatusType } from './deployment.ts';
 import { badInput } from './paging.ts';

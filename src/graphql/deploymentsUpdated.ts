@@ -4,10 +4,10 @@ import type { Changes } from '../feed/feed.ts';
 import {
   countDeployments,
   type DeploymentFilter,
-  type DeploymentView,
   isMatch,
   pageDeployments,
-} from '../store/deployments/deployments.ts';
+} from '../store/deployments/deploymentPages.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { builder, type Context, type ListDelivery } from './builder.ts';
 import { DeploymentFilterInput, readFilter } from './deploymentFilter.ts';
 import { DeploymentRef } from './deploymentRef.ts';

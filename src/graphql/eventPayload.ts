@@ -5,7 +5,7 @@
  */
 import type { CanaryEvent, EventType } from '../core/lifecycle/events.ts';
 import type { Totals } from '../core/metrics/run.ts';
-import type { LogEntry } from '../store/log/eventLog.ts';
+import type { LogEntry } from '../store/log/logEntry.ts';
 import { AllocationCause } from './allocation.ts';
 import { builder } from './builder.ts';
 import { RollbackPlanType } from './capitalConfig.ts';

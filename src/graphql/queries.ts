@@ -2,9 +2,11 @@
 
 import { GraphQLError } from 'graphql';
 import { exportDeployment } from '../app/exportImport.ts';
-import { DEPLOYMENT_ORDERS, type DeploymentView } from '../store/deployments/deployments.ts';
+import { DEPLOYMENT_ORDERS } from '../store/deployments/deploymentPages.ts';
+import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { pageStrategies, type Strategy } from '../store/deployments/strategies.ts';
-import { type LogFilter, readSettledPage } from '../store/log/eventLog.ts';
+import { readSettledPage } from '../store/log/eventLog.ts';
+import type { LogFilter } from '../store/log/logEntry.ts';
 import { formatCursor, isAfter, LOG_START } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import { builder, type Loaders, Node } from './builder.ts';

@@ -1,5 +1,5 @@
 /** A strategy over time: its deployments, and the versions that were stable. */
-import { MAX_LIVE } from '../store/deployments/deployments.ts';
+import { MAX_LIVE } from '../store/deployments/deploymentPages.ts';
 import type { StableVersion } from '../store/deployments/stableVersions.ts';
 import { builder } from './builder.ts';
 import { DeploymentConnection, pageOf } from './deploymentConnection.ts';

@@ -2,7 +2,7 @@
 import type { CanaryStatus } from '../core/lifecycle/state.ts';
 
 import type { DeploymentView } from '../store/deployments/deployments.ts';
-import type { EventFilter, LogEntry, LogFilter } from '../store/log/eventLog.ts';
+import type { EventFilter, LogEntry, LogFilter } from '../store/log/logEntry.ts';
 import { formatCursor, parseCursor } from '../store/log/position.ts';
 import { builder, type Context } from './builder.ts';
 import { StatusType } from './deployment.ts';

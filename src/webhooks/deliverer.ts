@@ -8,7 +8,7 @@ import { setMaxListeners } from 'node:events';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import type { Tail } from '../feed/tail.ts';
-import { readDeploymentEvents } from '../store/log/eventLog.ts';
+import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { pruneDeliveries } from '../store/webhooks/deliveries.ts';
 import {
   anyEnabled,

@@ -1,8 +1,8 @@
 /** The message of an event: its body, and its headers according to the Standard Webhooks specification. */
 import { Webhook } from 'standardwebhooks';
 import { describeEvent } from '../core/lifecycle/describe.ts';
-import type { LogEntry } from '../store/log/eventLog.ts';
 import { epochOf, eventId } from '../store/log/incarnations.ts';
+import type { LogEntry } from '../store/log/logEntry.ts';
 import { formatCursor } from '../store/log/position.ts';
 import type { RewindMessage } from '../store/webhooks/queue.ts';
 import type { Message } from './send.ts';

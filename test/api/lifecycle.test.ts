@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import type { CanaryStatus } from '../../src/core/lifecycle/state.ts';
 import { findDeployment } from '../../src/store/deployments/deployments.ts';
-import { readDeploymentEvents } from '../../src/store/log/eventLog.ts';
+import { readDeploymentEvents } from '../../src/store/log/deploymentEvents.ts';
 import { command, create, report, statusOf } from '../harness/deployment.ts';
 import { LEADS_TO, ORDERS, type Order, TAKEN_IN, TERMINAL } from '../harness/life.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { covers } from '../../src/store/access/strategyScope.ts';
-import type { LogEntry } from '../../src/store/log/eventLog.ts';
+import type { LogEntry } from '../../src/store/log/logEntry.ts';
 import type { Database } from '../../src/store/postgres/database.ts';
 import { readLossBudgets } from '../../src/store/safety/lossBudgets.ts';
 import { readLosses } from '../../src/store/safety/losses.ts';

@@ -9,11 +9,11 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import fc from 'fast-check';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { pageDeployments } from '../../src/store/deployments/deploymentPages.ts';
 import {
   type DeploymentView,
   findDeployment,
   findDeployments,
-  pageDeployments,
 } from '../../src/store/deployments/deployments.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import type { Queries } from '../../src/store/postgres/database.ts';

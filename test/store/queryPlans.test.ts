@@ -25,16 +25,12 @@ import { schema } from '../../src/graphql/schema.ts';
 import { ALWAYS_PRESENT } from '../../src/server/pipeline/callerPresence.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
 import { createPolicyWarnings } from '../../src/simulation/warnings.ts';
-import { findDeployment, findDeployments, pageDeployments } from '../../src/store/deployments/deployments.ts';
+import { pageDeployments } from '../../src/store/deployments/deploymentPages.ts';
+import { findDeployment, findDeployments } from '../../src/store/deployments/deployments.ts';
 import { claimDue, lockDue, stillDue, untilNextDue } from '../../src/store/deployments/leases.ts';
 import { findTrades, readTrades } from '../../src/store/deployments/trades.ts';
-import {
-  lastSettledPosition,
-  readDeploymentEvents,
-  readLatestEvents,
-  readLog,
-  readLogTail,
-} from '../../src/store/log/eventLog.ts';
+import { readDeploymentEvents, readLatestEvents } from '../../src/store/log/deploymentEvents.ts';
+import { lastSettledPosition, readLog, readLogTail } from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
 import { readSamples } from '../../src/store/log/samples.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';

@@ -9,7 +9,7 @@ import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
 import { events, samples, signals, tradeCheckpoints, trades } from '../tables/tables.ts';
 import { pack } from './archive.ts';
-import type { LogFilter } from './eventLog.ts';
+import type { LogFilter } from './logEntry.ts';
 import { isOf } from './partitions.ts';
 import type { LogPosition } from './position.ts';
 

@@ -9,7 +9,8 @@ import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import { MARKED_TYPES, Series, SeriesFold } from '../../core/lifecycle/series.ts';
 import type { Queries } from '../postgres/database.ts';
-import { type LogEntry, readDeploymentEvents, readEventsOfMany } from './eventLog.ts';
+import { readDeploymentEvents, readEventsOfMany } from './deploymentEvents.ts';
+import type { LogEntry } from './logEntry.ts';
 
 /** Points that are cached for all deployments together: about 25 MB. */
 const MAX_CACHED_POINTS = 200_000;
