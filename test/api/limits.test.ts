@@ -45,6 +45,9 @@ const laughs = many(
   11,
   (i) => `fragment F${i} on Query { a: node(id: "x") { id } ...F${i + 1} ...F${i + 1} }`,
 );
+/** Each fragment spreads the next one ten times: whoever walks every spread walks a hundred million. */
+const laughing = (type: string) =>
+  `${many(8, (i) => `fragment F${i} on ${type} { ${many(10, () => `...F${i + 1}`)} }`)} fragment F8 on ${type} { __typename }`;
 const deepJson = (depth: number): unknown => (depth === 0 ? 1 : [deepJson(depth - 1)]);
 const IMPORT = 'mutation($d: JSON!) { importDeployment(input: { document: $d }) { success } }';
 const PAGES = 'nodes { events(first: $n) { edges { node { id } } } }';
@@ -99,6 +102,14 @@ describe.each([
 
   test('fragments that laugh a billion times are answered at once', async () => {
     const errors = await ask(serin, `{ ...F0 } ${laughs} fragment F11 on Query { viewer { actor } }`);
+    expect(errors ?? []).toEqual([]);
+  });
+
+  test('fragments that laugh within a page are answered at once', async () => {
+    const errors = await ask(
+      serin,
+      `{ deployments(first: 1) { ...F0 } } ${laughing('CanaryDeploymentConnection')}`,
+    );
     expect(errors ?? []).toEqual([]);
   });
 

@@ -91,6 +91,13 @@ describe('a node with a replica', () => {
     await until(async () => (await serverOf(query.replace('ID', id))) === server);
   });
 
+  test('fragments that laugh are looked at once each', async () => {
+    const ten = (next: number) => `...F${next} `.repeat(10);
+    const fragments = Array.from({ length: 8 }, (_, i) => `fragment F${i} on Query { ${ten(i + 1)} }`);
+    const query = `{ ...F0 deployments { totalCount } } ${fragments.join(' ')} fragment F8 on Query { __typename }`;
+    await until(async () => (await serverOf(query)) === 'replica');
+  });
+
   test('an answer with an error is the primary’s, and is the same as without a replica', async () => {
     const query = '{ events(after: "7.0123abcd-1-1") { nodes { no } } }';
     const before = await served('primary');

@@ -94,7 +94,8 @@ function computeCost(
       node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node] as const] : [],
     ),
   );
-  const known = new Map<FragmentDefinitionNode, number>();
+  /** Of each fragment, for each size of page it is spread in: it is walked once, however often it is spread. */
+  const known = new Map<string, number>();
   const root = schema.getRootType(operation.operation);
 
   /** @param page how many items the lists of this object hold, when it is a connection */
@@ -120,11 +121,9 @@ function computeCost(
   function spread(fragment: FragmentDefinitionNode, page: number | null): number {
     const type = compositeType(fragment.typeCondition.name.value);
     if (!type) return 0;
-    if (page !== null) return selected(fragment.selectionSet, type, page);
-    const before = known.get(fragment);
-    if (before !== undefined) return before;
-    const cost = selected(fragment.selectionSet, type, page);
-    known.set(fragment, cost);
+    const key = `${fragment.name.value} ${page}`;
+    const cost = known.get(key) ?? selected(fragment.selectionSet, type, page);
+    known.set(key, cost);
     return cost;
   }
 

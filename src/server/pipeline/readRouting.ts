@@ -182,21 +182,26 @@ const known = new WeakMap<OperationDefinitionNode, boolean>();
 function isWhole(document: DocumentNode, operationName: string | null | undefined): boolean {
   const operation = getOperationAST(document, operationName);
   if (!operation) return false;
-  const found = known.get(operation) ?? isFromReplica(operation.selectionSet, document);
+  const found = known.get(operation) ?? isFromReplica(operation.selectionSet, document, new Set());
   known.set(operation, found);
   return found;
 }
 
-function isFromReplica({ selections }: SelectionSetNode, document: DocumentNode): boolean {
+/** @param seen names of fragments that were looked at: each is walked once, however often it is spread */
+function isFromReplica({ selections }: SelectionSetNode, document: DocumentNode, seen: Set<string>): boolean {
   return selections.every((selection) => {
     if (selection.kind === Kind.FIELD) {
       return FROM_REPLICA.has(selection.name.value) || selection.name.value === '__typename';
     }
-    if (selection.kind === Kind.INLINE_FRAGMENT) return isFromReplica(selection.selectionSet, document);
+    if (selection.kind === Kind.INLINE_FRAGMENT) return isFromReplica(selection.selectionSet, document, seen);
+    if (seen.has(selection.name.value)) return true;
+    seen.add(selection.name.value);
     const fragment = document.definitions.find(
       (definition) =>
         definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === selection.name.value,
     );
-    return fragment?.kind === Kind.FRAGMENT_DEFINITION && isFromReplica(fragment.selectionSet, document);
+    return (
+      fragment?.kind === Kind.FRAGMENT_DEFINITION && isFromReplica(fragment.selectionSet, document, seen)
+    );
   });
 }
