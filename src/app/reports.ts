@@ -153,9 +153,10 @@ async function applyReports(
       const side = known.get(keyOf(group));
       return side ? [applyInOrder(side, group.reports)] : [];
     });
-    const plain = sides.filter((side) => !needsLock(side));
+    const plain = sides.filter(({ needsLock }) => !needsLock);
     await write(tx, plain);
-    return { applied: plain, careful: new Set(sides.filter(needsLock).map(({ side }) => keyOf(side))) };
+    const careful = sides.filter(({ needsLock }) => needsLock);
+    return { applied: plain, careful: new Set(careful.map(({ side }) => keyOf(side))) };
   });
   const rest = groups.filter((group) => !careful.has(keyOf(group)));
   const answers = new Map<string, Answers | Promise<Answers>>(await answersFor(app, rest, applied));
@@ -173,6 +174,8 @@ interface AppliedSide {
   /** Whose report was applied last; null where none was. */
   readonly reporter: Reporter | null;
   readonly resets: readonly SideReset[];
+  /** Whether a report changes what the guardrails have counted, or begins a further run: rare, and decided under the lock. */
+  readonly needsLock: boolean;
   readonly answers: Answers;
 }
 
@@ -181,6 +184,7 @@ function applyInOrder(side: StoredSide, reports: readonly OwnedReport[]): Applie
   const facts = { now, startedAt, returned: (netPnlUsd: Decimal) => sideReturn(basis, netPnlUsd) };
   let record = side.record;
   let reporter: Reporter | null = null;
+  let isCounted = false;
   const resets: SideReset[] = [];
   const answers = new Map<SideReport, ReportAnswer>();
   for (const each of reports) {
@@ -189,6 +193,8 @@ function applyInOrder(side: StoredSide, reports: readonly OwnedReport[]): Applie
     if (kept) {
       record = kept;
       reporter = each.reporter;
+      // Each report, not only the last of them: a limit that was broken in between was broken.
+      isCounted ||= changesCounts(side, kept);
     }
     if (taken.type === 'TAKEN') {
       if (taken.reset) resets.push({ side: side.side, ...taken.reset });
@@ -202,7 +208,7 @@ function applyInOrder(side: StoredSide, reports: readonly OwnedReport[]): Applie
       leaseSeconds: isNews && side.side === 'CANARY' ? side.config.capitalLeaseSeconds : null,
     });
   }
-  return { side, record, reporter, resets, answers };
+  return { side, record, reporter, resets, needsLock: isCounted || resets.length > 0, answers };
 }
 
 async function write(tx: Queries, sides: readonly AppliedSide[]): Promise<void> {
@@ -217,12 +223,10 @@ async function write(tx: Queries, sides: readonly AppliedSide[]): Promise<void> 
   if (written.length < rows.length) throw new ConcurrentChange('a side was written, or its deployment ended');
 }
 
-/** Whether reports change what the guardrails have counted, or begin a further run: rare, and decided under the lock. */
-function needsLock({ side, record, resets }: AppliedSide): boolean {
-  if (resets.length > 0) return true;
-  if (side.side !== 'CANARY' || !record.metrics) return false;
-  const { config, basis, breaches } = side;
-  const { counts, tripped } = checkMetricLimits(config, canaryFigures(basis, record.metrics), breaches);
+/** Whether the guardrails would count other breaches with these figures of a side. */
+function changesCounts({ side, config, basis, breaches }: StoredSide, { metrics }: SideRecord): boolean {
+  if (side !== 'CANARY' || !metrics) return false;
+  const { counts, tripped } = checkMetricLimits(config, canaryFigures(basis, metrics), breaches);
   return tripped !== null || GUARDRAILS.some((name) => counts[name] !== breaches[name]);
 }
 

@@ -252,6 +252,28 @@ describe('metrics and the comparison', () => {
       cause: 'GUARDRAIL',
     });
   });
+
+  test('a report that breaks a guardrail does so also before a better one of the same request', async () => {
+    const id = await running(serin);
+    const { reportMetrics } = await serin.ask(
+      `mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { results { success error { code } } } }`,
+      {
+        input: {
+          reports: ['-2500', '-100'].map((pnlUsd) => ({
+            deploymentId: id,
+            side: 'CANARY',
+            pnlUsd,
+            trades: 3,
+          })),
+        },
+      },
+    );
+    expect(reportMetrics.results).toEqual([
+      { success: true, error: null },
+      { success: false, error: { code: 'INVALID_TRANSITION' } },
+    ]);
+    expect(await statusOf(serin, id)).toBe('ROLLED_BACK');
+  });
 });
 
 describe('promote, rollback, cancel, pause, resume, extend', () => {
