@@ -9,7 +9,12 @@ import type { SerinInstant } from '../core/values/instant.ts';
 import { type Refusal, refusal } from '../core/values/refusal.ts';
 import { describeViolations } from '../core/values/violation.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
-import { type Heartbeat, type TakenHeartbeat, writeHeartbeats } from '../store/deployments/heartbeats.ts';
+import {
+  type Heartbeat,
+  isReplaced,
+  type TakenHeartbeat,
+  writeHeartbeats,
+} from '../store/deployments/heartbeats.ts';
 import { notFound, sideRefusal } from './answer.ts';
 import type { Commands } from './commands.ts';
 import type { Actor, App } from './context.ts';
@@ -77,6 +82,9 @@ export function createHeartbeats(app: App, commands: Commands): Heartbeats {
       if (misnamed) return refused(refusal('INVALID_INPUT', describeViolations([misnamed]), misnamed.path));
       if (!stoodDown) return answer(beat);
       if (side === 'STABLE') return refused(refusal('INVALID_INPUT', NO_LEASE, ['stoodDown']));
+      // The bot that has taken over may be well, and it is its lease now.
+      if (await isReplaced(app.db, beat))
+        return { refusal: null, stale: true, now: null, leaseSeconds: null };
       const ended = await commands.submit(
         actor,
         { deploymentId, expectedRevision: null, idempotencyKey: null, operation: 'heartbeat', input: beat },

@@ -203,6 +203,21 @@ describe.each([60, 600])('at %i times the rate of real time', (timeScale) => {
     expect(await beat(serin, 'dep_none')).toMatchObject({ error: { code: 'NOT_FOUND' }, deployment: null });
   });
 
+  test('a run that another one has replaced cannot end it by standing down', async () => {
+    const id = await running(serin, { config: CONFIG });
+    await reported(serin, id, { pnlUsd: '1', session: 'old' });
+    await reported(serin, id, { pnlUsd: '1', session: 'new' });
+    const { lease } = await look(serin, id);
+    expect(await beat(other, id, { session: 'old', stoodDown: true })).toMatchObject({
+      success: true,
+      stale: true,
+      leaseSeconds: null,
+    });
+    expect(await look(serin, id)).toMatchObject({ status: 'RUNNING', lease });
+    await beat(other, id, { session: 'new', stoodDown: true });
+    expect(await look(serin, id)).toMatchObject({ status: 'FAILED', lease: { stoodDown: true } });
+  });
+
   test('while no node ran: a bot that lives keeps it, one that stood down ends it with the instant of its lease', async () => {
     const [alive, gone] = [
       await running(serin, { config: CONFIG }),

@@ -25,6 +25,15 @@ export interface TakenHeartbeat extends Heartbeat {
   readonly leaseSeconds: number | null;
 }
 
+/** Whether a later run of the side's bot has closed the one that a heartbeat names. */
+export async function isReplaced(db: Queries, { deploymentId, side, session }: Heartbeat): Promise<boolean> {
+  if (session === null) return false;
+  const [row] = await db.execute<{ closed: boolean }>(sql`
+    select coalesce(run -> 'closed' ? ${session}, false) as closed
+    from side_metrics where deployment_id = ${deploymentId} and side = ${side}`);
+  return row?.closed ?? false;
+}
+
 interface Row extends Record<string, unknown> {
   readonly deploymentId: string;
   readonly side: Side;
