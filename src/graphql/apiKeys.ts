@@ -1,8 +1,11 @@
 /** API keys: create, revoke and list them. */
+
+import { z } from 'zod';
 import { type KeyAnswer, messageOf } from '../access/keys.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { formatPlace, placeParser, placeText } from './cursors.ts';
 import { SideType } from './metrics.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 import { DomainError } from './results.ts';
@@ -60,20 +63,7 @@ const ApiKeyType = builder.objectRef<ApiKey>('ApiKey').implement({
 
 const ApiKeyConnection = connectionType('ApiKey', ApiKeyType, { one: 'a key', many: 'keys' });
 
-/** The cursor is JSON in base64url, because a name may contain any character. */
-function parsePosition(cursor: string): { readonly name: string; readonly id: string } | null {
-  try {
-    const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (!Array.isArray(read)) return null;
-    const [name, id]: unknown[] = read;
-    return typeof name === 'string' && typeof id === 'string' ? { name, id } : null;
-  } catch {
-    return null;
-  }
-}
-
-const formatPosition = ({ name, id }: ApiKey) =>
-  Buffer.from(JSON.stringify([name, id])).toString('base64url');
+const parsePosition = placeParser(z.tuple([placeText, placeText]).transform(([name, id]) => ({ name, id })));
 
 builder.queryField('apiKeys', (t) =>
   t.field({
@@ -87,7 +77,7 @@ builder.queryField('apiKeys', (t) =>
         limit: page.limit + 1,
         after: readCursor('after', args.after, parsePosition),
       });
-      return toConnection(found, page, args, formatPosition);
+      return toConnection(found, page, args, ({ name, id }) => formatPlace(name, id));
     },
   }),
 );

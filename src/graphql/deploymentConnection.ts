@@ -1,7 +1,9 @@
 /** Deployments as pages: by date of creation, start or end, in both directions. */
+import { z } from 'zod';
 import { observationOf } from '../core/lifecycle/state.ts';
 import {
   countDeployments,
+  DEPLOYMENT_ORDERS,
   type DeploymentFilter,
   type DeploymentOrder,
   type PageRequest,
@@ -11,6 +13,7 @@ import {
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import { builder, type Context, type Reads } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { formatPlace, placeInstant, placeParser, placeText } from './cursors.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { paceOf, READS } from './fairTurns.ts';
 import { type Connection, type PageArgs, readCursor, readPage, toConnection } from './paging.ts';
@@ -43,21 +46,11 @@ function positionIn(by: DeploymentOrder, { state }: DeploymentView): Position {
   return { at, id: state.id };
 }
 
-function formatPosition(by: DeploymentOrder, { at, id }: Position): string {
-  return Buffer.from(JSON.stringify([by, at, id])).toString('base64url');
-}
-
-function parsePosition(by: DeploymentOrder, cursor: string): Position | null {
-  try {
-    const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (!Array.isArray(read) || read.length !== 3 || read[0] !== by) return null;
-    const [, at, id]: unknown[] = read;
-    if (typeof id !== 'string' || (at !== null && !Number.isSafeInteger(at))) return null;
-    return { at: at === null ? null : Number(at), id };
-  } catch {
-    return null;
-  }
-}
+const parsePosition = placeParser(
+  z
+    .tuple([z.enum(DEPLOYMENT_ORDERS), placeInstant.nullable(), placeText])
+    .transform(([by, at, id]) => ({ by, at, id })),
+);
 
 /** A page of deployments as they are read, on the clock of the primary. */
 async function readPageOfViews({ db, now }: Reads, page: PageRequest): Promise<DeploymentView[]> {
@@ -75,15 +68,22 @@ export async function pageOf(
 ): Promise<DeploymentPage> {
   const page = readPage(args);
   const { by } = order;
+  const positionOf = (cursor: string) => {
+    const position = parsePosition(cursor);
+    return position?.by === by ? position : null;
+  };
   const found = await readPageOfViews(context.reads, {
     filter,
     order,
     limit: page.limit + 1,
-    after: readCursor('after', args.after, (cursor) => parsePosition(by, cursor)),
-    before: readCursor('before', args.before, (cursor) => parsePosition(by, cursor)),
+    after: readCursor('after', args.after, positionOf),
+    before: readCursor('before', args.before, positionOf),
     fromEnd: page.fromEnd,
     pace: paceOf(context),
   });
-  const cursorOf = (view: DeploymentView) => formatPosition(by, positionIn(by, view));
+  const cursorOf = (view: DeploymentView) => {
+    const { at, id } = positionIn(by, view);
+    return formatPlace(by, at, id);
+  };
   return { ...toConnection(found, page, args, cursorOf), filter };
 }

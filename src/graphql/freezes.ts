@@ -8,6 +8,7 @@ import { overlaps } from '../store/access/strategyScope.ts';
 import type { Freeze, Recurrence } from '../store/safety/freezes.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { parseNumber } from './cursors.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { KEY } from './lifecycle.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
@@ -159,8 +160,6 @@ builder.objectFields(DeploymentRef, (t) => ({
 
 const FreezeConnection = connectionType('Freeze', FreezeType, { one: 'a freeze', many: 'freezes' });
 
-const parseSeq = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null);
-
 builder.queryField('freezes', (t) =>
   t.field({
     type: FreezeConnection,
@@ -175,7 +174,7 @@ builder.queryField('freezes', (t) =>
     },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
-      const before = readCursor('after', args.after, parseSeq);
+      const before = readCursor('after', args.after, parseNumber);
       const request = { limit: page.limit + 1, before, standing: args.standing ?? false };
       const { freezes, at: now } = await listFreezes(app.db, actor, request);
       const views = freezes.map((freeze): FreezeView => ({ freeze, now }));

@@ -18,6 +18,7 @@ import type {
 } from '../store/safety/lossBudgets.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { parseNumber } from './cursors.ts';
 import { KEY } from './lifecycle.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 import { resultFields } from './results.ts';
@@ -137,8 +138,6 @@ const LossBudgetConnection = connectionType('LossBudget', LossBudgetType, {
   many: 'loss budgets',
 });
 
-const parseSeq = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null);
-
 builder.queryField('lossBudgets', (t) =>
   t.field({
     type: LossBudgetConnection,
@@ -146,7 +145,7 @@ builder.queryField('lossBudgets', (t) =>
     args: { first: t.arg.int({ description: FIRST }), after: t.arg.string({ description: AFTER }) },
     resolve: async (_root, args, { app, actor }) => {
       const page = readPage(args);
-      const before = readCursor('after', args.after, parseSeq);
+      const before = readCursor('after', args.after, parseNumber);
       const all = await listLossBudgets(app.db, actor);
       const views = all.filter(({ budget }) => before === undefined || budget.seq < before);
       return toConnection(views.slice(0, page.limit + 1), page, args, ({ budget }) => budget.seq.toString());

@@ -4,9 +4,10 @@ import { MAX_TRADES, type RefusedTrade, recordTrades, type TradesAnswer } from '
 import { netPnlUsd, type RecordedTrade } from '../core/metrics/trade.ts';
 import { ZERO } from '../core/values/decimal.ts';
 import type { Side } from '../core/values/side.ts';
-import { readTrades, type TradePosition } from '../store/deployments/trades.ts';
+import { readTrades } from '../store/deployments/trades.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { formatPlace, parsePlaceInTime } from './cursors.ts';
 import { DeploymentRef } from './deploymentRef.ts';
 import { leaseFields } from './lease.ts';
 import { SideType } from './metrics.ts';
@@ -215,21 +216,6 @@ const CanaryTrade = builder.objectRef<TradeView>('CanaryTrade').implement({
 
 const TradeConnection = connectionType('CanaryTrade', CanaryTrade, { one: 'a trade', many: 'trades' });
 
-const formatPosition = ({ at, id }: TradePosition) =>
-  Buffer.from(JSON.stringify([at, id])).toString('base64url');
-
-function parsePosition(cursor: string): TradePosition | null {
-  try {
-    const read: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (!Array.isArray(read) || read.length !== 2) return null;
-    const [at, id]: unknown[] = read;
-    const isInstant = typeof at === 'number' && Math.abs(at) <= 8_640_000_000_000_000;
-    return isInstant && typeof id === 'string' && !id.includes('\0') ? { at, id } : null;
-  } catch {
-    return null;
-  }
-}
-
 builder.objectField(DeploymentRef, 'trades', (t) =>
   t.field({
     type: TradeConnection,
@@ -244,10 +230,10 @@ builder.objectField(DeploymentRef, 'trades', (t) =>
       const found = await readTrades(
         reads.db,
         { deploymentId: state.id, side },
-        { limit: page.limit + 1, after: readCursor('after', args.after, parsePosition) },
+        { limit: page.limit + 1, after: readCursor('after', args.after, parsePlaceInTime) },
       );
       const views = found.map((trade): TradeView => ({ deploymentId: state.id, trade, side }));
-      return toConnection(views, page, args, ({ trade }) => formatPosition(trade));
+      return toConnection(views, page, args, ({ trade }) => formatPlace(trade.at, trade.id));
     },
   }),
 );

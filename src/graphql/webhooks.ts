@@ -6,15 +6,10 @@ import { eventId } from '../store/log/incarnations.ts';
 import { formatCursor } from '../store/log/position.ts';
 import type { DELIVERY_STATUSES, WEBHOOK_STATUSES } from '../store/tables/webhookTables.ts';
 import { type Delivery, type DeliveryAttempt, pageDeliveries } from '../store/webhooks/deliveries.ts';
-import {
-  countPending,
-  findWebhook,
-  pageWebhooks,
-  type Webhook,
-  type WebhookPosition,
-} from '../store/webhooks/webhooks.ts';
+import { countPending, findWebhook, pageWebhooks, type Webhook } from '../store/webhooks/webhooks.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { formatPlace, parseNumber, parsePlaceInTime } from './cursors.ts';
 import { EventTypeEnum } from './event.ts';
 import { READS } from './fairTurns.ts';
 import { pageArgs, readCursor, readPage, toConnection } from './paging.ts';
@@ -173,16 +168,6 @@ const DeliveryFilter = builder.inputType('WebhookDeliveryFilter', {
   }),
 });
 
-const formatPosition = ({ createdAt, id }: Webhook) =>
-  Buffer.from(JSON.stringify([createdAt, id])).toString('base64url');
-
-function parsePosition(cursor: string): WebhookPosition | null {
-  const match = /^\[(\d{1,15}),"(wh_\w+)"\]$/.exec(Buffer.from(cursor, 'base64url').toString());
-  return match?.[1] && match[2] ? { at: Number(match[1]), id: match[2] } : null;
-}
-
-const parseSeq = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null);
-
 builder.queryFields((t) => ({
   webhooks: t.field({
     type: WebhookConnection,
@@ -197,11 +182,11 @@ builder.queryFields((t) => ({
         strategyId: args.strategyId ?? undefined,
         scope: actor.strategies,
         limit: page.limit + 1,
-        after: readCursor('after', args.after, parsePosition),
-        before: readCursor('before', args.before, parsePosition),
+        after: readCursor('after', args.after, parsePlaceInTime),
+        before: readCursor('before', args.before, parsePlaceInTime),
         fromEnd: page.fromEnd,
       });
-      return toConnection(found, page, args, formatPosition);
+      return toConnection(found, page, args, ({ createdAt, id }) => formatPlace(createdAt, id));
     },
   }),
   webhookDeliveries: t.field({
@@ -221,8 +206,8 @@ builder.queryFields((t) => ({
         deploymentId: args.filter.deploymentId ?? undefined,
         statuses: args.filter.status ?? undefined,
         limit: page.limit + 1,
-        after: readCursor('after', args.after, parseSeq),
-        before: readCursor('before', args.before, parseSeq),
+        after: readCursor('after', args.after, parseNumber),
+        before: readCursor('before', args.before, parseNumber),
         fromEnd: page.fromEnd,
       });
       return toConnection(found, page, args, ({ seq }) => String(seq));

@@ -164,6 +164,41 @@ describe('values that cannot be read', () => {
     },
   );
 
+  const cursor = (...values: unknown[]) => Buffer.from(JSON.stringify(values)).toString('base64url');
+  test.each([
+    ['a time before all times', 'deployments', cursor('CREATED_AT', -9007199254740991, 'x')],
+    ['a time after all times', 'deployments', cursor('CREATED_AT', 8_640_000_000_000_000, 'x')],
+    ['a part of a millisecond', 'deployments', cursor('CREATED_AT', 0.5, 'x')],
+    ['a NUL in the id', 'deployments', cursor('CREATED_AT', 1, '\0')],
+    ['another order', 'deployments', cursor('ENDED_AT', 1, 'x')],
+    ['a NUL in the name', 'apiKeys', cursor('\0', 'x')],
+    ['a NUL in the id of a key', 'apiKeys', cursor('x', '\0')],
+    ['a time before all times', 'webhooks', cursor(-8_640_000_000_000_000, 'wh_x')],
+    ['a NUL in the id of a webhook', 'webhooks', cursor(1, '\0')],
+  ])('a cursor with %s: %s', async (_what, list, after) => {
+    const { errors } = await serin.post(`query($after: String) { ${list}(after: $after) { nodes { id } } }`, {
+      after,
+    });
+    expect(errors?.map(({ extensions }) => extensions)).toMatchObject([
+      { code: 'BAD_USER_INPUT', path: ['after'] },
+    ]);
+  });
+
+  test.each([
+    ['a time before all times', cursor(-8_640_000_000_000_000, 'x')],
+    ['a part of a millisecond', cursor(0.5, 'x')],
+    ['a NUL in the id', cursor(1, '\0')],
+  ])('a cursor of trades with %s', async (_what, after) => {
+    const id = await running(serin);
+    const { errors } = await serin.post(
+      'query($id: ID!, $after: String) { deployment(id: $id) { trades(side: CANARY, after: $after) { nodes { id } } } }',
+      { id, after },
+    );
+    expect(errors?.map(({ extensions }) => extensions)).toMatchObject([
+      { code: 'BAD_USER_INPUT', path: ['after'] },
+    ]);
+  });
+
   function postBody(body: Blob | ReadableStream): Promise<Response> {
     const streamed = { duplex: 'half' };
     return fetch(`${serin.url}/graphql`, {

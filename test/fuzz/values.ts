@@ -44,7 +44,7 @@ const HOSTILE_STRINGS = [
   '9'.repeat(400),
   'zzzzzzzzzzzzz-zzzzzzzzzzzzz',
   '0-0',
-  Buffer.from('["CREATED_AT",9007199254740991,"\u0000"]').toString('base64url'),
+  Buffer.from('["CREATED_AT",1,"\\u0000"]').toString('base64url'),
   Buffer.from('["CREATED_AT",-9007199254740991,"x"]').toString('base64url'),
 ];
 const HOSTILE_NUMBERS = [

@@ -4,7 +4,7 @@ const DATE_TIME =
   /^(\d{4}-\d{2}-\d{2})[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /** The first instant that RFC 3339 can write in UTC. An offset may lead beyond. */
-const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+export const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
 /** The last one; what is added to an instant may lead beyond. */
 export const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
 
