@@ -8,8 +8,8 @@ const METRICS_POLL_MS = 1000;
 
 /** Polls once per second whether metrics of watched deployments were written. */
 export function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal) {
-  const watched = new Map<string, Set<() => void>>();
-  const seen = new Map<string, number>();
+  /** Of each deployment its listeners, each with the version that it knows. */
+  const watched = new Map<string, Map<() => void, number | null>>();
   let running = false;
 
   async function poll(): Promise<void> {
@@ -18,10 +18,12 @@ export function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal)
       try {
         const versions = await metricsVersions(db, [...watched.keys()]);
         for (const [id, version] of versions) {
-          // Nobody watches it any more: it is not kept.
-          if (!watched.has(id) || seen.get(id) === version) continue;
-          seen.set(id, version);
-          for (const notify of watched.get(id) ?? []) notify();
+          const listeners = watched.get(id);
+          for (const [notify, known] of listeners ?? []) {
+            if (known === version) continue;
+            listeners?.set(notify, version);
+            notify();
+          }
         }
       } catch (error) {
         log.warn({ error }, 'cannot read the metrics of watched deployments; trying again');
@@ -39,19 +41,14 @@ export function createMetricsWatch(db: Queries, log: Logger, ended: AbortSignal)
      * @returns stops it
      */
     join(deploymentId: string, version: number | null, notify: () => void): () => void {
-      const listeners = watched.get(deploymentId) ?? new Set();
-      watched.set(deploymentId, listeners.add(notify));
-      const latest = seen.get(deploymentId);
-      if (latest === undefined && version !== null) seen.set(deploymentId, version);
-      if (latest !== undefined && version !== null && latest > version) notify();
+      const listeners = watched.get(deploymentId) ?? new Map<() => void, number | null>();
+      watched.set(deploymentId, listeners.set(notify, version));
       size += 1;
       if (!running) void poll();
       return () => {
         if (!listeners.delete(notify)) return;
         size -= 1;
-        if (listeners.size > 0) return;
-        watched.delete(deploymentId);
-        seen.delete(deploymentId);
+        if (listeners.size === 0) watched.delete(deploymentId);
       };
     },
   };
