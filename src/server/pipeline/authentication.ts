@@ -87,8 +87,8 @@ export function endWithRights(access: Access): Plugin<Context> {
 }
 
 /** Passes results through, and adds a last one with the reason when the rights end. */
-function untilEnd(
-  access: Access,
+export function untilEnd(
+  access: Pick<Access, 'watch'>,
   actor: Actor,
   results: AsyncIterable<ExecutionResult>,
 ): AsyncIterableIterator<ExecutionResult> {
@@ -118,10 +118,17 @@ function untilEnd(
       // One pending promise at a time, so that memory does not grow with the number of results.
       return new Promise((resolve, reject) => {
         wake = () => resolve(last(ended ?? ''));
-        source.next().then((next) => {
-          if (next.done) unwatch();
-          resolve(next);
-        }, reject);
+        source.next().then(
+          (next) => {
+            if (next.done) unwatch();
+            resolve(next);
+          },
+          (error) => {
+            // Nobody returns an iterator that has failed.
+            unwatch();
+            reject(error);
+          },
+        );
       });
     },
     return: close,
