@@ -164,6 +164,11 @@ export interface ImportInput {
   readonly idempotencyKey: string | null;
 }
 
+function alreadyThere(id: string): Refusal {
+  const message = `Deployment ${id} already exists: a document can be imported only once`;
+  return refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']);
+}
+
 /**
  * Imports a deployment from a document. A live one continues: its next check is due in one interval, or immediately if
  * its deadline has passed. The strategy is created if it is new here. An event says who imported it.
@@ -183,10 +188,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
   const request = { actor, operation: 'importDeployment', input: keyed, idempotencyKey };
   return runIdempotent(app, request, answerCodec, async (tx) => {
     const existing = await findDeployment(tx, id);
-    if (existing) {
-      const message = `Deployment ${id} already exists: a document can be imported only once`;
-      return refused(refusal('ALREADY_EXISTS', message, ['document', 'deployment', 'id']), existing);
-    }
+    if (existing) return refused(alreadyThere(id), existing);
     const { now } = await readClock(tx);
     const dated = { ...archive, clockRate: archive.clockRate ?? 1 };
     const late = instantViolations(dated, now + CLOCK_DIFFERENCE_MS, ['document']);
@@ -213,8 +215,10 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
     const schedule = { nextCheckAt: next, deadlineAt, breaches };
     if (!(await insertDeployment(tx, state, schedule))) {
       const live = await findLive(tx, strategyId, chain);
-      const message = `${strategyId} has a live deployment on chain ${chain}: ${live?.id ?? 'another'}`;
-      return refused(refusal('STRATEGY_BUSY', message), live && (await findDeployment(tx, live.id)));
+      // Without one it is the id: the same document was imported meanwhile.
+      if (!live) return refused(alreadyThere(id), await findDeployment(tx, id));
+      const message = `${strategyId} has a live deployment on chain ${chain}: ${live.id}`;
+      return refused(refusal('STRATEGY_BUSY', message), await findDeployment(tx, live.id));
     }
     const busy = isEnded(state) ? null : await capitalNotHome(tx, state);
     if (busy) return busy;

@@ -43,6 +43,20 @@ async function promoted(): Promise<Data> {
   return exported(id);
 }
 
+test('a document that is imported twice at once is there once, and the other is told so', async () => {
+  const id = await running(root, { config: HOURLY });
+  await command(root, 'cancelDeployment', id);
+  const ended = await exported(id);
+  for (let round = 0; round < 5; round += 1) {
+    const document = copyOf(ended);
+    const answers = await Promise.all([importing(document), importing(document), importing(document)]);
+    expect(answers.filter(({ success }) => success)).toHaveLength(1);
+    for (const { success, error } of answers) {
+      if (!success) expect(error).toEqual({ code: 'ALREADY_EXISTS', path: ['document', 'deployment', 'id'] });
+    }
+  }
+});
+
 test('the importer and the hash of the document are in the log, the deployment and the audit trail', async () => {
   const admin = serin.as(await makeKey(root, 'ADMIN', { name: 'importer' }));
   const id = await running(root, { config: HOURLY });
