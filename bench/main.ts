@@ -16,6 +16,7 @@ const options: Options = {
   rounds: setting('rounds', 3),
   seconds: setting('seconds', 4),
   full: given.includes('--full'),
+  longest: given.includes('--longest'),
 };
 const named = given.filter((arg) => !arg.startsWith('--'));
 const unknown = named.filter((name) => !(name in PARTS));

@@ -23,6 +23,8 @@ export interface Options {
   readonly seconds: number;
   /** The full sizes: takes much longer. */
   readonly full: boolean;
+  /** `growth` alone, up to 100 million events. */
+  readonly longest: boolean;
 }
 
 export const PARTS: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {

@@ -4,12 +4,14 @@ import type postgres from 'postgres';
 /**
  * Copies a running deployment, its metrics and its strategy until there are enough; they are due in a day.
  * @param months over how many months of arrival they are spread: this one and those before it
+ * @param eventsEach how many events each will be given
  */
 export async function growDeployments(
   sql: postgres.Sql,
   pattern: string,
   count: number,
   months = 1,
+  eventsEach: number | null = null,
 ): Promise<void> {
   const [row] = await sql<{ columns: string }[]>`
     select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as columns
@@ -28,7 +30,8 @@ export async function growDeployments(
     [pattern, count, months],
   );
   await sql`
-    update deployments set next_check_at = serin_now() + interval '1 day' where id like 'grown-%'`;
+    update deployments set next_check_at = serin_now() + interval '1 day', event_count = coalesce(${eventsEach}::int, event_count)
+    where id like 'grown-%'`;
   await copyMetrics(sql, pattern, count);
   await sql`
     insert into heartbeats (deployment_id, side, at)
@@ -63,24 +66,87 @@ async function copyMetrics(sql: postgres.Sql, pattern: string, count: number): P
 }
 
 /**
- * Gives the grown deployments events, round and round, until there are enough. Checks of the log stay true.
- * @param from how many there are already
+ * Gives the grown deployments events, round and round: those from number `from` until before number `end`. Checks of the
+ * log stay true.
+ * @param months the same as of the deployments
  */
 export async function growEvents(
   sql: postgres.Sql,
   deployments: number,
-  count: number,
-  from = 0,
+  months: number,
+  { from = 0, end }: { from?: number; end: number },
 ): Promise<void> {
-  await sql`
-    insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload, born)
-    select 'grown-' || (n % ${deployments}::int + 1), 'grown-' || (n % ${deployments}::int + 1),
-      n / ${deployments}::int + 1, 'CANARY_METRICS_UPDATED', clock_timestamp(), 'serin', 2, true,
-      jsonb_build_object('type', 'CANARY_METRICS_UPDATED', 'no', n / ${deployments}::int + 1, 'check', n / ${deployments}::int + 1,
-        'at', '2026-01-01T00:00:00.000Z', 'actor', 'serin', 'revision', 2, 'decision', 'CONTINUE',
-        'netPnlUsd', jsonb_build_object('CANARY', '120.25', 'STABLE', '1130.75'),
-        'silentMs', jsonb_build_object('CANARY', 0, 'STABLE', 0)),
-      (select born from deployments where id = 'grown-' || (n % ${deployments}::int + 1))
-    from generate_series(${from}::int, ${count - 1}::int) n`;
-  await sql`vacuum analyze`;
+  await sql.begin(async (tx) => {
+    // Without the look-up of each row's deployment (a trigger of the foreign key): all of them are there.
+    await tx`set local session_replication_role = replica`;
+    await tx`
+      insert into events (deployment_id, strategy_id, no, type, at, actor, revision, timeline, payload, born)
+      select 'grown-' || i, 'grown-' || i, no, 'CANARY_METRICS_UPDATED', clock_timestamp(), 'serin', 2, true,
+        jsonb_build_object('type', 'CANARY_METRICS_UPDATED', 'no', no, 'check', no,
+          'at', '2026-01-01T00:00:00.000Z', 'actor', 'serin', 'revision', 2, 'decision', 'CONTINUE',
+          'netPnlUsd', jsonb_build_object('CANARY', '120.25', 'STABLE', '1130.75'),
+          'silentMs', jsonb_build_object('CANARY', 0, 'STABLE', 0)),
+        ((select born from deployments where id = 'grown-' || ${months}::int) - make_interval(months => i % ${months}::int))::date
+      from (select n % ${deployments}::int + 1 as i, n / ${deployments}::int + 1 as no
+        from generate_series(${from}::int, ${end - 1}::int) n) as given`;
+  });
+}
+
+/** Of this many events each connection writes one part; two parts fit into the shared buffers until they are vacuumed. */
+const EVENTS_OF_PART = 500_000;
+/** What makes a large fill faster; set back after it. A crash loses the database of a benchmark, which is nothing. */
+const OF_FILL = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  autovacuum: 'off',
+  checkpoint_timeout: '30min',
+  max_wal_size: '12GB',
+  maintenance_work_mem: '1500MB',
+};
+
+/**
+ * `growEvents` of many, in a database of its own. The indexes are built when the rows are there: kept while 100 million
+ * rows come, they would take most of the time.
+ */
+export async function fillEvents(
+  sql: postgres.Sql,
+  deployments: number,
+  months: number,
+  { from = 0, end: last }: { from?: number; end: number },
+): Promise<void> {
+  for (const [name, value] of Object.entries(OF_FILL))
+    await sql.unsafe(`alter system set ${name} = '${value}'`);
+  await sql`select pg_reload_conf()`;
+  const build = await takeIndexes(sql);
+  // Each round is vacuumed while its pages are in memory; later they would be read and written once more.
+  for (let start = from; start < last; start += 2 * EVENTS_OF_PART) {
+    const middle = Math.min(last, start + EVENTS_OF_PART);
+    const end = Math.min(last, middle + EVENTS_OF_PART);
+    await Promise.all([
+      growEvents(sql, deployments, months, { from: start, end: middle }),
+      growEvents(sql, deployments, months, { from: middle, end }),
+    ]);
+    await sql`vacuum events`;
+  }
+  await build();
+  await sql`analyze`;
+  await sql`alter system reset all`;
+  await sql`select pg_reload_conf()`;
+  await sql`checkpoint`;
+}
+
+/** Drops the indexes of the events; the answer builds them again. */
+async function takeIndexes(sql: postgres.Sql): Promise<() => Promise<void>> {
+  const found = await sql<{ name: string; key: string | null; definition: string }[]>`
+    select i.indexrelid::regclass::text as name, pg_get_constraintdef(c.oid) as key,
+      replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') as definition
+    from pg_index i left join pg_constraint c on c.conindid = i.indexrelid and c.contype = 'p'
+    where i.indrelid = 'events'::regclass`;
+  for (const { name, key } of found)
+    await sql.unsafe(key ? `alter table events drop constraint ${name}` : `drop index ${name}`);
+  return async () => {
+    for (const { name, key, definition } of found)
+      await sql.unsafe(key ? `alter table events add constraint ${name} ${key}` : definition);
+  };
 }

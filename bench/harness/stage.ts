@@ -80,7 +80,9 @@ async function startNode(databaseUrl: string, variables: Readonly<Record<string,
       ...variables,
     },
   });
-  process.on('exit', () => child.kill('SIGKILL'));
+  const kill = () => void child.kill('SIGKILL');
+  process.on('exit', kill);
+  child.once('exit', () => process.removeListener('exit', kill));
   const url = await new Promise<string>((listening, failed) => {
     child.once('exit', (code) => failed(new Error(`the node ended with ${code} before it listened`)));
     child.stdout?.on('data', (text: Buffer) => {

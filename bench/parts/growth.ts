@@ -6,7 +6,7 @@ import { readDeploymentEvents } from '../../src/store/log/deploymentEvents.ts';
 import { lastSettledPosition, readLog } from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
-import { growDeployments, growEvents } from '../harness/grow.ts';
+import { fillEvents, growDeployments } from '../harness/grow.ts';
 import { judge, median, type Row } from '../harness/measure.ts';
 import { seedRunning } from '../harness/seed.ts';
 import { ask, openStage, type Stage } from '../harness/stage.ts';
@@ -23,6 +23,11 @@ interface Size {
 const SMALLEST = { deployments: 10_000, events: 100_000 };
 const SIZES: readonly Size[] = [SMALLEST, { deployments: 100_000, events: 1_000_000 }];
 const FULL_SIZES: readonly Size[] = [...SIZES, { deployments: 1_000_000, events: 10_000_000 }];
+/** With a hundred events a deployment, for an hour and 75 GB of disk. */
+const LONGEST: readonly Size[] = [
+  { deployments: 10_000, events: 1_000_000 },
+  { deployments: 1_000_000, events: 100_000_000 },
+];
 /** Events of one database that grows, of which only the pages are counted. */
 const LONG_LOGS = [3_000_000, 10_000_000, 30_000_000] as const;
 /** Few enough that each has the events that are read of it. */
@@ -32,7 +37,21 @@ const PAGE = `query { deployments(first: 20, filter: { status: [RUNNING] }) {
   nodes { id status strategyId canaryCapitalUsd comparison { decision } } pageInfo { endCursor } } }`;
 const STATUS = 'query($id: ID!) { deployment(id: $id) { id status comparison { decision } } }';
 
-const TIMES = { page: 'page of a filtered list', status: 'status by id', claim: 'claim of 16' } as const;
+const TIMELINE = `query($id: ID!) { deployment(id: $id) {
+  events(last: 20) { nodes { type at } pageInfo { startCursor } } } }`;
+const change = (field: string) =>
+  `mutation($id: ID!) { ${field}(input: { deploymentId: $id }) { success message } }`;
+const PAUSE = change('pauseDeployment');
+const RESUME = change('resumeDeployment');
+
+const TIMES = {
+  page: 'page of a filtered list',
+  status: 'status by id',
+  timeline: 'page of a timeline',
+  mutation: 'mutation',
+  claim: 'claim of 16',
+  start: 'start to listening',
+} as const;
 const PAGES = {
   tail: 'the log after its end',
   log: '100 events of the log',
@@ -47,22 +66,28 @@ interface Measured {
   readonly pages: Readonly<Record<keyof typeof PAGES, number>>;
 }
 
-export async function growth({ full }: Options): Promise<Row[]> {
+export async function growth({ full, longest }: Options): Promise<Row[]> {
+  if (longest) return compareSizes(LONGEST);
+  if (full) return [...(await compareSizes(FULL_SIZES)), ...(await longLogs())];
+  return compareSizes(SIZES);
+}
+
+/** Each size against the first of them. */
+async function compareSizes(sizes: readonly Size[]): Promise<Row[]> {
   const measured: Measured[] = [];
-  for (const size of full ? FULL_SIZES : SIZES) measured.push(await measureAt(size));
+  for (const size of sizes) measured.push(await measureAt(size));
   const [smallest, ...larger] = measured;
   if (!smallest) return [];
-  const longer = full ? await longLogs() : [];
-  const rows = larger.flatMap(({ size, times, pages }) => {
-    const at = `${size.deployments.toLocaleString('en-US')} deployments, ${size.events.toLocaleString('en-US')} events`;
+  const nameOf = ({ deployments, events }: Size) =>
+    `${deployments.toLocaleString('en-US')} deployments, ${events.toLocaleString('en-US')} events`;
+  return larger.flatMap(({ size, times, pages }) => {
     const row = (work: string, unit: string, ours: number, theirs: number) =>
-      judged(`${work}, ${at}`, 'the same at 10,000 and 100,000', unit, ours, theirs);
+      judged(`${work}, ${nameOf(size)}`, `the same at ${nameOf(smallest.size)}`, unit, ours, theirs);
     return [
       ...keysOf(TIMES).map((name) => row(TIMES[name], 'ms', times[name], smallest.times[name])),
       ...keysOf(PAGES).map((name) => row(PAGES[name], 'pages', pages[name], smallest.pages[name])),
     ];
   });
-  return [...rows, ...longer];
 }
 
 /** The pages that reads of the log need while it grows in its partitions: they depend on the depth of an index only. */
@@ -76,7 +101,7 @@ async function longLogs(): Promise<Row[]> {
     const pages: Measured['pages'][] = [];
     let events = 0;
     for (const size of LONG_LOGS) {
-      await growEvents(stage.sql, DEPLOYMENTS_OF_LONG_LOG, size, events);
+      await fillEvents(stage.sql, DEPLOYMENTS_OF_LONG_LOG, MONTHS, { from: events, end: size });
       events = size;
       pages.push(await pagesRead(stage, `grown-${Math.ceil(DEPLOYMENTS_OF_LONG_LOG / 2)}`));
     }
@@ -109,13 +134,16 @@ async function measureAt(size: Size): Promise<Measured> {
     const [pattern = ''] = await seedRunning(first.url, 1);
     // A node that runs meanwhile would tail millions of events, and be measured doing so.
     await first.stop();
-    await growDeployments(stage.sql, pattern, deployments, MONTHS);
-    await growEvents(stage.sql, deployments, events);
+    await growDeployments(stage.sql, pattern, deployments, MONTHS, events / deployments);
+    await fillEvents(stage.sql, deployments, MONTHS, { end: events });
     const node = await stage.node();
     const some = () => `grown-${1 + Math.floor(Math.random() * deployments)}`;
     const page = await timed(() => ask(node.url, PAGE));
     const status = await timed(() => ask(node.url, STATUS, { id: some() }));
+    const timeline = await timed(() => ask(node.url, TIMELINE, { id: some() }));
+    const mutation = await timed(changes(node.url));
     await node.stop();
+    const start = await startTime(stage);
     const pages = await pagesRead(stage, some());
     await stage.sql`
       update deployments set next_check_at = serin_now() - make_interval(secs => random() * 1000)
@@ -131,10 +159,36 @@ async function measureAt(size: Size): Promise<Measured> {
       }),
     );
     await database.close();
-    return { size, times: { page, status, claim }, pages };
+    return { size, times: { page, status, timeline, mutation, claim, start }, pages };
   } finally {
     await stage.close();
   }
+}
+
+/** Pauses and resumes one deployment after the other: of one, so many changes a minute would be refused. */
+function changes(url: string): () => Promise<unknown> {
+  let made = 0;
+  return async () => {
+    const id = `grown-${1 + Math.floor(made / 2)}`;
+    const { success, message } = Object.values(
+      await ask<Record<string, { success: boolean; message: string }>>(url, made % 2 ? RESUME : PAUSE, {
+        id,
+      }),
+    )[0] ?? { success: false, message: 'no answer' };
+    if (!success) throw new Error(message);
+    made += 1;
+  };
+}
+
+/** Milliseconds from the start of a node to its first answer of being ready. */
+async function startTime(stage: Stage): Promise<number> {
+  const times: number[] = [];
+  for (let started = 0; started < 5; started += 1) {
+    const node = await stage.node();
+    times.push(node.startMs);
+    await node.stop();
+  }
+  return median(times);
 }
 
 /** What PostgreSQL reads for a query, as EXPLAIN counts it. */

@@ -48,7 +48,8 @@ beforeAll(async () => {
   await report(serin, 'Canary', pattern, { pnlUsd: '12.5', trades: 9 });
   await report(serin, 'Stable', pattern, { pnlUsd: '100', trades: 90 });
   await growDeployments(serin.database.sql, pattern, GROWN, MONTHS);
-  await growEvents(serin.database.sql, GROWN, 4 * GROWN);
+  await growEvents(serin.database.sql, GROWN, MONTHS, { end: 4 * GROWN });
+  await serin.database.sql`vacuum analyze`;
   // A read of the log asks again while an older transaction is open, also one of another test on the same cluster.
   const { db } = listening();
   await until(async () => !(await readLogTail(db, await lastSettledPosition(db), 1)).heldBack);
