@@ -126,7 +126,7 @@ export class Forbidden extends Error {}
 export function beyondRole(actor: Actor, operation: string): Forbidden {
   const name = operation.split('.').at(-1);
   return new Forbidden(
-    `${name} requires the role ${ruleOf(operation).least}, and ${actor.name} has ${actor.role}:  ` +
+    `${name} requires the role ${ruleOf(operation).least}, and ${actor.name} has ${actor.role}: ` +
       'ask an administrator for a key with that role',
   );
 }

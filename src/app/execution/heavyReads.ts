@@ -1,6 +1,6 @@
 /**
  * One heavy read of a caller at a time: exports and replays read a whole history, and one caller's must not delay the
- * others'. A caller's next one waits for its turn, a few at most, and leaves when its caller has gone.
+ * others'. A caller's next one waits for its turn, a few at most, and is dropped at its turn if its caller has gone.
  */
 
 /** Heavy reads of one caller that may wait. */
