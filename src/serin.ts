@@ -7,6 +7,7 @@ import { createCommandQuota } from './app/execution/commandQuota.ts';
 import { createDeploymentQueue } from './app/execution/deploymentQueue.ts';
 import { createFairShare } from './app/execution/fairShare.ts';
 import { createHeavyReads } from './app/execution/heavyReads.ts';
+import { createRefusalAudit } from './app/execution/refusalAudit.ts';
 import { createRefusalQuota } from './app/execution/refusalQuota.ts';
 import { createHeartbeats } from './app/heartbeats.ts';
 import { createReports } from './app/reports.ts';
@@ -162,6 +163,7 @@ export async function startSerin(
       fairShare: createFairShare(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
+      refusalAudit: createRefusalAudit(),
       approvals: { callersKnown: !isOpen(environment.access), strategies: environment.requireApproval },
       log,
       simulator,
@@ -178,7 +180,7 @@ export async function startSerin(
     parts.work.push(withStopTimeout(() => budgets.stop()));
     const clock = startClockWatch({ db, log, onStep: metrics.countClockStep });
     parts.work.push(withStopTimeout(() => clock.stop()));
-    const sealer = startAuditSealer({ db, log });
+    const sealer = startAuditSealer({ db, log, refusals: app.refusalAudit });
     parts.work.push(withStopTimeout(() => sealer.stop()));
     if (environment.retentionDays !== null) {
       const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });

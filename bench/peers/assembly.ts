@@ -8,6 +8,7 @@ import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createFairShare } from '../../src/app/execution/fairShare.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { createRefusalAudit } from '../../src/app/execution/refusalAudit.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { createHeartbeats } from '../../src/app/heartbeats.ts';
 import { createReports } from '../../src/app/reports.ts';
@@ -51,6 +52,7 @@ export async function assemble(url: string) {
     heavyReads: createHeavyReads(),
     refusalQuota: createRefusalQuota(),
     commandQuota: createCommandQuota(),
+    refusalAudit: createRefusalAudit(),
   };
   const feed = createFeed(db, await startTail(db, doorbell, log), log);
   const access = createAccess(db, log, { keys: false, tokens: null, botsReduceRisk: true });

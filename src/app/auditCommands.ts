@@ -1,5 +1,4 @@
-/** What of commands on deployments goes into the audit trail: every one that changed something, and refusals up to a bound. */
-import { LRUCache } from 'lru-cache';
+/** What of commands on deployments goes into the audit trail: every one that changed something, and refusals. */
 import type { Command } from '../core/lifecycle/command.ts';
 import { asksForApproval } from '../core/lifecycle/decide.ts';
 import type { CanaryEvent } from '../core/lifecycle/events.ts';
@@ -7,11 +6,6 @@ import type { Refusal } from '../core/values/refusal.ts';
 import type { AuditAction, NewAuditRecord } from '../store/access/audit.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
 import type { Actor } from './context.ts';
-
-/** Refusals that are recorded of one caller in a minute, on each node. A loop must not fill the trail. */
-const REFUSALS_A_MINUTE = 100;
-const MAX_CALLERS = 10_000;
-const refusals = new LRUCache<string, number>({ max: MAX_CALLERS, ttl: 60_000, noUpdateTTL: true });
 
 /** Automatic actions of Serin, by the event that records them. */
 const OWN_ACTS: Readonly<Partial<Record<CanaryEvent['type'], AuditAction>>> = {
@@ -47,7 +41,7 @@ export function auditOf(
   return record(state, command.type, actor, { ...detailsOf(command), ...changeOf(events), outcome });
 }
 
-/** The record of a command that was refused to a caller with the right to give it; null beyond the bound. */
+/** The record of a command that was refused to a caller with the right to give it; null for one of Serin's own. */
 export function auditOfRefusal(
   { state }: DeploymentView,
   command: Command,
@@ -55,9 +49,6 @@ export function auditOfRefusal(
   { code }: Refusal,
 ): NewAuditRecord | null {
   if (isOwn(command)) return null;
-  const count = (refusals.get(actor.subject) ?? 0) + 1;
-  refusals.set(actor.subject, count);
-  if (count > REFUSALS_A_MINUTE) return null;
   return record(state, command.type, actor, { ...detailsOf(command), outcome: code });
 }
 

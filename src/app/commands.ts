@@ -224,7 +224,8 @@ async function execute(
   const notOurs = command.type === 'ACKNOWLEDGE' ? sideRefusal(actor, command.side) : null;
   if (notOurs) return refused(notOurs, view);
   const refuse = (no: Refusal): Answer => {
-    const audited = auditOfRefusal(view, command, actor, no);
+    const record = auditOfRefusal(view, command, actor, no);
+    const audited = record && app.refusalAudit.take(actor.subject, record);
     if (audited) unit.audit.push(audited);
     return refused(no, view);
   };

@@ -2,6 +2,7 @@
 import { AUDIT_ACTIONS, type AuditRecord, pageAuditRecords } from '../store/access/audit.ts';
 import { builder } from './builder.ts';
 import { connectionType } from './connectionType.ts';
+import { parseNumber } from './cursors.ts';
 import { AFTER, FIRST, readCursor, readPage, toConnection } from './paging.ts';
 
 const AuditAction = builder.enumType('AuditAction', {
@@ -12,8 +13,9 @@ const AuditAction = builder.enumType('AuditAction', {
 
 const AuditRecordType = builder.objectRef<AuditRecord>('AuditRecord').implement({
   description:
-    'One command of a person, a bot or Serin, or one action of an administrator. Refused commands are recorded too, at most ' +
-    '100 of a caller a minute on each node.',
+    'One command of a person, a bot or Serin, or one action of an administrator. Refused commands are recorded too, 100 of ' +
+    'a caller a minute on each node; those beyond are one record, of the last of them, with their number in ' +
+    '`details.refusals`.',
   fields: (t) => ({
     id: t.id({ description: 'Increases with every record.', resolve: ({ id }) => id.toString() }),
     at: t.expose('at', { type: 'DateTime', description: 'When it happened, in real time.' }),
@@ -38,8 +40,6 @@ const AuditRecordConnection = connectionType('AuditRecord', AuditRecordType, {
   one: 'a record',
   many: 'audit records',
 });
-
-const parseId = (cursor: string) => (/^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null);
 
 const AuditFilterInput = builder.inputType('AuditFilter', {
   description: 'Which records; omitted fields exclude none.',
@@ -66,7 +66,7 @@ builder.queryField('auditRecords', (t) =>
       const found = await pageAuditRecords(reads.db, {
         scope: actor.strategies,
         limit: page.limit + 1,
-        after: readCursor('after', args.after, parseId),
+        after: readCursor('after', args.after, parseNumber),
         filter: {
           actor: args.filter?.actor ?? undefined,
           actions: args.filter?.actions ?? undefined,

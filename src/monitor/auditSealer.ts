@@ -5,6 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
+import type { RefusalAudit } from '../app/execution/refusalAudit.ts';
+import { appendAuditRecords, type NewAuditRecord } from '../store/access/audit.ts';
 import { RECORDS_A_BLOCK, readAuditChain, sealAuditRecords } from '../store/log/auditChain.ts';
 
 /** Real milliseconds between two blocks, unless the first was full. */
@@ -20,10 +22,13 @@ export interface AuditSealer {
 export interface AuditSealerParts {
   readonly db: PostgresJsDatabase;
   readonly log: Logger;
+  /** Its counts are written before the block that they belong to. */
+  readonly refusals: RefusalAudit;
 }
 
-export function startAuditSealer({ db, log }: AuditSealerParts): AuditSealer {
+export function startAuditSealer({ db, log, refusals }: AuditSealerParts): AuditSealer {
   const stopping = new AbortController();
+  const append = (records: readonly NewAuditRecord[]) => appendAuditRecords(db, records);
   let logAt = performance.now();
   let loggedNumber = 0;
   const running = run();
@@ -31,6 +36,7 @@ export function startAuditSealer({ db, log }: AuditSealerParts): AuditSealer {
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
+        await refusals.flush(append);
         const block = await sealAuditRecords(db);
         if (block?.records === RECORDS_A_BLOCK) continue;
         if (performance.now() >= logAt) await logHead();
@@ -53,6 +59,9 @@ export function startAuditSealer({ db, log }: AuditSealerParts): AuditSealer {
     async stop() {
       stopping.abort();
       await running;
+      await refusals
+        .flush(append, true)
+        .catch((error: unknown) => log.warn({ error }, 'the last counts of refusals cannot be written'));
     },
   };
 }

@@ -113,4 +113,13 @@ test('refusals of one caller are bounded', async () => {
   const tries = Array.from({ length: 130 }, () => command(bob, 'resumeDeployment', deployment.id));
   for (const { success } of await Promise.all(tries)) expect(success).toBe(false);
   expect(await records({ actor: 'bob', subject: deployment.id })).toHaveLength(100);
+  // A node that stops does not wait for the end of the minute.
+  await serin.restart();
+  const [count, ...others] = await records({ actor: 'bob', subject: deployment.id });
+  expect(others).toHaveLength(100);
+  expect(count).toMatchObject({
+    action: 'RESUME',
+    outcome: 'INVALID_TRANSITION',
+    details: { outcome: 'INVALID_TRANSITION', refusals: 30 },
+  });
 });

@@ -5,6 +5,7 @@ import { runBatch } from '../../src/app/execution/batch.ts';
 import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import type { BatchFailure, ExecutionContext } from '../../src/app/execution/executionContext.ts';
+import { createRefusalAudit } from '../../src/app/execution/refusalAudit.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import {
   CallerTimedOut,
@@ -34,6 +35,7 @@ beforeAll(async () => {
     inDeploymentOrder: createDeploymentQueue(),
     refusalQuota: createRefusalQuota(),
     commandQuota: createCommandQuota(),
+    refusalAudit: createRefusalAudit(),
     onBatchFailure: (failure) => void failures.push(failure),
   };
 });

@@ -12,6 +12,7 @@ import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createFairShare } from '../../src/app/execution/fairShare.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { createRefusalAudit } from '../../src/app/execution/refusalAudit.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
 import { createSimulator } from '../../src/simulation/simulator.ts';
@@ -60,6 +61,7 @@ describe('a claim', () => {
       fairShare: createFairShare(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
+      refusalAudit: createRefusalAudit(),
     };
     checks = createChecks(app);
   });

@@ -14,6 +14,7 @@ import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
 import { createFairShare } from '../../src/app/execution/fairShare.ts';
 import { createHeavyReads } from '../../src/app/execution/heavyReads.ts';
+import { createRefusalAudit } from '../../src/app/execution/refusalAudit.ts';
 import { createRefusalQuota } from '../../src/app/execution/refusalQuota.ts';
 import { createReports } from '../../src/app/reports.ts';
 import { FORM } from '../../src/core/lifecycle/forms.ts';
@@ -240,6 +241,7 @@ describe('the number of statements does not grow with the number of rows:', () =
       fairShare: createFairShare(),
       refusalQuota: createRefusalQuota(),
       commandQuota: createCommandQuota(),
+      refusalAudit: createRefusalAudit(),
       log,
     };
     const access = createAccess(db, log, OPEN);

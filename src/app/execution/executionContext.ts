@@ -3,6 +3,7 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Notifier } from '../../store/postgres/notifier.ts';
 import type { CommandQuota } from './commandQuota.ts';
 import type { DeploymentQueue } from './deploymentQueue.ts';
+import type { RefusalAudit } from './refusalAudit.ts';
 import type { RefusalQuota } from './refusalQuota.ts';
 
 /** A batch that failed; its items run alone. */
@@ -26,6 +27,7 @@ export interface ExecutionContext {
   readonly inDeploymentOrder: DeploymentQueue;
   readonly refusalQuota: RefusalQuota;
   readonly commandQuota: CommandQuota;
+  readonly refusalAudit: RefusalAudit;
   /** Called when a batch has failed. */
   readonly onBatchFailure: (failure: BatchFailure) => void;
 }
