@@ -8,10 +8,10 @@ import { replay } from '../core/lifecycle/evolve.ts';
 import { sideMetricsCodec } from '../core/metrics/sideMetrics.ts';
 import { type CanaryDecision, DECISIONS } from '../core/rule/gate.ts';
 import { bySide, countCodec, instantCodec } from '../core/values/codecs.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
 import { parseStored } from '../core/values/stored.ts';
-import { describeViolations, type Violation } from '../core/values/violation.ts';
+import type { Violation } from '../core/values/violation.ts';
 import { type DeploymentView, findDeployment } from '../store/deployments/deployments.ts';
 import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import type { Queries } from '../store/postgres/database.ts';
@@ -40,8 +40,7 @@ export function refused(refusal: Refusal, view: DeploymentView | null = null): A
 
 /** The answer to an invalid input: the message has all violations, the path is that of the first one. */
 export function invalid(violations: readonly Violation[], view: DeploymentView | null = null): Answer {
-  const path = violations[0]?.path ?? [];
-  return refused(refusal('INVALID_INPUT', describeViolations(violations), path), view);
+  return refused(invalidInput(violations), view);
 }
 
 /** The refusal for a deployment that does not exist or that the actor may not see, without telling which. */

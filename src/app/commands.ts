@@ -9,8 +9,7 @@ import type { Command } from '../core/lifecycle/command.ts';
 import { previewUpdate } from '../core/lifecycle/configUpdate.ts';
 import { impliedDecision } from '../core/lifecycle/decide.ts';
 import { describeCommand } from '../core/lifecycle/describe.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { describeViolations } from '../core/values/violation.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
 import { findAnswers, type KeyedRequest, type StoredAnswer } from '../store/access/idempotencyKeys.ts';
 import {
   type DeploymentView,
@@ -104,8 +103,7 @@ function overrideRefusal(actor: Actor, command: Command): Refusal | null {
 function unfitRefusal(app: App, command: Command): Refusal | null {
   if (command.type !== 'UPDATE_CONFIG') return null;
   const violations = configViolations(app, command.patch ?? {});
-  const [first] = violations;
-  return first ? refusal('INVALID_INPUT', describeViolations(violations), first.path) : null;
+  return violations.length > 0 ? invalidInput(violations) : null;
 }
 
 /** Executes a command in its own transaction, and waits for its deployment's lock. */

@@ -6,8 +6,8 @@ import { describeEnd, FREEZE_BLOCKS, type FreezeBlock, type FreezeFacts } from '
 import { type ApprovalRequest, requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import { type DeploymentState, isWatched } from '../core/lifecycle/state.ts';
 import { LAST_INSTANT, type SerinInstant } from '../core/values/instant.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { describeViolations, type Violation } from '../core/values/violation.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
+import type { Violation } from '../core/values/violation.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
 import { contains, overlaps, patternViolation } from '../store/access/strategyScope.ts';
 import type { DeploymentView } from '../store/deployments/deployments.ts';
@@ -70,8 +70,7 @@ const refused = (no: Refusal): FreezeAnswer => ({
   replayed: false,
 });
 
-const invalid = (violations: readonly Violation[]): FreezeAnswer =>
-  refused(refusal('INVALID_INPUT', describeViolations(violations), violations[0]?.path ?? []));
+const invalid = (violations: readonly Violation[]): FreezeAnswer => refused(invalidInput(violations));
 
 const storedCodec = z.strictObject({
   refusal: refusalCodec.nullable(),

@@ -10,8 +10,8 @@ import type { Command } from '../core/lifecycle/command.ts';
 import { FREEZE_BLOCKS } from '../core/lifecycle/freeze.ts';
 import { isEnded } from '../core/lifecycle/state.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { describeViolations, type Violation } from '../core/values/violation.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
+import type { Violation } from '../core/values/violation.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
 import { contains } from '../store/access/strategyScope.ts';
 import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
@@ -92,9 +92,7 @@ export async function haltCanaries(
   idempotencyKey: string | null,
 ): Promise<HaltAnswer> {
   const violations = haltViolations(input);
-  if (violations.length > 0) {
-    return refused(refusal('INVALID_INPUT', describeViolations(violations), violations[0]?.path ?? []));
-  }
+  if (violations.length > 0) return refused(invalidInput(violations));
   const { strategies, freeze } = input;
   if (!contains(actor.strategies, strategies)) throw beyondPatterns(actor, strategies);
   if (freeze && !may(actor, 'Mutation.createFreeze')) {

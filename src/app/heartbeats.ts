@@ -6,8 +6,7 @@ import { canSee } from '../access/actor.ts';
 import { notWatched } from '../core/lifecycle/decide.ts';
 import { sessionViolation } from '../core/metrics/sideMetrics.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { describeViolations } from '../core/values/violation.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
 import {
   type Heartbeat,
@@ -79,7 +78,7 @@ export function createHeartbeats(app: App, commands: Commands): Heartbeats {
       const notOurs = sideRefusal(actor, side);
       if (notOurs) return refused(notOurs);
       const misnamed = session === null ? null : sessionViolation(session);
-      if (misnamed) return refused(refusal('INVALID_INPUT', describeViolations([misnamed]), misnamed.path));
+      if (misnamed) return refused(invalidInput([misnamed]));
       if (!stoodDown) return answer(beat);
       if (side === 'STABLE') return refused(refusal('INVALID_INPUT', NO_LEASE, ['stoodDown']));
       // The bot that has taken over may be well, and it is its lease now.

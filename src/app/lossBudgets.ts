@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { type Decimal, formatDecimal, ZERO } from '../core/values/decimal.ts';
 import { dollars } from '../core/values/format.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { describeViolations, type Violation } from '../core/values/violation.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
+import type { Violation } from '../core/values/violation.ts';
 import { appendAuditRecord } from '../store/access/audit.ts';
 import { contains, overlaps } from '../store/access/strategyScope.ts';
 import type { Queries } from '../store/postgres/database.ts';
@@ -53,8 +53,7 @@ const refused = (no: Refusal): LossBudgetAnswer => ({
   replayed: false,
 });
 
-const invalid = (violations: readonly Violation[]): LossBudgetAnswer =>
-  refused(refusal('INVALID_INPUT', describeViolations(violations), violations[0]?.path ?? []));
+const invalid = (violations: readonly Violation[]): LossBudgetAnswer => refused(invalidInput(violations));
 
 const notFound = (id: string) => refusal('NOT_FOUND', `There is no loss budget ${id}`, ['id']);
 

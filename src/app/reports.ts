@@ -14,9 +14,8 @@ import { type SideRecord, takeReport } from '../core/metrics/takeReport.ts';
 import { checkMetricLimits } from '../core/rule/guardrails.ts';
 import type { Decimal } from '../core/values/decimal.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
 import type { Side } from '../core/values/side.ts';
-import { describeViolations } from '../core/values/violation.ts';
 import { findDeployments, findStrategyOf, lockDeployment } from '../store/deployments/deployments.ts';
 import {
   type ChangedSide,
@@ -81,10 +80,7 @@ export function createReports(app: App): Reports {
       const notOurs = sideRefusal(actor, report.side);
       if (notOurs) return refused(notOurs);
       const violations = reportViolations(report.report);
-      const [first] = violations;
-      if (first) {
-        return refused(refusal('INVALID_INPUT', describeViolations(violations), first.path));
-      }
+      if (violations.length > 0) return refused(invalidInput(violations));
       return write({ ...report, reporter: reporterOf(actor) });
     },
   };

@@ -23,8 +23,7 @@ import {
 } from '../core/metrics/tradeStatistics.ts';
 import type { Decimal } from '../core/values/decimal.ts';
 import type { SerinInstant } from '../core/values/instant.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
-import { describeViolations } from '../core/values/violation.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
 import { type DeploymentView, lockDeployment } from '../store/deployments/deployments.ts';
 import { readRecord, type SideKey, saveMetrics } from '../store/deployments/sideMetrics.ts';
 import { addToSignals } from '../store/deployments/signals.ts';
@@ -196,8 +195,7 @@ function breaksRules(
   path: readonly string[],
 ): Refusal | null {
   const violations = tradeViolations(trade, window, path);
-  const [first] = violations;
-  return first ? refusal('INVALID_INPUT', describeViolations(violations), first.path) : null;
+  return violations.length > 0 ? invalidInput(violations) : null;
 }
 
 /** Each trade with the capital its side worked with when it was closed, in the order of time. */

@@ -7,9 +7,9 @@ import { z } from 'zod';
 import { canSee } from '../access/actor.ts';
 import { beyondScope } from '../access/permissions.ts';
 import type { EventType } from '../core/lifecycle/events.ts';
-import { type Refusal, refusal } from '../core/values/refusal.ts';
+import { invalidInput, type Refusal, refusal } from '../core/values/refusal.ts';
 import { parseStored } from '../core/values/stored.ts';
-import { describeViolations, type Violation } from '../core/values/violation.ts';
+import type { Violation } from '../core/values/violation.ts';
 import { type AuditAction, appendAuditRecord } from '../store/access/audit.ts';
 import {
   type Cursor,
@@ -82,8 +82,7 @@ const refused = (refusal: Refusal, webhook: Webhook | null = null): WebhookAnswe
   refusal,
 });
 
-const invalid = (violations: readonly Violation[]): WebhookAnswer =>
-  refused(refusal('INVALID_INPUT', describeViolations(violations), violations[0]?.path ?? []));
+const invalid = (violations: readonly Violation[]): WebhookAnswer => refused(invalidInput(violations));
 
 const notFound = (id: string) => refused(refusal('NOT_FOUND', `There is no webhook ${id}`, ['webhookId']));
 

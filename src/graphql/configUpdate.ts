@@ -10,8 +10,7 @@ import {
 } from '../core/lifecycle/configUpdate.ts';
 import { requestEndsAt } from '../core/lifecycle/secondPerson.ts';
 import type { ConfigRequest } from '../core/lifecycle/state.ts';
-import { refusal } from '../core/values/refusal.ts';
-import { describeViolations } from '../core/values/violation.ts';
+import { invalidInput } from '../core/values/refusal.ts';
 import { builder } from './builder.ts';
 import { CanaryConfigInputType, CanaryConfigType } from './config.ts';
 import { DeploymentRef } from './deploymentRef.ts';
@@ -116,10 +115,10 @@ builder.objectFields(DeploymentRef, (t) => ({
     },
     resolve: (view, { config }, { app }): Preview => {
       const violations = configViolations(app, config);
-      const [unfit] = violations;
-      const preview: ConfigPreview = unfit
-        ? { possible: false, refusal: refusal('INVALID_INPUT', describeViolations(violations), unfit.path) }
-        : previewConfig(view.state, config);
+      const preview: ConfigPreview =
+        violations.length > 0
+          ? { possible: false, refusal: invalidInput(violations) }
+          : previewConfig(view.state, config);
       const needsTwo = view.state.config.requireApproval || approvalRuleOf(app, view) !== null;
       return {
         preview,

@@ -42,9 +42,8 @@ import type { Comparison } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import { type BreachCounts, NO_BREACHES } from '../rule/guardrails.ts';
 import { type NumberInput, parseCount, parseDecimalRounded } from '../values/decimal.ts';
-import { type Refusal, refusal } from '../values/refusal.ts';
+import { invalidInput, type Refusal, refusal } from '../values/refusal.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
-import { describeViolations } from '../values/violation.ts';
 import { CallbackDispatcher } from './callbackDispatcher.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { fetchMetrics } from './metricsProvider.ts';
@@ -362,10 +361,7 @@ export class CanaryDeployment {
       return this.#refused(refusal('INVALID_INPUT', message));
     }
     const read = readReport(given);
-    if (!read.ok) {
-      const path = read.violations[0]?.path ?? [];
-      return this.#refused(refusal('INVALID_INPUT', describeViolations(read.violations), path));
-    }
+    if (!read.ok) return this.#refused(invalidInput(read.violations));
     const record = { metrics: this.#metrics[side], run: this.#runs[side] };
     const taken = takeReport(record, read.value, this.#reportFacts(this.#state, side));
     if (taken.type === 'REFUSED') {

@@ -1,4 +1,5 @@
 /** Domain errors as values; a refused command changes nothing. */
+import { describeViolations, type Violation } from './violation.ts';
 
 export const REFUSAL_CODES = [
   'INVALID_INPUT',
@@ -35,3 +36,7 @@ export const cut = (message: string): string =>
 export function refusal(code: RefusalCode, message: string, path: readonly string[] = []): Refusal {
   return { code, message: cut(message), path };
 }
+
+/** The refusal of an invalid input: the message has all violations, the path is that of the first one. */
+export const invalidInput = (violations: readonly Violation[]): Refusal =>
+  refusal('INVALID_INPUT', describeViolations(violations), violations[0]?.path ?? []);
