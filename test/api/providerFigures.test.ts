@@ -146,6 +146,19 @@ test('a counter that falls has started again: an event, and what was lost before
   expect((await told(id)).canaryMetrics).toMatchObject({ tradeCount: 47, metrics: { netPnlUsd: '-2010' } });
 });
 
+test('a count that Prometheus extrapolates falls a little while nothing happens: it is counted once, and so is PnL', async () => {
+  let count = 82;
+  answers.set('extrapolated', () => ({ pnlUsd: -300, trades: count, errors: count, uptimeSeconds: count }));
+  const id = await running(serin, { strategyId: 'extrapolated', config: config('desk', 30) });
+  for (const next of [82, 81, 80]) {
+    count = next;
+    await statusAfterCheck(id);
+  }
+  const { canaryMetrics, events } = await told(id);
+  expect(canaryMetrics).toMatchObject({ tradeCount: 82, metrics: { netPnlUsd: '-300', uptimeSeconds: 82 } });
+  expect(events.edges.map(({ node }: Data) => node.type)).not.toContain('COUNTER_RESET');
+});
+
 test('a count that does not fit is a failure in words, and everything can still be read', async () => {
   answers.set('many', () => ({ pnlUsd: '1', trades: 3_000_000_000, uptimeSeconds: 1_764_324_000_000 }));
   const id = await running(serin, { strategyId: 'many', config: config('desk', 30) });

@@ -100,24 +100,84 @@ test('a counter that falls by more than half marks the side until a session begi
   expect(named).not.toHaveProperty('metrics.fellAt');
 });
 
-test('a counter of a provider that falls has started again: its total never falls', () => {
+/** A side after each of these answers of a provider, a second apart. */
+function fetchedAfter(answers: readonly MetricsReport[]) {
+  let record: SideRecord = NEW;
+  return answers.map((report, index) => {
+    const taken = takeFetched(record, report, facts(START + index * 1000));
+    if (!taken.ok) throw new Error(taken.message);
+    record = taken;
+    return taken;
+  });
+}
+
+test('a counter of a provider that falls by more than half has started again, any other fall changes nothing', () => {
   const answers = fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 30 });
   fc.assert(
     fc.property(answers, (counts) => {
-      let record: SideRecord = NEW;
-      let expected = 0;
-      let before = 0;
-      counts.forEach((trades, index) => {
-        const report = { pnlUsd: ZERO, trades };
-        const taken = takeFetched(record, report, facts(START + index * 1000));
-        if (!taken.ok) throw new Error(taken.message);
-        expected += trades < before ? trades : trades - before;
-        before = trades;
-        expect(taken.metrics.trades).toBe(expected);
-        record = taken;
+      let closed = 0;
+      let open = 0;
+      const expected = counts.map((trades) => {
+        if (trades * 2 < open) [closed, open] = [closed + open, trades];
+        open = Math.max(open, trades);
+        return closed + open;
       });
+      const sides = fetchedAfter(counts.map((trades) => ({ pnlUsd: ZERO, trades })));
+      expect(sides.map(({ metrics }) => metrics.trades)).toEqual(expected);
     }),
   );
+});
+
+test('a count that Prometheus extrapolates falls while nothing happens, and is counted once', () => {
+  const idle = fc.record({
+    count: fc.integer({ min: 1, max: 5000 }),
+    scrapeSeconds: fc.constantFrom(5, 10, 15, 30, 60),
+    checks: fc.integer({ min: 1, max: 50 }),
+  });
+  fc.assert(
+    fc.property(idle, ({ count, scrapeSeconds, checks }) => {
+      // increase(x[range]): what lies between the first and the last scrape, stretched to the ends of the range.
+      const increases = Array.from({ length: checks }, (_, check) => {
+        const range = (check + 1) * 60 + scrapeSeconds;
+        const scraped = (Math.floor(range / scrapeSeconds) - 1) * scrapeSeconds;
+        return Math.round((count * range) / Math.max(scraped, scrapeSeconds));
+      });
+      const sides = fetchedAfter(
+        increases.map((each) => ({
+          pnlUsd: decimal(-7),
+          trades: each,
+          errors: each,
+          uptimeSeconds: each,
+          totalGasUsd: decimal(each),
+        })),
+      );
+      const [first = 0] = increases;
+      for (const { metrics, reset } of sides) {
+        expect(reset).toBeNull();
+        expect(metrics).toMatchObject({ trades: first, errors: first, uptimeSeconds: first });
+        expect(metrics.netPnlUsd.toString()).toBe('-7');
+        expect(metrics.totalGasUsd.toNumber()).toBe(first);
+      }
+    }),
+  );
+});
+
+test('small counters: one to none, and three to one, is a restart; three to two, and two to one, is not', () => {
+  const restarts = (from: number, to: number) =>
+    fetchedAfter([from, to].map((errors) => ({ pnlUsd: ZERO, trades: 9, errors }))).at(-1)?.reset !== null;
+  expect([restarts(1, 0), restarts(2, 0), restarts(3, 1), restarts(5, 2)]).toEqual([true, true, true, true]);
+  expect([restarts(2, 1), restarts(3, 2), restarts(4, 2), restarts(80, 79)]).toEqual(
+    Array.from({ length: 4 }, () => false),
+  );
+});
+
+test('a counter that has started again shows that the others that fell have, too', () => {
+  const [, after] = fetchedAfter([
+    { pnlUsd: decimal(-900), trades: 40, errors: 8, uptimeSeconds: 7200 },
+    { pnlUsd: decimal(50), trades: 35, errors: 9, uptimeSeconds: 3000 },
+  ]);
+  expect(after?.metrics).toMatchObject({ trades: 75, errors: 9, uptimeSeconds: 10_200 });
+  expect(after?.metrics.netPnlUsd.toString()).toBe('-850');
 });
 
 describe('which report is the newer one', () => {

@@ -1,10 +1,20 @@
 /**
- * What a provider answered becomes a side's figures. Counters are treated as Prometheus treats them: one that falls has
- * started again, and what it had counted is carried over.
+ * What a provider answered becomes a side's figures. A counter that falls by more than half has started again, and what it
+ * had counted is carried over. One that falls less keeps its value: `increase` of Prometheus extrapolates, and gives less
+ * and less while nothing happens.
  */
 import { type Decimal, decimal, ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
-import { COUNTERS, extendRunCurve, runOf, type SideRun, type Totals, totalsOf } from './run.ts';
+import {
+  COUNTERS,
+  type Counter,
+  extendRunCurve,
+  hasRestarted,
+  runOf,
+  type SideRun,
+  type Totals,
+  totalsOf,
+} from './run.ts';
 import type { MetricsReport, SideMetrics } from './sideMetrics.ts';
 import { type CounterReset, type ReportFacts, type SideRecord, valueViolations } from './takeReport.ts';
 
@@ -39,16 +49,17 @@ export function takeFetched(before: SideRecord, report: MetricsReport, facts: Re
   const restarted = restartedRun(before, opened, report);
   const run = restarted ?? opened;
   const { carried } = run;
+  const counted = (name: Counter) => countedTotal(before, run, name, report[name]);
   const { unrealizedPnlUsd } = report;
   const realized = carried.pnlUsd.plus(report.pnlUsd ?? ZERO);
   const netPnlUsd = realized.plus(unrealizedPnlUsd ?? ZERO);
   const totals: Totals = {
     pnlUsd: realized,
     totalPnlUsd: carried.totalPnlUsd.plus(report.totalPnlUsd ?? ZERO),
-    totalGasUsd: carried.totalGasUsd.plus(report.totalGasUsd ?? ZERO),
-    trades: carried.trades + (report.trades ?? 0),
-    errors: carried.errors + (report.errors ?? 0),
-    uptimeSeconds: carried.uptimeSeconds + (report.uptimeSeconds ?? 0),
+    totalGasUsd: counted('totalGasUsd'),
+    trades: counted('trades').toNumber(),
+    errors: counted('errors').toNumber(),
+    uptimeSeconds: counted('uptimeSeconds').toNumber(),
   };
   const [wrong] = valueViolations({ ...totals, pnlUsd: netPnlUsd }, report, facts);
   if (wrong) return { ok: false, message: `${wrong.path.join('.')} ${wrong.message}` };
@@ -83,17 +94,30 @@ export function takeFetched(before: SideRecord, report: MetricsReport, facts: Re
   };
 }
 
-/** The next run where a counter has fallen; null where none has. */
+/** The total of a counter, which never falls within a run. One that is no longer answered is gone. */
+function countedTotal(
+  { metrics }: SideRecord,
+  { carried }: SideRun,
+  name: Counter,
+  given: Decimal | number | undefined,
+): Decimal {
+  const total = decimal(carried[name]).plus(given ?? ZERO);
+  return given === undefined || metrics === null ? total : larger(total, decimal(metrics[name]));
+}
+
+/** The next run where a counter has started again; null where none has. */
 function restartedRun(before: SideRecord, run: SideRun, report: MetricsReport): SideRun | null {
   const { metrics } = before;
   if (!metrics) return null;
   const totals = totalsOf(metrics);
-  const fallen = COUNTERS.filter((name) => {
+  const own = (name: Counter) => decimal(totals[name]).minus(run.carried[name]);
+  const fallen = COUNTERS.flatMap((name) => {
     const given = report[name];
-    return given !== undefined && decimal(totals[name]).minus(run.carried[name]).gt(given);
+    return given !== undefined && own(name).gt(given) ? [{ name, given: decimal(given) }] : [];
   });
-  if (fallen.length === 0) return null;
-  const has = (name: keyof Totals) => fallen.some((each) => each === name);
+  // One that has started again shows what happened to the others that fell.
+  if (!fallen.some(({ name, given }) => hasRestarted(own(name), given))) return null;
+  const has = (name: keyof Totals) => fallen.some((each) => each.name === name);
   // PnL may fall without a restart. It restarts with the process, which shows in the counters of the process.
   const process = has('trades') || has('uptimeSeconds');
   return {

@@ -23,6 +23,14 @@ export interface Totals {
 export const COUNTERS = ['trades', 'errors', 'totalGasUsd', 'uptimeSeconds'] as const;
 export type Counter = (typeof COUNTERS)[number];
 
+/**
+ * Whether a counter that reads less than before has started again: by less than half of what it was. One that falls less
+ * is a little behind: a report was overtaken, or a query that extrapolates gives less for a longer range.
+ */
+export function hasRestarted(before: Decimal, now: Decimal): boolean {
+  return now.times(2).lt(before);
+}
+
 /** What the open run had counted at its first report; a total that it has not named yet is absent. */
 export interface Base {
   readonly totals: { readonly [K in keyof Totals]?: Decimal | undefined };

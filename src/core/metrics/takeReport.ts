@@ -13,6 +13,7 @@ import {
   closeMean,
   closeSession,
   extendRunCurve,
+  hasRestarted,
   meanOf,
   runOf,
   type SideRun,
@@ -250,9 +251,8 @@ function fell(name: Counter, before: SideMetrics | null, totals: Totals): boolea
   return before !== null && decimal(totals[name]).lt(before[name]);
 }
 
-/** A report that was overtaken falls a little behind; a bot that has restarted begins again. */
 function isRestart(name: Counter, before: SideMetrics | null, totals: Totals): boolean {
-  return before !== null && decimal(totals[name]).times(2).lt(before[name]);
+  return before !== null && hasRestarted(decimal(before[name]), decimal(totals[name]));
 }
 
 /** A side that may have restarted, with the time of the first sign of it. */
