@@ -1,6 +1,6 @@
 /** Allocations as bots see them: a numbered request, an answer a side, and what a late or repeated answer hears. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, command, create, report, running } from '../harness/deployment.ts';
+import { CALM, command, create, HOURLY, passCheck, report, running } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -20,10 +20,10 @@ const RAMP = {
 async function look(id: string): Promise<Data> {
   const { deployment } = await serin.ask(
     `query($id: ID!) { deployment(id: $id) { status revision
-      allocation { number cause canaryUsd stableUsd totalUsd
+      allocation { number status cause canaryUsd stableUsd totalUsd
         sides { side requestedUsd heldUsd acknowledgedNumber acknowledgedAt unansweredSeconds } }
       canaryMetrics { capitalAllocatedUsd } stableMetrics { capitalAllocatedUsd }
-      comparison { decision pnlRatio gates { name outcome measured } } } }`,
+      comparison { decision pnlRatio evidence { pairs } gates { name outcome measured } } } }`,
     { id },
   );
   return deployment;
@@ -109,6 +109,31 @@ describe('acknowledgeAllocation', () => {
     expect(gate('PNL').measured).toBe('0');
     const answer = await report(serin, 'Canary', id, { pnlUsd: '-2500' });
     expect(answer.deployment.status).toBe('ROLLED_BACK');
+  });
+
+  test('a side that holds dust only is no comparison: a late fee is no large return', async () => {
+    const steps = [
+      { canaryPercent: 10, minutes: 600 },
+      { canaryPercent: 100, minutes: 600 },
+    ];
+    const id = await running(serin, { config: { ...HOURLY, steps } });
+    await acknowledge(id, 'CANARY', 1, '10000');
+    await acknowledge(id, 'STABLE', 1, '90000');
+    await command(serin, 'advanceStep', id);
+    await acknowledge(id, 'CANARY', 2, '100000');
+    // Within 0.01 % of the total, which settles the allocation.
+    const settled = await acknowledge(id, 'STABLE', 2, '5');
+    expect(settled.success).toBe(true);
+    expect((await look(id)).allocation.status).toBe('SETTLED');
+    await report(serin, 'Canary', id, { pnlUsd: '10', trades: 10 });
+    for (const pnlUsd of ['0', '-1', '-2']) {
+      await report(serin, 'Stable', id, { pnlUsd, trades: 10 });
+      await passCheck(serin, id);
+    }
+    const { comparison, stableMetrics } = await look(id);
+    expect(stableMetrics.capitalAllocatedUsd).toBe('90000');
+    expect(comparison.evidence.pairs).toBe(0);
+    expect(comparison.gates.find(({ name }: Data) => name === 'PNL').measured).toBe('0');
   });
 
   const ENDINGS: [string, string, string, string, string][] = [

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/core/config/parseConfig.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
-import { isFirstForm } from '../../src/core/lifecycle/evidence.ts';
+import { comparedReturns, isFirstForm } from '../../src/core/lifecycle/evidence.ts';
 import { capitalHistory, replay } from '../../src/core/lifecycle/evolve.ts';
 import { begin, handle } from '../../src/core/lifecycle/handle.ts';
 import {
@@ -125,6 +125,36 @@ describe('what returns are computed on', () => {
     expect(shown(trial.returned())).toBe('-0.015');
   });
 
+  test('and while it holds dust only: a late fee is no large return, and no comparison', () => {
+    const trial = new Trial();
+    const check = () => trial.do({ type: 'CHECK', failure: null });
+    trial.acknowledge(10_000);
+    trial.acknowledge(90_000, 'STABLE');
+    for (const side of ['CANARY', 'STABLE'] as const) trial.earn(side, 90);
+    check();
+    trial.acknowledge(5, 'STABLE');
+    check();
+    trial.earn('STABLE', -1);
+    trial.earn('CANARY', 100);
+    check();
+    expect(shown(trial.returned('STABLE'))).toBe(shown(decimal(89).div(90_000)));
+    const { observation } = trial;
+    if (isFirstForm(observation.evidence)) throw new Error('under the first version of the rule');
+    expect(observation.evidence.whenEarning.sums.n).toBe(1);
+    const compared = comparedReturns(observation, returnsOf(observation, trial.metrics));
+    expect([compared.CANARY, compared.STABLE].map(shown)).toEqual(['0.009', '0.001']);
+    expect(replay(trial.log)).toEqual(trial.state);
+    // A log of the first version of the rule is folded as it was.
+    const [made, ...rest] = trial.log;
+    if (made?.type !== 'DEPLOYMENT_CREATED') throw new Error('the log has no beginning');
+    const { rule: _, ...first } = made;
+    expect(observationOf(replay([first, ...rest]))?.basis.STABLE.capitalUsd.toNumber()).toBe(5);
+    // A dollar more than dust is capital.
+    trial.acknowledge(11, 'STABLE');
+    trial.earn('STABLE', -1);
+    expect(shown(trial.returned('STABLE'))).toBe(shown(decimal(89).div(90_000).minus(decimal(1).div(11))));
+  });
+
   test('a pair of samples spans an acknowledgement in its middle', () => {
     const trial = new Trial();
     const check = () => trial.do({ type: 'CHECK', failure: null });
@@ -190,7 +220,11 @@ type Happening =
 const side = fc.constantFrom<Side>('CANARY', 'STABLE');
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ kind: fc.constant('earn' as const), side, usd: fc.integer({ min: -2000, max: 2000 }) }),
-  fc.record({ kind: fc.constant('acknowledge' as const), side, usd: fc.constantFrom(0, 500, 7000, 90_000) }),
+  fc.record({
+    kind: fc.constant('acknowledge' as const),
+    side,
+    usd: fc.constantFrom(0, 10, 500, 7000, 90_000),
+  }),
   fc.constant<Happening>({ kind: 'step' }),
   fc.constant<Happening>({ kind: 'check' }),
 );
@@ -211,7 +245,7 @@ describe('laws', () => {
           } else if (happened.kind === 'acknowledge') {
             trial.acknowledge(happened.usd, happened.side);
             answers[happened.side] = true;
-            if (happened.usd > 0) held[happened.side] = decimal(happened.usd);
+            if (happened.usd > 10) held[happened.side] = decimal(happened.usd);
           } else if (happened.kind === 'step') {
             const moved = trial.do({ type: 'ADVANCE_STEP', reason: null });
             if (!Array.isArray(moved)) continue;

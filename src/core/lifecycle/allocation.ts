@@ -80,6 +80,22 @@ export function workingCapitalUsd(allocation: Allocation, side: Side): Decimal {
   return allocation.acknowledged[side]?.heldUsd ?? requestedUsd(allocation, side);
 }
 
+/** This fraction of the total is dust: a side that is to hold nothing may keep it. */
+const DUST = '0.0001';
+
+/** The most that counts as nothing, USD: what is left of a side that has given its capital back. */
+export function dustUsd({ totalUsd }: CapitalSplit): Decimal {
+  return totalUsd.times(DUST);
+}
+
+/**
+ * Whether a side works with nothing, or with dust only: a late fee would be a large return on it, and what it earns comes
+ * from positions that it opened before.
+ */
+export function holdsNothing(allocation: Allocation, side: Side): boolean {
+  return workingCapitalUsd(allocation, side).lte(dustUsd(allocation));
+}
+
 /** The share that gives everything to one side. */
 export const CANARY_ONLY_PERCENT = decimal(100);
 export const STABLE_ONLY_PERCENT = ZERO;

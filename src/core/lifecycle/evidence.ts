@@ -8,7 +8,7 @@ import { addPair, copyEvidence, type EvidenceState, pairsOf } from '../rule/pair
 import { addPair as addFirstPair, type EvidenceSums } from '../rule/version1/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
-import { type Allocation, workingCapitalUsd } from './allocation.ts';
+import { type Allocation, holdsNothing } from './allocation.ts';
 import type { SignalPair } from './events.ts';
 
 /** The state of the evidence, under whichever version of the rule the deployment is. */
@@ -30,7 +30,8 @@ const LONGEST_INTERVAL = 1.5;
 
 /**
  * The evidence after a sample. No pair is formed over a pause, over an outage, or over an interval in which a side held
- * nothing: the next sample begins anew. With the pairing SIGNAL the pairs are those that came with the sample.
+ * nothing, or dust only: the next sample begins anew. With the pairing SIGNAL the pairs are those that came with the
+ * sample.
  * @param returns each side's return since the start, as of this sample
  */
 export function afterSample(
@@ -63,13 +64,13 @@ export function afterSample(
     addPair(next, canary, stable, rule);
   }
   next.sampledAt = at;
-  next.apart = holdsNothing(allocation);
+  next.apart = oneHoldsNothing(allocation);
   return next;
 }
 
 /** The evidence after the sides' capital has changed: while one holds nothing, nothing is compared. */
 export function afterAllocation(evidence: Evidence, allocation: Allocation): Evidence {
-  if (isFirstForm(evidence) || evidence.apart || !holdsNothing(allocation)) return evidence;
+  if (isFirstForm(evidence) || evidence.apart || !oneHoldsNothing(allocation)) return evidence;
   return { ...evidence, apart: true };
 }
 
@@ -83,8 +84,8 @@ export function atStep(evidence: Evidence): Evidence {
   return isFirstForm(evidence) ? evidence : { ...evidence, pairsBeforeStep: pairsOf(evidence) };
 }
 
-function holdsNothing(allocation: Allocation): boolean {
-  return SIDES.some((side) => workingCapitalUsd(allocation, side).isZero());
+function oneHoldsNothing(allocation: Allocation): boolean {
+  return SIDES.some((side) => holdsNothing(allocation, side));
 }
 
 /** What each side earned over the time in which both held capital: what the PnL gate compares. */

@@ -4,8 +4,14 @@ import { plannedChecks } from '../config/config.ts';
 import { startEvidence } from '../rule/pairedEvidence.ts';
 import { NO_EVIDENCE } from '../rule/version1/evidence.ts';
 import type { Decimal } from '../values/decimal.ts';
-import { type BySide, SIDES } from '../values/side.ts';
-import { type Allocation, requestedUsd, splitCapital, workingCapitalUsd } from './allocation.ts';
+import { type BySide, SIDES, type Side } from '../values/side.ts';
+import {
+  type Allocation,
+  holdsNothing,
+  requestedUsd,
+  splitCapital,
+  workingCapitalUsd,
+} from './allocation.ts';
 import type { CanaryEvent } from './events.ts';
 import { afterAllocation, afterGap, afterSample, atStep } from './evidence.ts';
 import { type HeldTime, holdBy } from './freeze.ts';
@@ -361,9 +367,7 @@ function requested(state: DeploymentState, event: EventOf<'ALLOCATION_REQUESTED'
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
   const evidence = afterAllocation(state.observation.evidence, allocation);
-  const rebased = forSides((side) =>
-    rebase(basis[side], workingCapitalUsd(allocation, side), basis[side].pnlFromUsd, at),
-  );
+  const rebased = forSides((side) => rebase(state, allocation, side, basis[side].pnlFromUsd, at));
   return { ...withObservation(state, { basis: rebased, evidence }), allocation };
 }
 
@@ -383,7 +387,7 @@ function acknowledged(state: DeploymentState, event: EventOf<'ALLOCATION_ACKNOWL
   if (!isWatched(state)) return { ...state, allocation };
   const { basis } = state.observation;
   const evidence = afterAllocation(state.observation.evidence, allocation);
-  const rebased = { ...basis, [side]: rebase(basis[side], heldUsd, netPnlUsd, at) };
+  const rebased = { ...basis, [side]: rebase(state, allocation, side, netPnlUsd, at) };
   return { ...withObservation(state, { basis: rebased, evidence }), allocation };
 }
 
@@ -398,9 +402,22 @@ function closeInterval(basis: ReturnAccount, netPnlUsd: Decimal): ReturnAccount 
   return { ...basis, pnlFromUsd: netPnlUsd, returnBefore: sideReturn(basis, netPnlUsd) };
 }
 
-/** What was earned until now counts on the capital before, what follows on the new one. Nothing held: no change. */
-function rebase(basis: ReturnAccount, capitalUsd: Decimal, netPnlUsd: Decimal, since: number): ReturnAccount {
-  if (capitalUsd.isZero() || capitalUsd.eq(basis.capitalUsd)) return basis;
+/**
+ * What was earned until now counts on the capital before, what follows on what the side works with now. Nothing held, or
+ * dust only: no change.
+ */
+function rebase(
+  { rule, observation }: Watched,
+  allocation: Allocation,
+  side: Side,
+  netPnlUsd: Decimal,
+  since: number,
+): ReturnAccount {
+  const basis = observation.basis[side];
+  const capitalUsd = workingCapitalUsd(allocation, side);
+  // Logs of the first version of the rule are folded as they were.
+  const nothing = rule === 1 ? capitalUsd.isZero() : holdsNothing(allocation, side);
+  if (nothing || capitalUsd.eq(basis.capitalUsd)) return basis;
   return { ...closeInterval(basis, netPnlUsd), capitalUsd, since };
 }
 

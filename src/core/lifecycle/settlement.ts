@@ -8,7 +8,13 @@ import { Decimal, formatDecimal } from '../values/decimal.ts';
 import { dollars } from '../values/format.ts';
 import type { SerinInstant } from '../values/instant.ts';
 import { SIDES, type Side } from '../values/side.ts';
-import { type Allocation, type AllocationTerms, type CapitalSplit, requestedUsd } from './allocation.ts';
+import {
+  type Allocation,
+  type AllocationTerms,
+  type CapitalSplit,
+  dustUsd,
+  requestedUsd,
+} from './allocation.ts';
 
 export const ALLOCATION_STATUSES = [
   'REQUESTED',
@@ -20,8 +26,6 @@ export const ALLOCATION_STATUSES = [
 ] as const;
 export type AllocationStatus = (typeof ALLOCATION_STATUSES)[number];
 
-/** A difference of this fraction of the total is dust: a side that is to hold nothing may keep it. */
-const DUST = '0.0001';
 /** After this time an overdue allocation is not reported again, milliseconds. */
 const LAST_REMINDER_MS = 24 * 3_600_000;
 
@@ -55,7 +59,7 @@ export function holdsRequested(allocation: Allocation, side: Side): boolean {
   const { tolerancePercent } = allocation.settlement ?? DEFAULT_SETTLEMENT;
   const wanted = requestedUsd(allocation, side);
   const off = answer.heldUsd.minus(wanted).abs();
-  const tolerance = Decimal.max(wanted.times(tolerancePercent).div(100), allocation.totalUsd.times(DUST));
+  const tolerance = Decimal.max(wanted.times(tolerancePercent).div(100), dustUsd(allocation));
   if (off.gt(tolerance)) return false;
   return !mustClose(allocation, side) || answer.openExposureUsd?.isZero() === true;
 }

@@ -80,8 +80,8 @@ export interface Imported {
 /** What a side's return is computed from: an earlier part, and the interval that runs now. */
 export interface ReturnAccount {
   /**
-   * What the side works with in the running interval, USD; always above 0. What is earned while nothing is held comes
-   * from positions opened before, so it counts on the capital before.
+   * What the side works with in the running interval, USD; always above 0. What is earned while nothing, or dust only,
+   * is held comes from positions opened before, so it counts on the capital before.
    */
   readonly capitalUsd: Decimal;
   /** Since when it is this capital, epoch milliseconds. */
