@@ -1,6 +1,7 @@
 /** Every action of the console in a real browser, on deployments of a real server. */
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, command, report, running } from '../harness/deployment.ts';
+import { CALM, command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { buildConsole } from './browser.ts';
 import { begin, DESK } from './stage.ts';
@@ -160,6 +161,103 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     await page.getByRole('button', { name: 'Pause …' }).waitFor();
     await page.goto(`${serin.url}/deployments/dep_nowhere`);
     await page.getByText('This deployment is not there').waitFor();
+  });
+
+  /** Carries out every mutation of the page, and loses the first answer to this one. Tells what was sent. */
+  async function loseAnswer(page: Page, mutation: string): Promise<Record<string, unknown>[]> {
+    const sent: Record<string, unknown>[] = [];
+    await page.route('**/graphql', async (route) => {
+      const { query, variables } = route.request().postDataJSON();
+      if (!query.includes(`${mutation}(`)) return route.continue();
+      sent.push(variables.input);
+      const response = await route.fetch();
+      return sent.length === 1 ? route.abort() : route.fulfill({ response });
+    });
+    return sent;
+  }
+
+  test('a command whose answer was lost is sent again as it was, although the page shows that it was done', async () => {
+    const share = (canaryPercent: string) => ({ canaryPercent, minutes: 2880 });
+    const { observationPeriodMinutes: _, ...calm } = NOBODY_ELSE_ACTS;
+    const id = await running(serin, {
+      strategyId: 'lab-retry',
+      config: { ...calm, steps: ['10', '20', '30'].map(share) },
+    });
+    const { page } = await open(serin, `/deployments/${id}`);
+    const sent = await loseAnswer(page, 'advanceStep');
+    await page.getByRole('button', { name: 'Next step …' }).click();
+    const dialog = page.getByRole('dialog');
+    const again = dialog.getByRole('button', { name: 'Next step', exact: true });
+    await dialog.getByLabel('Reason, for the record').fill('so far so good');
+    await again.click();
+    await dialog.getByText('press again, it is done once at most').waitFor();
+    await page.getByRole('img', { name: /^Step 2 of 3/, includeHidden: true }).waitFor();
+    expect(await again.isEnabled()).toBe(true);
+    expect(await dialog.getByRole('button', { name: 'Continue with the current state' }).count()).toBe(0);
+    expect(await dialog.getByLabel('Reason, for the record').isDisabled()).toBe(true);
+    await expectAccessible(page);
+    // Closed and opened again it is the same request.
+    await dialog.getByRole('button', { name: 'Back', exact: true }).click();
+    await page.getByRole('button', { name: 'Next step …' }).click();
+    await again.click();
+    await dialog.waitFor({ state: 'hidden' });
+    await page.getByRole('status').filter({ hasText: 'advanced to the next step' }).waitFor();
+    expect(sent).toEqual([sent[0], sent[0]]);
+    const steps = await serin.ask('query($id: ID!) { deployment(id: $id) { step { number } } }', { id });
+    expect(steps.deployment.step.number).toBe(2);
+  });
+
+  test('the dialog of a lost answer stays where the deployment offers its action no more', async () => {
+    const id = await running(serin, { strategyId: 'lab-lost', config: NOBODY_ELSE_ACTS });
+    const { page } = await open(serin, `/deployments/${id}`);
+    await loseAnswer(page, 'pauseDeployment');
+    await page.getByRole('button', { name: 'Pause …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
+    await dialog.getByText('press again, it is done once at most').waitFor();
+    await page.getByRole('button', { name: 'Resume …', includeHidden: true }).waitFor();
+    // Meanwhile another person goes on: the answer is that of the lost request, and nothing is paused again.
+    await command(serin, 'resumeDeployment', id);
+    await page.getByRole('button', { name: 'Resume …', includeHidden: true }).waitFor({ state: 'detached' });
+    await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    expect(await deploymentOf(serin, id)).toMatchObject({ status: 'RUNNING' });
+  });
+
+  test('settings whose answer was lost are sent again as they were, and changed once', async () => {
+    const id = await running(serin, { strategyId: 'lab-settings', config: NOBODY_ELSE_ACTS });
+    const { page } = await open(serin, `/deployments/${id}`);
+    const sent = await loseAnswer(page, 'updateConfig');
+    await page.getByRole('button', { name: 'Change settings …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Loss, USD').fill('500');
+    await dialog.getByRole('button', { name: 'Change', exact: true }).click();
+    await dialog.getByText('press again, it is done once at most').waitFor();
+    const { revision } = await deploymentOf(serin, id);
+    // The page has heard of the change.
+    await dialog.locator('input[placeholder="500"]').waitFor();
+    await dialog.getByRole('button', { name: 'Change', exact: true }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    expect(sent).toEqual([sent[0], sent[0]]);
+    expect(await deploymentOf(serin, id)).toMatchObject({ revision });
+  });
+
+  test('a refused command that is pressed again is another request', async () => {
+    const { deployment } = await create(serin, { strategyId: 'lab-refused' });
+    const { page } = await open(serin, `/deployments/${deployment.id}`);
+    await page.getByRole('button', { name: 'Deploy …' }).click();
+    const dialog = page.getByRole('dialog');
+    const keys: unknown[] = [];
+    page.on('request', (request) => {
+      const { query, variables } = request.postDataJSON() ?? {};
+      if (query?.includes('deployCanary(')) keys.push(variables.input.idempotencyKey);
+    });
+    await dialog.getByLabel(/^Capital of both sides/).fill('0');
+    await dialog.getByRole('button', { name: 'Deploy', exact: true }).click();
+    await dialog.getByRole('alert').waitFor();
+    await dialog.getByRole('button', { name: 'Deploy', exact: true }).click();
+    await until(async () => keys.length === 2);
+    expect(new Set(keys).size).toBe(2);
   });
 
   test('keys and webhooks are made and ended, and the audit tells of it', async () => {

@@ -73,8 +73,12 @@ function WebhookPanel({ webhook, onSecret, onDone }: WebhookPanelProps): ReactEl
           label={enabled ? 'Disable …' : 'Enable …'}
           title={enabled ? 'Disable this webhook' : 'Enable this webhook'}
           action={enabled ? 'Disable' : 'Enable'}
-          onSubmit={async () =>
-            (await request(UpdateWebhookDocument, { input: { webhookId: id, enabled: !enabled } })).answer
+          onSubmit={async (_, key) =>
+            (
+              await request(UpdateWebhookDocument, {
+                input: { webhookId: id, enabled: !enabled, idempotencyKey: key },
+              })
+            ).answer
           }
           onDone={onDone}
         >
@@ -84,9 +88,9 @@ function WebhookPanel({ webhook, onSecret, onDone }: WebhookPanelProps): ReactEl
           label="New secret …"
           title="New secret"
           action="Make it"
-          onSubmit={async () => {
+          onSubmit={async (_, key) => {
             const { answer } = await request(UpdateWebhookDocument, {
-              input: { webhookId: id, rotateSecret: true },
+              input: { webhookId: id, rotateSecret: true, idempotencyKey: key },
             });
             if (answer.secret) onSecret(answer.secret);
             return answer;
@@ -99,7 +103,9 @@ function WebhookPanel({ webhook, onSecret, onDone }: WebhookPanelProps): ReactEl
           label="Send failed ones again …"
           title="Send failed deliveries again"
           action="Send"
-          onSubmit={async () => (await request(RedeliverDocument, { input: { webhookId: id } })).answer}
+          onSubmit={async (_, key) =>
+            (await request(RedeliverDocument, { input: { webhookId: id, idempotencyKey: key } })).answer
+          }
           onDone={onDone}
         >
           <p>Every delivery of this webhook that was given up is tried anew, in order.</p>
@@ -109,7 +115,9 @@ function WebhookPanel({ webhook, onSecret, onDone }: WebhookPanelProps): ReactEl
           title="Delete this webhook"
           tone="danger"
           action="Delete"
-          onSubmit={async () => (await request(DeleteWebhookDocument, { input: { webhookId: id } })).answer}
+          onSubmit={async (_, key) =>
+            (await request(DeleteWebhookDocument, { input: { webhookId: id, idempotencyKey: key } })).answer
+          }
           onDone={onDone}
         >
           <p>What is pending is not sent. This cannot be undone.</p>
@@ -126,12 +134,13 @@ interface NewWebhookProps {
 }
 
 function NewWebhook({ onSecret, onDone }: NewWebhookProps): ReactElement {
-  const create = async (fields: FormData) => {
+  const create = async (fields: FormData, key: string) => {
     const { answer } = await request(CreateWebhookDocument, {
       input: {
         url: textOf(fields, 'url') ?? '',
         description: textOf(fields, 'description'),
         strategyId: textOf(fields, 'strategyId'),
+        idempotencyKey: key,
       },
     });
     if (answer.secret) onSecret(answer.secret);

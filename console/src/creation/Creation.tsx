@@ -3,7 +3,7 @@ import { type FormEvent, type ReactElement, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import { StrategiesDocument } from '../api/generated/graphql';
 import { useApi } from '../api/hooks';
-import { newKey } from '../deployment/commands';
+import { mayBeDone, newKey, withUnknownOutcome } from '../api/retry';
 import { configOf, type Draft, PEOPLE_GROUP, POLICY_GROUPS, readDraft, writeDraft } from '../policy/draft';
 import { PolicyForm } from '../policy/PolicyForm';
 import { usePolicyProblem } from '../policy/useSimulation';
@@ -89,15 +89,14 @@ function CreationForm(): ReactElement {
       const { created, deployed } = answer;
       if (!created.success || !created.deployment) {
         setRefusal(created.error ?? { message: created.message, path: [] });
+        // Another press is another request: under this key the refusal is stored.
+        setKey(newKey());
       } else if ((created.warnings ?? []).length === 0 && deployed?.success !== false) {
         go(`/deployments/${encodeURIComponent(created.deployment.id)}`);
       } else setMade(answer);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      setRefusal({
-        message: `${message}. Whether it was created is not known: press again, it is created once at most.`,
-        path: [],
-      });
+      setRefusal({ message: mayBeDone(error) ? withUnknownOutcome(message) : message, path: [] });
     } finally {
       setSending(false);
     }

@@ -1,13 +1,14 @@
 /** What the viewer may do to the deployment now; every action says what it will do and asks for a reason. */
 import { Dialog } from '@base-ui/react/dialog';
 import { type FormEvent, type ReactElement, useState } from 'react';
-import type { CommandAnswerFragment, DetailFragment, FreezeBlock } from '../api/generated/graphql';
+import type { DetailFragment, FreezeBlock } from '../api/generated/graphql';
+import { mayBeDone, newKey, withUnknownOutcome } from '../api/retry';
 import { Instant } from '../ui/Instant';
 import { Sentence } from '../ui/Sentence';
 import { useMay, useViewer } from '../ui/viewer';
 import { ACTION_ORDER, type ActionText, actionText } from './actionTexts';
 import { ConfigChange, RequestedChange } from './ConfigChange';
-import { type CommandInput, giveCommand, newKey, type PlainAction } from './commands';
+import { type CommandInput, giveCommand, type PlainAction } from './commands';
 
 interface ActionsProps {
   readonly deployment: DetailFragment;
@@ -15,11 +16,29 @@ interface ActionsProps {
   readonly onState: (deployment: DetailFragment) => void;
 }
 
+/** A command that was sent, and what is known of its outcome. While that is nothing, it is sent again as it was. */
+interface Attempt {
+  /** The action as the viewer chose it: done, it may be possible no more, or mean something else. */
+  readonly text: ActionText;
+  readonly input: CommandInput;
+  readonly outcome: 'AWAITED' | 'UNKNOWN' | 'REFUSED';
+  readonly problem: string | null;
+}
+
 export function Actions({ deployment, onState }: ActionsProps): ReactElement | null {
   const { actor } = useViewer();
   const [done, setDone] = useState<string | null>(null);
+  const [attempts, setAttempts] = useState<ReadonlyMap<PlainAction, Attempt>>(new Map());
   const { promotionRequest, availableActions } = deployment;
-  const actions = ACTION_ORDER.filter((action) => availableActions.includes(action));
+  // A command without an answer keeps its button: the live feed may tell that it was done before the answer does.
+  const actions = ACTION_ORDER.filter((action) => availableActions.includes(action) || attempts.has(action));
+  const keep = (action: PlainAction, attempt: Attempt | null) =>
+    setAttempts((before) => {
+      const after = new Map(before);
+      if (attempt) after.set(action, attempt);
+      else after.delete(action);
+      return after;
+    });
   return (
     <div className="actions">
       {promotionRequest ? (
@@ -34,9 +53,11 @@ export function Actions({ deployment, onState }: ActionsProps): ReactElement | n
           <ActionButton
             key={action}
             action={action}
-            text={actionText(action, deployment, actor)}
+            text={attempts.get(action)?.text ?? actionText(action, deployment, actor)}
+            attempt={attempts.get(action) ?? null}
             deployment={deployment}
             onState={onState}
+            onAttempt={(attempt) => keep(action, attempt)}
             onDone={setDone}
           />
         ))}
@@ -52,13 +73,19 @@ export function Actions({ deployment, onState }: ActionsProps): ReactElement | n
   );
 }
 
-interface ActionButtonProps extends ActionsProps {
+interface CommandProps extends ActionsProps {
   readonly action: PlainAction;
   readonly text: ActionText;
+  readonly attempt: Attempt | null;
+  readonly onAttempt: (attempt: Attempt | null) => void;
+}
+
+interface ActionButtonProps extends CommandProps {
   readonly onDone: (message: string) => void;
 }
 
-function ActionButton({ action, text, deployment, onState, onDone }: ActionButtonProps): ReactElement {
+function ActionButton({ onDone, ...command }: ActionButtonProps): ReactElement {
+  const { text, attempt, onAttempt } = command;
   const [open, setOpen] = useState(false);
   if (text.obstacle) {
     return (
@@ -70,17 +97,21 @@ function ActionButton({ action, text, deployment, onState, onDone }: ActionButto
       </p>
     );
   }
-  const close = (message: string | null) => {
+  const show = (next: boolean) => {
+    setOpen(next);
+    if (!next && attempt?.outcome === 'REFUSED') onAttempt(null);
+  };
+  const finish = (message: string) => {
     setOpen(false);
-    if (message !== null) onDone(message);
+    onDone(message);
   };
   return (
-    <Dialog.Root open={open} onOpenChange={setOpen}>
+    <Dialog.Root open={open} onOpenChange={show}>
       <Dialog.Trigger className={`button button-${text.tone}`}>{text.label} …</Dialog.Trigger>
-      <Dialog.Portal>
+      <Dialog.Portal keepMounted={attempt !== null}>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className="dialog">
-          <ActionForm action={action} text={text} deployment={deployment} onState={onState} onClose={close} />
+          <ActionForm {...command} onFinished={finish} />
         </Dialog.Popup>
       </Dialog.Portal>
     </Dialog.Root>
@@ -94,61 +125,61 @@ const BLOCK_OF: Readonly<Partial<Record<PlainAction, FreezeBlock>>> = {
   PROMOTE: 'PROMOTE',
 };
 
-interface ActionFormProps extends ActionsProps {
-  readonly action: PlainAction;
-  readonly text: ActionText;
-  readonly onClose: (message: string | null) => void;
+interface ActionFormProps extends CommandProps {
+  readonly onFinished: (message: string) => void;
 }
 
-function ActionForm({ action, text, deployment, onState, onClose }: ActionFormProps): ReactElement {
+function ActionForm(props: ActionFormProps): ReactElement {
+  const { action, text, deployment, attempt, onState, onAttempt, onFinished } = props;
   // The command is for the deployment as it was when the viewer decided: what changed it meanwhile is shown first.
   const [seen, setSeen] = useState(deployment.revision);
-  const [key, setKey] = useState(newKey);
   const [reason, setReason] = useState('');
   const [capitalUsd, setCapital] = useState('');
   const [minutes, setMinutes] = useState('');
   const [override, setOverride] = useState(false);
-  const [sending, setSending] = useState(false);
   const admin = useMay('ADMIN');
+  const sending = attempt?.outcome === 'AWAITED';
+  const unsettled = sending || attempt?.outcome === 'UNKNOWN';
   // The first of two people only asks: nothing is promoted yet.
   const asks = action === 'PROMOTE' && deployment.approvalRule !== null && !deployment.promotionRequest;
   const block = asks ? undefined : BLOCK_OF[action];
-  const frozen = block !== undefined && deployment.freezes.some(({ blocks }) => blocks.includes(block));
-  const [refusal, setRefusal] = useState<CommandAnswerFragment['error'] | { message: string } | null>(null);
-  const changed = deployment.revision !== seen;
+  const frozen =
+    !unsettled && block !== undefined && deployment.freezes.some(({ blocks }) => blocks.includes(block));
+  const changed = !unsettled && deployment.revision !== seen;
 
-  /** Another input is another request. */
+  /** What was refused is over. */
   const edit = (change: () => void) => {
     change();
-    setKey(newKey());
-    setRefusal(null);
+    onAttempt(null);
   };
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    setSending(true);
-    setRefusal(null);
-    const input: CommandInput = {
-      deploymentId: deployment.id,
-      expectedRevision: seen,
-      idempotencyKey: key,
-      reason: reason.trim() || null,
-      capitalUsd: capitalUsd.trim(),
-      minutes: minutes === '' ? null : Number(minutes),
-      overrideFreeze: override,
-    };
+    const again = attempt?.outcome === 'UNKNOWN';
+    const input: CommandInput = again
+      ? attempt.input
+      : {
+          deploymentId: deployment.id,
+          expectedRevision: seen,
+          idempotencyKey: newKey(),
+          reason: reason.trim() || null,
+          capitalUsd: capitalUsd.trim(),
+          minutes: minutes === '' ? null : Number(minutes),
+          overrideFreeze: override,
+        };
+    onAttempt({ text, input, outcome: 'AWAITED', problem: null });
     try {
-      const answer = await giveCommand(action, input);
-      if (answer.deployment) onState(answer.deployment);
-      if (answer.success) onClose(answer.message);
-      else setRefusal(answer.error ?? { message: answer.message });
+      const { deployment: state, success, message, error } = await giveCommand(action, input);
+      if (state) onState(state);
+      onAttempt(success ? null : { text, input, outcome: 'REFUSED', problem: error?.message ?? message });
+      if (success) onFinished(message);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      setRefusal({
-        message: `${message}. Whether it was done is not known: press again, it is done once at most.`,
-      });
-    } finally {
-      setSending(false);
+      onAttempt(
+        again || mayBeDone(error)
+          ? { text, input, outcome: 'UNKNOWN', problem: withUnknownOutcome(message) }
+          : { text, input, outcome: 'REFUSED', problem: message },
+      );
     }
   };
 
@@ -163,51 +194,53 @@ function ActionForm({ action, text, deployment, onState, onClose }: ActionFormPr
           <li key={effect}>{effect}</li>
         ))}
       </ul>
-      {action === 'DEPLOY' ? (
+      <fieldset className="fields" disabled={unsettled}>
+        {action === 'DEPLOY' ? (
+          <label>
+            Capital of both sides together, USD
+            <input
+              inputMode="decimal"
+              required
+              value={capitalUsd}
+              onChange={({ target }) => edit(() => setCapital(target.value))}
+            />
+          </label>
+        ) : null}
+        {action === 'EXTEND' ? (
+          <label>
+            Minutes from now
+            <input
+              inputMode="numeric"
+              pattern="[0-9]*"
+              placeholder={`${deployment.step.minutes}, as long as the step`}
+              value={minutes}
+              onChange={({ target }) => edit(() => setMinutes(target.value))}
+            />
+          </label>
+        ) : null}
         <label>
-          Capital of both sides together, USD
-          <input
-            inputMode="decimal"
-            required
-            value={capitalUsd}
-            onChange={({ target }) => edit(() => setCapital(target.value))}
+          Reason, for the record
+          <textarea
+            rows={2}
+            required={override}
+            value={reason}
+            onChange={({ target }) => edit(() => setReason(target.value))}
           />
         </label>
-      ) : null}
-      {action === 'EXTEND' ? (
-        <label>
-          Minutes from now
-          <input
-            inputMode="numeric"
-            pattern="[0-9]*"
-            placeholder={`${deployment.step.minutes}, as long as the step`}
-            value={minutes}
-            onChange={({ target }) => edit(() => setMinutes(target.value))}
-          />
-        </label>
-      ) : null}
-      <label>
-        Reason, for the record
-        <textarea
-          rows={2}
-          required={override}
-          value={reason}
-          onChange={({ target }) => edit(() => setReason(target.value))}
-        />
-      </label>
-      {frozen && admin ? (
-        <label className="check">
-          <input
-            type="checkbox"
-            checked={override}
-            onChange={({ target }) => edit(() => setOverride(target.checked))}
-          />{' '}
-          Override the freeze; this is recorded and needs a reason
-        </label>
-      ) : null}
-      {frozen && !admin ? (
-        <p className="problem">A freeze blocks this; it is possible again when it ends.</p>
-      ) : null}
+        {frozen && admin ? (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={override}
+              onChange={({ target }) => edit(() => setOverride(target.checked))}
+            />{' '}
+            Override the freeze; this is recorded and needs a reason
+          </label>
+        ) : null}
+        {frozen && !admin ? (
+          <p className="problem">A freeze blocks this; it is possible again when it ends.</p>
+        ) : null}
+      </fieldset>
       {changed ? (
         <p className="problem" role="alert">
           The deployment has changed since you opened this.{' '}
@@ -216,9 +249,9 @@ function ActionForm({ action, text, deployment, onState, onClose }: ActionFormPr
           </button>
         </p>
       ) : null}
-      {refusal ? (
+      {attempt?.problem ? (
         <p className="problem" role="alert">
-          <Sentence text={refusal.message} />
+          <Sentence text={attempt.problem} />
         </p>
       ) : null}
       <div className="dialog-buttons">

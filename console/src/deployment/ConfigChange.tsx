@@ -23,7 +23,6 @@ import { useSettled } from '../policy/useSimulation';
 import { FormDialog, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
 import { useViewer } from '../ui/viewer';
-import { newKey } from './commands';
 
 /** Settings that the evidence rests on: they are in the form only before capital is deployed. */
 const FIXED: ReadonlySet<string> = new Set([
@@ -43,7 +42,6 @@ interface ConfigChangeProps {
 
 export function ConfigChange({ deployment, onState, onDone }: ConfigChangeProps): ReactElement {
   const [draft, setDraft] = useState<Draft>({});
-  const [key, setKey] = useState(newKey);
   const groups = groupsFor(deployment);
   const config = configOf(draft, groups);
   return (
@@ -52,8 +50,8 @@ export function ConfigChange({ deployment, onState, onDone }: ConfigChangeProps)
       label="Change settings …"
       title="Change settings"
       action="Change"
-      onSubmit={async (fields) => {
-        const answer = await send(
+      onSubmit={(fields, key) =>
+        send(
           {
             deploymentId: deployment.id,
             config,
@@ -62,11 +60,8 @@ export function ConfigChange({ deployment, onState, onDone }: ConfigChangeProps)
             idempotencyKey: key,
           },
           onState,
-        );
-        // Another press is another request.
-        setKey(newKey());
-        return answer;
-      }}
+        )
+      }
       onDone={(message) => {
         setDraft({});
         onDone(message);
@@ -158,13 +153,13 @@ export function RequestedChange({ deployment, onState, onDone }: ConfigChangePro
           title="Approve settings"
           tone="main"
           action="Approve settings"
-          onSubmit={(fields) =>
+          onSubmit={(fields, key) =>
             send(
               {
                 deploymentId: deployment.id,
                 approve: config.hash,
                 reason: textOf(fields, 'reason'),
-                idempotencyKey: newKey(),
+                idempotencyKey: key,
               },
               onState,
             )

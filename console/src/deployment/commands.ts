@@ -54,10 +54,3 @@ export async function giveCommand(
       return (await request(AdvanceStepDocument, { input: { ...input, overrideFreeze } })).answer;
   }
 }
-
-/** A name for a request that nobody else gives. */
-export function newKey(): string {
-  // `randomUUID` is missing where the page came over plain HTTP from another machine.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `console-${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
-}

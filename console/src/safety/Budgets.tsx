@@ -7,7 +7,6 @@ import {
   LossBudgetsDocument,
   UpdateLossBudgetDocument,
 } from '../api/generated/graphql';
-import { newKey } from '../deployment/commands';
 import { percent, usd } from '../format';
 import { FormDialog, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
@@ -131,10 +130,10 @@ function Rearm({ budget: { id, name, strategies }, onDone }: BudgetProps): React
       label="Arm again …"
       title="Arm the loss budget again"
       action="Arm again"
-      onSubmit={async (fields) =>
+      onSubmit={async (fields, key) =>
         (
           await request(UpdateLossBudgetDocument, {
-            input: { id, rearm: true, reason: textOf(fields, 'reason'), idempotencyKey: newKey() },
+            input: { id, rearm: true, reason: textOf(fields, 'reason'), idempotencyKey: key },
           })
         ).answer
       }
@@ -156,10 +155,10 @@ function Delete({ budget: { id, name, state }, onDone }: BudgetProps): ReactElem
       title="Delete the loss budget"
       tone="danger"
       action="Delete"
-      onSubmit={async (fields) =>
+      onSubmit={async (fields, key) =>
         (
           await request(DeleteLossBudgetDocument, {
-            input: { id, reason: textOf(fields, 'reason'), idempotencyKey: newKey() },
+            input: { id, reason: textOf(fields, 'reason'), idempotencyKey: key },
           })
         ).answer
       }

@@ -3,7 +3,6 @@ import type { ReactElement } from 'react';
 import { request } from '../api/client';
 import { serinNow } from '../api/clock';
 import { type FreezeFieldsFragment, FreezesDocument, LiftFreezeDocument } from '../api/generated/graphql';
-import { newKey } from '../deployment/commands';
 import { FormDialog, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
 import { ListFrame } from '../ui/ListFrame';
@@ -77,10 +76,10 @@ function FreezeRow({ freeze, onDone }: FreezeRowProps): ReactElement {
             label="Lift …"
             title="Lift the freeze"
             action="Lift"
-            onSubmit={async (fields) =>
+            onSubmit={async (fields, key) =>
               (
                 await request(LiftFreezeDocument, {
-                  input: { id, reason: textOf(fields, 'reason'), idempotencyKey: newKey() },
+                  input: { id, reason: textOf(fields, 'reason'), idempotencyKey: key },
                 })
               ).answer
             }

@@ -3,7 +3,7 @@ import { type ReactElement, useState } from 'react';
 import { Link } from 'wouter';
 import { request } from '../api/client';
 import { type HaltAction, HaltCanariesDocument, type HaltCanariesMutation } from '../api/generated/graphql';
-import { newKey } from '../deployment/commands';
+import { newKey } from '../api/retry';
 import { words } from '../format';
 import { FormDialog, textOf } from '../ui/FormDialog';
 

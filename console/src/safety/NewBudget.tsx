@@ -1,12 +1,11 @@
 /** The form of a loss budget: of which strategies, how much in how many hours, and what happens then. */
-import { type ReactElement, useState } from 'react';
+import type { ReactElement } from 'react';
 import { request } from '../api/client';
 import {
   CreateLossBudgetDocument,
   type CreateLossBudgetInput,
   type LossBudgetAction,
 } from '../api/generated/graphql';
-import { newKey } from '../deployment/commands';
 import { FormDialog, textOf } from '../ui/FormDialog';
 
 export const ACTIONS: Record<LossBudgetAction, string> = {
@@ -23,13 +22,8 @@ const NAMES = [
 ] as const satisfies readonly LossBudgetAction[];
 
 export function NewBudget({ onDone }: { readonly onDone: () => void }): ReactElement {
-  const [key, setKey] = useState(newKey);
-  const create = async (fields: FormData) => {
-    const { answer } = await request(CreateLossBudgetDocument, { input: inputOf(fields, key) });
-    // A refused request is corrected and is another one; one that was lost is sent again as it was.
-    setKey(newKey());
-    return answer;
-  };
+  const create = async (fields: FormData, key: string) =>
+    (await request(CreateLossBudgetDocument, { input: inputOf(fields, key) })).answer;
   return (
     <FormDialog
       label="New loss budget …"

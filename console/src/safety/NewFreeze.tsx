@@ -2,7 +2,6 @@
 import { type ReactElement, useState } from 'react';
 import { request } from '../api/client';
 import { CreateFreezeDocument, type CreateFreezeInput, type FreezeBlock } from '../api/generated/graphql';
-import { newKey } from '../deployment/commands';
 import { FormDialog, textOf } from '../ui/FormDialog';
 
 export const BLOCKS: Record<FreezeBlock, string> = {
@@ -14,13 +13,8 @@ const NAMES = ['DEPLOY', 'STEP_UP', 'PROMOTE'] as const satisfies readonly Freez
 
 export function NewFreeze({ onDone }: { readonly onDone: () => void }): ReactElement {
   const [recurs, setRecurs] = useState(false);
-  const [key, setKey] = useState(newKey);
-  const create = async (fields: FormData) => {
-    const { answer } = await request(CreateFreezeDocument, { input: inputOf(fields, recurs, key) });
-    // A refused request is corrected and is another one; one that was lost is sent again as it was.
-    setKey(newKey());
-    return answer;
-  };
+  const create = async (fields: FormData, key: string) =>
+    (await request(CreateFreezeDocument, { input: inputOf(fields, recurs, key) })).answer;
   return (
     <FormDialog
       label="New freeze …"

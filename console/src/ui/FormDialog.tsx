@@ -1,6 +1,7 @@
 /** A form in a dialog: fields, what is wrong with them, and a button that does it. */
 import { Dialog } from '@base-ui/react/dialog';
 import { type FormEvent, type ReactElement, type ReactNode, useState } from 'react';
+import { mayBeDone, newKey, withUnknownOutcome } from '../api/retry';
 
 export interface FormAnswer {
   readonly success: boolean;
@@ -17,8 +18,11 @@ interface FormDialogProps {
   /** For a form of many fields: they stand in columns. */
   readonly wide?: boolean;
   readonly children: ReactNode;
-  /** Does it with what was filled in. */
-  readonly onSubmit: (fields: FormData) => Promise<FormAnswer>;
+  /**
+   * Does it with what was filled in, under an idempotency key of this request. While its outcome is unknown it is called
+   * again as it was: with the same fields, the same key, and the props of the first time.
+   */
+  readonly onSubmit: (fields: FormData, key: string) => Promise<FormAnswer>;
   readonly onDone: (message: string) => void;
 }
 
@@ -27,19 +31,27 @@ export function FormDialog(props: FormDialogProps): ReactElement {
   const [open, setOpen] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [sending, setSending] = useState(false);
+  /** Sends the request whose outcome is unknown again. */
+  const [resend, setResend] = useState<(() => Promise<FormAnswer>) | null>(null);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget);
+    const key = newKey();
+    const send = resend ?? (() => onSubmit(fields, key));
     setSending(true);
     setProblem(null);
     try {
-      const { success, message, error } = await onSubmit(fields);
+      const { success, message, error } = await send();
+      setResend(null);
       if (success) {
         setOpen(false);
         onDone(message);
       } else setProblem(error?.message ?? message);
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      const message = error instanceof Error ? error.message : String(error);
+      const unknown = resend !== null || mayBeDone(error);
+      if (unknown) setResend(() => send);
+      setProblem(unknown ? withUnknownOutcome(message) : message);
     } finally {
       setSending(false);
     }
@@ -47,12 +59,14 @@ export function FormDialog(props: FormDialogProps): ReactElement {
   return (
     <Dialog.Root open={open} onOpenChange={setOpen}>
       <Dialog.Trigger className={`button button-${tone}`}>{label}</Dialog.Trigger>
-      <Dialog.Portal>
+      <Dialog.Portal keepMounted={sending || resend !== null}>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className={wide ? 'dialog dialog-wide' : 'dialog'}>
           <form onSubmit={(event) => void submit(event)}>
             <Dialog.Title className="dialog-title">{title}</Dialog.Title>
-            {children}
+            <fieldset className="fields" disabled={sending || resend !== null}>
+              {children}
+            </fieldset>
             {problem ? (
               <p className="problem" role="alert">
                 {problem}
