@@ -260,6 +260,30 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     expect(new Set(keys).size).toBe(2);
   });
 
+  test('the page keeps the highest position that it was told, in whatever order answers come', async () => {
+    const { page } = await open(serin, '/');
+    await page.getByText(/live deployments shown/).waitFor();
+    const sent: (string | undefined)[] = [];
+    await page.route('**/graphql', async (route) => {
+      const known = sent.includes('7/20');
+      sent.push(route.request().headers()['serin-position']);
+      const response = await route.fetch();
+      // The higher one first; from when the page has it on, a lower one.
+      const headers = { ...response.headers(), 'serin-position': known ? '7/10' : '7/20' };
+      await route.fulfill({ response, headers });
+    });
+    const visit = async (name: string) => {
+      await page.getByRole('link', { name, exact: true }).click();
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+    };
+    await until(async () => {
+      await visit('Strategies');
+      await visit('Safety');
+      return sent.filter((position) => position !== undefined).length > 5;
+    });
+    expect(sent.filter((position) => position !== undefined)).not.toContain('7/10');
+  });
+
   test('keys and webhooks are made and ended, and the audit tells of it', async () => {
     const { page, complaints } = await open(serin, '/administration/keys');
     await page.getByRole('button', { name: 'New key …' }).click();

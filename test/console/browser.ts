@@ -115,7 +115,8 @@ export async function violationsOf(page: Page, within?: string): Promise<string[
 /** Builds the console anew where its sources are younger than what was built. */
 export async function buildConsole(): Promise<void> {
   const built = await newest('dist/console');
-  if (built > (await newest('console')) && built > (await newest('schema.graphql'))) return;
+  const sources = await Promise.all(['console', 'src/client', 'schema.graphql'].map((path) => newest(path)));
+  if (built > Math.max(...sources)) return;
   await promisify(execFile)('npm', ['run', 'build:console', '--silent']);
 }
 

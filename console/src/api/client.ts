@@ -3,6 +3,7 @@
  * that reconnects for as long as the page is open.
  */
 import { type Client, createClient } from 'graphql-ws/client';
+import { createWrittenPosition } from '../../../src/client/position';
 import { setClockRate } from './clock';
 import type { TypedDocumentString } from './generated/graphql';
 import { setLink } from './link';
@@ -46,8 +47,7 @@ const NORMAL_CLOSURE = 1000;
 const RETRY_MS = [250, 500, 1_000, 2_000, 4_000] as const;
 
 /** How far this page has written: lists that come from a replica wait until it has that. */
-const POSITION_HEADER = 'serin-position';
-let written: string | null = null;
+const written = createWrittenPosition();
 
 /** Runs a query or mutation. Throws {@link ApiError}. */
 export async function request<Result, Variables>(
@@ -63,7 +63,7 @@ export async function request<Result, Variables>(
       headers: {
         'content-type': 'application/json',
         ...(credentials === null ? {} : { authorization: `Bearer ${credentials}` }),
-        ...(written === null ? {} : { [POSITION_HEADER]: written }),
+        ...written.headers(),
       },
       body: JSON.stringify({ query: document.toString(), variables }),
       signal: signal ?? null,
@@ -72,7 +72,7 @@ export async function request<Result, Variables>(
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError('Serin cannot be reached', 'NETWORK');
   }
-  written = response.headers.get(POSITION_HEADER) ?? written;
+  written.note(response.headers);
   const answer: Answer<Result> | null = await response.json().catch(() => null);
   setClockRate(answer?.extensions?.timeScale ?? 1);
   const failure = answer?.errors?.[0];
