@@ -15,7 +15,7 @@ import type { StableVersion } from '../store/deployments/stableVersions.ts';
 import type { Strategy } from '../store/deployments/strategies.ts';
 import type { LogEntry } from '../store/log/logEntry.ts';
 import type { LogPosition } from '../store/log/position.ts';
-import type { StandingFreezes } from '../store/safety/freezes.ts';
+import type { Freeze, StandingFreezes } from '../store/safety/freezes.ts';
 import type { DeliveryAttempt } from '../store/webhooks/deliveries.ts';
 import { DateTimeScalar, DecimalScalar, JsonScalar } from './scalars.ts';
 
@@ -34,6 +34,8 @@ export interface Loaders {
   readonly stableVersions: DataLoader<Strategy, readonly StableVersion[]>;
   /** The standing freezes, of which the actor sees some strategy. */
   readonly freezes: DataLoader<'standing', StandingFreezes>;
+  /** The freezes that stand now or stood at some time since an instant, whoever sees them. Not cached. */
+  readonly freezesSince: DataLoader<number, readonly Freeze[]>;
 }
 
 /** Log position of the delivery in flight. A subscriber that joined a shared feed skips entries before its own start. */

@@ -1,5 +1,6 @@
 /** The type CanaryDeployment: its fields and the lists that belong to it. */
 import { may } from '../access/permissions.ts';
+import { expiredRequestAt, promotionFrozenMs } from '../app/freezeWindows.ts';
 import type { Sample } from '../core/document/document.ts';
 import { ACTIONS, type Action } from '../core/lifecycle/command.ts';
 import { availableActions } from '../core/lifecycle/decide.ts';
@@ -393,8 +394,15 @@ DeploymentRef.implement({
     headline: t.string({
       description: 'One sentence for a list: what it does now or waits for, or how it ended.',
       extensions: COST_OF_EVENT,
-      resolve: ({ state, metrics, now }, _args, { loaders }) =>
-        headlineOf(state, metrics, now) ?? summaryOf(state, loaders),
+      resolve: ({ state, metrics, now }, _args, { loaders }) => {
+        const headline = (requestFrozenMs: number) =>
+          headlineOf(state, metrics, now, requestFrozenMs) ?? summaryOf(state, loaders);
+        const requestedAt = expiredRequestAt(state, now);
+        if (requestedAt === null) return headline(0);
+        return loaders.freezesSince
+          .load(requestedAt)
+          .then((past) => headline(promotionFrozenMs(past, state, requestedAt, now)));
+      },
     }),
     warnings: t.field({
       type: [DeploymentWarningType],

@@ -14,7 +14,12 @@ import { findStrategies, type Strategy } from '../store/deployments/strategies.t
 import { archivedAt } from '../store/log/archive.ts';
 import { readLatestEvents } from '../store/log/deploymentEvents.ts';
 import type { Queries } from '../store/postgres/database.ts';
-import { readStandingFreezes, type StandingFreezes } from '../store/safety/freezes.ts';
+import {
+  type Freeze,
+  readFreezes,
+  readStandingFreezes,
+  type StandingFreezes,
+} from '../store/safety/freezes.ts';
 import { type DeliveryAttempt, findAttempts } from '../store/webhooks/deliveries.ts';
 import type { Loaders, Reads } from './builder.ts';
 
@@ -81,6 +86,11 @@ export function createLoaders(
         const seen = freezes.filter((freeze) => seesFreeze(actor, freeze));
         return keys.map(() => ({ freezes: seen, at }));
       }),
+    freezesSince: () =>
+      batched<number, readonly Freeze[]>(async (instants) => {
+        const freezes = await readFreezes(db, Math.min(...instants));
+        return new Map(instants.map((instant) => [instant, freezes]));
+      }, []),
     summaryEvent: () => batched((ids: readonly string[]) => readLatestEvents(db, ids, SUMMARY_TYPES), null),
     liveDeployments: () =>
       batched(async (ids: readonly string[]) => {
@@ -113,6 +123,7 @@ class ActorLoaders implements Loaders {
   #liveDeployments?: Loaders['liveDeployments'];
   #stableVersions?: Loaders['stableVersions'];
   #freezes?: Loaders['freezes'];
+  #freezesSince?: Loaders['freezesSince'];
 
   constructor(actor: Actor, make: Make) {
     this.#actor = actor;
@@ -157,6 +168,11 @@ class ActorLoaders implements Loaders {
   get freezes() {
     this.#freezes ??= this.#make.freezes(this.#actor);
     return this.#freezes;
+  }
+
+  get freezesSince() {
+    this.#freezesSince ??= this.#make.freezesSince(this.#actor);
+    return this.#freezesSince;
   }
 }
 

@@ -19,7 +19,7 @@ const TWO = { config: { ...CALM, requireApproval: true } };
 
 async function look(id: string): Promise<Data> {
   const { deployment } = await ada.ask(
-    `query($id: ID!) { deployment(id: $id) { status strategy { stableVersionId } promotionRequest { by at endsAt }
+    `query($id: ID!) { deployment(id: $id) { status headline strategy { stableVersionId } promotionRequest { by at endsAt }
       config { requireApproval } events(first: 200) { edges { node { type actor } } } } }`,
     { id },
   );
@@ -96,7 +96,7 @@ test('what reduces risk needs no second person', async () => {
   expect((await command(ada, 'rollbackCanary', id)).deployment.status).toBe('ROLLED_BACK');
 });
 
-test('the overview counts what waits for a person: a configuration, and a request that a freeze has kept valid', async () => {
+test('the overview and the headline say what waits for a person: a configuration, and a request that a freeze has kept valid', async () => {
   const desk = serin.as(await keyMadeHere(serin, { name: 'desk', role: 'VIEWER', strategies: ['waits-*'] }));
   /** Overviews are kept for a second. */
   const waitUntil = (count: number) =>
@@ -119,8 +119,13 @@ test('the overview counts what waits for a person: a configuration, and a reques
   await serin.advance(25 * 3600);
   // Its day did not run during the freeze; the day of the others is over.
   await waitUntil(1);
-  expect((await look(frozen)).promotionRequest).toMatchObject({ by: 'ada' });
-  expect((await look(free)).promotionRequest).toBeNull();
+  expect(await look(frozen)).toMatchObject({
+    promotionRequest: { by: 'ada' },
+    headline: 'ada asked for the promotion: another person must approve it',
+  });
+  const over = await look(free);
+  expect(over.promotionRequest).toBeNull();
+  expect(over.headline).not.toContain('asked for the promotion');
   await loosen(free);
   await waitUntil(2);
 });

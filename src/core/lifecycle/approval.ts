@@ -18,7 +18,7 @@ import type { Watched } from './state.ts';
  * The open request for promotion; null if there is none or it has expired.
  * @param frozenMs how long a freeze has blocked promotions since it, milliseconds: that time does not count
  */
-export function openRequest(state: Watched, now: SerinInstant, frozenMs = 0): ApprovalRequest | null {
+export function openRequest(state: Watched, now: SerinInstant, frozenMs: number): ApprovalRequest | null {
   return validRequest(state.observation.promotionRequest, now - frozenMs);
 }
 
@@ -48,7 +48,7 @@ export function seekApproval(
   facts: Pick<Facts, 'now' | 'actor' | 'person' | 'mustApprove' | 'freeze'>,
 ): 'PROMOTE' | 'ASK' | Refusal {
   if (!needsApproval(state, facts)) return 'PROMOTE';
-  const request = openRequest(state, facts.now, facts.freeze?.requestFrozenMs);
+  const request = openRequest(state, facts.now, facts.freeze?.requestFrozenMs ?? 0);
   const answer = answerOfSecond(request, facts);
   if (answer === 'ASK') return 'ASK';
   if (answer === 'ACT') return 'PROMOTE';

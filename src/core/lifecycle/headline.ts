@@ -9,11 +9,18 @@ import { comparisonOf, type DeploymentState, isEnded } from './state.ts';
 /**
  * What a live deployment does or waits for, and the reason that weighs most. Of one that has ended this is null: its last
  * event says why.
+ * @param requestFrozenMs how long freezes have blocked promotions since one was requested, milliseconds; 0 is as good within
+ * the request's day
  */
-export function headlineOf(state: DeploymentState, metrics: MetricsBySide, now: SerinInstant): string | null {
+export function headlineOf(
+  state: DeploymentState,
+  metrics: MetricsBySide,
+  now: SerinInstant,
+  requestFrozenMs: number,
+): string | null {
   if (isEnded(state)) return null;
   if (state.status === 'PENDING') return 'Waits for capital: nothing trades before it is deployed';
-  const request = openRequest(state, now);
+  const request = openRequest(state, now, requestFrozenMs);
   if (request) return `${request.by} asked for the promotion: another person must approve it`;
   if (state.laterRule !== undefined) return 'A later version of Serin decides on it';
   const { held } = state.observation;
