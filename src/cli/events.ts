@@ -46,21 +46,27 @@ export async function events(id: string | undefined, options: EventOptions, cont
   };
   // Where a feed continues if nothing is shown: read first, so that nothing falls between the two.
   const newest = options.follow ? await newestCursor(context) : BEGINNING;
-  const shown =
-    from === null
-      ? await readNewest(context, filter, options.limit)
-      : await readForward(context, filter, from);
-  if (id && shown.length === 0 && !options.follow) await mustExist(id, context);
-  const after = shown.at(-1)?.cursor ?? from?.cursor ?? newest;
-  if (terminal.json && !options.follow) terminal.value(shown);
-  else for (const event of shown) print(event, terminal);
+  const pages =
+    from === null ? [await readNewest(context, filter, options.limit)] : readForward(context, filter, from);
+  const list = terminal.json && !options.follow ? terminal.list() : null;
+  let last: string | null = null;
+  for await (const page of pages) {
+    for (const event of page) {
+      if (list) list.item(event);
+      else print(event, terminal);
+    }
+    await terminal.drained();
+    last = page.at(-1)?.cursor ?? last;
+  }
+  if (id && last === null && !options.follow) await mustExist(id, context);
+  list?.end();
   if (!options.follow) return;
   const leaving = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => leaving.abort());
   for await (const event of serin.follow<EventView>({
     query: FEED,
     variables: filter,
-    after,
+    after: last ?? from?.cursor ?? newest,
     signal: leaving.signal,
   })) {
     print(event, terminal);
@@ -107,16 +113,19 @@ async function readNewest({ serin }: Context, filter: Filter, limit: number): Pr
   return shown;
 }
 
-/** Every event from a beginning on. */
-async function readForward({ serin }: Context, filter: Filter, from: Beginning): Promise<EventView[]> {
-  const shown: EventView[] = [];
+/** Every event from a beginning on, page by page: they may be those of months. */
+async function* readForward(
+  { serin }: Context,
+  filter: Filter,
+  from: Beginning,
+): AsyncGenerator<readonly EventView[]> {
   const narrowed = from.time === null ? filter : { ...filter, from: from.time };
   let after = from.cursor === BEGINNING ? null : from.cursor;
   for (;;) {
     const { events }: Page = await serin.query<Page>(FORWARD, { filter: narrowed, after });
-    shown.push(...events.nodes);
+    yield events.nodes;
     after = events.pageInfo.endCursor ?? null;
-    if (!events.pageInfo.hasNextPage || after === null) return shown;
+    if (!events.pageInfo.hasNextPage || after === null) return;
   }
 }
 

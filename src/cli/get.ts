@@ -53,6 +53,7 @@ async function watch(id: string, context: Context): Promise<void> {
     changed = true;
     wake();
   };
+  leaving.signal.addEventListener('abort', () => wake());
   const screen = terminal.interactive ? openScreen(terminal, () => leaving.abort()) : null;
   const show = () => {
     if (!screen) return;
@@ -85,14 +86,12 @@ async function watch(id: string, context: Context): Promise<void> {
   try {
     while (!leaving.signal.aborted && !isEnded(deployment.status as CanaryStatus)) {
       if (!changed) {
+        let late: NodeJS.Timeout | undefined;
         await new Promise<void>((done) => {
           wake = done;
-          const late = setTimeout(done, MOST_MS);
-          leaving.signal.addEventListener('abort', () => {
-            clearTimeout(late);
-            done();
-          });
+          late = setTimeout(done, MOST_MS);
         });
+        clearTimeout(late);
       }
       if (leaving.signal.aborted) break;
       changed = false;

@@ -1,4 +1,5 @@
 /** What goes to the terminal: tables, colours where there is a terminal, JSON where it is asked for. */
+import { once } from 'node:events';
 import { styleText } from 'node:util';
 
 export type Style = Parameters<typeof styleText>[0];
@@ -18,10 +19,19 @@ export interface Terminal {
   line(text?: string): void;
   /** Writes the value as JSON: indented, or on one line for one of many. */
   value(value: unknown, oneOfMany?: boolean): void;
+  /** Begins a list of JSON, whose items are written as they come. */
+  list(): JsonList;
+  /** Waits until what was written is on its way: whoever reads it may be slower than Serin. */
+  drained(): Promise<void>;
   /** Writes a sentence on stderr. */
   note(sentence: string): void;
   /** Writes without a line end, for a screen that is redrawn. */
   raw(text: string): void;
+}
+
+export interface JsonList {
+  item(value: unknown): void;
+  end(): void;
 }
 
 const DEFAULT_COLUMNS = 100;
@@ -40,6 +50,19 @@ export function createTerminal(json: boolean, stdout: NodeJS.WriteStream = proce
     line: (text = '') => void stdout.write(`${text}\n`),
     value: (value, oneOfMany = false) =>
       void stdout.write(`${JSON.stringify(value, null, oneOfMany ? 0 : 2)}\n`),
+    list() {
+      let before = '[\n';
+      return {
+        item(value) {
+          stdout.write(`${before}${JSON.stringify([value], null, 2).slice('[\n'.length, -'\n]'.length)}`);
+          before = ',\n';
+        },
+        end: () => void stdout.write(before === '[\n' ? '[]\n' : '\n]\n'),
+      };
+    },
+    async drained() {
+      if (stdout.writableNeedDrain) await once(stdout, 'drain');
+    },
     note: (sentence) => void process.stderr.write(`${sentence}\n`),
     raw: (text) => void stdout.write(text),
   };

@@ -56,7 +56,7 @@ export function addLifecycle(program: Command): void {
     );
   }
   changing(program, 'extend', 'observe for longer')
-    .argument('[minutes]', 'minutes to add (default: the observation period)', count)
+    .argument('[minutes]', 'minutes from now (default: the length of the step)', count)
     .action((id, minutes, options, command) =>
       change('extendObservation', { deploymentId: id, minutes, ...sent(options) }, contextOf(command)),
     );
