@@ -12,7 +12,13 @@ import {
 import { type TradingHoursInput, tradingDay } from '../../src/core/config/tradingHours.ts';
 import { CanaryDeployment } from '../../src/core/index.ts';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
-import { nextCheckAt, observationOf, observationRemainingMs } from '../../src/core/lifecycle/state.ts';
+import {
+  isWatched,
+  nextCheckAt,
+  observationOf,
+  observationRemainingMs,
+} from '../../src/core/lifecycle/state.ts';
+import { recordedInterval } from '../../src/core/lifecycle/watchedTime.ts';
 import { defaultAssumptions } from '../../src/core/policy/assumptions.ts';
 import { createMarket, streams } from '../../src/core/policy/market.ts';
 import { simulateTrial } from '../../src/core/policy/simulatedTrial.ts';
@@ -262,6 +268,36 @@ describe('a deployment', () => {
     trial.order('RESUME');
     expect(observationRemainingMs(trial.state, trial.now)).toBe(left);
     expect(nextCheckAt(trial.state, trial.now)).toBe(at('2026-01-14T14:30:00Z'));
+  });
+
+  test('has as much trading time left after the clock was set back, whatever session it is in then', () => {
+    const backed = fc.record({
+      checks: fc.integer({ min: 1, max: 70 }),
+      minutesBack: fc.integer({ min: 1, max: 8 * 24 * 60 }),
+      paused: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(backed, ({ checks, minutesBack, paused }) => {
+        const trial = friday({ autoPromote: false });
+        for (let check = 0; check < checks; check += 1) trial.check();
+        const left = observationRemainingMs(trial.state, trial.now);
+        if (paused) trial.order('PAUSE');
+        const before = trial.state;
+        trial.wait(-minutesBack * 60);
+        if (paused) {
+          trial.order('RESUME');
+          expect(observationRemainingMs(trial.state, trial.now)).toBe(left);
+          return;
+        }
+        // While the market is closed there is no check.
+        if (trial.do({ type: 'CHECK', failure: null }).length === 0) return;
+        // The length of the interval is unknown and counts as planned.
+        expect(observationRemainingMs(trial.state, trial.now)).toBe(left - MINUTE);
+        const unwatchedMs = -minutesBack * MINUTE - MINUTE;
+        if (!isWatched(before)) throw new Error('not watched');
+        expect(recordedInterval(before, trial.now, unwatchedMs).watchedMs).toBe(MINUTE);
+      }),
+    );
   });
 
   test('is replayed from its log without the calendar: a law that moves the clock changes no past', () => {

@@ -35,6 +35,7 @@ import {
   intervalUntil,
   isClosed,
   isSinceLastCheck,
+  laterStepEnd,
   recordedInterval,
   stepEnd,
 } from './watchedTime.ts';
@@ -135,7 +136,12 @@ function takeSample(state: Watched, failure: string | null, interval: Interval, 
     ...(unwatchedMs === 0 ? {} : { unwatchedMs }),
     ...(held && { held }),
     ...(opened ? { opened } : {}),
-    ...stepEnd(config, observation.step.endsAt, unwatchedMs + (held?.ms ?? 0)),
+    ...laterStepEnd(
+      config,
+      observation.step.endsAt,
+      { from: observation.lastCheckAt, to: now },
+      unwatchedMs + (held?.ms ?? 0),
+    ),
   };
   if (failure !== null) return { type: 'METRICS_UNAVAILABLE', ...watched, message: failure };
   const netPnlUsd = forSides((side) => metrics[side]?.netPnlUsd ?? null);

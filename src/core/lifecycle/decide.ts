@@ -3,7 +3,6 @@
  * are facts. This file is the whole lifecycle of the specification.
  */
 import type { CanaryConfig } from '../config/config.ts';
-import { openMsBetween } from '../config/tradingCalendar.ts';
 import { MAX_YEARS } from '../config/tradingHours.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
 import type { RuleVersion } from '../rule/ruleVersion.ts';
@@ -31,16 +30,8 @@ import type { EventBody } from './events.ts';
 import { agesOf, describeAges, isFresh } from './freshness.ts';
 import { meetFreeze } from './hold.ts';
 import { describeMissing, mustSettleFirst, termsOf } from './settlement.ts';
-import {
-  allocationOf,
-  type DeploymentState,
-  isEnded,
-  isWatched,
-  type Paused,
-  stepAt,
-  type Watched,
-} from './state.ts';
-import { stepEnd } from './watchedTime.ts';
+import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
+import { elapsedMs, laterStepEnd, stepEnd } from './watchedTime.ts';
 
 /** The decision recorded for a successful command. A request for approval has decided nothing yet. */
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
@@ -116,8 +107,10 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
     case 'PAUSE':
       return accept([{ type: 'CANARY_PAUSED', reason }]);
     case 'RESUME': {
-      const pausedMs = state.status === 'PAUSED' ? pausedFor(state, facts.now) : 0;
-      const end = stepEnd(state.config, state.observation.step.endsAt, pausedMs);
+      const { config, observation } = state;
+      const from = state.status === 'PAUSED' ? state.pausedAt : facts.now;
+      const pausedMs = elapsedMs(config, from, facts.now);
+      const end = laterStepEnd(config, observation.step.endsAt, { from, to: facts.now }, pausedMs);
       return accept([{ type: 'CANARY_RESUMED', pausedMs, reason, ...end }]);
     }
     case 'EXTEND':
@@ -211,11 +204,6 @@ function extend(
     return { accepted: false, refusal: refusal('INVALID_INPUT', message, ['minutes']) };
   }
   return accept([{ type: 'OBSERVATION_EXTENDED', minutes, automatic: false, reason, ...end }]);
-}
-
-/** How long a pause has lasted, milliseconds of trading hours; negative where the clock was set back. */
-function pausedFor({ config, pausedAt }: Paused, now: SerinInstant): number {
-  return now < pausedAt ? now - pausedAt : openMsBetween(config, pausedAt, now);
 }
 
 /** The refusal of a metrics report, or of a heartbeat, while the canary has no capital. */

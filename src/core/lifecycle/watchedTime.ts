@@ -26,9 +26,8 @@ export interface Interval {
 /** The interval that ends now. The length of one in which the clock was set back is unknown: it counts as planned. */
 export function intervalUntil({ config, observation }: Watched, now: SerinInstant): Interval {
   const planned = config.checkIntervalSeconds * 1000;
-  const back = now - observation.lastCheckAt;
-  if (back < -JITTER_MS) return { watchedMs: planned, unwatchedMs: back - planned, isGap: true };
-  const elapsed = openMsBetween(config, observation.lastCheckAt, now);
+  const elapsed = elapsedMs(config, observation.lastCheckAt, now);
+  if (elapsed < -JITTER_MS) return { watchedMs: planned, unwatchedMs: elapsed - planned, isGap: true };
   const watchedMs = Math.max(0, Math.min(elapsed, LONGEST_INTERVAL * planned));
   return {
     watchedMs,
@@ -43,9 +42,14 @@ export function recordedInterval(
   now: SerinInstant,
   unwatchedMs: number,
 ): Interval {
-  const elapsed = openMsBetween(config, observation.lastCheckAt, now) - unwatchedMs;
+  const elapsed = elapsedMs(config, observation.lastCheckAt, now) - unwatchedMs;
   const longest = LONGEST_INTERVAL * config.checkIntervalSeconds * 1000;
   return { watchedMs: Math.max(0, Math.min(elapsed, longest)), unwatchedMs, isGap: false };
+}
+
+/** Milliseconds of trading hours between two readings of the clock; where it was set back, by how much, negative. */
+export function elapsedMs(config: CanaryConfig, from: number, to: SerinInstant): number {
+  return to < from ? to - from : openMsBetween(config, from, to);
 }
 
 /** Whether the market is closed, and was so since the latest check. The check at the close comes a little after it. */
@@ -60,9 +64,27 @@ export function isSinceLastCheck({ observation }: Watched, instant: number, now:
 
 /**
  * When a step ends by trading hours, for an event; nothing where the market never closes, or where no time is added.
- * @param ms observation that follows, milliseconds; what a clock that was set back takes away is negative
+ * @param ms observation that follows, milliseconds
  */
 export function stepEnd(config: CanaryConfig, from: number, ms: number): { readonly endsAt?: number } {
   if (!config.tradingHours || ms === 0) return {};
   return { endsAt: afterOpenMs(config, from, ms) };
+}
+
+/**
+ * When a step ends by trading hours after time that does not count, for an event. Where the clock was set back, as much
+ * trading time is left as before: it may now be in another session.
+ * @param time the time since a reading of the clock
+ * @param ms how much of it does not count, milliseconds; negative where the clock was set back, with what does count
+ */
+export function laterStepEnd(
+  config: CanaryConfig,
+  endsAt: number,
+  time: { readonly from: number; readonly to: SerinInstant },
+  ms: number,
+): { readonly endsAt?: number } {
+  if (!config.tradingHours || ms >= 0) return stepEnd(config, endsAt, ms);
+  const counted = time.to - time.from - ms;
+  const left = Math.max(0, openMsBetween(config, time.from, endsAt) - counted);
+  return { endsAt: afterOpenMs(config, time.to, left) };
 }
