@@ -1,22 +1,22 @@
 /**
- * Retention, a background job of every node: archives one deployment after the other, each in its own transaction, and
- * drops the partitions that this has emptied. Only one node at a time does it.
+ * Retention, a background job of every node: archives one deployment after the other, and drops the partitions that this
+ * has emptied. Only one node at a time does it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import { dropPartitions } from '../store/log/partitions.ts';
-import { archiveOne } from '../store/log/retention.ts';
+import { archiveDue } from '../store/log/retention.ts';
 
 /** Poll interval, in Serin's milliseconds. */
 const EVERY = 3_600_000;
-/** Pause before a partition is tried again that others were using, in real time. */
+/** Pause before a deployment or a partition is tried again that others were using, in real time. */
 const RETRY_MS = 10_000;
 /** Pause between two deployments, so that other work does not wait. */
 const BREATH_MS = 20;
 
 export interface Retention {
-  /** Finishes the current deployment and stops. */
+  /** Leaves what is not archived yet, and stops. */
   stop(): Promise<void>;
 }
 
@@ -34,21 +34,32 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const archived = await archiveSafely();
-      if (archived) log.info({ deploymentId: archived }, 'archived');
-      if (archived) await pause(BREATH_MS);
-      else await pause((await dropSafely()) ? Math.max(EVERY / timeScale, 1000) : RETRY_MS);
+      const all = [await archiveSafely(), await dropSafely()];
+      await pause(all.every(Boolean) ? Math.max(EVERY / timeScale, 1000) : RETRY_MS);
     }
   }
 
-  /** A deployment that cannot be archived now is retried at the next poll. */
-  async function archiveSafely(): Promise<string | null> {
+  /**
+   * Archives what is due. A deployment that cannot be archived is tried again at the next poll. Returns false if one was in
+   * use, which is tried again sooner.
+   */
+  async function archiveSafely(): Promise<boolean> {
+    let all = true;
     try {
-      return await db.transaction((tx) => archiveOne(tx, days));
+      for await (const attempt of archiveDue(db, days, stopping.signal)) {
+        const { deploymentId, outcome } = attempt;
+        if (outcome === 'ARCHIVED') log.info({ deploymentId }, 'archived');
+        else if (outcome === 'IN_USE') all = false;
+        else {
+          const { error } = attempt;
+          log.warn({ deploymentId, error }, `${deploymentId} could not be archived and is tried again later`);
+        }
+        await pause(BREATH_MS);
+      }
     } catch (error) {
-      log.warn({ error }, 'a deployment could not be archived');
-      return null;
+      log.warn({ error }, 'the deployments to archive could not be read');
     }
+    return all;
   }
 
   /** Returns false if a partition has to be tried again. */

@@ -1,5 +1,6 @@
 /** Retention: history leaves the log for the archive, and nothing about a deployment is lost by it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RETENTION_LOCK } from '../../src/store/postgres/advisoryLocks.ts';
 import { CALM, command, report, running } from '../harness/deployment.ts';
 import { alignClocks, imported } from '../harness/imports.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -111,6 +112,51 @@ test('trades are archived too: they page and export as before', async () => {
     { id, after: before.deployment.trades.pageInfo.endCursor },
   );
   expect(rest.deployment.trades.edges).toHaveLength(1);
+});
+
+test('a deployment that cannot be archived is named and passed over, and archived once it can be', async () => {
+  const { sql } = serin.database;
+  const broken = await ended('archive-broken');
+  const healthy = await ended('archive-healthy');
+  await sql`create table kept as select * from events where deployment_id = ${broken} and no = 2`;
+  await sql`delete from events where deployment_id = ${broken} and no = 2`;
+  const before = await rowsOf(broken);
+  await pass(31);
+  await until(async () => (await archivedAt(healthy)) !== null);
+  const about = serin.warnings.filter((line) => line.includes(broken));
+  expect(about[0]).toContain('could not be archived');
+  expect(await archivedAt(broken)).toBeNull();
+  expect(await rowsOf(broken)).toEqual(before);
+  await sql`insert into events select * from kept`;
+  await pass(1);
+  await until(async () => (await archivedAt(broken)) !== null);
+});
+
+test('what changes while it is read for the archive is archived later, whole', async () => {
+  const id = await ended('archive-changed');
+  const { count } = await latest(id);
+  const { sql } = serin.database;
+  // Holds back the move, not the reading.
+  const held = await sql.reserve();
+  await serin.advance(31 * DAY);
+  await held`select pg_advisory_lock(${RETENTION_LOCK})`;
+  try {
+    await serin.restart();
+    await until(async () => {
+      const waiting = await sql`select from pg_locks where locktype = 'advisory' and not granted
+        and objid = ${RETENTION_LOCK} and database = (select oid from pg_database where datname = current_database())`;
+      return waiting.length > 0;
+    });
+    const { number } = await latest(id);
+    await command(serin, 'acknowledgeAllocation', id, { number, side: 'STABLE', heldUsd: '100000' });
+  } finally {
+    await held`select pg_advisory_unlock(${RETENTION_LOCK})`;
+    held.release();
+  }
+  await pass(31);
+  await until(async () => (await archivedAt(id)) !== null);
+  expect((await latest(id)).count).toBe(count + 1);
+  expect(await rowsOf(id)).toEqual({ events: 0, samples: 0 });
 });
 
 test('a fact after the archive continues its numbers', async () => {

@@ -46,6 +46,8 @@ export interface TestCaller {
 export interface TestSerin extends TestCaller {
   readonly url: string;
   readonly database: TestDatabase;
+  /** What its servers have warned of so far, each a line of JSON. */
+  readonly warnings: readonly string[];
   /** The same Serin for a caller with these credentials. */
   as(token: string): TestCaller;
   /** Moves Serin's clock forward. */
@@ -102,6 +104,7 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
       return serin.url;
     },
     database,
+    warnings: watched.warnings,
     as: (token) => callerWith({ authorization: `Bearer ${token}` }),
     async advance(seconds) {
       await database.sql`update clock set epoch = epoch + make_interval(secs => ${seconds})`;

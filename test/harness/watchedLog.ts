@@ -13,14 +13,18 @@ export interface WatchedLog {
   readonly log: Logger;
   /** Lines with a secret in them. */
   readonly leaks: readonly string[];
+  /** Warnings and errors, each a line of JSON. */
+  readonly warnings: readonly string[];
 }
 
 export function createWatchedLog(databaseUrl: string): WatchedLog {
   const leaks: string[] = [];
+  const warnings: string[] = [];
   const write = (line: string) => {
     if (SECRETS.some((secret) => secret.test(line))) leaks.push(line);
+    if (/"level":[456]0/.test(line)) warnings.push(line);
   };
-  return { log: createLog({ logLevel: 'trace', databaseUrl }, { write }), leaks };
+  return { log: createLog({ logLevel: 'trace', databaseUrl }, { write }), leaks, warnings };
 }
 
 /** Fails the test file whose server wrote a secret into its log. */

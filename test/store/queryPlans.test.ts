@@ -33,6 +33,7 @@ import { findTrades, readTrades } from '../../src/store/deployments/trades.ts';
 import { readDeploymentEvents, readLatestEvents } from '../../src/store/log/deploymentEvents.ts';
 import { lastSettledPosition, readLog, readLogTail } from '../../src/store/log/eventLog.ts';
 import { LOG_START } from '../../src/store/log/position.ts';
+import { findDue } from '../../src/store/log/retention.ts';
 import { readSamples } from '../../src/store/log/samples.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { CALM, report, running } from '../harness/deployment.ts';
@@ -301,4 +302,33 @@ describe('the number of statements does not grow with the number of rows:', () =
     const status = (n: number) => `{ deployment(id: "grown-${n}") { id status comparison { decision } } }`;
     expect(await statementsOf(...Array.from({ length: 50 }, (_, n) => status(n % 40)))).toBe(1);
   });
+});
+
+test('the search for what to archive looks at few deployments at a time, however many are archived', async () => {
+  const { sql: client } = serin.database;
+  await client`update deployments set status = 'ROLLED_BACK', next_check_at = null, deadline_at = null,
+    ended_at = serin_now() - interval '90 days' + make_interval(secs => substr(id, 7)::int),
+    arrived_at = serin_now() - interval '91 days' where id like 'grown-%'`;
+  await client`update events set at = serin_now() - interval '90 days' where deployment_id like 'grown-%'`;
+  await client`insert into archives (deployment_id, strategy_id, timeline, last_xid, last_id, content)
+    select id, strategy_id, true, '1', 1, decode(repeat('00', 900), 'hex') from deployments
+    where id like 'grown-%' and id <> ${`grown-${GROWN - 1}`}`;
+  await client`vacuum analyze`;
+  const found: string[] = [];
+  const sizes: number[] = [];
+  let end: Awaited<ReturnType<typeof findDue>>['end'] | undefined;
+  do {
+    const search = async (db: PostgresJsDatabase) => findDue(db, 30, end ?? undefined);
+    const lines = await plansOf(search, 'explain (analyze, costs off, timing off, summary off)');
+    const reads = lines.flatMap((line) => / on deployments.*actual.*rows=(\d+)/.exec(line)?.[1] ?? []);
+    sizes.push(Math.max(...reads.map(Number)));
+    // There are few webhooks.
+    expect((await scanned(search)).filter((table) => !table.startsWith('webhook'))).toEqual([]);
+    const step = await findDue(listening().db, 30, end ?? undefined);
+    found.push(...step.due);
+    end = step.end;
+  } while (end);
+  expect(found).toEqual([`grown-${GROWN - 1}`]);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
+  expect(sizes.length).toBeGreaterThan(10);
 });

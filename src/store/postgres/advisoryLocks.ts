@@ -24,3 +24,5 @@ export const AUDIT_SEAL_LOCK = 5_371_007;
 export const BUDGET_CREATION_LOCK = 5_371_008;
 /** Held by the node that makes or drops a partition; the second key is the schema, because tables are of one Serin. */
 export const PARTITION_LOCK = 5_371_009;
+/** Held by the node that reads what it will archive: one at a time does. */
+export const ARCHIVER_LOCK = 5_371_010;
