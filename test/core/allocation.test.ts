@@ -31,9 +31,9 @@ class Trial {
   readonly log;
   readonly deployed;
 
-  constructor(capitalUsd = '100000') {
+  constructor(capitalUsd = '100000', steps = RAMP) {
     const config = parseConfig({
-      steps: RAMP,
+      steps,
       guardrails: { maxLossPercent: null, maxStaleSeconds: null },
       evidence: { mode: 'OFF' },
     });
@@ -154,6 +154,22 @@ describe('what returns are computed on', () => {
     trial.earn('STABLE', -1);
     expect(shown(trial.returned('STABLE'))).toBe(shown(decimal(89).div(90_000).minus(decimal(1).div(11))));
   });
+
+  test.each(['100', '99.995'])(
+    'a first step that leaves the stable side nothing, or dust: no pair, and no large return (%s percent)',
+    (percent) => {
+      const trial = new Trial('100000', [{ canaryPercent: decimal(percent), minutes: 60 }]);
+      for (const usd of [10, 20]) {
+        trial.earn('CANARY', usd);
+        trial.earn('STABLE', -usd);
+        trial.do({ type: 'CHECK', failure: null });
+      }
+      const { evidence } = trial.observation;
+      if (isFirstForm(evidence)) throw new Error('under the first version of the rule');
+      expect(evidence.whenEarning.sums.n).toBe(0);
+      expect(shown(trial.returned('STABLE'))).toBe('-0.0003');
+    },
+  );
 
   test('a pair of samples spans an acknowledgement in its middle', () => {
     const trial = new Trial();

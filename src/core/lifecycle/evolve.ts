@@ -336,10 +336,9 @@ function started(state: DeploymentState, event: EventOf<'CANARY_STARTED'>): Runn
     requestedAt: at,
     acknowledged: { CANARY: null, STABLE: null },
   };
-  // A side that is given nothing from the start is measured on the whole.
+  // A side that is given nothing from the start, or dust only, is measured on the whole.
   const capital = forSides((side) => {
-    const requested = requestedUsd(allocation, side);
-    return requested.isZero() ? capitalUsd : requested;
+    return worksWithNothing(state, allocation, side) ? capitalUsd : requestedUsd(allocation, side);
   });
   const evidence = state.rule === 1 ? NO_EVIDENCE : startEvidence(plannedChecks(state.config), at);
   const endsAt = event.endsAt ?? at + first.minutes * 60_000;
@@ -407,18 +406,21 @@ function closeInterval(basis: ReturnAccount, netPnlUsd: Decimal): ReturnAccount 
  * dust only: no change.
  */
 function rebase(
-  { rule, observation }: Watched,
+  state: Watched,
   allocation: Allocation,
   side: Side,
   netPnlUsd: Decimal,
   since: number,
 ): ReturnAccount {
-  const basis = observation.basis[side];
+  const basis = state.observation.basis[side];
   const capitalUsd = workingCapitalUsd(allocation, side);
-  // Logs of the first version of the rule are folded as they were.
-  const nothing = rule === 1 ? capitalUsd.isZero() : holdsNothing(allocation, side);
-  if (nothing || capitalUsd.eq(basis.capitalUsd)) return basis;
+  if (worksWithNothing(state, allocation, side) || capitalUsd.eq(basis.capitalUsd)) return basis;
   return { ...closeInterval(basis, netPnlUsd), capitalUsd, since };
+}
+
+/** Whether a side has no capital to compute returns on. A log of the first version of the rule is folded as it was. */
+function worksWithNothing({ rule }: DeploymentState, allocation: Allocation, side: Side): boolean {
+  return rule === 1 ? workingCapitalUsd(allocation, side).isZero() : holdsNothing(allocation, side);
 }
 
 interface FoldedSample {
