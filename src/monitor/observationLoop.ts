@@ -3,6 +3,7 @@
  * provider it claims the due ones, fetches their metrics outside any transaction, and applies the check. Any number of
  * nodes run it over one database; another node may take a claim whose lease has expired.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createChecks } from '../app/checks.ts';
@@ -36,8 +37,8 @@ const CONCURRENT_BATCHES = 2;
 const PER_PROVIDER = 16;
 /** Lease of a claim, real seconds. After it another node may take the claim over. */
 const LEASE_SECONDS = 30;
-/** Time limit of a provider, real milliseconds; the rest of the lease is for the check itself. */
-const FETCH_MS = 15_000;
+/** The part of a lease that is for the check itself, real seconds; the rest is for the provider. */
+const CHECK_SECONDS = 15;
 /** Upper bound of the sleep, in Serin's milliseconds, so that work scheduled by other nodes is noticed in time. */
 const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
@@ -77,9 +78,12 @@ const MAX_SAID = 600;
 
 export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
   const stopping = new AbortController();
+  // Every fetch in flight listens to it.
+  setMaxListeners(0, stopping.signal);
   const maxSleepMs = Math.min(MAX_SLEEP / timeScale, MAX_REAL_SLEEP_MS);
   const checks = createChecks(app);
   const inFlight = new Map<Claim, Promise<void>>();
+  const providerLeases = new Map([...providers].map(([name, provider]) => [name, leaseSecondsOf(provider)]));
   let lastHousekeepingAt = 0;
   const running = Promise.all([keepDoing('REPORTED', checkReported), keepDoing('PROVIDED', claimProvided)]);
 
@@ -129,7 +133,13 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     while (inFlight.size >= CONCURRENCY) await Promise.race(inFlight.values());
     const limit = Math.min(BATCH, CONCURRENCY - inFlight.size);
     const slots = providerSlots();
-    const claims = await claimDue(app.db, { kind, limit, leaseSeconds: LEASE_SECONDS, slots });
+    const claims = await claimDue(app.db, {
+      kind,
+      limit,
+      leaseSeconds: LEASE_SECONDS,
+      providerLeases,
+      slots,
+    });
     for (const claim of claims) begin(claim);
     return claims.length === limit;
   }
@@ -186,9 +196,8 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     // A provider knows real time only.
     const clock = await readClockConversion(app.db);
     const since = clock.toWall(observationOf(view.state)?.startedAt ?? view.state.createdAt);
-    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FETCH_MS)]);
     const ask = (side: 'CANARY' | 'STABLE', versionId: string) =>
-      provider.fetch({ strategyId, chain, versionId, side, since }, limit);
+      provider.fetch({ strategyId, chain, versionId, side, since }, stopping.signal);
     const [canary, stable] = await Promise.all([
       ask('CANARY', canaryVersionId),
       ask('STABLE', stableVersionId),
@@ -208,6 +217,11 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
       await Promise.all(inFlight.values());
     },
   };
+}
+
+/** A lease that is long enough for every attempt of a provider, and for the check after it; real seconds. */
+function leaseSecondsOf({ longestMs }: MetricsProvider): number {
+  return Math.max(LEASE_SECONDS, longestMs / 1000 + CHECK_SECONDS);
 }
 
 /** Puts the time of figures, which is real as the provider sends it, on Serin's clock. */

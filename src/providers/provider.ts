@@ -21,5 +21,7 @@ export type FetchMetrics = (target: MetricsTarget, signal: AbortSignal) => Promi
 
 export interface MetricsProvider {
   readonly name: string;
+  /** The longest that one fetch takes, real milliseconds. */
+  readonly longestMs: number;
   readonly fetch: FetchMetrics;
 }

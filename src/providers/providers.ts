@@ -11,6 +11,7 @@ import { failedFetch } from './fetched.ts';
 import { fromHttp } from './http.ts';
 import { fromPrometheus } from './prometheus.ts';
 import type { MetricsProvider } from './provider.ts';
+import { longestMs } from './request.ts';
 import { createRedactor } from './secrets.ts';
 
 export type { MetricsProvider, MetricsTarget } from './provider.ts';
@@ -42,6 +43,7 @@ function createProvider(name: string, settings: ProviderSettings): MetricsProvid
   const redact = createRedactor(settings.secrets);
   return {
     name,
+    longestMs: longestMs(settings.endpoint),
     async fetch(target, signal) {
       const fetched = await fetchMetrics(target, signal);
       if (fetched.ok) return fetched;

@@ -283,7 +283,7 @@ describe('a provider that does not answer', () => {
     folder = await mkdtemp(join(tmpdir(), 'serin-claims-'));
     silent = createServer((_request, response) => {
       waiting.add(response);
-      // Serin gives up after 15 s, and asks again.
+      // Serin gives up after 60 s, and asks again.
       response.once('close', () => waiting.delete(response));
     });
     await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
@@ -333,6 +333,11 @@ describe('a provider that does not answer', () => {
     // The concurrency limit of a provider, for both sides of each; the other deployments are left for other nodes.
     await until(async () => (await held()) === 16 && waiting.size === 32);
     expect(slow.length).toBeGreaterThan(16);
+    // Three attempts of a minute each, the pauses between them, and the check itself: no other node asks meanwhile.
+    const [lease] = await sql`
+      select min(date_part('epoch', lease_until - clock_timestamp())) as seconds from deployments
+      where lease_token is not null`;
+    expect(lease?.seconds).toBeGreaterThan(150);
     const before = await events();
     await serin.stop();
     expect(await held()).toBe(0);

@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { ask, env, type Handler, plain, serve, type TestServer } from './server.ts';
+import { ask, env, type Handler, make, plain, serve, type TestServer } from './server.ts';
 
 const GOOD = '{"pnlUsd": 12.5, "trades": 7}';
 const REPORT = { pnlUsd: '12.5', trades: 7 };
@@ -105,6 +105,16 @@ describe('a server that does not end ends in a failure', () => {
     expect(plain(fetched)).toBe(`Provider p: ${server.url}/ answered HTTP 500`);
     expect(server.requests).toHaveLength(1);
   });
+});
+
+test('a provider says how long a fetch takes at most: every attempt, and the pauses between them', async () => {
+  const url = 'http://127.0.0.1:9/';
+  expect((await make({ type: 'http', url })).longestMs).toBe(3 * 5000 + 100 + 200 + 100);
+  expect((await make({ type: 'http', url, timeoutMs: 60_000, retries: 0 })).longestMs).toBe(60_100);
+  const queries = { pnlUsd: 'pnl', trades: 'trades' };
+  expect((await make({ type: 'prometheus', url, queries, timeoutMs: 1000, retries: 1 })).longestMs).toBe(
+    2200,
+  );
 });
 
 describe('a large body', () => {

@@ -47,7 +47,10 @@ const OF_KIND = {
 export interface ClaimRequest {
   readonly kind: DueKind;
   readonly limit: number;
+  /** Of a claim, real seconds. */
   readonly leaseSeconds: number;
+  /** The same by provider, for those that may take longer. */
+  readonly providerLeases?: ReadonlyMap<string, number> | undefined;
   /** Due checks beyond a provider's slots are left for later, and for other nodes. */
   readonly slots: ProviderSlots;
 }
@@ -55,9 +58,10 @@ export interface ClaimRequest {
 /** Claims due deployments, the most overdue first, skipping rows that other transactions have locked. */
 export async function claimDue(
   db: Queries,
-  { kind, limit, leaseSeconds, slots }: ClaimRequest,
+  { kind, limit, leaseSeconds, providerLeases = new Map(), slots }: ClaimRequest,
 ): Promise<Claim[]> {
   const left = JSON.stringify(Object.fromEntries(slots.left));
+  const leases = JSON.stringify(Object.fromEntries(providerLeases));
   const rows = await db.execute<{ id: string; token: string; provider: string | null }>(sql`
     with due as materialized (
       select id, next_check_at, config ->> 'metricsProvider' as provider from deployments
@@ -65,7 +69,8 @@ export async function claimDue(
       order by next_check_at limit ${limit} for update skip locked),
     queued as (select id, provider, row_number() over (partition by provider order by next_check_at) as place from due)
     update deployments
-    set lease_until = clock_timestamp() + make_interval(secs => ${leaseSeconds}), lease_token = gen_random_uuid()
+    set lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs =>
+      coalesce((${leases}::jsonb ->> (config ->> 'metricsProvider'))::float8, ${leaseSeconds}))
     where id in (
       select id from queued
       where provider is null or place <= coalesce((${left}::jsonb ->> provider)::int, ${slots.each}))
