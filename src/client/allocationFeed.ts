@@ -45,11 +45,16 @@ export interface AllocationFeedOptions {
   readonly onEnd: () => void;
 }
 
+/** What a bot says that it holds. */
+interface Answer {
+  readonly number: number;
+  readonly heldUsd: string | number;
+  readonly openExposureUsd: string | number | undefined;
+}
+
 /** The allocations of one side, and its answers to them. */
 export class AllocationFeed {
   readonly #options: AllocationFeedOptions;
-  /** Aborted when the allocation that the bot has is replaced by another. */
-  #replaced = new AbortController();
   #offer: () => void = () => {};
 
   constructor(options: AllocationFeedOptions) {
@@ -68,14 +73,17 @@ export class AllocationFeed {
     const leaving = new AbortController();
     const signal = AbortSignal.any([leaving.signal, closing]);
     let latest: Holding | null = null;
+    /** Aborted when the allocation that the bot has is replaced by another. */
+    let replaced = new AbortController();
     const offer = () => {
-      const allocation = latest && this.#read(latest);
+      const next = new AbortController();
+      const allocation = latest && this.#read(latest, next.signal);
       if (latest && !allocation && !isEnded(latest.status)) {
         notice(`${deploymentId} has no capital yet: waiting for deployCanary`);
       }
       if (!allocation) return;
-      this.#replaced.abort();
-      this.#replaced = new AbortController();
+      replaced.abort();
+      replaced = next;
       slot.put(allocation);
     };
     this.#offer = offer;
@@ -119,8 +127,11 @@ export class AllocationFeed {
     for await (const state of states) onState(state);
   }
 
-  /** The request that counts now for this side, or null where nothing was requested yet. */
-  #read({ status, allocation, config }: Holding): Allocation | null {
+  /**
+   * The request that counts now for this side, or null where nothing was requested yet.
+   * @param replaced aborted when another counts
+   */
+  #read({ status, allocation, config }: Holding, replaced: AbortSignal): Allocation | null {
     if (!allocation) return null;
     const { deploymentId, side, lease, notice } = this.#options;
     const final = isEnded(status);
@@ -144,22 +155,21 @@ export class AllocationFeed {
             `the ${side.toLowerCase()} of ${deploymentId} is to close its positions: acknowledge with openExposureUsd, or allocation ${number} never settles`,
           );
         }
-        return this.#acknowledge(number, heldUsd, openExposureUsd);
+        return this.#acknowledge({ number, heldUsd, openExposureUsd }, replaced);
       },
     };
   }
 
   async #acknowledge(
-    number: number,
-    heldUsd: string | number,
-    openExposureUsd: string | number | undefined,
+    { number, heldUsd, openExposureUsd }: Answer,
+    replaced: AbortSignal,
   ): Promise<CommandResult> {
     const { features, deploymentId, side, lease, closing } = this.#options;
     const open = features.has('rollbackPlan') ? { openExposureUsd } : {};
     const input = { deploymentId, number, side, heldUsd, ...open };
-    const { signal: replaced } = this.#replaced;
     const sentAt = performance.now();
     await lease.serverKnows;
+    if (replaced.aborted) return REPLACED;
     try {
       const result = await this.#options.acknowledge(input, AbortSignal.any([replaced, closing]));
       lease.answered(sentAt);

@@ -146,6 +146,19 @@ test('allocations: the newest first, each acknowledged, over a cut and a restart
   expect(late.held).toMatchObject([{ number: 3, final: true, acknowledged: true }]);
 });
 
+test('the answer to an allocation that another has replaced is REPLACED, and Serin is told nothing', async () => {
+  const steps = [10, 20].map((canaryPercent) => ({ canaryPercent: String(canaryPercent), minutes: 10 }));
+  const id = await running(serin, { config: { ...CALM, steps } });
+  const allocations = (await open(id)).allocations();
+  const { value: first } = await allocations.next();
+  await command(serin, 'advanceStep', id);
+  const { value: second } = await allocations.next();
+  expect([first?.number, second?.number]).toEqual([1, 2]);
+  expect(await first?.acknowledge()).toMatchObject({ success: false, error: { code: 'REPLACED' } });
+  expect(await second?.acknowledge()).toMatchObject({ success: true });
+  await allocations.return();
+});
+
 test('an allocation carries the plan for open positions, and is settled when the bot says that they are closed', async () => {
   const rollbackPlan = { positions: 'CLOSE', maxSlippageBps: '25', deadlineSeconds: 60 };
   const id = await running(serin, { config: { ...CALM, rollbackPlan } });
