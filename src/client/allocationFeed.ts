@@ -18,6 +18,7 @@ import {
   isEnded,
   type Side,
 } from './operations.ts';
+import { joinSignals, underSignals } from './signals.ts';
 
 const REPLACED: CommandResult = {
   success: false,
@@ -71,7 +72,7 @@ export class AllocationFeed {
     const { deploymentId, lease, closing, notice } = this.#options;
     const slot = createSlot<Allocation>();
     const leaving = new AbortController();
-    const signal = AbortSignal.any([leaving.signal, closing]);
+    const { signal, release } = joinSignals(leaving.signal, closing);
     let latest: Holding | null = null;
     /** Aborted when the allocation that the bot has is replaced by another. */
     let replaced = new AbortController();
@@ -110,6 +111,7 @@ export class AllocationFeed {
       this.#offer = () => {};
       leaving.abort();
       await following;
+      release();
     }
   }
 
@@ -171,7 +173,9 @@ export class AllocationFeed {
     await lease.serverKnows;
     if (replaced.aborted) return REPLACED;
     try {
-      const result = await this.#options.acknowledge(input, AbortSignal.any([replaced, closing]));
+      const result = await underSignals([replaced, closing], (signal) =>
+        this.#options.acknowledge(input, signal),
+      );
       lease.answered(sentAt);
       return result;
     } catch (error) {

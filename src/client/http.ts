@@ -5,6 +5,7 @@
 import { addressesOf, credentialHeaders, type Endpoint } from './endpoint.ts';
 import { codeOf, type GraphQLFailure, isPassing, messageOf, SerinError, SerinUnavailable } from './errors.ts';
 import { createWrittenPosition } from './position.ts';
+import { underSignals } from './signals.ts';
 import { createBackoff, sleep } from './wait.ts';
 
 /** How a client reaches Serin, and how long it tries. */
@@ -103,15 +104,12 @@ export function createHttp(options: HttpOptions): Http {
   ): Promise<{ status: number; retryAfter: number | null; text: string }> {
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      const response = await fetch(address, {
-        method: 'POST',
-        headers,
-        body,
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      return await underSignals(signal ? [signal, timeout] : [timeout], async (limited) => {
+        const response = await fetch(address, { method: 'POST', headers, body, signal: limited });
+        written.note(response.headers);
+        const retryAfter = readRetryAfter(response.headers.get('retry-after'));
+        return { status: response.status, retryAfter, text: await response.text() };
       });
-      written.note(response.headers);
-      const retryAfter = readRetryAfter(response.headers.get('retry-after'));
-      return { status: response.status, retryAfter, text: await response.text() };
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new Again(

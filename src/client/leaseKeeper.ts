@@ -7,6 +7,7 @@ import type { Features } from './features.ts';
 import type { Http } from './http.ts';
 import { createLease } from './lease.ts';
 import { type CanaryStatus, HEARTBEAT, isEnded, LIFE, type Side } from './operations.ts';
+import { joinSignals, underSignals } from './signals.ts';
 import { createBackoff, sleep } from './wait.ts';
 
 /** Whose lease it is, and what is called when it changes. */
@@ -108,13 +109,16 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
 
   /** Keeps the lease of a bot that has nothing to report. The first heartbeat asks whether there is one. */
   async function beat(): Promise<void> {
-    const signal = AbortSignal.any([closing, lost.signal, stopping.signal]);
+    const { signal, release } = joinSignals(closing, lost.signal, stopping.signal);
     let asks = side === 'CANARY' && features.has('heartbeat');
     while (!signal.aborted) {
       if (asks || lease.beatMs !== null) asks = !(await beatOnce(signal)) && asks;
-      await sleep(lease.beatMs ?? ASK_AGAIN_MS, AbortSignal.any([signal, awake.signal]));
+      // Without a lease there is nothing to do before an answer brings one.
+      const wait = lease.beatMs ?? (asks ? ASK_AGAIN_MS : null);
+      await underSignals([signal, awake.signal], (woken) => sleep(wait, woken));
       awake = new AbortController();
     }
+    release();
   }
 
   /** @returns whether it was accepted */
@@ -135,6 +139,13 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
     }
   }
 
+  /** An answer that brings a lease begins its heartbeats. */
+  function answered(sentAt: number, seconds?: number | null): void {
+    const before = lease.beatMs;
+    lease.answered(sentAt, seconds);
+    if (before === null && lease.beatMs !== null) awake.abort();
+  }
+
   async function sendHeartbeat(
     signal: AbortSignal,
     more: { readonly stoodDown?: true } = {},
@@ -147,7 +158,7 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
   }
 
   return {
-    answered: lease.answered,
+    answered,
     get expired() {
       return lease.expired;
     },

@@ -26,6 +26,7 @@ import {
 } from './operations.ts';
 import { randomName } from './randomName.ts';
 import { createReporter, type Reporter, type ReportResult } from './reporter.ts';
+import { joinSignals } from './signals.ts';
 import { continueFrom, readTotals, type Totals } from './totals.ts';
 import { recordInBatches } from './trades.ts';
 import { sleep } from './wait.ts';
@@ -82,6 +83,8 @@ export class DeploymentSide {
   /** Aborted when the deployment has ended, as far as this side knows. */
   readonly #over = new AbortController();
   readonly #lease: LeaseKeeper;
+  /** Aborted when reports and trades are not sent any more. */
+  readonly #sending: AbortSignal;
   readonly #reporter: Reporter;
   readonly #capital: AllocationFeed;
 
@@ -116,6 +119,7 @@ export class DeploymentSide {
       onChange: () => this.#capital.leaseChanged(),
     });
     const lease = this.#lease;
+    this.#sending = joinSignals(closing, lease.lost).signal;
     this.#capital = new AllocationFeed({
       endpoint,
       features,
@@ -220,11 +224,6 @@ export class DeploymentSide {
   #end(): void {
     this.#over.abort();
     this.#lease.stop();
-  }
-
-  /** Aborted when reports and trades are not sent any more. */
-  get #sending(): AbortSignal {
-    return AbortSignal.any([this.#closing.signal, this.#lease.lost]);
   }
 
   /** The answer to what was not sent. */

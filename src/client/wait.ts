@@ -25,8 +25,8 @@ export function createBackoff(longestMs: number = LONGEST_MS): Backoff {
   };
 }
 
-/** Resolves after the time, or as soon as the signal is aborted. */
-export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+/** Resolves after the time (null: never), or as soon as the signal is aborted. */
+export function sleep(milliseconds: number | null, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((done) => {
     const end = () => {
@@ -34,7 +34,7 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
       signal?.removeEventListener('abort', end);
       done();
     };
-    const timer = setTimeout(end, milliseconds);
+    const timer = milliseconds === null ? undefined : setTimeout(end, milliseconds);
     signal?.addEventListener('abort', end, { once: true });
   });
 }
