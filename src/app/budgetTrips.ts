@@ -3,6 +3,7 @@
  * transaction; then each of them gets an ordinary command, as in a halt. What a node that died has left, another completes.
  */
 import { randomBytes } from 'node:crypto';
+import pLimit from 'p-limit';
 import { FREEZE_BLOCKS } from '../core/lifecycle/freeze.ts';
 import { type Decimal, formatDecimal, ZERO } from '../core/values/decimal.ts';
 import { ConcurrentChange } from '../store/postgres/concurrentChange.ts';
@@ -26,20 +27,40 @@ import { transaction } from './execution/transaction.ts';
 import { carryOutHalt, type HaltCommand } from './haltCanaries.ts';
 import { armAgain, audit, describeBudget } from './lossBudgets.ts';
 
-/** Trips the budgets that are broken and arms those again that should be. Returns the budgets that tripped. */
-export async function evaluateBudgets(app: App): Promise<LossBudget[]> {
+/** Budgets that trip or are armed again at a time: one that waits for a lock delays no other. */
+const CONCURRENCY = 4;
+
+/** Is told of each budget when it is done. */
+export interface BudgetWatcher {
+  onTripped(budget: LossBudget): void;
+  /** It stays as it is, and is tried again in the next round. */
+  onFailed(budget: LossBudget, error: unknown): void;
+}
+
+/**
+ * Trips the budgets that are broken and arms those again that should be, each by itself: one that fails holds back no other.
+ * @throws {Error} if the budgets or their losses cannot be read
+ */
+export async function evaluateBudgets(app: App, watcher: BudgetWatcher): Promise<void> {
   const [budgets, losses] = await Promise.all([readLossBudgets(app.db), readLosses(app.db)]);
-  const tripped: LossBudget[] = [];
-  for (const budget of budgets) {
-    const broken = isBroken(budget, losses.get(budget.id));
-    if (budget.state === 'ARMED' && broken) {
-      const now = await transaction(app, (tx) => trip(tx, budget.id));
-      if (now) tripped.push(now);
-    } else if (budget.state === 'TRIPPED' && budget.rearm === 'WINDOW' && !broken) {
-      await transaction(app, (tx) => armByWindow(tx, budget.id));
+  const inTurn = pLimit(CONCURRENCY);
+  await inTurn.map(budgets, async (budget) => {
+    try {
+      const tripped = await evaluate(app, budget, isBroken(budget, losses.get(budget.id)));
+      if (tripped) watcher.onTripped(tripped);
+    } catch (error) {
+      watcher.onFailed(budget, error);
     }
+  });
+}
+
+/** Returns the budget if it has tripped. */
+async function evaluate(app: App, budget: LossBudget, broken: boolean): Promise<LossBudget | null> {
+  if (budget.state === 'ARMED' && broken) return transaction(app, (tx) => trip(tx, budget.id));
+  if (budget.state === 'TRIPPED' && budget.rearm === 'WINDOW' && !broken) {
+    await transaction(app, (tx) => armByWindow(tx, budget.id));
   }
-  return tripped;
+  return null;
 }
 
 const isBroken = ({ maxLossUsd }: LossBudget, loss: Decimal = ZERO) => loss.gte(maxLossUsd);

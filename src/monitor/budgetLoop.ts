@@ -57,12 +57,16 @@ export function startBudgetLoop({ app, commands, log, onTrip }: BudgetLoopParts)
   async function round(): Promise<void> {
     try {
       await refreshBaselines(app.db);
-      for (const budget of await evaluateBudgets(app)) {
-        const { id, name, action, trips } = budget;
-        onTrip(action);
-        log.warn({ budget: id, action }, `the loss budget ${name} is broken`);
-        act({ id, trips });
-      }
+      await evaluateBudgets(app, {
+        onTripped({ id, name, action, trips }) {
+          onTrip(action);
+          log.warn({ budget: id, action }, `the loss budget ${name} is broken`);
+          act({ id, trips });
+        },
+        onFailed({ id, name }, error) {
+          log.error({ error, budget: id }, `the loss budget ${name} failed and tries again`);
+        },
+      });
       for (const unfinished of await claimUnfinishedTrips(app.db)) act(unfinished);
     } finally {
       await endRound(app.db, PAUSE_MS);

@@ -214,6 +214,37 @@ describe('a broken budget', () => {
     expect(wide.lossBudget).toMatchObject({ lossUsd: '900', windowHours: 48, name: 'two days' });
   });
 
+  test('acts although another one fails, whose name is in the log', async () => {
+    const name = group();
+    const [a, b] = await Promise.all([start(`${name}-a`), start(`${name}-b`)]);
+    const { sql } = one.database;
+    const budgetOf = async (each: string, maxLossUsd: string) =>
+      (await createBudget(one, { name: `${name} ${each}`, strategies: [`${name}-${each}`], maxLossUsd }))
+        .lossBudget.id;
+    const failing = await budgetOf('a', '1000');
+    const healthy = await budgetOf('b', '500');
+    await sql.unsafe(`
+      create function refuse_trip() returns trigger language plpgsql as $$ begin raise exception 'no trip'; end $$;
+      create trigger refuse_trip before update on loss_budgets for each row
+        when (old.id = '${failing}' and new.state = 'TRIPPED') execute function refuse_trip()`);
+    try {
+      await earn(a, '-2000');
+      const failures = () =>
+        [...one.warnings, ...other.warnings].filter(
+          (line) => line.includes(failing) && line.includes(`the loss budget ${name} a failed`),
+        );
+      await until(() => failures().length > 0);
+      await earn(b, '-1000');
+      await until(async () => (await statusOf(other, b)) === 'ROLLED_BACK');
+      const trips = [...one.warnings, ...other.warnings].filter((line) => line.includes(healthy));
+      expect(trips).toEqual([expect.stringContaining(`the loss budget ${name} b is broken`)]);
+      expect(await statusOf(other, a)).toBe('RUNNING');
+    } finally {
+      await sql.unsafe('drop function refuse_trip cascade');
+    }
+    await until(async () => (await statusOf(other, a)) === 'ROLLED_BACK');
+  });
+
   test('acts although the node that saw it dies in the middle', async () => {
     const name = group();
     const ids = await Promise.all(['a', 'b', 'c'].map((each) => start(`${name}-${each}`)));
