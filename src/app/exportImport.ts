@@ -46,11 +46,10 @@ import {
   startTradeStatistics,
   streamTrades,
 } from '../store/deployments/trades.ts';
-import { archivedAt } from '../store/log/archive.ts';
-import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
+import { readDeploymentEvents, streamDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { appendEvents } from '../store/log/eventLog.ts';
 import { holdPartitions } from '../store/log/partitions.ts';
-import { insertSamples, readSamples } from '../store/log/samples.ts';
+import { insertSamples, streamSamples } from '../store/log/samples.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
 import { type Answer, answerCodec, done, invalid, refused } from './answer.ts';
 import { coversStrategy } from './approvalRules.ts';
@@ -60,9 +59,6 @@ import { runIdempotent } from './execution/idempotency.ts';
 import { importFrozen } from './freezes.ts';
 import { idViolation } from './ownNames.ts';
 import { entriesOf } from './stageCommand.ts';
-
-/** Rows that are read and written in one go: a few milliseconds, after which other requests have their turn. */
-const PAGE = 200;
 
 /**
  * The document of a deployment, read from one snapshot; null if it does not exist or the actor may not see it. Ends when
@@ -88,45 +84,22 @@ export async function exportDeployment(
       if (!first) throw new Error(`deployment ${id} has no log`);
       const short = { samples: [], events: [first.event], trades: { CANARY: null, STABLE: null } };
       const head = toDocument({ state, metrics, breaches, runs, clockRate, ...short });
-      // What is archived is one row: it is read as a whole, once.
-      const limit = (await archivedAt(tx, [id])).has(id) ? Number.MAX_SAFE_INTEGER : PAGE;
-      const samples = pages(
-        limit,
-        (after) => readSamples(tx, id, { after, limit }),
-        ({ check }) => check,
-      );
-      const events = pages(
-        limit,
-        (afterNo) => readDeploymentEvents(tx, id, { afterNo, limit }),
-        ({ event }) => event.no,
-      );
       return {
         ...head,
-        samples: await collect(samples, writeSamples, signal),
+        samples: await collect(streamSamples(tx, id), writeSamples, signal),
         trades: {
           CANARY: await writtenTrades(tx, { deploymentId: id, side: 'CANARY' }, signal),
           STABLE: await writtenTrades(tx, { deploymentId: id, side: 'STABLE' }, signal),
         },
-        events: await collect(events, (page) => writeEvents(page.map(({ event }) => event)), signal),
+        events: await collect(
+          streamDeploymentEvents(tx, id),
+          (page) => writeEvents(page.map(({ event }) => event)),
+          signal,
+        ),
       };
     },
     { isolationLevel: 'repeatable read', accessMode: 'read only' },
   );
-}
-
-/** All rows in pages, each after the last number of the one before. */
-async function* pages<R>(
-  limit: number,
-  read: (after: number) => Promise<R[]>,
-  numberOf: (row: R) => number,
-): AsyncGenerator<R[]> {
-  for (let after = 0; ; ) {
-    const rows = await read(after);
-    for (let at = 0; at < rows.length; at += PAGE) yield rows.slice(at, at + PAGE);
-    const last = rows.at(-1);
-    if (!last || rows.length < limit) return;
-    after = numberOf(last);
-  }
 }
 
 /** Writes pages one after the other. Between two of them other requests are answered. */
@@ -138,7 +111,7 @@ async function collect<R, W>(
   const written: W[] = [];
   for await (const page of from) {
     signal.throwIfAborted();
-    written.push(...write(page));
+    for (const row of write(page)) written.push(row);
     await yieldToEventLoop();
   }
   return written;

@@ -12,9 +12,8 @@ import { CANARY_KINDS, type PolicySimulation } from '../core/policy/simulation.t
 import type { Parsed } from '../core/values/violation.ts';
 import { finished } from '../simulation/simulator.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
-import { archivedAt } from '../store/log/archive.ts';
-import { readDeploymentEvents } from '../store/log/deploymentEvents.ts';
-import { readSamples } from '../store/log/samples.ts';
+import { streamDeploymentEvents } from '../store/log/deploymentEvents.ts';
+import { streamSamples } from '../store/log/samples.ts';
 import type { Actor, App } from './context.ts';
 import { REQUEST_TIMEOUT_MS } from './execution/transaction.ts';
 
@@ -119,36 +118,57 @@ export async function replayPolicy(
     const message = `has a record of ${eventCount} events: at most ${MAX_REPLAYED_EVENTS} are replayed`;
     return { ok: false, violations: [{ path: ['deploymentId'], message }] };
   }
-  // What is archived is one row: it is read as a whole, once.
-  const archived = (await archivedAt(db, [deploymentId])).has(deploymentId);
-  const limit = archived ? MAX_REPLAYED_EVENTS : REPLAY_PAGE;
   const replay = createReplay(config);
-  let more = true;
-  for (let afterNo = 0; more && afterNo < eventCount; ) {
-    const page = await readDeploymentEvents(db, deploymentId, { afterNo, limit });
-    if (page.length === 0) break;
-    const samples = await samplesOf(db, deploymentId, page);
+  const samples = samplesInOrder(db, deploymentId);
+  try {
+    await replayInto(replay, streamDeploymentEvents(db, deploymentId), eventCount, samples.find, signal);
+  } finally {
+    await samples.end();
+  }
+  return { ok: true, value: { ...replay.result(), config } };
+}
+
+/** Replays a log, as far as it says anything, and at most this many events. */
+async function replayInto(
+  replay: ReturnType<typeof createReplay>,
+  log: AsyncIterable<readonly { readonly event: CanaryEvent }[]>,
+  eventCount: number,
+  sampleOf: (check: number) => Promise<Sample | null>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const page of log) {
     for (const [index, { event }] of page.entries()) {
       if (index % REPLAY_PAGE === 0) {
         await yieldToEventLoop();
         signal.throwIfAborted();
       }
-      const check = event.type === 'CANARY_METRICS_UPDATED' ? event.check : null;
-      more = more && replay.take(event, (check !== null && samples.get(check)) || null);
-      afterNo = event.no;
+      if (event.no > eventCount) return;
+      const sample = event.type === 'CANARY_METRICS_UPDATED' ? await sampleOf(event.check) : null;
+      if (!replay.take(event, sample)) return;
     }
   }
-  return { ok: true, value: { ...replay.result(), config } };
 }
 
-async function samplesOf(
-  db: App['db'],
-  deploymentId: string,
-  page: readonly { readonly event: CanaryEvent }[],
-): Promise<ReadonlyMap<number, Sample>> {
-  const checks = page.flatMap(({ event }) => (event.type === 'CANARY_METRICS_UPDATED' ? [event.check] : []));
-  const [first, last] = [checks[0], checks.at(-1)];
-  if (first === undefined || last === undefined) return new Map();
-  const samples = await readSamples(db, deploymentId, { after: first - 1, before: last + 1 });
-  return new Map(samples.map((sample) => [sample.check, sample]));
+/** Finds the samples of a deployment by the numbers of their checks, which may only rise. Each is read once. */
+function samplesInOrder(db: App['db'], deploymentId: string) {
+  const pages = streamSamples(db, deploymentId);
+  let page: readonly Sample[] = [];
+  let at = 0;
+  return {
+    async find(check: number): Promise<Sample | null> {
+      for (;;) {
+        for (; at < page.length; at += 1) {
+          const sample = page[at];
+          if (sample && sample.check >= check) return sample.check === check ? sample : null;
+        }
+        const next = await pages.next();
+        if (next.done) return null;
+        page = next.value;
+        at = 0;
+      }
+    },
+    async end(): Promise<void> {
+      await pages.return(undefined);
+    },
+  };
 }

@@ -1,9 +1,11 @@
 /** Retention: history leaves the log for the archive, and nothing about a deployment is lost by it. */
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RETENTION_LOCK } from '../../src/store/postgres/advisoryLocks.ts';
 import { CALM, command, report, running } from '../harness/deployment.ts';
 import { alignClocks, imported } from '../harness/imports.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { countStatements } from '../harness/statementCounter.ts';
 import { numbersOf, startReceiver } from '../webhooks/receiver.ts';
 import { createWebhook, hurry, updateWebhook } from '../webhooks/webhook.ts';
 
@@ -112,6 +114,72 @@ test('trades are archived too: they page and export as before', async () => {
     { id, after: before.deployment.trades.pageInfo.endCursor },
   );
   expect(rest.deployment.trades.edges).toHaveLength(1);
+});
+
+test('what is archived is read once for a use, however long it is; archives of earlier versions read the same', async () => {
+  const id = await running(serin, {
+    strategyId: 'archive-long',
+    config: { ...CALM, checkIntervalSeconds: 10 },
+  });
+  await report(serin, 'Stable', id, { pnlUsd: '2.5', trades: 4 });
+  const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });
+  for (let batch = 0; batch < 3; batch += 1) {
+    const trades = Array.from({ length: 1000 }, (_, n) => ({
+      id: `${batch}-${n}`,
+      at: deployment.startedAt,
+      pnlUsd: `${n}.5`,
+    }));
+    const { recordTrades } = await serin.ask(
+      'mutation($input: RecordTradesInput!) { recordTrades(input: $input) { taken } }',
+      { input: { deploymentId: id, side: 'CANARY', trades } },
+    );
+    expect(recordTrades.taken).toBe(1000);
+  }
+  const { sql } = serin.database;
+  await until(async () => (await sql`select from samples where deployment_id = ${id}`).length >= 5);
+  await command(serin, 'rollbackCanary', id);
+  const DOCUMENT = 'query($id: ID!) { exportDeployment(id: $id) }';
+  const SERIES = `query($id: ID!) { deployment(id: $id) { series {
+    points { check canaryReturn stableReturn difference } markers { type } } } }`;
+  const REPLAY =
+    'query($id: ID!) { replayPolicy(deploymentId: $id, useOwnConfig: true) { checks decidedAt decisions { decision } } }';
+  const look = async () => ({
+    document: await serin.ask(DOCUMENT, { id }),
+    series: await serin.ask(SERIES, { id }),
+    replay: await serin.ask(REPLAY, { id }),
+  });
+  const before = await look();
+  expect(before.document.exportDeployment.trades.CANARY).toHaveLength(3000);
+  expect(before.series.deployment.series.points.length).toBeGreaterThanOrEqual(5);
+  await pass(31);
+  await until(async () => (await archivedAt(id)) !== null);
+  const counter = await countStatements(serin.database.url);
+  const reads = () =>
+    [...counter.executed()]
+      .filter(([text]) => text.includes('"content"') && text.includes('"archives"'))
+      .reduce((sum, [, count]) => sum + count, 0);
+  const readsOf = async (query: string) => {
+    const until = reads();
+    await serin.ask(query, { id });
+    return reads() - until;
+  };
+  try {
+    await serin.restart({ databaseUrl: counter.url });
+    expect(await readsOf(SERIES)).toBe(1);
+    expect(await readsOf(SERIES)).toBe(0);
+    // Its first event, its samples, the trades of the measured side, and all of its events.
+    expect(await readsOf(DOCUMENT)).toBe(4);
+    expect(await readsOf(REPLAY)).toBe(2);
+    expect(await look()).toEqual(before);
+    const [row] = await sql`select content from archives where deployment_id = ${id}`;
+    const json = JSON.stringify(JSON.parse(gunzipSync(row?.content).toString()));
+    await sql`update archives set content = ${gzipSync(json)} where deployment_id = ${id}`;
+    await serin.restart({ databaseUrl: counter.url });
+    expect(await look()).toEqual(before);
+  } finally {
+    await serin.restart();
+    counter.stop();
+  }
 });
 
 test('a deployment that cannot be archived is named and passed over, and archived once it can be', async () => {

@@ -6,7 +6,7 @@ import { type Curve, NO_TRADES, type TradeStatistics } from '../../core/metrics/
 import { countCodec, decimalCodec } from '../../core/values/codecs.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
 import { parseStored } from '../../core/values/stored.ts';
-import { findArchivedRows } from '../log/archive.ts';
+import { pageOf, streamArchived } from '../log/archive.ts';
 import { BORN, bornOf, isOf } from '../log/partitions.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
@@ -192,7 +192,17 @@ export interface TradePage {
 
 /** A page of trades, the earliest first; archived ones too. */
 export async function readTrades(db: Queries, key: SideKey, page: TradePage): Promise<RecordedTrade[]> {
-  const { limit, after, from } = page;
+  const found = await readTable(db, key, page);
+  // An ended deployment takes no more trades: they are all in the table, or all archived.
+  return found.length > 0 ? found : pageOf(archivedTrades(db, key, page), page);
+}
+
+/** Those of the trades that are not archived. */
+async function readTable(
+  db: Queries,
+  key: SideKey,
+  { limit, after, from }: TradePage,
+): Promise<RecordedTrade[]> {
   const wanted = and(
     inOrderOfTime(key),
     from === undefined ? undefined : gte(trades.at, new Date(from)),
@@ -202,28 +212,29 @@ export async function readTrades(db: Queries, key: SideKey, page: TradePage): Pr
   const rows = await db.execute<TradeRow>(
     sql`${TRADES} where ${wanted} order by trades.at, trades.id limit ${limit}`,
   );
-  return rows.length > 0 ? rows.map(toTrade) : readArchivedTrades(db, key, page);
+  return rows.map(toTrade);
 }
 
-/** An ended deployment takes no more trades: they are all in the table, or all archived. */
-async function readArchivedTrades(
+async function* archivedTrades(
   db: Queries,
   { deploymentId, side }: SideKey,
-  { limit, after, from }: TradePage,
-): Promise<RecordedTrade[]> {
-  const archived = await findArchivedRows(db, deploymentId);
-  const kept = (archived?.trades ?? [])
-    .filter((row) => row.side === side)
-    .map((row) => toTrade({ ...row, at: Date.parse(row.at), recordedAt: Date.parse(row.recordedAt) }));
-  // They were archived in the order of pages.
-  const behind = after ? kept.findIndex(({ at, id }) => at === after.at && id === after.id) + 1 : 0;
-  return kept
-    .slice(behind)
-    .filter(({ at }) => at >= (from ?? at))
-    .slice(0, limit);
+  { after, from }: Omit<TradePage, 'limit'>,
+): AsyncGenerator<RecordedTrade[]> {
+  // They were archived in the order of pages: PostgreSQL knows the order of ids.
+  let passed = after === undefined;
+  for await (const rows of streamArchived(db, deploymentId, 'trades')) {
+    const piece: RecordedTrade[] = [];
+    for (const row of rows) {
+      if (row.side !== side) continue;
+      const trade = toTrade({ ...row, at: Date.parse(row.at), recordedAt: Date.parse(row.recordedAt) });
+      if (passed && trade.at >= (from ?? trade.at)) piece.push(trade);
+      passed ||= trade.at === after?.at && trade.id === after.id;
+    }
+    yield piece;
+  }
 }
 
-/** All trades from an instant on, in the order of time, a page at a time. */
+/** All trades from an instant on, in the order of time, a page at a time; archived ones too: their archive is read once. */
 export async function* streamTrades(
   db: Queries,
   key: SideKey,
@@ -231,8 +242,9 @@ export async function* streamTrades(
 ): AsyncGenerator<readonly RecordedTrade[]> {
   let after: TradePosition | undefined;
   for (;;) {
-    const page = await readTrades(db, key, { limit: ROWS, after, from });
-    yield page;
+    const page = await readTable(db, key, { limit: ROWS, after, from });
+    if (page.length === 0) yield* archivedTrades(db, key, { after, from });
+    else yield page;
     after = page.at(-1);
     if (page.length < ROWS) return;
   }

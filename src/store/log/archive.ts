@@ -3,8 +3,7 @@
  * value. Functions that read one deployment read the archive if the tables have no rows of it.
  */
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
-import { createGzip, gunzip } from 'node:zlib';
+import { createGunzip, createGzip } from 'node:zlib';
 import { eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { STATUSES } from '../../core/lifecycle/state.ts';
@@ -16,7 +15,7 @@ import { archives } from '../tables/archiveTables.ts';
 const statusCodec = z.enum(STATUSES).nullable();
 
 /** Rows as JSON; values without a JSON type are strings. The codecs of the rows parse them again. */
-const rowCodecs = {
+const codecs = {
   events: z.strictObject({
     /** Absent in archives of 0.1. */
     incarnation: z.int().optional(),
@@ -50,7 +49,19 @@ const rowCodecs = {
 const KINDS = ['events', 'samples', 'trades'] as const;
 type Kind = (typeof KINDS)[number];
 /** A row of each kind. */
-export type ArchivedRows = { readonly [K in Kind]: z.output<(typeof rowCodecs)[K]> };
+export type ArchivedRows = { readonly [K in Kind]: z.output<(typeof codecs)[K]> };
+
+const codecOf: { readonly [K in Kind]: z.ZodType<ArchivedRows[K]> } = codecs;
+
+/** What stands on a line of its own before the rows of each kind. */
+const HEADERS: Readonly<Record<Kind, string>> = {
+  events: '{"events":[',
+  samples: '],"samples":[',
+  trades: '],"trades":[',
+};
+const END = ']}';
+/** Bytes that are decompressed at a time: some milliseconds of work. */
+const PIECE = 65_536;
 
 /** Rows as they are stored: JSON, compressed with gzip. */
 export interface Packed {
@@ -70,14 +81,14 @@ export async function pack(
   const counts = { events: 0, samples: 0, trades: 0 };
   async function* json(): AsyncGenerator<string> {
     for (const kind of KINDS) {
-      yield `${kind === 'events' ? '{' : '\n],'}"${kind}":[`;
+      yield `${kind === KINDS[0] ? '' : '\n'}${HEADERS[kind]}`;
       for await (const page of rows[kind]) {
         const lines = await convertRows<unknown, string>(page, (row) => JSON.stringify(row));
         if (lines.length > 0) yield `${counts[kind] === 0 ? '' : ','}\n${lines.join(',\n')}`;
         counts[kind] += lines.length;
       }
     }
-    yield '\n]}\n';
+    yield `\n${END}\n`;
   }
   const parts: Buffer[] = [];
   const keep = async (compressed: AsyncIterable<Buffer>) => {
@@ -87,22 +98,93 @@ export async function pack(
   return { content: Buffer.concat(parts), counts };
 }
 
-const contentCodec = z.strictObject({
-  events: z.array(rowCodecs.events),
-  samples: z.array(rowCodecs.samples),
-  trades: z.array(rowCodecs.trades),
-});
-type ArchivedContent = z.output<typeof contentCodec>;
-
-/** The archived rows of a deployment; null if it is not archived. */
-export async function findArchivedRows(db: Queries, deploymentId: string): Promise<ArchivedContent | null> {
+/**
+ * The archived rows of one kind of a deployment, in their order, a piece at a time; none if it is not archived. The archive
+ * is read once, and decompressed as far as the caller goes. Between two pieces others have their turn.
+ */
+export async function* streamArchived<K extends Kind>(
+  db: Queries,
+  deploymentId: string,
+  kind: K,
+): AsyncGenerator<ArchivedRows[K][]> {
   const [row] = await db
     .select({ content: archives.content })
     .from(archives)
     .where(eq(archives.deploymentId, deploymentId));
-  if (!row) return null;
-  const json = await promisify(gunzip)(row.content);
-  return contentCodec.parse(JSON.parse(json.toString()));
+  if (row) yield* unpack(row.content, kind);
+}
+
+async function* unpack<K extends Kind>(content: Buffer, kind: K): AsyncGenerator<ArchivedRows[K][]> {
+  const codec = codecOf[kind];
+  const gunzip = createGunzip({ chunkSize: PIECE });
+  gunzip.end(content);
+  const wanted = HEADERS[kind];
+  let section: string | null = null;
+  let isRead = false;
+  for await (const lines of linesOf(gunzip)) {
+    const rows: unknown[] = [];
+    for (const line of lines) {
+      const header = headerOf(line);
+      if (header !== null) {
+        isRead ||= section === wanted;
+        section = header;
+      } else if (section === wanted) rows.push(JSON.parse(line.toString().replace(/,$/, '')));
+      // Archives that an earlier version made are one line.
+      else if (section === null) rows.push(...wholeCodec.parse(JSON.parse(line.toString()))[kind]);
+    }
+    if (rows.length > 0) yield await convertRows(rows, (row) => codec.parse(row));
+    if (isRead) return;
+  }
+}
+
+const wholeCodec = z.object({
+  events: z.array(z.unknown()),
+  samples: z.array(z.unknown()),
+  trades: z.array(z.unknown()),
+});
+
+const [OPENING, CLOSING] = ['[', ']'].map((character) => character.charCodeAt(0));
+
+/** The text of a line between rows; null for a row. */
+const headerOf = (line: Buffer): string | null =>
+  line[0] === CLOSING || line.at(-1) === OPENING ? line.toString() : null;
+
+/** The lines of a text that is not empty, those that end in a piece together. */
+async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]> {
+  let begun: Buffer[] = [];
+  for await (const piece of pieces) {
+    const lines: Buffer[] = [];
+    let from = 0;
+    for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
+      lines.push(Buffer.concat([...begun, piece.subarray(from, end)]));
+      begun = [];
+      from = end + 1;
+    }
+    if (from < piece.length) begun.push(piece.subarray(from));
+    yield lines;
+  }
+  if (begun.length > 0) yield [Buffer.concat(begun)];
+}
+
+/** How much of a page is wanted: the first or the last so many, or all. */
+export interface PageEnd {
+  readonly limit?: number | undefined;
+  readonly fromEnd?: boolean;
+}
+
+/** A page of rows that come in pieces. It reads no further than it needs, and keeps no more than a piece too many. */
+export async function pageOf<T>(
+  pieces: AsyncIterable<readonly T[]>,
+  { limit = Number.POSITIVE_INFINITY, fromEnd = false }: PageEnd,
+): Promise<T[]> {
+  const found: T[] = [];
+  for await (const piece of pieces) {
+    for (const row of piece) found.push(row);
+    if (found.length < limit) continue;
+    if (!fromEnd) return found.slice(0, limit);
+    found.splice(0, found.length - limit);
+  }
+  return found;
 }
 
 /** When deployments were archived, epoch milliseconds; without those that were not. */

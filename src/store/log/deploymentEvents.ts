@@ -4,7 +4,7 @@ import type { EventType } from '../../core/lifecycle/events.ts';
 import { convertRows, type Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { events } from '../tables/tables.ts';
-import { findArchivedRows } from './archive.ts';
+import { type ArchivedRows, pageOf, streamArchived } from './archive.ts';
 import { readLabels } from './incarnations.ts';
 import {
   afterPosition,
@@ -17,6 +17,9 @@ import {
   toEntry,
 } from './logEntry.ts';
 import { isAfter, type LogPosition } from './position.ts';
+
+/** Events that are read in one statement where all are wanted. */
+const STREAMED = 200;
 
 /** Which events of a deployment to read: those that match all of the given fields. */
 export interface DeploymentLogPage {
@@ -40,7 +43,53 @@ export async function readDeploymentEvents(
   deploymentId: string,
   page: DeploymentLogPage = {},
 ): Promise<LogEntry[]> {
-  const { afterNo = 0, after, before, limit, fromEnd = false, filter = {}, pace } = page;
+  const { afterNo = 0, limit, fromEnd = false } = page;
+  const found = await readTable(db, deploymentId, page);
+  // Archived events have lower numbers than those in the table. Reading the table first misses no event, even if
+  // retention moves rows between the two reads.
+  if (found[0]?.event.no === afterNo + 1 || limit === 0) return found;
+  if (fromEnd && limit !== undefined && found.length === limit) return found;
+  const archived = await pageOf(archivedEvents(db, deploymentId, page), { limit, fromEnd });
+  const later = found.filter(({ event }) => event.no > (archived.at(-1)?.event.no ?? 0));
+  const all = [...archived, ...later];
+  if (limit === undefined) return all;
+  return fromEnd ? all.slice(Math.max(0, all.length - limit)) : all.slice(0, limit);
+}
+
+/**
+ * All events of a deployment after a number, in order, a few milliseconds of work at a time, also archived ones: their
+ * archive is read once.
+ */
+export async function* streamDeploymentEvents(
+  db: Queries,
+  deploymentId: string,
+  afterNo = 0,
+): AsyncGenerator<LogEntry[]> {
+  let last = afterNo;
+  let archiveIsRead = false;
+  for (;;) {
+    // As above, the table first.
+    const found = await readTable(db, deploymentId, { afterNo: last, limit: STREAMED });
+    if (found[0]?.event.no !== last + 1 && !archiveIsRead) {
+      archiveIsRead = true;
+      for await (const archived of archivedEvents(db, deploymentId, { afterNo: last })) {
+        yield archived;
+        last = archived.at(-1)?.event.no ?? last;
+      }
+    }
+    const later = found.filter(({ event }) => event.no > last);
+    if (later.length > 0) yield later;
+    last = later.at(-1)?.event.no ?? last;
+    if (found.length < STREAMED) return;
+  }
+}
+
+/** Those of the events that are not archived. */
+async function readTable(
+  db: Queries,
+  deploymentId: string,
+  { afterNo = 0, after, before, limit, fromEnd = false, filter = {}, pace }: DeploymentLogPage,
+): Promise<LogEntry[]> {
   const conditions = [
     ...matches({ ...filter, deploymentId, scope: null }),
     gt(events.no, afterNo),
@@ -52,16 +101,7 @@ export async function readDeploymentEvents(
     sql`${ENTRIES} where ${and(...conditions)} order by ${order} limit ${limit ?? null}`,
   );
   const found = await convertRows(rows, toEntry, pace);
-  if (fromEnd) found.reverse();
-  // Archived events have lower numbers than those in the table. Reading the table first misses no event, even if
-  // retention moves rows between the two reads.
-  if (found[0]?.event.no === afterNo + 1 || limit === 0) return found;
-  if (fromEnd && limit !== undefined && found.length === limit) return found;
-  const archived = await readArchivedEvents(db, deploymentId, page);
-  const later = found.filter(({ event }) => event.no > (archived.at(-1)?.event.no ?? 0));
-  const all = [...archived, ...later];
-  if (limit === undefined) return all;
-  return fromEnd ? all.slice(Math.max(0, all.length - limit)) : all.slice(0, limit);
+  return fromEnd ? found.reverse() : found;
 }
 
 /** Events of some types of many deployments, for each those after a number, in order of number; not archived ones. */
@@ -99,30 +139,32 @@ export async function readLatestEvents(
   const found = new Map(rows.map((row) => [row.deploymentId, toEntry(row)]));
   for (const id of deploymentIds) {
     if (found.has(id)) continue;
-    const latest = (await readArchivedEvents(db, id, { filter: { types } })).at(-1);
+    const [latest] = await pageOf(archivedEvents(db, id, { filter: { types } }), { limit: 1, fromEnd: true });
     if (latest) found.set(id, latest);
   }
   return found;
 }
 
-async function readArchivedEvents(
+async function* archivedEvents(
   db: Queries,
   deploymentId: string,
-  { afterNo = 0, after, before, filter = {} }: DeploymentLogPage,
-): Promise<LogEntry[]> {
-  const rows = await findArchivedRows(db, deploymentId);
-  const labels = rows ? await readLabels(db) : new Map<number, string>();
-  const entries = (rows?.events ?? []).map(({ incarnation = 1, ...row }) =>
-    toEntry({ ...row, deploymentId, number: incarnation, label: labels.get(incarnation) ?? '' }),
-  );
-  return entries.filter(
-    ({ event, position, timeline }) =>
-      event.no > afterNo &&
-      (!after || isAfter(position, after)) &&
-      (!before || isAfter(before, position)) &&
-      (filter.types === undefined || filter.types.includes(event.type)) &&
-      (!filter.timelineOnly || timeline) &&
-      event.at >= (filter.from ?? Number.NEGATIVE_INFINITY) &&
-      event.at < (filter.to ?? Number.POSITIVE_INFINITY),
-  );
+  { afterNo = 0, after, before, filter = {}, pace }: DeploymentLogPage,
+): AsyncGenerator<LogEntry[]> {
+  let labels: ReadonlyMap<number, string> | undefined;
+  for await (const rows of streamArchived(db, deploymentId, 'events')) {
+    labels ??= await readLabels(db);
+    const known = labels;
+    const wanted = rows.filter(({ no, timeline }) => no > afterNo && (timeline || !filter.timelineOnly));
+    const toArchivedEntry = ({ incarnation = 1, ...row }: ArchivedRows['events']) =>
+      toEntry({ ...row, deploymentId, number: incarnation, label: known.get(incarnation) ?? '' });
+    const entries = await convertRows(wanted, toArchivedEntry, pace);
+    yield entries.filter(
+      ({ event, position }) =>
+        (!after || isAfter(position, after)) &&
+        (!before || isAfter(before, position)) &&
+        (filter.types === undefined || filter.types.includes(event.type)) &&
+        event.at >= (filter.from ?? Number.NEGATIVE_INFINITY) &&
+        event.at < (filter.to ?? Number.POSITIVE_INFINITY),
+    );
+  }
 }

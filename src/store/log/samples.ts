@@ -11,7 +11,7 @@ import { convertRows, type Pace } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { bulkInsert } from '../tables/bulk.ts';
 import { samples } from '../tables/tables.ts';
-import { findArchivedRows } from './archive.ts';
+import { pageOf, streamArchived } from './archive.ts';
 import { BORN, isOf } from './partitions.ts';
 
 const metricsCodec = bySide(sideMetricsCodec.nullable());
@@ -39,6 +39,9 @@ export async function insertSamples(tx: Queries, taken: readonly TakenSample[]):
   await tx.execute(insertRows(rows));
 }
 
+/** Samples that are read in one statement where all are wanted. */
+const STREAMED = 200;
+
 export interface SamplePage {
   readonly limit?: number;
   /** The number of the check before the page. */
@@ -52,7 +55,18 @@ export interface SamplePage {
 export async function readSamples(
   db: Queries,
   deploymentId: string,
-  { limit, after, before, fromEnd = false, pace }: SamplePage = {},
+  page: SamplePage = {},
+): Promise<Sample[]> {
+  const found = await readTable(db, deploymentId, page);
+  // Samples are archived only after the deployment has ended, so they are all in the table or all archived.
+  return found.length > 0 ? found : pageOf(archivedSamples(db, deploymentId, page), page);
+}
+
+/** Those of the samples that are not archived. */
+async function readTable(
+  db: Queries,
+  deploymentId: string,
+  { limit, after, before, fromEnd = false, pace }: SamplePage,
 ): Promise<Sample[]> {
   const query = db
     .select()
@@ -68,14 +82,33 @@ export async function readSamples(
     .$dynamic();
   const rows = limit === undefined ? await query : await query.limit(limit);
   const found = await convertRows(rows, toSample, pace);
-  if (found.length > 0) return fromEnd ? found.reverse() : found;
-  // Samples are archived only after the deployment has ended, so they are all in the table or all archived.
-  const archived = await findArchivedRows(db, deploymentId);
-  const matching = (archived?.samples ?? [])
-    .map((row) => toSample({ ...row, at: new Date(row.at) }))
-    .filter(({ check }) => check > (after ?? -1) && check < (before ?? Number.POSITIVE_INFINITY));
-  if (limit === undefined) return matching;
-  return fromEnd ? matching.slice(Math.max(0, matching.length - limit)) : matching.slice(0, limit);
+  return fromEnd ? found.reverse() : found;
+}
+
+/**
+ * All samples of a deployment, in order, a few milliseconds of work at a time, also archived ones: their archive is read
+ * once.
+ */
+export async function* streamSamples(db: Queries, deploymentId: string): AsyncGenerator<Sample[]> {
+  let after: number | undefined;
+  for (;;) {
+    const found = await readTable(db, deploymentId, { after, limit: STREAMED });
+    if (found.length === 0) yield* archivedSamples(db, deploymentId, { after });
+    else yield found;
+    if (found.length < STREAMED) return;
+    after = found.at(-1)?.check;
+  }
+}
+
+async function* archivedSamples(
+  db: Queries,
+  deploymentId: string,
+  { after = -1, before = Number.POSITIVE_INFINITY, pace }: SamplePage,
+): AsyncGenerator<Sample[]> {
+  for await (const rows of streamArchived(db, deploymentId, 'samples')) {
+    const wanted = rows.filter(({ check }) => check > after && check < before);
+    yield await convertRows(wanted, (row) => toSample({ ...row, at: new Date(row.at) }), pace);
+  }
 }
 
 function toSample(row: Pick<typeof samples.$inferSelect, 'check' | 'at' | 'decision' | 'metrics'>): Sample {

@@ -4,18 +4,17 @@
  * its log.
  */
 import DataLoader from 'dataloader';
-import { sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import { MARKED_TYPES, Series, SeriesFold } from '../../core/lifecycle/series.ts';
 import type { Queries } from '../postgres/database.ts';
-import { readDeploymentEvents, readEventsOfMany } from './deploymentEvents.ts';
+import { deployments } from '../tables/tables.ts';
+import { readEventsOfMany, streamDeploymentEvents } from './deploymentEvents.ts';
 import type { LogEntry } from './logEntry.ts';
 
 /** Points that are cached for all deployments together: about 25 MB. */
 const MAX_CACHED_POINTS = 200_000;
-/** Events read in one statement. */
-const PAGE = 1000;
 /** Deployments whose points are read in one statement: the first of a page are drawn while PostgreSQL reads the next. */
 const POINTS_TOGETHER = 5;
 /** Connections that the points of a page are read on at a time. */
@@ -162,11 +161,20 @@ function fromLog(db: Queries, deploymentId: string): CachedSeries {
     reading: Promise.resolve(true),
     next: null,
     async readOn() {
-      for (;;) {
-        const page = await readDeploymentEvents(db, deploymentId, { afterNo: series.eventNo, limit: PAGE });
+      // To see that nothing is new, its archive need not be read again.
+      if (series.eventNo > 0 && (await eventCount(db, deploymentId)) === series.eventNo) return true;
+      for await (const page of streamDeploymentEvents(db, deploymentId, series.eventNo)) {
         for (const entry of page) series.add(entry);
-        if (page.length < PAGE) return true;
       }
+      return true;
     },
   };
+}
+
+async function eventCount(db: Queries, deploymentId: string): Promise<number | undefined> {
+  const [row] = await db
+    .select({ count: deployments.eventCount })
+    .from(deployments)
+    .where(eq(deployments.id, deploymentId));
+  return row?.count;
 }
