@@ -9,12 +9,14 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import fc from 'fast-check';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { growDeployments } from '../../bench/harness/grow.ts';
 import { pageDeployments } from '../../src/store/deployments/deploymentPages.ts';
 import {
   type DeploymentView,
   findDeployment,
   findDeployments,
 } from '../../src/store/deployments/deployments.ts';
+import { CHARACTERS } from '../../src/store/deployments/knownRows.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import type { Queries } from '../../src/store/postgres/database.ts';
 import { CALM, command, report, running } from '../harness/deployment.ts';
@@ -45,22 +47,57 @@ async function readAnew(db: Queries, id: string): Promise<DeploymentView | null>
 }
 
 /** A database that keeps the rows that it answers with. */
-function listening(): { db: PostgresJsDatabase; rows: () => Promise<Record<string, unknown>[]> } {
+function listening(on: TestSerin = serin): {
+  db: PostgresJsDatabase;
+  rows: () => Promise<Record<string, unknown>[]>;
+} {
   const sent: { readonly text: string; readonly parameters: unknown[] }[] = [];
   const logQuery = (text: string, parameters: unknown[]) => void sent.push({ text, parameters });
-  const db = drizzle(serin.database.sql, { logger: { logQuery } });
+  const db = drizzle(on.database.sql, { logger: { logQuery } });
   return {
     db,
     /** The rows of the last read. */
     async rows() {
       const { text = '', parameters = [] } = sent.at(-1) ?? {};
-      return serin.database.sql.unsafe(
+      return on.database.sql.unsafe(
         text,
         parameters.map((value) => (Array.isArray(value) ? value.map(String) : String(value))),
       );
     },
   };
 }
+
+test('what is known is bounded also where each deployment has a large configuration of its own', async () => {
+  const many = await startTestSerin();
+  try {
+    const dates = Array.from({ length: 400 }, (_, n) =>
+      new Date(Date.UTC(2030, 0, 1 + n)).toISOString().slice(0, 10),
+    );
+    const tradingHours = {
+      timeZone: 'America/New_York',
+      sessions: [{ days: ['MONDAY'], open: '09:30', close: '16:00' }],
+      closed: dates,
+    };
+    const pattern = await running(many, {
+      config: { ...calm.config, checkIntervalSeconds: 3600, tradingHours },
+    });
+    const COUNT = 2000;
+    await growDeployments(many.database.sql, pattern, COUNT);
+    const grown = Array.from({ length: COUNT }, (_, n) => `grown-${n + 1}`);
+    const { db, rows } = listening(many);
+    await findDeployments(db, grown);
+    await findDeployments(db, grown);
+    // What is not sent is known.
+    const known = new Set((await rows()).filter(({ deployment }) => deployment === null).map(({ id }) => id));
+    const sizes = await many.database.sql`
+      select id, length(config::text) + length(detail::text) as size from deployments where id like 'grown-%'`;
+    const kept = sizes.filter(({ id }) => known.has(id)).reduce((sum, { size }) => sum + Number(size), 0);
+    expect(kept).toBeGreaterThan(0);
+    expect(kept).toBeLessThan(CHARACTERS);
+  } finally {
+    await many.stop();
+  }
+});
 
 describe('what a read sends', () => {
   test('a page that is read again sends the rows that have changed', async () => {

@@ -53,8 +53,8 @@ interface Entry {
 
 /** A primary, its replica, and the server before a failover. */
 const SERVERS = 3;
-/** Characters of JSON for each server. */
-const CHARACTERS = 8_000_000;
+/** Characters of JSON for each server. A configuration counts with each of its deployments, although most share one. */
+export const CHARACTERS = 12_000_000;
 /** PostgreSQL uses a transaction's number again after four billion others: hours at the least. */
 const KEPT_MS = 3_600_000;
 

@@ -253,7 +253,7 @@ function deploymentIn({ id, deployment, config, detail }: ViewRow): Known<Deploy
     JSON.parse(deployment);
   return {
     version: rowVersion,
-    size: deployment.length + detail.length,
+    size: deployment.length + config.length + detail.length,
     value: {
       state: rowToState({ id, config, detail, ...columns }),
       breaches: breachesOf(breaches),
