@@ -8,13 +8,12 @@ import type { App } from '../app/context.ts';
 import { applyDeadlines } from '../app/deadlines.ts';
 import { describeEvent } from '../core/lifecycle/describe.ts';
 import { claimDeadlines, untilNextDeadline } from '../store/deployments/deadlines.ts';
+import { sleepUntilDue } from './untilDue.ts';
 
 /** Maximum deadlines claimed in one statement. */
 const BATCH = 64;
 /** Upper bound of the sleep, real milliseconds, so that deadlines that other nodes set are noticed in time. */
 const MAX_SLEEP_MS = 500;
-/** Lower bound: deadlines that fall into it are applied together. */
-const MIN_SLEEP_MS = 5;
 const RETRY_MS = 1000;
 
 export interface DeadlineLoop {
@@ -32,8 +31,7 @@ export function startDeadlineLoop({ app, log }: { readonly app: App; readonly lo
         const ids = await claimDeadlines(app.db, BATCH);
         if (ids.length > 0) await apply(ids);
         if (ids.length === BATCH) continue;
-        const due = await untilNextDeadline(app.db);
-        await pause(Math.max(MIN_SLEEP_MS, Math.min(due ?? MAX_SLEEP_MS, MAX_SLEEP_MS)));
+        await pause(sleepUntilDue(await untilNextDeadline(app.db), MAX_SLEEP_MS));
       } catch (error) {
         log.warn({ error }, 'the deadlines of capital cannot reach the database and retry');
         await pause(RETRY_MS);

@@ -26,6 +26,7 @@ import {
 } from '../store/deployments/leases.ts';
 import { allDone } from '../store/postgres/allDone.ts';
 import { type ClockConversion, readClockConversion } from '../store/postgres/database.ts';
+import { sleepUntilDue } from './untilDue.ts';
 
 /** Maximum checks of claimed deployments at a time. */
 const CONCURRENCY = 128;
@@ -43,10 +44,6 @@ const CHECK_SECONDS = 15;
 const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
 const MAX_REAL_SLEEP_MS = 500;
-/** Between two looks at what is due, real milliseconds. */
-const LEAST_MS = 5;
-/** The same where something is overdue that could not be taken: another transaction holds it. */
-const HELD_MS = 25;
 const HOUSEKEEPING_MS = 3_600_000;
 
 export interface Loop {
@@ -97,8 +94,7 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
           await deleteOldAnswers(app.db);
         }
         const due = await untilNextDue(app.db, kind, providerSlots());
-        const least = due !== null && due <= 0 ? HELD_MS : LEAST_MS;
-        await pause(Math.max(least, Math.min(due ?? maxSleepMs, maxSleepMs)));
+        await pause(sleepUntilDue(due, maxSleepMs));
       } catch (error) {
         log.warn({ error }, 'the observation loop cannot reach the database and retries');
         await pause(1000);
