@@ -2,22 +2,17 @@
  * Seals the audit trail every second, on one node at a time, and logs the newest block once an hour on every node: a log
  * outside of the database shows if the whole chain is made anew.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import type { RefusalAudit } from '../app/execution/refusalAudit.ts';
 import { appendAuditRecords, type NewAuditRecord } from '../store/access/audit.ts';
 import { RECORDS_A_BLOCK, readAuditChain, sealAuditRecords } from '../store/log/auditChain.ts';
+import { type Job, repeat } from './repeat.ts';
 
 /** Real milliseconds between two blocks, unless the first was full. */
 const SEAL_EVERY_MS = 1000;
 /** Real milliseconds between two lines in the log. */
 const LOG_EVERY_MS = 3_600_000;
-
-export interface AuditSealer {
-  /** Finishes the block in flight and stops. */
-  stop(): Promise<void>;
-}
 
 export interface AuditSealerParts {
   readonly db: PostgresJsDatabase;
@@ -26,25 +21,22 @@ export interface AuditSealerParts {
   readonly refusals: RefusalAudit;
 }
 
-export function startAuditSealer({ db, log, refusals }: AuditSealerParts): AuditSealer {
-  const stopping = new AbortController();
+export function startAuditSealer({ db, log, refusals }: AuditSealerParts): Job {
   const append = (records: readonly NewAuditRecord[]) => appendAuditRecords(db, records);
   let logAt = performance.now();
   let loggedNumber = 0;
-  const running = run();
+  const sealing = repeat(seal);
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        await refusals.flush(append);
-        const block = await sealAuditRecords(db);
-        if (block?.records === RECORDS_A_BLOCK) continue;
-        if (performance.now() >= logAt) await logHead();
-      } catch (error) {
-        log.warn({ error }, 'the audit trail cannot be sealed; trying again');
-      }
-      await sleep(SEAL_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
+  async function seal(): Promise<number> {
+    try {
+      await refusals.flush(append);
+      const block = await sealAuditRecords(db);
+      if (block?.records === RECORDS_A_BLOCK) return 0;
+      if (performance.now() >= logAt) await logHead();
+    } catch (error) {
+      log.warn({ error }, 'the audit trail cannot be sealed; trying again');
     }
+    return SEAL_EVERY_MS;
   }
 
   async function logHead(): Promise<void> {
@@ -57,8 +49,7 @@ export function startAuditSealer({ db, log, refusals }: AuditSealerParts): Audit
 
   return {
     async stop() {
-      stopping.abort();
-      await running;
+      await sealing.stop();
       await refusals
         .flush(append, true)
         .catch((error: unknown) => log.warn({ error }, 'the last counts of refusals cannot be written'));

@@ -2,7 +2,6 @@
  * Sums the losses of all loss budgets twice a second and more, on one node at a time, and lets the broken ones act. Reports
  * store nothing for it and wait for nothing: a budget sees what they have stored.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { carryOutTrip, evaluateBudgets } from '../app/budgetTrips.ts';
 import type { Commands } from '../app/commands.ts';
@@ -15,6 +14,7 @@ import {
   type UnfinishedTrip,
 } from '../store/safety/lossBudgets.ts';
 import { refreshBaselines } from '../store/safety/losses.ts';
+import { type Job, repeat } from './repeat.ts';
 
 /** The pause after a round, on whichever node the next one is, real milliseconds: a budget must see a report within a second. */
 const PAUSE_MS = 450;
@@ -22,11 +22,6 @@ const PAUSE_MS = 450;
 const POLL_MS = 200;
 const IDLE_MS = 500;
 const RETRY_MS = 1000;
-
-export interface BudgetLoop {
-  /** Finishes what is in flight and stops. */
-  stop(): Promise<void>;
-}
 
 export interface BudgetLoopParts {
   readonly app: App;
@@ -36,25 +31,22 @@ export interface BudgetLoopParts {
   readonly onTrip: (action: BudgetAction) => void;
 }
 
-export function startBudgetLoop({ app, commands, log, onTrip }: BudgetLoopParts): BudgetLoop {
-  const stopping = new AbortController();
+export function startBudgetLoop({ app, commands, log, onTrip }: BudgetLoopParts): Job {
   const inFlight = new Map<string, Promise<void>>();
-  const running = run();
+  const rounds = repeat(round);
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        const claim = await claimRound(app.db);
-        if (claim === 'CLAIMED') await round();
-        await pause(claim === 'NONE' ? IDLE_MS : claim === 'TAKEN' ? POLL_MS : PAUSE_MS);
-      } catch (error) {
-        log.warn({ error }, 'the loss budgets cannot reach the database and retry');
-        await pause(RETRY_MS);
-      }
+  async function round(): Promise<number> {
+    try {
+      const claim = await claimRound(app.db);
+      if (claim === 'CLAIMED') await evaluate();
+      return claim === 'NONE' ? IDLE_MS : claim === 'TAKEN' ? POLL_MS : PAUSE_MS;
+    } catch (error) {
+      log.warn({ error }, 'the loss budgets cannot reach the database and retry');
+      return RETRY_MS;
     }
   }
 
-  async function round(): Promise<void> {
+  async function evaluate(): Promise<void> {
     try {
       await refreshBaselines(app.db);
       await evaluateBudgets(app, {
@@ -85,14 +77,9 @@ export function startBudgetLoop({ app, commands, log, onTrip }: BudgetLoopParts)
     inFlight.set(key, work);
   }
 
-  async function pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
-  }
-
   return {
     async stop() {
-      stopping.abort();
-      await running;
+      await rounds.stop();
       await Promise.all(inFlight.values());
     },
   };

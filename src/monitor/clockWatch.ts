@@ -2,11 +2,11 @@
  * Notices steps of Serin's clock, which is the database's: its time is compared with this process's monotonic time. A
  * step is logged, counted, shown by `/ready` for a while, and checks that a clock set back has put off and leases are made due.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { makeDistantLeasesDue } from '../store/deployments/deadlines.ts';
 import { makeDistantChecksDue } from '../store/deployments/leases.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
+import { type Job, repeat } from './repeat.ts';
 
 /** Real milliseconds between two readings. */
 const READ_EVERY_MS = 1000;
@@ -15,10 +15,9 @@ const SMALLEST_STEP_MS = 2000;
 /** How long a step stays in the warnings of `/ready`, real milliseconds. */
 const SHOWN_MS = 600_000;
 
-export interface ClockWatch {
+export interface ClockWatch extends Job {
   /** The latest step as a message, for as long as it is worth a warning. */
   warning(): string | null;
-  stop(): Promise<void>;
 }
 
 export interface ClockWatchParts {
@@ -38,28 +37,24 @@ interface Reading {
 }
 
 export function startClockWatch({ db, log, onStep }: ClockWatchParts): ClockWatch {
-  const stopping = new AbortController();
   let latest: { readonly seconds: number; readonly at: number } | null = null;
-  const running = run();
+  let before: Reading | null = null;
 
-  async function run(): Promise<void> {
-    let before: Reading | null = null;
-    while (!stopping.signal.aborted) {
-      try {
-        const after: Reading = await read(db);
-        // At the start the clock may have been set while no node was there to see it.
-        const seconds: number | null = before ? stepBetween(before, after) : null;
-        if (!before || seconds !== null) {
-          await makeDistantChecksDue(db);
-          await makeDistantLeasesDue(db);
-        }
-        if (seconds !== null) noticed(seconds);
-        before = after;
-      } catch {
-        // The database is away, which the loop reports. Time continues meanwhile, and the next reading is compared.
+  async function round(): Promise<number> {
+    try {
+      const after = await read(db);
+      // At the start the clock may have been set while no node was there to see it.
+      const seconds = before ? stepBetween(before, after) : null;
+      if (!before || seconds !== null) {
+        await makeDistantChecksDue(db);
+        await makeDistantLeasesDue(db);
       }
-      await sleep(READ_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
+      if (seconds !== null) noticed(seconds);
+      before = after;
+    } catch {
+      // The database is away, which the loop reports. Time continues meanwhile, and the next reading is compared.
     }
+    return READ_EVERY_MS;
   }
 
   function noticed(seconds: number): void {
@@ -70,10 +65,7 @@ export function startClockWatch({ db, log, onStep }: ClockWatchParts): ClockWatc
 
   return {
     warning: () => (latest && performance.now() - latest.at < SHOWN_MS ? describeStep(latest.seconds) : null),
-    async stop() {
-      stopping.abort();
-      await running;
-    },
+    ...repeat(round),
   };
 }
 

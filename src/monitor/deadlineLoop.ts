@@ -2,12 +2,12 @@
  * The deadlines of capital: claims those that have passed and applies them. Apart from the observation loop, because a
  * deployment that has ended is watched until its capital is home, and because nothing slow may delay them.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { App } from '../app/context.ts';
 import { applyDeadlines } from '../app/deadlines.ts';
 import { describeEvent } from '../core/lifecycle/describe.ts';
 import { claimDeadlines, untilNextDeadline } from '../store/deployments/deadlines.ts';
+import { type Job, repeat } from './repeat.ts';
 import { sleepUntilDue } from './untilDue.ts';
 
 /** Maximum deadlines claimed in one statement. */
@@ -16,26 +16,15 @@ const BATCH = 64;
 const MAX_SLEEP_MS = 500;
 const RETRY_MS = 1000;
 
-export interface DeadlineLoop {
-  /** Finishes the batch in flight and stops. */
-  stop(): Promise<void>;
-}
-
-export function startDeadlineLoop({ app, log }: { readonly app: App; readonly log: Logger }): DeadlineLoop {
-  const stopping = new AbortController();
-  const running = run();
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        const ids = await claimDeadlines(app.db, BATCH);
-        if (ids.length > 0) await apply(ids);
-        if (ids.length === BATCH) continue;
-        await pause(sleepUntilDue(await untilNextDeadline(app.db), MAX_SLEEP_MS));
-      } catch (error) {
-        log.warn({ error }, 'the deadlines of capital cannot reach the database and retry');
-        await pause(RETRY_MS);
-      }
+export function startDeadlineLoop({ app, log }: { readonly app: App; readonly log: Logger }): Job {
+  async function round(): Promise<number> {
+    try {
+      const ids = await claimDeadlines(app.db, BATCH);
+      if (ids.length > 0) await apply(ids);
+      return ids.length === BATCH ? 0 : sleepUntilDue(await untilNextDeadline(app.db), MAX_SLEEP_MS);
+    } catch (error) {
+      log.warn({ error }, 'the deadlines of capital cannot reach the database and retry');
+      return RETRY_MS;
     }
   }
 
@@ -47,14 +36,5 @@ export function startDeadlineLoop({ app, log }: { readonly app: App; readonly lo
     }
   }
 
-  async function pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
-  }
-
-  return {
-    async stop() {
-      stopping.abort();
-      await running;
-    },
-  };
+  return repeat(round);
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import { makePartitions } from '../store/log/partitions.ts';
+import { type Job, repeat } from './repeat.ts';
 
 /** Pause between two rounds, which find nothing to do but once a month. Partitions are made two months ahead. */
 const EVERY_MS = 60_000;
@@ -10,29 +11,13 @@ const EVERY_MS = 60_000;
 const ATTEMPTS = 5;
 const PAUSE_MS = 300;
 
-export interface PartitionKeeper {
-  /** Finishes the current round and stops. */
-  stop(): Promise<void>;
-}
-
 /** Resolves after the first round, so that what arrives now finds its partition. */
 export async function startPartitionKeeper(parts: {
   readonly db: PostgresJsDatabase;
   readonly log: Logger;
-}): Promise<PartitionKeeper> {
+}): Promise<Job> {
   const { db, log } = parts;
-  const stopping = new AbortController();
   for (let left = ATTEMPTS; !(await round(left === 1)) && left > 1; left -= 1) await sleep(PAUSE_MS);
-  const running = run();
-
-  async function run(): Promise<void> {
-    for (;;) {
-      await sleep(EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
-      if (stopping.signal.aborted) return;
-      await round(true);
-    }
-  }
-
   /** Returns whether all partitions are there. The default partition holds what has no other: nothing fails meanwhile. */
   async function round(warn: boolean): Promise<boolean> {
     try {
@@ -46,10 +31,8 @@ export async function startPartitionKeeper(parts: {
     }
   }
 
-  return {
-    async stop() {
-      stopping.abort();
-      await running;
-    },
-  };
+  return repeat(async () => {
+    await round(true);
+    return EVERY_MS;
+  }, EVERY_MS);
 }

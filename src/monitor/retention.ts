@@ -2,11 +2,11 @@
  * Retention, a background job of every node: archives one deployment after the other, and drops the partitions that this
  * has emptied. Only one node at a time does it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import { dropPartitions } from '../store/log/partitions.ts';
 import { archiveDue } from '../store/log/retention.ts';
+import { type Job, pause, repeat } from './repeat.ts';
 
 /** Poll interval, in Serin's milliseconds. */
 const EVERY = 3_600_000;
@@ -14,11 +14,6 @@ const EVERY = 3_600_000;
 const RETRY_MS = 10_000;
 /** Pause between two deployments, so that other work does not wait. */
 const BREATH_MS = 20;
-
-export interface Retention {
-  /** Leaves what is not archived yet, and stops. */
-  stop(): Promise<void>;
-}
 
 export interface RetentionParts {
   readonly db: PostgresJsDatabase;
@@ -28,25 +23,21 @@ export interface RetentionParts {
   readonly timeScale: number;
 }
 
-export function startRetention({ db, log, days, timeScale }: RetentionParts): Retention {
-  const stopping = new AbortController();
-  const running = run();
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      const all = [await archiveSafely(), await dropSafely()];
-      await pause(all.every(Boolean) ? Math.max(EVERY / timeScale, 1000) : RETRY_MS);
-    }
+/** When it stops, what is not archived yet is left. */
+export function startRetention({ db, log, days, timeScale }: RetentionParts): Job {
+  async function round(stopping: AbortSignal): Promise<number> {
+    const all = [await archiveSafely(stopping), await dropSafely()];
+    return all.every(Boolean) ? Math.max(EVERY / timeScale, 1000) : RETRY_MS;
   }
 
   /**
    * Archives what is due. A deployment that cannot be archived is tried again at the next poll. Returns false if one was in
    * use, which is tried again sooner.
    */
-  async function archiveSafely(): Promise<boolean> {
+  async function archiveSafely(stopping: AbortSignal): Promise<boolean> {
     let all = true;
     try {
-      for await (const attempt of archiveDue(db, days, stopping.signal)) {
+      for await (const attempt of archiveDue(db, days, stopping)) {
         const { deploymentId, outcome } = attempt;
         if (outcome === 'ARCHIVED') log.info({ deploymentId }, 'archived');
         else if (outcome === 'IN_USE') all = false;
@@ -54,7 +45,7 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
           const { error } = attempt;
           log.warn({ deploymentId, error }, `${deploymentId} could not be archived and is tried again later`);
         }
-        await pause(BREATH_MS);
+        await pause(BREATH_MS, stopping);
       }
     } catch (error) {
       log.warn({ error }, 'the deployments to archive could not be read');
@@ -76,14 +67,5 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Re
     }
   }
 
-  async function pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
-  }
-
-  return {
-    async stop() {
-      stopping.abort();
-      await running;
-    },
-  };
+  return repeat(round);
 }
