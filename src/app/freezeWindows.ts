@@ -31,7 +31,17 @@ const CACHED_RULES = 1000;
 /** Windows that touch are shown as one; of more than this the end is the earliest that is certain. */
 const MAX_MERGED = 10;
 
+/** Starts of a rule are found and kept for so long a time together: each takes about 0.1 ms. */
+const KEPT_TOGETHER_MS = 10 * 60_000;
+/** For 125 days of a rule of every minute, 3 MB. */
+const CACHED_STARTS = 200_000;
+
 const rules = new LRUCache<string, Cron>({ max: CACHED_RULES });
+/** By rule and time, in their order. */
+const starts = new LRUCache<string, readonly number[]>({
+  maxSize: CACHED_STARTS,
+  sizeCalculation: ({ length }) => length + 1,
+});
 
 /** The times of a rule. A time that the change to summer time skips comes right after the gap; one it repeats comes once. */
 function cronOf({ rule, timeZone }: Pick<Recurrence, 'rule' | 'timeZone'>): Cron {
@@ -41,6 +51,29 @@ function cronOf({ rule, timeZone }: Pick<Recurrence, 'rule' | 'timeZone'>): Cron
   const cron = new Cron(rule, { timezone: timeZone, mode: '5-part', fixedTimeRule: 'no-wildcard' });
   rules.set(key, cron);
   return cron;
+}
+
+/** When a rule begins next after an instant, epoch milliseconds; null if never again. */
+function startAfter(recurrence: Recurrence, instant: number): number | null {
+  const from = Math.floor(instant / KEPT_TOGETHER_MS) * KEPT_TOGETHER_MS;
+  return startsFrom(recurrence, from).find((start) => start > instant) ?? null;
+}
+
+/** The starts of a rule in the time that is kept together, and the first one after it. */
+function startsFrom(recurrence: Recurrence, from: number): readonly number[] {
+  const key = `${from} ${recurrence.timeZone} ${recurrence.rule}`;
+  const known = starts.get(key);
+  if (known) return known;
+  const cron = cronOf(recurrence);
+  const found: number[] = [];
+  let start = cron.nextRun(new Date(from - 1));
+  while (start) {
+    found.push(start.getTime());
+    if (start.getTime() >= from + KEPT_TOGETHER_MS) break;
+    start = cron.nextRun(start);
+  }
+  starts.set(key, found);
+  return found;
 }
 
 /** Why a recurrence cannot be used, with the field's name; null if it can. */
@@ -76,16 +109,14 @@ export function windowAfter(freeze: Timed, instant: number): Window | null {
   const end = earliest(freeze.until, freeze.liftedAt);
   if (end !== null && end <= Math.max(instant, from)) return null;
   if (!recurrence) return { from, until: end };
-  const cron = cronOf(recurrence);
   const lasts = recurrence.durationMinutes * 60_000;
-  const startAfter = (ms: number) => cron.nextRun(new Date(ms))?.getTime() ?? null;
-  const start = startAfter(Math.max(instant, from) - lasts);
+  const start = startAfter(recurrence, Math.max(instant, from) - lasts);
   if (start === null || (end !== null && start >= end)) return null;
   let until = start + lasts;
-  for (let merged = 1, next = startAfter(start); merged < MAX_MERGED; merged += 1) {
+  for (let merged = 1, next = startAfter(recurrence, start); merged < MAX_MERGED; merged += 1) {
     if (next === null || next > until) break;
     until = next + lasts;
-    next = startAfter(next);
+    next = startAfter(recurrence, next);
   }
   return { from: Math.max(start, from), until: earliest(until, end) };
 }
@@ -161,16 +192,73 @@ export function expiredRequestAt(state: DeploymentState, now: SerinInstant): num
   return request && now >= requestEndsAt(request) ? request.at : null;
 }
 
-/** How long at least one of the freezes blocked between two instants, milliseconds. */
+/**
+ * How long at least one of the freezes blocked between two instants, milliseconds. The times of a rule are computed once,
+ * however many freezes share it, and only where no other freeze blocked anyway: the longest windows come first.
+ */
 export function frozenMs(freezes: readonly Timed[], from: number, to: number): number {
-  let total = 0;
-  for (let at = from; at < to; ) {
-    const windows = freezes.map((freeze) => windowAfter(freeze, at)).filter((window) => window !== null);
-    const [first] = windows.toSorted((a, b) => a.from - b.from);
-    if (!first || first.from >= to) break;
-    const until = Math.min(first.until ?? to, to);
-    total += until - Math.max(first.from, at);
-    at = until;
+  let free: readonly Span[] = from < to ? [{ from, to }] : [];
+  for (const freeze of withoutRepetition(freezes, to)) {
+    if (free.length === 0) break;
+    free = without(free, freeze);
   }
-  return total;
+  return Math.max(0, to - from) - free.reduce((sum, span) => sum + span.to - span.from, 0);
+}
+
+/** A time, epoch milliseconds; `to` is not part of it. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The freezes until an instant, those of one rule and overlapping times as one; the longest windows come first. */
+function withoutRepetition(freezes: readonly Timed[], to: number): Timed[] {
+  const times = new Map<string, { recurrence: Recurrence | null; spans: Span[] }>();
+  for (const { recurrence, from, until, liftedAt } of freezes) {
+    const key = recurrence ? ruleKey(recurrence) : '';
+    const same = times.get(key) ?? { recurrence, spans: [] };
+    times.set(key, same);
+    same.spans.push({ from, to: earliest(earliest(until, liftedAt), to) ?? to });
+  }
+  const lasts = (recurrence: Recurrence | null) => recurrence?.durationMinutes ?? Number.POSITIVE_INFINITY;
+  return [...times.values()]
+    .toSorted((a, b) => lasts(b.recurrence) - lasts(a.recurrence))
+    .flatMap(({ recurrence, spans }) =>
+      joined(spans).map((span) => ({ recurrence, from: span.from, until: span.to, liftedAt: null })),
+    );
+}
+
+const ruleKey = ({ rule, timeZone, durationMinutes }: Recurrence) => `${timeZone} ${rule} ${durationMinutes}`;
+
+/** Spans in their order, those that overlap or touch as one. */
+function joined(spans: readonly Span[]): Span[] {
+  const found: Span[] = [];
+  for (const span of spans.toSorted((a, b) => a.from - b.from)) {
+    if (span.to <= span.from) continue;
+    const last = found.at(-1);
+    if (last && span.from <= last.to)
+      found[found.length - 1] = { from: last.from, to: Math.max(last.to, span.to) };
+    else found.push(span);
+  }
+  return found;
+}
+
+/** What a freeze leaves of spans, which are in their order. */
+function without(spans: readonly Span[], freeze: Timed): Span[] {
+  const left: Span[] = [];
+  let window = windowAfter(freeze, spans[0]?.from ?? 0);
+  for (const { from, to } of spans) {
+    let at = from;
+    while (window && at < to) {
+      if (window.until !== null && window.until <= at) {
+        window = windowAfter(freeze, at);
+        continue;
+      }
+      if (window.from >= to) break;
+      if (window.from > at) left.push({ from: at, to: window.from });
+      at = window.until ?? to;
+    }
+    if (at < to) left.push({ from: at, to });
+  }
+  return left;
 }

@@ -1,6 +1,7 @@
 /** When freezes block: rules in time zones, with summer time, against a plain computation of each minute. */
+import { Cron } from 'croner';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   activeWindow,
   frozenMs,
@@ -143,6 +144,64 @@ test('law: frozen time is what a plain count of the minutes gives, for freezes t
       expect(frozenMs(freezes, start + asked * MINUTE, start + 400 * MINUTE)).toBe(minutes * MINUTE);
     }),
   );
+});
+
+test('law: frozen time of rules is the sum of the instants at which one of them blocks', () => {
+  const start = at('2026-03-28T12:00:00Z');
+  const rule = fc.constantFrom('* * * * *', '*/7 * * * *', '30 * * * *', '0 2,3 * * *', '15 1-5/2 * * SUN');
+  const bound = fc.integer({ min: -200, max: 2000 });
+  const recurring = fc.record({
+    rule: fc.option(rule),
+    timeZone: fc.constantFrom('UTC', 'Europe/Berlin'),
+    durationMinutes: fc.constantFrom(1, 3, 7, 90),
+    from: bound,
+    until: fc.option(bound),
+    liftedAt: fc.option(bound),
+  });
+  const instantOf = (minutes: number | null) => (minutes === null ? null : start + minutes * MINUTE);
+  fc.assert(
+    fc.property(fc.array(recurring, { maxLength: 8 }), fc.integer({ min: 0, max: 1500 }), (given, length) => {
+      const freezes = given.map(({ rule, timeZone, durationMinutes, from, until, liftedAt }) =>
+        freeze(rule === null ? null : { rule, timeZone, durationMinutes }, {
+          from: start + from * MINUTE,
+          until: instantOf(until),
+          liftedAt: instantOf(liftedAt),
+        }),
+      );
+      let minutes = 0;
+      for (let each = 0; each < length; each += 1) {
+        if (freezes.some((freeze) => activeWindow(freeze, start + each * MINUTE))) minutes += 1;
+      }
+      expect(frozenMs(freezes, start, start + length * MINUTE)).toBe(minutes * MINUTE);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('freezes of one rule are computed as one, and none where another blocks anyway', () => {
+  const nextRun = vi.spyOn(Cron.prototype, 'nextRun');
+  try {
+    const [from, to] = [at('2026-05-04T00:00:00Z'), at('2026-05-05T01:00:00Z')];
+    const often = Array.from({ length: 1000 }, (_, index) =>
+      freeze({ rule: '*/2 * * * *', timeZone: 'UTC', durationMinutes: 1 }, { from: from - index * MINUTE }),
+    );
+    expect(frozenMs(often, from, to)).toBe(750 * MINUTE);
+    // Each start of the day once, and one more for each time that is kept together.
+    expect(nextRun.mock.calls.length).toBeLessThan(1000);
+    nextRun.mockClear();
+    expect(frozenMs(often, from, to)).toBe(750 * MINUTE);
+    expect(nextRun).not.toHaveBeenCalled();
+    const whole = freeze(null);
+    const others = often.map((each, minute) => ({
+      ...each,
+      recurrence: { rule: `${minute % 60} * * * *`, timeZone: 'Asia/Tokyo', durationMinutes: 1 },
+    }));
+    nextRun.mockClear();
+    expect(frozenMs([...others, whole], from, to)).toBe(to - from);
+    expect(nextRun).not.toHaveBeenCalled();
+  } finally {
+    nextRun.mockRestore();
+  }
 });
 
 test('a recurrence that cannot be read is refused with its field', () => {
