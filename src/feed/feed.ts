@@ -108,6 +108,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   });
   const stopRewinds = tail.onRewound(topics.rewound);
   const ended = new AbortController();
+  const retrying = createRetrying(log);
   const horizonNow = shareUpcoming(() => retrying(() => currentHorizon(db), ended.signal));
   const metrics = createMetricsWatch(db, log, ended.signal);
 
@@ -129,7 +130,8 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     const leave = topics.join({ filter, take: queue.push, rewound });
     try {
       if (after === null) {
-        const horizon = await horizonNow();
+        const horizon = await unlessAborted(horizonNow(), signal);
+        if (!horizon) return;
         for await (const entry of live(queue, ({ position }) => !wasCommitted(horizon, position))) {
           consumed.at = entry.position;
           yield entry;
@@ -278,14 +280,58 @@ function shareUpcoming(run: () => Promise<Horizon>): () => Promise<Horizon> {
   };
 }
 
-/** Retries while the database is away, so that streams stay open and catch up. */
-async function retrying<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
+/** What is promised, or null as soon as the signal is aborted. */
+async function unlessAborted<T>(promised: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  let leave = () => {};
+  const left = new Promise<null>((resolve) => {
+    leave = () => resolve(null);
+  });
+  if (signal.aborted) leave();
+  signal.addEventListener('abort', leave, { once: true });
+  return Promise.race([promised, left]).finally(() => signal.removeEventListener('abort', leave));
+}
+
+/**
+ * Retries while the database is away, so that streams stay open and catch up. A fault is logged once, however many streams
+ * meet it, until it has passed for all of them.
+ */
+function createRetrying(log: Logger) {
+  /** How many streams meet each fault now. */
+  const meeting = new Map<string, number>();
+  const meet = (fault: string, error: unknown) => {
+    const others = meeting.get(fault) ?? 0;
+    meeting.set(fault, others + 1);
+    if (others === 0) log.warn({ error }, 'cannot read the log for a feed; trying again');
+  };
+  const pass = (fault: string) => {
+    const others = (meeting.get(fault) ?? 1) - 1;
+    if (others === 0) meeting.delete(fault);
+    else meeting.set(fault, others);
+  };
+  return async <T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    const met = new Set<string>();
     try {
-      return await read();
-    } catch (error) {
-      if (signal.aborted || error instanceof HistoryRewound) throw error;
-      await sleep(pause, undefined, { ref: false });
+      for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
+        try {
+          return await read();
+        } catch (error) {
+          if (signal.aborted || error instanceof HistoryRewound) throw error;
+          const fault = kindOf(error);
+          if (!met.has(fault)) meet(fault, error);
+          met.add(fault);
+          await sleep(pause, undefined, { signal, ref: false }).catch(() => {});
+          if (signal.aborted) throw error;
+        }
+      }
+    } finally {
+      for (const fault of met) pass(fault);
     }
-  }
+  };
+}
+
+/** What faults of one kind have in common: the message of a failed query has its parameters in it. */
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error) return String(error.code);
+  return error.cause === undefined ? error.message : kindOf(error.cause);
 }

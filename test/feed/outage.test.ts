@@ -1,0 +1,78 @@
+/** Feeds while the log cannot be read: what is logged, and that a consumer can leave. */
+import type { Logger } from 'pino';
+import { describe, expect, test, vi } from 'vitest';
+import { createFeed } from '../../src/feed/feed.ts';
+import type { Tail } from '../../src/feed/tail.ts';
+import type { Cursor } from '../../src/store/log/position.ts';
+import type { Queries } from '../../src/store/postgres/database.ts';
+
+/** A query as the driver fails it: the message has its parameters, the cause says why. */
+const failed = (code: string, parameters: string) =>
+  Object.assign(new Error(`Failed query: select … params: ${parameters}`), {
+    cause: Object.assign(new Error('the reason'), { code }),
+  });
+
+/** A feed on a database that fails as it is told, or answers nothing. */
+function feedOn(failure: () => Error | null) {
+  const warnings: unknown[] = [];
+  const log = { warn: (details: unknown) => warnings.push(details) } as unknown as Logger;
+  let reads = 0;
+  const execute = async () => {
+    reads += 1;
+    const error = failure();
+    if (error) throw error;
+    return [];
+  };
+  const tail = {
+    subscribe: () => () => {},
+    onRewound: () => () => {},
+  } as unknown as Tail;
+  const feed = createFeed({ execute } as unknown as Queries, tail, log);
+  /** Waits until it was read again so many times. */
+  const readAgain = (times: number) => {
+    const before = reads;
+    return vi.waitUntil(() => reads >= before + times, { timeout: 20_000, interval: 10 });
+  };
+  return { feed, warnings, readAgain };
+}
+
+const cursor: Cursor = { label: null, xid: 7n, id: 7n };
+
+describe('while the log cannot be read', () => {
+  test('a fault is logged once, however many feeds meet it and however often, and again when it comes back', async () => {
+    let failure = () => failed('42501', String(Math.random()));
+    const { feed, warnings, readAgain } = feedOn(() => failure());
+    const consumers = Array.from({ length: 5 }, () => new AbortController());
+    const ends = consumers.map(({ signal }) =>
+      feed.follow({ scope: null }, cursor, signal).next().catch(String),
+    );
+    await readAgain(12);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatchObject({ error: { cause: { code: '42501' } } });
+    failure = () => failed('ECONNREFUSED', '');
+    await readAgain(12);
+    expect(warnings).toHaveLength(2);
+    for (const consumer of consumers) consumer.abort();
+    await Promise.all(ends);
+    const late = new AbortController();
+    const end = feed.follow({ scope: null }, cursor, late.signal).next().catch(String);
+    await readAgain(2);
+    expect(warnings).toHaveLength(3);
+    late.abort();
+    await end;
+  });
+
+  test.each([
+    ['from now on', null],
+    ['from a cursor on', cursor],
+  ])('a feed %s ends when its consumer leaves', async (_, after) => {
+    const { feed, readAgain } = feedOn(() => failed('ECONNREFUSED', ''));
+    const consumer = new AbortController();
+    const end = feed.follow({ scope: null }, after, consumer.signal).next().catch(String);
+    await readAgain(3);
+    expect(feed.consumers()).toBe(1);
+    consumer.abort();
+    await end;
+    expect(feed.consumers()).toBe(0);
+  });
+});
