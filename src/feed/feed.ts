@@ -79,8 +79,11 @@ export interface Changes {
    * @param version of the metrics that are known already; null if none are
    */
   withMetrics(deploymentId: string, version: number | null): () => void;
-  /** What has changed since the last call, each once; waits for something to change. Null at the end. */
-  next(): Promise<ReadonlySet<string> | null>;
+  /**
+   * What has changed since the last call, each once; waits for something to change. Null at the end.
+   * @param withinMs resolves without a change after this time; waits indefinitely if omitted
+   */
+  next(withinMs?: number): Promise<ReadonlySet<string> | null>;
 }
 
 /** Pages of the past that are read for one caller at a time, over all of its feeds. */
@@ -235,8 +238,8 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
             watched.delete(deploymentId);
           };
         },
-        async next() {
-          if (!(await wakeup.next())) return null;
+        async next(withinMs) {
+          if (!(await wakeup.next(withinMs))) return null;
           const found = changed;
           changed = new Set();
           return found;

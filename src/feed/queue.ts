@@ -56,8 +56,11 @@ export function createQueue(signal: AbortSignal): Queue {
 
 export interface Signal {
   notify(): void;
-  /** Resolves after a notification, immediately if one is pending; false at the end. */
-  next(): Promise<boolean>;
+  /**
+   * Resolves after a notification, immediately if one is pending; false at the end.
+   * @param withinMs resolves without one after this time; waits indefinitely if omitted
+   */
+  next(withinMs?: number): Promise<boolean>;
 }
 
 export function createSignal(signal: AbortSignal): Signal {
@@ -69,10 +72,14 @@ export function createSignal(signal: AbortSignal): Signal {
       notified = true;
       wake();
     },
-    async next() {
+    async next(withinMs) {
       if (!notified && !signal.aborted) {
         await new Promise<void>((resolve) => {
-          wake = resolve;
+          const late = withinMs === undefined ? undefined : setTimeout(resolve, withinMs).unref();
+          wake = () => {
+            clearTimeout(late);
+            resolve();
+          };
         });
       }
       notified = false;

@@ -119,21 +119,11 @@ builder.subscriptionField('overviewUpdated', (t) =>
     subscribe: (_root, _args, context) =>
       closing(async function* (signal) {
         const changes = context.feed.watchAll(context.actor.strategies, signal);
-        let changed = changes.next();
-        while (!signal.aborted) {
+        do {
           yield await overviewFor(context);
-          await pause(KEEP_MS, signal);
-          if ((await Promise.race([changed, pause(REFRESH_MS - KEEP_MS, signal)])) === undefined) continue;
-          if ((await changed) === null) return;
-          changed = changes.next();
-        }
+          await sleep(KEEP_MS, undefined, { signal, ref: false }).catch(() => {});
+        } while (await changes.next(REFRESH_MS - KEEP_MS));
       }),
     resolve: (overview) => overview,
   }),
 );
-
-/** Waits, or until the signal. */
-async function pause(ms: number, signal: AbortSignal): Promise<undefined> {
-  await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
-  return undefined;
-}

@@ -1,8 +1,9 @@
-/** Feeds while the log cannot be read: what is logged, and that a consumer can leave. */
+/** Feeds while the log cannot be read: what is logged, and that a consumer can leave; and waiting that ends by itself. */
 import type { Logger } from 'pino';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createFeed } from '../../src/feed/feed.ts';
 import type { Tail } from '../../src/feed/tail.ts';
+import type { LogEntry } from '../../src/store/log/logEntry.ts';
 import type { Cursor } from '../../src/store/log/position.ts';
 import type { Queries } from '../../src/store/postgres/database.ts';
 
@@ -23,17 +24,23 @@ function feedOn(failure: () => Error | null) {
     if (error) throw error;
     return [];
   };
+  let deliver: (entries: readonly LogEntry[]) => void = () => {};
   const tail = {
-    subscribe: () => () => {},
+    subscribe(onEntries: typeof deliver) {
+      deliver = onEntries;
+      return () => {};
+    },
     onRewound: () => () => {},
   } as unknown as Tail;
   const feed = createFeed({ execute } as unknown as Queries, tail, log);
+  const changed = (deploymentId: string) =>
+    deliver([{ deploymentId, strategyId: 's', type: 'CANARY_PAUSED' } as unknown as LogEntry]);
   /** Waits until it was read again so many times. */
   const readAgain = (times: number) => {
     const before = reads;
     return vi.waitUntil(() => reads >= before + times, { timeout: 20_000, interval: 10 });
   };
-  return { feed, warnings, readAgain };
+  return { feed, warnings, changed, readAgain };
 }
 
 const cursor: Cursor = { label: null, xid: 7n, id: 7n };
@@ -75,4 +82,26 @@ describe('while the log cannot be read', () => {
     await end;
     expect(feed.consumers()).toBe(0);
   });
+});
+
+test('changes are waited for at most as long as one says, and none is lost between two calls', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { feed, changed } = feedOn(() => null);
+  const consumer = new AbortController();
+  const changes = feed.watchAll(null, consumer.signal);
+  const quiet = changes.next(4000);
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(await quiet).toEqual(new Set());
+  changed('dep_1');
+  expect(await changes.next(4000)).toEqual(new Set(['dep_1']));
+  const waiting = changes.next(4000);
+  changed('dep_2');
+  expect(await waiting).toEqual(new Set(['dep_2']));
+  // The time of that wait is over: it does not end the next one.
+  expect(vi.getTimerCount()).toBe(0);
+  const last = changes.next(4000);
+  consumer.abort();
+  expect(await last).toBeNull();
+  expect(vi.getTimerCount()).toBe(0);
 });
