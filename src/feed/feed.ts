@@ -21,6 +21,7 @@ import type { Queries } from '../store/postgres/database.ts';
 import { createMetricsWatch } from './metricsWatch.ts';
 import { createQueue, createSignal, type Queue } from './queue.ts';
 import type { Rewound } from './serverWatch.ts';
+import { createStreams } from './streams.ts';
 import type { Tail } from './tail.ts';
 import { createTopics } from './topics.ts';
 
@@ -111,6 +112,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   });
   const stopRewinds = tail.onRewound(topics.rewound);
   const ended = new AbortController();
+  const streams = createStreams();
   const retrying = createRetrying(log);
   const horizonNow = shareUpcoming(() => retrying(() => currentHorizon(db), ended.signal));
   const metrics = createMetricsWatch(db, log, ended.signal);
@@ -123,7 +125,8 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     consumer: AbortSignal,
     caller = '',
   ): AsyncGenerator<LogEntry> {
-    const signal = AbortSignal.any([consumer, ended.signal]);
+    const stream = streams.open(consumer);
+    const { signal } = stream;
     const queue = createQueue(signal);
     /** How far the consumer is; null before its first entry. */
     const consumed: { at: LogPosition | null } = { at: null };
@@ -161,6 +164,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       }
     } finally {
       leave();
+      stream.close();
     }
   }
 
@@ -186,30 +190,30 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     }
   }
 
+  /** Yields when what it has joined calls back; several calls may be merged. */
+  async function* signalled(
+    consumer: AbortSignal,
+    join: (notify: () => void) => () => void,
+  ): AsyncGenerator<void> {
+    const stream = streams.open(consumer);
+    const wakeup = createSignal(stream.signal);
+    const leave = join(wakeup.notify);
+    try {
+      while (await wakeup.next()) yield;
+    } finally {
+      leave();
+      stream.close();
+    }
+  }
+
   return {
     follow,
-    async *watch(deploymentId, consumer) {
-      const signal = AbortSignal.any([consumer, ended.signal]);
-      const wakeup = createSignal(signal);
-      const leave = topics.join({ filter: { deploymentId, scope: null }, take: wakeup.notify });
-      try {
-        while (await wakeup.next()) yield;
-      } finally {
-        leave();
-      }
-    },
-    async *watchMetrics(deploymentId, consumer) {
-      const signal = AbortSignal.any([consumer, ended.signal]);
-      const wakeup = createSignal(signal);
-      const leave = metrics.join(deploymentId, null, wakeup.notify);
-      try {
-        while (await wakeup.next()) yield;
-      } finally {
-        leave();
-      }
-    },
+    watch: (deploymentId, consumer) =>
+      signalled(consumer, (take) => topics.join({ filter: { deploymentId, scope: null }, take })),
+    watchMetrics: (deploymentId, consumer) =>
+      signalled(consumer, (notify) => metrics.join(deploymentId, null, notify)),
     watchAll(scope, consumer) {
-      const signal = AbortSignal.any([consumer, ended.signal]);
+      const { signal } = streams.open(consumer);
       const wakeup = createSignal(signal);
       let changed = new Set<string>();
       const add = (deploymentId: string) => {
@@ -253,6 +257,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       stopTail();
       stopRewinds();
       ended.abort();
+      streams.end();
     },
   };
 }
