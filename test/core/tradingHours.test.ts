@@ -181,8 +181,22 @@ describe('a configuration', () => {
     expect(refused(NEW_YORK, { checkIntervalSeconds: 86_400, observationPeriodMinutes: 2000 })[0]).toContain(
       'config.checkIntervalSeconds must not be longer than the shortest session (12600 s)',
     );
-    const hour = { timeZone: 'UTC', sessions: [{ days: ['MONDAY'], open: '09:00', close: '10:00' }] };
+    const hour = {
+      timeZone: 'UTC',
+      sessions: [{ days: ['MONDAY' as const], open: '09:00', close: '10:00' }],
+    };
     expect(refused(hour, { observationPeriodMinutes: 20_000 })[0]).toContain('within 5 years');
+    // Mondays and Tuesdays in turn: only the first ones have a session.
+    const closed = Array.from({ length: 200 }, (_, week) =>
+      new Date(Date.UTC(2026, 0, 5 + 7 * (week >> 1) + (week % 2))).toISOString().slice(0, 10),
+    );
+    const fewer = { ...hour, closed };
+    const most = 15_642 - 100 * 60;
+    expect(refused(fewer, { observationPeriodMinutes: most + 1 })[0]).toContain(`(${most} minutes)`);
+    const longest = configOf({ tradingHours: fewer, observationPeriodMinutes: most });
+    expect(afterOpenMs(longest, Date.parse('2026-01-01T00:00:00Z'), most * 60_000)).toBeLessThan(
+      Date.parse('2031-01-03T00:00:00Z'),
+    );
   });
 
   test('means a day of trading where it says a day', () => {

@@ -79,7 +79,7 @@ test('what is known is bounded also where each deployment has a large configurat
       closed: dates,
     };
     const pattern = await running(many, {
-      config: { ...calm.config, checkIntervalSeconds: 3600, tradingHours },
+      config: { ...CALM, checkIntervalSeconds: 3600, observationPeriodMinutes: 1000, tradingHours },
     });
     const COUNT = 2000;
     await growDeployments(many.database.sql, pattern, COUNT);

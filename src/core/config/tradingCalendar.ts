@@ -18,8 +18,6 @@ interface Stretch {
 const DAY_MS = 86_400_000;
 /** No session lasts longer, with the hour of a change of the clock. */
 const LONGEST_SESSION_DAYS = 2;
-/** Weekly sessions come sooner than this, whatever dates are closed. */
-const HORIZON_DAYS = 500;
 const CACHED_DAYS = 4000;
 const CACHED_CALENDARS = 200;
 
@@ -103,12 +101,14 @@ function createCalendar({ timeZone, sessions, closed }: TradingHours): Calendar 
   const localDate = new Intl.DateTimeFormat('en-CA', { timeZone });
   const rules = sessions.map((session) => ruleOf(session, timeZone));
   const days = new Map<number, readonly Stretch[]>();
+  /** A weekly session comes sooner than this: each date takes one of them at most. */
+  const horizonDays = LONGEST_SESSION_DAYS + 7 * (dated.size + 2);
 
   return {
     stretchAfter(at, horizon) {
       const first = Math.floor(at / DAY_MS) - LONGEST_SESSION_DAYS;
       let found: Stretch | null = null;
-      for (let day = first; day < first + HORIZON_DAYS; day += 1) {
+      for (let day = first; day < first + horizonDays; day += 1) {
         const beginsAt = day * DAY_MS;
         if (found && (beginsAt > found.until || found.until >= horizon)) return found;
         for (const { from, until } of stretchesOf(day)) {
@@ -118,7 +118,7 @@ function createCalendar({ timeZone, sessions, closed }: TradingHours): Calendar 
           else return found;
         }
       }
-      if (!found) throw new Error(`no session opens within ${HORIZON_DAYS} days`);
+      if (!found) throw new Error(`no session opens within ${horizonDays} days`);
       return found;
     },
   };

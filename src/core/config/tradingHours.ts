@@ -201,9 +201,17 @@ function weekOf({ sessions }: TradingHours): { readonly days: number; readonly m
   return { days: days.size, minutes };
 }
 
+/** Minutes that are open within {@link MAX_YEARS}, whenever they begin: dates that have no weekly sessions are left out. */
 function mostMinutes(hours: TradingHours): number {
-  return Math.floor((MAX_YEARS * DAYS_OF_YEAR * weekOf(hours).minutes) / 7);
+  const { sessions, closed } = hours;
+  const minutesOn = (day: Weekday | undefined) =>
+    sessions.reduce((sum, session) => sum + (day && session.days.includes(day) ? minutesOf(session) : 0), 0);
+  const dated = new Set([...closed, ...sessions.flatMap(({ dates }) => dates)]);
+  const lost = [...dated].reduce((sum, date) => sum + minutesOn(weekdayOf(date)), 0);
+  return Math.max(0, Math.floor((MAX_YEARS * DAYS_OF_YEAR * weekOf(hours).minutes) / 7) - lost);
 }
+
+const weekdayOf = (date: string) => WEEKDAYS[(new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7];
 
 /** How long a day of trading is, and how many of them a year has: what figures "a day" and "a year" are of. */
 export interface TradingDay {
