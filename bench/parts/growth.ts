@@ -23,7 +23,7 @@ interface Size {
 const SMALLEST = { deployments: 10_000, events: 100_000 };
 const SIZES: readonly Size[] = [SMALLEST, { deployments: 100_000, events: 1_000_000 }];
 const FULL_SIZES: readonly Size[] = [...SIZES, { deployments: 1_000_000, events: 10_000_000 }];
-/** With a hundred events a deployment, for an hour and 75 GB of disk. */
+/** With a hundred events a deployment, for an hour and a half and 90 GB of disk. */
 const LONGEST: readonly Size[] = [
   { deployments: 10_000, events: 1_000_000 },
   { deployments: 1_000_000, events: 100_000_000 },
