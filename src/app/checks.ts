@@ -199,7 +199,7 @@ async function saveFetched(
       startedAt: observation.startedAt,
       returned: (netPnlUsd: Decimal) => sideReturn(observation.basis[side], netPnlUsd),
     };
-    const taken = takeFetched(before, answer.report, facts);
+    const taken = takeFetched(before, answer, facts);
     if (taken.ok) await saveMetrics(tx, key, taken);
     return taken;
   };

@@ -224,5 +224,5 @@ function leaseSecondsOf({ longestMs }: MetricsProvider): number {
 function onSerinsClock(fetched: FetchResult, clock: ClockConversion): FetchResult {
   if (!fetched.ok || fetched.report.asOf === undefined) return fetched;
   const asSent: number = fetched.report.asOf;
-  return { ok: true, report: { ...fetched.report, asOf: clock.toSerin(asSent) } };
+  return { ...fetched, report: { ...fetched.report, asOf: clock.toSerin(asSent) } };
 }

@@ -4,11 +4,12 @@
  */
 import { z } from 'zod';
 import type { FetchResult } from '../core/metrics/fetched.ts';
+import { COUNTERS } from '../core/metrics/run.ts';
 import { wallNow } from '../core/values/instant.ts';
 import { withDeadline } from './deadline.ts';
 import { failedFetch, fetchedFrom } from './fetched.ts';
 import { FIGURES, type Figure, type PerFigure, UNDEFINED_AT_FIRST } from './figures.ts';
-import { type QueryTemplate, renderQuery } from './promql.ts';
+import { extrapolates, type QueryTemplate, renderQuery } from './promql.ts';
 import type { FetchMetrics, MetricsTarget } from './provider.ts';
 import { type Endpoint, get, type HttpAnswer, isSuccess, longestMs, shownUrl } from './request.ts';
 import { renderUrl } from './urlTemplate.ts';
@@ -39,6 +40,8 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
     return template ? [{ figure, template }] : [];
   });
 
+  const estimated = COUNTERS.filter((name) => queries[name] && extrapolates(queries[name]));
+
   async function fetchReport(target: MetricsTarget, signal: AbortSignal): Promise<FetchResult> {
     const values = valuesOf(target, wallNow());
     const base = renderUrl(endpoint.url, values);
@@ -54,7 +57,9 @@ export function fromPrometheus({ endpoint, queries }: PrometheusSettings): Fetch
       if (sample.text !== null && !isUndefinedYet(figure, sample.text)) texts[figure] = sample.text;
       return null;
     });
-    return failure ?? fetchedFrom(texts, queries.asOf !== undefined);
+    if (failure) return failure;
+    const fetched = fetchedFrom(texts, queries.asOf !== undefined);
+    return fetched.ok ? { ...fetched, estimated } : fetched;
   }
 
   return (target, signal) =>

@@ -97,3 +97,12 @@ function escapeFor(state: LexerState, value: string): string {
     return NAMED_ESCAPES[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
+
+/**
+ * Whether a query has a function that extrapolates to the ends of its range, so that its result falls as the range grows:
+ * https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
+ */
+export function extrapolates(template: QueryTemplate): boolean {
+  const text = template.map((piece) => (typeof piece === 'string' ? piece : '')).join('');
+  return /\b(increase|rate|delta)\s*\(/.test(text);
+}

@@ -19,10 +19,23 @@ const answers = new Map<string, (side: Side) => unknown>();
 const asked = new Map<string, { readonly since: number; readonly elapsed: number }>();
 
 const service = createServer((request, response) => {
+  if (request.url?.startsWith('/api/v1/query')) {
+    response.end(prometheusAnswer(new URL(request.url, 'http://x').searchParams.get('query') ?? ''));
+    return;
+  }
   const [, strategy = '', side, since, elapsed] = (request.url ?? '').split('/');
   asked.set(strategy, { since: Number(since), elapsed: Number(elapsed) });
   response.end(JSON.stringify(answers.get(strategy)?.(side === 'CANARY' ? 'CANARY' : 'STABLE') ?? {}));
 });
+/** The same figures for queries of the form `FIGURE{strategy="…",side="…"}`, whatever function is around them. */
+function prometheusAnswer(query: string): string {
+  const [, figure = '', strategy = '', side] = /(\w+){strategy="([^"]*)",side="([^"]*)"}/.exec(query) ?? [];
+  const found = answers.get(strategy)?.(side === 'CANARY' ? 'CANARY' : 'STABLE') ?? {};
+  const value: unknown = Object.entries(found).find(([name]) => name === figure)?.[1];
+  const result = value === undefined ? [] : [{ metric: {}, value: [1, String(value)] }];
+  return JSON.stringify({ status: 'success', data: { resultType: 'vector', result } });
+}
+
 let folder: string;
 let serin: TestSerin;
 
@@ -37,7 +50,19 @@ beforeAll(async () => {
     url: `http://127.0.0.1:${address.port}/{{strategy}}/{{side}}/{{since}}/{{elapsed}}`,
   };
   const fields = { pnlUsd: 'pnlUsd', trades: 'trades', asOf: 'asOf' };
-  await writeFile(file, JSON.stringify({ providers: { desk, dated: { ...desk, fields } } }));
+  const of = (figure: string) => `${figure}{strategy="{{strategy}}",side="{{side}}"}`;
+  const increase = (figure: string) => `round(sum(increase(${of(figure)}[{{elapsed}}s])))`;
+  const prom = {
+    type: 'prometheus',
+    url: `http://127.0.0.1:${address.port}`,
+    queries: {
+      pnlUsd: of('pnlUsd'),
+      trades: increase('trades'),
+      errors: increase('errors'),
+      uptimeSeconds: of('uptimeSeconds'),
+    },
+  };
+  await writeFile(file, JSON.stringify({ providers: { desk, dated: { ...desk, fields }, prom } }));
   serin = await startTestSerin({ providersFile: file, timeScale: 1 });
 });
 afterAll(async () => {
@@ -148,15 +173,23 @@ test('a counter that falls has started again: an event, and what was lost before
 
 test('a count that Prometheus extrapolates falls a little while nothing happens: it is counted once, and so is PnL', async () => {
   let count = 82;
-  answers.set('extrapolated', () => ({ pnlUsd: -300, trades: count, errors: count, uptimeSeconds: count }));
-  const id = await running(serin, { strategyId: 'extrapolated', config: config('desk', 30) });
+  let uptimeSeconds = 600;
+  answers.set('extrapolated', () => ({ pnlUsd: -300, trades: count, errors: count, uptimeSeconds }));
+  const id = await running(serin, { strategyId: 'extrapolated', config: config('prom', 30) });
   for (const next of [82, 81, 80]) {
     count = next;
+    uptimeSeconds += HOUR;
     await statusAfterCheck(id);
   }
   const { canaryMetrics, events } = await told(id);
-  expect(canaryMetrics).toMatchObject({ tradeCount: 82, metrics: { netPnlUsd: '-300', uptimeSeconds: 82 } });
+  expect(canaryMetrics).toMatchObject({ tradeCount: 82, metrics: { netPnlUsd: '-300' } });
   expect(events.edges.map(({ node }: Data) => node.type)).not.toContain('COUNTER_RESET');
+  // The uptime is exact: a run that is nearly as old, and has nearly as many trades, is another one all the same.
+  [count, uptimeSeconds] = [70, 9000];
+  await statusAfterCheck(id);
+  const restarted = await told(id);
+  expect(restarted.canaryMetrics).toMatchObject({ tradeCount: 152, metrics: { netPnlUsd: '-600' } });
+  expect(restarted.events.edges.map(({ node }: Data) => node.type)).toContain('COUNTER_RESET');
 });
 
 test('a count that does not fit is a failure in words, and everything can still be read', async () => {

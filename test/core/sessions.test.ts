@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { takeFetched } from '../../src/core/metrics/fetched.ts';
+import { COUNTERS, type Counter } from '../../src/core/metrics/run.ts';
 import type { MetricsReport } from '../../src/core/metrics/sideMetrics.ts';
 import { type SideRecord, takeReport } from '../../src/core/metrics/takeReport.ts';
 import { type Decimal, decimal, ZERO } from '../../src/core/values/decimal.ts';
@@ -100,18 +101,35 @@ test('a counter that falls by more than half marks the side until a session begi
   expect(named).not.toHaveProperty('metrics.fellAt');
 });
 
-/** A side after each of these answers of a provider, a second apart. */
-function fetchedAfter(answers: readonly MetricsReport[]) {
+/** A side after each of these answers of a provider, a second apart; `estimated` counters may fall a little. */
+function fetchedAfter(answers: readonly MetricsReport[], estimated: readonly Counter[] = []) {
   let record: SideRecord = NEW;
   return answers.map((report, index) => {
-    const taken = takeFetched(record, report, facts(START + index * 1000));
+    const taken = takeFetched(record, { ok: true, report, estimated }, facts(START + index * 1000));
     if (!taken.ok) throw new Error(taken.message);
     record = taken;
     return taken;
   });
 }
 
-test('a counter of a provider that falls by more than half has started again, any other fall changes nothing', () => {
+test('a counter of a provider that falls has started again: its total never falls', () => {
+  const answers = fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(answers, (counts) => {
+      let total = 0;
+      let before = 0;
+      const expected = counts.map((trades) => {
+        total += trades < before ? trades : trades - before;
+        before = trades;
+        return total;
+      });
+      const sides = fetchedAfter(counts.map((trades) => ({ pnlUsd: ZERO, trades })));
+      expect(sides.map(({ metrics }) => metrics.trades)).toEqual(expected);
+    }),
+  );
+});
+
+test('an estimated counter that falls by more than half has started again, any other fall changes nothing', () => {
   const answers = fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 30 });
   fc.assert(
     fc.property(answers, (counts) => {
@@ -122,7 +140,10 @@ test('a counter of a provider that falls by more than half has started again, an
         open = Math.max(open, trades);
         return closed + open;
       });
-      const sides = fetchedAfter(counts.map((trades) => ({ pnlUsd: ZERO, trades })));
+      const sides = fetchedAfter(
+        counts.map((trades) => ({ pnlUsd: ZERO, trades })),
+        ['trades'],
+      );
       expect(sides.map(({ metrics }) => metrics.trades)).toEqual(expected);
     }),
   );
@@ -150,6 +171,7 @@ test('a count that Prometheus extrapolates falls while nothing happens, and is c
           uptimeSeconds: each,
           totalGasUsd: decimal(each),
         })),
+        COUNTERS,
       );
       const [first = 0] = increases;
       for (const { metrics, reset } of sides) {
@@ -162,9 +184,12 @@ test('a count that Prometheus extrapolates falls while nothing happens, and is c
   );
 });
 
-test('small counters: one to none, and three to one, is a restart; three to two, and two to one, is not', () => {
+test('small estimates: one to none, and three to one, is a restart; three to two, and two to one, is not', () => {
   const restarts = (from: number, to: number) =>
-    fetchedAfter([from, to].map((errors) => ({ pnlUsd: ZERO, trades: 9, errors }))).at(-1)?.reset !== null;
+    fetchedAfter(
+      [from, to].map((errors) => ({ pnlUsd: ZERO, trades: 9, errors })),
+      ['errors'],
+    ).at(-1)?.reset !== null;
   expect([restarts(1, 0), restarts(2, 0), restarts(3, 1), restarts(5, 2)]).toEqual([true, true, true, true]);
   expect([restarts(2, 1), restarts(3, 2), restarts(4, 2), restarts(80, 79)]).toEqual(
     Array.from({ length: 4 }, () => false),
@@ -172,11 +197,13 @@ test('small counters: one to none, and three to one, is a restart; three to two,
 });
 
 test('a counter that has started again shows that the others that fell have, too', () => {
-  const [, after] = fetchedAfter([
+  const answers = [
     { pnlUsd: decimal(-900), trades: 40, errors: 8, uptimeSeconds: 7200 },
-    { pnlUsd: decimal(50), trades: 35, errors: 9, uptimeSeconds: 3000 },
-  ]);
-  expect(after?.metrics).toMatchObject({ trades: 75, errors: 9, uptimeSeconds: 10_200 });
+    { pnlUsd: decimal(50), trades: 35, errors: 9, uptimeSeconds: 7000 },
+  ];
+  // The uptime is exact, so that it shows a restart however little it falls.
+  const [, after] = fetchedAfter(answers, ['trades', 'errors']);
+  expect(after?.metrics).toMatchObject({ trades: 75, errors: 9, uptimeSeconds: 14_200 });
   expect(after?.metrics.netPnlUsd.toString()).toBe('-850');
 });
 

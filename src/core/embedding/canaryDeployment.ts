@@ -315,7 +315,7 @@ export class CanaryDeployment {
       if (!answer.ok) return answer;
       const record = { metrics: this.#metrics[side], run: this.#runs[side] };
       const facts = this.#reportFacts(state, side);
-      const taken = takeFetched(record, answer.report, facts);
+      const taken = takeFetched(record, answer, facts);
       if (!taken.ok) return taken;
       this.#metrics = { ...this.#metrics, [side]: taken.metrics };
       this.#runs[side] = taken.run;

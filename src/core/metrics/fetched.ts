@@ -1,7 +1,7 @@
 /**
- * What a provider answered becomes a side's figures. A counter that falls by more than half has started again, and what it
- * had counted is carried over. One that falls less keeps its value: `increase` of Prometheus extrapolates, and gives less
- * and less while nothing happens.
+ * What a provider answered becomes a side's figures. Counters are treated as Prometheus treats them: one that falls has
+ * started again, and what it had counted is carried over. One that is estimated must fall by more than half, and keeps its
+ * value otherwise: `increase` of Prometheus extrapolates, and gives less and less while nothing happens.
  */
 import { type Decimal, decimal, ZERO } from '../values/decimal.ts';
 import { type BySide, SIDES } from '../values/side.ts';
@@ -18,9 +18,17 @@ import {
 import type { MetricsReport, SideMetrics } from './sideMetrics.ts';
 import { type CounterReset, type ReportFacts, type SideRecord, valueViolations } from './takeReport.ts';
 
-/** The metrics of a side, checked against the bounds of a report, or why they are not available. */
+/** The metrics of a side, checked against the bounds of a report. */
+export interface FetchedReport {
+  readonly ok: true;
+  readonly report: MetricsReport;
+  /** Counters that are estimated, and may fall a little while nothing happens; none if absent. */
+  readonly estimated?: readonly Counter[] | undefined;
+}
+
+/** What was fetched of a side, or why it is not available. */
 export type FetchResult =
-  | { readonly ok: true; readonly report: MetricsReport }
+  | FetchedReport
   /** Words for an operator, without secrets: what was asked for and what was wrong. */
   | {
       readonly ok: false;
@@ -40,13 +48,14 @@ export type FetchedSide =
   | { readonly ok: false; readonly message: string };
 
 /** Applies a fetch to a side. The answer is the whole truth: a figure that is no longer answered is gone. */
-export function takeFetched(before: SideRecord, report: MetricsReport, facts: ReportFacts): FetchedSide {
+export function takeFetched(before: SideRecord, fetched: FetchedReport, facts: ReportFacts): FetchedSide {
+  const { report } = fetched;
   const { metrics: known } = before;
   const opened = runOf(known, before.run);
   if (known?.asOf !== undefined && report.asOf !== undefined && report.asOf < known.asOf) {
     return { ok: true, metrics: known, run: opened, reset: null };
   }
-  const restarted = restartedRun(before, opened, report);
+  const restarted = restartedRun(before, opened, fetched);
   const run = restarted ?? opened;
   const { carried } = run;
   const counted = (name: Counter) => countedTotal(before, run, name, report[name]);
@@ -106,8 +115,11 @@ function countedTotal(
 }
 
 /** The next run where a counter has started again; null where none has. */
-function restartedRun(before: SideRecord, run: SideRun, report: MetricsReport): SideRun | null {
-  const { metrics } = before;
+function restartedRun(
+  { metrics }: SideRecord,
+  run: SideRun,
+  { report, estimated = [] }: FetchedReport,
+): SideRun | null {
   if (!metrics) return null;
   const totals = totalsOf(metrics);
   const own = (name: Counter) => decimal(totals[name]).minus(run.carried[name]);
@@ -116,7 +128,10 @@ function restartedRun(before: SideRecord, run: SideRun, report: MetricsReport): 
     return given !== undefined && own(name).gt(given) ? [{ name, given: decimal(given) }] : [];
   });
   // One that has started again shows what happened to the others that fell.
-  if (!fallen.some(({ name, given }) => hasRestarted(own(name), given))) return null;
+  const isSure = fallen.some(
+    ({ name, given }) => !estimated.includes(name) || hasRestarted(own(name), given),
+  );
+  if (!isSure) return null;
   const has = (name: keyof Totals) => fallen.some((each) => each.name === name);
   // PnL may fall without a restart. It restarts with the process, which shows in the counters of the process.
   const process = has('trades') || has('uptimeSeconds');

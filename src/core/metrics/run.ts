@@ -24,8 +24,8 @@ export const COUNTERS = ['trades', 'errors', 'totalGasUsd', 'uptimeSeconds'] as 
 export type Counter = (typeof COUNTERS)[number];
 
 /**
- * Whether a counter that reads less than before has started again: by less than half of what it was. One that falls less
- * is a little behind: a report was overtaken, or a query that extrapolates gives less for a longer range.
+ * Whether a counter that may also be a little behind has started again: it reads less than half of what it was. A report
+ * that was overtaken is behind, and a query that extrapolates gives less for a longer range.
  */
 export function hasRestarted(before: Decimal, now: Decimal): boolean {
   return now.times(2).lt(before);
