@@ -105,7 +105,8 @@ describe.each([
     expect(errors ?? []).toEqual([]);
   });
 
-  test('fragments that laugh within a page are answered at once', async () => {
+  // Walked at every spread they take minutes, in which no timer runs.
+  test('fragments that laugh within a page are answered at once', { timeout: 20_000 }, async () => {
     const errors = await ask(
       serin,
       `{ deployments(first: 1) { ...F0 } } ${laughing('CanaryDeploymentConnection')}`,
