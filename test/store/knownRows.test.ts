@@ -49,6 +49,7 @@ async function readAnew(db: Queries, id: string): Promise<DeploymentView | null>
 /** A database that keeps the rows that it answers with. */
 function listening(on: TestSerin = serin): {
   db: PostgresJsDatabase;
+  statements: () => number;
   rows: () => Promise<Record<string, unknown>[]>;
 } {
   const sent: { readonly text: string; readonly parameters: unknown[] }[] = [];
@@ -56,6 +57,8 @@ function listening(on: TestSerin = serin): {
   const db = drizzle(on.database.sql, { logger: { logQuery } });
   return {
     db,
+    /** How many statements have been sent. */
+    statements: () => sent.length,
     /** The rows of the last read. */
     async rows() {
       const { text = '', parameters = [] } = sent.at(-1) ?? {};
@@ -100,6 +103,27 @@ test('what is known is bounded also where each deployment has a large configurat
 });
 
 describe('what a read sends', () => {
+  test('those who ask for a page in one turn share a statement, and the next finds what was written since', async () => {
+    const { db, statements } = listening();
+    const [id = ''] = ids;
+    const [first = [], second, ...others] = await Promise.all([
+      page(db),
+      page(db),
+      pageDeployments(db, { ...newest, limit: 1, fromEnd: false }),
+      pageDeployments(db, { ...newest, filter: { scope: ['nobody'] }, limit: 10, fromEnd: false }),
+    ]);
+    expect(statements()).toBe(3);
+    expect(second).toEqual(first);
+    expect(others.map(({ length }) => length)).toEqual([1, 0]);
+    const underWay = page(db);
+    await command(serin, 'pauseDeployment', id);
+    const after = page(db);
+    const statusIn = (views: DeploymentView[]) => views.find(({ state }) => state.id === id)?.state.status;
+    expect([statusIn(await underWay), statusIn(await after)]).toEqual(['RUNNING', 'PAUSED']);
+    expect(statements()).toBe(5);
+    await command(serin, 'resumeDeployment', id);
+  });
+
   test('a page that is read again sends the rows that have changed', async () => {
     const { db, rows } = listening();
     const before = await page(db);

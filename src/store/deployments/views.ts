@@ -2,6 +2,7 @@
  * Reads a deployment with its metrics in one statement. Almost every request begins with this read, so it is written as
  * SQL: building it with the query builder took longer than the rest of the request.
  */
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { type SQL, sql } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import type { DeploymentState } from '../../core/lifecycle/state.ts';
@@ -153,8 +154,18 @@ const pages = new LRUCache<string, readonly string[]>({
   sizeCalculation: (ids, page) => ids.reduce((sum, id) => sum + id.length, page.length),
 });
 
+/** A page as PostgreSQL sent it, and what was known when it was asked for. */
+interface PageRead {
+  readonly rows: readonly ViewRow[];
+  readonly known: KnownBefore;
+}
+
+/** Reads that begin at the end of this turn of the event loop, by page. */
+const beginning = new WeakMap<Queries, Map<string, Promise<PageRead>>>();
+
 /**
- * Reads a page of views. `conditions` is the SQL after the tables, with the order and the limit.
+ * Reads a page of views. Those who ask for the same page in one turn of the event loop share a statement: many look at the
+ * same list. `conditions` is the SQL after the tables, with the order and the limit.
  * @param page identifies the page: the deployments of its last result are probably those of the next
  */
 export async function readPage(
@@ -163,13 +174,27 @@ export async function readPage(
   page: string,
   pace?: Pace,
 ): Promise<DeploymentView[]> {
+  const reads = beginning.get(db) ?? new Map<string, Promise<PageRead>>();
+  beginning.set(db, reads);
+  const read =
+    reads.get(page) ??
+    endOfTurn().then(() => {
+      reads.delete(page);
+      return sendPage(db, conditions, page);
+    });
+  reads.set(page, read);
+  const { rows, known } = await read;
+  return convertRows(rows, (row) => toView(row, known), pace);
+}
+
+async function sendPage(db: Queries, conditions: SQL, page: string): Promise<PageRead> {
   const known = knownRows(pages.get(page) ?? []);
   const rows = await db.execute<ViewRow>(selectViews(known, sql`deployments`, conditions));
   pages.set(
     page,
     rows.map(({ id }) => id),
   );
-  return convertRows(rows, (row) => toView(row, known), pace);
+  return { rows, known };
 }
 
 /**
