@@ -2,6 +2,7 @@
  * The hot queries stay on their indexes when the tables are large, and an operation sends as many statements for many
  * rows as for one.
  */
+import { randomUUID } from 'node:crypto';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { graphql } from 'graphql';
 import { pino } from 'pino';
@@ -9,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { growDeployments, growEvents } from '../../bench/harness/grow.ts';
 import { createAccess } from '../../src/access/access.ts';
 import { openActor } from '../../src/access/actor.ts';
+import { createCommands } from '../../src/app/commands.ts';
 import type { App } from '../../src/app/context.ts';
 import { createCommandQuota } from '../../src/app/execution/commandQuota.ts';
 import { createDeploymentQueue } from '../../src/app/execution/deploymentQueue.ts';
@@ -35,6 +37,7 @@ import { lastSettledPosition, readLog, readLogTail } from '../../src/store/log/e
 import { LOG_START } from '../../src/store/log/position.ts';
 import { findDue } from '../../src/store/log/retention.ts';
 import { readSamples } from '../../src/store/log/samples.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
 import { CALM, report, running } from '../harness/deployment.ts';
 import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -44,9 +47,11 @@ const GROWN = 6000;
 const MONTHS = 12;
 
 let serin: TestSerin;
+/** The deployment that the others are copies of. */
+let pattern: string;
 beforeAll(async () => {
   serin = await startTestSerin({ timeScale: 1 });
-  const pattern = await running(serin, { config: { ...CALM, checkIntervalSeconds: 3600 } });
+  pattern = await running(serin, { config: { ...CALM, checkIntervalSeconds: 3600 } });
   await report(serin, 'Canary', pattern, { pnlUsd: '12.5', trades: 9 });
   await report(serin, 'Stable', pattern, { pnlUsd: '100', trades: 90 });
   await growDeployments(serin.database.sql, pattern, GROWN, MONTHS);
@@ -214,66 +219,72 @@ describe('only the partition of its month is read for', () => {
   });
 });
 
+/** Runs operations on the schema over a database, without a server. */
+async function onSchema(
+  db: PostgresJsDatabase,
+  run: (execute: (source: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const log = pino({ level: 'silent' });
+  const notifier = createNotifier(serin.database.sql);
+  const simulator = createSimulator(log);
+  const app: App = {
+    db,
+    notifier,
+    inDeploymentOrder: createDeploymentQueue(),
+    form: () => FORM,
+    onEvents: () => {},
+    onBatchFailure: () => {},
+    onHalt: () => {},
+    providerNames: new Set<string>(),
+    refuseTarget: async () => null,
+    simulator,
+    policyWarnings: createPolicyWarnings(simulator, log),
+    approvals: { callersKnown: false, strategies: [] },
+    heavyReads: createHeavyReads(),
+    fairShare: createFairShare(),
+    refusalQuota: createRefusalQuota(),
+    commandQuota: createCommandQuota(),
+    refusalAudit: createRefusalAudit(),
+    log,
+  };
+  const access = createAccess(db, log, OPEN);
+  const tail = await startTail(db, notifier, log);
+  const feed = createFeed(db, tail, log);
+  const actor = openActor('test');
+  await tail.stop();
+  const commands = createCommands(app);
+  const reports = createReports(app);
+  const reads = readsFrom(db);
+  const loadersFor = createLoaders(reads);
+  await run(async (source) => {
+    const loaders = loadersFor(actor);
+    const contextValue = {
+      access,
+      app,
+      feed,
+      commands,
+      reports,
+      reads,
+      actor,
+      loaders,
+      presence: ALWAYS_PRESENT,
+      position: { at: null },
+    };
+    const { errors } = await graphql({ schema, source, contextValue });
+    expect(errors).toBeUndefined();
+  });
+  feed.stop();
+  access.stop();
+}
+
 describe('the number of statements does not grow with the number of rows:', () => {
   /** The number of statements that concurrent operations on the schema send. */
   async function statementsOf(...sources: readonly string[]): Promise<number> {
     const { db, statements } = listening();
-    const log = pino({ level: 'silent' });
-    const notifier = createNotifier(serin.database.sql);
-    const simulator = createSimulator(log);
-    const policyWarnings = createPolicyWarnings(simulator, log);
-    const providerNames = new Set<string>();
-    const refuseTarget = async () => null;
-    const inDeploymentOrder = createDeploymentQueue();
-    const app: App = {
-      db,
-      notifier,
-      inDeploymentOrder,
-      form: () => FORM,
-      onEvents: () => {},
-      onBatchFailure: () => {},
-      onHalt: () => {},
-      providerNames,
-      refuseTarget,
-      simulator,
-      policyWarnings,
-      approvals: { callersKnown: false, strategies: [] },
-      heavyReads: createHeavyReads(),
-      fairShare: createFairShare(),
-      refusalQuota: createRefusalQuota(),
-      commandQuota: createCommandQuota(),
-      refusalAudit: createRefusalAudit(),
-      log,
-    };
-    const access = createAccess(db, log, OPEN);
-    const tail = await startTail(db, notifier, log);
-    const feed = createFeed(db, tail, log);
-    const actor = openActor('test');
-    await tail.stop();
-    statements.length = 0;
-    const reports = createReports(app);
-    const reads = readsFrom(db);
-    const loadersFor = createLoaders(reads);
-    await Promise.all(
-      sources.map(async (source) => {
-        const loaders = loadersFor(actor);
-        const contextValue = {
-          access,
-          app,
-          feed,
-          reports,
-          reads,
-          actor,
-          loaders,
-          presence: ALWAYS_PRESENT,
-          position: { at: null },
-        };
-        const { errors } = await graphql({ schema, source, contextValue });
-        expect(errors).toBeUndefined();
-      }),
-    );
-    feed.stop();
-    access.stop();
+    await onSchema(db, async (execute) => {
+      statements.length = 0;
+      await Promise.all(sources.map(execute));
+    });
     return statements.length;
   }
 
@@ -302,6 +313,49 @@ describe('the number of statements does not grow with the number of rows:', () =
     const status = (n: number) => `{ deployment(id: "grown-${n}") { id status comparison { decision } } }`;
     expect(await statementsOf(...Array.from({ length: 50 }, (_, n) => status(n % 40)))).toBe(1);
   });
+});
+
+test('what a mutation sends is planned a few times, not each time', async () => {
+  const database = openDatabase({ url: serin.database.url, poolSize: 1 });
+  const change = (field: string) =>
+    `mutation { ${field}(input: { deploymentId: "${pattern}", idempotencyKey: "${randomUUID()}" }) { success message } }`;
+  try {
+    await onSchema(database.db, async (execute) => {
+      for (let round = 0; round < 10; round += 1) {
+        await execute(change('pauseDeployment'));
+        await execute(change('resumeDeployment'));
+      }
+    });
+    const plans = await database.db.execute<{ statement: string; custom: number; generic: number }>(`
+      select statement, custom_plans as custom, generic_plans as generic from pg_prepared_statements
+      where custom_plans + generic_plans >= 20`);
+    // The lock and the read, the deployment, its event, the answer and the notification.
+    expect(plans.length).toBeGreaterThanOrEqual(6);
+    expect(plans.filter(({ custom }) => custom > 5)).toEqual([]);
+  } finally {
+    await database.close();
+  }
+});
+
+test('a statement goes to the connection that was used last, which has the plans and the rows at hand', async () => {
+  const { db, close } = openDatabase({ url: serin.database.url, poolSize: 6 });
+  try {
+    const backend = async () => (await db.execute<{ pid: number }>('select pg_backend_pid() as pid'))[0]?.pid;
+    const all = await Promise.all(Array.from({ length: 6 }, backend));
+    expect(new Set(all).size).toBe(6);
+    const used = new Set<number | undefined>();
+    for (let round = 0; round < 12; round += 1) {
+      used.add(await backend());
+      used.add(
+        await db.transaction(
+          async (tx) => (await tx.execute('select pg_backend_pid() as pid'))[0]?.pid as number,
+        ),
+      );
+    }
+    expect(used.size).toBe(1);
+  } finally {
+    await close();
+  }
 });
 
 test('the search for what to archive looks at few deployments at a time, however many are archived', async () => {

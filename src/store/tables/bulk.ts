@@ -63,11 +63,14 @@ function columnsOf(table: PgTable, keys: readonly string[]): BulkColumn[] {
   });
 }
 
-/** PostgreSQL expects a tenth of a limit that it cannot see, not a hundred rows, for which it would read whole tables. */
+/**
+ * PostgreSQL expects a hundred rows of JSON, and of a limit that it cannot see a tenth. With two limits it expects one row:
+ * it looks rows up by index, and keeps its plan. For ten it would plan each time, because one row is cheaper.
+ */
 function recordset(columns: readonly BulkColumn[], rows: readonly object[]): SQL {
   const definition = columns.map(({ key, type }) => `${key} ${type}`).join(', ');
   const set = sql`jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r (${sql.raw(definition)})`;
-  return sql`(select * from ${set} limit ${rows.length}) as r`;
+  return sql`(select * from (select * from ${set} limit ${rows.length}) as rows limit ${rows.length}) as r`;
 }
 
 const quoted = (name: string) => `"${name}"`;
