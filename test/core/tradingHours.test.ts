@@ -96,6 +96,28 @@ describe('the calendar', () => {
     expect(nextOpening(around, at('2026-01-10T00:00:00Z'))).toBe(at('2026-01-12T00:00:00Z'));
   });
 
+  test('a session that the change to summer time skips does not take place', () => {
+    const openOn = (timeZone: string, open: string, close: string, day: string) => {
+      const days = [...WORKDAYS, 'SATURDAY', 'SUNDAY'] as const;
+      const own = configOf({ tradingHours: { timeZone, sessions: [{ days, open, close }] } });
+      return openMsBetween(own, at(day), at(day) + 24 * 60 * MINUTE) / MINUTE;
+    };
+    expect(openOn('America/New_York', '02:15', '02:45', '2026-03-08T05:00Z')).toBe(0);
+    expect(openOn('America/New_York', '02:15', '03:00', '2026-03-08T05:00Z')).toBe(0);
+    expect(openOn('America/New_York', '02:15', '03:30', '2026-03-08T05:00Z')).toBe(30);
+    expect(openOn('Asia/Beirut', '00:00', '00:30', '2026-03-28T20:00Z')).toBe(0);
+    expect(openOn('Asia/Beirut', '00:00', '00:30', '2026-03-29T20:00Z')).toBe(30);
+    const sessions = [
+      { days: WORKDAYS, open: '09:00', close: '10:00' },
+      { dates: ['2026-03-08'], open: '02:15', close: '02:45' },
+    ];
+    const once = configOf({ tradingHours: { timeZone: 'America/New_York', sessions } });
+    expect(nextOpening(once, at('2026-03-08T05:00Z'))).toBe(at('2026-03-09T13:00Z'));
+    // Over midnight: from one day's gap to the next day.
+    expect(openOn('America/New_York', '02:45', '02:15', '2026-03-08T07:00Z')).toBe(23 * 60 + 30);
+    expect(openOn('America/New_York', '02:30', '02:30', '2026-03-08T07:00Z')).toBe(24 * 60);
+  });
+
   test('is open when the clock on the wall says so, in any zone', () => {
     const zone = fc.constantFrom(
       'America/New_York',

@@ -129,11 +129,14 @@ function createCalendar({ timeZone, sessions, closed }: TradingHours): Calendar 
     if (known) return known;
     if (days.size >= CACHED_DAYS) days.clear();
     const found: Stretch[] = [];
-    for (const { opens, closes, weekly } of rules) {
-      const before = new Date(day * DAY_MS - 1);
-      for (let from = next(opens, before); from < (day + 1) * DAY_MS; from = next(opens, new Date(from))) {
-        if (weekly && dated.has(localDate.format(from))) continue;
-        found.push({ from, until: next(closes, new Date(from)) });
+    for (const { opens, closes, dates, closesSameDay } of rules) {
+      const before = day * DAY_MS - 1;
+      for (let from = next(opens, before); from < (day + 1) * DAY_MS; from = next(opens, from)) {
+        const date = localDate.format(from);
+        if (dates ? !dates.has(date) : dated.has(date)) continue;
+        const until = next(closes, closesSameDay ? from - 1 : from);
+        // All of its times are skipped by the change to summer time: it does not take place.
+        if (until > from) found.push({ from, until });
       }
     }
     found.sort((a, b) => a.from - b.from);
@@ -143,10 +146,12 @@ function createCalendar({ timeZone, sessions, closed }: TradingHours): Calendar 
 }
 
 interface SessionRule {
-  readonly opens: readonly Cron[];
-  readonly closes: readonly Cron[];
-  /** Whether it is of weekdays. */
-  readonly weekly: boolean;
+  readonly opens: Cron;
+  readonly closes: Cron;
+  /** The dates on which it takes place; null if it is of weekdays. */
+  readonly dates: ReadonlySet<string> | null;
+  /** Whether its close is a later time of the date on which it opens. */
+  readonly closesSameDay: boolean;
 }
 
 /** A time that the change to summer time skips comes right after the gap; one that is repeated comes once. */
@@ -156,14 +161,16 @@ function ruleOf({ days, dates, open, close }: TradingSession, timeZone: string):
     const pattern = `${Number(minute)} ${Number(hour) % 24} * * ${weekdays}`;
     return new Cron(pattern, { timezone: timeZone, mode: '5-part', fixedTimeRule: 'no-wildcard' });
   };
-  const weekly = days.length > 0;
-  const opens = weekly
-    ? [daily(open, days.map((day) => (WEEKDAYS.indexOf(day) + 1) % 7).join(','))]
-    : dates.map((date) => new Cron(`${date}T${open}:00`, { timezone: timeZone }));
-  return { opens, closes: [daily(close, '*')], weekly };
+  const weekdays = days.map((day) => (WEEKDAYS.indexOf(day) + 1) % 7).join(',') || '*';
+  return {
+    opens: daily(open, weekdays),
+    closes: daily(close, '*'),
+    dates: days.length > 0 ? null : new Set(dates),
+    closesSameDay: open < close && close !== '24:00',
+  };
 }
 
-/** The first time of several rules after an instant; infinite if there is none. */
-function next(rules: readonly Cron[], after: Date): number {
-  return Math.min(...rules.map((rule) => rule.nextRun(after)?.getTime() ?? Number.POSITIVE_INFINITY));
+/** The first time of a rule after an instant; infinite if there is none. */
+function next(rule: Cron, after: number): number {
+  return rule.nextRun(new Date(after))?.getTime() ?? Number.POSITIVE_INFINITY;
 }
