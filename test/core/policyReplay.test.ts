@@ -207,6 +207,29 @@ test('what a replay treats otherwise than it happened is noted', () => {
   );
 });
 
+test('an outage that a pause follows lasts as long in the replay', () => {
+  const run = new Trial({ guardrails: NO_GUARDRAILS, evidence: { mode: 'OFF' } });
+  const replay = createReplay(run.state.config);
+  const next = (act: () => void) => {
+    const from = run.log.length;
+    act();
+    for (const event of run.log.slice(from)) {
+      const { metrics } = run;
+      replay.take(event, event.type === 'CANARY_METRICS_UPDATED' ? { ...event, metrics } : null);
+    }
+  };
+  for (const event of run.log) replay.take(event, null);
+  run.earn(100, 900);
+  next(() => run.check());
+  run.wait(40 * 60);
+  next(() => run.order('PAUSE'));
+  run.wait(600);
+  next(() => run.order('RESUME'));
+  while (run.status === 'RUNNING') next(() => run.check());
+  expect(run.status).toBe('PROMOTED');
+  expect(replay.result()).toMatchObject({ outcome: 'PROMOTED', decidedAt: run.now });
+});
+
 test('a policy that checks less often reads fewer samples', () => {
   const recorded = live(policy(), 0.4, 5);
   const seldom = replayed(

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CanaryDeployment, type Clock } from '../../src/core/index.ts';
+import { replay } from '../../src/core/lifecycle/evolve.ts';
 import { isFresh } from '../../src/core/lifecycle/freshness.ts';
 import { Trial } from '../harness/trial.ts';
 
@@ -29,6 +30,17 @@ describe('an outage of 78 minutes', () => {
     expect(trial.observation.step.endsAt - endsAt).toBe(78 * 60_000 - 90_000);
     trial.checkToEnd();
     expect(trial.status).toBe('PROMOTED');
+  });
+
+  test('ends nothing either where a pause comes before the first check', () => {
+    const trial = running();
+    const { endsAt } = trial.observation.step;
+    trial.wait(78 * 60);
+    trial.order('PAUSE');
+    trial.wait(600);
+    trial.order('RESUME');
+    expect(trial.observation.step.endsAt - endsAt).toBe(88 * 60_000 - 90_000);
+    expect(replay(trial.log)).toEqual(trial.state);
   });
 
   test('silent bots end in FAILED after their silence, which begins anew', () => {

@@ -31,7 +31,7 @@ import { agesOf, describeAges, isFresh } from './freshness.ts';
 import { meetFreeze } from './hold.ts';
 import { describeMissing, mustSettleFirst, termsOf } from './settlement.ts';
 import { allocationOf, type DeploymentState, isEnded, isWatched, stepAt, type Watched } from './state.ts';
-import { elapsedMs, laterStepEnd, stepEnd } from './watchedTime.ts';
+import { elapsedMs, intervalUntil, laterStepEnd, stepEnd } from './watchedTime.ts';
 
 /** The decision recorded for a successful command. A request for approval has decided nothing yet. */
 export function impliedDecision({ type }: Command, events: readonly EventBody[]): CanaryDecision {
@@ -106,13 +106,8 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       return accept([rollbackDecision(state, facts, command), ...rollback(state, reason)]);
     case 'PAUSE':
       return accept([{ type: 'CANARY_PAUSED', reason }]);
-    case 'RESUME': {
-      const { config, observation } = state;
-      const from = state.status === 'PAUSED' ? state.pausedAt : facts.now;
-      const pausedMs = elapsedMs(config, from, facts.now);
-      const end = laterStepEnd(config, observation.step.endsAt, { from, to: facts.now }, pausedMs);
-      return accept([{ type: 'CANARY_RESUMED', pausedMs, reason, ...end }]);
-    }
+    case 'RESUME':
+      return accept([resume(state, facts, reason)]);
     case 'EXTEND':
       return extend(state, command.minutes, reason, facts.now, accept);
     case 'ADVANCE_STEP': {
@@ -126,6 +121,20 @@ export function decide(state: DeploymentState, command: Command, facts: Facts): 
       return accept(startStep(state, next, facts, reason, met));
     }
   }
+}
+
+/** The step ends later by the pause, and by what nobody watched before it: no check comes that would say so. */
+function resume(state: Watched, { now, recorded }: Facts, reason: string | null): EventBody {
+  const { config, observation } = state;
+  const { lastCheckAt, step } = observation;
+  const pausedAt = state.status === 'PAUSED' ? state.pausedAt : now;
+  const pausedMs = elapsedMs(config, pausedAt, now);
+  const unwatchedMs = recorded?.unwatchedMs ?? intervalUntil(state, pausedAt).unwatchedMs;
+  const before = laterStepEnd(config, step.endsAt, { from: lastCheckAt, to: pausedAt }, unwatchedMs);
+  const endedAt = before.endsAt ?? step.endsAt + unwatchedMs;
+  const end = laterStepEnd(config, endedAt, { from: pausedAt, to: now }, pausedMs);
+  const endsAt = end.endsAt ?? endedAt + pausedMs;
+  return { type: 'CANARY_RESUMED', pausedMs, reason, ...(unwatchedMs === 0 ? end : { endsAt }) };
 }
 
 /** The caller as a person is part of the request: another one must approve it. */

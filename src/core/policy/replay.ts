@@ -21,7 +21,7 @@ import {
   observationDeadline,
   observationOf,
 } from '../lifecycle/state.ts';
-import { isClosed } from '../lifecycle/watchedTime.ts';
+import { intervalUntil, isClosed } from '../lifecycle/watchedTime.ts';
 import { applyReport, type MetricsBySide, NO_METRICS, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { RULE } from '../rule/ruleVersion.ts';
 import { type Decimal, ZERO } from '../values/decimal.ts';
@@ -139,6 +139,7 @@ export function createReplay(policy: CanaryConfig): Replay {
         acknowledge(event);
         return;
       case 'CANARY_PAUSED':
+        if (recorded && isWatched(recorded)) unwatchedMs += intervalUntil(recorded, event.at).unwatchedMs;
         if (trial?.state.status === 'RUNNING') act(event.at, { type: 'PAUSE', reason: null });
         return;
       case 'CANARY_RESUMED':
@@ -183,7 +184,8 @@ export function createReplay(policy: CanaryConfig): Replay {
       signals,
     );
     trial = after;
-    if (command.type === 'CHECK') [unwatchedMs, signals] = [0, []];
+    if (command.type === 'CHECK') signals = [];
+    if (command.type === 'CHECK' || command.type === 'RESUME') unwatchedMs = 0;
     const made = decisionAmong(events, checks);
     if (made) decisions.push(made);
     const sameRound = before.status === after.state.status && stepOf(before) === stepOf(after.state);
