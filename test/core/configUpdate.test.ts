@@ -9,7 +9,12 @@ import { fromDocument, toDocument } from '../../src/core/document/document.ts';
 import { CanaryDeployment } from '../../src/core/embedding/canaryDeployment.ts';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import { recompute } from '../../src/core/lifecycle/recompute.ts';
-import { comparisonInput, isWatched, observationDeadline } from '../../src/core/lifecycle/state.ts';
+import {
+  allocationOf,
+  comparisonInput,
+  isWatched,
+  observationDeadline,
+} from '../../src/core/lifecycle/state.ts';
 import { createReplay } from '../../src/core/policy/replay.ts';
 import { decisionOf } from '../../src/core/rule/comparison.ts';
 import { checkMetricLimits, NO_BREACHES } from '../../src/core/rule/guardrails.ts';
@@ -192,6 +197,25 @@ test('a canary that is beyond a tighter limit is rolled back with the change', (
     expect.arrayContaining(['CONFIG_UPDATED', 'GUARDRAIL_TRIPPED', 'CANARY_ROLLED_BACK']),
   );
   expect(trial.status).toBe('ROLLED_BACK');
+});
+
+test('a canary that is beyond a limit, and is held for a person, is rolled back when autoRollback is turned on', () => {
+  const trial = new Trial({ autoRollback: false, guardrails: { maxLossUsd: 500 } });
+  trial.report('CANARY', { pnlUsd: -700, trades: 3 });
+  const brokenAt = trial.now;
+  trial.wait(600);
+  expect(trial.report('CANARY', { pnlUsd: -800, trades: 4 })).toEqual([]);
+  const events = changed(trial, { autoRollback: true });
+  expect(events).toEqual(expect.arrayContaining(['CONFIG_UPDATED', 'CANARY_ROLLED_BACK']));
+  expect(allocationOf(trial.state)?.breachedAt).toBe(brokenAt);
+
+  const recovered = new Trial({ autoRollback: false, guardrails: { maxLossUsd: 500 } });
+  recovered.report('CANARY', { pnlUsd: -700, trades: 3 });
+  recovered.report('CANARY', { pnlUsd: -300, trades: 4 });
+  changed(recovered, { autoRollback: true });
+  expect(recovered.status).toBe('OBSERVATION_COMPLETE');
+  recovered.report('CANARY', { pnlUsd: -600, trades: 5 });
+  expect(recovered.status).toBe('ROLLED_BACK');
 });
 
 test('the log replays, documents round-trip, and every record recomputes under the configuration then', () => {

@@ -53,7 +53,8 @@ export function check(
 ): CheckOutcome {
   const canary = canaryFigures(state.observation.basis.CANARY, facts.metrics.CANARY);
   const { counts, tripped } = checkMetricLimits(state.config, canary, facts.breaches);
-  const held = state.observation.tripped;
+  // A person decides, unless autoRollback was turned on since: then the next breach rolls back.
+  const held = state.observation.tripped && !state.config.autoRollback;
   const resets = (facts.resets ?? []).map((reset): EventBody => ({ type: 'COUNTER_RESET', ...reset }));
   if (tripped && !held) return { events: [...resets, ...trip(state, tripped, facts)], breaches: counts };
   const guardsOnly = command.type === 'EVALUATE_GUARDRAILS' || state.status !== 'RUNNING';
@@ -64,7 +65,8 @@ export function check(
 
 function trip(watched: Watched, breach: Breach, facts: Facts): EventBody[] {
   const { guardrail, side, measured, limit, message } = breach;
-  const breachedAt = breachTime(breach, facts);
+  const { tripped: before, breachedAt: first } = watched.observation;
+  const breachedAt = before && first !== undefined ? first : breachTime(breach, facts);
   const state = { ...watched, observation: { ...watched.observation, breachedAt } };
   const reason = `Guardrail: ${message}`;
   const decided = decisionMade(state, facts, { decision: 'ROLLBACK', reasons: [reason], cause: 'GUARDRAIL' });
