@@ -207,6 +207,29 @@ test('what a replay treats otherwise than it happened is noted', () => {
   );
 });
 
+test('how old figures may be is what the policy says, not the record', () => {
+  const stale = (maxStaleSeconds: number) => ({
+    evidence: { mode: 'OFF' as const },
+    observationPeriodMinutes: 5,
+    guardrails: { maxLossPercent: null, maxStaleSeconds, breaches: { maxStaleSeconds: 1000 } },
+  });
+  const run = new Trial(stale(60));
+  run.earn(100, 900);
+  for (let check = 0; check < 7; check += 1) {
+    run.wait(60);
+    run.do({ type: 'CHECK', failure: null });
+  }
+  expect(run.status).toBe('RUNNING');
+  const under = (config: CanaryConfigInput) => {
+    const replay = createReplay(policy(config));
+    for (const event of run.log)
+      replay.take(event, event.type === 'CANARY_METRICS_UPDATED' ? { ...event, metrics: run.metrics } : null);
+    return replay.result().outcome;
+  };
+  expect(under(stale(60))).toBe('UNDECIDED');
+  expect(under(stale(600))).toBe('PROMOTED');
+});
+
 test('an outage that a pause follows lasts as long in the replay', () => {
   const run = new Trial({ guardrails: NO_GUARDRAILS, evidence: { mode: 'OFF' } });
   const replay = createReplay(run.state.config);

@@ -174,7 +174,7 @@ export function createReplay(policy: CanaryConfig): Replay {
   function act(at: number, command: Parameters<typeof continueRun>[1]): void {
     if (!trial || isEnded(trial.state)) return;
     const before = trial.state;
-    const fresh = recorded !== null && isFresh(recorded, metrics, at);
+    const fresh = recorded !== null && isFresh({ ...recorded, config: limitsOf(recorded) }, metrics, at);
     const { trial: after, events } = continueRun(
       trial,
       command,
@@ -192,6 +192,11 @@ export function createReplay(policy: CanaryConfig): Replay {
     const beat = sameRound ? nextCheckAt(after.state, due) : null;
     if (command.type !== 'EVALUATE_GUARDRAILS')
       due = beat !== null && beat > at ? beat : (nextCheckAt(after.state, at) ?? due);
+  }
+
+  /** How old figures may be, as the policy says. One that checks more often than the record would have seen newer ones. */
+  function limitsOf(record: DeploymentState): CanaryConfig {
+    return config.checkIntervalSeconds < record.config.checkIntervalSeconds ? record.config : config;
   }
 
   function mayAdvanceTo(step: number): boolean {
