@@ -157,6 +157,7 @@ test('bad input names the field, and a viewer may not', async () => {
   for (const [config, path] of [
     [{ guardrails: { maxLossUsd: '-1' } }, 'config.guardrails.maxLossUsd'],
     [{ observationPeriodMinutes: 1 }, 'config.observationPeriodMinutes'],
+    [{ canaryPercent: '80' }, 'config.canaryPercent'],
     [{ metricsProvider: 'nowhere' }, 'config.metricsProvider'],
     [{ evidence: { minSamples: 3 } }, 'config.evidence.minSamples'],
   ] as const) {

@@ -33,7 +33,12 @@ export function patchConfig(
   };
   // A configuration that was stored under wider bounds keeps its values.
   const parsed = parseConfig(merged, path, evidence ? 'GIVEN' : 'STORED');
-  if (parsed.ok || patch.steps) return parsed;
+  if (patch.steps) return parsed;
+  if (parsed.ok) {
+    // Without a list of steps a share has narrower bounds than the last step of one.
+    const alone = parseConfig({ canaryPercent: patch.canaryPercent }, path);
+    return alone.ok ? parsed : alone;
+  }
   return { ok: false, violations: parsed.violations.map((violation) => asGiven(violation, path)) };
 }
 
