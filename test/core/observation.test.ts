@@ -221,6 +221,23 @@ describe('evidence', () => {
     expect(run.status).toBe('PROMOTED');
   });
 
+  test.each([
+    ['a pause', (run: Trial) => [run.order('PAUSE'), run.wait(3600), run.order('RESUME')]],
+    ['an outage', (run: Trial) => [run.wait(3600), run.check()]],
+    ['an outage and a pause', (run: Trial) => [run.wait(3600), run.order('PAUSE'), run.order('RESUME')]],
+  ])('%s does not count for the least minutes', (_name, idle) => {
+    const run = trial({
+      earlyPromote: true,
+      steps: [{ canaryPercent: decimal(10), minutes: 60, minMinutes: 45 }],
+    });
+    feed(run, 2, 30);
+    idle(run);
+    feed(run, 2, 13);
+    expect(run.status).toBe('RUNNING');
+    feed(run, 2, 3);
+    expect(run.status).toBe('PROMOTED');
+  });
+
   test('promoting early waits at a manual gate like promoting in time', () => {
     const run = trial({ steps: steps('MANUAL'), earlyPromote: true });
     feed(run, 2, 39);

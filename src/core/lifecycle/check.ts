@@ -220,7 +220,7 @@ function hasEarnedItsEnd({ config, observation }: Watched, now: SerinInstant): b
   const minMinutes = stepAt(config, step.index)?.minMinutes ?? 0;
   return (
     pairsOf(evidence) - evidence.pairsBeforeStep >= config.evidence.minSamples &&
-    openMsBetween(config, step.startedAt, now) >= minMinutes * 60_000
+    openMsBetween(config, step.startedAt, now) - (step.idleMs ?? 0) >= minMinutes * 60_000
   );
 }
 

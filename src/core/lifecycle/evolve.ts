@@ -467,7 +467,7 @@ function afterTime(
     readonly endsAt?: number | undefined;
   },
 ): Watched {
-  const step = extendStep(state.observation.step, unwatchedMs + (held?.ms ?? 0), endsAt);
+  const step = idleStep(state, unwatchedMs + (held?.ms ?? 0), endsAt);
   return withObservation(held && !held.over ? state : released(state), { step });
 }
 
@@ -476,9 +476,21 @@ function extendStep(step: Observation['step'], ms: number, endsAt = step.endsAt 
   return endsAt === step.endsAt ? step : { ...step, endsAt };
 }
 
+/** A step that ends later by time in which it was not observed. */
+function idleStep(
+  { observation: { step }, rule }: Watched,
+  ms: number,
+  endsAt: number | undefined,
+): Observation['step'] {
+  const later = extendStep(step, ms, endsAt);
+  return rule === 1 || ms === 0 ? later : { ...later, idleMs: (step.idleMs ?? 0) + ms };
+}
+
 function resumed(state: Watched, { pausedMs, at, endsAt }: EventOf<'CANARY_RESUMED'>): Running {
   const { step } = state.observation;
-  const moved = extendStep(step, pausedMs, endsAt);
+  // Without trading hours the end of the step also tells what nobody watched before the pause.
+  const idleMs = state.config.tradingHours || endsAt === undefined ? pausedMs : endsAt - step.endsAt;
+  const moved = idleStep(state, idleMs, endsAt);
   const observation = { ...state.observation, step: moved, lastCheckAt: at };
   return { ...running(state), observation };
 }

@@ -95,7 +95,13 @@ export interface ReturnAccount {
 export interface Observation {
   readonly startedAt: SerinInstant;
   /** The running step of the ramp, counted from 0, and when it is over. */
-  readonly step: { readonly index: number; readonly startedAt: SerinInstant; readonly endsAt: SerinInstant };
+  readonly step: {
+    readonly index: number;
+    readonly startedAt: SerinInstant;
+    readonly endsAt: SerinInstant;
+    /** Time since it began that does not count: paused, unwatched or held, milliseconds; absent if there was none. */
+    readonly idleMs?: number | undefined;
+  };
   readonly checks: number;
   readonly lastCheckAt: SerinInstant;
   /** When checks went on after the latest gap; absent where there was none. */

@@ -46,7 +46,12 @@ const approvalRequest = { by: z.string(), at: instantCodec, person: personCodec.
 
 const observation = z.strictObject({
   startedAt: instantCodec,
-  step: z.strictObject({ index: countCodec, startedAt: instantCodec, endsAt: instantCodec }),
+  step: z.strictObject({
+    index: countCodec,
+    startedAt: instantCodec,
+    endsAt: instantCodec,
+    idleMs: z.number().optional(),
+  }),
   checks: countCodec,
   lastCheckAt: instantCodec,
   resumedAt: instantCodec.optional(),
