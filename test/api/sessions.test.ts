@@ -184,6 +184,28 @@ describe('a session', () => {
       await other.stop();
     }
   });
+
+  test('that has not begun after a fall of its counters is missing on another Serin, too', async () => {
+    const id = await running(serin, { config: LONG });
+    await send(id, { pnlUsd: '10', trades: 60 });
+    await send(id, { pnlUsd: '1', trades: 5 });
+    const query = 'query($id: ID!) { exportDeployment(id: $id) }';
+    const { exportDeployment } = await serin.ask(query, { id });
+    const other = await startTestSerin();
+    try {
+      await alignClocks(serin, other);
+      const { importDeployment } = await other.ask(
+        `mutation($document: JSON!) { importDeployment(input: { document: $document }) { success message } }`,
+        { document: exportDeployment },
+      );
+      expect(importDeployment).toMatchObject({ success: true });
+      const again = (await other.ask(query, { id })).exportDeployment;
+      expect(again.metrics.CANARY).toEqual(exportDeployment.metrics.CANARY);
+      expect(again.metrics.CANARY.fellAt).toBeDefined();
+    } finally {
+      await other.stop();
+    }
+  });
 });
 
 describe('order', () => {

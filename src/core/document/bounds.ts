@@ -36,8 +36,14 @@ function amountViolations(events: readonly CanaryEvent[]): Violation[] {
 /** The report's names of figures that are stored under another name. */
 const KEPT_AS: Readonly<Record<string, string>> = { pnlUsd: 'netPnlUsd', drawdown: 'maxDrawdown' };
 
-/** Checks a side's metrics as if they were reported. */
-function metricsViolations({ netPnlUsd, maxDrawdown, reportedAt, ...same }: SideMetrics): Violation[] {
+/** Checks a side's metrics as if they were reported. When a counter fell is Serin's own mark. */
+function metricsViolations({
+  netPnlUsd,
+  maxDrawdown,
+  reportedAt,
+  fellAt,
+  ...same
+}: SideMetrics): Violation[] {
   const read = readReport({ ...same, pnlUsd: netPnlUsd, drawdown: maxDrawdown });
   if (read.ok) return sizeViolations({ ...same, pnlUsd: netPnlUsd });
   return read.violations.map(({ path, message }) => ({
