@@ -1,6 +1,6 @@
 /** Figures that survive a restart of the bot, through the API: sessions, order, bases and open positions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CALM, running, statusOf } from '../harness/deployment.ts';
+import { CALM, command, create, running, statusOf } from '../harness/deployment.ts';
 import { alignClocks } from '../harness/imports.ts';
 import { type Data, startTestSerin, type TestSerin } from '../harness/serin.ts';
 
@@ -205,6 +205,28 @@ describe('a session', () => {
     } finally {
       await other.stop();
     }
+  });
+});
+
+test('a loss that is beyond all measure of the capital is stored, and rolls back', async () => {
+  const { deployment } = await create(serin, { config: LONG });
+  await command(serin, 'deployCanary', deployment.id, { capitalUsd: '0.000000000000001' });
+  await send(deployment.id, { pnlUsd: '0', unrealizedPnlUsd: '0', trades: 1 });
+  const lost = await send(deployment.id, { pnlUsd: '-9000000', unrealizedPnlUsd: '0', trades: 2 });
+  expect(lost).toMatchObject({ success: true, deployment: { status: 'ROLLED_BACK' } });
+  expect(await canary(deployment.id)).toMatchObject({
+    maxDrawdown: '99999999999999999999.999999999999999999',
+  });
+});
+
+test('open positions whose difference to their base cannot be stored are refused', async () => {
+  const id = await running(serin, { config: LONG });
+  const base = { session: 'a', baseline: true, pnlUsd: '90000000000000000000' };
+  await send(id, { ...base, unrealizedPnlUsd: '-90000000000000000000' });
+  const far = { session: 'a', pnlUsd: '0', unrealizedPnlUsd: '90000000000000000000' };
+  expect(await send(id, far)).toMatchObject({
+    success: false,
+    error: { code: 'INVALID_INPUT', path: ['unrealizedPnlUsd'] },
   });
 });
 

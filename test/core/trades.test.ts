@@ -52,6 +52,9 @@ function shown(metrics: SideMetrics): Record<string, unknown> {
   );
 }
 
+/** The largest drawdown that is kept: there is no more room in the database. */
+const LARGEST = decimal('99999999999999999999.999999999999999999');
+
 describe('the metrics of trades', () => {
   test('are exact, to the last decimal', () => {
     const metrics = measure([
@@ -216,7 +219,9 @@ function byDefinition(trades: readonly RecordedTrade[]): Record<string, unknown>
     totalGasUsd: formatDecimal(sum(trades.map(({ gasUsd }) => gasUsd))),
     trades: closed.length,
     errors: trades.length - closed.length,
-    maxDrawdown: formatDecimal(Decimal.max(...falls).toDecimalPlaces(18, Decimal.ROUND_HALF_UP)),
+    maxDrawdown: formatDecimal(
+      Decimal.min(Decimal.max(...falls).toDecimalPlaces(18, Decimal.ROUND_HALF_UP), LARGEST),
+    ),
     avgTradeSizeUsd: formatDecimal(
       sum(sizes).div(Math.max(1, sizes.length)).toDecimalPlaces(18, Decimal.ROUND_HALF_UP),
     ),

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { countCodec, decimalCodec, instantCodec } from '../values/codecs.ts';
-import { type Decimal, decimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import { type Decimal, decimal, toStoredFraction, toStoredPrecision, ZERO } from '../values/decimal.ts';
 import type { SideMetrics } from './sideMetrics.ts';
 
 /** The figures that are sums over time. Decimals are USD. */
@@ -171,7 +171,7 @@ function digest(session: string): string {
 export function extendRunCurve({ peak, maxDrawdown }: SideRun['curve'], returned: Decimal): SideRun['curve'] {
   const equity = ONE.plus(returned);
   if (equity.gt(peak)) return { peak: toStoredPrecision(equity), maxDrawdown };
-  const fall = toStoredPrecision(peak.minus(equity).div(peak));
+  const fall = toStoredFraction(peak.minus(equity).div(peak));
   return { peak, maxDrawdown: fall.gt(maxDrawdown) ? fall : maxDrawdown };
 }
 

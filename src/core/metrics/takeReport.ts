@@ -116,7 +116,7 @@ function timeViolations(report: MetricsReport, { now }: ReportFacts): Violation[
 }
 
 /** What is wrong with the values that a report, or a fetch, leads to. */
-export function valueViolations(totals: Totals, report: MetricsReport, facts: ReportFacts): Violation[] {
+export function valueViolations(totals: Sized, report: MetricsReport, facts: ReportFacts): Violation[] {
   return [
     ...timeViolations(report, facts),
     ...sizeViolations(totals),
@@ -290,7 +290,7 @@ function finish(
 ): TakenReport {
   const { metrics } = before;
   const netPnlUsd = totals.pnlUsd.plus(unrealizedPnlUsd ?? ZERO);
-  const [wrong] = valueViolations({ ...totals, pnlUsd: netPnlUsd }, report, facts);
+  const [wrong] = valueViolations({ ...totals, pnlUsd: netPnlUsd, unrealizedPnlUsd }, report, facts);
   if (wrong) return refuse(wrong.path.join('.'), wrong.message);
   const returned = facts.returned(netPnlUsd);
   const remembers =
@@ -344,11 +344,14 @@ const larger = (one: Decimal, other: Decimal) => (one.gt(other) ? one : other);
 
 const LIMIT = decimal(10).pow(MAX_INTEGER_DIGITS);
 
-/** Sums over runs may outgrow what one report may say. */
-export function sizeViolations(totals: Totals): Violation[] {
+/** The figures of a side that can outgrow what is stored. */
+type Sized = Totals & Pick<SideMetrics, 'unrealizedPnlUsd'>;
+
+/** Sums over runs, and differences to a base, may outgrow what one report may say. */
+export function sizeViolations(totals: Sized): Violation[] {
   const counts = (['trades', 'errors', 'uptimeSeconds'] as const).filter((name) => totals[name] > MAX_COUNT);
-  const amounts = (['pnlUsd', 'totalPnlUsd', 'totalGasUsd'] as const).filter((name) =>
-    totals[name].abs().gte(LIMIT),
+  const amounts = (['pnlUsd', 'totalPnlUsd', 'totalGasUsd', 'unrealizedPnlUsd'] as const).filter((name) =>
+    totals[name]?.abs().gte(LIMIT),
   );
   return [
     ...counts.map((name) => ({

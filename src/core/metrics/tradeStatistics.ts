@@ -9,7 +9,14 @@
  * Statistics of Sharpe Ratios", Financial Analysts Journal 58, 2002) that is a factor, the square root of the trades in a
  * year, and only where returns are independent.
  */
-import { Decimal, decimal, MAX_INTEGER_DIGITS, toStoredPrecision, ZERO } from '../values/decimal.ts';
+import {
+  Decimal,
+  decimal,
+  MAX_INTEGER_DIGITS,
+  toStoredFraction,
+  toStoredPrecision,
+  ZERO,
+} from '../values/decimal.ts';
 import { extendRunCurve, runOf, type SideRun } from './run.ts';
 import type { SideMetrics } from './sideMetrics.ts';
 import type { ReportFacts, SideRecord } from './takeReport.ts';
@@ -151,7 +158,7 @@ function advanceTo(curve: Curve, at: number): Curve {
   const peak = equity.gt(curve.peak) ? equity : curve.peak;
   const fall = peak.minus(equity);
   const deeper = fall.gt(curve.maxDrawdown.times(peak));
-  const maxDrawdown = deeper ? toStoredPrecision(fall.div(peak)) : curve.maxDrawdown;
+  const maxDrawdown = deeper ? toStoredFraction(fall.div(peak)) : curve.maxDrawdown;
   return { ...curve, at, moved: ZERO, equity, peak, maxDrawdown };
 }
 
@@ -208,8 +215,8 @@ export function withOpenPositions(
 /** The first figure that has more digits than can be kept; null when all fit. */
 export function oversizedFigure(metrics: SideMetrics): string | null {
   const limit = decimal(10).pow(MAX_INTEGER_DIGITS);
-  const { netPnlUsd: net, totalPnlUsd, totalGasUsd, avgTradeSizeUsd, maxDrawdown } = metrics;
-  const figures = { netPnlUsd: net, totalPnlUsd, totalGasUsd, avgTradeSizeUsd, maxDrawdown };
+  const { netPnlUsd: net, totalPnlUsd, totalGasUsd, avgTradeSizeUsd } = metrics;
+  const figures = { netPnlUsd: net, totalPnlUsd, totalGasUsd, avgTradeSizeUsd };
   const found = Object.entries(figures).find(([, value]) => value.abs().gte(limit));
   return found?.[0] ?? null;
 }

@@ -89,6 +89,14 @@ export function toStoredPrecision(value: Decimal): Decimal {
   return value.toDecimalPlaces(MAX_DECIMALS, Decimal.ROUND_HALF_UP);
 }
 
+/** The largest amount that can be stored. */
+const LARGEST = new Decimal(10).pow(MAX_INTEGER_DIGITS).minus(new Decimal(10).pow(-MAX_DECIMALS));
+
+/** The same of a fraction that nothing bounds, such as a loss over very little capital: at most what can be stored. */
+export function toStoredFraction(value: Decimal): Decimal {
+  return Decimal.min(toStoredPrecision(value), LARGEST);
+}
+
 /** A number as a caller may pass it. Pass an amount that must be exact as a string: `'0.1'`. */
 export type NumberInput = Decimal | number | string;
 
