@@ -76,9 +76,12 @@ const STYLES: Readonly<Record<string, Style>> = {
 
 export const styleOf = (name: string): Style | null => STYLES[name] ?? null;
 
+/** A comma stands between thousands only: read elsewhere, `1000,50` with a decimal comma would be a hundred times as much. */
+const MONEY = /^\$?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)([km]?)$/i;
+
 /** USD as typed by a person: `1000000`, `1,000,000`, `$1m`, `250k`. Null if it is not an amount. */
 export function readMoney(text: string): string | null {
-  const [, figure = '', unit = ''] = /^\$?([\d,]*\.?\d+)([km]?)$/i.exec(text.trim()) ?? [];
+  const [, figure = '', unit = ''] = MONEY.exec(text.trim()) ?? [];
   const amount = parseExactDecimal(figure.replaceAll(',', ''));
   if (typeof amount === 'string') return null;
   const times = { '': 1, k: 1000, m: 1_000_000 }[unit.toLowerCase()] ?? 1;

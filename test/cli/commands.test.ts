@@ -151,6 +151,11 @@ test('refusals are sentences with a code for scripts, and nothing changes', {
     code: 2,
     stderr: expect.stringContaining('got lots'),
   });
+  // A decimal comma is no comma between thousands: this would be a hundred times as much.
+  expect(await run('deploy', id, '1000,50')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('got 1000,50'),
+  });
   expect(await run('deploy', id)).toMatchObject({
     code: 2,
     stderr: expect.stringContaining("missing required argument 'usd'"),
