@@ -1,5 +1,6 @@
 /** The commands that change a deployment: each is one mutation, carried out once however often it is sent. */
 import { readFile } from 'node:fs/promises';
+import { buffer as bytesOf } from 'node:stream/consumers';
 import type { CommandInputs, CommandName, CommandResult, Side } from '../client/index.ts';
 import type { Context } from './context.ts';
 import { readDeployment } from './deployment.ts';
@@ -156,14 +157,18 @@ function sideOf(name: string): Side {
   return side;
 }
 
+/** As the server reads bodies: other text would be stored with replacement characters, and a byte order mark is no JSON. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** JSON from a file, or from stdin where it is `-`. */
 export async function readJson(path: string): Promise<unknown> {
   let text = '';
   try {
-    if (path === '-') for await (const chunk of process.stdin) text += String(chunk);
-    else text = await readFile(path, 'utf8');
+    // Decoded as a whole: a letter may be in two pieces of stdin.
+    text = utf8.decode(path === '-' ? await bytesOf(process.stdin) : await readFile(path));
   } catch (error) {
-    throw usage(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    const why = error instanceof Error ? error.message : String(error);
+    throw usage(`${path} cannot be read: ${error instanceof TypeError ? 'it is not UTF-8' : why}`);
   }
   try {
     return JSON.parse(text);

@@ -275,6 +275,33 @@ test('a document goes out and comes in; a policy is tried on it', { timeout: 120
   });
 });
 
+test('a document from a pipe keeps its letters, wherever its pieces are cut', {
+  timeout: 120_000,
+}, async () => {
+  const id = await running(serin, QUIET);
+  await command(serin, 'pauseDeployment', id, { reason: 'zu größeres Risiko' });
+  const exported = Buffer.from((await run('export', id)).stdout);
+  const cut = exported.indexOf('ö') + 1;
+  const other = await startTestSerin();
+  try {
+    await other.advance(7 * 86_400);
+    const input = [exported.subarray(0, cut), exported.subarray(cut)];
+    const piped = await serinCommand(BINARY, other.url, ['import', '-'], { input });
+    expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
+    const events = await serinCommand(BINARY, other.url, ['events', id]);
+    expect(events.stdout).toContain('zu größeres Risiko');
+  } finally {
+    await other.stop();
+  }
+  const marked = await serinCommand(BINARY, serin.url, ['import', '-'], { input: `\ufeff${exported}` });
+  expect(marked).toMatchObject({ code: 1, stderr: expect.stringContaining('ALREADY_EXISTS') });
+  const invalid = { input: [Buffer.from([0x22, 0xff, 0x22])] };
+  expect(await serinCommand(BINARY, serin.url, ['import', '-'], invalid)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('it is not UTF-8'),
+  });
+});
+
 test('webhooks: made, listed, rotated, deleted', { timeout: 120_000 }, async () => {
   const made = await run('webhooks', 'create', 'http://127.0.0.1:9/hook', '-t', 'CANARY_PROMOTED');
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_\S+\n$/) });

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildSerin } from '../faults/nodes.ts';
 
 export interface Ran {
@@ -9,6 +10,9 @@ export interface Ran {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+/** Long enough for the binary to start and to read what there is. */
+const BETWEEN_PIECES_MS = 2000;
 
 /** Builds the binary once for a test file; Node's arguments to run it. */
 export async function buildBinary(name: string): Promise<readonly string[]> {
@@ -22,7 +26,11 @@ export async function serinCommand(
   binary: readonly string[],
   url: string,
   args: readonly string[],
-  more: { readonly input?: string; readonly environment?: Readonly<Record<string, string>> } = {},
+  more: {
+    /** What is written to stdin; pieces come apart. */
+    readonly input?: string | readonly Buffer[];
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Ran> {
   const child = spawn(process.execPath, [...binary, ...args], {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', SERIN_URL: url, ...more.environment },
@@ -34,7 +42,13 @@ export async function serinCommand(
   child.stderr.on('data', (chunk) => {
     said.stderr += chunk;
   });
-  child.stdin.end(more.input ?? '');
-  const code = await new Promise<number | null>((done) => child.on('close', done));
+  const ended = new Promise<number | null>((done) => child.on('close', done));
+  const { input = '' } = more;
+  for (const piece of typeof input === 'string' ? [Buffer.from(input)] : input) {
+    await new Promise((written) => child.stdin.write(piece, written));
+    if (typeof input !== 'string') await sleep(BETWEEN_PIECES_MS);
+  }
+  child.stdin.end();
+  const code = await ended;
   return { code, ...said };
 }
