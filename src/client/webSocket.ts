@@ -95,9 +95,12 @@ function explain({ error }: { readonly error?: unknown }): unknown {
 function openClient(url: string, options: SocketOptions): Client {
   const { connectionParams, webSocketImpl, keepAliveMs = KEEP_ALIVE_MS } = options;
   let silence: ReturnType<typeof setTimeout> | undefined;
+  const watch = () => {
+    silence = setTimeout(() => client.terminate(), keepAliveMs);
+  };
   const client = createClient({
     url,
-    webSocketImpl,
+    webSocketImpl: withListener(webSocketImpl),
     connectionParams: async () => ({
       ...(await credentialHeaders(options)),
       ...(typeof connectionParams === 'function' ? await connectionParams() : connectionParams),
@@ -106,8 +109,10 @@ function openClient(url: string, options: SocketOptions): Client {
     keepAlive: keepAliveMs,
     connectionAckWaitTimeout: keepAliveMs,
     on: {
+      connecting: watch,
+      opened: () => clearTimeout(silence),
       ping: (received) => {
-        if (!received) silence = setTimeout(() => client.terminate(), keepAliveMs);
+        if (!received) watch();
       },
       pong: (received) => {
         if (received) clearTimeout(silence);
@@ -116,4 +121,20 @@ function openClient(url: string, options: SocketOptions): Client {
     },
   });
   return client;
+}
+
+type WebSocketClass = new (...given: unknown[]) => Pick<EventTarget, 'addEventListener'>;
+
+/**
+ * The WebSocket of `ws` fails when it is left before it is open. graphql-ws does not listen any more then, and an error
+ * that nobody listens for would end the process.
+ */
+function withListener(webSocketImpl: unknown): unknown {
+  if (typeof webSocketImpl !== 'function') return webSocketImpl;
+  return class extends (webSocketImpl as WebSocketClass) {
+    constructor(...given: unknown[]) {
+      super(...given);
+      this.addEventListener('error', () => {});
+    }
+  };
 }

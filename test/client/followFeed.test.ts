@@ -1,5 +1,6 @@
 /** The helper that follows a feed for ever: through cuts, restarts and refusals, every event once. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { FeedRefused, followFeed } from '../../src/client/index.ts';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
@@ -147,4 +148,30 @@ describe.each(['ws', 'http'])('over %s', (scheme) => {
     expect(seen).toEqual(log.map(({ id }) => id));
     if (scheme === 'ws') expect(String(lost[0])).toContain('wait to be taken');
   }, 240_000);
+});
+
+test('a node that takes connections and says nothing is given up, and can be left', async () => {
+  const mute = createServer((socket) => void socket.on('error', () => {}));
+  await new Promise<void>((listening) => mute.listen(0, '127.0.0.1', listening));
+  const { port } = mute.address() as AddressInfo;
+  onTestFinished(() => void mute.close());
+  const id = await running(serin);
+  const follow = (url: readonly string[], signal?: AbortSignal) =>
+    followFeed<Numbered>({
+      url,
+      webSocketImpl: WebSocket,
+      query: QUERY,
+      variables: { id },
+      after: '0',
+      keepAliveMs: 300,
+      signal,
+    });
+  const silent = `ws://127.0.0.1:${port}/graphql`;
+  const feed = follow([silent, `ws://127.0.0.1:${proxy.port}/graphql`]);
+  expect(await feed.next()).toMatchObject({ value: { no: 1 } });
+  await feed.return();
+  const leave = new AbortController();
+  const left = follow([silent], leave.signal).next();
+  setTimeout(() => leave.abort(), 50);
+  expect(await left).toEqual({ done: true, value: undefined });
 });
