@@ -100,7 +100,11 @@ export class AllocationFeed {
       // What is asked for now stays so: a side that cannot reach Serin any more keeps it.
       lease.stop();
       slot.close();
-    }).catch((error: unknown) => slot.close(error));
+    }).then(
+      // A side that is closed has no more of them.
+      () => slot.close(),
+      (error: unknown) => slot.close(error),
+    );
     try {
       for (let next = await slot.take(); next; next = await slot.take()) {
         yield next;

@@ -324,3 +324,14 @@ test('a side that is closed answers CLOSED: a bot that stops in the middle of so
   }
   expect(await figures(id)).toMatchObject({ tradeCount: 1 });
 });
+
+test('a side that is closed ends the allocations that its bot waits for, and has no more', async () => {
+  const id = await running(serin);
+  const side = await open(id);
+  const { held, ended } = hold(side);
+  await until(() => held.length === 1);
+  await side.close(0);
+  await ended;
+  expect(await side.allocations().next()).toEqual({ done: true, value: undefined });
+  expect(side.ended).toBe(false);
+});
