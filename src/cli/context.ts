@@ -1,9 +1,9 @@
 /** What each command works with: the client of the Serin that was named, and the terminal. */
-import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { connectSerin, type SerinClient } from '../client/index.ts';
 import { usage } from './exitCodes.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
+import { userName } from './userName.ts';
 
 export interface Context {
   readonly serin: SerinClient;
@@ -34,9 +34,14 @@ export function contextOf(command: Command, timeoutMs?: number): Context {
     throw usage(`--url must be http://HOST:PORT or https://HOST:PORT, got ${JSON.stringify(url)}`);
   }
   const key = options.key ?? process.env.SERIN_KEY;
-  const actor = `cli:${userInfo().username}`;
   return {
-    serin: connectSerin({ url, key: key || undefined, actor, retryForMs: RETRY_FOR_MS, timeoutMs }),
+    serin: connectSerin({
+      url,
+      key: key || undefined,
+      actor: userName(),
+      retryForMs: RETRY_FOR_MS,
+      timeoutMs,
+    }),
     terminal: createTerminal(options.json === true),
   };
 }

@@ -1,11 +1,11 @@
 /** The keys in the database of this machine: whoever may open it needs no key. */
-import { userInfo } from 'node:os';
 import { openActor } from '../access/actor.ts';
 import { createKey, type KeyAnswer, messageOf, revokeKey } from '../access/keys.ts';
 import { type ApiKey, pageApiKeys } from '../store/access/apiKeys.ts';
 import type { Database } from '../store/postgres/database.ts';
 import type { KeyResult, Keys, KeyView } from './keyOperations.ts';
 import { describeLocalDatabase, withLocalDatabase } from './localDatabase.ts';
+import { userName } from './userName.ts';
 
 const PAGE = 200;
 
@@ -13,7 +13,7 @@ const PAGE = 200;
 export function localKeys(variables: NodeJS.ProcessEnv): Keys {
   const open = <Result>(work: (database: Database) => Promise<Result>) =>
     withLocalDatabase(variables, { migrate: true }, work);
-  const actor = openActor(`cli:${userInfo().username}`);
+  const actor = openActor(userName());
   return {
     place: describeLocalDatabase(variables),
     create: ({ expiresAt, ...key }) =>

@@ -302,6 +302,19 @@ test('a document from a pipe keeps its letters, wherever its pieces are cut', {
   });
 });
 
+test.each([
+  ['with letters that no header holds', "() => ({ username: 'Jörg Иванов' })", 'cli:Jorg'],
+  ['without an account', "() => { throw new Error('ENOENT'); }", `cli:uid-${process.getuid?.()}`],
+])('a user %s is a name, too', { timeout: 120_000 }, async (_who, userInfo, actor) => {
+  const id = await running(serin, QUIET);
+  const patch = `import os from 'node:os'; import { syncBuiltinESMExports } from 'node:module';
+    os.userInfo = ${userInfo}; syncBuiltinESMExports();`;
+  const environment = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(patch)}` };
+  const paused = await serinCommand(BINARY, serin.url, ['pause', id], { environment });
+  expect(paused).toMatchObject({ code: 0, stderr: '' });
+  await until(async () => (await run('events', id)).stdout.includes(`(${actor})`));
+});
+
 test('webhooks: made, listed, rotated, deleted', { timeout: 120_000 }, async () => {
   const made = await run('webhooks', 'create', 'http://127.0.0.1:9/hook', '-t', 'CANARY_PROMOTED');
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_\S+\n$/) });
