@@ -20,7 +20,7 @@ import { isBehindArchive } from '../store/log/retention.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import { createMetricsWatch } from './metricsWatch.ts';
 import { createQueue, createSignal, type Queue } from './queue.ts';
-import type { Rewound } from './serverWatch.ts';
+import { isLost, type Rewound } from './serverWatch.ts';
 import { createStreams } from './streams.ts';
 import type { Tail } from './tail.ts';
 import { createTopics } from './topics.ts';
@@ -130,8 +130,12 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     const queue = createQueue(signal);
     /** How far the consumer is; null before its first entry. */
     const consumed: { at: LogPosition | null } = { at: null };
-    const rewound = ({ from, lastCursor }: Rewound) => {
-      if (consumed.at && !isAfter(from, consumed.at)) queue.fail(new HistoryRewound(lastCursor));
+    /** Entries that were read and not consumed before they ceased to exist. */
+    let lost: Rewound | null = null;
+    const rewound = (found: Rewound) => {
+      if (consumed.at && isLost(found, consumed.at)) queue.fail(new HistoryRewound(found.lastCursor));
+      lost = found;
+      queue.drop(({ position }) => isLost(found, position));
     };
     const leave = topics.join({ filter, take: queue.push, rewound });
     try {
@@ -150,6 +154,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
         for await (const entry of replay(filter, position, begin, signal, caller)) {
           queue.check();
           position = entry.position;
+          if (lost && isLost(lost, position)) continue;
           consumed.at = position;
           yield entry;
         }

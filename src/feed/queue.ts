@@ -10,6 +10,8 @@ export interface Queue {
   next(): Promise<LogEntry | null>;
   overrun(): boolean;
   reset(): void;
+  /** Removes entries. */
+  drop(isDropped: (entry: LogEntry) => boolean): void;
   /** Ends the stream with an error, which {@link check} throws. */
   fail(error: Error): void;
   check(): void;
@@ -50,6 +52,9 @@ export function createQueue(signal: AbortSignal): Queue {
     reset() {
       entries = [];
       overrun = false;
+    },
+    drop(isDropped) {
+      entries = entries.filter((entry) => !isDropped(entry));
     },
   };
 }

@@ -6,7 +6,7 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Logger } from 'pino';
 import { announceRewind, currentIncarnation, ensureIncarnation } from '../store/log/incarnations.ts';
 import type { LogEntry } from '../store/log/logEntry.ts';
-import { findLost, type LogPosition } from '../store/log/position.ts';
+import { findLost, isAfter, type LogPosition } from '../store/log/position.ts';
 
 /** Entries that are remembered to find out whether they are still there: more than a standby lags behind. */
 const REMEMBERED = 5000;
@@ -17,9 +17,15 @@ const EVERY_MS = 1000;
 export interface Rewound {
   /** The first of them. */
   readonly from: LogPosition;
+  /** The number of the last incarnation that they are of; what is written since then has a higher one. */
+  readonly until: number;
   /** The last position before it. */
   readonly lastCursor: string;
 }
+
+/** Whether a position is one of them. */
+export const isLost = ({ from, until }: Rewound, position: LogPosition): boolean =>
+  !isAfter(from, position) && position.incarnation.number <= until;
 
 export interface ServerWatch {
   /** Checks the server, once in a while or when an entry of another incarnation was read. */
@@ -46,7 +52,7 @@ export async function watchServer(db: PostgresJsDatabase, log: Logger): Promise<
       const { lastCursor } = lost;
       log.error({ lastCursor }, 'history was rewound: events that feeds were sent no longer exist');
       await announceRewind(db);
-      for (const listener of listeners) listener({ from: lost.entry.position, lastCursor });
+      for (const listener of listeners) listener({ from: lost.entry.position, until: known, lastCursor });
     }
     remembered = [];
     known = incarnation.number;

@@ -2,9 +2,10 @@
 import type { Logger } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createFeed } from '../../src/feed/feed.ts';
+import type { Rewound } from '../../src/feed/serverWatch.ts';
 import type { Tail } from '../../src/feed/tail.ts';
 import type { LogEntry } from '../../src/store/log/logEntry.ts';
-import type { Cursor } from '../../src/store/log/position.ts';
+import type { Cursor, LogPosition } from '../../src/store/log/position.ts';
 import type { Queries } from '../../src/store/postgres/database.ts';
 
 /** A query as the driver fails it: the message has its parameters, the cause says why. */
@@ -25,12 +26,16 @@ function feedOn(failure: () => Error | null) {
     return [];
   };
   let deliver: (entries: readonly LogEntry[]) => void = () => {};
+  let rewound: (rewound: Rewound) => void = () => {};
   const tail = {
     subscribe(onEntries: typeof deliver) {
       deliver = onEntries;
       return () => {};
     },
-    onRewound: () => () => {},
+    onRewound(onRewound: typeof rewound) {
+      rewound = onRewound;
+      return () => {};
+    },
   } as unknown as Tail;
   const feed = createFeed({ execute } as unknown as Queries, tail, log);
   const changed = (deploymentId: string) =>
@@ -40,7 +45,9 @@ function feedOn(failure: () => Error | null) {
     const before = reads;
     return vi.waitUntil(() => reads >= before + times, { timeout: 20_000, interval: 10 });
   };
-  return { feed, warnings, changed, readAgain };
+  const entries = (...positions: readonly LogPosition[]) =>
+    deliver(positions.map((position) => ({ position, strategyId: 's' }) as unknown as LogEntry));
+  return { feed, warnings, changed, readAgain, entries, rewind: (lost: Rewound) => rewound(lost) };
 }
 
 const cursor: Cursor = { label: null, xid: 7n, id: 7n };
@@ -104,4 +111,26 @@ test('changes are waited for at most as long as one says, and none is lost betwe
   consumer.abort();
   expect(await last).toBeNull();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test('what waits for a slow consumer when history is rewound is not handed on: it no longer happened', async () => {
+  const { feed, entries, rewind } = feedOn(() => null);
+  const consumer = new AbortController();
+  onTestFinished(() => consumer.abort());
+  const at = (number: number, xid: bigint): LogPosition => ({
+    incarnation: { number, label: `1.${number}` },
+    xid,
+    id: xid,
+  });
+  const following = feed.follow({ scope: null }, null, consumer.signal);
+  const first = following.next();
+  await vi.waitUntil(() => feed.consumers() === 1);
+  entries(at(1, 1n), at(1, 2n), at(1, 3n), at(1, 4n));
+  expect((await first).value).toMatchObject({ position: { xid: 1n } });
+  rewind({ from: at(1, 3n), until: 1, lastCursor: '1.1-2-2' });
+  entries(at(2, 3n));
+  expect((await following.next()).value).toMatchObject({ position: at(1, 2n) });
+  expect((await following.next()).value).toMatchObject({ position: at(2, 3n) });
+  rewind({ from: at(2, 3n), until: 2, lastCursor: '1.1-2-2' });
+  await expect(following.next()).rejects.toThrow('events up to this cursor no longer exist');
 });
