@@ -172,7 +172,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
 
 const nullable = (value: string | number | null) => (value === null ? null : String(value));
 
-/** Hides the password of a database URL. */
+/** Hides the password of a database URL, which may hold what divides a URL: such a one is why it is refused. */
 function shown(name: string, text: string): string {
-  return name.endsWith('_URL') ? text.replace(/:[^:@/]*@/, ':…@') : text;
+  if (!name.endsWith('_URL')) return text;
+  return text.replace(/^([^:@]*:\/\/[^:@/]*:).*@/s, '$1…@').replace(/(password=)[^&]*/gis, '$1…');
 }

@@ -39,6 +39,19 @@ describe('bounds', () => {
   });
 });
 
+test.each([
+  ['mysql://serin:hunter2@db:3306/serin', 'mysql://serin:…@db:3306/serin'],
+  ['postgres://serin:hun/ter2 @db:5432/serin', 'postgres://serin:…@db:5432/serin'],
+  ['postgres://serin:hun@ter:2 @db/serin', 'postgres://serin:…@db/serin'],
+  ['postgresql:///serin?user=a&password=hun ter2&host=db', 'postgresql:///serin?user=a&password=…&host=db'],
+])('an address of a database is refused without its password: %s', (address, shown) => {
+  for (const DATABASE_URL of [address, `postgres://db/serin`]) {
+    const environment =
+      DATABASE_URL === address ? { DATABASE_URL } : { DATABASE_URL, SERIN_READ_URL: address };
+    expect(() => readEnvironment(environment)).toThrow(`got ${JSON.stringify(shown)}`);
+  }
+});
+
 describe('the log', () => {
   test('has no password, no key and no header that is one, wherever they stand', () => {
     let said = '';
