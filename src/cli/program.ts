@@ -12,6 +12,7 @@ import { complete, completionScript } from './completion.ts';
 import { EXIT, explain } from './exitCodes.ts';
 import type { Keys } from './keyOperations.ts';
 import { addKeys } from './keys.ts';
+import { oneLineOf } from './terminal.ts';
 
 /** What runs in this process instead of asking a server. */
 export interface Local {
@@ -31,7 +32,7 @@ export async function runProgram(args: readonly string[], local: Local): Promise
     // Commander has written its own sentence.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     const { message, exitCode } = explain(error);
-    process.stderr.write(`serin: ${message}\n`);
+    process.stderr.write(`serin: ${oneLineOf(message)}\n`);
     return exitCode;
   }
 }

@@ -1,5 +1,5 @@
 /** The terminal's second screen, redrawn in place and left as it was: nothing of it stays in the scrollback. */
-import type { Terminal } from './terminal.ts';
+import { oneLineOf, type Terminal } from './terminal.ts';
 
 export interface Screen {
   /** Draws lines from the top and a last one at their end, which stays where there is no room for all. */
@@ -50,7 +50,7 @@ export function openScreen(
     show(lines, last) {
       if (!open) return;
       const shown = [...lines.slice(0, Math.max(0, terminal.rows() - 1)), last].map(
-        (line) => `${line}${CLEAR_LINE}`,
+        (line) => `${oneLineOf(line)}${CLEAR_LINE}`,
       );
       terminal.raw(`${HOME}${shown.join('\r\n')}${CLEAR_BELOW}`);
     },

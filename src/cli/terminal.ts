@@ -34,6 +34,26 @@ export interface JsonList {
   end(): void;
 }
 
+/** A colour, or a control character of any other kind. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /\x1b\[[\d;]*m|[\x00-\x1f\x7f-\x9f]/g;
+/** The first of the characters that are pictures of control characters. */
+const PICTURES = 0x2400;
+
+/**
+ * A line as it may be written: what others have stored, such as a reason, can neither begin a line of its own nor command
+ * the terminal. Colours stay.
+ */
+export const oneLineOf = (text: string): string =>
+  text.replace(CONTROL, (found) => {
+    const code = found.charCodeAt(0);
+    return found.length > 1
+      ? found
+      : code < ' '.charCodeAt(0)
+        ? String.fromCharCode(PICTURES + code)
+        : '\ufffd';
+  });
+
 const DEFAULT_COLUMNS = 100;
 const LEAST_COLUMNS = 40;
 
@@ -47,7 +67,7 @@ export function createTerminal(json: boolean, stdout: NodeJS.WriteStream = proce
     columns: () => Math.max(LEAST_COLUMNS, stdout.columns ?? (given > 0 ? given : DEFAULT_COLUMNS)),
     rows: () => stdout.rows ?? Infinity,
     paint: (style, text) => (coloured ? styleText(style, text) : text),
-    line: (text = '') => void stdout.write(`${text}\n`),
+    line: (text = '') => void stdout.write(`${oneLineOf(text)}\n`),
     value: (value, oneOfMany = false) =>
       void stdout.write(`${JSON.stringify(value, null, oneOfMany ? 0 : 2)}\n`),
     list() {
@@ -63,7 +83,7 @@ export function createTerminal(json: boolean, stdout: NodeJS.WriteStream = proce
     async drained() {
       if (stdout.writableNeedDrain) await once(stdout, 'drain');
     },
-    note: (sentence) => void process.stderr.write(`${sentence}\n`),
+    note: (sentence) => void process.stderr.write(`${oneLineOf(sentence)}\n`),
     raw: (text) => void stdout.write(text),
   };
 }

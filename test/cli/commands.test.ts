@@ -302,6 +302,18 @@ test('a document from a pipe keeps its letters, wherever its pieces are cut', {
   });
 });
 
+test('what somebody has stored neither commands a terminal nor forges a line', {
+  timeout: 120_000,
+}, async () => {
+  const id = await running(serin, QUIET);
+  await command(serin, 'pauseDeployment', id, { reason: 'a\u001b[2J\u009b8m\nforged' });
+  const stdout = await shown(4, id);
+  expect(stdout).toContain('a␛[2J�8m␊forged');
+  expect(JSON.parse((await run('events', id, '--json', '-t', 'canary_paused')).stdout)).toMatchObject([
+    { description: expect.stringContaining('\nforged') },
+  ]);
+});
+
 test.each([
   ['with letters that no header holds', "() => ({ username: 'Jörg Иванов' })", 'cli:Jorg'],
   ['without an account', "() => { throw new Error('ENOENT'); }", `cli:uid-${process.getuid?.()}`],
