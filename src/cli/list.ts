@@ -1,5 +1,6 @@
 /** `serin ls`: the deployments, one a line, those that wait for a person marked. */
 import type { Context } from './context.ts';
+import { noteMore, type Paged, readUpTo } from './paging.ts';
 import { type Column, table } from './terminal.ts';
 import { duration, money, returnOn, type SideFigures, styleOf, words } from './words.ts';
 
@@ -31,7 +32,6 @@ interface Listed {
   readonly comparison: { readonly evidence: { readonly verdict: string } } | null;
 }
 
-const PAGE = 50;
 const QUERY = `query ($filter: DeploymentFilter, $first: Int!, $after: String) {
   deployments(filter: $filter, first: $first, after: $after, orderBy: { field: CREATED_AT, direction: DESC }) {
     nodes {
@@ -56,9 +56,7 @@ export async function list(
   else if (terminal.json) terminal.value(found);
   else if (found.length === 0) terminal.line(nothingFound(pattern, options));
   else for (const line of table(found, COLUMNS, terminal)) terminal.line(line);
-  if (more && !terminal.json && !options.quiet) {
-    terminal.note(`There are more: --limit ${options.limit * 2} shows them.`);
-  }
+  if (more && !options.quiet) noteMore(terminal, options.limit);
 }
 
 async function read(
@@ -66,25 +64,13 @@ async function read(
   options: ListOptions,
   { serin }: Context,
 ): Promise<{ readonly found: Listed[]; readonly more: boolean }> {
-  const matches = matcher(pattern);
   const status = options.status ?? (options.all ? undefined : LIVE);
   const filter = { ...(status ? { status } : {}), ...(options.chain ? { chain: options.chain } : {}) };
-  const found: Listed[] = [];
-  for (let after: string | null = null; ; ) {
-    const page: Page = await serin.query<Page>(QUERY, { filter, first: PAGE, after });
-    const { nodes, pageInfo } = page.deployments;
-    found.push(...nodes.filter(matches));
-    if (found.length > options.limit) return { found: found.slice(0, options.limit), more: true };
-    if (!pageInfo.hasNextPage) return { found, more: false };
-    after = pageInfo.endCursor;
-  }
-}
-
-interface Page {
-  readonly deployments: {
-    readonly nodes: readonly Listed[];
-    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+  const ask = async (first: number, after: string | null) => {
+    const page = await serin.query<{ deployments: Paged<Listed> }>(QUERY, { filter, first, after });
+    return page.deployments;
   };
+  return readUpTo(options.limit, ask, matcher(pattern));
 }
 
 /** `eth-*` of strategies or ids; a word without a star matches anywhere in them. */

@@ -1,20 +1,14 @@
 /** The keys of a server, over its API: an administrator makes and revokes them from anywhere. */
 import type { SerinClient } from '../client/index.ts';
 import type { KeyResult, Keys, KeyView } from './keyOperations.ts';
+import { type Paged, readUpTo } from './paging.ts';
 
 const KEY = 'id name role strategies sides person createdAt createdBy expiresAt expired revokedAt lastUsedAt';
 const RESULT = `success message error { code message path } apiKey { ${KEY} }`;
-const LIST = `query ($after: String) { apiKeys(first: 100, after: $after) {
+const LIST = `query ($first: Int!, $after: String) { apiKeys(first: $first, after: $after) {
   nodes { ${KEY} } pageInfo { hasNextPage endCursor } } }`;
 const CREATE = `mutation ($input: CreateApiKeyInput!) { result: createApiKey(input: $input) { ${RESULT} key } }`;
 const REVOKE = `mutation ($input: RevokeApiKeyInput!) { result: revokeApiKey(input: $input) { ${RESULT} } }`;
-
-interface Page {
-  readonly apiKeys: {
-    readonly nodes: readonly KeyView[];
-    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
-  };
-}
 
 /** Asks the server. A name can be taken once, so that a creation that is sent again makes no second key. */
 export function askedKeys(serin: SerinClient): Keys {
@@ -24,13 +18,11 @@ export function askedKeys(serin: SerinClient): Keys {
     place: null,
     create: (key) => send(CREATE, { ...key }),
     async list() {
-      const all: KeyView[] = [];
-      for (let after: string | null = null; ; ) {
-        const page: Page = await serin.query<Page>(LIST, { after });
-        all.push(...page.apiKeys.nodes);
-        if (!page.apiKeys.pageInfo.hasNextPage) return all;
-        after = page.apiKeys.pageInfo.endCursor;
-      }
+      const { found } = await readUpTo(Number.POSITIVE_INFINITY, async (first, after) => {
+        const page = await serin.query<{ apiKeys: Paged<KeyView> }>(LIST, { first, after });
+        return page.apiKeys;
+      });
+      return found;
     },
     revoke: (id) => send(REVOKE, { id }),
   };

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Context } from './context.ts';
 import { CommandFailed, EXIT, type Refused, refusal, usage } from './exitCodes.ts';
 import type { ChangeOptions } from './lifecycle.ts';
+import { noteMore, type Paged, readUpTo } from './paging.ts';
 import { readInstant, readSeconds } from './serverTime.ts';
 import { table } from './terminal.ts';
 import { moment, sentenceOf, words } from './words.ts';
@@ -115,15 +116,15 @@ export function say({ message, replayed }: SafetyResult, { terminal }: Context):
   if (!terminal.json) terminal.line(sentenceOf(message, replayed));
 }
 
-const LIST = `query ($standing: Boolean!, $first: Int!) {
-  freezes(standing: $standing, first: $first) { nodes { ${FREEZE} } } }`;
+const LIST = `query ($standing: Boolean!, $first: Int!, $after: String) {
+  freezes(standing: $standing, first: $first, after: $after) {
+    nodes { ${FREEZE} } pageInfo { hasNextPage endCursor } } }`;
 
-export async function listFreezes(all: boolean, first: number, { serin, terminal }: Context): Promise<void> {
-  const { freezes } = await serin.query<{ freezes: { nodes: readonly FreezeView[] } }>(LIST, {
-    standing: !all,
-    first,
+export async function listFreezes(all: boolean, limit: number, { serin, terminal }: Context): Promise<void> {
+  const { found: nodes, more } = await readUpTo(limit, async (first, after) => {
+    const page = await serin.query<{ freezes: Paged<FreezeView> }>(LIST, { standing: !all, first, after });
+    return page.freezes;
   });
-  const { nodes } = freezes;
   if (terminal.json) terminal.value(nodes);
   else if (nodes.length === 0) terminal.line('Nothing is frozen.');
   else {
@@ -142,6 +143,7 @@ export async function listFreezes(all: boolean, first: number, { serin, terminal
     );
     for (const line of lines) terminal.line(line);
   }
+  if (more) noteMore(terminal, limit);
 }
 
 function stateOf({ activeNow, activeUntil, nextFrom, liftedAt }: FreezeView): string {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from './context.ts';
 import { notFound, type Refused, refusal } from './exitCodes.ts';
+import { noteMore, type Paged, readUpTo } from './paging.ts';
 import { table } from './terminal.ts';
 import { moment, words } from './words.ts';
 
@@ -17,22 +18,15 @@ interface WebhookView {
 }
 
 const WEBHOOK = 'id url status strategyId eventTypes pendingCount disabledReason description';
-const LIST = `query ($after: String) { webhooks(first: 100, after: $after) {
+const LIST = `query ($first: Int!, $after: String) { webhooks(first: $first, after: $after) {
   nodes { ${WEBHOOK} } pageInfo { hasNextPage endCursor } } }`;
 
-interface Paged<Node> {
-  readonly nodes: readonly Node[];
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
-}
-
 async function readWebhooks({ serin }: Context): Promise<WebhookView[]> {
-  const all: WebhookView[] = [];
-  for (let after: string | null = null; ; ) {
-    const page: { webhooks: Paged<WebhookView> } = await serin.query(LIST, { after });
-    all.push(...page.webhooks.nodes);
-    if (!page.webhooks.pageInfo.hasNextPage) return all;
-    after = page.webhooks.pageInfo.endCursor;
-  }
+  const { found } = await readUpTo(Number.POSITIVE_INFINITY, async (first, after) => {
+    const page = await serin.query<{ webhooks: Paged<WebhookView> }>(LIST, { first, after });
+    return page.webhooks;
+  });
+  return found;
 }
 
 export async function listWebhooks(context: Context): Promise<void> {
@@ -105,17 +99,21 @@ interface DeliveryView {
   readonly attempts: readonly { readonly httpStatus: number | null; readonly error: string | null }[];
 }
 
-const DELIVERIES = `query ($webhookId: ID!, $first: Int!) {
-  webhookDeliveries(filter: { webhookId: $webhookId }, first: $first) {
-    nodes { id messageId eventType status attemptCount createdAt nextAttemptAt attempts { httpStatus error } } } }`;
+const DELIVERIES = `query ($webhookId: ID!, $first: Int!, $after: String) {
+  webhookDeliveries(filter: { webhookId: $webhookId }, first: $first, after: $after) {
+    nodes { id messageId eventType status attemptCount createdAt nextAttemptAt attempts { httpStatus error } }
+    pageInfo { hasNextPage endCursor } } }`;
 
-export async function listDeliveries(webhookId: string, first: number, context: Context): Promise<void> {
+export async function listDeliveries(webhookId: string, limit: number, context: Context): Promise<void> {
   const { serin, terminal } = context;
-  const { webhookDeliveries } = await serin.query<{ webhookDeliveries: Paged<DeliveryView> }>(DELIVERIES, {
-    webhookId,
-    first,
+  const { found: nodes, more } = await readUpTo(limit, async (first, after) => {
+    const page = await serin.query<{ webhookDeliveries: Paged<DeliveryView> }>(DELIVERIES, {
+      webhookId,
+      first,
+      after,
+    });
+    return page.webhookDeliveries;
   });
-  const { nodes } = webhookDeliveries;
   if (nodes.length === 0 && !(await readWebhooks(context)).some(({ id }) => id === webhookId)) {
     throw notFound(
       `There is no webhook ${webhookId} (or this key may not see it): serin webhooks ls lists them`,
@@ -139,6 +137,7 @@ export async function listDeliveries(webhookId: string, first: number, context: 
     );
     for (const line of lines) terminal.line(line);
   }
+  if (more) noteMore(terminal, limit);
 }
 
 function lastOf(attempts: DeliveryView['attempts']): string {

@@ -455,6 +455,12 @@ test('freezes and halts: an operator freezes, sees it, halts, and lifts it', {
     stdout: expect.stringContaining('is lifted'),
   });
   expect((await run('freezes')).stdout).toBe('Nothing is frozen.\n');
+  for (const name of ['a', 'b']) await run('freeze', `more-${name}-*`, '-r', 'x', '--for', '1h');
+  const cut = await run('freezes', '--limit', '1');
+  expect(cut.stderr).toBe('There are more: --limit 2 shows them.\n');
+  expect(cut.stdout).toContain('more-b-*');
+  expect(cut.stdout).not.toContain('more-a-*');
+  expect(await run('freezes', '--limit', '500')).toMatchObject({ code: 0, stderr: '' });
   const half = ['freeze', 'doge-*', '-r', 'x', '--for', '12h', '--idempotency-key', 'f2'];
   const first = JSON.parse((await run(...half, '--json')).stdout);
   const hours = (Date.parse(first.freeze.until) - Date.parse(first.freeze.from)) / 3_600_000;

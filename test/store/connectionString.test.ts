@@ -1,8 +1,9 @@
 /** `DATABASE_URL` as libpq reads it, and as hosting providers hand it out. */
 import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { syncBuiltinESMExports } from 'node:module';
+import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { readConnectionString } from '../../src/store/postgres/connectionString.ts';
 
 const read = (rest: string, variables: NodeJS.ProcessEnv = {}) =>
@@ -107,4 +108,19 @@ describe('parameters', () => {
     expect(settings).toMatchObject({ work_mem: '8MB', geqo: 'off' });
     expect(options).toBe('endpoint=ep-1');
   });
+});
+
+test('an address without a user is refused where the process has no account', () => {
+  const accounts = vi.spyOn(os, 'userInfo').mockImplementation(() => {
+    throw new Error('uv_os_get_passwd returned ENOENT');
+  });
+  syncBuiltinESMExports();
+  try {
+    expect(() => readConnectionString('postgres://localhost/serin')).toThrow(
+      'DATABASE_URL: it names no user, and this process has no account',
+    );
+  } finally {
+    accounts.mockRestore();
+    syncBuiltinESMExports();
+  }
 });

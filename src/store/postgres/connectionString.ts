@@ -121,7 +121,7 @@ export function readConnectionString(
     return found ?? null;
   };
 
-  const user = parts.user ?? read('user') ?? userInfo().username;
+  const user = parts.user ?? read('user') ?? accountName();
   const database = parts.database ?? read('dbname') ?? user;
   const hosts = readHosts(parts, read('hostaddr') ?? read('host'), read('port'));
   const password =
@@ -301,4 +301,13 @@ function readOptions(options: string | null): { settings: Record<string, string>
     else rest.push(word);
   }
   return { settings, rest: rest.length > 0 ? rest.join(' ') : null };
+}
+
+/** The account of this process, which libpq takes where an address names no user. */
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    throw bad('it names no user, and this process has no account whose name could be taken');
+  }
 }
