@@ -6,7 +6,7 @@ import { type Client, createClient } from 'graphql-ws/client';
 import { createWrittenPosition } from '../../../src/client/position';
 import { setClockRate } from './clock';
 import type { TypedDocumentString } from './generated/graphql';
-import { setLink } from './link';
+import { setInterrupted, setLink } from './link';
 import { currentSession, onSessionChange, refuseSession } from './session';
 
 /** An error of the API that is no domain answer: `code` is the one of api.md, or `NETWORK`. */
@@ -45,6 +45,16 @@ const IDLE_MS = 3_000;
 /** The console itself closed the connection. */
 const NORMAL_CLOSURE = 1000;
 const RETRY_MS = [250, 500, 1_000, 2_000, 4_000] as const;
+const waitBefore = (retry: number): number => RETRY_MS[Math.min(retry, RETRY_MS.length - 1)] ?? 0;
+/** Errors that are over after a while, such as a database that was away: what is followed is begun anew. */
+const PASSING: ReadonlySet<string> = new Set([
+  'NETWORK',
+  'UNAVAILABLE',
+  'RATE_LIMITED',
+  'INTERNAL_SERVER_ERROR',
+  'RESUME_FROM_CURSOR',
+  'HISTORY_REWOUND',
+]);
 
 /** How far this page has written: lists that come from a replica wait until it has that. */
 const written = createWrittenPosition();
@@ -110,7 +120,7 @@ function connection(): Client {
     retryAttempts: Number.POSITIVE_INFINITY,
     retryWait: (retries) =>
       new Promise((resolve) => {
-        setTimeout(resolve, RETRY_MS[Math.min(retries, RETRY_MS.length - 1)]);
+        setTimeout(resolve, waitBefore(retries));
       }),
     shouldRetry: (event) => !(isClose(event) && event.code === FORBIDDEN),
     on: {
@@ -172,5 +182,70 @@ export function subscribe<Result, Variables extends Record<string, unknown>>(
   return () => {
     over = true;
     stop();
+  };
+}
+
+export interface Follower<Result> {
+  readonly next: (data: Result) => void;
+  /** Why nothing comes. What passes is begun anew meanwhile, and the next delivery ends the error. */
+  readonly error: (error: ApiError) => void;
+  /** Deliveries were missed; those that come now begin with the present state. */
+  readonly interrupted?: () => void;
+  /** It delivers events, and at its beginning nothing: the lamp cannot wait for that. */
+  readonly silentStart?: boolean;
+}
+
+/**
+ * Follows a subscription that has no end, until the answered function is called: also one that the server ends, because
+ * it cannot read its database or is going to stop. Meanwhile the lamp says that the values are not live.
+ */
+export function follow<Result, Variables extends Record<string, unknown>>(
+  document: TypedDocumentString<Result, Variables>,
+  variables: Variables,
+  { next, error, interrupted, silentStart = false }: Follower<Result>,
+): () => void {
+  const name = {};
+  const session = currentSession();
+  let retries = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop = () => {};
+  const again = () => {
+    // What one caller followed is not for the next, and without credentials it would be refused again.
+    if (currentSession() !== session) return setInterrupted(name, false);
+    if (!silentStart) setInterrupted(name, true);
+    interrupted?.();
+    timer = setTimeout(begin, waitBefore(retries));
+    retries += 1;
+  };
+  const begin = () => {
+    if (currentSession() !== session) return setInterrupted(name, false);
+    const stopHearing = connection().on('closed', () => interrupted?.());
+    const stopFeed = subscribe(document, variables, {
+      next: (data) => {
+        retries = 0;
+        setInterrupted(name, false);
+        next(data);
+      },
+      error: (failure) => {
+        stop();
+        error(failure);
+        if (PASSING.has(failure.code)) again();
+        else setInterrupted(name, false);
+      },
+      complete: () => {
+        stop();
+        again();
+      },
+    });
+    stop = () => {
+      stopHearing();
+      stopFeed();
+    };
+  };
+  begin();
+  return () => {
+    clearTimeout(timer);
+    stop();
+    setInterrupted(name, false);
   };
 }

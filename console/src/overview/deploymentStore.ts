@@ -3,9 +3,8 @@
  * so that a list of two hundred draws one card anew and not all of them.
  */
 import type { ApiError } from '../api/client';
-import { subscribe } from '../api/client';
+import { follow } from '../api/client';
 import { type CardFragment, LiveDeploymentsDocument } from '../api/generated/graphql';
-import { currentLink, onLinkChange } from '../api/link';
 
 export interface DeploymentList {
   readonly cards: ReadonlyMap<string, CardFragment>;
@@ -25,7 +24,7 @@ export interface DeploymentStore {
 export function createDeploymentStore(): DeploymentStore {
   let cards = new Map<string, CardFragment>();
   let list: DeploymentList = { cards, complete: false, error: null };
-  /** Those of the first snapshot after a reconnect; what was there before and is not among them has ended. */
+  /** Those of the first snapshot after an interruption; what was there before and is not among them has ended. */
   let snapshot: Set<string> | null = new Set();
   const listeners = new Set<() => void>();
   let shownAt = 0;
@@ -49,7 +48,7 @@ export function createDeploymentStore(): DeploymentStore {
   }
 
   function begin(): void {
-    const stopFeed = subscribe(
+    stop = follow(
       LiveDeploymentsDocument,
       {},
       {
@@ -68,15 +67,11 @@ export function createDeploymentStore(): DeploymentStore {
           show({ complete: true, error: null });
         },
         error: (error) => show({ error }),
+        interrupted: () => {
+          snapshot = new Set();
+        },
       },
     );
-    const stopLink = onLinkChange(() => {
-      if (currentLink().state === 'reconnecting') snapshot = new Set();
-    });
-    stop = () => {
-      stopFeed();
-      stopLink();
-    };
   }
 
   return {

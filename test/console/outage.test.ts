@@ -1,0 +1,54 @@
+/** What the console shows after the database was away, while the server and the connection to it stayed. */
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { command } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { buildConsole } from './browser.ts';
+import { begin } from './stage.ts';
+import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
+
+/** Ends every connection to the database and lets nobody in until the callback has ended. */
+async function withoutDatabase({ database: { sql } }: TestSerin, meanwhile: () => Promise<unknown>) {
+  const own = await sql.reserve();
+  try {
+    await own`update pg_database set datallowconn = false where datname = current_database()`;
+    await own`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`;
+    await meanwhile();
+  } finally {
+    await own`update pg_database set datallowconn = true where datname = current_database()`;
+    own.release();
+  }
+}
+
+describe.skipIf(browser === null)(
+  `the console and its database ${missing ?? ''}`,
+  { timeout: PATIENCE_MS },
+  () => {
+    let serin: TestSerin;
+
+    beforeAll(async () => {
+      await buildConsole();
+      serin = await startTestSerin({ timeScale: 1 });
+      await begin(serin, [
+        { id: 'dep_a', strategyId: 'eth-a' },
+        { id: 'dep_b', strategyId: 'eth-b' },
+        { id: 'dep_c', strategyId: 'eth-c' },
+      ]);
+    }, PATIENCE_MS + 60_000);
+    closeVisitors();
+    afterAll(() => serin?.stop());
+
+    test('what ended with the database shows as not connected, and all returns when it is back', async () => {
+      const { page } = await open(serin, '/');
+      const waits = page.locator('.totals > div', { hasText: 'wait for a person' }).locator('dd');
+      await until(async () => (await waits.textContent()) === '0');
+      // The overview is read every five seconds, and ends when it cannot be.
+      await withoutDatabase(serin, () => page.locator('.lamp-stale, .lamp-reconnecting').waitFor());
+      await page.locator('.lamp-live').waitFor();
+      await command(serin, 'pauseDeployment', 'dep_a');
+      await page.locator('.card').getByText('Paused').first().waitFor();
+      const onTrial = page.locator('.totals > div', { hasText: 'on trial' }).locator('dd');
+      await serin.ask('mutation { rollbackCanary(input: { deploymentId: "dep_a" }) { success } }');
+      await until(async () => (await onTrial.textContent()) === '$20,000');
+    });
+});
