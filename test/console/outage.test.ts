@@ -1,4 +1,5 @@
 /** What the console shows after the database was away, while the server and the connection to it stayed. */
+import type { WebSocketRoute } from 'playwright-core';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { command } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -50,5 +51,27 @@ describe.skipIf(browser === null)(
       const onTrial = page.locator('.totals > div', { hasText: 'on trial' }).locator('dd');
       await serin.ask('mutation { rollbackCanary(input: { deploymentId: "dep_a" }) { success } }');
       await until(async () => (await onTrial.textContent()) === '$20,000');
+    });
+
+    test('the timeline has what happened while the connection was lost', async () => {
+      const { page } = await open(serin, '/deployments/dep_b');
+      const timeline = page.getByRole('region', { name: 'Timeline' });
+      let isAway = false;
+      const sockets: WebSocketRoute[] = [];
+      await page.routeWebSocket(/graphql/, (socket) => {
+        if (isAway) return void socket.close({ code: 1012 });
+        socket.connectToServer();
+        sockets.push(socket);
+      });
+      await page.reload();
+      await timeline.getByText('Canary started', { exact: true }).waitFor();
+      await page.locator('.lamp-live').waitFor();
+      isAway = true;
+      for (const socket of sockets) await socket.close({ code: 1012 });
+      await page.locator('.lamp-reconnecting, .lamp-stale').waitFor();
+      await command(serin, 'pauseDeployment', 'dep_b', { reason: 'missed' });
+      isAway = false;
+      await page.locator('.deployment-head').getByText('Paused').waitFor();
+      await timeline.getByText(/missed/).waitFor();
     });
 });

@@ -1,6 +1,6 @@
 /** Everything that happened, the newest first, as far back as one scrolls. */
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, useEffect, useEffectEvent, useRef, useState } from 'react';
 import { request } from '../api/client';
 import {
   type CanaryEventType,
@@ -58,7 +58,11 @@ const CHECK: Sign = ['·', 'quiet'];
 const isShown = (type: string): type is keyof typeof SIGNS => type in SIGNS;
 const WITHOUT_CHECKS: CanaryEventType[] = Object.keys(SIGNS).filter(isShown);
 
-export function Timeline({ deployment: { id } }: { readonly deployment: DetailFragment }): ReactElement {
+export function Timeline({
+  deployment: { id, revision, nextCheckAt },
+}: {
+  readonly deployment: DetailFragment;
+}): ReactElement {
   const [checks, setChecks] = useState(false);
   const types = checks ? null : WITHOUT_CHECKS;
   const queryKey = ['timeline', id, checks];
@@ -72,7 +76,15 @@ export function Timeline({ deployment: { id } }: { readonly deployment: DetailFr
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page?.pageInfo.hasPreviousPage ? page.pageInfo.startCursor : null),
   });
-  useDeliveries(NewEventsDocument, { id, types }, () => void queries.invalidateQueries({ queryKey }));
+  const refresh = useEffectEvent(() => void queries.invalidateQueries({ queryKey }));
+  useDeliveries(NewEventsDocument, { id, types }, refresh, { silentStart: true });
+  // Events that came while the feed was away: the state that is delivered after that tells of them.
+  const shown = useRef(`${revision} ${nextCheckAt}`);
+  useEffect(() => {
+    const state = `${revision} ${nextCheckAt}`;
+    if (state !== shown.current) refresh();
+    shown.current = state;
+  }, [revision, nextCheckAt]);
   const events = new Map<string, EventFragment>();
   for (const page of data?.pages ?? []) {
     for (const event of [...(page?.nodes ?? [])].reverse()) events.set(event.id, event);
