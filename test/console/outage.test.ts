@@ -74,4 +74,22 @@ describe.skipIf(browser === null)(
       await page.locator('.deployment-head').getByText('Paused').waitFor();
       await timeline.getByText(/missed/).waitFor();
     });
-});
+
+    test('a deployment shows the state that its database was set back to', async () => {
+      const { sql } = serin.database;
+      await sql`create table earlier as select * from deployments where id = 'dep_c'`;
+      const { page } = await open(serin, '/deployments/dep_c');
+      const head = page.locator('.deployment-head');
+      await head.getByText('Running').waitFor();
+      await command(serin, 'pauseDeployment', 'dep_c');
+      await head.getByText('Paused').waitFor();
+      await serin.restart({ timeScale: 1 }, async () => {
+        await sql`update deployments set status = earlier.status, revision = earlier.revision,
+        event_count = earlier.event_count, detail = earlier.detail, next_check_at = earlier.next_check_at
+        from earlier where deployments.id = earlier.id`;
+        await sql`delete from events using earlier where deployment_id = earlier.id and no > earlier.event_count`;
+      });
+      await head.getByText('Running').waitFor();
+    });
+  },
+);
