@@ -5,7 +5,10 @@ const MINUS = '−';
 /** A narrow space that does not break, between a number and its unit. */
 const GAP = '\u202f';
 
-const signed = (text: string, value: number) => (value > 0 ? `+${text}` : text).replace('-', MINUS);
+const signed = (text: string, value: number) => minus(value > 0 ? `+${text}` : text);
+
+/** With a minus of its own width; what is rounded to zero has no sign. */
+const minus = (text: string) => text.replace('-', /[1-9]/.test(text) ? MINUS : '');
 
 /** `$10,250`; cents below a hundred dollars. */
 export function usd(amount: string | number | null | undefined): string {
@@ -16,7 +19,7 @@ export function usd(amount: string | number | null | undefined): string {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
-  return `${value < 0 ? MINUS : ''}$${text}`;
+  return minus(`${value < 0 ? '-' : ''}$${text}`);
 }
 
 /** `$10.3k`, `$1.25M`: for places where room is short. */
@@ -25,7 +28,7 @@ export function usdShort(amount: number): string {
   const [by, unit] =
     value >= 1e9 ? [1e9, 'B'] : value >= 1e6 ? [1e6, 'M'] : value >= 1e4 ? [1e3, 'k'] : [1, ''];
   const text = (value / by).toLocaleString('en-US', { maximumSignificantDigits: by === 1 ? 4 : 3 });
-  return `${amount < 0 ? MINUS : ''}$${text}${unit}`;
+  return minus(`${amount < 0 ? '-' : ''}$${text}${unit}`);
 }
 
 /** `+$10,250`. */
@@ -44,13 +47,13 @@ export function percentChange(fraction: number | null | undefined, digits = 2): 
 export function percent(fraction: number | string | null | undefined, digits = 2): string {
   if (fraction === null || fraction === undefined) return '–';
   const value = Number(fraction) * 100;
-  return Number.isFinite(value) ? `${value.toFixed(digits).replace('-', MINUS)}${GAP}%` : '–';
+  return Number.isFinite(value) ? `${minus(value.toFixed(digits))}${GAP}%` : '–';
 }
 
 /** A decimal with at most so many digits after the point, without zeros at the end. */
 export function decimal(value: string | number | null | undefined, digits = 4): string {
   if (value === null || value === undefined) return '–';
-  return Number(value).toLocaleString('en-US', { maximumFractionDigits: digits }).replace('-', MINUS);
+  return minus(Number(value).toLocaleString('en-US', { maximumFractionDigits: digits }));
 }
 
 export function count(value: number): string {

@@ -1,0 +1,30 @@
+/** Figures, times and sentences of the console, as they read. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { report } from '../harness/deployment.ts';
+import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { buildConsole } from './browser.ts';
+import { begin } from './stage.ts';
+import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
+
+describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { timeout: PATIENCE_MS }, () => {
+  let serin: TestSerin;
+
+  beforeAll(async () => {
+    await buildConsole();
+    serin = await startTestSerin({ timeScale: 1 });
+    await begin(serin, [{ id: 'dep_a', strategyId: 'eth-a' }]);
+  }, PATIENCE_MS + 60_000);
+  closeVisitors();
+  afterAll(() => serin?.stop());
+
+  test('what is rounded to zero has no sign', async () => {
+    await report(serin, 'Canary', 'dep_a', { pnlUsd: '-0.003', trades: 1 });
+    const { page } = await open(serin, '/');
+    const canary = page.locator('.card .canary-figure dd');
+    await until(async () => (await canary.textContent()) !== '–');
+    expect(await canary.textContent()).toMatch(/^0\.00\s%$/);
+    await page.goto(`${serin.url}/deployments/dep_a`);
+    const row = page.getByRole('row', { name: /Net PnL/ });
+    expect(await row.getByRole('cell').first().textContent()).toBe('$0.00');
+  });
+});
