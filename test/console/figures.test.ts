@@ -27,4 +27,14 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     const row = page.getByRole('row', { name: /Net PnL/ });
     expect(await row.getByRole('cell').first().textContent()).toBe('$0.00');
   });
+
+  test('the banner of a freeze says for which chains and acts it is', async () => {
+    await serin.ask(`mutation { createFreeze(input: { strategies: ["*"], chains: ["base"], blocks: [PROMOTE],
+      reason: "rates decision" }) { success } }`);
+    const { page } = await open(serin, '/');
+    const banner = page.getByRole('region', { name: 'Active freezes' });
+    await banner
+      .getByText('All strategies on base frozen (promote) until it is lifted: rates decision')
+      .waitFor();
+  });
 });
