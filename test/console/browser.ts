@@ -51,6 +51,7 @@ export interface VisitorOptions {
   readonly width?: number;
   readonly height?: number;
   readonly timezone?: string;
+  readonly locale?: string;
   /** A profile that no other visitor shares: for a test that changes it. */
   readonly alone?: boolean;
 }
@@ -68,11 +69,17 @@ function sharedProfile(browser: Browser, options: VisitorOptions): Promise<Brows
 }
 
 async function newProfile(browser: Browser, options: VisitorOptions): Promise<BrowserContext> {
-  const { theme = 'dark', width = 1440, height = 900, timezone = 'Europe/Zurich' } = options;
+  const {
+    theme = 'dark',
+    width = 1440,
+    height = 900,
+    timezone = 'Europe/Zurich',
+    locale = 'en-GB',
+  } = options;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: theme,
-    locale: 'en-GB',
+    locale,
     timezoneId: timezone,
     reducedMotion: 'reduce',
   });

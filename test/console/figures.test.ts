@@ -6,6 +6,12 @@ import { buildConsole } from './browser.ts';
 import { begin } from './stage.ts';
 import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
 
+/** A time zone in which the hour after midnight is now. */
+function zoneAtMidnight(): string {
+  const hour = new Date().getUTCHours();
+  return hour <= 12 ? `Etc/GMT+${hour}` : `Etc/GMT-${24 - hour}`;
+}
+
 describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { timeout: PATIENCE_MS }, () => {
   let serin: TestSerin;
 
@@ -36,5 +42,13 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await banner
       .getByText('All strategies on base frozen (promote) until it is lifted: rates decision')
       .waitFor();
+  });
+
+  test('the time of a point of a chart after midnight is a time of day', async () => {
+    const options = { alone: true, locale: 'en-US', timezone: zoneAtMidnight() };
+    const { page } = await open(serin, '/deployments/dep_a', options);
+    const legend = page.locator('.chart-legend').first();
+    await until(async () => /\d:\d\d/.test((await legend.textContent()) ?? ''));
+    expect(await legend.textContent()).toMatch(/, (12|01):\d\d/);
   });
 });

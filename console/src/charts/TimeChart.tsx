@@ -5,6 +5,7 @@
 import { type ReactElement, useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { dateTime } from '../format';
 import { usePalette } from '../ui/theme';
 import { type Marker, markerPlugin } from './markers';
 
@@ -115,11 +116,7 @@ export function TimeChart(props: TimeChartProps): ReactElement {
               </span>
             ),
           )}
-          {at === undefined ? null : (
-            <span className="quiet">
-              {new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false })}
-            </span>
-          )}
+          {at === undefined ? null : <span className="quiet">{dateTime(at)}</span>}
         </span>
       </figcaption>
       <div className="chart-frame" ref={frame} role="img" aria-label={`${title}. ${description}`} />
@@ -203,7 +200,8 @@ function timeLabels(ticks: readonly number[]): string[] {
       : {
           hour: '2-digit',
           minute: '2-digit',
-          hour12: false,
+          // `hour12: false` would show midnight as 24:00 in some languages.
+          hourCycle: 'h23',
           ...(second - first < 60 ? { second: '2-digit' } : {}),
         };
   return ticks.map((tick) => new Date(tick * 1000).toLocaleString([], style));
