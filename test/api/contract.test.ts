@@ -368,8 +368,13 @@ describe('promote, rollback, cancel, pause, resume, extend', () => {
       canaryCapitalUsd: '10000',
       decisionHistory: [{ decision: 'CONTINUE', automatic: true }],
     });
-    const extended = await command(serin, 'extendObservation', id, { minutes: 30 });
+    const extended = await command(serin, 'extendObservation', id, { minutes: 1 });
     expect(extended.deployment.status).toBe('RUNNING');
+    const said = await serin.ask(
+      'query($id: ID!) { deployment(id: $id) { events(types: [OBSERVATION_EXTENDED]) { nodes { description } } } }',
+      { id },
+    );
+    expect(said.deployment.events.nodes).toEqual([{ description: 'Observation extended by 1 minute' }]);
   });
 
   test('an expected revision that has passed is refused', async () => {

@@ -2,7 +2,7 @@
 
 import type { ConfigFieldChange } from '../config/classify.ts';
 import { formatDecimal } from '../values/decimal.ts';
-import { dollars } from '../values/format.ts';
+import { counted, dollars } from '../values/format.ts';
 import type { Command } from './command.ts';
 import { asksForApproval } from './decide.ts';
 import type { EventBody } from './events.ts';
@@ -46,8 +46,7 @@ export function describeEvent(event: EventBody): string {
     case 'COUNTER_RESET': {
       const { side, session, carried } = event;
       const began = session === null ? 'the counters start again' : `session ${session} began`;
-      const trades = `${carried.trades} trade${carried.trades === 1 ? '' : 's'}`;
-      return `The ${side.toLowerCase()} side restarted: ${began}; ${dollars(carried.pnlUsd)} and ${trades} are carried over`;
+      return `The ${side.toLowerCase()} side restarted: ${began}; ${dollars(carried.pnlUsd)} and ${counted(carried.trades, 'trade')} are carried over`;
     }
     case 'METRICS_UNAVAILABLE':
       return `Check ${event.check} could not have the metrics: ${event.message}`;
@@ -60,11 +59,11 @@ export function describeEvent(event: EventBody): string {
     case 'CANARY_RESUMED':
       return `Resumed after ${Math.max(0, Math.round(event.pausedMs / 1000))} s${because(event.reason)}`;
     case 'OBSERVATION_EXTENDED':
-      return `Observation extended by ${event.minutes} minutes${because(event.reason)}`;
+      return `Observation extended by ${counted(event.minutes, 'minute')}${because(event.reason)}`;
     case 'STEP_STARTED':
-      return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${event.minutes} minutes${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
+      return `Step ${event.step + 1} started: ${formatDecimal(event.canaryPercent)} % for ${counted(event.minutes, 'minute')}${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
     case 'RULE_CHANGED':
-      return `Decision rule ${event.to} from here on; the evidence is made anew of ${event.pairs} pairs`;
+      return `Decision rule ${event.to} from here on; the evidence is made anew of ${counted(event.pairs, 'pair')}`;
     case 'CONFIG_CHANGE_REQUESTED':
       return `Change of the configuration asked for, another person must approve it: ${describeChanges(event.changes)}${because(event.reason)}`;
     case 'CONFIG_UPDATED':
@@ -90,7 +89,7 @@ export function describeEvent(event: EventBody): string {
     case 'CANARY_FAILED':
       return `Failed: ${event.reason}`;
     case 'DEPLOYMENT_IMPORTED':
-      return `Imported with the ${event.from} events before; the document is ${event.documentHash.slice(0, 12)}…`;
+      return `Imported with the ${counted(event.from, 'event')} before; the document is ${event.documentHash.slice(0, 12)}…`;
     case 'UNKNOWN':
       return `${String(event.stored.type)}, which a later version of Serin wrote and this node cannot read`;
   }

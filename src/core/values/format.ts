@@ -25,6 +25,9 @@ export function short(value: Decimal): string {
   return formatDecimal(value.toDecimalPlaces(4));
 }
 
+/** A number of things: `1 minute`, `2 minutes`. */
+export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
+
 /** Two decimals, or two significant digits if the value is smaller than `least` and not zero. */
 function rounded(value: Decimal, least: string): string {
   return !value.isZero() && value.abs().lt(least) ? value.toPrecision(2) : value.toFixed(2);
