@@ -20,7 +20,7 @@ import {
   releaseClaims,
   webhooksDue,
 } from '../store/webhooks/queue.ts';
-import { saveWebhook, signingSecrets } from '../store/webhooks/webhooks.ts';
+import { lockWebhook, saveWebhook, signingSecrets } from '../store/webhooks/webhooks.ts';
 import { backoffMs } from './backoff.ts';
 import { messageOf, rewindMessageOf } from './message.ts';
 import { type Sent, send } from './send.ts';
@@ -155,6 +155,8 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
     const { httpStatus, error, durationMs, retryAfterSeconds } = sent;
     const retryAfterMs = backoffMs(claim.tries, retryAfterSeconds);
     await db.transaction(async (tx) => {
+      // The webhook before its delivery, as its deletion locks them.
+      const webhook = httpStatus === 410 ? await lockWebhook(tx, claim.webhookId) : null;
       const status = await recordAttempt(tx, claim, {
         startedAt,
         durationMs,
@@ -162,7 +164,9 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
         error,
         retryAfterMs,
       });
-      if (status !== null && httpStatus === 410) {
+      // What the receiver of an earlier address says is not for the present one.
+      const isMeant = webhook?.url === claim.url && webhook.disabledReason === null;
+      if (status !== null && isMeant) {
         const disabledReason = 'The receiver returned 410 Gone. Enable the webhook when the receiver is back';
         await saveWebhook(tx, claim.webhookId, { disabledReason });
       }

@@ -202,6 +202,26 @@ describe('failures', () => {
     expect(numbersOf(to.taken, id)).toEqual([...SEVEN, 8, 9, 10]);
   });
 
+  test('410 of an address that was replaced meanwhile does not disable the webhook', async () => {
+    const [before, to] = [await receiver(), await receiver()];
+    let moved = false;
+    before.answer = () => until(() => moved).then(() => 410);
+    const { webhook } = await createWebhook(serin, { url: before.url, strategyId: 'gone-before' });
+    const id = await pausedTwice('gone-before');
+    await until(() => before.received.length === 1);
+    await updateWebhook(serin, { webhookId: webhook.id, url: to.url });
+    moved = true;
+    await until(async () => {
+      const [first] = (await deliveriesOf(serin, webhook.id)).toReversed();
+      return first?.attempts.some(({ httpStatus }: Data) => httpStatus === 410);
+    });
+    await until(async () => {
+      await hurry(serin, webhook.id);
+      return to.taken.length >= 7;
+    });
+    expect(numbersOf(to.taken, id)).toEqual(SEVEN);
+  });
+
   test('a redirect is not followed', async () => {
     const inside = await receiver();
     const to = await receiver();

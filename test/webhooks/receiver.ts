@@ -10,14 +10,16 @@ export interface Received {
   readonly body: Data;
 }
 
+type Answer = number | { status: number; headers: Record<string, string> } | null;
+
 export interface Receiver {
   readonly url: string;
   /** All that came, in order, whatever was answered. */
   readonly received: Received[];
   /** What was taken: the messages that were answered with 2xx. */
   readonly taken: Received[];
-  /** How to answer: a status, with headers; `null` never answers. */
-  answer: (message: Received) => number | { status: number; headers: Record<string, string> } | null;
+  /** How to answer: a status, with headers, now or later; `null` never answers. */
+  answer: (message: Received) => Answer | Promise<Answer>;
   close(): Promise<void>;
 }
 
@@ -27,7 +29,7 @@ export async function startReceiver(port = 0): Promise<Receiver> {
   const server = createServer(async (request, response) => {
     const message = await read(request);
     received.push(message);
-    const answer = receiver.answer(message);
+    const answer = await receiver.answer(message);
     if (answer === null) return;
     const { status, headers } = typeof answer === 'number' ? { status: answer, headers: {} } : answer;
     if (status >= 200 && status < 300) taken.push(message);
