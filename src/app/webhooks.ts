@@ -22,7 +22,7 @@ import {
 import { holdRetention, isBehindArchive } from '../store/log/retention.ts';
 import type { Queries } from '../store/postgres/database.ts';
 import type { LogWriteTransaction } from '../store/postgres/notifier.ts';
-import { findDelivery, scheduleAgain } from '../store/webhooks/deliveries.ts';
+import { findDelivery, restartPending, scheduleAgain } from '../store/webhooks/deliveries.ts';
 import {
   deleteWebhook as dropWebhook,
   findWebhook,
@@ -215,7 +215,10 @@ export interface WebhookChangeInput {
   readonly rotateSecret?: boolean | undefined;
 }
 
-/** Changes a webhook. Enabling it continues after the last event that it has taken from the log. */
+/**
+ * Changes a webhook. Enabling it continues after the last event that it has taken from the log. What waits is sent at once,
+ * with a new day of retries, when it is enabled or has another address.
+ */
 export async function updateWebhook(
   app: App,
   request: WebhookRequest,
@@ -249,6 +252,9 @@ export async function updateWebhook(
       disabledReason: enabled === undefined ? undefined : enabled ? null : (before.disabledReason ?? reason),
       rotation: secret === null ? undefined : { secret, overlapSeconds: ROTATION_HOURS * 3600 },
     });
+    // How often an earlier address failed, or one that was away, says nothing of the receiver that is there now.
+    const comesBack = enabled === true && before.disabledReason !== null;
+    if (comesBack || (url !== undefined && url !== before.url)) await restartPending(tx, webhookId);
     const changed = { url: url !== undefined, description, eventTypes, enabled, rotateSecret };
     await audit(tx, request.actor, 'WEBHOOK_UPDATED', webhook ?? before, changed);
     const rotated =

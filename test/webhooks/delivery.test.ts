@@ -222,6 +222,50 @@ describe('failures', () => {
     expect(numbersOf(to.taken, id)).toEqual(SEVEN);
   });
 
+  describe('what waits is sent at once and has a new day of retries', () => {
+    const waits = async (strategyId: string) => {
+      const to = await receiver();
+      to.answer = () => 500;
+      const { webhook } = await createWebhook(serin, { url: to.url, strategyId });
+      await pausedTwice(strategyId);
+      await until(async () => (await deliveriesOf(serin, webhook.id)).at(-1)?.attemptCount === 1);
+      return { to, webhookId: webhook.id };
+    };
+    const aDayPasses = (webhookId: string) => serin.database.sql`
+      update webhook_deliveries set give_up_at = clock_timestamp() - interval '1 hour',
+        next_attempt_at = clock_timestamp() + interval '4 hours' where webhook_id = ${webhookId}`;
+    /** Not ready yet when the first one comes. */
+    const answersAfterOne = (to: Receiver) => {
+      const already = to.received.length;
+      to.answer = () => (to.received.length > already + 1 ? 200 : 503);
+    };
+    const allArrive = async (to: Receiver, webhookId: string) => {
+      await until(async () => {
+        const deliveries = await deliveriesOf(serin, webhookId);
+        return deliveries.length >= 7 && deliveries.every(({ status }) => status !== 'PENDING');
+      });
+      expect(to.taken.map(({ body }) => body.data.no)).toEqual(SEVEN);
+    };
+
+    test('when the webhook is enabled', async () => {
+      const { to, webhookId } = await waits('comes-back');
+      await updateWebhook(serin, { webhookId, enabled: false });
+      await aDayPasses(webhookId);
+      answersAfterOne(to);
+      await updateWebhook(serin, { webhookId, enabled: true });
+      await allArrive(to, webhookId);
+    });
+
+    test('when it has another address', async () => {
+      const { webhookId } = await waits('moves');
+      await aDayPasses(webhookId);
+      const to = await receiver();
+      answersAfterOne(to);
+      await updateWebhook(serin, { webhookId, url: to.url });
+      await allArrive(to, webhookId);
+    });
+  });
+
   test('a redirect is not followed', async () => {
     const inside = await receiver();
     const to = await receiver();

@@ -68,6 +68,14 @@ export async function scheduleAgain(
   return rows.length;
 }
 
+/** Begins a new day of retries for all that a webhook has not delivered. Attempts in flight count as the first. */
+export async function restartPending(tx: Queries, webhookId: string): Promise<void> {
+  await tx.execute(sql`
+    update webhook_deliveries set tries = 0, next_attempt_at = clock_timestamp(),
+      give_up_at = clock_timestamp() + interval '1 day'
+    where webhook_id = ${webhookId} and status = 'PENDING'`);
+}
+
 /** Settled deliveries are deleted after this time. */
 const KEPT_DAYS = 7;
 /** Maximum number of settled deliveries kept per webhook. */
