@@ -116,6 +116,40 @@ test('trades are archived too: they page and export as before', async () => {
   expect(rest.deployment.trades.edges).toHaveLength(1);
 });
 
+test('signals are counted as before', async () => {
+  const id = await running(serin, {
+    strategyId: 'archive-signals',
+    config: { ...CALM, checkIntervalSeconds: 10, evidence: { pairing: 'SIGNAL' } },
+  });
+  const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });
+  const trade = (side: string, ...signals: string[]) =>
+    serin.ask('mutation($input: RecordTradesInput!) { recordTrades(input: $input) { taken } }', {
+      input: {
+        deploymentId: id,
+        side,
+        trades: signals.map((name) => ({
+          id: name,
+          at: deployment.startedAt,
+          pnlUsd: '1.5',
+          signalId: name,
+        })),
+      },
+    });
+  await trade('CANARY', 'both', 'one', 'another');
+  await trade('STABLE', 'both');
+  const signals = async () =>
+    (await serin.ask('query($id: ID!) { deployment(id: $id) { signals { open paired forgotten } } }', { id }))
+      .deployment.signals;
+  await until(async () => (await signals()).paired === 1);
+  await command(serin, 'rollbackCanary', id);
+  const before = await signals();
+  expect(before).toEqual({ open: 2, paired: 1, forgotten: 0 });
+  await pass(31);
+  await until(async () => (await archivedAt(id)) !== null);
+  expect(await serin.database.sql`select 1 from signals where deployment_id = ${id}`).toHaveLength(0);
+  expect(await signals()).toEqual(before);
+});
+
 test('what is archived is read once for a use, however long it is; archives of earlier versions read the same', async () => {
   const id = await running(serin, {
     strategyId: 'archive-long',

@@ -7,6 +7,7 @@ import type { SignalPair } from '../../core/lifecycle/events.ts';
 import { netPnlUsd, type RecordedTrade } from '../../core/metrics/trade.ts';
 import { type Decimal, decimal, formatDecimal } from '../../core/values/decimal.ts';
 import type { Side } from '../../core/values/side.ts';
+import { type ArchivedRows, pageOf, streamArchived } from '../log/archive.ts';
 import type { Queries } from '../postgres/database.ts';
 import type { SideKey } from './sideMetrics.ts';
 
@@ -116,10 +117,13 @@ export interface SignalCounts {
   readonly forgotten: number;
 }
 
+/** Counts the signals of a deployment, also of an archived one. */
 export async function countSignals(db: Queries, deploymentId: string): Promise<SignalCounts> {
-  const [row] = await db.execute<{ open: number; paired: number; forgotten: number }>(sql`
-    select count(*) filter (where state = 'OPEN')::int as open, count(*) filter (where state = 'PAIRED')::int as paired,
-      count(*) filter (where state = 'FORGOTTEN')::int as forgotten
-    from signals where deployment_id = ${deploymentId}`);
-  return { open: row?.open ?? 0, paired: row?.paired ?? 0, forgotten: row?.forgotten ?? 0 };
+  const rows = await db.execute<ArchivedRows['signals']>(
+    sql`select state, count(*)::int as count from signals where deployment_id = ${deploymentId} group by state`,
+  );
+  const found = rows.length > 0 ? rows : await pageOf(streamArchived(db, deploymentId, 'signals'), {});
+  const countOf = (wanted: ArchivedRows['signals']['state']) =>
+    found.find(({ state }) => state === wanted)?.count ?? 0;
+  return { open: countOf('OPEN'), paired: countOf('PAIRED'), forgotten: countOf('FORGOTTEN') };
 }

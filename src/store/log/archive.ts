@@ -1,6 +1,6 @@
 /**
- * The archived rows of a deployment: its events, samples and trades, moved out of their tables and compressed into one
- * value. Functions that read one deployment read the archive if the tables have no rows of it.
+ * The archived rows of a deployment: its events, samples and trades, and how many signals it had, moved out of their tables and
+ * compressed into one value. Functions that read one deployment read the archive if the tables have no rows of it.
  */
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
@@ -11,6 +11,7 @@ import { SIDES } from '../../core/values/side.ts';
 import { convertRows } from '../postgres/convertRows.ts';
 import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
+import { SIGNAL_STATES } from '../tables/tables.ts';
 
 const statusCodec = z.enum(STATUSES).nullable();
 
@@ -43,10 +44,12 @@ const codecs = {
     capitalUsd: z.string(),
     recordedAt: z.string(),
   }),
+  /** How many there were in a state: of what becomes of each, nothing follows once the deployment has ended. */
+  signals: z.strictObject({ state: z.enum(SIGNAL_STATES), count: z.int() }),
 };
 
 /** The order in which they are stored. */
-const KINDS = ['events', 'samples', 'trades'] as const;
+const KINDS = ['events', 'samples', 'trades', 'signals'] as const;
 type Kind = (typeof KINDS)[number];
 /** A row of each kind. */
 export type ArchivedRows = { readonly [K in Kind]: z.output<(typeof codecs)[K]> };
@@ -58,6 +61,7 @@ const HEADERS: Readonly<Record<Kind, string>> = {
   events: '{"events":[',
   samples: '],"samples":[',
   trades: '],"trades":[',
+  signals: '],"signals":[',
 };
 const END = ']}';
 /** Bytes that are decompressed at a time: some milliseconds of work. */
@@ -78,7 +82,7 @@ export async function pack(
   rows: { readonly [K in Kind]: AsyncIterable<readonly ArchivedRows[K][]> },
   signal: AbortSignal,
 ): Promise<Packed> {
-  const counts = { events: 0, samples: 0, trades: 0 };
+  const counts = { events: 0, samples: 0, trades: 0, signals: 0 };
   async function* json(): AsyncGenerator<string> {
     for (const kind of KINDS) {
       yield `${kind === KINDS[0] ? '' : '\n'}${HEADERS[kind]}`;
@@ -141,6 +145,7 @@ const wholeCodec = z.object({
   events: z.array(z.unknown()),
   samples: z.array(z.unknown()),
   trades: z.array(z.unknown()),
+  signals: z.array(z.unknown()).default([]),
 });
 
 const [OPENING, CLOSING] = ['[', ']'].map((character) => character.charCodeAt(0));

@@ -170,6 +170,7 @@ async function readPacked(tx: Queries, id: string, due: DueRow, signal: AbortSig
       events: pages((after) => readEvents(tx, id, asc(events.no), gt(events.no, after?.no ?? 0))),
       samples: samplePages(tx, id),
       trades: tradePages(tx, id),
+      signals: signalCounts(tx, id),
     },
     signal,
   );
@@ -251,6 +252,12 @@ async function* tradePages(tx: Queries, id: string): AsyncGenerator<ArchivedRows
   }
 }
 
+async function* signalCounts(tx: Queries, id: string): AsyncGenerator<ArchivedRows['signals'][]> {
+  yield await tx.execute<ArchivedRows['signals']>(
+    sql`select state, count(*)::int as count from signals where deployment_id = ${id} group by state order by state`,
+  );
+}
+
 async function moveToArchive(
   tx: Queries,
   deploymentId: string,
@@ -267,11 +274,12 @@ async function moveToArchive(
     samples: (await tx.delete(samples).where(isOf(samples, deploymentId))).count,
     trades: (await tx.delete(trades).where(isOf(trades, deploymentId))).count,
   };
-  if (!isDeepStrictEqual(deleted, counts)) {
-    const [found, packed] = [deleted, counts].map((each) => JSON.stringify(each));
+  const { signals: _, ...moved } = counts;
+  if (!isDeepStrictEqual(deleted, moved)) {
+    const [found, packed] = [deleted, moved].map((each) => JSON.stringify(each));
     throw new Error(`${deploymentId} has ${found}, but ${packed} were packed: not archived`);
   }
-  // Checkpoints and signals are needed only for further trades, and an ended deployment accepts none.
+  // Checkpoints and each signal are needed only for further trades, and an ended deployment accepts none.
   await tx.delete(tradeCheckpoints).where(eq(tradeCheckpoints.deploymentId, deploymentId));
   await tx.delete(signals).where(eq(signals.deploymentId, deploymentId));
 }
