@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RETENTION_LOCK } from '../../src/store/postgres/advisoryLocks.ts';
 import { CALM, command, report, running } from '../harness/deployment.ts';
 import { alignClocks, imported } from '../harness/imports.ts';
+import { createBudget, deleteBudget } from '../harness/lossBudget.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { countStatements } from '../harness/statementCounter.ts';
 import { numbersOf, startReceiver } from '../webhooks/receiver.ts';
@@ -370,4 +371,48 @@ test('a feed whose cursor lies before archived events gets an error; one past th
   expect(errors?.[0]?.extensions.code).toBe('CURSOR_TOO_OLD');
   const { events } = await serin.ask(QUERY, { after: cursors.at(-1) });
   expect(events.edges[0].node.deploymentId).toBe(kept);
+});
+
+test('what a loss budget still counts is not archived, and what was won before it does not offset losses', async () => {
+  const short = await startTestSerin({ retentionDays: 1 });
+  const passDays = async (days: number) => {
+    await short.advance(days * DAY);
+    await short.restart();
+  };
+  const isArchived = async (id: string) =>
+    (await short.database.sql`select 1 from archives where deployment_id = ${id}`).length > 0;
+  const config = {
+    ...STILL,
+    guardrails: { ...STILL.guardrails, maxLossPercent: null },
+    observationPeriodMinutes: 100_000,
+  };
+  const start = (strategyId: string) => running(short, { strategyId, config });
+  try {
+    const won = await start('budget-won');
+    await report(short, 'Canary', won, { pnlUsd: '5000' });
+    await short.advance(3700);
+    await until(
+      async () => (await short.database.sql`select 1 from samples where deployment_id = ${won}`).length > 0,
+    );
+    const budget = { strategies: ['budget-*'], windowHours: 72, maxLossUsd: '9000', action: 'FREEZE' };
+    const { lossBudget: first } = await createBudget(short, budget);
+    await passDays(4);
+    await command(short, 'rollbackCanary', won);
+    const beside = await start('beside');
+    await command(short, 'rollbackCanary', beside);
+    await passDays(1.1);
+    await until(() => isArchived(beside));
+    expect(await isArchived(won)).toBe(false);
+    await deleteBudget(short, first.id);
+    await passDays(0.1);
+    await until(() => isArchived(won));
+
+    const lost = await start('budget-lost');
+    await report(short, 'Canary', lost, { pnlUsd: '-2000' });
+    const { lossBudget } = await createBudget(short, budget);
+    expect(lossBudget).toMatchObject({ lossUsd: '2000' });
+    await deleteBudget(short, lossBudget.id);
+  } finally {
+    await short.stop();
+  }
 });

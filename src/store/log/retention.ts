@@ -1,12 +1,13 @@
 /**
  * Retention: moves the events, samples and trades of deployments that ended long ago into the archive, one deployment
- * after the other. A deployment with events that a webhook has not yet delivered is not archived. Its other rows stay.
+ * after the other. A deployment with events that a webhook has not yet delivered, or that ended in the window of a loss budget,
+ * which reads its samples, is not archived. Its other rows stay.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { and, asc, desc, eq, gt, type SQL, sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { SIDES } from '../../core/values/side.ts';
-import { inScope } from '../access/strategyScope.ts';
+import { inScope, likePatternsOf } from '../access/strategyScope.ts';
 import { ARCHIVER_LOCK, RETENTION_LOCK } from '../postgres/advisoryLocks.ts';
 import type { Queries } from '../postgres/database.ts';
 import { archives } from '../tables/archiveTables.ts';
@@ -80,17 +81,20 @@ const cutoff = (days: number) =>
  * A deployment `d`, which ended before the cutoff, is due. Not written with `exists`: for many deployments PostgreSQL would
  * read whole tables instead of an index for each.
  */
-const IS_DUE = sql.raw(`d.arrived_at < (select at from cutoff)
+const IS_DUE = sql`d.arrived_at < (select at from cutoff)
   and (select 1 from archives a where a.deployment_id = d.id) is null
   and (select 1 from events e
     where e.deployment_id = d.id and e.born = d.born and e.at >= (select at from cutoff) limit 1) is null
+  and (select 1 from loss_budgets b where b.deleted_at is null
+    and d.strategy_id like any(${likePatternsOf(sql`b.strategies`)})
+    and d.ended_at >= serin_now() - make_interval(hours => b.window_hours) limit 1) is null
   and (select 1 from webhooks w where w.status = 'ENABLED'
     and (w.strategy_id is null or w.strategy_id = d.strategy_id)
     and ((select 1 from events e where e.deployment_id = d.id and e.born = d.born and e.timeline
         and (e.incarnation, e.xid, e.id) > (w.cursor_incarnation, w.cursor_xid, w.cursor_id) limit 1) is not null
       or (select 1 from webhook_deliveries p
         where p.webhook_id = w.id and p.deployment_id = d.id and p.status = 'PENDING' limit 1) is not null)
-    limit 1) is null`);
+    limit 1) is null`;
 
 /**
  * The ids of deployments that are due among the next ones that ended after a place, and the place where the search goes on;

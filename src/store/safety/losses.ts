@@ -31,6 +31,11 @@ const pnlBefore = (canary: SQL, instant: SQL): SQL => sql`(
   select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
   where s.deployment_id = ${canary}.id and s.born = ${canary}.born and s.at < ${instant} order by s.at desc limit 1)`;
 
+/** Of an archived canary nothing says when it earned: all that it lost counts, and a gain offsets no loss of others. */
+const UNKNOWN_BEFORE: SQL = sql`(
+  select greatest(m.net_pnl_usd, 0) from archives a join side_metrics m on m.deployment_id = a.deployment_id
+  where a.deployment_id = d.id and m.side = 'CANARY')`;
+
 /**
  * What each canary has earned in the window of a budget. One that began after the window counts from 0, any other from the
  * last sample before it. `offset 0` keeps PostgreSQL from computing it once for every use.
@@ -94,7 +99,7 @@ export async function refreshBaselines(db: Queries, exact: readonly string[] | n
       where p.budget_id = w.id and d.id = p.deployment_id and d.ended_at < w.begins),
     read as (
       insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
-      select w.id, d.id, coalesce(${pnlBefore(sql`d`, sql`w.begins`)}, p.net_pnl_usd, 0)
+      select w.id, d.id, coalesce(${pnlBefore(sql`d`, sql`w.begins`)}, p.net_pnl_usd, ${UNKNOWN_BEFORE}, 0)
       from windows w
       join deployments d on d.strategy_id like any(w.patterns)
         and d.started_at < w.begins and (d.ended_at is null or d.ended_at >= w.begins)
