@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { LIMITS } from '../../src/environment/limits.ts';
+import { startSerin } from '../../src/serin.ts';
 import { createLog } from '../../src/server/telemetry/logger.ts';
 
 describe('bounds', () => {
@@ -50,6 +51,11 @@ test.each([
       DATABASE_URL === address ? { DATABASE_URL } : { DATABASE_URL, SERIN_READ_URL: address };
     expect(() => readEnvironment(environment)).toThrow(`got ${JSON.stringify(shown)}`);
   }
+});
+
+test('a password with a "%" of its own is refused with what to write instead', async () => {
+  const environment = readEnvironment({ DATABASE_URL: 'postgres://serin:all100%@127.0.0.1:1/serin' });
+  await expect(startSerin(environment)).rejects.toThrow('a "%" that is meant as such is written "%25"');
 });
 
 describe('the log', () => {

@@ -52,9 +52,20 @@ function redactPassword(password: string | null): (line: string) => string {
   };
 }
 
-/** The password of a URL; null if it is too short to be distinguished from other words. */
+/**
+ * The password of a URL; null if it is too short to be distinguished from other words. One that is not percent-encoded is
+ * refused with a sentence by whoever connects, not here.
+ */
 function passwordOf(url: string | null): string | null {
   if (url === null || !URL.canParse(url)) return null;
-  const password = decodeURIComponent(new URL(url).password);
+  const password = decoded(new URL(url).password);
   return password.length >= 4 ? password : null;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
