@@ -210,8 +210,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
       const record = sideMetrics && { metrics: sideMetrics, run: runs?.[side] ?? null };
       if (record) await saveMetrics(tx, key, record, sideTrades ? 'TRADES' : 'TOTALS');
       if (sideTrades) await insertStatistics(tx, key, sideTrades);
-      if (sideTrades && isWatched(state) && state.config.evidence.pairing === 'SIGNAL')
-        await addToSignals(tx, key, sideTrades);
+      if (sideTrades && state.config.evidence.pairing === 'SIGNAL') await addToSignals(tx, key, sideTrades);
     }
     const { stableVersionId, requireApproval } = strategy;
     const view: DeploymentView = {

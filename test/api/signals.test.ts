@@ -1,6 +1,6 @@
 /** Pairs of returns by signal: trades of both sides with one signalId are compared, each signal once. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CALM, create, report, running } from '../harness/deployment.ts';
+import { CALM, command, create, report, running } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -101,6 +101,33 @@ test('an export goes on where it was imported: paired signals stay paired, open 
         signals: { open: 1, paired: 1, forgotten: 0 },
         trades: { nodes: [{ signalId: 'done' }, { signalId: 'waits' }] },
       },
+    });
+  } finally {
+    await elsewhere.stop();
+  }
+});
+
+test('a deployment that has ended keeps its signals through an export', async () => {
+  const id = await running(serin, { config: SIGNAL });
+  await trade(id, 'CANARY', [
+    { id: 'c1', pnlUsd: '5', signalId: 'done' },
+    { id: 'c2', pnlUsd: '6', signalId: 'open' },
+  ]);
+  await trade(id, 'STABLE', [{ id: 's1', pnlUsd: '45', signalId: 'done' }]);
+  await until(async () => (await look(id)).signals.paired === 1);
+  await command(serin, 'rollbackCanary', id);
+  const { exportDeployment } = await serin.ask('query($id: ID!) { exportDeployment(id: $id) }', { id });
+  const elsewhere = await startTestSerin();
+  try {
+    await elsewhere.advance(86_400);
+    const { importDeployment } = await elsewhere.ask(
+      `mutation($input: ImportDeploymentInput!) { importDeployment(input: $input) {
+        deployment { status signals { open paired forgotten } } } }`,
+      { input: { document: exportDeployment } },
+    );
+    expect(importDeployment.deployment).toEqual({
+      status: 'ROLLED_BACK',
+      signals: { open: 1, paired: 1, forgotten: 0 },
     });
   } finally {
     await elsewhere.stop();
