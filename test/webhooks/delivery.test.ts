@@ -416,3 +416,18 @@ test('two nodes share the work: every event once, in order', async () => {
     await second.stop();
   }
 });
+
+test('a webhook that was disabled when history was rewound is told so when it comes back', async () => {
+  const to = await receiver();
+  const { webhook } = await createWebhook(serin, { url: to.url, strategyId: 'rewound' });
+  const id = await start({ strategyId: 'rewound' });
+  await until(() => to.taken.length === 3);
+  await updateWebhook(serin, { webhookId: webhook.id, enabled: false });
+  const { errors } = await serin.post('{ events(after: "7.0123abcd-1-1") { nodes { no } } }');
+  expect(errors?.[0]?.extensions.code).toBe('HISTORY_REWOUND');
+  await command(serin, 'pauseDeployment', id);
+  await updateWebhook(serin, { webhookId: webhook.id, enabled: true });
+  await until(() => to.taken.length === 5);
+  const later = to.taken.slice(3).map(({ body }) => body);
+  expect(later).toMatchObject([{ type: 'HISTORY_REWOUND' }, { type: 'CANARY_PAUSED' }]);
+});

@@ -173,12 +173,12 @@ export async function inIncarnation<T>(
 }
 
 /**
- * Inserts a delivery for every enabled webhook, at most one per incarnation: events that it was sent may have been undone.
- * The delivery has no deployment and is otherwise like any other.
+ * Inserts a delivery for every webhook, at most one per incarnation: events that it was sent may have been undone. One that
+ * is disabled sends it when it is enabled. The delivery has no deployment and is otherwise like any other.
  */
 export async function announceRewind(tx: Queries): Promise<void> {
   await tx.execute(sql`
     insert into webhook_deliveries (webhook_id, deployment_id, no, event_type, give_up_at)
     select id, '', ${CURRENT}, 'HISTORY_REWOUND', clock_timestamp() + interval '1 day'
-    from webhooks where status = 'ENABLED' on conflict do nothing`);
+    from webhooks on conflict do nothing`);
 }
