@@ -20,7 +20,7 @@ export async function takeLock(root: string): Promise<void> {
   const mine = `${process.pid} ${startTimeOf(process.pid)} ${await realpath(root)}`;
   for (;;) {
     try {
-      await writeFile(file, mine, { flag: 'wx' });
+      await createWhole(file, mine);
       return;
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw explainFolder(error, root);
@@ -34,6 +34,21 @@ export async function takeLock(root: string): Promise<void> {
       );
     }
     await removeStale(file, found);
+  }
+}
+
+/** Creates a file that nobody sees without its content: an empty lock would look as if nobody held it. */
+async function createWhole(file: string, content: string): Promise<void> {
+  const aside = `${file}.${process.pid}`;
+  await writeFile(aside, content);
+  try {
+    await link(aside, file);
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) throw error;
+    // A file system without hard links.
+    await writeFile(file, content, { flag: 'wx' });
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 
