@@ -104,11 +104,13 @@ test('commands that come while others are committed share a transaction, and the
     socket.send({ type: 'subscribe', id: `${name} ${deploymentId}`, payload: { query, variables } });
   };
   await sql.begin(async (holder) => {
+    // Commands hold the lock of their deployment by then. The loops of Serin wait, too, and hold none.
     const waiting = (count: number) =>
       until(async () => {
         const locks = await holder`
-          select from pg_locks where not granted and relation = 'deployments'::regclass and database =
-            (select oid from pg_database where datname = current_database())`;
+          select from pg_locks w where not granted and relation = 'deployments'::regclass and database =
+            (select oid from pg_database where datname = current_database())
+            and exists (select from pg_locks a where a.pid = w.pid and a.locktype = 'advisory' and a.granted)`;
         return locks.length >= count;
       });
     // No transaction can decide anything: two commands have one each, and those that follow gather.

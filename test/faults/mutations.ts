@@ -107,7 +107,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a feed that goes on after a rewind',
     file: 'feed/serverWatch.js',
-    line: 'listener({ from: lost.entry.position, lastCursor });',
+    line: 'listener({ from: lost.entry.position, until: known, lastCursor });',
     becomes: 'void listener;',
     foundAs: ['a feed is the log'],
     kinds: ['restore of an earlier state'],
