@@ -14,6 +14,7 @@ import { createPoolStats, type PoolStats } from './poolStats.ts';
 import { withPreparedStatements } from './preparedStatements.ts';
 import { createReplicationWatch } from './replication.ts';
 import { createSocketFactory, type SocketFactory } from './socket.ts';
+import { sqlStateOf } from './sqlState.ts';
 
 /** Runs statements, either on the pool or inside one transaction. */
 export type Queries = Pick<PostgresJsDatabase, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
@@ -152,8 +153,7 @@ export async function readMigrationState(db: Queries, schema: string | null = nu
     const at = Number(row?.at ?? -1);
     return at < latest ? 'missing' : at === latest ? 'current' : 'later';
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    if (cause instanceof Error && 'code' in cause && MISSING.has(String(cause.code))) return 'missing';
+    if (MISSING.has(sqlStateOf(error))) return 'missing';
     throw error;
   }
 }

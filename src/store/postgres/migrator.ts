@@ -9,6 +9,7 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
 import type postgres from 'postgres';
 import { MIGRATION_LOCK } from './advisoryLocks.ts';
 import { STATEMENT_TIMEOUT_MS } from './session.ts';
+import { sqlStateOf } from './sqlState.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../drizzle', import.meta.url));
 
@@ -197,7 +198,7 @@ async function outsideOfTransaction(
   }
 }
 
-const isLockTimeout = (error: unknown) => error instanceof Error && 'code' in error && error.code === '55P03';
+const isLockTimeout = (error: unknown) => sqlStateOf(error) === '55P03';
 
 /** The sessions that hold a lock on a table of this schema, the oldest transactions first. */
 async function whoHoldsLocks(client: postgres.Sql): Promise<string> {

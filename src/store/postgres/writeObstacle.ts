@@ -1,8 +1,9 @@
 /** Finds out whether the database takes writes: a node that can only read is not ready. */
 import { randomBytes } from 'node:crypto';
 import { sql } from 'drizzle-orm';
-import type { Database, Queries } from './database.ts';
+import type { Database } from './database.ts';
 import { DISK_FULL, writeRefusal } from './session.ts';
+import { sqlStateOf } from './sqlState.ts';
 
 /** More than a table has free: the probe must make a file grow, as the log does. */
 const PROBE_BYTES = 256 * 1024;
@@ -30,20 +31,15 @@ async function lacksSpace(db: Database['db']): Promise<boolean> {
   const text = randomBytes(PROBE_BYTES / 2).toString('hex');
   const takeBack = new Error('taken back');
   try {
-    await db.transaction(async (tx) => {
-      await write(tx, text);
+    return await db.transaction(async (tx) => {
+      await tx.execute(
+        sql`insert into nodes (id, version, writes) values (${`space ${text.slice(0, 16)}`}, ${text}, 0)`,
+      );
       throw takeBack;
     });
   } catch (error) {
     if (error === takeBack) return false;
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    if (cause instanceof Error && 'code' in cause && cause.code === DISK_FULL) return true;
+    if (sqlStateOf(error) === DISK_FULL) return true;
     throw error;
   }
-  return false;
 }
-
-const write = (db: Queries, text: string) =>
-  db.execute(
-    sql`insert into nodes (id, version, writes) values (${`space ${text.slice(0, 16)}`}, ${text}, 0)`,
-  );
