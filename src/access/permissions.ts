@@ -112,7 +112,7 @@ export function may(actor: Actor, operation: string): boolean {
   return atLeast(actor.role, least);
 }
 
-export function atLeast(role: Role, least: Role): boolean {
+function atLeast(role: Role, least: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(least);
 }
 

@@ -27,7 +27,7 @@ import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idemp
 import { beyondPatterns, patternsViolations } from './freezes.ts';
 
 /** All budgets are summed in each round. */
-export const MAX_BUDGETS = 100;
+const MAX_BUDGETS = 100;
 /** The longest window: thirty days. */
 export const MAX_WINDOW_HOURS = 720;
 const MAX_NAME = 100;
@@ -89,7 +89,7 @@ const done = async (db: Queries, message: string, budget: LossBudget): Promise<L
 });
 
 /** Whether an actor sees a budget: it may be about a strategy that the actor sees. */
-export function seesBudget(actor: Actor, { strategies }: Pick<LossBudget, 'strategies'>): boolean {
+function seesBudget(actor: Actor, { strategies }: Pick<LossBudget, 'strategies'>): boolean {
   return overlaps(actor.strategies, strategies);
 }
 

@@ -13,7 +13,7 @@ export interface ListOptions {
   readonly quiet?: boolean;
 }
 
-export const LIVE = ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'];
+const LIVE = ['PENDING', 'RUNNING', 'PAUSED', 'OBSERVATION_COMPLETE'];
 
 interface Listed {
   readonly id: string;

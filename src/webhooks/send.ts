@@ -74,7 +74,7 @@ export async function send(
  * Parses `Retry-After`, which is a number of seconds or an HTTP date (RFC 9110, 10.2.3).
  * @returns seconds from now, above 0; null if there is none
  */
-export function retryAfterSeconds(value: string | readonly string[] | undefined, now: number): number | null {
+function retryAfterSeconds(value: string | readonly string[] | undefined, now: number): number | null {
   const text = typeof value === 'string' ? value.trim() : '';
   if (text === '') return null;
   // The obsolete asctime form has no zone: it is UTC as well.

@@ -78,13 +78,13 @@ export interface SideRun {
 }
 
 /** Names of closed sessions that are kept per side. */
-export const REMEMBERED_SESSIONS = 100;
+const REMEMBERED_SESSIONS = 100;
 /** Digests of earlier ones: enough to refuse a late report of a session that was closed long ago. */
 const MAX_FORGOTTEN = 900;
 
 const ONE = decimal(1);
 
-export const NO_TOTALS: Totals = {
+const NO_TOTALS: Totals = {
   pnlUsd: ZERO,
   totalPnlUsd: ZERO,
   totalGasUsd: ZERO,
@@ -96,7 +96,7 @@ export const NO_TOTALS: Totals = {
 const NO_MEAN: RunMean = { sum: ZERO, trades: 0, own: null };
 
 /** The first run of a side that has reported nothing yet. */
-export const FIRST_RUN: SideRun = {
+const FIRST_RUN: SideRun = {
   session: null,
   sequence: null,
   since: null,

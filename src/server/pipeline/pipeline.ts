@@ -222,7 +222,7 @@ export interface Operations {
   readonly plugin: Plugin<OperationContext>;
 }
 
-export function createOperations(parts: OperationParts): Operations {
+function createOperations(parts: OperationParts): Operations {
   const { limits, timeScale, routing, observe, present } = parts;
   const execute = createExecutor();
   const withTimeout = createOperationTimeout();

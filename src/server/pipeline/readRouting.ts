@@ -28,7 +28,7 @@ import {
 import type { Operation, OperationContext } from './operation.ts';
 
 /** The header in which a mutation says how far its reader must be, and a query says how far it wants to be. */
-export const POSITION_HEADER = 'serin-position';
+const POSITION_HEADER = 'serin-position';
 
 /** Queries that read lists or whole histories. No command is decided by them, and none shows what may be done next. */
 const FROM_REPLICA = new Set([

@@ -12,7 +12,7 @@ import type { Queries } from '../postgres/database.ts';
 import type { SideKey } from './sideMetrics.ts';
 
 /** At most this many open signals of a deployment; of more the oldest are forgotten. */
-export const MAX_OPEN_SIGNALS = 5000;
+const MAX_OPEN_SIGNALS = 5000;
 /** Pairs of one check at most; the rest comes with the next one. */
 const PAIRS_OF_CHECK = 200;
 

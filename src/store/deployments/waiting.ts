@@ -10,8 +10,7 @@ import { isLive, isVisible } from './overview.ts';
  * What a person is to do: approve a promotion, decide after an observation, or approve another configuration. A
  * deployment for which several apply is of the first of them.
  */
-export const WAITING_KINDS = ['PROMOTION_APPROVAL', 'DECISION', 'CONFIG_APPROVAL'] as const;
-export type WaitingKind = (typeof WAITING_KINDS)[number];
+export type WaitingKind = 'PROMOTION_APPROVAL' | 'DECISION' | 'CONFIG_APPROVAL';
 
 /** Deployments of one kind; `since` is the earliest time at which one of them began to wait. */
 export interface WaitingGroup {

@@ -138,7 +138,7 @@ export function superviseServer(launch: () => ChildProcess, log: (line: string) 
 }
 
 /** Requests a fast shutdown, and an immediate one after 6 s. */
-export async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((done) => child.once('exit', done));
   child.kill('SIGINT');

@@ -46,7 +46,7 @@ export interface DatabaseOptions {
 }
 
 /** Connections of the pool; one more listens. */
-export const DEFAULT_POOL_SIZE = 16;
+const DEFAULT_POOL_SIZE = 16;
 /** Seconds after which an idle connection is closed. Must be shorter than the silence limit in `socket.ts`. */
 const IDLE_SECONDS = 10;
 /** Fixed pause before the next connection attempt, without backoff, so that the end of a long outage is noticed soon. */

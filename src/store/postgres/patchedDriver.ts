@@ -18,6 +18,6 @@ export function requirePatchedDriver(): void {
 }
 
 /** Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs. */
-export function isPatched(driver: unknown): boolean {
+function isPatched(driver: unknown): boolean {
   return PATCHED.test(String(driver));
 }

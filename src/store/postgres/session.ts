@@ -76,7 +76,7 @@ export function writeRefusal(recovering: boolean, readOnly: boolean): string | n
 }
 
 /** Why a session cannot be used; null when it can. */
-export function checkSession(
+function checkSession(
   row: readonly (string | null)[],
   server: ConnectionTarget['server'],
 ): Error | null {
