@@ -2,11 +2,11 @@
  * The log as streams. `follow` delivers the entries after a cursor (or from now), each exactly once: first replayed from
  * the database, then live from the tail. `watch` signals that a deployment has changed; several changes may be merged.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Logger } from 'pino';
 import type { Scope } from '../store/access/strategyScope.ts';
-import { currentHorizon, type Horizon, readLog, wasCommitted } from '../store/log/eventLog.ts';
+import { readLog } from '../store/log/eventLog.ts';
+import { currentHorizon, type Horizon, wasCommitted } from '../store/log/horizon.ts';
 import type { LogEntry, LogFilter } from '../store/log/logEntry.ts';
 import {
   type Cursor,
@@ -18,8 +18,11 @@ import {
 } from '../store/log/position.ts';
 import { isBehindArchive } from '../store/log/retention.ts';
 import type { Queries } from '../store/postgres/database.ts';
+import { shareUpcoming } from '../store/postgres/shareUpcoming.ts';
+import { type Changes, watchChanges } from './changes.ts';
 import { createMetricsWatch } from './metricsWatch.ts';
 import { createQueue, createSignal, type Queue } from './queue.ts';
+import { createRetrying } from './retrying.ts';
 import { isLost, type Rewound } from './serverWatch.ts';
 import { createStreams } from './streams.ts';
 import type { Tail } from './tail.ts';
@@ -71,20 +74,6 @@ export interface Feed {
   consumers(): number;
   /** Ends all streams. */
   stop(): void;
-}
-
-/** Deployments that have changed, for one consumer: the newest, never a queue. */
-export interface Changes {
-  /**
-   * Tells of the deployment's metrics, too, at most once a second, until the answered function is called.
-   * @param version of the metrics that are known already; null if none are
-   */
-  withMetrics(deploymentId: string, version: number | null): () => void;
-  /**
-   * What has changed since the last call, each once; waits for something to change. Null at the end.
-   * @param withinMs resolves without a change after this time; waits indefinitely if omitted
-   */
-  next(withinMs?: number): Promise<ReadonlySet<string> | null>;
 }
 
 /** Pages of the past that are read for one caller at a time, over all of its feeds. */
@@ -217,44 +206,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       signalled(consumer, (take) => topics.join({ filter: { deploymentId, scope: null }, take })),
     watchMetrics: (deploymentId, consumer) =>
       signalled(consumer, (notify) => metrics.join(deploymentId, null, notify)),
-    watchAll(scope, consumer) {
-      const { signal } = streams.open(consumer);
-      const wakeup = createSignal(signal);
-      let changed = new Set<string>();
-      const add = (deploymentId: string) => {
-        changed.add(deploymentId);
-        wakeup.notify();
-      };
-      const leave = topics.join({ filter: { scope }, take: (entry) => add(entry.deploymentId) });
-      const watched = new Map<string, () => void>();
-      const end = () => {
-        leave();
-        for (const unwatch of watched.values()) unwatch();
-        watched.clear();
-      };
-      if (signal.aborted) end();
-      else signal.addEventListener('abort', end, { once: true });
-      return {
-        withMetrics(deploymentId, version) {
-          if (!signal.aborted && !watched.has(deploymentId)) {
-            watched.set(
-              deploymentId,
-              metrics.join(deploymentId, version, () => add(deploymentId)),
-            );
-          }
-          return () => {
-            watched.get(deploymentId)?.();
-            watched.delete(deploymentId);
-          };
-        },
-        async next(withinMs) {
-          if (!(await wakeup.next(withinMs))) return null;
-          const found = changed;
-          changed = new Set();
-          return found;
-        },
-      };
-    },
+    watchAll: (scope, consumer) => watchChanges(topics, metrics, scope, streams.open(consumer).signal),
     now: horizonNow,
     blockedMs: () => tail.blockedBy()?.ms ?? 0,
     consumers: () => topics.size() + metrics.size(),
@@ -281,18 +233,6 @@ async function* live(queue: Queue, wanted: (entry: LogEntry) => boolean): AsyncG
   }
 }
 
-/** Concurrent callers share one run, which starts after all of them have called. */
-function shareUpcoming(run: () => Promise<Horizon>): () => Promise<Horizon> {
-  let upcoming: Promise<Horizon> | null = null;
-  return () => {
-    upcoming ??= new Promise<void>((next) => setImmediate(next)).then(() => {
-      upcoming = null;
-      return run();
-    });
-    return upcoming;
-  };
-}
-
 /** What is promised, or null as soon as the signal is aborted. */
 async function unlessAborted<T>(promised: Promise<T>, signal: AbortSignal): Promise<T | null> {
   let leave = () => {};
@@ -302,49 +242,4 @@ async function unlessAborted<T>(promised: Promise<T>, signal: AbortSignal): Prom
   if (signal.aborted) leave();
   signal.addEventListener('abort', leave, { once: true });
   return Promise.race([promised, left]).finally(() => signal.removeEventListener('abort', leave));
-}
-
-/**
- * Retries while the database is away, so that streams stay open and catch up. A fault is logged once, however many streams
- * meet it, until it has passed for all of them.
- */
-function createRetrying(log: Logger) {
-  /** How many streams meet each fault now. */
-  const meeting = new Map<string, number>();
-  const meet = (fault: string, error: unknown) => {
-    const others = meeting.get(fault) ?? 0;
-    meeting.set(fault, others + 1);
-    if (others === 0) log.warn({ error }, 'cannot read the log for a feed; trying again');
-  };
-  const pass = (fault: string) => {
-    const others = (meeting.get(fault) ?? 1) - 1;
-    if (others === 0) meeting.delete(fault);
-    else meeting.set(fault, others);
-  };
-  return async <T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> => {
-    const met = new Set<string>();
-    try {
-      for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
-        try {
-          return await read();
-        } catch (error) {
-          if (signal.aborted || error instanceof HistoryRewound) throw error;
-          const fault = kindOf(error);
-          if (!met.has(fault)) meet(fault, error);
-          met.add(fault);
-          await sleep(pause, undefined, { signal, ref: false }).catch(() => {});
-          if (signal.aborted) throw error;
-        }
-      }
-    } finally {
-      for (const fault of met) pass(fault);
-    }
-  };
-}
-
-/** What faults of one kind have in common: the message of a failed query has its parameters in it. */
-function kindOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if ('code' in error) return String(error.code);
-  return error.cause === undefined ? error.message : kindOf(error.cause);
 }

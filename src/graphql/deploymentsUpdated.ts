@@ -1,6 +1,6 @@
 /** One subscription for a whole list: every deployment that matches now, then each that changes. */
 import { GraphQLError } from 'graphql';
-import type { Changes } from '../feed/feed.ts';
+import type { Changes } from '../feed/changes.ts';
 import {
   countDeployments,
   type DeploymentFilter,

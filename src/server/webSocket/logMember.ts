@@ -1,7 +1,7 @@
 /** A member of a shared log feed: it begins now, so it skips what was committed before it joined. */
 import { GraphQLError } from 'graphql';
 import { FeedLagged } from '../../feed/feed.ts';
-import { type Horizon, wasCommitted } from '../../store/log/eventLog.ts';
+import { type Horizon, wasCommitted } from '../../store/log/horizon.ts';
 import type { LogPosition } from '../../store/log/position.ts';
 import { type Leave, Member, type Subscriber } from './sharedSubscriptions.ts';
 

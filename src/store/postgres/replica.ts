@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { BadConnectionString, readConnectionString } from './connectionString.ts';
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
+import { shareUpcoming } from './shareUpcoming.ts';
 
 /** How often both servers are asked where they are. */
 const POLL_INTERVAL_MS = 500;
@@ -191,7 +192,6 @@ export function openReplica({ primary, maxLagMs, onChange, ...options }: Replica
     return parseWalPosition(row?.position ?? '') ?? 0n;
   }
 
-  let reading: Promise<WalPosition> | null = null;
   async function readCommitted(): Promise<WalPosition> {
     const [row] = await primary.db.execute<{ position: string }>(
       sql.raw('select pg_current_wal_lsn()::text as position'),
@@ -224,14 +224,7 @@ export function openReplica({ primary, maxLagMs, onChange, ...options }: Replica
       return () => readers.delete(callBack);
     },
     now: () => Math.round(clock.now + (performance.now() - clock.at) * clock.rate),
-    committedPosition() {
-      // The query begins after all of its callers have committed.
-      reading ??= new Promise<void>((next) => setImmediate(next)).then(() => {
-        reading = null;
-        return readCommitted();
-      });
-      return reading;
-    },
+    committedPosition: shareUpcoming(readCommitted),
     async stop() {
       stopped = true;
       await Promise.race([polling, sleep(ANSWER_WITHIN_MS, undefined, { ref: false })]);
