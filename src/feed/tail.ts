@@ -9,6 +9,7 @@ import type { LogEntry } from '../store/log/logEntry.ts';
 import type { LogPosition } from '../store/log/position.ts';
 import type { Notifier } from '../store/postgres/notifier.ts';
 import { oldestWriter } from '../store/postgres/openTransactions.ts';
+import { createSignal } from './queue.ts';
 import { type Rewound, watchServer } from './serverWatch.ts';
 
 const PAGE = 1000;
@@ -24,7 +25,7 @@ const BLOCKED_AGAIN_MS = 60_000;
 export interface Tail {
   /** Calls back with every batch of new entries. Returns a function that stops. */
   subscribe(onEntries: (entries: readonly LogEntry[]) => void): () => void;
-  /** Calls back when entries that were handed on have ceased to exist. Answers how to stop. */
+  /** Calls back when entries that were handed on have ceased to exist. Returns a function that stops. */
   onRewound(callBack: (rewound: Rewound) => void): () => void;
   /** Milliseconds since this reader last reached the end of the log. */
   lagMs(): number;
@@ -44,16 +45,11 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
   const server = await watchServer(db, log);
   const listeners = new Set<(entries: readonly LogEntry[]) => void>();
   let position: LogPosition = await lastSettledPosition(db);
-  let notified = false;
-  let wake: () => void = () => {};
-  let stopped = false;
+  const stopping = new AbortController();
+  const growth = createSignal(stopping.signal);
   let atEnd = Date.now();
   let blockedBy: { since: number; by: string; logAt: number } | null = null;
-  const onNotify = () => {
-    notified = true;
-    wake();
-  };
-  const unlisten = await notifier.listen(onNotify);
+  const unlisten = await notifier.listen(growth.notify);
   const running = follow();
 
   return {
@@ -65,8 +61,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
     lagMs: () => Date.now() - atEnd,
     blockedBy: () => blockedBy && { ms: Date.now() - blockedBy.since, by: blockedBy.by },
     async stop() {
-      stopped = true;
-      onNotify();
+      stopping.abort();
       await running;
       await unlisten().catch(() => {});
     },
@@ -74,9 +69,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
 
   async function follow(): Promise<void> {
     let pause = POLL_MS;
-    while (!stopped) {
-      await sleep(pause);
-      notified = false;
+    while (await growth.next(pause)) {
       try {
         pause = await readOn(pause);
       } catch (error) {
@@ -123,16 +116,5 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
       { heldMs: now - blockedBy.since, by: blockedBy.by },
       'an open transaction blocks the feeds: end it',
     );
-  }
-
-  function sleep(ms: number): Promise<void> {
-    if (notified || stopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

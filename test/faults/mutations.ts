@@ -47,9 +47,10 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a notification instead of the log',
     file: 'feed/tail.js',
-    line: 'await sleep(pause);',
+    line: 'while (await growth.next(pause)) {',
     becomes:
-      'await sleep(pause); if (!notified) position = await lastSettledPosition(db).catch(() => position);',
+      'for (;;) { const asleep = performance.now(); if (!(await growth.next(pause))) break; ' +
+      'if (performance.now() - asleep > pause - 2) position = await lastSettledPosition(db).catch(() => position);',
     foundAs: ['a feed is the log'],
   },
   {
