@@ -4,7 +4,6 @@
  * nodes run it over one database; another node may take a claim whose lease has expired.
  */
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createChecks } from '../app/checks.ts';
 import type { App } from '../app/context.ts';
@@ -26,6 +25,7 @@ import {
 } from '../store/deployments/leases.ts';
 import { allDone } from '../store/postgres/allDone.ts';
 import { type ClockConversion, readClockConversion } from '../store/postgres/database.ts';
+import { type Job, pause } from './repeat.ts';
 import { sleepUntilDue } from './untilDue.ts';
 
 /** Maximum checks of claimed deployments at a time. */
@@ -45,11 +45,6 @@ const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
 const MAX_REAL_SLEEP_MS = 500;
 const HOUSEKEEPING_MS = 3_600_000;
-
-export interface Loop {
-  /** Finishes the checks in flight and stops. */
-  stop(): Promise<void>;
-}
 
 export interface LoopParts {
   readonly app: App;
@@ -73,7 +68,8 @@ const NOBODY: LoopWatchers = { onCheck: () => {}, onFetch: () => {} };
 /** Characters of what a provider said that the log keeps. */
 const MAX_SAID = 600;
 
-export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Loop {
+/** Its stop lets the checks in flight finish. */
+export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }: LoopParts): Job {
   const stopping = new AbortController();
   // Every fetch in flight listens to it.
   setMaxListeners(0, stopping.signal);
@@ -94,10 +90,10 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
           await deleteOldAnswers(app.db);
         }
         const due = await untilNextDue(app.db, kind, providerSlots());
-        await pause(sleepUntilDue(due, maxSleepMs));
+        await pause(sleepUntilDue(due, maxSleepMs), stopping.signal);
       } catch (error) {
         log.warn({ error }, 'the observation loop cannot reach the database and retries');
-        await pause(1000);
+        await pause(1000, stopping.signal);
       }
     }
   }
@@ -138,10 +134,6 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
     });
     for (const claim of claims) begin(claim);
     return claims.length === limit;
-  }
-
-  async function pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {});
   }
 
   function providerSlots(): ProviderSlots {

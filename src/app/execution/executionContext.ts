@@ -8,7 +8,7 @@ import type { RefusalQuota } from './refusalQuota.ts';
 
 /** A batch that failed; its items run alone. */
 export interface BatchFailure {
-  readonly kind: (typeof BATCH_KINDS)[number];
+  readonly kind: BatchKind;
   /** The number of its items. */
   readonly size: number;
   readonly error: unknown;
