@@ -67,11 +67,11 @@ const STOP_PART_MS = 2000;
 /** The stages of a stop: workers, their dependencies, the connections to the database, the embedded database. */
 const STAGES = ['work', 'needs', 'connections', 'database'] as const;
 
-type Part = () => Promise<void>;
-type Parts = Record<(typeof STAGES)[number], Part[]>;
+type Stop = () => Promise<void>;
+type Stage = (typeof STAGES)[number];
 
 const withStopTimeout =
-  (stop: Part): Part =>
+  (stop: Stop): Stop =>
   () =>
     Promise.race([stop(), sleep(STOP_PART_MS, undefined, { ref: false })]);
 
@@ -81,11 +81,11 @@ export async function startSerin(
   signal?: AbortSignal,
   log = createLog(environment),
 ): Promise<Serin> {
-  const parts: Parts = { work: [], needs: [], connections: [], database: [] };
+  const parts: Record<Stage, Stop[]> = { work: [], needs: [], connections: [], database: [] };
   /** The parts of a stage stop concurrently, so that only the timeouts of the stages add up. */
   const stop = async () => {
-    const cleanly = (part: Part) =>
-      part().catch((error: unknown) => log.error({ error }, 'a part did not stop cleanly'));
+    const cleanly = (stopPart: Stop) =>
+      stopPart().catch((error: unknown) => log.error({ error }, 'a part did not stop cleanly'));
     for (const stage of STAGES) await Promise.all(parts[stage].splice(0).map(cleanly));
   };
   try {
@@ -94,41 +94,17 @@ export async function startSerin(
     if (!providers.ok) {
       throw new BadEnvironment(`SERIN_PROVIDERS: ${describeViolations(providers.violations)}`);
     }
-    const own = environment.databaseUrl === null ? await startOwnDatabase() : null;
-    const { databaseSchema: schema, poolSize } = environment;
-    const options = {
-      url: own ?? environment.databaseUrl ?? '',
-      ...(own === null ? { schema, variables: process.env } : {}),
-      ...(poolSize === null ? {} : { poolSize }),
-    };
-    signal?.throwIfAborted();
-    await migrateDatabase(
-      options,
-      { info: (message) => log.info(message), warn: (message) => log.warn(message) },
-      signal,
-    );
-    signal?.throwIfAborted();
-    const database = openDatabase(options);
-    parts.connections.push(withStopTimeout(() => database.close()));
+    const database = await connect();
     const { db, client } = database;
-    if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
-    const { rate: timeScale } = await readClock(db);
-    if (environment.production && timeScale !== 1) {
-      throw new BadEnvironment(
-        `This database's clock runs at ${timeScale} times real time: set SERIN_TIME_SCALE=1, which production requires`,
-      );
-    }
-
+    const timeScale = await clockRate(db);
     const replica = environment.replica === null ? null : startReplica(environment.replica, database);
     const notifier = createNotifier(client);
     // Each waits for the database: together they wait once.
     const [readDamage, , registry, tail] = await allDone([
       watchSchema(database, log),
-      startPartitionKeeper({ db, log }).then((keeper) => {
-        parts.work.push(withStopTimeout(() => keeper.stop()));
-      }),
-      started(joinNodes(db, log)),
-      started(startTail(db, notifier, log)),
+      startPartitionKeeper({ db, log }).then((keeper) => keep('work', keeper)),
+      joinNodes(db, log).then((nodes) => keep('needs', nodes)),
+      startTail(db, notifier, log).then((started) => keep('needs', started)),
     ]);
     const providerNames = new Set(providers.value.keys());
     const simulator = createSimulator(log);
@@ -171,23 +147,15 @@ export async function startSerin(
     };
     const tracing = await startTraces();
     const watchers = watchLoop(metrics, tracing);
-    const loop = startLoop({ app, providers: providers.value, log, timeScale, watchers });
-    parts.work.push(withStopTimeout(() => loop.stop()));
-    const deadlines = startDeadlineLoop({ app, log });
-    parts.work.push(withStopTimeout(() => deadlines.stop()));
+    keep('work', startLoop({ app, providers: providers.value, log, timeScale, watchers }));
+    keep('work', startDeadlineLoop({ app, log }));
     const commands = createCommands(app);
-    const budgets = startBudgetLoop({ app, commands, log, onTrip: metrics.countBudgetTrip });
-    parts.work.push(withStopTimeout(() => budgets.stop()));
-    const clock = startClockWatch({ db, log, onStep: metrics.countClockStep });
-    parts.work.push(withStopTimeout(() => clock.stop()));
-    const sealer = startAuditSealer({ db, log, refusals: app.refusalAudit });
-    parts.work.push(withStopTimeout(() => sealer.stop()));
-    if (environment.retentionDays !== null) {
-      const retention = startRetention({ db, log, days: environment.retentionDays, timeScale });
-      parts.work.push(withStopTimeout(() => retention.stop()));
-    }
-    const deliverer = startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt });
-    parts.work.push(withStopTimeout(() => deliverer.stop()));
+    keep('work', startBudgetLoop({ app, commands, log, onTrip: metrics.countBudgetTrip }));
+    const clock = keep('work', startClockWatch({ db, log, onStep: metrics.countClockStep }));
+    keep('work', startAuditSealer({ db, log, refusals: app.refusalAudit }));
+    const { retentionDays } = environment;
+    if (retentionDays !== null) keep('work', startRetention({ db, log, days: retentionDays, timeScale }));
+    keep('work', startDeliverer({ db, tail, targets, log, onAttempt: metrics.countAttempt }));
     const { http, host } = environment;
     const access = createAccess(db, log, environment.access);
     parts.needs.push(async () => access.stop());
@@ -243,11 +211,37 @@ export async function startSerin(
     throw error;
   }
 
-  /** A part that others need, to be stopped once it has started. */
-  async function started<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
-    const part = await starting;
-    parts.needs.push(withStopTimeout(() => part.stop()));
+  /** Stops a part that has started at its stage, within {@link STOP_PART_MS}. Returns the part. */
+  function keep<T extends { stop(): Promise<void> }>(stage: Stage, part: T): T {
+    parts[stage].push(withStopTimeout(() => part.stop()));
     return part;
+  }
+
+  /** Migrates the database and opens it; without an address it starts Serin's own. */
+  async function connect(): Promise<Database> {
+    const { databaseUrl, databaseSchema, poolSize } = environment;
+    const options =
+      databaseUrl === null
+        ? { url: await startOwnDatabase(), poolSize }
+        : { url: databaseUrl, poolSize, schema: databaseSchema, variables: process.env };
+    signal?.throwIfAborted();
+    await migrateDatabase(options, log, signal);
+    signal?.throwIfAborted();
+    const database = openDatabase(options);
+    parts.connections.push(withStopTimeout(() => database.close()));
+    return database;
+  }
+
+  /** Seconds of Serin's clock per real second, as the environment sets them or the database has them. */
+  async function clockRate(db: Database['db']): Promise<number> {
+    if (environment.timeScale !== null) await setClockRate(db, environment.timeScale);
+    const { rate } = await readClock(db);
+    if (environment.production && rate !== 1) {
+      throw new BadEnvironment(
+        `This database's clock runs at ${rate} times real time: set SERIN_TIME_SCALE=1, which production requires`,
+      );
+    }
+    return rate;
   }
 
   /** Reads that need not be of this moment; the node works without it, too. */
@@ -259,23 +253,20 @@ export async function startSerin(
       primary,
       schema: primary.schema,
       variables: process.env,
-      ...(environment.poolSize === null ? {} : { poolSize: environment.poolSize }),
+      poolSize: environment.poolSize,
       onChange(problem) {
         if (problem === null) log.info('lists, exports and series are read from the replica');
         else log.warn({ problem }, 'all reads go to the primary');
       },
     });
-    parts.connections.push(withStopTimeout(() => replica.stop()));
-    return replica;
+    return keep('connections', replica);
   }
 
   /** Loads OpenTelemetry only if a collector is configured. */
   async function startTraces(): Promise<Tracing | null> {
     if (environment.tracesEndpoint === null) return null;
     const { startTracing } = await import('./server/telemetry/tracing.ts');
-    const tracing = startTracing(environment.tracesEndpoint, 'serin');
-    parts.needs.push(withStopTimeout(() => tracing.stop()));
-    return tracing;
+    return keep('needs', startTracing(environment.tracesEndpoint, 'serin'));
   }
 
   async function startOwnDatabase(): Promise<string> {

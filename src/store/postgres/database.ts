@@ -33,8 +33,8 @@ export interface Database {
 
 export interface DatabaseOptions {
   readonly url: string;
-  /** Connections in the pool. */
-  readonly poolSize?: number;
+  /** Connections in the pool; null for the default. */
+  readonly poolSize?: number | null;
   /** The schema of the tables; `public` unless given. */
   readonly schema?: string | null;
   /** Variables that stand in for what the address leaves out, as libpq reads them. */
@@ -85,13 +85,13 @@ function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: nu
 /** Connects lazily: no connection is opened before the first statement. @throws {BadConnectionString} */
 export function openDatabase(options: DatabaseOptions): Database {
   requirePatchedDriver();
-  const { url, variables, poolSize = DEFAULT_POOL_SIZE, readOnly = false, onServer } = options;
+  const { url, variables, poolSize, readOnly = false, onServer } = options;
   const target = readConnectionString(url, variables, !readOnly);
   const schema = options.schema ?? target.schema;
   const pool = createPoolStats();
   const sockets = createSocketFactory(target, schema, onServer);
   const replication = createReplicationWatch();
-  const driver = driverOptions(target, sockets, poolSize);
+  const driver = driverOptions(target, sockets, poolSize ?? DEFAULT_POOL_SIZE);
   const settings = {
     ...driver,
     socket: async (given: DriverAddress) => pool.countSocket(await driver.socket(given)),
