@@ -1,28 +1,19 @@
 /** The metrics of `/metrics`: counters of this node, and gauges of the database that are the same on every node. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type CanaryGauges, readCanaryGauges } from '../../app/canaryGauges.ts';
 import { BATCH_KINDS, type BatchKind } from '../../app/execution/executionContext.ts';
 import type { CanaryEvent } from '../../core/lifecycle/events.ts';
-import { STATUSES } from '../../core/lifecycle/state.ts';
 import type { BlockedBy } from '../../feed/tail.ts';
-import { type Gauges, readGauges } from '../../store/deployments/gauges.ts';
 import type { Queries } from '../../store/postgres/database.ts';
 import type { PoolStats } from '../../store/postgres/poolStats.ts';
 import { HALT_ACTIONS, type HaltAction } from '../../store/safety/halts.ts';
 import { BUDGET_ACTIONS, type BudgetAction } from '../../store/safety/lossBudgets.ts';
-import { createCanaryGauges } from './canaryGauges.ts';
+import { createDatabaseGauges, readGaugesInTime } from './databaseGauges.ts';
 import { createEventCounters } from './eventCounters.ts';
 
 /** HTTP statuses of requests that are refused at admission. */
 const REFUSAL_STATUSES = [403, 413, 415, 429];
 /** Outcomes of operations that an operator is alerted on. */
 const SERVER_ERRORS = ['INTERNAL_SERVER_ERROR', 'UNAVAILABLE'];
-
-/** How long a scrape waits for the database before it continues without its gauges. */
-const GAUGES_TIMEOUT_MS = 2000;
-
-/** Hex digits of a hash that a double holds exactly. */
-const HASH_DIGITS = 12;
 
 export interface Metrics {
   readonly contentType: string;
@@ -175,8 +166,8 @@ export function createMetrics({ db, pool, providerNames, feed, replica }: Metric
     () => (replica?.lagMs() ?? 0) / 1000,
   );
   const countEvents = createEventCounters(registry);
-  const setGauges = databaseGauges(registry);
-  let counting: Promise<AllGauges | null> | null = null;
+  const setGauges = createDatabaseGauges(registry);
+  let counting: ReturnType<typeof readGaugesInTime> | null = null;
 
   return {
     contentType: registry.contentType,
@@ -206,132 +197,5 @@ export function createMetrics({ db, pool, providerNames, feed, replica }: Metric
     countAttempt: (outcome) => attempts.inc({ outcome }),
     countOperation: (type, outcome, seconds) => operations.observe({ type, outcome }, seconds),
     countRefused: (status) => refused.inc({ status }),
-  };
-}
-
-interface AllGauges extends Gauges {
-  readonly canaries: CanaryGauges;
-}
-
-async function readAllGauges(db: Queries): Promise<AllGauges> {
-  const [gauges, canaries] = await Promise.all([readGauges(db), readCanaryGauges(db)]);
-  return { ...gauges, canaries };
-}
-
-/** Null if the database is away or slow; the other metrics are served all the same. */
-async function readGaugesInTime(db: Queries): Promise<AllGauges | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), GAUGES_TIMEOUT_MS);
-  });
-  return Promise.race([readAllGauges(db).catch(() => null), late]).finally(() => clearTimeout(timer));
-}
-
-function databaseGauges(registry: Registry): (gauges: AllGauges | null) => void {
-  const registers = [registry];
-  const up = new Gauge({
-    name: 'serin_database_up',
-    help: 'Whether the database responded to this scrape.',
-    registers,
-  });
-  const deployments = new Gauge({
-    name: 'serin_deployments',
-    help: 'Deployments in the database, by status.',
-    labelNames: ['status'],
-    registers,
-  });
-  const lag = new Gauge({
-    name: 'serin_check_lag_seconds',
-    help: "By how much the most overdue check is late, in Serin's seconds.",
-    registers,
-  });
-  const overdue = new Gauge({
-    name: 'serin_allocations_overdue',
-    help: 'Allocations that are overdue, of live and ended deployments.',
-    registers,
-  });
-  const overdueSeconds = new Gauge({
-    name: 'serin_allocation_overdue_seconds',
-    help: "By how much the most overdue allocation is late, in Serin's seconds; of live and ended deployments.",
-    registers,
-  });
-  const budgetUse = new Gauge({
-    name: 'serin_loss_budget_used_ratio',
-    help: 'The loss in the window of each loss budget, as a part of its maximum.',
-    labelNames: ['budget', 'name'],
-    registers,
-  });
-  const budgetsTripped = new Gauge({
-    name: 'serin_loss_budgets_tripped',
-    help: 'Loss budgets that are tripped: their strategies are frozen.',
-    registers,
-  });
-  const budgetAge = new Gauge({
-    name: 'serin_loss_budget_age_seconds',
-    help: 'Real seconds since the losses of the budgets were last summed; 0 if there is no budget.',
-    registers,
-  });
-  const connections = new Gauge({
-    name: 'serin_database_connections',
-    help: "Serin's connections to the database, of all nodes, by state.",
-    labelNames: ['state'],
-    registers,
-  });
-  const backlog = new Gauge({
-    name: 'serin_webhook_backlog',
-    help: 'Pending deliveries to webhooks.',
-    registers,
-  });
-  const backlogAge = new Gauge({
-    name: 'serin_webhook_backlog_age_seconds',
-    help: 'Age of the oldest pending delivery, in real seconds.',
-    registers,
-  });
-  const caught = new Gauge({
-    name: 'serin_default_partition_rows',
-    help: 'Rows in the default partition of a table, at most 100,000: their deployments arrived in a month without a partition.',
-    labelNames: ['table'],
-    registers,
-  });
-  const auditBlock = new Gauge({
-    name: 'serin_audit_block',
-    help: 'Number of the newest block that seals the audit trail.',
-    registers,
-  });
-  const auditHash = new Gauge({
-    name: 'serin_audit_block_hash',
-    help: 'The first 48 bits of the hash of that block, as a number.',
-    registers,
-  });
-  const auditUnsealed = new Gauge({
-    name: 'serin_audit_unsealed_seconds',
-    help: 'Age of the oldest audit record that no block seals, in real seconds.',
-    registers,
-  });
-  const setCanaries = createCanaryGauges(registry);
-  return (gauges) => {
-    up.set(gauges ? 1 : 0);
-    deployments.reset();
-    connections.reset();
-    budgetUse.reset();
-    if (!gauges) return;
-    for (const status of STATUSES) deployments.set({ status }, 0);
-    for (const { status, count } of gauges.deployments) deployments.set({ status }, count);
-    for (const { state, count } of gauges.connections) connections.set({ state }, count);
-    setCanaries(gauges.canaries);
-    lag.set(gauges.checkLagSeconds);
-    overdue.set(gauges.overdueAllocations.count);
-    overdueSeconds.set(gauges.overdueAllocations.seconds);
-    const { used, tripped, ageSeconds } = gauges.lossBudgets;
-    for (const { id, name, ratio } of used) budgetUse.set({ budget: id, name }, ratio);
-    budgetsTripped.set(tripped);
-    budgetAge.set(ageSeconds);
-    backlog.set(gauges.webhooks.pending);
-    backlogAge.set(gauges.webhooks.oldestSeconds);
-    for (const { table, rows } of gauges.caughtRows) caught.set({ table }, rows);
-    const { head, unsealedSeconds } = gauges.audit;
-    auditBlock.set(head?.number ?? 0);
-    auditHash.set(Number.parseInt(head?.hash.slice(0, HASH_DIGITS) ?? '0', 16));
-    auditUnsealed.set(unsealedSeconds);
   };
 }
