@@ -1,14 +1,9 @@
 /** The HTTP server: listens, admits requests, serves each path, and drains on stop. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Logger } from 'pino';
 import { ENDPOINT } from '../../environment/limits.ts';
-import type { Feed } from '../../feed/feed.ts';
-import { type Admission, type FlatHeaders, pathOf, setHeaders } from '../pipeline/admission.ts';
-import type { ClientAddresses } from '../pipeline/clientAddresses.ts';
-import type { GraphQLServer } from '../pipeline/pipeline.ts';
-import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
-import { serveWebSocket } from '../webSocket/webSocketServer.ts';
+import { type FlatHeaders, pathOf, setHeaders } from '../pipeline/admission.ts';
+import { type SocketParts, serveWebSocket } from '../webSocket/webSocketServer.ts';
 import { loadConsole } from './consoleFiles.ts';
 import { createGraphiql } from './graphiql.ts';
 import { isPlain, serveOther, servePlain } from './graphqlHttp.ts';
@@ -17,14 +12,7 @@ import { notFound, OPERATOR_ENDPOINTS, type OperatorParts } from './operatorEndp
 import { dropSlowClients } from './slowClients.ts';
 import { createOpenStreams } from './sse.ts';
 
-export interface HttpParts extends OperatorParts {
-  readonly feed: Feed;
-  readonly graphql: GraphQLServer;
-  readonly admission: Admission;
-  readonly addresses: ClientAddresses;
-  readonly subscriptionQuota: SubscriptionQuota;
-  readonly log: Logger;
-}
+export type HttpParts = OperatorParts & Omit<SocketParts, 'limits'>;
 
 export interface HttpServer {
   readonly url: string;

@@ -28,7 +28,13 @@ export function presentError(error: unknown, log: Logger): GraphQLError {
 function short(error: GraphQLError): GraphQLError {
   const message = cut(error.message);
   if (message === error.message) return error;
-  const { nodes, source, positions, path, extensions } = error;
+  return withMessage(error, message);
+}
+
+function withMessage(
+  { nodes, source, positions, path, extensions }: GraphQLError,
+  message: string,
+): GraphQLError {
   return new GraphQLError(message, {
     nodes: nodes ?? null,
     source: source ?? null,
@@ -68,14 +74,7 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
 /** Removes suggestions, which would reveal names of the schema where introspection is off. */
 export function withoutSuggestion(error: GraphQLError): GraphQLError {
   if (!error.message.includes('Did you mean')) return error;
-  const { nodes, source, positions, path, extensions } = error;
-  return new GraphQLError(error.message.replace(/ Did you mean [^?]*\?$/, ''), {
-    nodes: nodes ?? null,
-    source: source ?? null,
-    positions: positions ?? null,
-    path: path ?? null,
-    extensions,
-  });
+  return withMessage(error, error.message.replace(/ Did you mean [^?]*\?$/, ''));
 }
 
 /** An invalid value is an error of the caller: adds the path of its field. */

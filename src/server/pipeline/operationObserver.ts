@@ -10,7 +10,7 @@ import {
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Metrics } from '../telemetry/prometheus.ts';
-import type { Tracing } from '../telemetry/tracing.ts';
+import type { TracedOperation, Tracing } from '../telemetry/tracing.ts';
 import type { Operation, OperationContext } from './operation.ts';
 
 export interface Observers {
@@ -23,14 +23,8 @@ export interface Observers {
 /** Mutations that bots repeat every few seconds; logged at level debug. */
 const REPORTS = new Set(['updateCanaryMetrics', 'updateStableMetrics', 'reportMetrics', 'recordTrades']);
 
-interface Observed {
-  /** The root fields, whatever the client calls its operation. */
-  readonly fields: readonly string[];
-  readonly deploymentId: string | undefined;
-  readonly actor: string;
-  readonly requestId: string | undefined;
-  readonly parent: string | undefined;
-}
+/** What is known of an operation before it ends. */
+type Observed = Omit<TracedOperation, 'type' | 'outcome' | 'ms'>;
 
 /** Called when an operation begins; returns a function to call with its result. */
 export type Observer = (operation: Operation) => (result: ExecutionResult) => void;

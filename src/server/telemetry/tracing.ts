@@ -15,8 +15,9 @@ export interface Tracing {
   stop(): Promise<void>;
 }
 
-interface TracedOperation {
+export interface TracedOperation {
   readonly type: string;
+  /** The root fields, whatever the client calls its operation. */
   readonly fields: readonly string[];
   readonly deploymentId: string | undefined;
   readonly actor: string;

@@ -4,7 +4,6 @@
  */
 import { sql } from 'drizzle-orm';
 import { WATCHED_STATUSES } from '../../core/lifecycle/state.ts';
-import type { Side } from '../../core/values/side.ts';
 import type { Queries } from '../postgres/database.ts';
 import type { SideKey } from './sideMetrics.ts';
 
@@ -34,22 +33,12 @@ export async function isReplaced(db: Queries, { deploymentId, side, session }: H
   return row?.closed ?? false;
 }
 
-interface Row extends Record<string, unknown> {
-  readonly deploymentId: string;
-  readonly side: Side;
-  readonly session: string | null;
-  readonly watched: boolean;
-  readonly stale: boolean;
-  readonly at: number;
-  readonly leaseSeconds: number | null;
-}
-
 /** Writes heartbeats in one statement. Missing in the result are those of deployments that do not exist. */
 export async function writeHeartbeats(db: Queries, beats: readonly Heartbeat[]): Promise<TakenHeartbeat[]> {
   const ids = beats.map(({ deploymentId }) => deploymentId);
   const sides = beats.map(({ side }) => side);
   const sessions = beats.map(({ session }) => session);
-  const rows = await db.execute<Row>(sql`
+  const rows = await db.execute<TakenHeartbeat & Record<string, unknown>>(sql`
     with moment as materialized (select serin_now() as at),
     found as materialized (
       select d.id, k.side, k.session, d.status in ${[...WATCHED_STATUSES]} as watched,
