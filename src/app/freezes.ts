@@ -27,7 +27,7 @@ import {
   type StandingFreezes,
 } from '../store/safety/freezes.ts';
 import type { Actor, App } from './context.ts';
-import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idempotency.ts';
+import { type AnswerCodec, type Requester, refusalCodec, runIdempotent } from './execution/idempotency.ts';
 import {
   activeWindow,
   expiredRequestAt,
@@ -114,19 +114,13 @@ export interface FreezeInput {
   readonly reason: string;
 }
 
-/** The actor and the idempotency key of a request. */
-export interface FreezeRequest {
-  readonly actor: Actor;
-  readonly idempotencyKey: string | null;
-}
-
 /**
  * Creates a freeze. When it is answered, nothing that it blocks can begin any more, on any node.
  * @throws {Forbidden} if its patterns reach beyond the actor's strategies
  */
 export async function createFreeze(
   app: App,
-  { actor, idempotencyKey }: FreezeRequest,
+  { actor, idempotencyKey }: Requester,
   input: FreezeInput,
 ): Promise<FreezeAnswer> {
   const violations = freezeViolations(input);
@@ -237,7 +231,7 @@ export function beyondPatterns(actor: Actor, patterns: readonly string[]): Forbi
  */
 export async function liftFreeze(
   app: App,
-  { actor, idempotencyKey }: FreezeRequest,
+  { actor, idempotencyKey }: Requester,
   input: { readonly id: string; readonly reason: string | null },
 ): Promise<FreezeAnswer> {
   const request = { actor, operation: 'liftFreeze', input, idempotencyKey };

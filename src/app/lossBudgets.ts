@@ -23,7 +23,7 @@ import {
 } from '../store/safety/lossBudgets.ts';
 import { readLosses, refreshBaselines, restartLosses } from '../store/safety/losses.ts';
 import type { Actor, App } from './context.ts';
-import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idempotency.ts';
+import { type AnswerCodec, type Requester, refusalCodec, runIdempotent } from './execution/idempotency.ts';
 import { beyondPatterns, patternsViolations } from './freezes.ts';
 
 /** All budgets are summed in each round. */
@@ -98,12 +98,6 @@ export function seesLoss(actor: Actor, { strategies }: Pick<LossBudget, 'strateg
   return contains(actor.strategies, strategies);
 }
 
-/** The actor and the idempotency key of a request. */
-export interface BudgetRequest {
-  readonly actor: Actor;
-  readonly idempotencyKey: string | null;
-}
-
 export interface LossBudgetInput extends BudgetTerms {
   /** Patterns; null means all strategies of the caller. */
   readonly strategies: readonly string[] | null;
@@ -116,7 +110,7 @@ export interface LossBudgetInput extends BudgetTerms {
  */
 export async function createLossBudget(
   app: App,
-  { actor, idempotencyKey }: BudgetRequest,
+  { actor, idempotencyKey }: Requester,
   input: LossBudgetInput,
 ): Promise<LossBudgetAnswer> {
   const violations = [...patternsViolations('strategies', input.strategies), ...termsViolations(input)];
@@ -198,7 +192,7 @@ export interface LossBudgetChange extends Partial<BudgetTerms> {
  */
 export async function updateLossBudget(
   app: App,
-  { actor, idempotencyKey }: BudgetRequest,
+  { actor, idempotencyKey }: Requester,
   change: LossBudgetChange,
 ): Promise<LossBudgetAnswer> {
   const { id, rearm, reason, ...terms } = change;
@@ -257,7 +251,7 @@ export async function armAgain(
  */
 export async function deleteLossBudget(
   app: App,
-  { actor, idempotencyKey }: BudgetRequest,
+  { actor, idempotencyKey }: Requester,
   input: { readonly id: string; readonly reason: string | null },
 ): Promise<LossBudgetAnswer> {
   const request = { actor, operation: 'deleteLossBudget', input, idempotencyKey };

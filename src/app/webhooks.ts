@@ -33,7 +33,7 @@ import {
   type Webhook,
 } from '../store/webhooks/webhooks.ts';
 import type { Actor, App } from './context.ts';
-import { type AnswerCodec, refusalCodec, runIdempotent } from './execution/idempotency.ts';
+import { type AnswerCodec, type Requester, refusalCodec, runIdempotent } from './execution/idempotency.ts';
 
 const MAX_WEBHOOKS = 100;
 const MAX_DESCRIPTION = 500;
@@ -129,12 +129,6 @@ export function seesWebhook(actor: Actor, { strategyId }: Pick<Webhook, 'strateg
   return strategyId === null ? actor.strategies === null : canSee(actor, strategyId);
 }
 
-/** The actor and the idempotency key of a request. */
-export interface WebhookRequest {
-  readonly actor: Actor;
-  readonly idempotencyKey: string | null;
-}
-
 export interface NewWebhookInput {
   readonly url: string;
   readonly description: string | null;
@@ -150,7 +144,7 @@ export interface NewWebhookInput {
  */
 export async function createWebhook(
   app: App,
-  request: WebhookRequest,
+  request: Requester,
   input: NewWebhookInput,
 ): Promise<WebhookAnswer> {
   const { url, description, strategyId } = input;
@@ -221,7 +215,7 @@ export interface WebhookChangeInput {
  */
 export async function updateWebhook(
   app: App,
-  request: WebhookRequest,
+  request: Requester,
   input: WebhookChangeInput,
 ): Promise<WebhookAnswer> {
   const { webhookId, url, description, eventTypes, enabled, rotateSecret } = input;
@@ -266,11 +260,7 @@ export async function updateWebhook(
 }
 
 /** Deletes a webhook and its deliveries. */
-export async function deleteWebhook(
-  app: App,
-  request: WebhookRequest,
-  webhookId: string,
-): Promise<WebhookAnswer> {
+export async function deleteWebhook(app: App, request: Requester, webhookId: string): Promise<WebhookAnswer> {
   return runIdempotent(
     app,
     { ...request, operation: 'deleteWebhook', input: { webhookId } },
@@ -292,11 +282,7 @@ export interface Redelivery {
 }
 
 /** Schedules one delivery, or all failed ones of a webhook, again with a new day of retries. */
-export async function redeliver(
-  app: App,
-  request: WebhookRequest,
-  input: Redelivery,
-): Promise<WebhookAnswer> {
+export async function redeliver(app: App, request: Requester, input: Redelivery): Promise<WebhookAnswer> {
   const { deliveryId } = input;
   if ((deliveryId === null) === (input.webhookId === null)) {
     return invalid([{ path: ['deliveryId'], message: 'or webhookId must be given, but not both' }]);

@@ -1,11 +1,11 @@
 /** The mutations of webhooks. They translate inputs; the use cases in `app/webhooks.ts` decide. */
+import type { Requester } from '../app/execution/idempotency.ts';
 import {
   createWebhook,
   deleteWebhook,
   redeliver,
   updateWebhook,
   type WebhookAnswer,
-  type WebhookRequest,
 } from '../app/webhooks.ts';
 import { parseCursor } from '../store/log/position.ts';
 import { builder, type Context } from './builder.ts';
@@ -112,7 +112,7 @@ const RedeliverResult = builder.objectRef<WebhookAnswer>('RedeliverResult').impl
 const requestOf = (
   { actor }: Context,
   { idempotencyKey }: { readonly idempotencyKey?: string | null | undefined },
-): WebhookRequest => ({ actor, idempotencyKey: idempotencyKey ?? null });
+): Requester => ({ actor, idempotencyKey: idempotencyKey ?? null });
 
 builder.mutationFields((t) => ({
   createWebhook: t.field({

@@ -27,6 +27,9 @@ export interface Request {
   readonly idempotencyKey: string | null;
 }
 
+/** The actor and the idempotency key of a request. */
+export type Requester = Pick<Request, 'actor' | 'idempotencyKey'>;
+
 interface Answered {
   readonly refusal: Refusal | null;
 }
@@ -60,8 +63,8 @@ export function keyRefusal({ idempotencyKey }: Request): Refusal | null {
 }
 
 /**
- * The key of a request; null if the caller gave none, or sees nothing and so can have done nothing. The empty string is what forms and unset variables send: as a key, all
- * their requests would share it.
+ * The key of a request; null if the caller gave none, or sees nothing and so can have done nothing. The empty string is
+ * what forms and unset variables send: as a key, all their requests would share it.
  */
 export function keyOf({ actor, operation, input, idempotencyKey }: Request): KeyedRequest | null {
   if (idempotencyKey === null || idempotencyKey === '' || actor.strategies?.length === 0) return null;
