@@ -43,6 +43,9 @@ export class WrongServer extends Error {
   readonly code = 'WRONG_SERVER';
 }
 
+/** The error of a connection on which an answer takes too long. */
+export const timedOut = (message: string): Error => Object.assign(new Error(message), { code: 'ETIMEDOUT' });
+
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
@@ -76,10 +79,7 @@ export function writeRefusal(recovering: boolean, readOnly: boolean): string | n
 }
 
 /** Why a session cannot be used; null when it can. */
-function checkSession(
-  row: readonly (string | null)[],
-  server: ConnectionTarget['server'],
-): Error | null {
+function checkSession(row: readonly (string | null)[], server: ConnectionTarget['server']): Error | null {
   const [recovering, readOnly, timeout, encoding] = row;
   const refusal = server === 'PRIMARY' ? writeRefusal(recovering === 'true', readOnly === 'on') : null;
   if (refusal !== null) return new WrongServer(refusal);
@@ -168,9 +168,7 @@ function intercept(
 ): { listen: Listener; ping: () => void } {
   let phase: 'starting' | 'setting' | 'ready' | 'pinging' | 'pinged' = 'starting';
   const late = setTimeout(() => {
-    socket.destroy(
-      Object.assign(new Error('PostgreSQL did not finish the login in time'), { code: 'ETIMEDOUT' }),
-    );
+    socket.destroy(timedOut('PostgreSQL did not finish the login in time'));
   }, startWithinMs);
   socket.once('close', () => clearTimeout(late));
   let rest: Buffer = Buffer.alloc(0);

@@ -7,7 +7,7 @@ import { connect as connectSocket, isIP, Socket } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
 import { type ConnectionTarget, readPem, type TlsSettings } from './connectionString.ts';
 import type { Host } from './pgFiles.ts';
-import { SLOW_MS, sessionStatement, setUpSession, WrongServer } from './session.ts';
+import { SLOW_MS, sessionStatement, setUpSession, timedOut, WrongServer } from './session.ts';
 
 /** Longer than the statement timeout and than the idle timeout of the pool (`database.ts`), which are 10 s each. */
 const SILENT_MS = 15_000;
@@ -141,14 +141,9 @@ function failing(cause: unknown): Socket {
 /** Connects, and speaks TLS as far as it is asked for. */
 async function reach(host: Host, target: ConnectionTarget): Promise<Socket> {
   const { mode } = target.tls;
-  if (host.host.startsWith('/')) return dial(host, target);
-  if (mode === 'disable') return dial(host, target);
-  if (mode === 'allow') {
-    // Plain where the server takes it: it says so only once it knows who comes.
-    return (await takesPlain(host, target))
-      ? dial(host, target)
-      : encrypt(await dial(host, target), host, target);
-  }
+  if (host.host.startsWith('/') || mode === 'disable') return dial(host, target);
+  // Plain where the server takes it: it says so only once it knows who comes.
+  if (mode === 'allow' && (await takesPlain(host, target))) return dial(host, target);
   return encrypt(await dial(host, target), host, target);
 }
 
@@ -173,7 +168,7 @@ function within<T>(
 ): Promise<T> {
   return new Promise<T>((done, failed) => {
     const late = setTimeout(() => {
-      fail(Object.assign(new Error(`PostgreSQL at ${where} does not answer`), { code: 'ETIMEDOUT' }));
+      fail(timedOut(`PostgreSQL at ${where} does not answer`));
     }, ms);
     const fail = (error: Error) => {
       clearTimeout(late);
@@ -257,9 +252,7 @@ function watchSilence(sockets: Map<Socket, Heard>): void {
       state.heardAt = now;
     }
     const lastHeard = Math.max(...[...sockets.values()].map(({ heardAt }) => heardAt));
-    const error = Object.assign(new Error(`PostgreSQL sent nothing for ${SILENT_MS / 1000} seconds`), {
-      code: 'ETIMEDOUT',
-    });
+    const error = timedOut(`PostgreSQL sent nothing for ${SILENT_MS / 1000} seconds`);
     const allSilent = now - lastHeard >= SILENT_MS;
     for (const [socket, { heardAt }] of sockets) {
       if (allSilent || now - heardAt >= SILENT_ALONE_MS) socket.destroy(error);
