@@ -152,7 +152,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
   const parsed = fromDocument(document);
   if (!parsed.ok) return invalid(parsed.violations);
   const archive = parsed.value;
-  const { metrics, breaches, samples, trades, runs } = archive;
+  const { metrics, breaches } = archive;
   const { id, strategyId, chain } = archive.state;
   if (!canSee(actor, strategyId)) throw beyondScope(actor, strategyId);
   const misnamed = idViolation(actor, { id, strategyId });
@@ -196,22 +196,7 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
     const busy = isEnded(state) ? null : await capitalNotHome(tx, state);
     if (busy) return busy;
     await appendEvents(tx, entriesOf(null, events));
-    const points = pointsByCheck(archive.events);
-    await insertSamples(
-      tx,
-      samples.map((sample) => ({ deploymentId: id, ...sample, point: points.get(sample.check) ?? null })),
-    );
-    // Before the trades, which then open the other signals only.
-    await markPaired(tx, id, archive.events.flatMap(pairedSignals));
-    for (const side of SIDES) {
-      const sideMetrics = metrics[side];
-      const sideTrades = trades[side];
-      const key = { deploymentId: id, side };
-      const record = sideMetrics && { metrics: sideMetrics, run: runs?.[side] ?? null };
-      if (record) await saveMetrics(tx, key, record, sideTrades ? 'TRADES' : 'TOTALS');
-      if (sideTrades) await insertStatistics(tx, key, sideTrades);
-      if (sideTrades && state.config.evidence.pairing === 'SIGNAL') await addToSignals(tx, key, sideTrades);
-    }
+    await insertRecords(tx, archive);
     const { stableVersionId, requireApproval } = strategy;
     const view: DeploymentView = {
       state,
@@ -233,6 +218,28 @@ export async function importDeployment(app: App, actor: Actor, input: ImportInpu
 /** SHA-256 of the document in its canonical form: the order of keys in what was sent does not matter. */
 function hashOf(archive: Archive): string {
   return hash('sha256', JSON.stringify(toDocument(archive)), 'hex');
+}
+
+/** Inserts what a document has besides the state and its events: samples, figures, trades and signals. */
+async function insertRecords(tx: Queries, archive: Archive): Promise<void> {
+  const { state, metrics, samples, trades, runs } = archive;
+  const { id } = state;
+  const points = pointsByCheck(archive.events);
+  await insertSamples(
+    tx,
+    samples.map((sample) => ({ deploymentId: id, ...sample, point: points.get(sample.check) ?? null })),
+  );
+  // Before the trades, which then open the other signals only.
+  await markPaired(tx, id, archive.events.flatMap(pairedSignals));
+  for (const side of SIDES) {
+    const sideMetrics = metrics[side];
+    const sideTrades = trades[side];
+    const key = { deploymentId: id, side };
+    const record = sideMetrics && { metrics: sideMetrics, run: runs?.[side] ?? null };
+    if (record) await saveMetrics(tx, key, record, sideTrades ? 'TRADES' : 'TOTALS');
+    if (sideTrades) await insertStatistics(tx, key, sideTrades);
+    if (sideTrades && state.config.evidence.pairing === 'SIGNAL') await addToSignals(tx, key, sideTrades);
+  }
 }
 
 /** Inserts the trades of a side and the statistics that they add up to. */
