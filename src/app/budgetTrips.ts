@@ -38,7 +38,8 @@ export interface BudgetWatcher {
 }
 
 /**
- * Trips the budgets that are broken and arms those again that should be, each by itself: one that fails holds back no other.
+ * Trips the budgets that are broken and arms those again that should be, each in a transaction of its own: one that fails
+ * holds back no other.
  * @throws {Error} if the budgets or their losses cannot be read
  */
 export async function evaluateBudgets(app: App, watcher: BudgetWatcher): Promise<void> {

@@ -25,7 +25,7 @@ export function createWrittenPosition(): WrittenPosition {
   };
 }
 
-/** Two numbers of 32 bits in hex, such as `16/B374D848`; null if it is none. */
+/** Two numbers of 32 bits in hex, such as `16/B374D848`; null if it is not such a position. */
 function parse(text: string): bigint | null {
   const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text);
   return match ? (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`) : null;

@@ -30,6 +30,6 @@ export const parsePlaceInTime = placeParser(
   z.tuple([placeInstant, placeText]).transform(([at, id]) => ({ at, id })),
 );
 
-/** The number that a cursor is; null if it is none. */
+/** The number in a cursor; null if it is not a number. */
 export const parseNumber = (cursor: string): bigint | null =>
   /^\d{1,18}$/.test(cursor) ? BigInt(cursor) : null;

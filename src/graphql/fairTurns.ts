@@ -17,7 +17,7 @@ import type { Pace } from '../store/postgres/convertRows.ts';
 import type { Context } from './builder.ts';
 import { DEFAULT_PAGE, type PageArgs } from './paging.ts';
 
-/** Items of a list that are completed at once: each may have many fields, and rows are loaded by portion. */
+/** Items of a list that are completed together: each may have many fields, and rows are loaded by portion. */
 export const PORTION = 50;
 /** The same for a large caller while others are active. */
 const SMALL_PORTION = 10;

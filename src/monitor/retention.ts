@@ -13,7 +13,7 @@ const EVERY = 3_600_000;
 /** Pause before a deployment or a partition is tried again that others were using, in real time. */
 const RETRY_MS = 10_000;
 /** Pause between two deployments, so that other work does not wait. */
-const BREATH_MS = 20;
+const PAUSE_MS = 20;
 
 export interface RetentionParts {
   readonly db: PostgresJsDatabase;
@@ -45,7 +45,7 @@ export function startRetention({ db, log, days, timeScale }: RetentionParts): Jo
           const { error } = attempt;
           log.warn({ deploymentId, error }, `${deploymentId} could not be archived and is tried again later`);
         }
-        await pause(BREATH_MS, stopping);
+        await pause(PAUSE_MS, stopping);
       }
     } catch (error) {
       log.warn({ error }, 'the deployments to archive could not be read');

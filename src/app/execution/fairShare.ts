@@ -21,7 +21,7 @@ const MAX_WAITS_MS = 5000;
 const PERIOD_MS = 8000;
 /** What the portions and reads of a large caller may take in a period without a rest: a page of a console. */
 const FREE_MS = 100;
-/** After that it rests so many times as long as each of them took: it has a tenth of the node while others are active. */
+/** After that it rests this many times as long as each of them took: it has a tenth of the node while others are active. */
 const REST = 9;
 const MAX_REST_MS = 100;
 /** Others are active while an operation of theirs is in flight, and for so long after it. */

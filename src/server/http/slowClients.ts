@@ -18,7 +18,7 @@ interface Connection {
   /** Bytes sent when the client last made enough progress, and the time since. */
   sent: number;
   stalledMs: number;
-  /** Responses that are not yet sent completely, and such that have been since the last look. */
+  /** Responses that are not yet sent completely, and such that have been since the last check. */
   responses: readonly ServerResponse[];
 }
 

@@ -12,7 +12,7 @@ import { rateLimited } from './rateLimits.ts';
 
 export interface Admission {
   /**
-   * Calls `proceed` if the request may proceed, at once where nothing is counted; otherwise responds to it.
+   * Calls `proceed` if the request may proceed, immediately where nothing is counted; otherwise responds to it.
    * @param proceed gets the headers that every response to the request must have
    */
   admit(request: IncomingMessage, response: ServerResponse, proceed: (headers: FlatHeaders) => void): void;

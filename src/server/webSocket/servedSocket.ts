@@ -14,9 +14,9 @@ import { holdForNow } from './coalescedWrites.ts';
 const PAUSE_ABOVE = 1_000_000;
 /** Unsent bytes of a client above which it is closed. */
 const CLOSE_ABOVE = 8_000_000;
-/** How often sockets are looked after. */
+/** How often all sockets are checked. */
 export const TURN_MS = 250;
-/** A client is pinged once in so many turns, and must have answered at the next ping. */
+/** A client is pinged once in this many turns, and must have answered at the next ping. */
 const TURNS_PER_PING = 48;
 /** How long a client may take to complete the closing handshake. */
 export const CLOSE_TIMEOUT_MS = 1500;
@@ -77,7 +77,7 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
     this.#receive = receive;
   }
 
-  /** Its client has said `connection_init`. Answers the headers of its upgrade. */
+  /** Its client has sent `connection_init`. Returns the headers of its upgrade. */
   initialised(): IncomingHttpHeaders {
     if (this.#initTimer) clearTimeout(this.#initTimer);
     this.#initTimer = null;

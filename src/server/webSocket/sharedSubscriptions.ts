@@ -35,7 +35,7 @@ export abstract class Member<About> implements AsyncIterableIterator<ExecutionRe
   readonly #leave: Leave<About>;
   protected readonly subscriber: Subscriber;
   protected over = false;
-  /** Answers the consumer that waits for the end. */
+  /** Resolves the consumer's call of `next`, which waits for the end. */
   #answer: ((next: Next | Promise<Next>) => void) | null = null;
   /** The error that it ended with, until its consumer asks. */
   #failure: Promise<Next> | null = null;

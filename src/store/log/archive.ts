@@ -171,7 +171,7 @@ async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]>
   if (begun.length > 0) yield [Buffer.concat(begun)];
 }
 
-/** How much of a page is wanted: the first or the last so many, or all. */
+/** How much of a page is wanted: the first or the last N, or all. */
 export interface PageEnd {
   readonly limit?: number | undefined;
   readonly fromEnd?: boolean;

@@ -13,7 +13,7 @@ import { FIRST_MONTH } from '../tables/tables.ts';
 /** Months after the current one that get their partitions ahead of time. */
 const MONTHS_AHEAD = 2;
 /**
- * How long a change of the partitions waits for a lock, and what needs the table behind it: shorter than
+ * How long a change of the partitions waits for a lock; other statements on the table wait for it meanwhile. Shorter than
  * `deadlock_timeout`, so that it gives way. It is tried again.
  */
 const LOCK_TIMEOUT_MS = 200;
