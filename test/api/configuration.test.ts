@@ -1,11 +1,12 @@
 /** The bounds are configured by the environment, each variable explained, and no secret comes into the log. */
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { LIMITS } from '../../src/environment/limits.ts';
 import { startSerin } from '../../src/serin.ts';
-import { createLog } from '../../src/server/telemetry/logger.ts';
+import { createLog, createLogDestination } from '../../src/server/telemetry/logger.ts';
 
 describe('bounds', () => {
   test.each(Object.values(LIMITS))('$variable', ({ variable, defaultValue, least, most }) => {
@@ -77,5 +78,20 @@ describe('the log', () => {
     expect(said).toContain('"stack"');
     for (const secret of ['sk_live', 'hunter', 'pw-in-a-field', 'tok-deep'])
       expect(said).not.toContain(secret);
+  });
+
+  test.runIf(existsSync('/dev/full'))('on a full disk costs its lines, and not the node', async () => {
+    const disk = openSync('/dev/full', 'w');
+    const destination = createLogDestination(disk);
+    const log = createLog({ logLevel: 'info', databaseUrl: null }, destination);
+    for (const line of ['first', 'second']) {
+      // An error that nobody else takes ends the process, which shows as an unhandled one here.
+      const failed = once(destination, 'write').catch((error: unknown) => error);
+      log.info(line);
+      expect(await failed).toMatchObject({ code: 'ENOSPC' });
+    }
+    // What is done at the exit.
+    destination.flushSync();
+    closeSync(disk);
   });
 });

@@ -10,9 +10,12 @@ const SECRET_PATTERNS: readonly [RegExp, string][] = [
   [/\b(Bearer|Basic) [\w.~+/=-]+/gi, '$1 …'],
 ];
 
+/** Lines that wait for a log which cannot be written; what comes beyond is dropped. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+
 export function createLog(
   environment: Pick<Environment, 'logLevel' | 'databaseUrl'>,
-  destination: DestinationStream = pino.destination({ dest: 2, sync: false }),
+  destination: DestinationStream = createLogDestination(2),
 ): Logger {
   return pino(
     {
@@ -26,6 +29,27 @@ export function createLog(
     },
     destination,
   );
+}
+
+/**
+ * Writes lines in the background. Where they cannot be written, as on a full disk, the node goes on without them: the last
+ * ones wait and are tried again with the next line. At the exit they are not, which would go on until there is space.
+ */
+export function createLogDestination(fd: number): ReturnType<typeof pino.destination> {
+  const stream = pino.destination({ dest: fd, sync: false, maxLength: MAX_WAITING_BYTES });
+  const flush = stream.flushSync.bind(stream);
+  let failing = false;
+  stream.on('error', () => {
+    failing = true;
+  });
+  stream.on('write', () => {
+    failing = false;
+  });
+  return Object.assign(stream, {
+    flushSync() {
+      if (!failing) flush();
+    },
+  });
 }
 
 /**
