@@ -34,8 +34,8 @@ else {
 async function serve(): Promise<void> {
   serving = true;
   const stopping = new AbortController();
-  // From the beginning: a signal that came while PostgreSQL starts would leave it running.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  // From the beginning: a signal that came while PostgreSQL starts would leave it running. A terminal that closes is one.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (stopping.signal.aborted) return;
       setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();

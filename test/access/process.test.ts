@@ -1,6 +1,7 @@
 /** Serin as a process: the command line for keys, and the refusal to be open where others can reach it. */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -161,8 +162,10 @@ test('in a data folder, keys are made before Serin runs there and while it does'
       expect(await response.json()).toEqual({ data: { viewer: { actor } } });
     }
   } finally {
-    server.child.kill('SIGTERM');
+    // A terminal that is closed: the database ends with Serin.
+    server.child.kill('SIGHUP');
     expect(await server.ended).toBe(0);
+    expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false);
     await rm(dataDir, { recursive: true, force: true });
   }
 });
