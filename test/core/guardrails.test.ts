@@ -193,6 +193,59 @@ describe('maxStaleSeconds', () => {
     expect(paused.status).toBe('RUNNING');
   });
 
+  /** Both sides were silent for four minutes of the five, and then reported a moment before a command. */
+  function heardBefore(trial: Trial, command: () => void): void {
+    for (let check = 0; check < 4; check += 1) {
+      trial.wait(60);
+      trial.do({ type: 'CHECK', failure: null });
+    }
+    trial.wait(10);
+    command();
+    for (let check = 0; check < 2; check += 1) {
+      trial.wait(60);
+      trial.do({ type: 'CHECK', failure: null });
+    }
+  }
+  const bothReport = (trial: Trial) => {
+    trial.report('CANARY', { trades: 1 });
+    trial.report('STABLE', { trades: 1 });
+  };
+
+  test('hears news that came before a pause, or during one', () => {
+    const before = silent();
+    heardBefore(before, () => {
+      bothReport(before);
+      before.wait(10);
+      before.order('PAUSE');
+      before.wait(86_400);
+      before.order('RESUME');
+    });
+    expect(before.status).toBe('RUNNING');
+    expect(before.observation.silentMs).toEqual({ CANARY: 120_000, STABLE: 120_000 });
+
+    const during = silent();
+    heardBefore(during, () => {
+      during.order('PAUSE');
+      during.wait(3600);
+      bothReport(during);
+      during.order('RESUME');
+    });
+    expect(during.status).toBe('RUNNING');
+    expect(during.observation.silentMs).toEqual({ CANARY: 120_000, STABLE: 120_000 });
+  });
+
+  test('hears news that came before a step by hand', () => {
+    const steps = [10, 50].map((canaryPercent) => ({ canaryPercent, minutes: 60 }));
+    const trial = silent({ steps });
+    heardBefore(trial, () => {
+      bothReport(trial);
+      trial.wait(10);
+      trial.order('ADVANCE_STEP');
+    });
+    expect(trial.status).toBe('RUNNING');
+    expect(trial.observation.silentMs).toEqual({ CANARY: 130_000, STABLE: 130_000 });
+  });
+
   test('begins anew after time in which Serin was away', () => {
     const trial = silent();
     trial.check();

@@ -153,7 +153,10 @@ function takeSample(state: Watched, failure: string | null, interval: Interval, 
   return { type: 'CANARY_METRICS_UPDATED', ...watched, netPnlUsd, decision, ...paired };
 }
 
-/** Watched time without news of each side. It begins anew after a gap, in which bots may have been unable to report. */
+/**
+ * Watched time without news of each side. It begins anew after a gap, in which bots may have been unable to report. News
+ * may also have come between the latest check and a command that counts as one: it is never longer ago than it arrived.
+ */
 function silence(
   state: Watched,
   { watchedMs, isGap }: Interval,
@@ -164,8 +167,12 @@ function silence(
   return forSides((side) => {
     if (isGap) return 0;
     const newsAt = metrics[side]?.reportedAt ?? startedAt;
-    if (!isSinceLastCheck(state, newsAt, now)) return Math.round(silentMs[side] + watchedMs);
-    return Math.round(Math.max(0, Math.min(openMsBetween(config, newsAt, now), watchedMs)));
+    const sinceNewsMs = openMsBetween(config, newsAt, now);
+    if (isSinceLastCheck(state, newsAt, now))
+      return Math.round(Math.max(0, Math.min(sinceNewsMs, watchedMs)));
+    const unheardMs = silentMs[side] + watchedMs;
+    // An instant after now is from before the clock was set back.
+    return Math.round(newsAt > now ? unheardMs : Math.min(unheardMs, sinceNewsMs));
   });
 }
 

@@ -491,7 +491,10 @@ function resumed(state: Watched, { pausedMs, at, endsAt }: EventOf<'CANARY_RESUM
   // Without trading hours the end of the step also tells what nobody watched before the pause.
   const idleMs = state.config.tradingHours || endsAt === undefined ? pausedMs : endsAt - step.endsAt;
   const moved = idleStep(state, idleMs, endsAt);
-  const observation = { ...state.observation, step: moved, lastCheckAt: at };
+  // Bots need not report during a pause, and news may have come just before it.
+  const { silentMs } = state.observation;
+  const silence = state.rule === 1 ? silentMs : { CANARY: 0, STABLE: 0 };
+  const observation = { ...state.observation, step: moved, lastCheckAt: at, silentMs: silence };
   return { ...running(state), observation };
 }
 
