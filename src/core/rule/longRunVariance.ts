@@ -61,7 +61,8 @@ export function addValue(sums: SeriesSums, value: number): void {
 }
 
 /**
- * Variances of a series. Zero for fewer than two values, and for a series that varies by no more than rounding.
+ * Variances of a series. Zero for fewer than two values; of a series that varies by no more than rounding, what rounding
+ * leaves of it.
  *
  * AR(1): g0 (1 + phi) / (1 - phi), phi with Kendall's correction of its bias (Kendall 1954). Bartlett: weights
  * 1 - k / (L + 1) over L = min(floor(1.3 n^(1/3)), 30) lags (Newey and West 1987), raised for the part that few values
@@ -75,9 +76,13 @@ export function varianceOf(sums: SeriesSums): SeriesVariance {
   return { variance: g0, longRunVariance, effective: n * Math.min(1, g0 / longRunVariance) };
 }
 
-/** Whether a series varies by more than rounding; a constant one has no error to estimate. */
 function varies(n: number, mean: number, m2: number): boolean {
-  return n > 1 && Math.sqrt(m2 / (n - 1)) > 1e-12 * Math.abs(mean);
+  return n > 1 && variesBeyondRounding({ mean, variance: m2 / (n - 1) });
+}
+
+/** Whether a series varies by more than rounding; a constant one has no error to estimate. */
+export function variesBeyondRounding({ mean, variance }: { mean: number; variance: number }): boolean {
+  return Math.sqrt(variance) > 1e-12 * Math.abs(mean);
 }
 
 function autocovariance({ n, mean, products }: SeriesSums, lag: number): number {

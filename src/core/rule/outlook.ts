@@ -7,6 +7,7 @@ import type { TradingDay } from '../config/tradingHours.ts';
 import type { Decimal } from '../values/decimal.ts';
 import { halfWidth, lengthForHalfWidth } from './confidenceSequence.ts';
 import type { EvidenceFigures, SeriesFigures } from './evidenceFigures.ts';
+import { variesBeyondRounding } from './longRunVariance.ts';
 import { inflation, judgeEvidence, type TestSettings } from './sequentialTest.ts';
 import { normalProbability } from './studentT.ts';
 
@@ -109,7 +110,8 @@ function moreChecks(figures: EvidenceFigures, settings: TestSettings, share: num
   const { pairs, planned, whenEarning, whenLosing } = figures;
   const sequence = { planned, alpha: settings.alpha };
   const lengths = [whenEarning, whenLosing].map((series) => ({
-    good: lengthTo(series.mean + settings.margin, series),
+    // A series without variance is never proof of being good enough.
+    good: variesBeyondRounding(series) ? lengthTo(series.mean + settings.margin, series) : null,
     bad: lengthTo(-series.mean, series),
   }));
   const good = least(lengths.map((length) => length.good));

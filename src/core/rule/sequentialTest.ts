@@ -6,6 +6,7 @@
 import { halfWidth, type Interval } from './confidenceSequence.ts';
 import { driftThreshold } from './driftDetector.ts';
 import type { EvidenceFigures, SeriesFigures } from './evidenceFigures.ts';
+import { variesBeyondRounding } from './longRunVariance.ts';
 import { studentProbability } from './studentT.ts';
 
 export const EVIDENCE_VERDICTS = ['WORSE', 'NOT_WORSE', 'OPEN'] as const;
@@ -83,7 +84,7 @@ export function judgeEvidence(figures: EvidenceFigures, settings: TestSettings):
   /** A series without variance has no error to estimate: it is no evidence of being good enough. */
   function isNotWorse(): boolean {
     const proves = (series: SeriesFigures, interval: Interval | null) =>
-      interval !== null && series.longRunVariance > 0 && interval.low > -margin;
+      interval !== null && variesBeyondRounding(series) && interval.low > -margin;
     return enough && (proves(whenEarning, y1) || proves(whenLosing, y2));
   }
 }

@@ -177,6 +177,16 @@ describe('the test', () => {
     expect(constant(-0.001).verdict).toBe('WORSE');
     expect(constant(0.001).verdict).toBe('OPEN');
   });
+
+  test('is not decided by how doubles are rounded: a constant gain over a stable side that moves is no proof', () => {
+    fc.assert(
+      fc.property(fc.array(millionths, { minLength: 20, maxLength: 60 }), (market) => {
+        const ahead = market.map((stable): Pair => [stable + 0.001, stable]);
+        const { verdict } = judgeEvidence(evidenceFiguresOf(fed(ahead, 'RAW', 1)), SETTINGS);
+        expect(verdict).toBe('OPEN');
+      }),
+    );
+  });
 });
 
 describe('risk matched', () => {
@@ -303,6 +313,14 @@ describe('the outlook', () => {
     expect(late?.gt(soon ?? 0)).toBe(true);
     expect(look(pairedReturns(6, 150, { phi: 0.6 })).advice[0]).toMatch(/longer check interval/);
     expect(look(pairedReturns(6, 150)).advice).toEqual([]);
+  });
+
+  test('does not promise a decision that a series without variance never brings', () => {
+    const constant = Array.from({ length: 60 }, (): Pair => [0.001, 0]);
+    expect(judged(constant).verdict).toBe('OPEN');
+    expect(look(constant)).toMatchObject({ checksToDecide: null, decidesBeforeDeadline: false });
+    const loss = Array.from({ length: 15 }, (): Pair => [-0.001, 0]);
+    expect(look(loss, { checksLeft: 10 })).toMatchObject({ checksToDecide: 5, decidesBeforeDeadline: true });
   });
 
   test('says nothing of one pair', () => {
