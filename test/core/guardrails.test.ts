@@ -106,6 +106,12 @@ describe('maxErrorRate', () => {
     const tripped = trial.log.find((event) => event.type === 'GUARDRAIL_TRIPPED');
     expect(tripped).toMatchObject({ guardrail: 'maxErrorRate', measured: decimal(1) });
   });
+
+  test('says one of a thing as one', () => {
+    const trial = new Trial({ promotionCriteria: { minTrades: 1 }, guardrails: limits });
+    trial.report('CANARY', { trades: 1, errors: 1 });
+    expect(trial.decision.reasons[0]).toContain('the canary made 1 error in 1 trade, at most 0.5 allowed');
+  });
 });
 
 describe('maxLossPercent', () => {

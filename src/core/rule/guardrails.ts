@@ -6,7 +6,7 @@
 import { type CanaryConfig, GUARDRAILS, type GuardrailName } from '../config/config.ts';
 import type { SideMetrics } from '../metrics/sideMetrics.ts';
 import { type Decimal, decimal, formatDecimal, toStoredPrecision, ZERO } from '../values/decimal.ts';
-import { dollars } from '../values/format.ts';
+import { counted, dollars } from '../values/format.ts';
 import type { Side } from '../values/side.ts';
 import { attemptErrorRate } from './errorRate.ts';
 
@@ -117,7 +117,7 @@ function brokenLimits(config: CanaryConfig, { metrics: canary, returned }: Guard
       value: rate,
       broken:
         rate !== null && (canary.trades === 0 ? canary.errors > 0 : rate.gt(guardrails.maxErrorRate ?? rate)),
-      words: () => `the canary made ${canary.errors} errors in ${canary.trades} trades`,
+      words: () => `the canary made ${counted(canary.errors, 'error')} in ${counted(canary.trades, 'trade')}`,
     },
     maxStaleSeconds: { value: null, broken: false, words: () => '' },
   };
