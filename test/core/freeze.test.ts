@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/core/lifecycle/command.ts';
-import { FREEZE_BLOCKS, type FreezeFacts } from '../../src/core/lifecycle/freeze.ts';
+import { type ActiveFreeze, FREEZE_BLOCKS, type FreezeFacts } from '../../src/core/lifecycle/freeze.ts';
 import { handle } from '../../src/core/lifecycle/handle.ts';
+import { headlineOf } from '../../src/core/lifecycle/headline.ts';
 import { holdOf } from '../../src/core/lifecycle/hold.ts';
 import { isWatched } from '../../src/core/lifecycle/state.ts';
 import { withReport } from '../../src/core/metrics/sideMetrics.ts';
@@ -11,7 +12,7 @@ import { decimal } from '../../src/core/values/decimal.ts';
 import { expectSound } from '../harness/life.ts';
 import { figures, NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
-const FREEZE = { id: 'frz_1', until: null, reason: 'rates decision' };
+const FREEZE: ActiveFreeze = { id: 'frz_1', until: null, reason: 'rates decision' };
 const frozen = (freeze = FREEZE): FreezeFacts => ({
   blocking: Object.fromEntries(FREEZE_BLOCKS.map((block) => [block, freeze])),
   requestFrozenMs: 0,
@@ -97,6 +98,20 @@ describe('automatic decisions', () => {
     expect(run.decision).toMatchObject({ decision: 'PROMOTE', automatic: true });
     expect(holdOf(run.state)).toBeNull();
     expectSound(run);
+  });
+
+  test('the headline does not wait for a time that has passed', () => {
+    const run = trial();
+    run.earn(50, 950);
+    const until = run.observation.step.endsAt + 30_000;
+    run.freeze = frozen({ ...FREEZE, until });
+    untilHeld(run);
+    const headline = () => headlineOf(run.state, run.metrics, run.now, 0);
+    expect(headline()).toBe(
+      `The next step is held until ${new Date(until).toISOString()} by the freeze frz_1`,
+    );
+    run.wait(40);
+    expect(headline()).toBe('The next step is held until the next check by the freeze frz_1');
   });
 
   test('another freeze takes over with an event of its own; the canary that got worse meanwhile is not promoted', () => {

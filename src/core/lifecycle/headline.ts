@@ -26,7 +26,8 @@ export function headlineOf(
   const { held } = state.observation;
   if (held) {
     const what = held.block === 'PROMOTE' ? 'The promotion' : 'The next step';
-    return `${what} is held ${describeEnd(held.until)} by the freeze ${held.freezeId}`;
+    const end = held.until !== null && held.until <= now ? 'until the next check' : describeEnd(held.until);
+    return `${what} is held ${end} by the freeze ${held.freezeId}`;
   }
   const comparison = comparisonOf(state, metrics);
   const reason = comparison?.decisionReasons[0] ?? 'nothing can be compared yet';
