@@ -24,7 +24,9 @@ export function usd(amount: string | number | null | undefined): string {
 
 /** `$10.3k`, `$1.25M`: for places where room is short. */
 export function usdShort(amount: number): string {
-  const value = Math.abs(amount);
+  const size = Math.abs(amount);
+  // The unit is that of what is shown: $999,999 is $1M.
+  const value = Number(size.toPrecision(size < 9999.5 ? 4 : 3));
   const [by, unit] =
     value >= 1e9 ? [1e9, 'B'] : value >= 1e6 ? [1e6, 'M'] : value >= 1e4 ? [1e3, 'k'] : [1, ''];
   const text = (value / by).toLocaleString('en-US', { maximumSignificantDigits: by === 1 ? 4 : 3 });

@@ -34,6 +34,13 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     expect(await row.getByRole('cell').first().textContent()).toBe('$0.00');
   });
 
+  test('a short amount has the unit of what is shown', async () => {
+    await serin.ask(`mutation { acknowledgeAllocation(input: { deploymentId: "dep_a", number: 1, side: CANARY,
+      heldUsd: "999999" }) { success } }`);
+    const { page } = await open(serin, '/');
+    expect(await page.locator('.card dd[title="$999,999"]').textContent()).toBe('$1M');
+  });
+
   test('the banner of a freeze says for which chains and acts it is', async () => {
     await serin.ask(`mutation { createFreeze(input: { strategies: ["*"], chains: ["base"], blocks: [PROMOTE],
       reason: "rates decision" }) { success } }`);
