@@ -116,6 +116,49 @@ describe('a forged document', () => {
     expect(error.path.at(-1)).toBe(field);
   });
 
+  /** The first allocation of a copy, its start, and what the canary side said that it holds. */
+  const CAPITAL: readonly [string, string, Data, string][] = [
+    [
+      'less than nothing for the canary',
+      'ALLOCATION_REQUESTED',
+      { canaryUsd: '-1', stableUsd: '100001' },
+      'canaryUsd',
+    ],
+    [
+      'more for the canary than its share',
+      'ALLOCATION_REQUESTED',
+      { canaryUsd: '90000', stableUsd: '10000' },
+      'canaryUsd',
+    ],
+    ['another total', 'ALLOCATION_REQUESTED', { totalUsd: '10', canaryUsd: '1', stableUsd: '9' }, 'totalUsd'],
+    ['a share above all', 'ALLOCATION_REQUESTED', { canaryPercent: '500' }, 'canaryPercent'],
+    ['an allocation out of turn', 'ALLOCATION_REQUESTED', { number: 9 }, 'number'],
+    ['no capital', 'CANARY_STARTED', { capitalUsd: '0' }, 'capitalUsd'],
+    ['less than nothing held', 'ALLOCATION_ACKNOWLEDGED', { heldUsd: '-1' }, 'heldUsd'],
+    ['more held than can be stored', 'ALLOCATION_ACKNOWLEDGED', { heldUsd: `1${'0'.repeat(30)}` }, 'heldUsd'],
+  ];
+  test('with capital that was never given is refused with the place', async () => {
+    const id = await running(root, { config: HOURLY });
+    await root.ask(
+      `mutation($id: ID!) { acknowledgeAllocation(input: { deploymentId: $id, number: 1, side: CANARY,
+      heldUsd: "9000" }) { success } }`,
+      { id },
+    );
+    const document = await exported(id);
+    expect((await importing(copyOf(document))).success).toBe(true);
+    for (const [what, type, change, field] of CAPITAL) {
+      const copy = copyOf(document);
+      const index = copy.events.findIndex((event: Data) => event.type === type);
+      Object.assign(copy.events[index], change);
+      const { success, error } = await importing(copy);
+      expect(success, what).toBe(false);
+      expect(error, what).toEqual({
+        code: 'INVALID_INPUT',
+        path: ['document', 'events', String(index), field],
+      });
+    }
+  });
+
   test('of a faster clock says so', async () => {
     const copy = copyOf(await exported(await running(root)));
     Object.assign(copy, { clockRate: 60 });

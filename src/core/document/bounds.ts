@@ -1,9 +1,10 @@
+import { CANARY_ONLY_PERCENT, STABLE_ONLY_PERCENT, splitCapital } from '../lifecycle/allocation.ts';
 import type { CanaryEvent } from '../lifecycle/events.ts';
 import type { DeploymentState } from '../lifecycle/state.ts';
 import { readReport } from '../metrics/report.ts';
 import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
 import { sizeViolations } from '../metrics/takeReport.ts';
-import { formatDecimal, parseExactDecimal } from '../values/decimal.ts';
+import { type Decimal, formatDecimal, parseExactDecimal } from '../values/decimal.ts';
 import { nameViolations } from '../values/identifiers.ts';
 import { SIDES } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
@@ -25,12 +26,60 @@ export function boundViolations({ state, metrics, events }: Bounded, path: reado
   return under(path, [...under(['deployment'], names), ...figures, ...amountViolations(events)]);
 }
 
+/** What an event says of the capital, by the name of its field, and what is wrong with it. */
+type Wrong = readonly [field: string, message: string];
+
+/** Capital that was never given, or that an allocation does not split as it says. */
 function amountViolations(events: readonly CanaryEvent[]): Violation[] {
+  let total: Decimal | null = null;
+  let latest = 0;
   return events.flatMap((event, index): Violation[] => {
-    if (event.type !== 'CANARY_STARTED') return [];
-    const read = parseExactDecimal(formatDecimal(event.capitalUsd));
-    return typeof read === 'string' ? [{ path: ['events', String(index), 'capitalUsd'], message: read }] : [];
+    const wrong = amountsOf(event);
+    if (event.type === 'CANARY_STARTED') total = event.capitalUsd;
+    if (event.type === 'ALLOCATION_REQUESTED') latest = event.number;
+    return wrong.map(([field, message]) => ({ path: ['events', String(index), field], message }));
   });
+
+  function amountsOf(event: CanaryEvent): Wrong[] {
+    switch (event.type) {
+      case 'CANARY_STARTED':
+        return [
+          ...amount('capitalUsd', event.capitalUsd),
+          ...(event.capitalUsd.gt(0) ? [] : [['capitalUsd', 'must be above 0'] as const]),
+          ...share(event.canaryPercent),
+        ];
+      case 'ALLOCATION_REQUESTED':
+        return allocated(event);
+      case 'ALLOCATION_ACKNOWLEDGED':
+        return [
+          ...amount('heldUsd', event.heldUsd),
+          ...(event.openExposureUsd ? amount('openExposureUsd', event.openExposureUsd) : []),
+        ];
+      default:
+        return [];
+    }
+  }
+
+  function allocated(event: Extract<CanaryEvent, { type: 'ALLOCATION_REQUESTED' }>): Wrong[] {
+    const { number, totalUsd, canaryPercent, canaryUsd } = event;
+    if (number !== latest + 1) return [['number', `must be ${latest + 1}`]];
+    if (total && !totalUsd.eq(total)) return [['totalUsd', 'is not the capital that was deployed']];
+    const outside = share(canaryPercent);
+    if (outside.length > 0) return outside;
+    const split = splitCapital(totalUsd, canaryPercent);
+    return canaryUsd.eq(split.canaryUsd) ? [] : [['canaryUsd', `is not canaryPercent of totalUsd`]];
+  }
+}
+
+function amount(field: string, value: Decimal): Wrong[] {
+  const read = parseExactDecimal(formatDecimal(value));
+  if (typeof read === 'string') return [[field, read]];
+  return read.isNegative() ? [[field, 'must not be negative']] : [];
+}
+
+function share(canaryPercent: Decimal): Wrong[] {
+  const inside = canaryPercent.gte(STABLE_ONLY_PERCENT) && canaryPercent.lte(CANARY_ONLY_PERCENT);
+  return inside ? [] : [['canaryPercent', 'must be between 0 and 100']];
 }
 
 /** The report's names of figures that are stored under another name. */
