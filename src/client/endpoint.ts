@@ -1,4 +1,5 @@
 /** Where Serin is and who the caller is, for operations and for feeds alike. */
+import { SerinError } from './errors.ts';
 
 /** A key or token, or a function that returns the one to use now: it is asked for each request and connection. */
 export type Credentials = string | (() => string | Promise<string>);
@@ -25,14 +26,34 @@ export function addressesOf({ url }: Pick<Endpoint, 'url'>): readonly string[] {
   });
 }
 
-/** The headers that name the caller. */
+/**
+ * The headers that name the caller.
+ * @throws {SerinError} where a header cannot hold them: trying again changes nothing
+ */
 export async function credentialHeaders({
   key,
   actor,
 }: Pick<Endpoint, 'key' | 'actor'>): Promise<Record<string, string>> {
-  const value = typeof key === 'function' ? await key() : key;
+  // A key that was read from a file ends with a line break.
+  const value = (typeof key === 'function' ? await key() : key)?.trim();
+  if (value) checkHeader(value, 'key', 'UNAUTHENTICATED');
+  if (actor) checkHeader(actor, 'actor', 'BAD_REQUEST');
   return {
     ...(value ? { authorization: `Bearer ${value}` } : {}),
     ...(actor ? { 'x-serin-actor': actor } : {}),
   };
+}
+
+/** What a header cannot hold: line breaks, other control characters, and letters outside of Latin-1. */
+const NOT_IN_HEADER = /[^\t -~\u0080-\u00ff]/u;
+
+/** The value itself may be a secret: only the character and its place are named. */
+function checkHeader(value: string, name: string, code: string): void {
+  const found = NOT_IN_HEADER.exec(value);
+  if (!found) return;
+  const character = found[0].codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0');
+  throw new SerinError(
+    `The ${name} has a character that no HTTP header can hold (U+${character}, at position ${found.index + 1})`,
+    code,
+  );
 }

@@ -3,7 +3,7 @@
  * It relies on nothing of Serin but the cursors in its schema.
  */
 import type { Endpoint } from './endpoint.ts';
-import { FeedRefused, feedError } from './errors.ts';
+import { FeedRefused, feedError, SerinError } from './errors.ts';
 import { type Execution, subscribeOverSse } from './sse.ts';
 import { createBackoff, sleep } from './wait.ts';
 import { type SocketOptions, subscribeOverWebSocket } from './webSocket.ts';
@@ -81,8 +81,8 @@ async function* resume<T>(
         if (delivery) yield delivery as T;
       }
     } catch (error) {
-      const renewed = error instanceof FeedRefused && error.code === 'UNAUTHENTICATED' && mayRenew;
-      if (error instanceof FeedRefused && !renewed) throw error;
+      const renewed = error instanceof SerinError && error.code === 'UNAUTHENTICATED' && mayRenew;
+      if (error instanceof SerinError && !renewed) throw asRefused(error);
       if (renewed) mayRenew = false;
       reason = error;
     }
@@ -92,6 +92,10 @@ async function* resume<T>(
     await sleep(wait, signal);
   }
 }
+
+/** Credentials that cannot be sent refuse a feed as the server does. */
+const asRefused = (error: SerinError): FeedRefused =>
+  error instanceof FeedRefused ? error : new FeedRefused(error.message, error.code);
 
 function connect(
   url: string,

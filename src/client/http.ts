@@ -82,7 +82,7 @@ export function createHttp(options: HttpOptions): Http {
       const headers = {
         'content-type': 'application/json',
         ...written.headers(),
-        ...(await credentialHeaders(options)),
+        ...(await credentials()),
       };
       const { status, retryAfter, text } = await post(address, headers, body, signal);
       const answer = readAnswer(text);
@@ -93,6 +93,16 @@ export function createHttp(options: HttpOptions): Http {
       if (code === 'UNAUTHENTICATED' && typeof options.key === 'function' && !renewed) continue;
       const message = answer.errors.map((error) => error.message).join('; ');
       throw isPassing(code) ? new Again(message, retryAfter) : new SerinError(message, code);
+    }
+  }
+
+  /** A function that fails, because its token cannot be had at the moment, is asked again like a node that does not answer. */
+  async function credentials(): Promise<Record<string, string>> {
+    try {
+      return await credentialHeaders(options);
+    } catch (error) {
+      if (error instanceof SerinError) throw error;
+      throw new Again(`the function for the key failed: ${messageOf(error)}`);
     }
   }
 

@@ -308,6 +308,45 @@ test('an address that is no Serin is named, and a node that is away is not waite
   await expect(elsewhere.deployment('x')).rejects.toThrow('is this the address of a Serin?');
 });
 
+test('a key that no header can hold is refused at once, without being shown', async () => {
+  for (const key of ['serin_a…b', 'serin_a\nb', () => 'serin_a\u200bb']) {
+    const caller = connectSerin({ url: serin.url, key, onNotice: (sentence) => notices.push(sentence) });
+    const why = /^The key has a character that no HTTP header can hold \(U\+\w{4}, at position 8\)$/;
+    await expect(caller.deployment('x')).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringMatching(why),
+    });
+    const query = 'subscription($after: String) { eventAppended(after: $after) { cursor } }';
+    await expect(caller.follow({ query }).next()).rejects.toMatchObject({
+      name: 'FeedRefused',
+      message: expect.stringMatching(why),
+    });
+  }
+  const named = connectSerin({ url: serin.url, actor: 'Zoë\u0142' });
+  await expect(named.deployment('x')).rejects.toThrow('The actor has a character');
+  expect(await connectSerin({ url: serin.url, key: 'from-a-file\n' }).deployment('x')).toBeNull();
+  expect(notices.filter((sentence) => !sentence.includes('resumed'))).toEqual([]);
+});
+
+test('a function for the key that fails is asked again, and a report waits for it', async () => {
+  const id = await running(serin);
+  let failures = 0;
+  const key = () => {
+    if (failures === 0) return 'any';
+    failures -= 1;
+    throw new Error('the issuer is away');
+  };
+  const side = await connectSerin({
+    url: serin.url,
+    key,
+    onNotice: (sentence) => notices.push(sentence),
+  }).side(id, 'CANARY');
+  opened.push(side);
+  failures = 2;
+  expect(await side.report({ trades: 3 })).toMatchObject({ success: true });
+  expect(notices.join()).toContain('the function for the key failed: the issuer is away');
+});
+
 test('a side that is closed answers CLOSED: a bot that stops in the middle of something does not die of it', async () => {
   const id = await running(serin);
   const side = await open(id);
