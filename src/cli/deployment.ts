@@ -36,7 +36,6 @@ export interface DecisionView {
 interface SideView extends SideFigures {
   readonly tradeCount: number;
   readonly errorCount: number;
-  readonly reportedAt: string | null;
   readonly metrics: {
     readonly netPnlUsd: string;
     readonly maxDrawdown: string;
@@ -126,7 +125,7 @@ export interface DeploymentView {
 
 const COMPARISON = `decision decisionReasons gates { name outcome severity measured threshold reason }
   evidence { verdict summary pairs minSamples plannedChecks }`;
-const SIDE = `capitalAllocatedUsd tradeCount errorCount reportedAt
+const SIDE = `capitalAllocatedUsd returnOnCapital tradeCount errorCount reportedAt
   metrics { netPnlUsd maxDrawdown sharpeRatio winRate }`;
 const PLAN = 'rollbackPlan { positions maxSlippageBps deadlineSeconds }';
 /** Two for each column of the widest view. */

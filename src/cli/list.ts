@@ -37,8 +37,8 @@ const QUERY = `query ($filter: DeploymentFilter, $first: Int!, $after: String) {
     nodes {
       id strategyId chain canaryVersionId stableVersionId status observationRemainingSeconds totalCapitalUsd
       canaryCapitalUsd step { number of } promotionRequest { by }
-      canaryMetrics { capitalAllocatedUsd metrics { netPnlUsd } }
-      stableMetrics { capitalAllocatedUsd metrics { netPnlUsd } }
+      canaryMetrics { capitalAllocatedUsd returnOnCapital reportedAt metrics { netPnlUsd } }
+      stableMetrics { capitalAllocatedUsd returnOnCapital reportedAt metrics { netPnlUsd } }
       comparison { evidence { verdict } }
     }
     pageInfo { hasNextPage endCursor }

@@ -10,15 +10,15 @@ export function money(usd: string | null | undefined): string {
   return usd == null ? UNKNOWN : dollars(new Decimal(usd));
 }
 
-/** A return on capital as percent with its sign; a dash where there is no capital. */
+/** The return on the capital that a side held while it earned, as percent with its sign; a dash before its first report. */
 export function returnOn(figures: SideFigures | null): string {
-  if (!figures) return UNKNOWN;
-  const capital = new Decimal(figures.capitalAllocatedUsd);
-  return capital.isZero() ? UNKNOWN : percent(new Decimal(figures.metrics.netPnlUsd).div(capital));
+  return figures?.reportedAt == null ? UNKNOWN : percent(new Decimal(figures.returnOnCapital));
 }
 
 export interface SideFigures {
   readonly capitalAllocatedUsd: string;
+  readonly returnOnCapital: string;
+  readonly reportedAt: string | null;
   readonly metrics: { readonly netPnlUsd: string };
 }
 

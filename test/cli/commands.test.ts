@@ -56,6 +56,7 @@ test('a deployment from creation to its end, in words and money', { timeout: 120
   const created = await run('create', 'eth-momentum', 'v43', ...words);
   expect(created).toMatchObject({ code: 0, stderr: '' });
   expect(created.stdout).toContain('dep_cli  running  canary $100,000, stable $900,000');
+  await report(serin, 'Canary', 'dep_cli', { pnlUsd: '1000', trades: 3 });
   expect((await run('step', 'dep_cli', '-r', 'looks good')).stdout).toContain('canary $250,000');
   expect(await run('ack', 'dep_cli', 'canary', '250,000')).toMatchObject({
     code: 0,
@@ -68,8 +69,8 @@ test('a deployment from creation to its end, in words and money', { timeout: 120
     run('get', 'dep_cli'),
     run('why', 'dep_cli'),
   ]);
-  expect(list.stdout).toMatch(/dep_cli +eth-momentum +v42 +v43 +running +2\/2 .* \$1,000,000 +-1\.27 %/);
-  expect(got.stdout).toMatch(/canary +-1\.27 % +-\$3,186\.07 +\$250,000 +12/);
+  expect(list.stdout).toMatch(/dep_cli +eth-momentum +v42 +v43 +running +2\/2 .* \$1,000,000 +-0\.67 %/);
+  expect(got.stdout).toMatch(/canary +-0\.67 % +-\$3,186\.07 +\$250,000 +12/);
   expect(got.stdout).toContain('canary to hold $250,000, holds $250,000');
   expect(got.stdout).toContain('you can');
   expect(why.stdout).toContain('Nothing was decided yet.');
