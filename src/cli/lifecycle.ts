@@ -74,9 +74,9 @@ export async function create(
   };
   const created = await context.serin.command('createDeployment', input);
   // As JSON the answer is one: that of the last command.
-  if (capitalUsd === undefined || !created.deployment || !context.terminal.json) report(created, context);
-  if (!created.success) throw refusal(created);
-  if (capitalUsd === undefined || !created.deployment) return;
+  const isLast = capitalUsd === undefined || !created.success || !created.deployment;
+  if (isLast || !context.terminal.json) report(created, context);
+  if (isLast) return;
   const deploymentId = created.deployment.id;
   const idempotencyKey = options.idempotencyKey && `${options.idempotencyKey}/deploy`;
   const deployed = await context.serin.command('deployCanary', { deploymentId, capitalUsd, idempotencyKey });

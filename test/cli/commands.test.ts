@@ -194,6 +194,8 @@ test('as JSON every answer is one value, also a refusal', { timeout: 120_000 }, 
   expect(JSON.parse(paused.stdout)).toMatchObject({ success: true, deployment: { id, status: 'PAUSED' } });
   expect(again.code).toBe(4);
   expect(JSON.parse(again.stdout)).toMatchObject({ success: false, error: { code: 'NOT_FOUND' } });
+  const known = await run('create', 's', 'v2', '--stable', 'v1', '--id', id, '--deploy', '1m', '--json');
+  expect(JSON.parse(known.stdout)).toMatchObject({ success: false, error: { code: 'ALREADY_EXISTS' } });
   expect(JSON.parse(list.stdout)).toEqual(expect.arrayContaining([expect.objectContaining({ id })]));
   const repeated = await run('pause', id, '--idempotency-key', 'p1');
   expect(repeated).toMatchObject({ code: 0, stdout: expect.stringContaining('(answered before)') });
