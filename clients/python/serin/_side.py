@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 from ._allocation import Allocation, RollbackPlan
 from ._answers import ENDED, closed, replaced, stood_down
 from ._documents import OPENING, RECORD, RECORD_LEASED, allocations_document, read_features
-from ._http import Http, SerinError, SerinUnavailable, as_object
+from ._http import Http, SerinUnavailable, as_object
 from ._lease import Lease
 from ._reporter import Reporter
 from ._totals import Number
@@ -105,13 +105,20 @@ class Side:
     def hold(self, obey: Callable[[Allocation], Any]) -> threading.Thread:
         """Calls obey with each allocation, in a thread of its own, and acknowledges it when obey returns.
 
+        An allocation at which obey raises is not acknowledged, and the next one is held nevertheless.
         A dict that obey returns has the arguments of acknowledge: {"held_usd": 900, "open_exposure_usd": 0}.
         """
 
         def work() -> None:
             for allocation in self.allocations():
-                said = obey(allocation)
-                result = allocation.acknowledge(**as_object(said))
+                try:
+                    said = obey(allocation)
+                    result = allocation.acknowledge(**as_object(said))
+                except Exception as error:  # noqa: BLE001 (the bot's own code)
+                    self._http.notice(f"allocation {allocation.number} is not acknowledged: {error!r}")
+                    # The traceback, as where a thread ends with it; but this one must hold the next allocation, too.
+                    threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, thread)))
+                    continue
                 if not result["success"] and result["error"]["code"] != "REPLACED":
                     self._http.notice(f"Acknowledgement refused, {result['error']['code']}: {result['message']}")
 
@@ -175,7 +182,7 @@ class Side:
                     return
                 if not state["allocation"]:
                     self._http.notice(f"{self.deployment_id} has no capital yet: waiting for deployCanary")
-        except SerinError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the bot that waits for capital must learn of it)
             with self._changed:
                 self._failure = error
                 self._changed.notify_all()
