@@ -1,6 +1,8 @@
 /** The Python client, as a bot uses it: a process of its own against a real server. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
 import { CALM, command, create, running } from '../harness/deployment.ts';
@@ -170,6 +172,87 @@ side.hold(obey).join()
       settled: true,
       openExposureUsd: '0',
     });
+  });
+
+  test('a key that no header can hold is refused at once; a function for it that fails is asked again', async () => {
+    const id = await running(serin);
+    const { said, ended } = python(
+      `
+for key in ("serin_a\\u2026b", "serin_a\\nb", lambda: "serin_a\\u200bb"):
+    caller = Serin(sys.argv[1], key, on_notice=lambda sentence: say(notice=sentence))
+    for ask in (lambda: caller.deployment("x"), lambda: next(caller.follow("subscription($after: String) { x }"))):
+        try: ask()
+        except SerinError as error: say(refused=[type(error).__name__, error.code, str(error)])
+say(none=Serin(sys.argv[1], "from-a-file\\n").deployment("x"))
+failing = 0
+def key():
+    global failing
+    if failing:
+        failing -= 1
+        raise RuntimeError("the issuer is away")
+side = Serin(sys.argv[1], key).side(sys.argv[2], "CANARY")
+failing = 2
+say(reported=side.report(trades=3)["success"])
+failing = 2
+say(capital=next(iter(side.allocations())).capital_usd)
+`,
+      id,
+    );
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    const why = expect.stringMatching(
+      /^The key has a character that no HTTP header can hold \(U\+\w{4}, at position 8\)$/,
+    );
+    const both = ['SerinError', 'FeedRefused'].map((name) => ({ refused: [name, 'UNAUTHENTICATED', why] }));
+    expect(said).toEqual([
+      ...both,
+      ...both,
+      ...both,
+      { none: null },
+      { reported: true },
+      { capital: '10000' },
+    ]);
+  });
+
+  test('a bot that fails at an allocation is given the next one', async () => {
+    const id = await running(serin);
+    const { said, ended } = python(
+      `
+def obey(allocation):
+    say(cause=allocation.cause)
+    if allocation.cause == "DEPLOY": raise RuntimeError("the broker is away")
+serin.side(sys.argv[2], "CANARY").hold(obey).join()
+`,
+      id,
+    );
+    await until(() => said.some(({ notice }) => String(notice).includes('the broker is away')));
+    await command(serin, 'rollbackCanary', id);
+    expect(await ended).toMatchObject({ code: 0, errors: expect.stringContaining('the broker is away') });
+    expect(said.at(-1)).toEqual({ cause: 'ROLLBACK' });
+  });
+
+  test('credentials do not follow a redirect to another host', async () => {
+    const seen: IncomingHttpHeaders[] = [];
+    const elsewhere = createServer((request, response) => {
+      seen.push(request.headers);
+      if (request.url === '/graphql') response.writeHead(302, { location: '/other' }).end();
+      else response.end();
+    });
+    await once(elsewhere.listen(0, '127.0.0.1'), 'listening');
+    const { port } = elsewhere.address() as AddressInfo;
+    const { said, ended } = python(
+      `
+try: Serin("http://127.0.0.1:" + sys.argv[2], "a-key", actor="me").deployment("x")
+except SerinError as error: say(code=error.code)
+`,
+      String(port),
+    );
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    await new Promise((closed) => elsewhere.close(closed));
+    expect(said).toEqual([{ code: 'NOT_SERIN' }]);
+    expect(seen.map((headers) => [headers.authorization, headers['x-serin-actor']])).toEqual([
+      ['Bearer a-key', 'me'],
+      [undefined, undefined],
+    ]);
   });
 
   test('a report waits for a server that is away, and many threads send one at a time', async () => {

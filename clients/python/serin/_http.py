@@ -82,17 +82,15 @@ class Http:
 
     def open(self, body: Mapping[str, Any], accept: str, timeout: float) -> http.client.HTTPResponse:
         """Sends one request to the node whose turn it is. Raises Again where no answer begins."""
-        key = self._key() if callable(self._key) else self._key
         headers = {"content-type": "application/json", "accept": accept}
-        if key:
-            headers["authorization"] = f"Bearer {key}"
-        if self._actor:
-            headers["x-serin-actor"] = self._actor
         if self._written > (0, 0):
             # Where Serin reads lists from a replica, it answers from there only once the replica has what was written.
             headers["serin-position"] = "%X/%X" % self._written
         target = self.addresses[self._turn % len(self.addresses)]
         request = urllib.request.Request(target, json.dumps(body).encode(), headers)
+        for name, value in self._credentials().items():
+            # Not sent on to where an answer redirects to: it may be another host.
+            request.add_unredirected_header(name, value)
         try:
             return urllib.request.urlopen(request, timeout=timeout)  # type: ignore[no-any-return]
         except urllib.error.HTTPError as error:
@@ -101,6 +99,21 @@ class Http:
         except (OSError, http.client.HTTPException) as error:
             self._turn += 1
             raise Again(f"{target} cannot be reached: {getattr(error, 'reason', error)}") from error
+
+    def _credentials(self) -> Dict[str, str]:
+        """The headers that name the caller."""
+        try:
+            key = self._key() if callable(self._key) else self._key
+        except Exception as error:
+            # Its token cannot be had at the moment: asked again, like a node that does not answer.
+            raise Again(f"the function for the key failed: {error!r}") from error
+        # A key that was read from a file ends with a line break.
+        key = (key or "").strip()
+        if key:
+            check_header(key, "key", "UNAUTHENTICATED")
+        if self._actor:
+            check_header(self._actor, "actor", "BAD_REQUEST")
+        return {**({"authorization": f"Bearer {key}"} if key else {}), **({"x-serin-actor": self._actor} if self._actor else {})}
 
     def attempt(self, query: str, variables: Mapping[str, Any]) -> Any:
         """One try. Raises Again when the outcome is not known or it may be sent again."""
@@ -187,9 +200,9 @@ class Http:
                     yield delivery
                     if stopped():
                         return
-            except FeedRefused as error:
+            except SerinError as error:
                 if error.code != "UNAUTHENTICATED" or not may_renew:
-                    raise
+                    raise as_refused(error) from None
                 may_renew = False
             except Again as error:
                 if stopped():
@@ -204,6 +217,20 @@ def address(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError(f"url must be http://HOST:PORT or https://HOST:PORT, got {url!r}")
     return parts._replace(path=parts.path if parts.path not in ("", "/") else "/graphql").geturl()
+
+
+def check_header(value: str, name: str, code: str) -> None:
+    """Raises SerinError where no header can hold it. It may be a secret: only the character and its place are named."""
+    found = re.search(r"[^\t -~\x80-\xff]", value)
+    if found:
+        raise SerinError(
+            f"The {name} has a character that no HTTP header can hold (U+{ord(found[0]):04X}, at position {found.start() + 1})", code
+        )
+
+
+def as_refused(error: SerinError) -> FeedRefused:
+    """Credentials that cannot be sent refuse a feed as the server does."""
+    return error if isinstance(error, FeedRefused) else FeedRefused(str(error), error.code)
 
 
 def as_object(value: Any) -> Dict[str, Any]:
