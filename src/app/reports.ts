@@ -86,17 +86,32 @@ export function createReports(app: App): Reports {
   };
 }
 
-/** A deployment never changes its strategy, so that reports need not look it up again. */
+/**
+ * A deployment never changes its strategy, so that reports need not look it up again. Those that come while it is looked up
+ * wait for the same answer: each on a connection of its own, they would go on in another order than they came in.
+ */
 export function rememberStrategies({ db }: App): (deploymentId: string) => Promise<string | null> {
   const known = new Map<string, string>();
+  const asked = new Map<string, Promise<string | null>>();
+
+  async function ask(deploymentId: string): Promise<string | null> {
+    try {
+      const strategyId = await findStrategyOf(db, deploymentId);
+      if (strategyId === null) return null;
+      if (known.size >= MAX_REMEMBERED) known.clear();
+      known.set(deploymentId, strategyId);
+      return strategyId;
+    } finally {
+      asked.delete(deploymentId);
+    }
+  }
+
   return async (deploymentId) => {
     const remembered = known.get(deploymentId);
     if (remembered !== undefined) return remembered;
-    const strategyId = await findStrategyOf(db, deploymentId);
-    if (strategyId === null) return null;
-    if (known.size >= MAX_REMEMBERED) known.clear();
-    known.set(deploymentId, strategyId);
-    return strategyId;
+    const answer = asked.get(deploymentId) ?? ask(deploymentId);
+    asked.set(deploymentId, answer);
+    return answer;
   };
 }
 

@@ -1,6 +1,7 @@
 /** API keys: made, listed, used, revoked, and what is left of them in the database and in the audit trail. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CALM, running } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 import { callerOf, TRANSPORTS } from '../security/matrix/transports.ts';
@@ -164,6 +165,17 @@ test('the last use is known, and written once a minute only', async () => {
     await serin.as(key).ask('{ viewer { actor } }');
     return (await used()) !== before;
   });
+});
+
+test('a batch of a key of some strategies is taken in its order, also where they are looked up for it', async () => {
+  const id = await running(root, { strategyId: 'ordered', config: CALM });
+  const bot = serin.as(await makeKey(root, 'BOT', { strategies: ['ord*'] }));
+  const reports = Array.from({ length: 100 }, (_, trades) => ({ deploymentId: id, side: 'CANARY', trades }));
+  const { reportMetrics } = await bot.ask(
+    'mutation($input: ReportMetricsInput!) { reportMetrics(input: $input) { message } }',
+    { input: { reports } },
+  );
+  expect(reportMetrics.message).toBe('100 of 100 reports taken');
 });
 
 test('every act of an administrator is in the audit trail, which pages', async () => {
