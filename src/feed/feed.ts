@@ -119,11 +119,12 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     const queue = createQueue(signal);
     /** How far the consumer is; null before its first entry. */
     const consumed: { at: LogPosition | null } = { at: null };
-    /** Entries that were read and not consumed before they ceased to exist. */
-    let lost: Rewound | null = null;
+    let isLive = after === null;
+    /** What ceased to exist during a replay, which may have read it before and not handed it on yet. */
+    const lost: Rewound[] = [];
     const rewound = (found: Rewound) => {
       if (consumed.at && isLost(found, consumed.at)) queue.fail(new HistoryRewound(found.lastCursor));
-      lost = found;
+      if (!isLive) lost.push(found);
       queue.drop(({ position }) => isLost(found, position));
     };
     const leave = topics.join({ filter, take: queue.push, rewound });
@@ -143,7 +144,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
         for await (const entry of replay(filter, position, begin, signal, caller)) {
           queue.check();
           position = entry.position;
-          if (lost && isLost(lost, position)) continue;
+          if (lost.some((each) => isLost(each, entry.position))) continue;
           consumed.at = position;
           yield entry;
         }
@@ -151,6 +152,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
         if (!queue.overrun()) break;
         queue.reset();
       }
+      isLive = true;
       const from = position;
       for await (const entry of live(queue, (entry) => isAfter(entry.position, from))) {
         consumed.at = entry.position;

@@ -14,8 +14,8 @@ const failed = (code: string, parameters: string) =>
     cause: Object.assign(new Error('the reason'), { code }),
   });
 
-/** A feed on a database that fails as it is told, or answers nothing. */
-function feedOn(failure: () => Error | null) {
+/** A feed on a database that fails as it is told, or has nothing but these rows. */
+function feedOn(failure: () => Error | null, rows: readonly unknown[] = []) {
   const warnings: unknown[] = [];
   const log = { warn: (details: unknown) => warnings.push(details) } as unknown as Logger;
   let reads = 0;
@@ -23,7 +23,7 @@ function feedOn(failure: () => Error | null) {
     reads += 1;
     const error = failure();
     if (error) throw error;
-    return [];
+    return rows;
   };
   let deliver: (entries: readonly LogEntry[]) => void = () => {};
   let rewound: (rewound: Rewound) => void = () => {};
@@ -113,15 +113,16 @@ test('changes are waited for at most as long as one says, and none is lost betwe
   expect(vi.getTimerCount()).toBe(0);
 });
 
+const at = (number: number, xid: bigint): LogPosition => ({
+  incarnation: { number, label: `1.${number}` },
+  xid,
+  id: xid,
+});
+
 test('what waits for a slow consumer when history is rewound is not handed on: it no longer happened', async () => {
   const { feed, entries, rewind } = feedOn(() => null);
   const consumer = new AbortController();
   onTestFinished(() => consumer.abort());
-  const at = (number: number, xid: bigint): LogPosition => ({
-    incarnation: { number, label: `1.${number}` },
-    xid,
-    id: xid,
-  });
   const following = feed.follow({ scope: null }, null, consumer.signal);
   const first = following.next();
   await vi.waitUntil(() => feed.consumers() === 1);
@@ -133,4 +134,20 @@ test('what waits for a slow consumer when history is rewound is not handed on: i
   expect((await following.next()).value).toMatchObject({ position: at(2, 3n) });
   rewind({ from: at(2, 3n), until: 2, lastCursor: '1.1-2-2' });
   await expect(following.next()).rejects.toThrow('events up to this cursor no longer exist');
+});
+
+test('what a replay has read when history is rewound is not handed on, however often it is rewound', async () => {
+  const payload = { no: 1, at: '2026-01-01T00:00:00.000Z', actor: 'ada', revision: 1, type: 'CANARY_PAUSED' };
+  const row = { number: 1, label: '1.1', deploymentId: 'dep_1', strategyId: 's', timeline: true, payload };
+  const rows = ['1', '2', '3', '4'].map((xid) => ({ ...row, xid, id: xid }));
+  const { feed, entries, rewind } = feedOn(() => null, rows);
+  const consumer = new AbortController();
+  onTestFinished(() => consumer.abort());
+  const following = feed.follow({ scope: null }, { label: null, xid: 0n, id: 0n }, consumer.signal);
+  expect((await following.next()).value).toMatchObject({ position: at(1, 1n) });
+  rewind({ from: at(1, 3n), until: 1, lastCursor: '1.1-2-2' });
+  entries(at(2, 3n), at(2, 4n));
+  rewind({ from: at(2, 4n), until: 2, lastCursor: '1.2-3-3' });
+  expect((await following.next()).value).toMatchObject({ position: at(1, 2n) });
+  expect((await following.next()).value).toMatchObject({ position: at(2, 3n) });
 });
