@@ -6,7 +6,7 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { StoredKey } from '../store/access/apiKeys.ts';
-import { type Actor, createActor, openActor, SERIN } from './actor.ts';
+import { type Actor, createActor, foldName, openActor, SERIN } from './actor.ts';
 import { looksLikeKey } from './apiKey.ts';
 import { createKeyCache } from './keyCache.ts';
 import { createKey, type KeyAnswer, type KeyRequest, revokeKey } from './keys.ts';
@@ -123,7 +123,8 @@ function bearerOf(authorization: string | null): string {
   return token;
 }
 
-/** In open mode the claimed name is recorded; the name of Serin itself is reserved. */
+/** In open mode the claimed name is recorded; the name of Serin itself is reserved, however it is written. */
 function claimedName(name: string | null): string {
-  return name !== null && /^[\w.:@/ -]{1,100}$/.test(name) && name !== SERIN.name ? name : 'anonymous';
+  const isName = name !== null && /^[\w.:@/ -]{1,100}$/.test(name) && foldName(name) !== SERIN.name;
+  return isName ? name : 'anonymous';
 }
