@@ -171,18 +171,21 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     signal: AbortSignal,
     caller: string,
   ): AsyncGenerator<LogEntry> {
-    let position = after;
-    while (!signal.aborted) {
-      const from = position;
-      const page = await inTurn(caller, () => retrying(() => readLog(db, from, REPLAY_PAGE, filter), signal));
+    let from: LogPosition | null = after;
+    while (from && !signal.aborted) {
+      const position: LogPosition = from;
+      const { entries, end } = await inTurn(caller, () =>
+        retrying(() => readLog(db, position, REPLAY_PAGE, filter), signal),
+      );
       // Checked after the page was read, so that everything archived before the read is known.
-      if (isAfter(begin, LOG_START) && (await retrying(() => isBehindArchive(db, from, filter), signal))) {
+      if (
+        isAfter(begin, LOG_START) &&
+        (await retrying(() => isBehindArchive(db, position, filter), signal))
+      ) {
         throw new CursorTooOld();
       }
-      yield* page;
-      const last = page.at(-1);
-      if (!last || page.length < REPLAY_PAGE) return;
-      position = last.position;
+      yield* entries;
+      from = end;
     }
   }
 

@@ -76,8 +76,12 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
       try {
         const used = await anyEnabled(db);
         if (used) {
-          while (await fanOut(db)) if (stopped) return;
-          for (const webhookId of await webhooksDue(db)) await startDue(webhookId);
+          let isBehind: boolean;
+          do {
+            isBehind = await fanOut(db);
+            // In between, so that a webhook that has to catch up does not delay the others.
+            for (const webhookId of await webhooksDue(db)) await startDue(webhookId);
+          } while (isBehind && !stopped);
         }
         if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
           while (await pruneDeliveries(db)) if (stopped) return;

@@ -7,9 +7,9 @@ import { Decimal } from 'decimal.js';
 import type postgres from 'postgres';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import { type DeploymentView, findDeployments } from '../../src/store/deployments/deployments.ts';
-import { readLog } from '../../src/store/log/eventLog.ts';
+import { type LogPart, readLog } from '../../src/store/log/eventLog.ts';
 import type { LogEntry } from '../../src/store/log/logEntry.ts';
-import { formatCursor, LOG_START } from '../../src/store/log/position.ts';
+import { formatCursor, LOG_START, type LogPosition } from '../../src/store/log/position.ts';
 import type { Database } from '../../src/store/postgres/database.ts';
 import type { History, Operation, Subscriber } from './history.ts';
 import { checkSafety } from './safetyChecker.ts';
@@ -67,11 +67,13 @@ function checkRewinds({ name, rewinds }: Subscriber, { restores }: History): str
 
 async function wholeLog(db: Database['db']): Promise<LogEntry[]> {
   const log: LogEntry[] = [];
-  for (;;) {
-    const page = await readLog(db, log.at(-1)?.position ?? LOG_START, 1000, { scope: null });
-    if (page.length === 0) return log;
-    log.push(...page);
+  let from: LogPosition | null = LOG_START;
+  while (from) {
+    const { entries, end }: LogPart = await readLog(db, from, 1000, { scope: null });
+    log.push(...entries);
+    from = end;
   }
+  return log;
 }
 
 function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {

@@ -138,8 +138,16 @@ test('what waits for a slow consumer when history is rewound is not handed on: i
 
 test('what a replay has read when history is rewound is not handed on, however often it is rewound', async () => {
   const payload = { no: 1, at: '2026-01-01T00:00:00.000Z', actor: 'ada', revision: 1, type: 'CANARY_PAUSED' };
-  const row = { number: 1, label: '1.1', deploymentId: 'dep_1', strategyId: 's', timeline: true, payload };
-  const rows = ['1', '2', '3', '4'].map((xid) => ({ ...row, xid, id: xid }));
+  const row = {
+    number: 1,
+    label: '1.1',
+    deploymentId: 'dep_1',
+    strategyId: 's',
+    timeline: true,
+    payload,
+    matches: true,
+  };
+  const rows = ['1', '2', '3', '4'].map((xid) => ({ ...row, xid, id: xid, place: Number(xid) }));
   const { feed, entries, rewind } = feedOn(() => null, rows);
   const consumer = new AbortController();
   onTestFinished(() => consumer.abort());

@@ -84,7 +84,7 @@ test('transaction ids of more digits come later', async () => {
   for (const name of ['pauseDeployment', 'resumeDeployment']) await command(serin, name, deploymentId);
   await serin.database.sql`
     update events set xid = (7 + no)::text::xid8 where deployment_id = ${deploymentId}`;
-  const entries = await readLog(database.db, LOG_START, 10, { deploymentId, scope: null });
+  const { entries } = await readLog(database.db, LOG_START, 10, { deploymentId, scope: null });
   expect(entries.map(({ position }) => position.xid)).toEqual(
     Array.from({ length: entries.length }, (_, index) => BigInt(8 + index)),
   );

@@ -33,12 +33,13 @@ import { findDeployment, findDeployments } from '../../src/store/deployments/dep
 import { claimDue, lockDue, stillDue, untilNextDue } from '../../src/store/deployments/leases.ts';
 import { findTrades, readTrades } from '../../src/store/deployments/trades.ts';
 import { readDeploymentEvents, readLatestEvents } from '../../src/store/log/deploymentEvents.ts';
-import { lastSettledPosition, readLog, readLogTail } from '../../src/store/log/eventLog.ts';
-import { LOG_START } from '../../src/store/log/position.ts';
+import { type LogPart, lastSettledPosition, readLog, readLogTail } from '../../src/store/log/eventLog.ts';
+import { LOG_START, type LogPosition } from '../../src/store/log/position.ts';
 import { findDue } from '../../src/store/log/retention.ts';
 import { readSamples } from '../../src/store/log/samples.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { createNotifier } from '../../src/store/postgres/notifier.ts';
+import { fanOut } from '../../src/store/webhooks/queue.ts';
 import { CALM, report, running } from '../harness/deployment.ts';
 import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -185,6 +186,41 @@ async function indexesOf(work: (db: PostgresJsDatabase) => Promise<unknown>): Pr
   const read = lines.flatMap((line) => /Scan using (trades_\w+) on \S+ .*\(actual/.exec(line)?.[1] ?? []);
   return [...new Set(read)];
 }
+
+test('a reader of few types of events looks at a part of the log at a time, and misses none', async () => {
+  const { sql: client } = serin.database;
+  const isRare = client`deployment_id like 'grown-%' and no = 3 and substr(deployment_id, 7)::int % 100 = 0`;
+  await client`update events set type = 'CANARY_PAUSED' where ${isRare}`;
+  await client`insert into webhooks (id, url, event_types, status, secret, cursor_xid, cursor_id, created_by)
+    values ('wh_few', 'https://example.org', array['CANARY_PAUSED'], 'ENABLED', 'whsec_', '0', 0, 'ada')`;
+  /** The most rows that a scan of the log has gone through for one statement. */
+  const mostRead = async (work: (db: PostgresJsDatabase) => Promise<unknown>) => {
+    const lines = await plansOf(work, 'explain (analyze, costs off, timing off, summary off)');
+    const rows = lines.flatMap(
+      (line) => /(?: on events.*actual.*rows=|Rows Removed by Filter: )(\d+)/.exec(line)?.[1] ?? [],
+    );
+    return Math.max(...rows.map(Number));
+  };
+  const few = { scope: null, types: ['CANARY_PAUSED' as const] };
+  expect(await mostRead((db) => readLog(db, LOG_START, 100, few))).toBeLessThan(GROWN);
+  const found: string[] = [];
+  for (let from: LogPosition | null = LOG_START; from; ) {
+    const part: LogPart = await readLog(listening().db, from, 7, few);
+    found.push(...part.entries.map(({ deploymentId }) => deploymentId));
+    from = part.end;
+  }
+  const all =
+    await client`select deployment_id as deployment from events where ${isRare} order by incarnation, xid, id`;
+  expect(found).toEqual(all.map(({ deployment }) => deployment));
+  expect(found).toHaveLength(GROWN / 100);
+
+  expect(await mostRead(fanOut)).toBeLessThan(GROWN);
+  while (await fanOut(listening().db));
+  const sent =
+    await client`select deployment_id as id from webhook_deliveries where webhook_id = 'wh_few' order by seq`;
+  expect(sent.map(({ id }) => id)).toEqual(found);
+  await client`delete from webhooks where id = 'wh_few'`;
+});
 
 test('trades of a month that is not analyzed yet are found by their ids', async () => {
   const [id] = await serin.database.sql`

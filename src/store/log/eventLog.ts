@@ -16,12 +16,14 @@ import {
   afterPosition,
   beforePosition,
   ENTRIES,
+  ENTRY_COLUMNS,
   type EntryRow,
   entriesWith,
   type LogEntry,
   type LogFilter,
   matches,
   type NewEntry,
+  positionOf,
   toEntry,
 } from './logEntry.ts';
 import { BORN } from './partitions.ts';
@@ -69,17 +71,47 @@ export async function appendEvents(tx: LogWriteTransaction, entries: readonly Ne
 const settled = sql`(${events.incarnation}, ${events.xid}) < ${settledBefore}`;
 const unsettled = sql`(${events.incarnation}, ${events.xid}) >= ${settledBefore}`;
 
-/** The next settled entries after a position, in log order. */
+/**
+ * Events that one statement looks at. With a filter that few match it would go through all of a large log, which takes longer
+ * than a statement may.
+ */
+export const LOOKED_AT = 5000;
+
+export interface LogPart {
+  /** Settled entries that match, in log order. */
+  readonly entries: LogEntry[];
+  /** Where to go on; null if nothing settled follows. */
+  readonly end: LogPosition | null;
+}
+
+interface LookedAtRow extends EntryRow {
+  readonly place: number;
+  readonly matches: boolean;
+}
+
+/** The next settled entries after a position that match, as far as one statement looks. */
 export async function readLog(
   db: Queries,
   after: LogPosition,
   limit: number,
-  filter: LogFilter,
-): Promise<LogEntry[]> {
-  const rows = await db.execute<EntryRow>(
-    sql`${ENTRIES} where ${and(afterPosition(after), settled, ...matches(filter))} order by events.incarnation, events.xid, events.id limit ${limit}`,
+  { deploymentId, strategyId, ...filter }: LogFilter,
+  lookedAt = LOOKED_AT,
+): Promise<LogPart> {
+  const order = sql`events.incarnation, events.xid, events.id`;
+  // By deployment and strategy there are indexes.
+  const among = and(afterPosition(after), settled, ...matches({ deploymentId, strategyId, scope: null }));
+  const rows = await db.execute<LookedAtRow>(sql`${ENTRY_COLUMNS}, payload, place::int, matches
+    from (select events.*, row_number() over (order by ${order}) as place,
+        ${and(sql`true`, ...matches(filter))} as matches
+      from events where ${among} order by ${order} limit ${sql.raw(String(lookedAt))}) as events
+    where matches or place = ${sql.raw(String(lookedAt))} order by ${order} limit ${limit}`);
+  const entries = await convertRows(
+    rows.filter((row) => row.matches),
+    toEntry,
   );
-  return convertRows(rows, toEntry);
+  const last = rows.at(-1);
+  const isAll = !last || (rows.length < limit && last.place < lookedAt);
+  return { entries, end: isAll ? null : positionOf(last) };
 }
 
 export interface LogTail {

@@ -29,7 +29,8 @@ export interface NewEntry extends Omit<LogEntry, 'position' | 'stored'> {}
  * Written as SQL for speed: every node reads every event with this query while subscribers wait. `order by` must name the
  * columns with their table, because the outputs with the same names are strings.
  */
-const ENTRY_COLUMNS = sql.raw(`select incarnation as number, ${labelText('events.incarnation')} as label,
+export const ENTRY_COLUMNS =
+  sql.raw(`select incarnation as number, ${labelText('events.incarnation')} as label,
   xid::text, id::text, deployment_id as "deploymentId", strategy_id as "strategyId",
   timeline, previous_status as "previousStatus", status`);
 export const entriesWith = (payload: SQL) => sql`${ENTRY_COLUMNS}, ${payload} as payload from events`;
@@ -48,14 +49,16 @@ export interface EntryRow extends Record<string, unknown> {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
+export const positionOf = ({ number, label, xid, id }: EntryRow): LogPosition => ({
+  incarnation: { number, label },
+  xid: BigInt(xid),
+  id: BigInt(id),
+});
+
 export function toEntry(row: EntryRow): LogEntry {
   const { previousStatus, status } = row;
   return {
-    position: {
-      incarnation: { number: row.number, label: row.label },
-      xid: BigInt(row.xid),
-      id: BigInt(row.id),
-    },
+    position: positionOf(row),
     deploymentId: row.deploymentId,
     strategyId: row.strategyId,
     timeline: row.timeline,

@@ -11,6 +11,8 @@ import type { Queries } from '../postgres/database.ts';
 
 /** Events that one transaction turns into deliveries, per webhook. */
 const PAGE = 500;
+/** Events that one transaction looks at, per webhook: a filter that few match would have it go through a large log. */
+const LOOKED_AT = 5000;
 /** Webhooks per transaction. */
 const BATCH = 20;
 /** Maximum number of pending deliveries per webhook; further events stay in the log. */
@@ -46,23 +48,27 @@ export async function fanOut(db: PostgresJsDatabase): Promise<boolean> {
       page as (
         select b.id as webhook_id, e.*,
           (select epoch from incarnations i where i.number = e.incarnation) as epoch from behind b cross join lateral (
-          select e.incarnation, e.xid, e.id, e.deployment_id, e.no, e.type,
-            row_number() over (order by e.incarnation, e.xid, e.id) as nth
-          from events e
-          where (e.incarnation, e.xid, e.id) > (b.cursor_incarnation, b.cursor_xid, b.cursor_id)
-            and (e.incarnation, e.xid) < ((select incarnation from horizon), (select xmin from horizon)) and e.timeline
-            and (b.strategy_id is null or e.strategy_id = b.strategy_id)
-            and (b.event_types is null or e.type = any(b.event_types))
-          order by e.incarnation, e.xid, e.id limit ${PAGE}) e),
+          select looked.*, row_number() over (order by incarnation, xid, looked.id) as nth from (
+            select e.incarnation, e.xid, e.id, e.deployment_id, e.no, e.type,
+              row_number() over (order by e.incarnation, e.xid, e.id) as place,
+              e.timeline and (b.strategy_id is null or e.strategy_id = b.strategy_id)
+                and (b.event_types is null or e.type = any(b.event_types)) as matches
+            from events e
+            where (e.incarnation, e.xid, e.id) > (b.cursor_incarnation, b.cursor_xid, b.cursor_id)
+              and (e.incarnation, e.xid) < ((select incarnation from horizon), (select xmin from horizon))
+            order by e.incarnation, e.xid, e.id limit ${LOOKED_AT}) looked
+          where matches or place = ${LOOKED_AT}
+          order by incarnation, xid, looked.id limit ${PAGE}) e),
       added as (
         insert into webhook_deliveries (webhook_id, deployment_id, no, epoch, event_type, give_up_at)
         select webhook_id, deployment_id, no, epoch, type, clock_timestamp() + interval '1 day'
-        from page order by webhook_id, nth on conflict do nothing)
+        from page where matches order by webhook_id, nth on conflict do nothing)
       update webhooks w set
         cursor_incarnation = coalesce(last.incarnation, (select incarnation from horizon)),
         cursor_xid = coalesce(last.xid, ((select xmin from horizon)::text::numeric - 1)::text::xid8),
         cursor_id = coalesce(last.id, ${BETWEEN_EVENTS.toString()}::bigint)
-      from behind b left join page last on last.webhook_id = b.id and last.nth = ${PAGE}
+      from behind b left join page last on last.webhook_id = b.id
+        and (last.nth = ${PAGE} or last.place = ${LOOKED_AT})
       where w.id = b.id returning last.id is not null as full`);
     return behind.length === BATCH || moved.some(({ full }) => full);
   });
