@@ -148,6 +148,25 @@ describe('a node with a replica', () => {
     expect(sent).toEqual([null, said[0]]);
   });
 
+  test('a write that may still come keeps its caller on the primary, whatever else they write meanwhile', async () => {
+    const headers = { 'x-serin-actor': 'both' };
+    const pause = (of: string) =>
+      serin.post(`mutation { pauseDeployment(input: { deploymentId: "${of}" }) { success } }`, {}, headers);
+    const slow = await serin.database.sql.begin(async (sql) => {
+      await sql`select from deployments where id = ${id} for update`;
+      const answer = pause(id);
+      await until(async () => {
+        const waiting = await sql`select from pg_stat_activity where wait_event_type = 'Lock'
+          and datname = current_database()`;
+        return waiting.length > 0;
+      });
+      expect((await pause('')).errors).toHaveLength(1);
+      return { answer };
+    });
+    expect((await slow.answer).errors).toBeUndefined();
+    expect(await serverOf('{ deployments { nodes { id } } }', headers)).toBe('primary');
+  });
+
   const hasPython = spawnSync('python3', ['--version']).status === 0;
   test.skipIf(!hasPython)('the Python client does so, too', () => {
     const program = `

@@ -47,6 +47,27 @@ const UNKNOWN_MS = 30_000;
 /** How long the answer of a mutation waits to learn its position. */
 const POSITION_WITHIN_MS = 1000;
 
+/** A caller who has written. */
+interface Writer {
+  /** Mutations that are not answered yet. */
+  writing: number;
+  /** Until when a write whose outcome is unknown may still be committed, by `performance.now()`. */
+  unknownUntil: number;
+  /** How far the replica must be, and for which of the written mutations that was asked. */
+  position: WalPosition;
+  positionOf: number;
+  /** Mutations that were written. */
+  written: number;
+}
+
+const NO_WRITER: Readonly<Writer> = {
+  writing: 0,
+  unknownUntil: Number.NEGATIVE_INFINITY,
+  position: 0n,
+  positionOf: 0,
+  written: 0,
+};
+
 type Execute = (contextValue: OperationContext) => Promise<ExecutionResult> | ExecutionResult;
 
 export type Served = 'replica' | 'primary';
@@ -75,15 +96,14 @@ export function createReadRouting({ app, replica, log, onRead }: ReadRoutingPart
   const { db, now } = replica;
   const onReplica = { ...readsFrom(db), now };
   const replicaLoadersFor = createLoaders(onReplica, app.db);
-  /** How far the replica must be for a caller who has written; null while the position is not known. */
-  const writers = new LRUCache<string, { position: WalPosition | null }>({ max: MAX_WRITERS });
+  const writers = new LRUCache<string, Writer>({ max: MAX_WRITERS });
 
   /** Whether the replica may answer, for one caller. */
   async function answers({ actor, req }: OperationContext): Promise<boolean> {
     if (!req || replica?.problem() !== null) return false;
-    const written = writers.get(actor.subject);
-    if (written?.position === null) return false;
-    const wanted = latest(written?.position ?? 0n, positionIn(req.headers[POSITION_HEADER]) ?? 0n);
+    const { writing, unknownUntil, position } = writers.get(actor.subject) ?? NO_WRITER;
+    if (writing > 0 || performance.now() < unknownUntil) return false;
+    const wanted = latest(position, positionIn(req.headers[POSITION_HEADER]) ?? 0n);
     return wanted === 0n || replica.reaches(wanted);
   }
 
@@ -133,14 +153,25 @@ export function createReadRouting({ app, replica, log, onRead }: ReadRoutingPart
   /** Remembers how far the writer's reads must be, and says it in the answer. */
   async function mutation({ contextValue }: Operation, execute: Execute): Promise<ExecutionResult> {
     const { actor, res } = contextValue;
-    writers.set(actor.subject, { position: null }, { ttl: UNKNOWN_MS });
-    const result = await execute(contextValue);
-    if (result.errors) return result;
-    const position = await positionNow();
-    if (position === null) return result;
-    writers.set(actor.subject, { position });
-    if (res && !res.headersSent) res.setHeader(POSITION_HEADER, formatWalPosition(position));
-    return result;
+    const writer = writers.get(actor.subject) ?? { ...NO_WRITER };
+    writers.set(actor.subject, writer);
+    writer.writing += 1;
+    let position: WalPosition | null = null;
+    try {
+      const result = await execute(contextValue);
+      if (result.errors) return result;
+      writer.written += 1;
+      const nth = writer.written;
+      position = await positionNow();
+      // Of mutations at the same time the last one counts: it was written after the others.
+      if (position === null || nth < writer.positionOf) return result;
+      Object.assign(writer, { position, positionOf: nth });
+      return result;
+    } finally {
+      writer.writing -= 1;
+      if (position === null) writer.unknownUntil = performance.now() + UNKNOWN_MS;
+      else if (res && !res.headersSent) res.setHeader(POSITION_HEADER, formatWalPosition(position));
+    }
   }
 
   async function positionNow(): Promise<WalPosition | null> {
