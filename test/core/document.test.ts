@@ -164,4 +164,61 @@ describe('what could not have come through the API', () => {
       }),
     ).toEqual(['document.metrics.STABLE.maxDrawdown']);
   });
+
+  /** A document with three samples and a trade, changed. */
+  const recorded = (change: (document: Recorded) => void) => {
+    const trial = new Trial();
+    for (let check = 0; check < 3; check += 1) trial.check();
+    trial.report('CANARY', { pnlUsd: 5, totalPnlUsd: 5, trades: 1, winRate: 1 });
+    const [amount, at] = [decimal(0), trial.now];
+    const trade = { id: 'a', at, recordedAt: at, pnlUsd: decimal(5), feesUsd: amount, gasUsd: amount };
+    const trades = [{ ...trade, notionalUsd: null, error: null, capitalUsd: decimal(10_000) }];
+    const archive = { ...archiveOf(trial), trades: { CANARY: trades, STABLE: null } };
+    const document: Recorded = JSON.parse(JSON.stringify(toDocument(archive)));
+    change(document);
+    const read = fromDocument(document);
+    return read.ok ? [] : read.violations.map(({ path }) => path.join('.'));
+  };
+  interface Recorded {
+    deployment: Record<string, unknown>;
+    samples: Record<string, unknown>[];
+    trades: { CANARY: Record<string, unknown>[] };
+    events: Record<string, unknown>[];
+  }
+  const TOO_LONG = `1${'0'.repeat(30)}`;
+
+  test.each<[string, (document: Recorded) => void, string]>([
+    ['a sample that appears twice', ({ samples }) => samples.push({ ...samples[1] }), 'samples.3.check'],
+    [
+      'a check beyond all counts',
+      ({ samples }) => Object.assign(samples[2] ?? {}, { check: 3e9 }),
+      'samples.2.check',
+    ],
+    [
+      'a trade on too much capital',
+      ({ trades }) => Object.assign(trades.CANARY[0] ?? {}, { capitalUsd: TOO_LONG }),
+      'trades.CANARY.0.capitalUsd',
+    ],
+    [
+      'a trade with costs that nobody can store',
+      ({ trades }) => Object.assign(trades.CANARY[0] ?? {}, { feesUsd: TOO_LONG }),
+      'trades.CANARY.0.feesUsd',
+    ],
+    [
+      'a sampled PnL that nobody can store',
+      ({ events }) => Object.assign(events[3] ?? {}, { netPnlUsd: { CANARY: TOO_LONG, STABLE: null } }),
+      'events.3.netPnlUsd',
+    ],
+    ['a step without end', ({ events }) => Object.assign(events[3] ?? {}, { unwatchedMs: 8e15 }), 'events'],
+    [
+      'more commands than can be counted',
+      ({ deployment, events }) => {
+        for (const each of [deployment, ...events]) each.revision = 3e9;
+      },
+      'deployment.revision',
+    ],
+  ])('%s is refused with its place', (_what, change, place) => {
+    expect(recorded(() => {})).toEqual([]);
+    expect(recorded(change)).toEqual([`document.${place}`]);
+  });
 });

@@ -1,29 +1,71 @@
 import { CANARY_ONLY_PERCENT, STABLE_ONLY_PERCENT, splitCapital } from '../lifecycle/allocation.ts';
 import type { CanaryEvent } from '../lifecycle/events.ts';
-import type { DeploymentState } from '../lifecycle/state.ts';
+import { settleBy } from '../lifecycle/settlement.ts';
+import {
+  allocationOf,
+  type DeploymentState,
+  observationDeadline,
+  observationOf,
+} from '../lifecycle/state.ts';
 import { readReport } from '../metrics/report.ts';
-import type { MetricsBySide, SideMetrics } from '../metrics/sideMetrics.ts';
+import { MAX_COUNT, type MetricsBySide, type SideMetrics } from '../metrics/sideMetrics.ts';
 import { sizeViolations } from '../metrics/takeReport.ts';
 import { type Decimal, formatDecimal, parseExactDecimal } from '../values/decimal.ts';
 import { nameViolations } from '../values/identifiers.ts';
+import { LAST_INSTANT } from '../values/instant.ts';
 import { SIDES } from '../values/side.ts';
 import type { Violation } from '../values/violation.ts';
 
 export interface Bounded {
   readonly state: DeploymentState;
   readonly metrics: MetricsBySide;
+  readonly samples: readonly { readonly check: number }[];
   readonly events: readonly CanaryEvent[];
 }
 
 /** Names, figures and amounts of a document that violate the API's rules, each with its path. */
-export function boundViolations({ state, metrics, events }: Bounded, path: readonly string[]): Violation[] {
+export function boundViolations(
+  { state, metrics, samples, events }: Bounded,
+  path: readonly string[],
+): Violation[] {
   const { id, strategyId, chain, stableVersionId, canaryVersionId } = state;
   const names = nameViolations({ id, strategyId, chain, stableVersionId, canaryVersionId });
   const figures = SIDES.flatMap((side) => {
     const known = metrics[side];
     return known ? under(['metrics', side], metricsViolations(known)) : [];
   });
-  return under(path, [...under(['deployment'], names), ...figures, ...amountViolations(events)]);
+  return under(path, [
+    ...under(['deployment'], [...names, ...countViolations('revision', state.revision)]),
+    ...figures,
+    ...sampleViolations(samples),
+    ...amountViolations(events),
+    ...deadlineViolations(state),
+  ]);
+}
+
+function countViolations(field: string, count: number): Violation[] {
+  return count > MAX_COUNT ? [{ path: [field], message: `must be at most ${MAX_COUNT}, got ${count}` }] : [];
+}
+
+/** A check has one sample. */
+function sampleViolations(samples: Bounded['samples']): Violation[] {
+  const seen = new Set<number>();
+  return samples.flatMap(({ check }, index): Violation[] => {
+    const twice = seen.has(check) ? [{ path: ['check'], message: `${check} appears twice` }] : [];
+    seen.add(check);
+    return under(['samples', String(index)], [...countViolations('check', check), ...twice]);
+  });
+}
+
+/** Times of a log that no clock reaches. */
+function deadlineViolations(state: DeploymentState): Violation[] {
+  const [observation, allocation] = [observationOf(state), allocationOf(state)];
+  const deadlines = [
+    observation && observationDeadline(state, observation),
+    allocation && settleBy(allocation),
+  ].map((at) => at ?? 0);
+  if (deadlines.every((at) => at <= LAST_INSTANT)) return [];
+  return [{ path: ['events'], message: 'lead to a deadline after the year 9999' }];
 }
 
 /** What an event says of the capital, by the name of its field, and what is wrong with it. */
@@ -53,8 +95,12 @@ function amountViolations(events: readonly CanaryEvent[]): Violation[] {
       case 'ALLOCATION_ACKNOWLEDGED':
         return [
           ...amount('heldUsd', event.heldUsd),
+          ...exact('netPnlUsd', event.netPnlUsd),
           ...(event.openExposureUsd ? amount('openExposureUsd', event.openExposureUsd) : []),
         ];
+      case 'CANARY_METRICS_UPDATED':
+      case 'STEP_STARTED':
+        return SIDES.flatMap((side) => exact('netPnlUsd', event.netPnlUsd[side]));
       default:
         return [];
     }
@@ -72,9 +118,13 @@ function amountViolations(events: readonly CanaryEvent[]): Violation[] {
 }
 
 function amount(field: string, value: Decimal): Wrong[] {
-  const read = parseExactDecimal(formatDecimal(value));
-  if (typeof read === 'string') return [[field, read]];
-  return read.isNegative() ? [[field, 'must not be negative']] : [];
+  return value.lt(0) ? [[field, 'must not be negative']] : exact(field, value);
+}
+
+/** What cannot be stored as it is. */
+export function exact(field: string, value: Decimal | null): Wrong[] {
+  const read = value && parseExactDecimal(formatDecimal(value));
+  return typeof read === 'string' ? [[field, read]] : [];
 }
 
 function share(canaryPercent: Decimal): Wrong[] {

@@ -16,7 +16,7 @@ import type { BreachCounts } from '../rule/guardrails.ts';
 import { bySide, countCodec, instantCodec } from '../values/codecs.ts';
 import { type BySide, SIDES, type Side } from '../values/side.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
-import { boundViolations } from './bounds.ts';
+import { boundViolations, exact } from './bounds.ts';
 import { configViolations, decisionViolations } from './verify.ts';
 
 export const DOCUMENT_FORMAT = 'serin/deployment';
@@ -160,6 +160,8 @@ export function fromDocument(document: unknown, path: readonly string[] = ['docu
   return violations.length > 0 ? { ok: false, violations } : { ok: true, value: archive };
 }
 
+const TRADE_AMOUNTS = ['pnlUsd', 'feesUsd', 'gasUsd', 'notionalUsd', 'capitalUsd'] as const;
+
 /** Violations of a side's trades: each on its own, and that they add up to the side's metrics. */
 function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Violation[] {
   const trades = archive.trades[side];
@@ -173,6 +175,8 @@ function brokenTrades(archive: Archive, side: Side, path: readonly string[]): Vi
     const here = [...at, String(index)];
     const violations = tradeViolations(trade, { from, to: trade.recordedAt }, here);
     if (violations.length > 0) return violations;
+    const [wrong] = TRADE_AMOUNTS.flatMap((field) => exact(field, trade[field]));
+    if (wrong) return [{ path: [...here, wrong[0]], message: wrong[1] }];
     if (!trade.capitalUsd.gt(0)) return [{ path: [...here, 'capitalUsd'], message: 'must be above 0' }];
     if (ids.has(trade.id)) return [{ path: [...here, 'id'], message: `${trade.id} appears twice` }];
     ids.add(trade.id);
