@@ -180,13 +180,31 @@ describe('the stable version', () => {
     (await root.ask('query($id: ID!) { strategy(id: $id) { stableVersionId } }', { id })).strategy
       .stableVersionId;
 
+  const historyOf = async (id: string): Promise<[string, string | null][]> => {
+    const { strategy } = await root.ask(
+      'query($id: ID!) { strategy(id: $id) { stableVersions { versionId since until deploymentId } } }',
+      { id },
+    );
+    const versions: Data[] = strategy.stableVersions;
+    for (const [index, { until: end }] of versions.entries()) {
+      expect(end).toBe(versions[index + 1]?.since ?? null);
+    }
+    return versions.map(({ versionId, deploymentId }) => [versionId, deploymentId]);
+  };
+
   test('stays where it is unless the import asks', async () => {
     const document = await promoted();
     await command(root, 'cancelDeployment', await running(root, { strategyId: 'steady', config: CALM }));
     expect((await importing(copyOf(document, 'steady'))).success).toBe(true);
     expect(await stableOf('steady')).toBe('v1');
-    expect((await importing(copyOf(document, 'steady'), { moveStableVersion: true })).success).toBe(true);
+    expect(await historyOf('steady')).toEqual([['v1', null]]);
+    const moved = await importing(copyOf(document, 'steady'), { moveStableVersion: true });
+    expect(moved.success).toBe(true);
     expect(await stableOf('steady')).toBe('v2');
+    expect(await historyOf('steady')).toEqual([
+      ['v1', null],
+      ['v2', moved.deployment.id],
+    ]);
   });
 
   test('is not moved by one person where two must promote', async () => {
