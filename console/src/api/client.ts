@@ -56,6 +56,9 @@ const PASSING: ReadonlySet<string> = new Set([
   'HISTORY_REWOUND',
 ]);
 
+/** Whether an error is over after a while. */
+export const isPassing = (error: unknown): boolean => error instanceof ApiError && PASSING.has(error.code);
+
 /** How far this page has written: lists that come from a replica wait until it has that. */
 const written = createWrittenPosition();
 
@@ -91,11 +94,14 @@ export async function request<Result, Variables>(
   return answer.data;
 }
 
+/** What GraphQL says about a value, for a person, who gave no variables: only what is wrong with it. */
+const WRONG_VALUE = /^Variable "\$\w+" got invalid value [\s\S]*?; ([\s\S]+)$/;
+
 function toApiError({ message, path, extensions }: GraphQLFailure): ApiError {
   const code = typeof extensions?.code === 'string' ? extensions.code : 'UNKNOWN';
   if (code === 'UNAUTHENTICATED') refuseSession(message);
   const named = Array.isArray(extensions?.path) ? extensions.path : (path ?? []);
-  return new ApiError(message, code, named.map(String));
+  return new ApiError(WRONG_VALUE.exec(message)?.[1] ?? message, code, named.map(String));
 }
 
 export interface Sink<Result> {
