@@ -1,6 +1,7 @@
 /** The page that creates a deployment: what is tried, under which policy, with how much capital. */
 import { type FormEvent, type ReactElement, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
+import { ApiError } from '../api/client';
 import { StrategiesDocument } from '../api/generated/graphql';
 import { useApi } from '../api/hooks';
 import { mayBeDone, newKey, withUnknownOutcome } from '../api/retry';
@@ -96,7 +97,8 @@ function CreationForm(): ReactElement {
       } else setMade(answer);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      setRefusal({ message: mayBeDone(error) ? withUnknownOutcome(message) : message, path: [] });
+      if (mayBeDone(error)) setRefusal({ message: withUnknownOutcome(message), path: [] });
+      else setRefusal({ message, path: error instanceof ApiError ? error.path : [] });
     } finally {
       setSending(false);
     }

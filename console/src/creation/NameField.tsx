@@ -38,7 +38,13 @@ export function NameField(props: NameFieldProps): ReactElement {
         value={value}
         placeholder={placeholder}
         required={required}
-        inputMode={decimal ? 'decimal' : 'text'}
+        {...(decimal
+          ? {
+              inputMode: 'decimal',
+              pattern: '[0-9]+([.][0-9]+)?',
+              title: 'Digits, such as 250000 or 250000.50',
+            }
+          : {})}
         autoComplete="off"
         spellCheck={false}
         aria-describedby={`${id}-hint`}

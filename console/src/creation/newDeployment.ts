@@ -1,11 +1,12 @@
 /** Creates a deployment and gives it capital, each under its own key: a second press goes on where the first one stopped. */
-import { request } from '../api/client';
+import { ApiError, isPassing, request } from '../api/client';
 import {
   type CanaryConfigInput,
   type CommandAnswerFragment,
   CreateDeploymentDocument,
   type CreateDeploymentMutation,
 } from '../api/generated/graphql';
+import { mayBeDone } from '../api/retry';
 import { giveCommand } from '../deployment/commands';
 
 export const NAMES = [
@@ -57,6 +58,10 @@ export async function createDeployment({ names, config, reason, key }: NewDeploy
     capitalUsd,
     minutes: null,
     overrideFreeze: false,
+  }).catch((error: unknown) => {
+    if (mayBeDone(error) || isPassing(error) || !(error instanceof ApiError)) throw error;
+    // Refused before it began: the deployment is there, without capital.
+    return { success: false, replayed: false, message: error.message, error: null };
   });
   return { created, deployed };
 }
