@@ -57,13 +57,7 @@ export function DeploymentView({ deployment, onState }: DeploymentViewProps): Re
           <Sentence text={deployment.headline} />
         </p>
         <div className="verdict-track">
-          <StepTrack
-            status={deployment.status}
-            step={deployment.step}
-            steps={deployment.config.steps}
-            now={now}
-            labels
-          />
+          <StepTrack deployment={deployment} now={now} labels />
           <span className="nowrap">{timeLeft(deployment, now)}</span>
         </div>
         <Frozen deployment={deployment} />

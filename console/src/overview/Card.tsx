@@ -53,7 +53,7 @@ export const Card = memo(function Card({ card, curves, now }: CardProps): ReactE
         </span>
         <span className="card-left">{timeLeft(card, now)}</span>
       </p>
-      <StepTrack status={status} step={card.step} steps={card.config.steps} now={now} />
+      <StepTrack deployment={card} now={now} />
       <Sparkline canary={canaryCurve} stable={stableCurve} />
       <dl className="card-returns">
         <div className="canary-figure">

@@ -42,7 +42,7 @@ export function DeploymentTable({ cards, now }: DeploymentTableProps): ReactElem
             <StatusBadge status={card.status} />
           </td>
           <td className="table-steps">
-            <StepTrack status={card.status} step={card.step} steps={card.config.steps} now={now} />
+            <StepTrack deployment={card} now={now} />
           </td>
           <td className="number nowrap">{timeLeft(card, now)}</td>
           <ReturnCells {...card} />

@@ -2,14 +2,18 @@
 import type { ReactElement } from 'react';
 import type { CardFragment } from '../api/generated/graphql';
 
-type StepTrackProps = Pick<CardFragment, 'status' | 'step'> & {
-  readonly steps: CardFragment['config']['steps'];
+type StepTrackProps = {
+  readonly deployment: Pick<CardFragment, 'status' | 'step' | 'endedAt' | 'observationRemainingSeconds'> & {
+    readonly config: Pick<CardFragment['config'], 'steps'>;
+  };
   /** Serin's time, ms. */
   readonly now: number;
   readonly labels?: boolean;
 };
 
-export function StepTrack({ status, step, steps, now, labels = false }: StepTrackProps): ReactElement {
+export function StepTrack({ deployment, now, labels = false }: StepTrackProps): ReactElement {
+  const { status, step, endedAt, observationRemainingSeconds, config } = deployment;
+  const { steps } = config;
   const total = steps.reduce((sum, { minutes }) => sum + minutes, 0);
   const done = (index: number): number => {
     if (status === 'PENDING') return 0;
@@ -17,8 +21,15 @@ export function StepTrack({ status, step, steps, now, labels = false }: StepTrac
     if (index !== step.number - 1) return index < step.number - 1 ? 1 : 0;
     if (step.startedAt === null || step.endsAt === null) return 0;
     const [from, to] = [Date.parse(step.startedAt), Date.parse(step.endsAt)];
-    return Math.max(0, Math.min(1, (now - from) / (to - from || 1)));
+    // Where the clock stands, so does the bar.
+    const at = status === 'PAUSED' ? to - leftOfStepMs() : endedAt === null ? now : Date.parse(endedAt);
+    return Math.max(0, Math.min(1, (at - from) / (to - from || 1)));
   };
+  /** What is left of the observation without the steps to come. */
+  const leftOfStepMs = () =>
+    steps
+      .slice(step.number)
+      .reduce((left, { minutes }) => left - minutes * 60_000, observationRemainingSeconds * 1000);
   const label = `Step ${step.number} of ${step.of}: ${Number(step.canaryPercent)} % of the capital`;
   return (
     <div className={`steps ${labels ? 'steps-labelled' : ''}`} role="img" aria-label={label} title={label}>
