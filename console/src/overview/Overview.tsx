@@ -34,7 +34,11 @@ export function Overview(): ReactElement {
   const view = readView(params);
   const search = useDeferredValue(view.search);
   const shown = arrange(cards, { ...view, search }, now);
-  const chains = useMemo(() => [...new Set(cards.map(({ chain }) => chain))].sort(), [cards]);
+  // The chosen one stays in the list when its last canary ends: else it filters unseen, and cannot be changed to all.
+  const chains = useMemo(
+    () => [...new Set([...cards.map(({ chain }) => chain), ...(view.chain ? [view.chain] : [])])].sort(),
+    [cards, view.chain],
+  );
 
   const set = (name: string, value: string) =>
     setParams(
