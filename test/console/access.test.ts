@@ -46,6 +46,9 @@ describe.skipIf(browser === null)(
       const { page } = await signIn('serin_000000000000_nothing');
       await page.getByRole('alert').filter({ hasText: /key/i }).waitFor();
       await expectAccessible(page);
+      await page.getByLabel('Key or token').fill('serin_a…b');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('alert').filter({ hasText: 'Character 8 of it is not one of a key' }).waitFor();
       await page.getByLabel('Key or token').fill(await makeKey(root, 'OPERATOR'));
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText('3 of 3 live deployments shown').waitFor();

@@ -34,9 +34,17 @@ export function onSessionChange(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
+/** What no HTTP header can hold, such as an ellipsis or an invisible character that was copied along. */
+const NOT_IN_HEADER = /[^ -~\u00a0-\u00ff]/u;
+
 /** Uses this key or token from now on. */
-export function signIn(credentials: string): void {
-  change({ credentials: credentials.trim().replace(/^Bearer\s+/i, ''), wanted: false, refusal: null });
+export function signIn(text: string): void {
+  const credentials = text.trim().replace(/^Bearer\s+/i, '');
+  const found = NOT_IN_HEADER.exec(credentials);
+  if (found) {
+    const refusal = `Character ${found.index + 1} of it is not one of a key or token. Copy it again, whole`;
+    change({ credentials: null, wanted: true, refusal });
+  } else change({ credentials, wanted: false, refusal: null });
 }
 
 export function signOut(): void {
