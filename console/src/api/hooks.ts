@@ -14,16 +14,18 @@ type Variables = Record<string, unknown>;
 export interface QueryOptions {
   readonly refetchMs?: number;
   readonly enabled?: boolean;
+  /** What else the answer depends on: another value is another question. */
+  readonly of?: string | number;
 }
 
 /** One query, kept under its document and variables. */
 export function useApi<Result, V extends Variables>(
   document: TypedDocumentString<Result, V>,
   variables: V,
-  { refetchMs, enabled = true }: QueryOptions = {},
+  { refetchMs, enabled = true, of }: QueryOptions = {},
 ): UseQueryResult<Result, Error> {
   return useQuery({
-    queryKey: [document.toString(), variables],
+    queryKey: [document.toString(), variables, of],
     queryFn: ({ signal }) => request(document, variables, signal),
     enabled,
     ...(refetchMs === undefined ? {} : { refetchInterval: refetchMs }),

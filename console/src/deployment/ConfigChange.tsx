@@ -72,7 +72,7 @@ export function ConfigChange({ deployment, onState, onDone }: ConfigChangeProps)
         approval as a promotion. <code>none</code> switches a limit off.
       </p>
       <PolicyForm groups={groups} draft={draft} problem={null} onChange={setDraft} />
-      <Preview deploymentId={deployment.id} config={config} />
+      <Preview deploymentId={deployment.id} revision={deployment.revision} config={config} />
       <label>
         Reason, for the record
         <textarea name="reason" rows={2} />
@@ -90,9 +90,12 @@ async function send(input: UpdateConfigInput, onState: ConfigChangeProps['onStat
 /** What the API says that the settings would do. */
 function Preview({
   deploymentId,
+  revision,
   config,
 }: {
   readonly deploymentId: string;
+  /** Another state may have other settings: what is looser or safer is asked anew. */
+  readonly revision: number;
   readonly config: CanaryConfigInput;
 }): ReactElement | null {
   const settled: CanaryConfigInput = JSON.parse(useSettled(JSON.stringify(config)));
@@ -100,7 +103,7 @@ function Preview({
   const { data, error } = useApi(
     ConfigPreviewDocument,
     { id: deploymentId, config: settled },
-    { enabled: !isEmpty },
+    { enabled: !isEmpty, of: revision },
   );
   const preview = data?.deployment?.configPreview;
   if (isEmpty) return null;
