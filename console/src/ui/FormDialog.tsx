@@ -93,19 +93,29 @@ export function textOf(fields: FormData, name: string): string | null {
 
 /** What is written once and shown once: a new key, or the secret of a webhook. */
 export function Secret({ label, value }: { readonly label: string; readonly value: string }): ReactElement {
+  /** The value that was copied, and whether that worked. */
+  const [copied, setCopied] = useState<{ readonly value: string; readonly done: boolean } | null>(null);
+  const copy = async () => {
+    try {
+      // Missing where the page came over plain HTTP from another machine.
+      await navigator.clipboard.writeText(value);
+      setCopied({ value, done: true });
+    } catch {
+      setCopied({ value, done: false });
+    }
+  };
   return (
     <div className="panel secret" role="status">
       <p>
         <b>{label}</b> It is shown this once.
       </p>
       <code>{value}</code>
-      <button
-        type="button"
-        className="button"
-        onClick={() => void navigator.clipboard?.writeText(value).catch(() => {})}
-      >
+      <button type="button" className="button" onClick={() => void copy()}>
         Copy
       </button>
+      {copied?.value === value ? (
+        <p>{copied.done ? 'Copied.' : 'The browser did not copy it: select it and copy it by hand.'}</p>
+      ) : null}
     </div>
   );
 }
