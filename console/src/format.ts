@@ -36,7 +36,8 @@ export function usdShort(amount: number): string {
 /** `+$10,250`. */
 export function usdChange(amount: string | number | null | undefined): string {
   if (amount === null || amount === undefined) return '–';
-  return `${Number(amount) > 0 ? '+' : ''}${usd(amount)}`;
+  const text = usd(amount);
+  return `${Number(amount) > 0 && /[1-9]/.test(text) ? '+' : ''}${text}`;
 }
 
 /** A fraction as `+0.35 %`. */
@@ -84,6 +85,10 @@ export function dateTime(instant: string | number): string {
   const isThisYear = date.getFullYear() === new Date(serinNow()).getFullYear();
   return (isThisYear ? DATE_TIME : YEAR_TOO).format(date);
 }
+
+/** Whether it is on the present day of the viewer's zone. */
+export const isToday = (instant: string | number): boolean =>
+  new Date(instant).toDateString() === new Date(serinNow()).toDateString();
 
 /** In the viewer's zone: `13:05:09`. */
 export const timeOfDay = (instant: string | number): string => TIME.format(new Date(instant));

@@ -1,6 +1,6 @@
 /** Figures, times and sentences of the console, as they read. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { report } from '../harness/deployment.ts';
+import { command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { buildConsole } from './browser.ts';
 import { begin } from './stage.ts';
@@ -41,6 +41,86 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     expect(await page.locator('.card dd[title="$999,999"]').textContent()).toBe('$1M');
   });
 
+  test('what is rounded up to a million is no thousand thousands, and a gain that is rounded to zero has no sign', async () => {
+    const { id } = (await create(serin, { strategyId: 'big' })).deployment;
+    await command(serin, 'deployCanary', id, { capitalUsd: '9999000' });
+    await report(serin, 'Canary', id, { pnlUsd: '0.003', trades: 1 });
+    const { page } = await open(serin, '/?q=big');
+    await page.locator('.card').getByText('$1M').waitFor();
+    await page.goto(`${serin.url}/deployments/${id}`);
+    const row = page.getByRole('row', { name: /Net PnL/ });
+    await until(async () => (await row.getByRole('cell').first().textContent()) === '$0.00');
+  });
+
+  test('a filter shows and can be changed although nothing matches it any more', async () => {
+    const { page } = await open(serin, '/?chain=base');
+    await page.getByText('Nothing matches').waitFor();
+    const chain = page.getByLabel('Chain');
+    expect(await chain.inputValue()).toBe('base');
+    await chain.selectOption('All');
+    await page.locator('.card').first().waitFor();
+  });
+
+  test('a secret that the browser cannot copy says so', async () => {
+    const { page } = await open(serin, '/administration/keys');
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    await page.getByRole('button', { name: 'New key …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('copied');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('button', { name: 'Copy' }).click();
+    await page.getByText('The browser did not copy it').waitFor();
+  });
+
+  test('a capital that is no number is corrected before anything is created', async () => {
+    const query = new URLSearchParams({
+      strategy: 'typed',
+      canary: 'v2',
+      stable: 'v1',
+      capital: '1,000,000',
+    });
+    const { page } = await open(serin, `/new?${query}`);
+    const capital = page.getByLabel('Capital of both sides');
+    await capital.press('Enter');
+    expect(await page.locator('input:invalid').count()).toBe(1);
+    await capital.fill('1000000');
+    await capital.press('Enter');
+    const made = '{ deployments(filter: { strategies: ["typed"] }) { nodes { status } } }';
+    // On a busy machine the answer may be lost in the time that it takes.
+    const lost = page.getByRole('alert').filter({ hasText: 'press again' });
+    await until(async () => {
+      if ((await lost.count()) > 0) await capital.press('Enter');
+      return (await serin.ask(made)).deployments.nodes[0]?.status === 'RUNNING';
+    });
+  });
+
+  test('what could not be read is read when it can be', async () => {
+    const { page } = await open(serin, '/strategies', { alone: true });
+    let refusals = 2;
+    await page.route('**/graphql', async (route) => {
+      if (refusals === 0 || !route.request().postData()?.includes('query Series')) return route.continue();
+      refusals -= 1;
+      await route.fulfill({
+        json: { errors: [{ message: 'The database is away', extensions: { code: 'UNAVAILABLE' } }] },
+      });
+    });
+    await page.goto(`${serin.url}/deployments/dep_a`);
+    await page.locator('.chart').first().waitFor();
+    expect(refusals).toBe(0);
+  });
+
+  test('what other settings would do is asked anew when the deployment has others', async () => {
+    const { page } = await open(serin, '/deployments/dep_a');
+    await page.getByRole('button', { name: 'Change settings …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Loss, USD').fill('500');
+    await dialog.getByText('guardrails.maxLossUsd from none to 500').waitFor();
+    await serin.ask(`mutation { updateConfig(input: { deploymentId: "dep_a",
+      config: { guardrails: { maxLossUsd: "400" } } }) { success } }`);
+    await dialog.getByText('guardrails.maxLossUsd from 400 to 500').waitFor();
+    expect(await dialog.getByLabel('Loss, USD').inputValue()).toBe('500');
+  });
+
   test('the banner of a freeze says for which chains and acts it is', async () => {
     await serin.ask(`mutation { createFreeze(input: { strategies: ["*"], chains: ["base"], blocks: [PROMOTE],
       reason: "rates decision" }) { success } }`);
@@ -57,5 +137,27 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     const legend = page.locator('.chart-legend').first();
     await until(async () => /\d:\d\d/.test((await legend.textContent()) ?? ''));
     expect(await legend.textContent()).toMatch(/, (12|01):\d\d/);
+  });
+
+  test('the bar of a step stands with its clock, and what was another day has its date', async () => {
+    const id = await running(serin, { strategyId: 'paused' });
+    await command(serin, 'acknowledgeAllocation', id, { number: 1, side: 'CANARY', heldUsd: '10000' });
+    await command(serin, 'pauseDeployment', id);
+    const over = await running(serin, { strategyId: 'over' });
+    await command(serin, 'cancelDeployment', over);
+    await serin.advance(2 * 86_400);
+    const { page } = await open(serin, `/deployments/${id}`);
+    const bar = page.locator('.step-done');
+    const width = async () => Number.parseFloat((await bar.getAttribute('style'))?.split(':')[1] ?? '');
+    const day = new Date().toLocaleDateString('en-GB', { month: 'short', timeZone: 'Europe/Zurich' });
+    await page
+      .getByRole('row', { name: /Canary/ })
+      .getByText(day)
+      .first()
+      .waitFor();
+    expect(await width()).toBeLessThan(10);
+    await page.goto(`${serin.url}/deployments/${over}`);
+    await page.locator('.deployment-head').getByText('Cancelled').waitFor();
+    expect(await width()).toBeLessThan(10);
   });
 });

@@ -81,7 +81,7 @@ function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
         {expiresAt && !revokedAt ? (
           <>
             {' '}
-            until <Instant at={expiresAt} />
+            {expired ? 'since' : 'until'} <Instant at={expiresAt} />
           </>
         ) : null}
       </td>

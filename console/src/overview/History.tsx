@@ -62,7 +62,7 @@ export default function History(): ReactElement {
         </label>
       </search>
       <ListFrame pages={pages} empty="Nothing has ended that matches">
-        <EndedTable rows={pages.items} />
+        <EndedTable label="Ended deployments" rows={pages.items} />
       </ListFrame>
     </main>
   );
@@ -88,10 +88,15 @@ function useEnded(pattern: string, status: CanaryStatus | undefined) {
   return asPages(query);
 }
 
-export function EndedTable({ rows }: { readonly rows: readonly EndedRowFragment[] }): ReactElement {
+interface EndedTableProps {
+  readonly label: string;
+  readonly rows: readonly EndedRowFragment[];
+}
+
+export function EndedTable({ label, rows }: EndedTableProps): ReactElement {
   return (
     <ListTable
-      label="Ended deployments"
+      label={label}
       heads={[
         'Strategy',
         'Versions',

@@ -82,7 +82,7 @@ function StrategyHistory({ strategy }: { readonly strategy: StrategyData }): Rea
         </ol>
       </section>
       <h2>Deployments</h2>
-      <EndedTable rows={deployments.nodes} />
+      <EndedTable label="Deployments of the strategy" rows={deployments.nodes} />
       {deployments.pageInfo.hasNextPage ? (
         <p className="quiet">The newest {DEPLOYMENTS} are shown; more are under History.</p>
       ) : null}
