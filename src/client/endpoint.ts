@@ -16,11 +16,21 @@ export interface Endpoint {
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-/** The addresses of an endpoint, each with its path. */
+/**
+ * The addresses of an endpoint, each with its path.
+ * @throws {TypeError} where one is no address of a Serin: `localhost:4000` is a URL to the platform, of the scheme `localhost`
+ */
 export function addressesOf({ url }: Pick<Endpoint, 'url'>): readonly string[] {
   const urls = typeof url === 'string' ? [url] : url;
+  if (urls.length === 0) throw new TypeError('url must name at least one address');
   return urls.map((given) => {
-    const address = new URL(given);
+    const address = URL.canParse(given) ? new URL(given) : null;
+    if (!address || !/^https?:$/.test(address.protocol)) {
+      throw new TypeError(`url must be http://HOST:PORT or https://HOST:PORT, got ${JSON.stringify(given)}`);
+    }
+    if (address.username || address.password) {
+      throw new TypeError('url must not hold a user name or a password: give the key as key');
+    }
     if (address.pathname === '/') address.pathname = '/graphql';
     return address.href;
   });

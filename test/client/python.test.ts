@@ -183,6 +183,9 @@ for key in ("serin_a\\u2026b", "serin_a\\nb", lambda: "serin_a\\u200bb"):
     for ask in (lambda: caller.deployment("x"), lambda: next(caller.follow("subscription($after: String) { x }"))):
         try: ask()
         except SerinError as error: say(refused=[type(error).__name__, error.code, str(error)])
+for url in ("localhost:4000", [], "http://ada:secret@127.0.0.1"):
+    try: Serin(url)
+    except ValueError as error: say(url=str(error).split(",")[0])
 say(none=Serin(sys.argv[1], "from-a-file\\n").deployment("x"))
 failing = 0
 def key():
@@ -203,14 +206,13 @@ say(capital=next(iter(side.allocations())).capital_usd)
       /^The key has a character that no HTTP header can hold \(U\+\w{4}, at position 8\)$/,
     );
     const both = ['SerinError', 'FeedRefused'].map((name) => ({ refused: [name, 'UNAUTHENTICATED', why] }));
-    expect(said).toEqual([
-      ...both,
-      ...both,
-      ...both,
-      { none: null },
-      { reported: true },
-      { capital: '10000' },
-    ]);
+    const urls = [
+      'url must be http://HOST:PORT or https://HOST:PORT',
+      'url must name at least one address',
+      'url must not hold a user name or a password: give the key as key',
+    ].map((url) => ({ url }));
+    const rest = [{ none: null }, { reported: true }, { capital: '10000' }];
+    expect(said).toEqual([...both, ...both, ...both, ...urls, ...rest]);
   });
 
   test('a bot that fails at an allocation is given the next one', async () => {

@@ -328,6 +328,14 @@ test('a key that no header can hold is refused at once, without being shown', as
   expect(notices.filter((sentence) => !sentence.includes('resumed'))).toEqual([]);
 });
 
+test('what is no address of a Serin is refused when the client is made', () => {
+  for (const url of ['localhost:4000', '127.0.0.1:4000', 'ws://127.0.0.1:4000', 'Serin', []]) {
+    expect(() => connectSerin({ url }), String(url)).toThrow(/^url must (be http:|name at least one)/);
+  }
+  const secret = () => connectSerin({ url: 'http://ada:secret@127.0.0.1:4000' });
+  expect(secret).toThrow(/^url must not hold a user name or a password: [^@]*$/);
+});
+
 test('a function for the key that fails is asked again, and a report waits for it', async () => {
   const id = await running(serin);
   let failures = 0;

@@ -74,6 +74,8 @@ class Http:
         notice: Notice,
     ) -> None:
         urls = [url] if isinstance(url, str) else list(url)
+        if not urls:
+            raise ValueError("url must name at least one address")
         self.addresses = [address(one) for one in urls]
         self.timeout, self.retry_for, self.notice = timeout, retry_for, notice
         self._key, self._actor = key, actor
@@ -216,6 +218,8 @@ def address(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError(f"url must be http://HOST:PORT or https://HOST:PORT, got {url!r}")
+    if "@" in parts.netloc:
+        raise ValueError("url must not hold a user name or a password: give the key as key")
     return parts._replace(path=parts.path if parts.path not in ("", "/") else "/graphql").geturl()
 
 
