@@ -68,7 +68,7 @@ side = serin.side(sys.argv[2], "CANARY")
 say(result=side.report(pnl_usd="10.1", trades=4, errors=1, drawdown=0.02, win_rate="0.5"))
 later = serin.side(sys.argv[2], "CANARY")
 later.report(pnl_usd=-0.2, unrealized_pnl_usd="-0.4", trades=4, drawdown="0.01", win_rate=1)
-for figures in ({"pnl_usd": float("nan")}, {"trades": 1.5}, {"pnl": 1}, {"unrealized_pnl_usd": 1}):
+for figures in ({"pnl_usd": float("nan")}, {"trades": 1.5}, {"pnl": 1}, {"unrealized_pnl_usd": 1}, {"pnl_usd": 1e60}):
     try: later.report(**figures)
     except TypeError as error: say(refused=str(error))
 `;
@@ -80,6 +80,7 @@ for figures in ({"pnl_usd": float("nan")}, {"trades": 1.5}, {"pnl": 1}, {"unreal
       'trades must be a whole number from 0',
       'pnl is not a figure; there are pnl_usd',
       'unrealized_pnl_usd needs pnl_usd in the same report',
+      'pnl_usd must have at most 38 digits',
     ]);
     expect(await figures(id)).toEqual({
       tradeCount: 8,

@@ -24,6 +24,8 @@ FIELDS = {
     "uptime_seconds": "uptimeSeconds",
 }
 COUNTS = {"trades", "errors", "uptimeSeconds"}
+#: Serin reads no longer numbers.
+MOST_DIGITS = 38
 
 
 def read_totals(totals: Mapping[str, Optional[Number]], sends_unrealized: bool) -> Dict[str, Any]:
@@ -61,6 +63,8 @@ def read_number(value: Number, name: str) -> Decimal:
         number = Decimal("NaN")
     if not number.is_finite():
         raise TypeError(f"{name} must be a number, got {value!r}")
+    if number.adjusted() >= MOST_DIGITS:
+        raise TypeError(f"{name} must have at most {MOST_DIGITS} digits, got {value!r}")
     return number
 
 
