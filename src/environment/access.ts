@@ -25,7 +25,8 @@ const WORD: Variable<string> = { schema: z.string().regex(/^\S+$/), rule: 'must 
 
 /** Requires https, because an attacker who can change the keys in transit can forge tokens. */
 const KEYS_URL: Variable<string> = {
-  schema: z.url({ protocol: /^https?$/ }).refine((text) => {
+  schema: z.string().refine((text) => {
+    if (!URL.canParse(text) || !/^https?:\/\//.test(text)) return false;
     const { protocol, hostname } = new URL(text);
     return protocol === 'https:' || /^localhost\.?$/.test(hostname) || /^127\.|^\[::1\]$/.test(hostname);
   }),

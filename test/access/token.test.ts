@@ -232,6 +232,14 @@ test.each([
     'SERIN_JWT_JWKS must be the https',
   ],
   [
+    { SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: 'accounts', SERIN_JWT_AUDIENCE: 'x' },
+    'SERIN_JWT_JWKS must be the https',
+  ],
+  [
+    { SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: ISSUER, SERIN_JWT_AUDIENCE: 'x', SERIN_JWT_JWKS: 'keys.json' },
+    'SERIN_JWT_JWKS must be the https',
+  ],
+  [
     { SERIN_AUTH: 'jwt', SERIN_JWT_ISSUER: ISSUER, SERIN_JWT_AUDIENCE: 'x', SERIN_JWT_ALGORITHMS: 'HS256' },
     'SERIN_JWT_ALGORITHMS must be a list of',
   ],
