@@ -101,6 +101,20 @@ describe('parameters', () => {
     expect(() => read(`db/serin?${query}`)).toThrow(why);
   });
 
+  test.each([
+    [{ PGSSLMODE: 'sometimes' }, /^PGSSLMODE must be one of/],
+    [{ PGCONNECT_TIMEOUT: 'soon' }, /^PGCONNECT_TIMEOUT must be a whole number of seconds/],
+  ])('%j is refused with its own name', (variables, why) => {
+    expect(() => read('db/serin', variables)).toThrow(why);
+  });
+
+  test.each(['ada:hun/ter2@db/serin', 'ada:hun?ter2@db/serin', 'ada:77777/ter2@db/serin'])(
+    'the refusal of %s has no part of its password',
+    (rest) => {
+      expect(() => read(rest)).toThrow(/^DATABASE_URL: "ada:…" (?!.*(hun|777))/);
+    },
+  );
+
   test('options are settings of the session, or go on to the server', () => {
     const { settings, options } = read(
       'db/serin?options=-c%20work_mem%3D8MB%20--geqo%3Doff%20-csearch_path%3Dx%20endpoint%3Dep-1',

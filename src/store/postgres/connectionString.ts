@@ -117,8 +117,18 @@ export function readConnectionString(
   const oneOf = <T extends string>(name: string, values: readonly T[]): T | null => {
     const given = read(name);
     const found = values.find((value) => value === given);
-    if (given !== null && !found) throw bad(`${name} must be one of ${values.join(', ')}, got "${given}"`);
+    if (given !== null && !found) throw refused(name, `must be one of ${values.join(', ')}, got "${given}"`);
     return found ?? null;
+  };
+  const wholeNumber = (name: string): number => {
+    const given = read(name) ?? '0';
+    if (!/^\d{1,6}$/.test(given)) throw refused(name, `must be a whole number of seconds, got "${given}"`);
+    return Number(given);
+  };
+  /** Names the variable where it is one that stands in for the parameter. */
+  const refused = (name: string, rule: string) => {
+    const variable = parts.parameters.has(name) || fromService.has(name) ? null : VARIABLES[name];
+    return variable ? new BadConnectionString(`${variable} ${rule}`) : bad(`${name} ${rule}`);
   };
 
   const user = parts.user ?? read('user') ?? accountName();
@@ -157,14 +167,14 @@ export function readConnectionString(
   if ('search_path' in settings) {
     warnings.push('search_path in options has no effect: set SERIN_DATABASE_SCHEMA');
   }
-  const keepAlive = oneOf('keepalives', ['0', '1']) === '0' ? 0 : wholeNumber('keepalives_idle', read) || 15;
+  const keepAlive = oneOf('keepalives', ['0', '1']) === '0' ? 0 : wholeNumber('keepalives_idle') || 15;
   const target: ConnectionTarget = {
     hosts,
     user,
     password,
     database,
     tls,
-    connectTimeoutMs: (wholeNumber('connect_timeout', read) || 3) * 1000,
+    connectTimeoutMs: (wholeNumber('connect_timeout') || 3) * 1000,
     applicationName: read('application_name') ?? 'serin',
     settings,
     options: rest,
@@ -223,10 +233,16 @@ function readHosts({ hosts, parameters }: Parts, fallback: string | null, ports:
   const portList = (ports ?? '5432').split(',');
   return listed.map((entry, index) => {
     const match = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(entry);
-    if (!match) throw bad(`"${entry}" is not a host: write host, host:port or [IPv6]:port`);
+    // What follows the colon may be a password.
+    const shown = entry.replace(/:.*/s, ':…');
+    if (!match) {
+      throw bad(
+        `"${shown}" is not a host: write host, host:port or [IPv6]:port, and a "/" or "?" in a password as "%2F" or "%3F"`,
+      );
+    }
     const port = Number(match[2] ?? portList[index] ?? portList.at(-1));
     if (!Number.isInteger(port) || port < 1 || port > 65_535)
-      throw bad(`"${entry}" has no port from 1 to 65535`);
+      throw bad(`"${shown}" has no port from 1 to 65535`);
     const host = decoded(match[1] ?? '').replace(/^\[|\]$/g, '') || 'localhost';
     return { host, port };
   });
@@ -280,13 +296,6 @@ export function readPem(name: string, path: string): Buffer {
       cause: error,
     });
   }
-}
-
-function wholeNumber(name: string, read: Read): number {
-  const given = read(name);
-  if (given === null) return 0;
-  if (!/^\d{1,6}$/.test(given)) throw bad(`${name} must be a whole number of seconds, got "${given}"`);
-  return Number(given);
 }
 
 /** `-c name=value` and `--name=value` are settings; a backslash keeps a space. */
