@@ -4,6 +4,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { readEnvironment } from '../../src/environment/environment.ts';
+import { LIMITS } from '../../src/environment/limits.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -236,6 +237,17 @@ describe('the service files', () => {
     ];
     expect(named).toContain('SERIN_POOL_SIZE');
     for (const name of named) expect(environment).toContain(name);
+  });
+
+  test('start a node again for as long as its database is away', () => {
+    // systemd gives up after five starts in ten seconds; one without a database takes less than two.
+    expect(unit.split('[Service]')[0]).toContain('\nStartLimitIntervalSec=0\n');
+    expect(unit).toContain('\nRestart=always\n');
+  });
+
+  test('let through every body that a node takes', () => {
+    const [, megabytes] = /client_max_body_size (\d+)m;/.exec(readFileSync('ops/nginx.conf', 'utf8')) ?? [];
+    expect(Number(megabytes) * 1024 * 1024).toBeGreaterThanOrEqual(LIMITS.bodyBytes.defaultValue);
   });
 
   test('give a node the 10 seconds that it drains in, and ask it at its own endpoints', () => {
