@@ -2,9 +2,11 @@
  * Two versions of Serin on one database, as in a rolling upgrade: the later one writes nothing that the earlier cannot
  * read while it is there, and the earlier passes on what it does not know when it comes back.
  */
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { migrateDatabase } from '../../src/store/postgres/database.ts';
+import { MIGRATIONS_FOLDER } from '../../src/store/postgres/migrator.ts';
 import { createNode, type SerinNode } from '../faults/nodes.ts';
 import { databaseUrl } from '../harness/database.ts';
 import { command, create, HOURLY, running } from '../harness/deployment.ts';
@@ -187,10 +189,12 @@ test('a node waits with its migrations while a node of Serin 0.1 is connected, a
   await admin`create database upgraded`;
   const url = databaseUrl(server, 'upgraded');
   const old = postgres(url, { max: 1, connection: { application_name: 'serin' } });
-  // What 0.1 leaves: its tables, here only the list of its migrations.
+  // What 0.1 leaves: its tables, here those of its first migration.
+  const [first] = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER });
+  for (const statement of first?.sql ?? []) await old.unsafe(statement);
   await old`create schema drizzle`;
   await old`create table drizzle.__drizzle_migrations (id serial, hash text not null, created_at bigint)`;
-  await old`insert into drizzle.__drizzle_migrations (hash, created_at) values ('', 0)`;
+  await old`insert into drizzle.__drizzle_migrations (hash, created_at) values ('', ${first?.folderMillis ?? 0})`;
   const warnings: string[] = [];
   let migrated = false;
   const migrating = migrateDatabase({ url }, { info: () => {}, warn: (text) => warnings.push(text) }).then(

@@ -289,3 +289,25 @@ describe('a migration under load', () => {
     await database.drop();
   }, 120_000);
 });
+
+test.each([
+  ['before', -1],
+  ['after', 1],
+])(
+  'the migrations of another program that uses Drizzle, made %s those of Serin, are left alone',
+  async (_when, ms) => {
+    const { url, sql, drop } = await databaseAt(0);
+    try {
+      const last = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).at(-1)?.folderMillis ?? 0;
+      await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('theirs', ${last + ms})`;
+      await expect(migrateDatabase({ url })).rejects.toThrow(
+        /migrations of another program: .*SERIN_DATABASE_SCHEMA/,
+      );
+      expect(await sql`select hash from drizzle.__drizzle_migrations`).toEqual([{ hash: 'theirs' }]);
+      await migrateDatabase({ url, schema: 'serin' });
+      expect(await sql`select from serin.deployments`).toHaveLength(0);
+    } finally {
+      await drop();
+    }
+  },
+);

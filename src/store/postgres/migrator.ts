@@ -64,12 +64,26 @@ export async function runMigrations(
     const [last] = await client.unsafe(`select max(created_at)::text as at from ${table}`);
     const done = Number(last?.at ?? -1);
     const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER });
+    if (last?.at) await refuseForeignTable(client, table, migrations[0]?.folderMillis ?? 0);
     const pending = migrations.filter(({ folderMillis }) => folderMillis > done);
     if (pending.length > 0 && last?.at) await awaitEarlierNodes(client, log);
     for (const migration of pending) await apply(client, migration, table, log);
   } finally {
     await client`select pg_advisory_unlock(${lockKey(client)})`.catch(() => {});
   }
+}
+
+/**
+ * Any program that uses Drizzle has its migrations in the same table unless told otherwise. What each has applied is told
+ * by the latest: together, one of them would leave out its own. A later Serin keeps the first migration of this one.
+ */
+async function refuseForeignTable(client: postgres.Sql, table: string, first: number): Promise<void> {
+  const [own] = await client.unsafe(`select from ${table} where created_at = $1`, [first]);
+  if (own) return;
+  throw new Error(
+    `The table ${table} of the database has the migrations of another program: give Serin a database of its own, or a ` +
+      'schema of its own with SERIN_DATABASE_SCHEMA',
+  );
 }
 
 /** Creates the schema only if it is missing, because a role that owns nothing but its schema may not create one. */
