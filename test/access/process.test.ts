@@ -207,11 +207,18 @@ test.each(['localhost', '127.0.0.1', '127.1.2.3'])('an open Serin starts on %s',
   await stop();
 });
 
-function start(host: string) {
+test('a port that another program has is refused with the names of its variables', async () => {
+  const port = Number(new URL(serin.url).port);
+  await expect(start('127.0.0.1', port)).rejects.toThrow(
+    new RegExp(`^HOST 127.0.0.1 and PORT ${port} cannot be listened on: .*EADDRINUSE`),
+  );
+});
+
+function start(host: string, port = 0) {
   return startSerin({
     ...readEnvironment({}),
     host,
-    port: 0,
+    port,
     databaseUrl: serin.database.url,
     logLevel: 'silent',
     access: OPEN,

@@ -120,9 +120,11 @@ function serve(
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((done, failed) => {
-    server.once('error', failed);
+    const fail = ({ message }: Error) =>
+      failed(new Error(`HOST ${host} and PORT ${port} cannot be listened on: ${message}`));
+    server.once('error', fail);
     server.listen(port, host, () => {
-      server.removeListener('error', failed);
+      server.removeListener('error', fail);
       done();
     });
   });
