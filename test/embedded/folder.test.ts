@@ -99,6 +99,14 @@ test('a database of another major version is refused, with the way out', async (
   );
 }, 60_000);
 
+test('a database that was copied without its password is refused, and says what belongs to it', async () => {
+  const dataDir = await used();
+  await rm(join(dataDir, 'postgres.password'));
+  await expect(startEmbeddedPostgres({ dataDir })).rejects.toThrow(
+    /postgres\.password belongs to the folder/,
+  );
+}, 60_000);
+
 test.skipIf(process.getuid?.() !== 0)(
   'a folder of another user is refused, and says whose it is',
   async () => {

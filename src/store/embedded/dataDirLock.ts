@@ -83,9 +83,25 @@ async function ownerOf(root: string): Promise<number | null> {
 export async function findRunningDatabase(dataDir: string): Promise<string | null> {
   const root = resolve(dataDir);
   if ((await ownerOf(root)) === null) return null;
-  const password = (await readFile(join(root, 'postgres.password'), 'utf8')).trim();
+  const password = await readPassword(root);
   const port = (await readFile(join(root, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[3];
   return databaseAddress(password, Number(port));
+}
+
+/** The file beside the database that has its password. */
+export const passwordFileOf = (root: string) => join(root, 'postgres.password');
+
+/** @throws {Error} with what to do, where the file was not copied with the database, or belongs to another user */
+export async function readPassword(root: string): Promise<string> {
+  try {
+    return (await readFile(passwordFileOf(root), 'utf8')).trim();
+  } catch (error) {
+    throw new Error(
+      `The password of the database in ${root} cannot be read: postgres.password belongs to the folder, copy it with ` +
+        'the rest, and run Serin as its user',
+      { cause: error },
+    );
+  }
 }
 
 /** The address of the embedded PostgreSQL. */

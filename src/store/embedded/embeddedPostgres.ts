@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
-import { databaseAddress, releaseLock, takeLock } from './dataDirLock.ts';
+import { databaseAddress, passwordFileOf, readPassword, releaseLock, takeLock } from './dataDirLock.ts';
 import { chooseRunner, ownerFor, type Runner } from './privileges.ts';
 import { logLines, run, type Supervised, start, stopOrphan, superviseServer } from './supervisor.ts';
 
@@ -161,10 +161,9 @@ async function initialise(
   { root, data, binaries, runner, log }: DatabaseLocation,
   signal?: AbortSignal,
 ): Promise<string> {
-  const passwordFile = join(root, 'postgres.password');
-  if (existsSync(join(data, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
+  if (existsSync(join(data, 'PG_VERSION'))) return readPassword(root);
   const password = randomBytes(24).toString('base64url');
-  await writeFile(passwordFile, password, { mode: 0o600 });
+  await writeFile(passwordFileOf(root), password, { mode: 0o600 });
   const incomplete = `${data}.new`;
   await rm(incomplete, { recursive: true, force: true });
   await mkdir(incomplete, { mode: 0o700 });
