@@ -209,6 +209,10 @@ test('the rate limit of a key counts every transport; other keys are not affecte
     const socket = await openInitialised(narrow, { authorization: `Bearer ${busy}` });
     socket.send({ type: 'subscribe', id: '1', payload: { query: VIEWER } });
     expect(JSON.stringify(await socket.next())).toContain('RATE_LIMITED');
+    expect(JSON.stringify(await socket.next())).toContain('complete');
+    // A shared feed, which runs for several callers.
+    socket.send({ type: 'subscribe', id: '2', payload: { query: 'subscription { stateChanged { at } }' } });
+    expect(JSON.stringify(await socket.next())).toContain('RATE_LIMITED');
     socket.close();
     expect(await calm.ask(VIEWER)).toMatchObject({ viewer: {} });
   } finally {

@@ -26,7 +26,7 @@ import type { Operation, OperationContext, OperationOrigin } from './operation.t
 import { createObserver, type Observer, observeRest } from './operationObserver.ts';
 import { createOperationTimeout } from './operationTimeout.ts';
 import { createPersistedQueries, type PersistedQueries } from './persistedQueries.ts';
-import { createKeyRate } from './rateLimits.ts';
+import { createKeyRate, type KeyRate } from './rateLimits.ts';
 import { createReadRouting, type ReadRouting } from './readRouting.ts';
 import { boundSubscriptions, type SubscriptionQuota } from './subscriptionQuota.ts';
 
@@ -60,6 +60,8 @@ export interface GraphQLServer {
   contextOf(actor: Actor, origin: OperationOrigin): OperationContext;
   /** Runs a valid query or mutation, as Yoga does. */
   run(operation: Operation): Promise<ExecutionResult>;
+  /** The rate of keys, for operations that do not run here on their own. */
+  readonly keyRate: KeyRate;
 }
 
 export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
@@ -85,8 +87,10 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
   const routing = createReadRouting({ app, replica, log, onRead: metrics.countReplicaRead });
   const present = presenter(log, httpSettings.introspection);
   const observe = createObserver({ log, metrics, tracing });
+  const keyRate = createKeyRate(httpSettings.limits.keyRate);
   const operations = createOperations({
     limits: httpSettings.limits,
+    keyRate,
     timeScale,
     routing,
     observe,
@@ -145,6 +149,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     read: createReader(yoga, documents, present),
     contextOf,
     run: operations.run,
+    keyRate,
     persistedQueries,
   };
 }
@@ -208,6 +213,7 @@ export type Present = (errors: readonly unknown[]) => GraphQLError[];
 
 export interface OperationParts {
   readonly limits: Limits;
+  readonly keyRate: KeyRate;
   /** Seconds of Serin's clock per real second; part of every response if it is not 1. */
   readonly timeScale: number;
   readonly routing: ReadRouting;
@@ -223,14 +229,13 @@ export interface Operations {
 }
 
 function createOperations(parts: OperationParts): Operations {
-  const { limits, timeScale, routing, observe, present } = parts;
+  const { limits, keyRate, timeScale, routing, observe, present } = parts;
   const execute = createExecutor();
   const withTimeout = createOperationTimeout();
-  const keys = createKeyRate(limits.keyRate);
 
   /** Not a promise where nothing has to be waited for: most operations are not counted by a key. */
   const refuse = (operation: Operation) =>
-    exceededLimit(operation, limits) ?? keys.refuse(operation.contextValue);
+    exceededLimit(operation, limits) ?? keyRate.refuse(operation.contextValue);
 
   async function answer(operation: Operation): Promise<ExecutionResult> {
     const { contextValue: own } = operation;

@@ -33,7 +33,7 @@ export function rateLimited(source: string, retryAfterSeconds: number): GraphQLE
 /** The rate of a key or token, from any address and over any transport. */
 export interface KeyRate {
   /** Counts one operation. The error that refuses it, or null; not a promise if there is no key. */
-  refuse(context: OperationContext): Promise<GraphQLError | null> | null;
+  refuse(context: Pick<OperationContext, 'actor' | 'req'>): Promise<GraphQLError | null> | null;
 }
 
 export function createKeyRate(perSecond: number): KeyRate {

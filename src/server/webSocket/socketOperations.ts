@@ -166,7 +166,15 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   const keyOf = (actor: Actor, { query, operationName, variables }: SubscribePayload) =>
     JSON.stringify([actor.rightsKey, query, operationName ?? null, variables ?? null]);
 
-  function joinLog(actor: Actor, payload: SubscribePayload, args: Arguments, subscriber: Subscriber): Joined {
+  async function joinLog(
+    actor: Actor,
+    payload: SubscribePayload,
+    args: Arguments,
+    subscriber: Subscriber,
+  ): Joined {
+    // The shared execution is nobody's own.
+    const refused = await graphql.keyRate.refuse({ actor });
+    if (refused) return { errors: [refused] };
     const open = () =>
       execute(
         withSameRights(actor),

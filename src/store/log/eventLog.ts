@@ -75,7 +75,7 @@ const unsettled = sql`(${events.incarnation}, ${events.xid}) >= ${settledBefore}
  * Events that one statement looks at. With a filter that few match it would go through all of a large log, which takes longer
  * than a statement may.
  */
-export const LOOKED_AT = 5000;
+const LOOKED_AT = 5000;
 
 export interface LogPart {
   /** Settled entries that match, in log order. */
