@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { startSerin } from '../../src/serin.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { OPEN, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 interface Ran {
@@ -22,7 +23,7 @@ const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? ''
 
 function launch(args: readonly string[], variables: Record<string, string>) {
   const said = { stdout: '', stderr: '' };
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', ...args], {
+  const child: ChildProcess = spawn(process.execPath, [PROGRAM, ...args], {
     env: { ...ENVIRONMENT, ...variables },
   });
   child.stdout?.on('data', (chunk) => {

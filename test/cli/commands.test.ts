@@ -6,10 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildBinary, type Ran, serinCommand } from './serin.ts';
-
-const BINARY = await buildBinary('commands');
+import { type Ran, serinCommand } from './serin.ts';
 
 let serin: TestSerin;
 let folder: string;
@@ -25,7 +24,7 @@ afterAll(async () => {
 /** Hours between two checks: nothing happens that a test did not do. */
 const QUIET = { config: { ...CALM, checkIntervalSeconds: 3600, observationPeriodMinutes: 2880 } };
 
-const run = (...args: string[]) => serinCommand(BINARY, serin.url, args);
+const run = (...args: string[]) => serinCommand(serin.url, args);
 
 /** What `serin events` prints when it prints so many: one is shown when no open transaction can still come before it. */
 async function shown(count: number, ...args: string[]): Promise<string> {
@@ -174,10 +173,10 @@ test('refusals are sentences with a code for scripts, and nothing changes', {
     stderr: expect.stringMatching(/^serin: filter\.types\[0\]: Value "CANARY_PROMETED" does not exist/),
   });
   expect((await run('events', 'dep_none')).code).toBe(4);
-  expect((await serinCommand(BINARY, 'http://127.0.0.1:1', ['--url', serin.url, 'ls'])).code).toBe(0);
-  const away = await serinCommand(BINARY, 'http://127.0.0.1:1', ['ls']);
+  expect((await serinCommand('http://127.0.0.1:1', ['--url', serin.url, 'ls'])).code).toBe(0);
+  const away = await serinCommand('http://127.0.0.1:1', ['ls']);
   expect(away).toMatchObject({ code: 3, stderr: expect.stringContaining('does not answer') });
-  expect(await serinCommand(BINARY, '127.0.0.1:4000', ['ls'])).toMatchObject({
+  expect(await serinCommand('127.0.0.1:4000', ['ls'])).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('--url must be'),
   });
@@ -210,7 +209,7 @@ test('events: the newest, since a time, and live without a gap', { timeout: 120_
   ]);
   expect((await run('events', id, '--since', 'yesterday')).code).toBe(2);
   const lines: string[] = [];
-  const child = execFile(process.execPath, [...BINARY, 'events', id, '-f', '--json'], {
+  const child = execFile(process.execPath, [PROGRAM, 'events', id, '-f', '--json'], {
     env: { PATH: process.env.PATH, SERIN_URL: serin.url },
   });
   child.stdout?.on('data', (text: string) => lines.push(...text.split('\n').filter(Boolean)));
@@ -262,7 +261,7 @@ test('a document goes out and comes in; a policy is tried on it', { timeout: 120
   try {
     // A document of the future is refused, and the tests before may have moved the clock of this one.
     await other.advance(7 * 86_400);
-    const piped = await serinCommand(BINARY, other.url, ['import', '-'], { input: JSON.stringify(document) });
+    const piped = await serinCommand(other.url, ['import', '-'], { input: JSON.stringify(document) });
     expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
   } finally {
     await other.stop();
@@ -289,17 +288,17 @@ test('a document from a pipe keeps its letters, wherever its pieces are cut', {
   try {
     await other.advance(7 * 86_400);
     const input = [exported.subarray(0, cut), exported.subarray(cut)];
-    const piped = await serinCommand(BINARY, other.url, ['import', '-'], { input });
+    const piped = await serinCommand(other.url, ['import', '-'], { input });
     expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
-    const events = await serinCommand(BINARY, other.url, ['events', id]);
+    const events = await serinCommand(other.url, ['events', id]);
     expect(events.stdout).toContain('zu größeres Risiko');
   } finally {
     await other.stop();
   }
-  const marked = await serinCommand(BINARY, serin.url, ['import', '-'], { input: `\ufeff${exported}` });
+  const marked = await serinCommand(serin.url, ['import', '-'], { input: `\ufeff${exported}` });
   expect(marked).toMatchObject({ code: 1, stderr: expect.stringContaining('ALREADY_EXISTS') });
   const invalid = { input: [Buffer.from([0x22, 0xff, 0x22])] };
-  expect(await serinCommand(BINARY, serin.url, ['import', '-'], invalid)).toMatchObject({
+  expect(await serinCommand(serin.url, ['import', '-'], invalid)).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('it is not UTF-8'),
   });
@@ -325,7 +324,7 @@ test.each([
   const patch = `import os from 'node:os'; import { syncBuiltinESMExports } from 'node:module';
     os.userInfo = ${userInfo}; syncBuiltinESMExports();`;
   const environment = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(patch)}` };
-  const paused = await serinCommand(BINARY, serin.url, ['pause', id], { environment });
+  const paused = await serinCommand(serin.url, ['pause', id], { environment });
   expect(paused).toMatchObject({ code: 0, stderr: '' });
   await until(async () => (await run('events', id)).stdout.includes(`(${actor})`));
 });
@@ -388,8 +387,7 @@ test('a key is asked for where the server asks for one, and may do what its role
   try {
     const admin = await administrator(guarded);
     const key = await makeKey(admin, 'VIEWER');
-    const ask = (args: string[], environment = {}) =>
-      serinCommand(BINARY, guarded.url, args, { environment });
+    const ask = (args: string[], environment = {}) => serinCommand(guarded.url, args, { environment });
     const [none, listed, changed] = await Promise.all([
       ask(['ls']),
       ask(['ls'], { SERIN_KEY: key }),
@@ -415,7 +413,7 @@ test('the version, the help, and what may be typed next, with ids of this moment
   const [versioned, helped, completed, elsewhere] = await Promise.all([
     run('--version'),
     run('get', '--help'),
-    serinCommand(BINARY, 'http://127.0.0.1:1', ['complete', '--', 'get', '--url', serin.url]),
+    serinCommand('http://127.0.0.1:1', ['complete', '--', 'get', '--url', serin.url]),
     run('complete', '--', 'get', '--url', 'http://127.0.0.1:1'),
   ]);
   expect(versioned).toMatchObject({ code: 0, stdout: `${version}\n` });

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { spawn } from '@lydell/node-pty';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { running } from '../harness/deployment.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildBinary } from './serin.ts';
 
 /** How each shell starts without the settings of this machine, and reads the script. */
 const SHELLS = [
@@ -26,12 +26,11 @@ const SHELLS = [
 let serin: TestSerin;
 let folder: string;
 beforeAll(async () => {
-  const [program = ''] = await buildBinary('completion');
   serin = await startTestSerin();
   await running(serin, { id: 'dep_completed' });
   folder = await mkdtemp(join(tmpdir(), 'serin-shell-'));
   const command = join(folder, 'serin');
-  await writeFile(command, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`);
+  await writeFile(command, `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`);
   await chmod(command, 0o755);
 });
 afterAll(async () => {

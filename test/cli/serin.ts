@@ -1,9 +1,7 @@
 /** The binary as a person or a script runs it, against a real server. */
 import { spawn } from 'node:child_process';
-import { copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { buildSerin } from '../faults/nodes.ts';
+import { PROGRAM } from '../harness/program.ts';
 
 export interface Ran {
   readonly code: number | null;
@@ -14,16 +12,8 @@ export interface Ran {
 /** Long enough for the binary to start and to read what there is. */
 const BETWEEN_PIECES_MS = 2000;
 
-/** Builds the binary once for a test file; Node's arguments to run it. */
-export async function buildBinary(name: string): Promise<readonly string[]> {
-  const program = await buildSerin(`cli-${name}`);
-  await copyFile('package.json', join(program, '../../package.json'));
-  return [program];
-}
-
 /** Runs a command line to its end. */
 export async function serinCommand(
-  binary: readonly string[],
   url: string,
   args: readonly string[],
   more: {
@@ -32,7 +22,7 @@ export async function serinCommand(
     readonly environment?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, [...binary, ...args], {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', SERIN_URL: url, ...more.environment },
   });
   const said = { stdout: '', stderr: '' };

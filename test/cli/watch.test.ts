@@ -4,10 +4,8 @@ import { Terminal } from '@xterm/headless';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
 import { CALM, command, report, running } from '../harness/deployment.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildBinary } from './serin.ts';
-
-const BINARY = await buildBinary('watch');
 
 let serin: TestSerin;
 let proxy: TcpProxy;
@@ -29,7 +27,7 @@ afterAll(async () => {
 function watch(id: string, cols: number, rows = 40) {
   const terminal = new Terminal({ cols, rows, allowProposedApi: true, scrollback: 500 });
   terminal.write('$ serin get -w\r\n');
-  const pty = spawn(process.execPath, [...BINARY, 'get', id, '-w'], {
+  const pty = spawn(process.execPath, [PROGRAM, 'get', id, '-w'], {
     cols,
     rows,
     env: {

@@ -13,7 +13,8 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/em
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { check } from '../faults/checker.ts';
 import { emptyHistory, type History } from '../faults/history.ts';
-import { buildSerin, createNode, type SerinNode } from '../faults/nodes.ts';
+import { createNode, type SerinNode } from '../faults/nodes.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { until } from '../harness/serin.ts';
 import { type Entry, readDiary, reportedTrades, violationsOf } from './diary.ts';
 
@@ -87,7 +88,7 @@ test(`${ROUNDS} kills of bots, node and database: no report lost, nothing done t
   });
   const node = await createNode({
     name: 'node',
-    program: await buildSerin('kills'),
+    program: PROGRAM,
     databaseUrl: () => postgres.url,
     timeScale: 1,
     onCrash: (why) => history.crashes.push(why),

@@ -8,8 +8,8 @@ import { spawn } from '@lydell/node-pty';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { terminalPicture } from '../../scripts/terminalPicture.ts';
-import { buildBinary } from '../cli/serin.ts';
 import { command } from '../harness/deployment.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { buildConsole, launchBrowser, visit } from './browser.ts';
 import { begin, DESK, type Desk } from './stage.ts';
@@ -93,9 +93,8 @@ describe.runIf(browser !== null)('pictures of the console', () => {
   });
 
   test.each([80, 120])('serin get -w at %i columns', { timeout: PATIENCE_MS }, async (cols) => {
-    const binary = await buildBinary('pictures');
     await desk.report();
-    const pty = spawn(process.execPath, [...binary, 'get', 'dep_momentum', '-w'], {
+    const pty = spawn(process.execPath, [PROGRAM, 'get', 'dep_momentum', '-w'], {
       cols,
       rows: 45,
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', SERIN_URL: serin.url },

@@ -88,6 +88,7 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     databaseUrl: database.url,
     dataDir: '/nowhere',
     timeScale: TIME_SCALE,
+    poolSize: 5,
     access: OPEN,
     ...settings,
   };

@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { buildSerin, createNode, type SerinNode } from '../faults/nodes.ts';
+import { createNode, type SerinNode } from '../faults/nodes.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { type Data, until } from '../harness/serin.ts';
 import { numbersOf, type Receiver, startReceiver } from '../webhooks/receiver.ts';
 
 const DRAIN_MS = 10_000;
 
-const program = await buildSerin('test-stop');
 let database: TestDatabase;
 let receiver: Receiver;
 let node: SerinNode;
@@ -31,7 +31,7 @@ afterAll(async () => {
 beforeEach(async () => {
   node = await createNode({
     name: 'node',
-    program,
+    program: PROGRAM,
     databaseUrl: () => database.url,
     timeScale: 60,
     onCrash: (why) => void crashes.push(why),
@@ -187,7 +187,7 @@ describe('SIGTERM while it starts ends it with 0 and leaves no PostgreSQL', () =
     '%s',
     async (_name, ready) => {
       const dir = await mkdtemp(join(tmpdir(), 'serin-stop-'));
-      const child = spawn('node', [program], {
+      const child = spawn('node', [PROGRAM], {
         env: { ...process.env, PORT: '0', SERIN_DATA_DIR: dir, DATABASE_URL: '', LOG_LEVEL: 'fatal' },
         stdio: 'ignore',
       });

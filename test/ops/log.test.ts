@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { freshDatabase } from '../harness/database.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { type Data, until } from '../harness/serin.ts';
 
 test('a command is a line with its request, deployment, actor and outcome; a masked error leads to its own', async () => {
@@ -14,7 +15,7 @@ test('a command is a line with its request, deployment, actor and outcome; a mas
     NODE_ENV: 'production',
     LOG_LEVEL: 'info',
   };
-  const serin = spawn('node', ['--import', 'tsx', 'src/main.ts'], { env });
+  const serin = spawn(process.execPath, [PROGRAM], { env });
   let said = '';
   let log = '';
   serin.stdout.on('data', (text) => {

@@ -8,6 +8,7 @@ import { readAuditChain, sealAuditRecords, verifyAuditTrail } from '../../src/st
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
 import { command, create } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -206,11 +207,8 @@ interface Ran {
 const cli = (...args: string[]) =>
   new Promise<Ran>((resolve) => {
     const env = { PATH: process.env.PATH, HOME: process.env.HOME, DATABASE_URL: serin.database.url };
-    execFile(
-      process.execPath,
-      ['--import', 'tsx', 'src/main.ts', 'audit', 'verify', ...args],
-      { env },
-      (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    execFile(process.execPath, [PROGRAM, 'audit', 'verify', ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
     );
   });
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { freshDatabase } from '../harness/database.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { until } from '../harness/serin.ts';
 import { callerOf } from './matrix/transports.ts';
 
@@ -23,7 +24,7 @@ test('what is wrong with the issuer is in the log once a minute, however many to
   const address = issuer.address();
   const database = await freshDatabase();
   const began = Date.now();
-  const serin = spawn('node', ['--import', 'tsx', 'src/main.ts'], {
+  const serin = spawn(process.execPath, [PROGRAM], {
     env: {
       ...process.env,
       DATABASE_URL: database.url,

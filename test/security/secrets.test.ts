@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 import { freshDatabase } from '../harness/database.ts';
 import { OPERATIONS } from '../harness/documents.ts';
 import { keyMadeHere } from '../harness/keys.ts';
+import { PROGRAM } from '../harness/program.ts';
 import { callerAt, until } from '../harness/serin.ts';
 import { type Document, documentFor, optionalPaths } from './matrix/documents.ts';
 import { callerOf } from './matrix/transports.ts';
@@ -36,7 +37,7 @@ test('no secret and no parameter of a caller is in the log or in a trace', async
   const port = typeof address === 'object' ? address?.port : 0;
   const database = await freshDatabase();
   const rootKey = await keyMadeHere({ database }, { name: 'root', role: 'ADMIN' });
-  const serin = spawn('node', ['--import', 'tsx', 'src/main.ts'], {
+  const serin = spawn(process.execPath, [PROGRAM], {
     env: {
       ...process.env,
       DATABASE_URL: database.url,
