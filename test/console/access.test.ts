@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { administrator, makeKey, personsKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
-import { buildConsole, type Visitor, type VisitorOptions } from './browser.ts';
+import type { Visitor, VisitorOptions } from './browser.ts';
 import { begin } from './stage.ts';
 import {
   act,
@@ -23,7 +23,6 @@ describe.skipIf(browser === null)(
     let root: TestCaller;
 
     beforeAll(async () => {
-      await buildConsole();
       serin = await startTestSerin({ access: WITH_KEYS, timeScale: 1 });
       root = await administrator(serin);
       await begin(root, [

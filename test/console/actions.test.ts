@@ -3,7 +3,6 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALM, command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildConsole } from './browser.ts';
 import { begin, DESK } from './stage.ts';
 import {
   act,
@@ -30,7 +29,6 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
   let serin: TestSerin;
 
   beforeAll(async () => {
-    await buildConsole();
     serin = await startTestSerin({ timeScale: FAST });
     await begin(serin, DESK);
     await until(async () => (await deploymentOf(serin, 'dep_grid')).status === 'OBSERVATION_COMPLETE');

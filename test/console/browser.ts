@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import { AxeBuilder } from '@axe-core/playwright';
 import sparticuz from '@sparticuz/chromium';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+// The pages that a server of a test hands out are built.
+import '../harness/program.ts';
 
 export type Launched =
   | { readonly browser: Browser; readonly missing: null }
@@ -117,14 +119,6 @@ export async function violationsOf(page: Page, within?: string): Promise<string[
   const axe = new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ['violations'] });
   const { violations } = await (within === undefined ? axe : axe.include(within)).analyze();
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-}
-
-/** Builds the console anew where its sources are younger than what was built. */
-export async function buildConsole(): Promise<void> {
-  const built = await newest('dist/console');
-  const sources = await Promise.all(['console', 'src/client', 'schema.graphql'].map((path) => newest(path)));
-  if (built > Math.max(...sources)) return;
-  await promisify(execFile)('npm', ['run', 'build:console', '--silent']);
 }
 
 /** Makes the types of the operations of front ends where they are missing or older than the schema. */

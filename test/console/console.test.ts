@@ -3,7 +3,6 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildConsole } from './browser.ts';
 import { begin, DESK, type Desk } from './stage.ts';
 import { browser, closeVisitors, expectAccessible, missing, open, PATIENCE_MS } from './visitors.ts';
 
@@ -32,7 +31,6 @@ describe.skipIf(browser === null)(`the console ${missing ?? ''}`, { timeout: PAT
   let desk: Desk;
 
   beforeAll(async () => {
-    await buildConsole();
     serin = await startTestSerin({ timeScale: FAST });
     desk = await begin(serin, DESK);
     // More events than a page of the timeline has.

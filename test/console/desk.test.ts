@@ -1,7 +1,6 @@
 /** The console of a desk with two hundred live deployments. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildConsole } from './browser.ts';
 import { begin } from './stage.ts';
 import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
 
@@ -9,7 +8,6 @@ describe.skipIf(browser === null)(`a desk of two hundred ${missing ?? ''}`, { ti
   let serin: TestSerin;
 
   beforeAll(async () => {
-    await buildConsole();
     serin = await startTestSerin({ timeScale: 1 });
   }, PATIENCE_MS);
   closeVisitors();

@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildConsole } from './browser.ts';
 import { begin } from './stage.ts';
 import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
 
@@ -16,7 +15,6 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
   let serin: TestSerin;
 
   beforeAll(async () => {
-    await buildConsole();
     serin = await startTestSerin({ timeScale: 1 });
     await begin(serin, [{ id: 'dep_a', strategyId: 'eth-a' }]);
   }, PATIENCE_MS + 60_000);

@@ -3,7 +3,6 @@ import type { WebSocketRoute } from 'playwright-core';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { command } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildConsole } from './browser.ts';
 import { begin } from './stage.ts';
 import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
 
@@ -28,7 +27,6 @@ describe.skipIf(browser === null)(
     let serin: TestSerin;
 
     beforeAll(async () => {
-      await buildConsole();
       serin = await startTestSerin({ timeScale: 1 });
       await begin(serin, [
         { id: 'dep_a', strategyId: 'eth-a' },

@@ -11,7 +11,7 @@ import { terminalPicture } from '../../scripts/terminalPicture.ts';
 import { command } from '../harness/deployment.ts';
 import { PROGRAM } from '../harness/program.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
-import { buildConsole, launchBrowser, visit } from './browser.ts';
+import { launchBrowser, visit } from './browser.ts';
 import { begin, DESK, type Desk } from './stage.ts';
 
 const wanted = process.env.SERIN_PICTURES === '1';
@@ -52,7 +52,6 @@ describe.runIf(browser !== null)('pictures of the console', () => {
 
   beforeAll(async () => {
     mkdirSync(FOLDER, { recursive: true });
-    await buildConsole();
     serin = await startTestSerin({ timeScale: FAST });
     desk = await begin(serin, DESK);
     await desk.trade(70, 1000 / (FAST / 10));

@@ -18,6 +18,9 @@ export const OPEN: AccessSettings = { keys: false, tokens: null, botsReduceRisk:
 /** Fast enough that the loop checks often, slow enough that a test's own steps take little of Serin's time. */
 const TIME_SCALE = 60;
 
+/** Less than the default: a third of a test run was PostgreSQL, which makes a process for each connection. */
+export const POOL_SIZE = 5;
+
 // biome-ignore lint/suspicious/noExplicitAny: the shape of an answer depends on the query of the test
 export type Data = any;
 
@@ -88,7 +91,7 @@ export async function startTestSerin(settings: Partial<Environment> = {}): Promi
     databaseUrl: database.url,
     dataDir: '/nowhere',
     timeScale: TIME_SCALE,
-    poolSize: 5,
+    poolSize: POOL_SIZE,
     access: OPEN,
     ...settings,
   };

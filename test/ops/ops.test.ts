@@ -7,7 +7,7 @@ import { readEnvironment } from '../../src/environment/environment.ts';
 import { LIMITS } from '../../src/environment/limits.ts';
 import { command, create, running } from '../harness/deployment.ts';
 import { WITH_KEYS } from '../harness/keys.ts';
-import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { POOL_SIZE, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 import { DASHBOARDS, readPanels } from './dashboard.ts';
 import { parseDockerfile } from './dockerfile.ts';
 
@@ -126,7 +126,7 @@ test('/metrics shows the pool: connections in use, and statements that wait for 
   try {
     // The figures come from the process, but the deployments beside them from the pool, which is taken: 2 s at most.
     // One that has just begun waits for a moment too: all have connections first.
-    await until(async () => (await figure('serin_pool_transactions_running')) === 16);
+    await until(async () => (await figure('serin_pool_transactions_running')) === POOL_SIZE);
     await until(async () => (await figure('serin_pool_transactions_waiting')) > 0);
   } finally {
     await holder`rollback`;
