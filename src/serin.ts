@@ -274,6 +274,7 @@ export async function startSerin(
       dataDir: environment.dataDir,
       ...(signal ? { signal } : {}),
       onLog: (line) => log.debug({ postgres: line }),
+      onWarning: (line) => log.warn(line),
     });
     parts.database.push(() => own.stop());
     return own.url;

@@ -6,10 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { chown, cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import { chooseRunner } from '../../src/store/embedded/privileges.ts';
+import { until } from '../harness/serin.ts';
 
 const folders: string[] = [];
 const running: EmbeddedPostgres[] = [];
@@ -52,6 +54,32 @@ async function answers({ url }: EmbeddedPostgres): Promise<boolean> {
     await sql.end();
   }
 }
+
+test('a recovery may take longer than a start, and a crash is told of', async () => {
+  const dataDir = await used();
+  const data = join(dataDir, 'postgres');
+  // A standby that may not be read recovers until it is promoted.
+  await writeFile(join(data, 'standby.signal'), '');
+  const settings = ['shared_buffers=16MB', 'hot_standby=off'];
+  const warnings: string[] = [];
+  const starting = startEmbeddedPostgres({
+    dataDir,
+    settings,
+    readyWithinMs: 1000,
+    onWarning: (line) => void warnings.push(line),
+  });
+  starting.catch(() => {});
+  await sleep(3000);
+  await writeFile(join(data, 'promote'), '');
+  const [pid = ''] = (await readFile(pidFile(dataDir), 'utf8')).split('\n');
+  process.kill(Number(pid), 'SIGUSR1');
+  const server = await starting;
+  running.push(server);
+  expect(await answers(server)).toBe(true);
+  process.kill(Number(pid), 'SIGKILL');
+  await until(() => warnings.length > 0);
+  expect(warnings).toEqual(['PostgreSQL ended unexpectedly (SIGKILL), restarting it']);
+});
 
 const pidFile = (dataDir: string) => join(dataDir, 'postgres', 'postmaster.pid');
 

@@ -13,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
+import { sqlStateOf } from '../postgres/sqlState.ts';
 import { databaseAddress, passwordFileOf, readPassword, releaseLock, takeLock } from './dataDirLock.ts';
 import { chooseRunner, ownerFor, type Runner } from './privileges.ts';
 import { logLines, run, type Supervised, start, stopOrphan, superviseServer } from './supervisor.ts';
@@ -22,11 +23,21 @@ export interface EmbeddedOptions {
   readonly dataDir: string;
   /** Called with every line that PostgreSQL logs, and with messages about its process. */
   readonly onLog?: (line: string) => void;
+  /** Called with what an operator should know: that it crashed, or that its recovery takes long. */
+  readonly onWarning?: (line: string) => void;
   /** Extra server settings, `name=value`. */
   readonly settings?: readonly string[];
   /** Gives the start up. */
   readonly signal?: AbortSignal;
+  /** How long the server may say nothing, milliseconds; a recovery after a crash may take any time. */
+  readonly readyWithinMs?: number;
 }
+
+const READY_WITHIN_MS = 30_000;
+/** A recovery that takes longer is told of. */
+const LONG_RECOVERY_MS = 5000;
+/** SQLSTATE of a server that starts, and recovers first where it was not stopped cleanly. */
+const STARTING = '57P03';
 
 export interface EmbeddedPostgres {
   readonly url: string;
@@ -85,15 +96,16 @@ interface Launching {
 /** Another program may take the port that was free a moment ago: then another one is tried. */
 async function launch(
   { runner, binaries, data, password, log }: Launching,
-  { settings = [], signal }: EmbeddedOptions,
+  options: EmbeddedOptions,
 ): Promise<{ server: Supervised; port: number; url: string }> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     const url = databaseAddress(password, port);
-    const args = serverArguments(data, port, settings);
-    const server = superviseServer(() => start(runner, binaries.postgres, args), log);
+    const args = serverArguments(data, port, options.settings ?? []);
+    const warn = options.onWarning ?? log;
+    const server = superviseServer(() => start(runner, binaries.postgres, args), log, warn);
     try {
-      await untilReady(url, server, log, signal);
+      await untilReady(url, server, options);
       return { server, port, url };
     } catch (error) {
       const taken = error instanceof Error && error.message.includes('Address already in use');
@@ -213,13 +225,11 @@ async function freePort(): Promise<number> {
   throw new Error('no free port for PostgreSQL between 20000 and 32000 on 127.0.0.1');
 }
 
-async function untilReady(
-  url: string,
-  server: Supervised,
-  log: (line: string) => void,
-  signal?: AbortSignal,
-): Promise<void> {
-  const deadline = Date.now() + 30_000;
+async function untilReady(url: string, server: Supervised, options: EmbeddedOptions): Promise<void> {
+  const { onLog = () => {}, onWarning = onLog, signal, readyWithinMs = READY_WITHIN_MS } = options;
+  const tellAt = Date.now() + LONG_RECOVERY_MS;
+  let told = false;
+  let deadline = Date.now() + readyWithinMs;
   const lines: string[] = [];
   logLines(server.child(), (line) => lines.push(line));
   for (;;) {
@@ -228,11 +238,20 @@ async function untilReady(
       await client`select 1`;
       return;
     } catch (error) {
+      if (sqlStateOf(error) === STARTING) {
+        deadline = Date.now() + readyWithinMs;
+        if (!told && Date.now() > tellAt) {
+          told = true;
+          onWarning(
+            'PostgreSQL recovers, because it was not stopped cleanly: Serin starts when that is done',
+          );
+        }
+      }
       if (Date.now() > deadline || server.child().exitCode !== null || signal?.aborted) {
         await server.stop();
         throw new Error(`PostgreSQL did not start: ${lines.slice(-5).join(' ')}`, { cause: error });
       }
-      log('waiting for PostgreSQL');
+      onLog('waiting for PostgreSQL');
       await sleep(50);
     } finally {
       await client.end({ timeout: 1 });

@@ -103,7 +103,11 @@ export interface Supervised {
 }
 
 /** Keeps the server running: restarts it when it crashes, after a pause that doubles up to 5 s. */
-export function superviseServer(launch: () => ChildProcess, log: (line: string) => void): Supervised {
+export function superviseServer(
+  launch: () => ChildProcess,
+  log: (line: string) => void,
+  warn: (line: string) => void,
+): Supervised {
   let stopping = false;
   let crashes = 0;
   let child = watch(launch());
@@ -121,11 +125,11 @@ export function superviseServer(launch: () => ChildProcess, log: (line: string) 
 
   function watch(started: ChildProcess): ChildProcess {
     logLines(started, log);
-    started.on('error', (error) => log(`PostgreSQL cannot be started: ${error.message}`));
+    started.on('error', (error) => warn(`PostgreSQL cannot be started: ${error.message}`));
     started.once('exit', (code, signal) => {
       if (stopping) return;
       crashes += 1;
-      log(`PostgreSQL ended unexpectedly (${signal ?? code}), restarting it`);
+      warn(`PostgreSQL ended unexpectedly (${signal ?? code}), restarting it`);
       setTimeout(
         () => {
           if (!stopping) child = watch(launch());
