@@ -1,12 +1,13 @@
 /**
  * Bearer tokens (JWT) of the configured issuer: signed with one of its published keys, for this audience, by an allowed
- * algorithm. The published keys are fetched when a token names an unknown key, and cached.
+ * algorithm.
  */
-import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { type WallInstant, wallNow } from '../core/values/instant.ts';
 import { SIDES } from '../core/values/side.ts';
 import { patternViolation } from '../store/access/strategyScope.ts';
 import { type Actor, createActor, foldName, isReservedName, ROLES, type Role, type Sides } from './actor.ts';
+import { createIssuerKeys } from './issuerKeys.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 
 /** Asymmetric algorithms only: no shared secrets, and never `none`. */
@@ -60,7 +61,7 @@ export function createTokenReader(
   botsReduceRisk: boolean,
 ): (token: string) => Promise<Actor> {
   const { issuer, audience, keysUrl, algorithms } = settings;
-  const keys = createRemoteJWKSet(new URL(keysUrl), { timeoutDuration: 5000, cooldownDuration: 10_000 });
+  const keys = createIssuerKeys(keysUrl);
   const rules = {
     issuer,
     audience,

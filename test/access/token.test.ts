@@ -1,8 +1,9 @@
 /** Tokens of an issuer: its keys are made here and published on loopback, as an identity provider does. */
 import { createServer, type Server } from 'node:http';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { createTokenReader, IssuerAway } from '../../src/access/token.ts';
 import { readEnvironment } from '../../src/environment/environment.ts';
 import { command, running } from '../harness/deployment.ts';
 import { administrator, makeKey } from '../harness/keys.ts';
@@ -222,6 +223,40 @@ test('an issuer that is away is no fault of the caller', async () => {
   const { errors } = await lonely.as(await sign()).post(VIEWER);
   expect(errors?.[0]?.extensions.code).toBe('UNAVAILABLE');
   await lonely.stop();
+});
+
+describe('keys that are known outlast the issuer', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  test('for an hour; a key that is not known waits for it', async () => {
+    const ours = await newKey('ours');
+    let isAway = false;
+    const away = createServer((_request, response) => {
+      response.statusCode = isAway ? 503 : 200;
+      response.end(JSON.stringify({ keys: [ours.jwk] }));
+    });
+    await new Promise<void>((listening) => away.listen(0, '127.0.0.1', listening));
+    const { access } = readEnvironment({
+      SERIN_AUTH: 'jwt',
+      SERIN_JWT_ISSUER: ISSUER,
+      SERIN_JWT_AUDIENCE: 'serin',
+      SERIN_JWT_JWKS: `http://127.0.0.1:${Object(away.address()).port}/jwks.json`,
+    });
+    if (!access.tokens) throw new Error('no tokens');
+    const read = createTokenReader(access.tokens, false);
+    const expires = Math.floor(Date.now() / 1000) + 7200;
+    const token = await sign({}, { by: ours, expires });
+    expect((await read(token)).name).toBe('ada@example.org');
+    isAway = true;
+    vi.useFakeTimers({ toFake: ['Date'] });
+    vi.setSystemTime(Date.now() + 50 * 60_000);
+    expect((await read(token)).name).toBe('ada@example.org');
+    expect((await read(token)).name).toBe('ada@example.org');
+    await expect(read(await sign({}, { by: await newKey('new'), expires }))).rejects.toThrow(IssuerAway);
+    vi.setSystemTime(Date.now() + 11 * 60_000);
+    await expect(read(token)).rejects.toThrow(IssuerAway);
+    away.close();
+  });
 });
 
 test.each([
