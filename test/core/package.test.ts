@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { PROGRAM } from '../harness/program.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
@@ -19,9 +20,7 @@ beforeAll(async () => {
   consumer = await mkdtemp(join(tmpdir(), 'serin-consumer-'));
   const installed = join(consumer, 'node_modules/serin');
   await mkdir(installed, { recursive: true });
-  await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(installed, 'dist')], {
-    cwd: root,
-  });
+  await cp(dirname(PROGRAM), join(installed, 'dist'), { recursive: true });
   await cp(join(root, 'package.json'), join(installed, 'package.json'));
   for (const name of [...(await dependencies()), '@types/node', 'undici-types']) {
     const link = join(consumer, 'node_modules', name);

@@ -13,7 +13,6 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
-import { sqlStateOf } from '../postgres/sqlState.ts';
 import { databaseAddress, passwordFileOf, readPassword, releaseLock, takeLock } from './dataDirLock.ts';
 import { chooseRunner, ownerFor, type Runner } from './privileges.ts';
 import { logLines, run, type Supervised, start, stopOrphan, superviseServer } from './supervisor.ts';
@@ -238,7 +237,7 @@ async function untilReady(url: string, server: Supervised, options: EmbeddedOpti
       await client`select 1`;
       return;
     } catch (error) {
-      if (sqlStateOf(error) === STARTING) {
+      if (error instanceof postgres.PostgresError && error.code === STARTING) {
         deadline = Date.now() + readyWithinMs;
         if (!told && Date.now() > tellAt) {
           told = true;
