@@ -80,16 +80,20 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
   let lastHousekeepingAt = 0;
   const running = Promise.all([keepDoing('REPORTED', checkReported), keepDoing('PROVIDED', claimProvided)]);
 
-  /** Does the work that is due, and waits for the next. */
+  /** Does the work that is due, and waits for the next. A poll that finds nothing due is one statement. */
   async function keepDoing(kind: DueKind, work: () => Promise<void>): Promise<void> {
+    const untilDue = () => untilNextDue(app.db, kind, providerSlots());
     while (!stopping.signal.aborted) {
       try {
-        await work();
+        let due = await untilDue();
+        if (due !== null && due <= 0) {
+          await work();
+          due = await untilDue();
+        }
         if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
           lastHousekeepingAt = Date.now();
           await deleteOldAnswers(app.db);
         }
-        const due = await untilNextDue(app.db, kind, providerSlots());
         await pause(sleepUntilDue(due, maxSleepMs), stopping.signal);
       } catch (error) {
         log.warn({ error }, 'the observation loop cannot reach the database and retries');

@@ -82,6 +82,17 @@ function driverOptions(target: ConnectionTarget, sockets: SocketFactory, max: nu
   };
 }
 
+/** PostgreSQL's number of the type `text[]`, which no database changes. */
+const TEXT_ARRAY = 1009;
+
+/**
+ * The driver asks each new connection for the types of arrays: milliseconds, and more with every partition. What the first
+ * was told holds for all.
+ */
+function forgetToFetchTypes({ options }: postgres.Sql): void {
+  if (options.serializers[TEXT_ARRAY]) options.fetch_types = false;
+}
+
 /** Connects lazily: no connection is opened before the first statement. @throws {BadConnectionString} */
 export function openDatabase(options: DatabaseOptions): Database {
   requirePatchedDriver();
@@ -94,10 +105,13 @@ export function openDatabase(options: DatabaseOptions): Database {
   const driver = driverOptions(target, sockets, poolSize ?? DEFAULT_POOL_SIZE);
   const settings = {
     ...driver,
-    socket: async (given: DriverAddress) => pool.countSocket(await driver.socket(given)),
+    async socket(given: DriverAddress) {
+      forgetToFetchTypes(client);
+      return pool.countSocket(await driver.socket(given));
+    },
     onnotice: replication.onNotice,
   };
-  const client = replication.guard(withPreparedStatements(postgres(settings), pool));
+  const client: postgres.Sql = replication.guard(withPreparedStatements(postgres(settings), pool));
   return {
     db: drizzle(client),
     client,
@@ -121,13 +135,14 @@ export async function migrateDatabase(
   const sockets = createSocketFactory(target, schema);
   const { connection, ...driver } = driverOptions(target, sockets, 1);
   const named = { ...connection, application_name: `${target.applicationName} migration` };
-  const settings = { ...driver, connection: named, onnotice: () => {} };
+  // No statement of a migration has an array.
+  const settings = { ...driver, connection: named, fetch_types: false, onnotice: () => {} };
   const open = () => postgres({ ...settings });
-  await refuseTransactionPooler(open);
   const client = open();
   const giveUp = () => void client.end({ timeout: 0 });
   signal?.addEventListener('abort', giveUp, { once: true });
   try {
+    await refuseTransactionPooler(client, open);
     await runMigrations(client, schema, log);
   } finally {
     signal?.removeEventListener('abort', giveUp);

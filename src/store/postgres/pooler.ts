@@ -7,9 +7,13 @@ import type postgres from 'postgres';
 /** How often both connections are asked: a pooler may hand out its servers in turn. */
 const ROUNDS = 12;
 
-/** @throws {Error} with what to use instead, where two connections share one server */
-export async function refuseTransactionPooler(open: () => postgres.Sql): Promise<void> {
-  const [one, other] = [open(), open()];
+/**
+ * @param one a client with one connection
+ * @param open makes another such client
+ * @throws {Error} with what to use instead, where both connections share one server
+ */
+export async function refuseTransactionPooler(one: postgres.Sql, open: () => postgres.Sql): Promise<void> {
+  const other = open();
   try {
     const first = new Set<unknown>();
     const second = new Set<unknown>();
@@ -24,7 +28,7 @@ export async function refuseTransactionPooler(open: () => postgres.Sql): Promise
     if (/statement pooling|prepared statement .* does not exist/.test(text)) throw pooled();
     throw error;
   } finally {
-    await Promise.all([one.end({ timeout: 1 }), other.end({ timeout: 1 })]);
+    await other.end({ timeout: 1 });
   }
 }
 
