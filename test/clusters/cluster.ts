@@ -5,15 +5,15 @@
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { appendFile, chmod, chown, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { claimPort } from '../harness/claimedPort.ts';
+import { dataFolder } from '../harness/dataFolder.ts';
 
 const SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
 
@@ -152,7 +152,7 @@ export interface Cluster {
 }
 
 export async function openClusters(): Promise<Clusters> {
-  const root = await mkdtemp(join(tmpdir(), 'serin-clusters-'));
+  const root = await dataFolder('clusters');
   await chmod(root, 0o755);
   const running = new Set<Cluster>();
   let count = 0;
@@ -238,9 +238,8 @@ export async function openClusters(): Promise<Clusters> {
       },
       async copyFolder() {
         const to = await folder('copy');
-        await cp(data, to, { recursive: true, preserveTimestamps: true });
+        await copy(data, to);
         await rm(join(to, 'postmaster.pid'), { force: true });
-        await own(to);
         return clusterIn(to, bin);
       },
       async baseBackup() {
@@ -295,10 +294,12 @@ export async function openClusters(): Promise<Clusters> {
   }
 
   async function own(path: string): Promise<void> {
-    if (!who) return;
-    await chown(path, who.uid, who.gid);
-    for (const entry of await readdir(path, { recursive: true }))
-      await chown(join(path, entry), who.uid, who.gid);
+    if (who) await promisify(execFile)('chown', ['-R', `${who.uid}:${who.gid}`, path]);
+  }
+
+  /** Copies what is in a folder to another, with its owners. */
+  async function copy(from: string, to: string): Promise<void> {
+    await promisify(execFile)('cp', ['-a', `${from}/.`, to]);
   }
 
   return {
@@ -308,7 +309,7 @@ export async function openClusters(): Promise<Clusters> {
       if (origin === 'COPIED') {
         const template = templates.get(bin) ?? initialise(bin);
         templates.set(bin, template);
-        await promisify(execFile)('cp', ['-a', `${await template}/.`, data]);
+        await copy(await template, data);
       }
       const cluster = await clusterIn(data, bin);
       await cluster.configure(

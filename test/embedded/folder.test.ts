@@ -3,14 +3,14 @@
  * refused with a sentence that says what to do.
  */
 import { execFileSync } from 'node:child_process';
-import { chown, cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chown, cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import { chooseRunner } from '../../src/store/embedded/privileges.ts';
+import { dataFolder } from '../harness/dataFolder.ts';
 import { until } from '../harness/serin.ts';
 
 const folders: string[] = [];
@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 async function folder(): Promise<string> {
-  const made = await mkdtemp(join(tmpdir(), 'serin-folder-'));
+  const made = await dataFolder('folder');
   folders.push(made);
   return made;
 }

@@ -17,10 +17,16 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+/** Creates and drops databases, for all files of a worker. */
+let creator: postgres.Sql | null = null;
+/** Seconds after which it closes its connection. */
+const IDLE_SECONDS = 10;
+
 export async function freshDatabase(): Promise<TestDatabase> {
   const server = inject('postgresUrl');
   const name = `serin_${randomBytes(6).toString('hex')}`;
-  const admin = postgres(server, { max: 1, onnotice: () => {} });
+  creator ??= postgres(server, { max: 1, idle_timeout: IDLE_SECONDS, onnotice: () => {} });
+  const admin = creator;
   await admin.unsafe(`create database ${name} template ${TEMPLATE}`);
   const url = databaseUrl(server, name);
   const sql = postgres(url, { max: 2, onnotice: () => {} });
@@ -30,7 +36,6 @@ export async function freshDatabase(): Promise<TestDatabase> {
     async drop() {
       await sql.end();
       await admin.unsafe(`drop database ${name} with (force)`);
-      await admin.end();
     },
   };
 }

@@ -1,13 +1,12 @@
 /** One real PostgreSQL for the whole test run, in a temporary folder, with a migrated database to clone from. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
 import { makePartitions } from '../../src/store/log/partitions.ts';
 import { migrateDatabase, openDatabase } from '../../src/store/postgres/database.ts';
 import { databaseUrl, TEMPLATE } from './database.ts';
+import { dataFolder } from './dataFolder.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -16,7 +15,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'serin-test-'));
+  const dataDir = await dataFolder('test');
   // Not durable, for speed: the tests of durability start servers of their own.
   const own = await startEmbeddedPostgres({ dataDir, settings: ['fsync=off', 'synchronous_commit=off'] });
   const admin = postgres(own.url, { max: 1, onnotice: () => {} });

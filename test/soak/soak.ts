@@ -2,9 +2,7 @@
  * One soak: two nodes on one PostgreSQL under a steady load, then thousands of subscribers that come and go. Nothing
  * may be left of either, and everything that was told must be true (the checker of the fault suite).
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { startEmbeddedPostgres } from '../../src/store/embedded/embeddedPostgres.ts';
@@ -15,6 +13,7 @@ import { emptyHistory, type History } from '../faults/history.ts';
 import { createNode, type SerinNode } from '../faults/nodes.ts';
 import { createRandom, type Random } from '../faults/random.ts';
 import { calmDown } from '../faults/run.ts';
+import { dataFolder } from '../harness/dataFolder.ts';
 import { consumersOf, describeFigures, type Figures, findLeaks, measure } from './figures.ts';
 import { INSPECTED, inspectorOf } from './inspector.ts';
 import { listen, startReceiver, work } from './load.ts';
@@ -49,7 +48,7 @@ const FIRST_VISITS = 300;
 const LEFT_WITHIN_MS = 30_000;
 
 export async function soak(options: SoakOptions): Promise<Soaked> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'serin-soak-'));
+  const dataDir = await dataFolder('soak');
   const server = await startEmbeddedPostgres({ dataDir, settings: ['shared_buffers=64MB'] });
   const history = emptyHistory(options.seed);
   const make = (name: string) =>
