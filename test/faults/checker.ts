@@ -2,15 +2,17 @@
  * Proves on a history and the database it left that what must stay true was true (docs/architecture.md). A violation
  * is a sentence; an empty list is the proof.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Decimal } from 'decimal.js';
+import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
 import { replay } from '../../src/core/lifecycle/evolve.ts';
 import { type DeploymentView, findDeployments } from '../../src/store/deployments/deployments.ts';
 import { type LogPart, readLog } from '../../src/store/log/eventLog.ts';
 import type { LogEntry } from '../../src/store/log/logEntry.ts';
 import { formatCursor, LOG_START, type LogPosition } from '../../src/store/log/position.ts';
-import type { Database } from '../../src/store/postgres/database.ts';
+import type { Database, Queries } from '../../src/store/postgres/database.ts';
 import type { History, Operation, Subscriber } from './history.ts';
 import { checkSafety } from './safetyChecker.ts';
 
@@ -20,9 +22,7 @@ const DECISIONS = new Set(['promoteCanary', 'rollbackCanary', 'cancelDeployment'
 export async function check(all: History, database: Database): Promise<string[]> {
   const { db, client } = database;
   const history = withoutLost(all);
-  const log = await wholeLog(db);
-  const ids = [...new Set(log.map(({ deploymentId }) => deploymentId))];
-  const deployments = await findDeployments(db, ids);
+  const { log, deployments } = await atOneMoment(db);
   const byDeployment = groupBy(log, ({ deploymentId }) => deploymentId);
   const byActor = groupBy(log, ({ event }) => event.actor);
   return [
@@ -65,7 +65,32 @@ function checkRewinds({ name, rewinds }: Subscriber, { restores }: History): str
   ];
 }
 
-async function wholeLog(db: Database['db']): Promise<LogEntry[]> {
+interface Moment {
+  readonly log: readonly LogEntry[];
+  readonly deployments: readonly DeploymentView[];
+}
+
+/**
+ * The whole log, and the deployments as they were then: one that has ended may still be reminded of an overdue allocation.
+ * Tries again while an open transaction holds back part of the log.
+ */
+async function atOneMoment(db: Database['db']): Promise<Moment> {
+  for (;;) {
+    const moment = await db.transaction(readMoment, { isolationLevel: 'repeatable read' });
+    if (moment) return moment;
+    await sleep(50);
+  }
+}
+
+async function readMoment(tx: Queries): Promise<Moment | null> {
+  const log = await wholeLog(tx);
+  const [row] = await tx.execute<{ count: number }>(sql`select count(*)::int as count from events`);
+  if (row?.count !== log.length) return null;
+  const ids = [...new Set(log.map(({ deploymentId }) => deploymentId))];
+  return { log, deployments: await findDeployments(tx, ids) };
+}
+
+async function wholeLog(db: Queries): Promise<LogEntry[]> {
   const log: LogEntry[] = [];
   let from: LogPosition | null = LOG_START;
   while (from) {
