@@ -78,6 +78,34 @@ test.each(queries.map((root) => [root.field.name, root] as const))('%s', async (
   }
 });
 
+test('objects of an interface are compiled, each with what is asked of its type', async () => {
+  const query = `query($ids: [ID!]!) { nodes(ids: $ids) { __typename id
+    ... on CanaryDeployment { status series(points: 60) { points { at check difference } markers { type } } }
+    ... on Strategy { createdAt } } }`;
+  const first = await answerTo(query, { ids: known.ids });
+  let last = first;
+  for (let again = 0; again < COMPILED_AFTER + 5; again += 1)
+    last = await answerTo(query, { ids: known.ids });
+  expect(last).toBe(first);
+  expect(isCompiled(query, first)).toBe(true);
+  expect(JSON.parse(first).data.nodes).toContainEqual(
+    expect.objectContaining({ __typename: 'CanaryDeployment', status: 'RUNNING' }),
+  );
+});
+
+test.each([
+  ['a literal', '{ nodes(ids: ["a"]) { id } }'],
+  [
+    'a literal in a fragment',
+    '{ nodes(ids: $ids) { ... on Strategy { id } ... on CanaryDeployment { series(from: "2026-01-01T00:00:00Z") { points { at } } } } }',
+  ],
+  ['a fragment on another interface', '{ nodes(ids: $ids) { ... on MutationResult { message } } }'],
+])('%s is left to graphql', (_what, query) => {
+  const document = parse(`query($ids: [ID!]!) ${query}`);
+  const operation = getOperationAST(document);
+  expect(operation && fieldsToCompile(schema, document, operation)).toBeNull();
+});
+
 test('many of them were compiled', () => {
   expect(compiled).toBeGreaterThan(30);
 });

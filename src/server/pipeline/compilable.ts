@@ -2,15 +2,17 @@
  * Which queries may be compiled. The compiler writes a program from the document, so nothing of a document gets into it but
  * names, whole numbers, booleans and enum values: a text in a literal argument would be code to graphql-jit (0.8.9 takes some
  * texts for dates and infinities). Left to graphql is also what the compiler does differently: literal objects and
- * lists, defaults of variables, directives, introspection, fields of interfaces and unions, and the name `__proto__`.
+ * lists, defaults of variables, directives, introspection, fragments on an interface within another, and the name `__proto__`.
  */
 import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLAbstractType,
   type GraphQLObjectType,
   type GraphQLSchema,
   getNamedType,
+  isAbstractType,
   isObjectType,
   Kind,
   type OperationDefinitionNode,
@@ -51,17 +53,21 @@ export function fieldsToCompile(
       definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
     ),
   );
-  const count = countFields(operation.selectionSet, root, fragments, MAX_FIELDS);
+  const count = countFields(operation.selectionSet, { schema, fragments, type: root }, MAX_FIELDS);
   return count === null || count > MAX_FIELDS ? null : count;
 }
 
+/** Where fields are counted. */
+interface Place {
+  readonly schema: GraphQLSchema;
+  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly type: GraphQLObjectType;
+  /** The interface or union that the type is one of here. */
+  readonly among?: GraphQLAbstractType;
+}
+
 /** Counts up to a limit; null if a field may not be compiled. */
-function countFields(
-  { selections }: SelectionSetNode,
-  type: GraphQLObjectType,
-  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
-  limit: number,
-): number | null {
+function countFields({ selections }: SelectionSetNode, place: Place, limit: number): number | null {
   let count = 0;
   for (const selection of selections) {
     if (count > limit) return count;
@@ -69,13 +75,16 @@ function countFields(
     let inner: number | null = 0;
     if (selection.kind === Kind.FIELD) {
       count += 1;
-      inner = innerFields(selection, type, fragments, limit - count);
+      inner = innerFields(selection, place, limit - count);
     } else {
       const fragment =
-        selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
-      const on = fragment?.typeCondition?.name.value ?? type.name;
-      if (!fragment || on !== type.name || (fragment.directives?.length ?? 0) > 0) return null;
-      inner = countFields(fragment.selectionSet, type, fragments, limit - count);
+        selection.kind === Kind.INLINE_FRAGMENT ? selection : place.fragments.get(selection.name.value);
+      if (!fragment || (fragment.directives?.length ?? 0) > 0) return null;
+      const on = fragment.typeCondition?.name.value ?? place.type.name;
+      if (on === place.type.name || on === place.among?.name)
+        inner = countFields(fragment.selectionSet, place, limit - count);
+      // It is counted with the type that it is about.
+      else if (!place.among || !isObjectType(place.schema.getType(on))) return null;
     }
     if (inner === null) return null;
     count += inner;
@@ -85,16 +94,24 @@ function countFields(
 
 function innerFields(
   { name, alias, selectionSet, arguments: given }: FieldNode,
-  type: GraphQLObjectType,
-  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+  place: Place,
   limit: number,
 ): number | null {
   if (alias?.value === '__proto__') return null;
   if (name.value === '__typename') return 0;
   // `__schema` and `__type` are no fields of their type.
-  const field = type.getFields()[name.value];
+  const field = place.type.getFields()[name.value];
   if (!field || given?.some(({ value }) => !WRITTEN_OUT.has(value.kind))) return null;
   if (!selectionSet) return 0;
   const of = getNamedType(field.type);
-  return isObjectType(of) ? countFields(selectionSet, of, fragments, limit) : null;
+  const { schema, fragments } = place;
+  if (isObjectType(of)) return countFields(selectionSet, { schema, fragments, type: of }, limit);
+  if (!isAbstractType(of)) return null;
+  let count = 0;
+  for (const type of schema.getPossibleTypes(of)) {
+    const inner = countFields(selectionSet, { schema, fragments, type, among: of }, limit - count);
+    if (inner === null) return null;
+    count += inner;
+  }
+  return count;
 }

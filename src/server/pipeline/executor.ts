@@ -13,6 +13,7 @@ import {
 import type { CompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
 import { fieldsToCompile } from './compilable.ts';
+import { costOf } from './cost.ts';
 import type { Operation } from './operation.ts';
 
 type Answer = ExecutionResult | Promise<ExecutionResult>;
@@ -20,8 +21,12 @@ type Answer = ExecutionResult | Promise<ExecutionResult>;
 /** Executes a valid query or mutation. */
 export type Execute = (operation: Operation) => Answer;
 
-/** A query is compiled when it was asked so often: compiling takes as long as executing it some times. */
+/**
+ * A query is compiled when it was asked so often: compiling takes as long as executing it some times. An expensive one was
+ * worth it at its first call: {@link COST_OF_CALL} count as one call.
+ */
 export const COMPILED_AFTER = 20;
+const COST_OF_CALL = 20;
 /** The same after a compiled query has had an error, which is executed twice. */
 const AFTER_ERROR = 1000;
 /** Fields of all compiled documents: about 6 KB each. */
@@ -55,16 +60,15 @@ export function createExecutor(): Execute {
   function count(query: OperationDefinitionNode, operation: Operation): void {
     const left = callsLeft.get(query) ?? COMPILED_AFTER;
     if (left > 0) {
-      callsLeft.set(query, left - 1);
+      const after = Math.max(0, left - (left > COMPILED_AFTER ? 1 : callsOf(query, operation)));
+      callsLeft.set(query, after);
+      // It is there by the next call.
+      if (after === 0) load();
       return;
     }
-    if (left < 0) return;
+    if (left < 0 || !compile) return;
     const fields = fieldsToCompile(operation.schema, operation.document, query);
-    if (fields !== null && !compile) {
-      load();
-      return;
-    }
-    const run = fields === null ? null : compile?.(operation, query.name?.value);
+    const run = fields === null ? null : compile(operation, query.name?.value);
     if (run) compiled.set(query, run, { size: fields ?? 1 });
     // What cannot be compiled is not tried again.
     callsLeft.set(query, run ? COMPILED_AFTER : -1);
@@ -93,6 +97,12 @@ export function createExecutor(): Execute {
     const answer = run(rootValue, contextValue, given);
     return answer instanceof Promise ? answer.then(checked) : checked(answer);
   };
+}
+
+/** As how many calls an operation counts, by its cost. */
+function callsOf(query: OperationDefinitionNode, { schema, document, variableValues }: Operation): number {
+  const { total } = costOf(schema, document, query, variableValues ?? {});
+  return Math.max(1, Math.floor(total / COST_OF_CALL));
 }
 
 async function loadCompiler(): Promise<Compile> {
