@@ -251,7 +251,11 @@ describe('the service files', () => {
   });
 
   test('give a node the 10 seconds that it drains in, and ask it at its own endpoints', () => {
-    expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(10);
+    // The pause before SIGTERM counts as part of the grace period.
+    const [program, seconds] = container.lifecycle.preStop.exec.command;
+    expect(program).toBe('sleep');
+    expect(Number(seconds)).toBeGreaterThanOrEqual(3);
+    expect(spec.terminationGracePeriodSeconds - Number(seconds)).toBeGreaterThan(10);
     expect(Number(/TimeoutStopSec=(\d+)/.exec(unit)?.[1])).toBeGreaterThan(10);
     expect(container.readinessProbe.httpGet.path).toBe('/ready');
     expect(container.livenessProbe.httpGet.path).toBe('/health');
