@@ -1,5 +1,5 @@
 /** The lock of a data folder. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -40,3 +40,15 @@ test('a lock is never seen before it names its holder: a second start would take
   await reader.terminate();
   await rm(root, { recursive: true, force: true });
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'a lock that a full disk does not take leaves nothing behind',
+  async () => {
+    const root = await mkdtemp(join(tmpdir(), 'serin-lock-'));
+    // Whatever is written to it finds no space.
+    await symlink('/dev/full', join(root, `serin.pid.${process.pid}`));
+    await expect(takeLock(root)).rejects.toMatchObject({ cause: { code: 'ENOSPC' } });
+    expect(await readdir(root)).toEqual([]);
+    await rm(root, { recursive: true, force: true });
+  },
+);

@@ -40,13 +40,14 @@ export async function takeLock(root: string): Promise<void> {
 /** Creates a file that nobody sees without its content: an empty lock would look as if nobody held it. */
 async function createWhole(file: string, content: string): Promise<void> {
   const aside = `${file}.${process.pid}`;
-  await writeFile(aside, content);
   try {
-    await link(aside, file);
-  } catch (error) {
-    if (isErrno(error, 'EEXIST')) throw error;
-    // A file system without hard links.
-    await writeFile(file, content, { flag: 'wx' });
+    // On a full disk this creates the file and leaves it empty.
+    await writeFile(aside, content);
+    await link(aside, file).catch((error: unknown) => {
+      if (isErrno(error, 'EEXIST')) throw error;
+      // A file system without hard links.
+      return writeFile(file, content, { flag: 'wx' });
+    });
   } finally {
     await rm(aside, { force: true });
   }
