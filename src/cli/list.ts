@@ -70,12 +70,11 @@ async function read(
     const page = await serin.query<{ deployments: Paged<Listed> }>(QUERY, { filter, first, after });
     return page.deployments;
   };
-  return readUpTo(options.limit, ask, matcher(pattern));
+  return readUpTo(options.limit, ask, pattern === undefined ? undefined : matcher(pattern));
 }
 
 /** `eth-*` of strategies or ids; a word without a star matches anywhere in them. */
-function matcher(pattern: string | undefined): (deployment: Listed) => boolean {
-  if (pattern === undefined) return () => true;
+function matcher(pattern: string): (deployment: Listed) => boolean {
   const whole = pattern.includes('*') ? pattern : `*${pattern}*`;
   const literal = whole.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   const expression = new RegExp(`^${literal.join('.*')}$`);
