@@ -1,6 +1,15 @@
 /** `schema.graphql` is the schema, and every name in it is explained. */
-import { readFileSync } from 'node:fs';
-import { isEnumType, isInputObjectType, isInterfaceType, isObjectType, isUnionType } from 'graphql';
+import { readdirSync, readFileSync } from 'node:fs';
+import {
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  isUnionType,
+  NoDeprecatedCustomRule,
+  parse,
+  validate,
+} from 'graphql';
 import { expect, test } from 'vitest';
 import { EVENT_TYPES } from '../src/core/lifecycle/events.ts';
 import { printedSchema, schema } from '../src/graphql/schema.ts';
@@ -43,4 +52,17 @@ test('every event type has its member in the payload, and a field name means one
     types.set(field.name, (types.get(field.name) ?? new Set()).add(String(field.type)));
   }
   expect([...types].filter(([, found]) => found.size > 1)).toEqual([]);
+});
+
+test('the documents in docs ask for nothing that is deprecated', () => {
+  for (const file of readdirSync('docs').filter((name) => name.endsWith('.md'))) {
+    const text = readFileSync(`docs/${file}`, 'utf8');
+    for (const [, document = ''] of text.matchAll(/^```graphql\n(.*?)^```/gms)) {
+      const problems = validate(schema, parse(document), [NoDeprecatedCustomRule]);
+      expect(
+        problems.map(({ message }) => message),
+        file,
+      ).toEqual([]);
+    }
+  }
 });
