@@ -254,7 +254,7 @@ export async function updateWebhook(
     const rotated =
       secret === null
         ? ''
-        : `; messages carry the signature of the old secret too for ${ROTATION_HOURS} hours`;
+        : `: store its new secret, it is not shown again; the old one signs too for ${ROTATION_HOURS} hours`;
     return done(`Webhook ${webhookId} changed${rotated}`, webhook, { secret });
   });
 }

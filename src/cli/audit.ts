@@ -1,4 +1,5 @@
 /** `serin audit verify`: checks in the database itself that no record of the audit trail was changed, removed or added. */
+import { counted } from '../core/values/format.ts';
 import { type AuditHead, type AuditVerification, verifyAuditTrail } from '../store/log/auditChain.ts';
 import { CommandFailed, EXIT, usage } from './exitCodes.ts';
 import { withLocalDatabase } from './localDatabase.ts';
@@ -36,12 +37,12 @@ function describe(
   kept: AuditHead | null,
 ): string {
   const sealed = head
-    ? `${records} records in ${head.number} blocks are as they were sealed.\nNewest block ${head.number}:${head.hash}`
+    ? `What is sealed is unchanged: ${counted(records, 'record')} in ${counted(head.number, 'block')}.\nNewest block ${head.number}:${head.hash}`
     : 'No record is sealed yet.';
   const agrees = kept ? `\nBlock ${kept.number} has the hash that you gave.` : '';
   const rest =
     unsealed > 0
-      ? `\n${unsealed} records are not sealed yet, the oldest for ${Math.round(unsealedSeconds)} s.`
+      ? `\nNot sealed yet: ${counted(unsealed, 'record')}, the oldest for ${Math.round(unsealedSeconds)} s.`
       : '';
   return sealed + agrees + rest;
 }

@@ -84,7 +84,7 @@ export async function changeWebhook(
   if (terminal.json) return;
   if (result.secret) {
     terminal.line(result.secret);
-    terminal.note(`${result.message} (${result.webhook?.id}). Keep the secret now: it is not shown again.`);
+    terminal.note(result.message);
   } else terminal.line(result.message);
 }
 

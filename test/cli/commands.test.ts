@@ -334,7 +334,10 @@ test('webhooks: made, listed, rotated, deleted', { timeout: 120_000 }, async () 
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_\S+\n$/) });
   const list = await run('webhooks', 'ls', '--json');
   const [{ id }] = JSON.parse(list.stdout);
-  expect((await run('webhooks', 'rotate', id)).stdout).toMatch(/^whsec_\S+\n$/);
+  expect(made.stderr).toBe(`Webhook ${id} created: store its secret, it is not shown again\n`);
+  const rotated = await run('webhooks', 'rotate', id);
+  expect(rotated.stdout).toMatch(/^whsec_\S+\n$/);
+  expect(rotated.stderr).toContain('store its new secret, it is not shown again');
   expect((await run('webhooks', 'deliveries', id)).stdout).toContain('Nothing was sent yet.');
   expect(await run('webhooks', 'delete', id)).toMatchObject({ code: 0 });
   for (const verb of ['delete', 'deliveries']) expect((await run('webhooks', verb, 'wh_none')).code).toBe(4);
