@@ -12,7 +12,12 @@ import { Webhook } from 'standardwebhooks';
 
 interface Message {
   readonly type: string;
-  readonly data: { readonly deploymentId: string; readonly strategyId: string; readonly description: string };
+  /** HISTORY_REWOUND is about all deployments and names none. */
+  readonly data: {
+    readonly deploymentId?: string;
+    readonly strategyId?: string;
+    readonly description: string;
+  };
 }
 
 const ALERTS = new Set([
@@ -20,6 +25,9 @@ const ALERTS = new Set([
   'CANARY_FAILED',
   'GUARDRAIL_TRIPPED',
   'CANARY_OBSERVATION_COMPLETE',
+  'ALLOCATION_OVERDUE',
+  'LEASE_EXPIRED',
+  'HISTORY_REWOUND',
 ]);
 /** Serin tries a message for a day; a receiver for many deployments keeps these in its database. */
 const seen = new Set<string>();
@@ -46,7 +54,8 @@ const server = createServer(async (request, response) => {
   seen.add(headers['webhook-id']);
   const { type, data }: Message = JSON.parse(body);
   const urgent = ALERTS.has(type) ? 'ALERT' : 'note';
-  console.log(`${urgent} ${data.strategyId} ${data.deploymentId}: ${data.description}`);
+  const about = data.deploymentId ? `${data.strategyId} ${data.deploymentId}` : 'all deployments';
+  console.log(`${urgent} ${about}: ${data.description}`);
 });
 server.listen(Number(env.PORT ?? 8000), '127.0.0.1', () => {
   const address = server.address();

@@ -4,6 +4,7 @@ import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rewindMessageOf } from '../src/webhooks/message.ts';
 import { claimPort } from './harness/claimedPort.ts';
 import { CALM, command, create, report } from './harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from './harness/serin.ts';
@@ -191,6 +192,12 @@ test('the receiver of webhooks takes what Serin has signed, and alerts once', as
     await command(own, 'rollbackCanary', id, { reason: 'a test' });
     await until(() => /ALERT \S+ \S+: .*a test/.test(receiver.said.join('')), 100_000);
     expect(receiver.said.join('').match(/ALERT/g)).toHaveLength(1);
+    // A rewind is about no deployment.
+    const { headers, body } = rewindMessageOf({ label: '2.x', at: new Date(), last: null }, [
+      createWebhook.secret,
+    ]);
+    expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(204);
+    await until(() => receiver.said.join('').includes('ALERT all deployments: The database was set back'));
   } finally {
     await own.stop();
     release();
