@@ -32,6 +32,9 @@ const AFTER_ERROR = 1000;
 /** Fields of all compiled documents: about 6 KB each. */
 const MAX_FIELDS_TOGETHER = 5000;
 
+/** Calls that are left of what is not compiled. */
+const NEVER = -1;
+
 type Compile = (operation: Operation, name: string | undefined) => CompiledQuery['query'] | null;
 
 export function createExecutor(): Execute {
@@ -40,38 +43,29 @@ export function createExecutor(): Execute {
   const compiled = new LRUCache<OperationDefinitionNode, CompiledQuery['query']>({
     maxSize: MAX_FIELDS_TOGETHER,
   });
-  let compile: Compile | null = null;
-  let loading = false;
+  let compiler: Promise<Compile> | null = null;
 
-  /** The compiler is loaded for the first query that is asked often. */
-  function load(): void {
-    if (loading) return;
-    loading = true;
-    loadCompiler().then(
-      (loaded) => {
-        compile = loaded;
-      },
-      // Without it everything is executed as usual.
-      () => {},
-    );
-  }
-
-  /** Counts a call; compiles the operation when it is time. */
+  /** Counts a call that was answered, and compiles the operation when it is time: nobody waits for it. */
   function count(query: OperationDefinitionNode, operation: Operation): void {
     const left = callsLeft.get(query) ?? COMPILED_AFTER;
-    if (left > 0) {
-      const after = Math.max(0, left - (left > COMPILED_AFTER ? 1 : callsOf(query, operation)));
-      callsLeft.set(query, after);
-      // It is there by the next call.
-      if (after === 0) load();
-      return;
-    }
-    if (left < 0 || !compile) return;
+    // Another call that was in flight has been the last.
+    if (left === NEVER) return;
+    const after = left - (left > COMPILED_AFTER ? 1 : callsOf(query, operation));
+    callsLeft.set(query, after);
+    // Without the compiler everything is executed as usual.
+    if (after <= 0) compileSoon(query, operation).catch(() => {});
+  }
+
+  /** The compiler is loaded for the first query that is worth it. What cannot be compiled is not tried again. */
+  async function compileSoon(query: OperationDefinitionNode, operation: Operation): Promise<void> {
+    callsLeft.set(query, NEVER);
     const fields = fieldsToCompile(operation.schema, operation.document, query);
-    const run = fields === null ? null : compile(operation, query.name?.value);
-    if (run) compiled.set(query, run, { size: fields ?? 1 });
-    // What cannot be compiled is not tried again.
-    callsLeft.set(query, run ? COMPILED_AFTER : -1);
+    if (fields === null) return;
+    compiler ??= loadCompiler();
+    const run = (await compiler)(operation, query.name?.value);
+    if (!run) return;
+    compiled.set(query, run, { size: fields });
+    callsLeft.set(query, COMPILED_AFTER);
   }
 
   return (operation) => {
@@ -80,8 +74,12 @@ export function createExecutor(): Execute {
     if (!query) return execute(operation);
     const run = compiled.get(query);
     if (!run) {
-      count(query, operation);
-      return execute(operation);
+      const answer = execute(operation);
+      if (callsLeft.get(query) === NEVER) return answer;
+      const answered = () => count(query, operation);
+      if (answer instanceof Promise) answer.then(answered, answered);
+      else answered();
+      return answer;
     }
     const given = variableValues ?? {};
     const { variableDefinitions = [] } = query;
