@@ -300,7 +300,8 @@ export async function redeliver(app: App, request: Requester, input: Redelivery)
     const scheduled = await scheduleAgain(tx, delivery ? { seq: delivery.seq } : { failedOf: id });
     await audit(tx, request.actor, 'WEBHOOK_REDELIVERED', webhook, { deliveryId, scheduled });
     const condition = webhook.disabledReason === null ? '' : ' once the webhook is enabled';
-    const message = `${scheduled} deliveries of webhook ${id} are sent again${condition}`;
+    const what = scheduled === 1 ? '1 delivery' : `${scheduled} deliveries`;
+    const message = `${what} of webhook ${id} to send again${condition}`;
     return done(message, webhook, { scheduled });
   });
 }

@@ -1,7 +1,10 @@
 /** Figures, times and sentences of the console, as they read. */
+import { readFileSync } from 'node:fs';
+import { Kind, parse, type SelectionSetNode } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
+import { createWebhook, deliveriesOf } from '../webhooks/webhook.ts';
 import { begin } from './stage.ts';
 import { browser, closeVisitors, missing, open, PATIENCE_MS } from './visitors.ts';
 
@@ -11,11 +14,30 @@ function zoneAtMidnight(): string {
   return hour <= 12 ? `Etc/GMT+${hour}` : `Etc/GMT-${24 - hour}`;
 }
 
+function leaves({ selections }: SelectionSetNode, above = ''): string[] {
+  return selections.flatMap((node) => {
+    if (node.kind !== Kind.FIELD) return [];
+    const path = `${above}${node.name.value}`;
+    return node.selectionSet ? [path, ...leaves(node.selectionSet, `${path}.`)] : [path];
+  });
+}
+
+test('the page of a deployment asks for every setting that its form shows', () => {
+  const { definitions } = parse(readFileSync('console/src/api/operations/fragments.graphql', 'utf8'));
+  const asked = definitions.flatMap((node) =>
+    node.kind === Kind.FRAGMENT_DEFINITION && node.name.value === 'Config' ? leaves(node.selectionSet) : [],
+  );
+  const [form = ''] = readFileSync('console/src/policy/draft.ts', 'utf8').split('ASSUMPTION_SETTINGS');
+  const shown = [...form.matchAll(/ setting\('([\w.]+)'/g)].map(([, path]) => path);
+  expect(shown.length).toBeGreaterThan(20);
+  expect(asked).toEqual(expect.arrayContaining(shown));
+});
+
 describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { timeout: PATIENCE_MS }, () => {
   let serin: TestSerin;
 
   beforeAll(async () => {
-    serin = await startTestSerin({ timeScale: 1 });
+    serin = await startTestSerin({ timeScale: 1, webhookNetworks: ['127.0.0.1'] });
     await begin(serin, [{ id: 'dep_a', strategyId: 'eth-a' }]);
   }, PATIENCE_MS + 60_000);
   closeVisitors();
@@ -30,6 +52,29 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await page.goto(`${serin.url}/deployments/dep_a`);
     const row = page.getByRole('row', { name: /Net PnL/ });
     expect(await row.getByRole('cell').first().textContent()).toBe('$0.00');
+  });
+
+  test('what became of a delivery that is sent again is told, also where its answer was lost', async () => {
+    const { webhook } = await createWebhook(serin, { url: 'http://127.0.0.1:9/hook' });
+    await command(serin, 'pauseDeployment', 'dep_a');
+    await command(serin, 'resumeDeployment', 'dep_a');
+    await until(async () => (await deliveriesOf(serin, webhook.id)).length > 0);
+    await serin.database.sql`update webhook_deliveries set status = 'FAILED', settled_at = clock_timestamp()
+      where webhook_id = ${webhook.id}`;
+    const { page } = await open(serin, '/administration/webhooks');
+    await page.getByRole('button', { name: 'Deliveries' }).click();
+    await page.getByRole('button', { name: 'Send again …' }).first().click();
+    await page.route('**/graphql', (route) =>
+      /mutation Redeliver/.test(route.request().postData() ?? '') ? route.abort() : route.continue(),
+    );
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Send', exact: true }).click();
+    await dialog.getByRole('alert').filter({ hasText: 'Whether it was done is not known' }).waitFor();
+    await page.unroute('**/graphql');
+    await dialog.getByRole('button', { name: 'Send', exact: true }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const sent = (await deliveriesOf(serin, webhook.id)).filter(({ status }) => status !== 'FAILED');
+    expect(sent).toHaveLength(1);
   });
 
   test('a short amount has the unit of what is shown', async () => {

@@ -4,6 +4,7 @@ import { request } from '../api/client';
 import { RedeliverDocument, WebhookDeliveriesDocument } from '../api/generated/graphql';
 import { useApi } from '../api/hooks';
 import { words } from '../format';
+import { FormDialog } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
 import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
 
@@ -11,18 +12,20 @@ const SHOWN = 30;
 const REFRESH_MS = 3_000;
 const SIGNS = { DELIVERED: ['✓', 'good'], FAILED: ['✕', 'bad'], PENDING: ['…', 'wait'] } as const;
 
-export function Deliveries({ webhookId }: { readonly webhookId: string }): ReactElement {
+interface DeliveriesProps {
+  readonly webhookId: string;
+  readonly onDone: () => void;
+}
+
+export function Deliveries({ webhookId, onDone }: DeliveriesProps): ReactElement {
   const { data, error, refetch } = useApi(
     WebhookDeliveriesDocument,
     { filter: { webhookId }, last: SHOWN },
     { refetchMs: REFRESH_MS },
   );
-  const deliveries = [...(data?.webhookDeliveries.nodes ?? [])].reverse();
-  const again = async (deliveryId: string) => {
-    await request(RedeliverDocument, { input: { deliveryId } });
-    await refetch();
-  };
   if (error) return <p className="problem">{error.message}</p>;
+  if (!data) return <p className="quiet">Loading the deliveries …</p>;
+  const deliveries = [...data.webhookDeliveries.nodes].reverse();
   if (deliveries.length === 0) return <p className="quiet">Nothing was sent yet.</p>;
   return (
     <ListTable
@@ -56,9 +59,21 @@ export function Deliveries({ webhookId }: { readonly webhookId: string }): React
             </td>
             <td>
               {delivery.status === 'FAILED' ? (
-                <button type="button" className="button" onClick={() => void again(delivery.id)}>
-                  Send again
-                </button>
+                <FormDialog
+                  label="Send again …"
+                  title="Send this delivery again"
+                  action="Send"
+                  onSubmit={async (_, key) => {
+                    const input = { deliveryId: delivery.id, idempotencyKey: key };
+                    return (await request(RedeliverDocument, { input })).answer;
+                  }}
+                  onDone={() => {
+                    onDone();
+                    void refetch();
+                  }}
+                >
+                  <p>The message has the id that it had: a receiver that took it before knows it again.</p>
+                </FormDialog>
               ) : null}
             </td>
           </tr>

@@ -123,7 +123,7 @@ function WebhookPanel({ webhook, onSecret, onDone }: WebhookPanelProps): ReactEl
           <p>What is pending is not sent. This cannot be undone.</p>
         </FormDialog>
       </div>
-      {open ? <Deliveries webhookId={id} /> : null}
+      {open ? <Deliveries webhookId={id} onDone={onDone} /> : null}
     </article>
   );
 }

@@ -32,12 +32,13 @@ const SIGNS: Partial<Record<CanaryEventType, readonly [sign: string, meaning: st
 
 export function Charts({ deployment }: { readonly deployment: DetailFragment }): ReactElement {
   const { id, nextCheckAt, revision } = deployment;
-  const { data } = useQuery({
+  const { data, error } = useQuery({
     // A check has a new point, and moves the time of the next.
     queryKey: ['series', id, nextCheckAt, revision],
     queryFn: async ({ signal }) => (await request(SeriesDocument, { id, points: POINTS }, signal)).deployment,
     placeholderData: (before) => before,
   });
+  if (!data && error) return <p className="panel problem">{error.message}</p>;
   if (!data) return <p className="panel quiet loading">Loading the series …</p>;
   if (data.series.points.length === 0) {
     return <p className="panel quiet loading">The first check has not been made yet.</p>;

@@ -12,7 +12,7 @@ export function Decisions({
 }: {
   readonly deployment: DetailFragment;
 }): ReactElement {
-  const { data } = useQuery({
+  const { data, error } = useQuery({
     queryKey: ['decisions', id, revision],
     queryFn: async ({ signal }) =>
       (await request(DecisionsDocument, { id }, signal)).deployment?.decisionHistory ?? [],
@@ -22,6 +22,7 @@ export function Decisions({
   return (
     <section className="panel" aria-labelledby="decisions">
       <h2 id="decisions">Decisions</h2>
+      {!data && error ? <p className="problem">{error.message}</p> : null}
       {data && decisions.length === 0 ? <p className="quiet">No decision yet.</p> : null}
       <ol className="decisions">
         {decisions.map((decision) => (

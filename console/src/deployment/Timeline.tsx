@@ -67,7 +67,7 @@ export function Timeline({
   const types = checks ? null : WITHOUT_CHECKS;
   const queryKey = ['timeline', id, checks];
   const queries = useQueryClient();
-  const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery({
+  const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery({
     queryKey,
     queryFn: async ({ pageParam, signal }) => {
       const answer = await request(TimelineDocument, { id, last: PAGE, before: pageParam, types }, signal);
@@ -98,6 +98,7 @@ export function Timeline({
           every check
         </label>
       </header>
+      {error ? <p className="problem">{error.message}</p> : null}
       <ol className="timeline">
         {[...events.values()].map((event) => (
           <TimelineEvent key={event.id} event={event} />

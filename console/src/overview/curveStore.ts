@@ -76,15 +76,17 @@ export function createCurveStore(): CurveStore {
       // Deployments without curves come before those with older ones.
       const batch = (first.length > 0 ? first : wanted).slice(0, TOGETHER);
       if (batch.length === 0) break;
-      await read(batch);
-      if (first.length <= batch.length) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      const answered = await read(batch);
+      if (!answered || first.length <= batch.length)
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
     running = false;
   }
 
-  async function read(batch: readonly CardFragment[]): Promise<void> {
+  /** @returns whether it was answered */
+  async function read(batch: readonly CardFragment[]): Promise<boolean> {
     const answer = await request(CurvesDocument, { ids: batch.map(({ id }) => id) }).catch(() => null);
-    if (!answer) return;
+    if (!answer) return false;
     const next = new Map(curves);
     for (const [index, card] of batch.entries()) {
       const node = answer.nodes[index];
@@ -96,6 +98,7 @@ export function createCurveStore(): CurveStore {
       });
     }
     show(next);
+    return true;
   }
 
   return {

@@ -33,6 +33,16 @@ export function FormDialog(props: FormDialogProps): ReactElement {
   const [sending, setSending] = useState(false);
   /** Sends the request whose outcome is unknown again. */
   const [resend, setResend] = useState<(() => Promise<FormAnswer>) | null>(null);
+  /** Also to one who has closed the dialog meanwhile. */
+  const tell = (what: string) => {
+    setProblem(what);
+    setOpen(true);
+  };
+  const change = (opened: boolean) => {
+    // What was refused is over.
+    if (opened && !sending && resend === null) setProblem(null);
+    setOpen(opened);
+  };
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget);
@@ -46,18 +56,18 @@ export function FormDialog(props: FormDialogProps): ReactElement {
       if (success) {
         setOpen(false);
         onDone(message);
-      } else setProblem(error?.message ?? message);
+      } else tell(error?.message ?? message);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const unknown = resend !== null || mayBeDone(error);
       if (unknown) setResend(() => send);
-      setProblem(unknown ? withUnknownOutcome(message) : message);
+      tell(unknown ? withUnknownOutcome(message) : message);
     } finally {
       setSending(false);
     }
   };
   return (
-    <Dialog.Root open={open} onOpenChange={setOpen}>
+    <Dialog.Root open={open} onOpenChange={change}>
       <Dialog.Trigger className={`button button-${tone}`}>{label}</Dialog.Trigger>
       <Dialog.Portal keepMounted={sending || resend !== null}>
         <Dialog.Backdrop className="backdrop" />
