@@ -1,6 +1,8 @@
 /** Sums of money without floating point: decimals as whole numbers of 10^-18, Serin's finest step. */
 
 const DIGITS = 18;
+/** Further than any sum of money: a power of ten of a million digits would take minutes. */
+const MAX_SHIFT = 400;
 const NUMBER = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i;
 
 /**
@@ -14,6 +16,10 @@ export function toUnits(value: string | number, field: string): bigint {
   }
   const digits = whole + fraction;
   const shift = Number(exponent) - fraction.length + DIGITS;
+  if (shift > MAX_SHIFT)
+    throw new TypeError(`${field} must be less than 10^${MAX_SHIFT - DIGITS}, got ${String(value)}`);
+  // Long before that all of it is rounded away.
+  if (shift < -MAX_SHIFT - digits.length) return 0n;
   const units = shift >= 0 ? BigInt(digits) * 10n ** BigInt(shift) : roundedTo(BigInt(digits), -shift);
   return sign === '-' ? -units : units;
 }

@@ -94,6 +94,8 @@ test.each([
   [{ pnlUsd: Number.NaN }, 'pnlUsd must be a number, got NaN'],
   [{ drawdown: Number.POSITIVE_INFINITY }, 'drawdown must be a number'],
   [{ pnlUsd: '' }, 'pnlUsd must be a number'],
+  // A power of ten of so many digits is never made.
+  [{ pnlUsd: '1e999999999' }, 'pnlUsd must be less than 10^'],
   [{ trades: 1.5 }, 'trades must be a whole number'],
   [{ trades: -1 }, 'trades must be a whole number'],
 ])('the figure %j is refused before it is sent', async (totals, sentence) => {

@@ -77,7 +77,10 @@ class Side:
         return self._reporter.report(totals)
 
     def record_trades(self, trades: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
-        """Records closed trades ({"id", "at", "pnlUsd", "signalId", …}) instead of totals; each counts once by its id."""
+        """Records closed trades ({"id", "at", "pnlUsd", "signalId", …}) instead of totals; each counts once by its id.
+
+        Raises where Serin is away for longer than retry_for: call it again with the same trades.
+        """
         whole: Dict[str, Any] = {"success": True, "message": "", "error": None, "taken": 0, "known": 0, "refused": []}
         for start in range(0, max(len(trades), 1), MOST_TRADES):
             batch = [dict(trade) for trade in trades[start : start + MOST_TRADES]]
