@@ -57,8 +57,8 @@ export function fieldsToCompile(
   return count === null || count > MAX_FIELDS ? null : count;
 }
 
-/** Where fields are counted. */
-interface Place {
+/** Where a selection stands. */
+interface SelectionScope {
   readonly schema: GraphQLSchema;
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   readonly type: GraphQLObjectType;
@@ -67,7 +67,7 @@ interface Place {
 }
 
 /** Counts up to a limit; null if a field may not be compiled. */
-function countFields({ selections }: SelectionSetNode, place: Place, limit: number): number | null {
+function countFields({ selections }: SelectionSetNode, scope: SelectionScope, limit: number): number | null {
   let count = 0;
   for (const selection of selections) {
     if (count > limit) return count;
@@ -75,16 +75,16 @@ function countFields({ selections }: SelectionSetNode, place: Place, limit: numb
     let inner: number | null = 0;
     if (selection.kind === Kind.FIELD) {
       count += 1;
-      inner = innerFields(selection, place, limit - count);
+      inner = innerFields(selection, scope, limit - count);
     } else {
       const fragment =
-        selection.kind === Kind.INLINE_FRAGMENT ? selection : place.fragments.get(selection.name.value);
+        selection.kind === Kind.INLINE_FRAGMENT ? selection : scope.fragments.get(selection.name.value);
       if (!fragment || (fragment.directives?.length ?? 0) > 0) return null;
-      const on = fragment.typeCondition?.name.value ?? place.type.name;
-      if (on === place.type.name || on === place.among?.name)
-        inner = countFields(fragment.selectionSet, place, limit - count);
+      const on = fragment.typeCondition?.name.value ?? scope.type.name;
+      if (on === scope.type.name || on === scope.among?.name)
+        inner = countFields(fragment.selectionSet, scope, limit - count);
       // It is counted with the type that it is about.
-      else if (!place.among || !isObjectType(place.schema.getType(on))) return null;
+      else if (!scope.among || !isObjectType(scope.schema.getType(on))) return null;
     }
     if (inner === null) return null;
     count += inner;
@@ -94,17 +94,17 @@ function countFields({ selections }: SelectionSetNode, place: Place, limit: numb
 
 function innerFields(
   { name, alias, selectionSet, arguments: given }: FieldNode,
-  place: Place,
+  scope: SelectionScope,
   limit: number,
 ): number | null {
   if (alias?.value === '__proto__') return null;
   if (name.value === '__typename') return 0;
   // `__schema` and `__type` are no fields of their type.
-  const field = place.type.getFields()[name.value];
+  const field = scope.type.getFields()[name.value];
   if (!field || given?.some(({ value }) => !WRITTEN_OUT.has(value.kind))) return null;
   if (!selectionSet) return 0;
   const of = getNamedType(field.type);
-  const { schema, fragments } = place;
+  const { schema, fragments } = scope;
   if (isObjectType(of)) return countFields(selectionSet, { schema, fragments, type: of }, limit);
   if (!isAbstractType(of)) return null;
   let count = 0;
