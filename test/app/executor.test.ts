@@ -1,4 +1,5 @@
 /** What is compiled, and when. That compiled queries answer the same is shown by `test/fuzz/compiled.test.ts`. */
+import { setImmediate } from 'node:timers/promises';
 import { buildSchema, type ExecutionResult, parse } from 'graphql';
 import { expect, test, vi } from 'vitest';
 import { COMPILED_AFTER, createExecutor } from '../../src/server/pipeline/executor.ts';
@@ -8,7 +9,8 @@ const schema = buildSchema(`
   enum Side { CANARY STABLE }
   input Range { from: Int, to: Int = 5 }
   interface Named { name: String }
-  type Person implements Named { name: String }
+  interface Other { name: String }
+  type Person implements Named & Other { name: String, called(by: String): String }
   type Query { a(from: Int, side: Side, text: String, range: Range, ids: [ID!]): Int, list: [Query!], named: Named }
   type Mutation { a: Int }`);
 
@@ -27,9 +29,15 @@ const FIRST = operationOf('{ first: a }');
 const WAIT = { timeout: 60_000, interval: 1 };
 
 /** Asks until it should be compiled. Returns whether it is. */
-async function askOften(operation: Operation, execute = createExecutor()): Promise<boolean> {
+async function askOften(
+  operation: Operation,
+  execute = createExecutor(),
+  times = COMPILED_AFTER,
+): Promise<boolean> {
   await vi.waitFor(async () => expect(isCompiled(await execute(FIRST))).toBe(true), WAIT);
-  for (let nth = 0; nth <= COMPILED_AFTER; nth += 1) expect(isCompiled(await execute(operation))).toBe(false);
+  for (let nth = 0; nth < times; nth += 1) expect(isCompiled(await execute(operation))).toBe(false);
+  // It is compiled after the answer.
+  await setImmediate();
   return isCompiled(await execute(operation));
 }
 
@@ -37,6 +45,11 @@ test('a query that is asked often is compiled', async () => {
   expect(
     await askOften(operationOf('query Q($from: Int) { a(from: $from) }', { variableValues: { from: 1 } })),
   ).toBe(true);
+});
+
+test('an expensive one is compiled when it was asked once', async () => {
+  const expensive = operationOf('{ list { list { list { a } } } }');
+  expect(await askOften(expensive, createExecutor(), 1)).toBe(true);
 });
 
 test.each([
@@ -54,7 +67,8 @@ test.each([
   ['a literal list', '{ a(ids: [1]) }'],
   ['a variable with a default', 'query($from: Int = 1) { a(from: $from) }'],
   ['a directive on a fragment', '{ ...F @include(if: true) } fragment F on Query { a }'],
-  ['a field of an interface', '{ named { name } }'],
+  ['a fragment on an interface within another', '{ named { ... on Other { name } } }'],
+  ['a literal text in an object of an interface', '{ named { ... on Person { called(by: "x") } } }'],
   ['the alias __proto__', '{ __proto__: a }'],
   ['the variable __proto__', 'query($__proto__: Int) { a(from: $__proto__) }'],
 ])('%s is not', async (_, text) => {
@@ -65,6 +79,7 @@ test.each([
 test.each([
   ['numbers, booleans and enum values', '{ a(from: 1, side: STABLE) }'],
   ['fragments on the type', '{ ...F ... on Query { list { __typename ...F } } } fragment F on Query { a }'],
+  ['fields of an interface', '{ named { name ... on Person { called } } }'],
   ['other names of every object', '{ constructor: a toString: a data: a }'],
 ])('%s are', async (_, text) => {
   expect(await askOften(operationOf(text))).toBe(true);
