@@ -8,7 +8,8 @@ import { type Data, startTestSerin, type TestCaller, type TestSerin, until } fro
 
 let serin: TestSerin;
 beforeAll(async () => {
-  serin = await startTestSerin();
+  // While the table is locked, each loop of Serin waits on a connection of its own.
+  serin = await startTestSerin({ poolSize: 16 });
 });
 afterAll(() => serin.stop());
 
