@@ -77,6 +77,26 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     expect(sent).toHaveLength(1);
   });
 
+  test('a command that is lost after its dialog was closed is told', async () => {
+    const { page } = await open(serin, '/deployments/dep_a');
+    let lose = () => {};
+    const closed = new Promise<void>((resolve) => {
+      lose = resolve;
+    });
+    await page.route('**/graphql', async (route) => {
+      if (!/mutation Pause/.test(route.request().postData() ?? '')) return route.continue();
+      await closed;
+      return route.abort();
+    });
+    await page.getByRole('button', { name: 'Pause …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    lose();
+    await dialog.getByRole('alert').filter({ hasText: 'Whether it was done is not known' }).waitFor();
+  });
+
   test('a short amount has the unit of what is shown', async () => {
     await serin.ask(`mutation { acknowledgeAllocation(input: { deploymentId: "dep_a", number: 1, side: CANARY,
       heldUsd: "999999" }) { success } }`);

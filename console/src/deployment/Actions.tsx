@@ -105,13 +105,18 @@ function ActionButton({ onDone, ...command }: ActionButtonProps): ReactElement {
     setOpen(false);
     onDone(message);
   };
+  /** Also to one who has closed the dialog meanwhile. */
+  const tell = (next: Attempt | null) => {
+    onAttempt(next);
+    if (next?.problem) setOpen(true);
+  };
   return (
     <Dialog.Root open={open} onOpenChange={show}>
       <Dialog.Trigger className={`button button-${text.tone}`}>{text.label} …</Dialog.Trigger>
       <Dialog.Portal keepMounted={attempt !== null}>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className="dialog">
-          <ActionForm {...command} onFinished={finish} />
+          <ActionForm {...command} onAttempt={tell} onFinished={finish} />
         </Dialog.Popup>
       </Dialog.Portal>
     </Dialog.Root>
