@@ -1,6 +1,6 @@
 /** What people read: a summary that never hides a decision, and money as it is written. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CALM, command, report, running } from '../harness/deployment.ts';
+import { CALM, command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
@@ -51,4 +51,13 @@ test('money has commas between thousands, two decimals or none, and its sign bef
   expect(said).toContain(
     'Guardrail maxLossUsd tripped: the canary lost $3,186.07, at most $3,000 allowed (maxLossUsd)',
   );
+});
+
+test('a deployment without a chain is described without one', async () => {
+  const said = async (chain: string | undefined) => {
+    const { deployment } = await create(serin, { strategyId: `chain-${chain}`, chain });
+    return (await read(deployment.id)).events.edges[0].node.description;
+  };
+  expect(await said(undefined)).toBe('v2 is to be tried alongside v1');
+  expect(await said('base')).toBe('v2 is to be tried alongside v1 on base');
 });

@@ -11,13 +11,16 @@ import type { DeploymentState } from './state.ts';
 
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
 
+/** A deployment that was created without a chain has `unknown`. */
+const onChain = (chain: string) => (chain === 'unknown' ? '' : ` on ${chain}`);
+
 const inSpiteOf = (freezeId: string | undefined) => (freezeId ? ` in spite of the freeze ${freezeId}` : '');
 
 /** What happened, for a person. */
 export function describeEvent(event: EventBody): string {
   switch (event.type) {
     case 'DEPLOYMENT_CREATED':
-      return `${event.canaryVersionId} is to be tried alongside ${event.stableVersionId} on ${event.chain}`;
+      return `${event.canaryVersionId} is to be tried alongside ${event.stableVersionId}${onChain(event.chain)}`;
     case 'CANARY_STARTED':
       return `Canary started with ${formatDecimal(event.canaryPercent)} % of ${dollars(event.capitalUsd)}${inSpiteOf(event.overrodeFreeze)}${because(event.reason)}`;
     case 'ALLOCATION_REQUESTED':
