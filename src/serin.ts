@@ -16,6 +16,7 @@ import { checkBindSafety } from './environment/bindSafety.ts';
 import { BadEnvironment, type Environment } from './environment/environment.ts';
 import { createFeed } from './feed/feed.ts';
 import { startTail } from './feed/tail.ts';
+import { startAnswerKeeper } from './monitor/answerKeeper.ts';
 import { startAuditSealer } from './monitor/auditSealer.ts';
 import { startBudgetLoop } from './monitor/budgetLoop.ts';
 import { startClockWatch } from './monitor/clockWatch.ts';
@@ -152,6 +153,7 @@ export async function startSerin(
     const commands = createCommands(app);
     keep('work', startBudgetLoop({ app, commands, log, onTrip: metrics.countBudgetTrip }));
     const clock = keep('work', startClockWatch({ db, log, onStep: metrics.countClockStep }));
+    keep('work', startAnswerKeeper({ db, log }));
     keep('work', startAuditSealer({ db, log, refusals: app.refusalAudit }));
     const { retentionDays } = environment;
     if (retentionDays !== null) keep('work', startRetention({ db, log, days: retentionDays, timeScale }));

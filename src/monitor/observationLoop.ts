@@ -13,7 +13,6 @@ import { observationOf } from '../core/lifecycle/state.ts';
 import type { FetchResult } from '../core/metrics/fetched.ts';
 import type { BySide } from '../core/values/side.ts';
 import type { MetricsProvider } from '../providers/providers.ts';
-import { deleteOldAnswers } from '../store/access/idempotencyKeys.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
 import {
   type Claim,
@@ -44,7 +43,6 @@ const CHECK_SECONDS = 15;
 const MAX_SLEEP = 5000;
 /** The same in real milliseconds, for a clock that runs at the normal rate. */
 const MAX_REAL_SLEEP_MS = 500;
-const HOUSEKEEPING_MS = 3_600_000;
 
 export interface LoopParts {
   readonly app: App;
@@ -77,7 +75,6 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
   const checks = createChecks(app);
   const inFlight = new Map<Claim, Promise<void>>();
   const providerLeases = new Map([...providers].map(([name, provider]) => [name, leaseSecondsOf(provider)]));
-  let lastHousekeepingAt = 0;
   const running = Promise.all([keepDoing('REPORTED', checkReported), keepDoing('PROVIDED', claimProvided)]);
 
   /** Does the work that is due, and waits for the next. A poll that finds nothing due is one statement. */
@@ -89,10 +86,6 @@ export function startLoop({ app, providers, log, timeScale, watchers = NOBODY }:
         if (due !== null && due <= 0) {
           await work();
           due = await untilDue();
-        }
-        if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
-          lastHousekeepingAt = Date.now();
-          await deleteOldAnswers(app.db);
         }
         await pause(sleepUntilDue(due, maxSleepMs), stopping.signal);
       } catch (error) {

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { create } from '../harness/deployment.ts';
 import { administrator, keyMadeHere, makeKey, WITH_KEYS } from '../harness/keys.ts';
-import { type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
+import { type Data, startTestSerin, type TestCaller, type TestSerin, until } from '../harness/serin.ts';
 
 let serin: TestSerin;
 let root: TestCaller;
@@ -102,4 +102,21 @@ test('an answer that an earlier version stored under a name is found by the key 
   await root.ask('mutation { revokeApiKey(input: { id: "veteran" }) { success } }');
   const other = serin.as(await makeKey(root, 'OPERATOR', { name: 'veteran' }));
   expect((await other.ask(CREATE, { input })).createDeployment).toEqual({ success: false, replayed: false });
+});
+
+test('old answers are deleted after a start, also where that fails at first, and those of the last days are kept', async () => {
+  const { sql } = serin.database;
+  await serin.restart({}, async () => {
+    await sql`insert into idempotency_keys (actor, key, request, answer, created_at)
+      select 'old', n::text, '', '{}', clock_timestamp() - interval '49 hours' from generate_series(1, 20001) n`;
+    await sql`insert into idempotency_keys (actor, key, request, answer, created_at)
+      values ('new', 'kept', '', '{}', clock_timestamp() - interval '47 hours')`;
+    await sql`create function refuse() returns trigger language plpgsql as $$ begin raise 'not now'; end $$`;
+    await sql`create trigger refuse before delete on idempotency_keys for each statement execute function refuse()`;
+  });
+  await until(() => serin.warnings.some((line) => line.includes('not now')));
+  await sql`drop trigger refuse on idempotency_keys`;
+  const left = () => sql`select actor from idempotency_keys where actor in ('old', 'new')`;
+  await until(async () => (await left()).length <= 1);
+  expect(await left()).toEqual([{ actor: 'new' }]);
 });

@@ -83,9 +83,17 @@ export function isKeyTaken(error: unknown): boolean {
   );
 }
 
-/** Deletes answers older than two days of real time. Clients are promised one day. */
-export async function deleteOldAnswers(db: Queries): Promise<void> {
-  await db.execute(
-    sql`delete from idempotency_keys where created_at < clock_timestamp() - interval '2 days'`,
-  );
+/** Answers that one statement deletes: more might take longer than a statement may, and then none would be deleted. */
+const DELETED_AT_ONCE = 10_000;
+
+/**
+ * Deletes a batch of the answers older than two days of real time. Clients are promised one day. Returns whether there may
+ * be more.
+ */
+export async function deleteOldAnswers(db: Queries, limit = DELETED_AT_ONCE): Promise<boolean> {
+  const { count } = await db.execute(sql`
+    delete from idempotency_keys where (actor, key) in (
+      select actor, key from idempotency_keys where created_at < clock_timestamp() - interval '2 days'
+      order by created_at limit ${limit} for update skip locked)`);
+  return count === limit;
 }
