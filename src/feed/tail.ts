@@ -47,7 +47,8 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
   let position: LogPosition = await lastSettledPosition(db);
   const stopping = new AbortController();
   const growth = createSignal(stopping.signal);
-  let atEnd = Date.now();
+  // By the monotonic clock, as all durations here: readers wait by them, and the clock of the machine may be set.
+  let atEnd = performance.now();
   let blockedBy: { since: number; by: string; logAt: number } | null = null;
   const unlisten = await notifier.listen(growth.notify);
   const running = follow();
@@ -58,8 +59,8 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
       return () => listeners.delete(onEntries);
     },
     onRewound: server.onRewound,
-    lagMs: () => Date.now() - atEnd,
-    blockedBy: () => blockedBy && { ms: Date.now() - blockedBy.since, by: blockedBy.by },
+    lagMs: () => performance.now() - atEnd,
+    blockedBy: () => blockedBy && { ms: performance.now() - blockedBy.since, by: blockedBy.by },
     async stop() {
       stopping.abort();
       await running;
@@ -97,7 +98,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
       }
       if (entries.length < PAGE) {
         blockedBy = null;
-        atEnd = Date.now();
+        atEnd = performance.now();
         return POLL_MS;
       }
     }
@@ -105,7 +106,7 @@ export async function startTail(db: PostgresJsDatabase, notifier: Notifier, log:
 
   /** Finds and logs the blocking transaction; an operator has to end it. */
   async function findBlocker(): Promise<void> {
-    const now = Date.now();
+    const now = performance.now();
     blockedBy ??= { since: now, by: 'a transaction that is still open', logAt: now + BLOCKED_MS };
     if (now < blockedBy.logAt) return;
     const writer = await oldestWriter(db);

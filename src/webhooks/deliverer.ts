@@ -70,7 +70,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
   const running = run();
 
   async function run(): Promise<void> {
-    let lastHousekeepingAt = 0;
+    let lastHousekeepingAt = Number.NEGATIVE_INFINITY;
     while (!stopped) {
       notified = false;
       try {
@@ -83,9 +83,9 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
             for (const webhookId of await webhooksDue(db)) await startDue(webhookId);
           } while (isBehind && !stopped);
         }
-        if (Date.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
+        if (performance.now() - lastHousekeepingAt > HOUSEKEEPING_MS) {
           while (await pruneDeliveries(db)) if (stopped) return;
-          lastHousekeepingAt = Date.now();
+          lastHousekeepingAt = performance.now();
         }
         await sleep(POLL_MS);
         if (!stopped)

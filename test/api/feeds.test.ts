@@ -2,7 +2,7 @@
 
 import { GraphQLClient } from 'graphql-request';
 import { createClient as createSseClient } from 'graphql-sse';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CALM, command, create, HOURLY, PLAIN, report, running, statusOf } from '../harness/deployment.ts';
 import { type Data, startTestSerin, type TestSerin, until } from '../harness/serin.ts';
 
@@ -96,6 +96,23 @@ describe('feeds with a cursor', () => {
     });
     const { events } = await (await other).look;
     expect(events.edges.map(({ node }: Data) => node.type)).toContain('CANARY_PAUSED');
+  });
+
+  test('a clock of the machine that is set back lets the events query wait no longer', async () => {
+    const id = await running(serin, { strategyId: 'set-back' });
+    const other = serin.database.sql.begin(async (sql) => {
+      await sql`select pg_current_xact_id()`;
+      await command(serin, 'pauseDeployment', id);
+      const asked = serin.post('{ events(filter: { strategyId: "set-back" }) { heldBackSeconds } }');
+      await sql`select pg_sleep(0.2)`;
+      const now = Date.now;
+      const setBack = vi.spyOn(Date, 'now').mockImplementation(() => now.call(Date) - 3_600_000);
+      const { data, errors } = await asked.finally(() => setBack.mockRestore());
+      return { data, errors };
+    });
+    const { data, errors } = await other;
+    expect(errors).toBeUndefined();
+    expect(data.events.heldBackSeconds).toBeGreaterThanOrEqual(0);
   });
 
   test('decisionMade delivers automatic decisions with their comparison, also where emitEvents is false', async () => {

@@ -196,13 +196,13 @@ export async function readSettledPage(
   const { after, before, limit, fromEnd } = page;
   const isHeldBack = () =>
     hasMore(db, after, before && beforePosition(before), unsettled, ...matches(filter));
-  const deadline = Date.now() + SETTLING_MS - blockedMs;
+  const deadline = performance.now() + SETTLING_MS - blockedMs;
   for (;;) {
     const heldBack = await isHeldBack();
     const found = await readLogPage(db, page, filter);
     // Entries that are held back come after all settled ones: a page that is full from the start does not lack them.
     const lacks = heldBack && (fromEnd || found.length < limit);
-    if (!lacks || Date.now() >= deadline) return { found, heldBack: lacks };
+    if (!lacks || performance.now() >= deadline) return { found, heldBack: lacks };
     await sleep(SETTLING_POLL_MS);
   }
 }
