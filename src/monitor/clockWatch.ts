@@ -1,11 +1,13 @@
 /**
  * Notices steps of Serin's clock, which is the database's: its time is compared with this process's monotonic time. A
- * step is logged, counted, shown by `/ready` for a while, and checks that a clock set back has put off and leases are made due.
+ * step is logged, counted, shown by `/ready` for a while, and what a clock set back has put off is made due: checks, leases,
+ * and deliveries to webhooks.
  */
 import type { Logger } from 'pino';
 import { makeDistantLeasesDue } from '../store/deployments/deadlines.ts';
 import { makeDistantChecksDue } from '../store/deployments/leases.ts';
 import { type Queries, readClock } from '../store/postgres/database.ts';
+import { makeDistantDeliveriesDue } from '../store/webhooks/deliveries.ts';
 import { type Job, repeat } from './repeat.ts';
 
 /** Real milliseconds between two readings. */
@@ -48,6 +50,7 @@ export function startClockWatch({ db, log, onStep }: ClockWatchParts): ClockWatc
       if (!before || seconds !== null) {
         await makeDistantChecksDue(db);
         await makeDistantLeasesDue(db);
+        await makeDistantDeliveriesDue(db, (seconds ?? 0) < 0);
       }
       if (seconds !== null) noticed(seconds);
       before = after;

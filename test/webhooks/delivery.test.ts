@@ -266,6 +266,22 @@ describe('failures', () => {
     });
   });
 
+  test('a clock that is set back delays no delivery, neither a new one nor one that is tried again', async () => {
+    const to = await receiver();
+    to.answer = () => 500;
+    const { webhook } = await createWebhook(serin, { url: to.url, strategyId: 'set-back' });
+    await pausedTwice('set-back');
+    await until(async () => (await deliveriesOf(serin, webhook.id)).at(-1)?.attemptCount === 1);
+    // As if all of it had happened an hour later.
+    await serin.database
+      .sql`update webhook_deliveries set next_attempt_at = next_attempt_at + interval '1 hour',
+      give_up_at = give_up_at + interval '1 hour' where webhook_id = ${webhook.id}`;
+    to.answer = () => 200;
+    await serin.advance(-3600);
+    await until(() => to.taken.length >= 7);
+    expect(to.taken.map(({ body }) => body.data.no)).toEqual(SEVEN);
+  });
+
   test('a redirect is not followed', async () => {
     const inside = await receiver();
     const to = await receiver();

@@ -1,5 +1,5 @@
 /** Queries of deliveries for operators: pages with all attempts, redelivery, and deletion of old deliveries. */
-import { and, asc, desc, eq, gt, inArray, lt, ne, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, lt, ne, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../postgres/database.ts';
 import { type DeliveryStatus, webhookAttempts, webhookDeliveries } from '../tables/webhookTables.ts';
 
@@ -74,6 +74,28 @@ export async function restartPending(tx: Queries, webhookId: string): Promise<vo
     update webhook_deliveries set tries = 0, next_attempt_at = clock_timestamp(),
       give_up_at = clock_timestamp() + interval '1 day'
     where webhook_id = ${webhookId} and status = 'PENDING'`);
+}
+
+/** More than any attempt is put off by: four hours, and a fifth of them at random. */
+const LONGEST_PAUSE_SECONDS = 5 * 3600;
+/** More than any claim lasts. */
+const LONGEST_LEASE_SECONDS = 60;
+
+/**
+ * Makes attempts due that were scheduled before the clock was set back: first attempts, which never wait, and those that
+ * lie further ahead than a pause may last. Where the step was just seen, all that wait are made due. Claims of attempts in
+ * flight stay, and end soon.
+ */
+export async function makeDistantDeliveriesDue(db: Queries, isSetBack: boolean): Promise<void> {
+  const pause = isSetBack ? 0 : LONGEST_PAUSE_SECONDS;
+  const inSeconds = (seconds: SQL) => sql`clock_timestamp() + make_interval(secs => ${seconds})`;
+  const leaseEnd = inSeconds(sql`${LONGEST_LEASE_SECONDS}`);
+  await db.execute(sql`
+    update webhook_deliveries set next_attempt_at = least(next_attempt_at, clock_timestamp()),
+      give_up_at = least(give_up_at, clock_timestamp() + interval '1 day'),
+      lease_until = case when lease_token is not null then least(lease_until, ${leaseEnd}) end
+    where status = 'PENDING' and (lease_until > ${leaseEnd}
+      or next_attempt_at > ${inSeconds(sql`case when tries = 0 then 1 else ${pause} end`)})`);
 }
 
 /** Settled deliveries are deleted after this time. */
