@@ -63,12 +63,16 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `2 h 05 min`, `4 min`, `35 s`. */
+/** `2 h 05 min`, `4 min`, `1 min 30 s`, `35 s`. */
 export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 60) return `${whole}${GAP}s`;
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes}${GAP}min`;
+  if (minutes < 60) {
+    const rest = whole % 60;
+    return `${minutes}${GAP}min${rest === 0 ? '' : ` ${String(rest).padStart(2, '0')}${GAP}s`}`;
+  }
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return `${hours}${GAP}h ${String(minutes % 60).padStart(2, '0')}${GAP}min`;
   return `${Math.floor(hours / 24)}${GAP}d ${hours % 24}${GAP}h`;

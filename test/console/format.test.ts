@@ -1,0 +1,50 @@
+/** Figures and sentences of the console without a browser: the functions and parts that write them. */
+import { createElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
+import { describe, expect, test } from 'vitest';
+import type { Data } from '../harness/serin.ts';
+
+/** The console is checked by a project of its own: here it is loaded without its types. */
+const load = (path: string): Promise<Data> => import(/* @vite-ignore */ `../../console/src/${path}`);
+
+const format = await load('format.ts');
+/** What a part of a page reads, its narrow spaces as plain ones. */
+const textOf = (part: Data, props: Data): string =>
+  plain(renderToStaticMarkup(createElement(part, props)).replace(/<[^>]+>/g, ' '));
+const plain = (text: string): string => text.replace(/[\s\u202f]+/g, ' ').trim();
+
+describe('a length of time', () => {
+  test.each([
+    [35, '35 s'],
+    [60, '1 min'],
+    [90, '1 min 30 s'],
+    [125, '2 min 05 s'],
+    [150, '2 min 30 s'],
+    [3600, '1 h 00 min'],
+    [7530, '2 h 05 min'],
+    [200_000, '2 d 7 h'],
+    [-3, '0 s'],
+    [Number.NaN, '–'],
+    [Number.POSITIVE_INFINITY, '–'],
+  ])('%s seconds read "%s"', (seconds, text) => {
+    expect(plain(format.duration(seconds))).toBe(text);
+  });
+});
+
+describe('what a new deployment will do', async () => {
+  const { Effects } = await load('creation/Effects.tsx');
+  const names = { canaryVersionId: 'v2', capitalUsd: '50000' };
+
+  test('is told in words and money', () => {
+    const draft = { canaryPercent: '20', checkIntervalSeconds: '90', observationPeriodMinutes: '6000' };
+    expect(textOf(Effects, { names, draft })).toBe(
+      'Immediately, v2 is asked to hold 20 % ($10,000) of the capital; the stable version holds the rest. ' +
+        'Both are checked every 1 min 30 s for 4 d 4 h: 4,000 checks.',
+    );
+  });
+
+  test.each([{ checkIntervalSeconds: '1o' }, { steps: '10:20, 1e999:5' }, { steps: '10:1e999' }])(
+    'is not told while a figure is none: %o',
+    (draft) => expect(textOf(Effects, { names, draft })).toBe(''),
+  );
+});
