@@ -53,6 +53,18 @@ export function percent(fraction: number | string | null | undefined, digits = 2
   return Number.isFinite(value) ? `${minus(value.toFixed(digits))}${GAP}%` : '–';
 }
 
+/** Two digits that are not zero, or two after the point, whichever says more. */
+const FINE: Intl.NumberFormatOptions = {
+  maximumFractionDigits: 2,
+  maximumSignificantDigits: 2,
+  roundingPriority: 'morePrecision',
+};
+
+/** A fraction that was set, or is held against such a one: `7 %`, and `0.04 %` although it is small. */
+export function percentOfLimit(fraction: number): string {
+  return `${minus((fraction * 100).toLocaleString('en-US', FINE))}${GAP}%`;
+}
+
 /** A decimal with at most so many digits after the point, without zeros at the end. */
 export function decimal(value: string | number | null | undefined, digits = 4): string {
   if (value === null || value === undefined) return '–';

@@ -48,3 +48,38 @@ describe('what a new deployment will do', async () => {
     (draft) => expect(textOf(Effects, { names, draft })).toBe(''),
   );
 });
+
+describe('a percentage that was set', async () => {
+  test.each([
+    [0.07, '7 %'],
+    [0.001, '0.1 %'],
+    [0.0125, '1.25 %'],
+    [0.0004, '0.04 %'],
+    [0.000_012_3, '0.0012 %'],
+    [0, '0 %'],
+    [0.123_45, '12.35 %'],
+  ])('of %s reads "%s"', (fraction, text) => {
+    expect(plain(format.percentOfLimit(fraction))).toBe(text);
+  });
+
+  test('shows in the guardrails, and what was measured beside it', async () => {
+    const { GuardrailList } = await load('deployment/GuardrailList.tsx');
+    const guardrails = {
+      maxLossUsd: null,
+      maxLossPercent: null,
+      maxDrawdown: null,
+      maxErrorRate: '0.0004',
+      maxStaleSeconds: null,
+      breaches: {},
+    };
+    const deployment = {
+      status: 'RUNNING',
+      startedAt: '2026-11-28T12:00:00Z',
+      config: { guardrails },
+      canaryMetrics: { metrics: { netPnlUsd: '0' }, errorRate: '0.0003', reportedAt: null },
+    };
+    expect(textOf(GuardrailList, { deployment, now: 0 })).toBe(
+      'Guardrails Error rate 0.03 % of at most 0.04 %',
+    );
+  });
+});

@@ -1,7 +1,7 @@
 /** The policy of a deployment, setting by setting. */
 import type { ReactElement } from 'react';
 import type { DetailFragment } from '../api/generated/graphql';
-import { duration, words } from '../format';
+import { duration, percentOfLimit, words } from '../format';
 
 export function Configuration({ deployment }: { readonly deployment: DetailFragment }): ReactElement {
   const { config, createdBy } = deployment;
@@ -28,7 +28,7 @@ export function Configuration({ deployment }: { readonly deployment: DetailFragm
     ],
     [
       'Evidence',
-      `${evidence.mode.toLowerCase()}, error rate ${evidence.alpha * 100} %, from ${evidence.minSamples} pairs`,
+      `${evidence.mode.toLowerCase()}, error rate ${percentOfLimit(evidence.alpha)}, from ${evidence.minSamples} pairs`,
     ],
     [
       'Return',

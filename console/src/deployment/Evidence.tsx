@@ -2,7 +2,7 @@
 import type { ReactElement } from 'react';
 import type { DetailFragment, EvidenceVerdict } from '../api/generated/graphql';
 import { IntervalBar } from '../charts/IntervalBar';
-import { count, decimal, duration, percent, percentChange, usd } from '../format';
+import { count, decimal, duration, percent, percentChange, percentOfLimit, usd } from '../format';
 
 const VERDICTS: Record<EvidenceVerdict, string> = {
   OPEN: 'Open',
@@ -35,7 +35,7 @@ export function Evidence({ deployment }: EvidenceProps): ReactElement | null {
           <Figure label="Effective pairs" value={decimal(effectivePairs, 0)} />
         )}
         <Figure label="Effective pairs needed" value={count(minSamples)} />
-        <Figure label="Error rate" value={percent(alpha, 1)} />
+        <Figure label="Error rate" value={percentOfLimit(alpha)} />
         {drift ? (
           <Figure
             label="Drift detector"

@@ -1,7 +1,7 @@
 /** Absolute limits as how much of each is used. */
 import type { ReactElement } from 'react';
 import type { DetailFragment } from '../api/generated/graphql';
-import { duration, percent, usd } from '../format';
+import { duration, percentOfLimit, usd } from '../format';
 import { type GuardrailDistance, guardrailDistances } from '../overview/risk';
 
 const GUARDRAILS: Record<
@@ -9,9 +9,9 @@ const GUARDRAILS: Record<
   { readonly label: string; readonly show: (value: number) => string }
 > = {
   maxLossUsd: { label: 'Loss', show: usd },
-  maxLossPercent: { label: 'Loss of its capital', show: (value) => percent(value / 100) },
-  maxDrawdown: { label: 'Drawdown', show: (value) => percent(value) },
-  maxErrorRate: { label: 'Error rate', show: (value) => percent(value, 1) },
+  maxLossPercent: { label: 'Loss of its capital', show: (value) => percentOfLimit(value / 100) },
+  maxDrawdown: { label: 'Drawdown', show: percentOfLimit },
+  maxErrorRate: { label: 'Error rate', show: percentOfLimit },
   maxStaleSeconds: { label: 'Silence of a side', show: duration },
 };
 
