@@ -65,6 +65,14 @@ export function percentOfLimit(fraction: number): string {
   return `${minus((fraction * 100).toLocaleString('en-US', FINE))}${GAP}%`;
 }
 
+/** Digits after the point with which percentages of fractions that are `step` apart differ, at least two. */
+export function percentDigits(step: number): number {
+  const percents = step * 100;
+  let digits = 2;
+  while (digits < 10 && Math.abs(Number(percents.toFixed(digits)) / percents - 1) > 1e-6) digits += 1;
+  return digits;
+}
+
 /** A decimal with at most so many digits after the point, without zeros at the end. */
 export function decimal(value: string | number | null | undefined, digits = 4): string {
   if (value === null || value === undefined) return '–';

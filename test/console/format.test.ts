@@ -83,3 +83,22 @@ describe('a percentage that was set', async () => {
     );
   });
 });
+
+describe('the numbers of a chart', async () => {
+  const { stepOf } = await load('charts/step.ts');
+
+  test.each([
+    [0.01, 2],
+    [0.000_25, 3],
+    [0.000_001, 4],
+    [0, 2],
+  ])('whose ticks are %s apart have %s digits after the point', (step, digits) => {
+    expect(format.percentDigits(step)).toBe(digits);
+  });
+
+  test('tell its points apart, however small they are', () => {
+    expect(format.percentDigits(stepOf([[null, 0.02], [0.01]]))).toBe(2);
+    expect(format.percentDigits(stepOf([[0.000_012], [-0.000_003]]))).toBe(5);
+    expect(format.percentDigits(stepOf([[0, null], []]))).toBe(2);
+  });
+});

@@ -8,6 +8,7 @@ import 'uplot/dist/uPlot.min.css';
 import { dateTime } from '../format';
 import { usePalette } from '../ui/theme';
 import { type Marker, markerPlugin } from './markers';
+import { stepOf } from './step';
 
 export interface Line {
   readonly label: string;
@@ -39,7 +40,8 @@ interface TimeChartProps {
   readonly lines: readonly Line[];
   readonly band?: Band;
   readonly markers?: readonly Marker[];
-  readonly format: (value: number) => string;
+  /** A value as text, so exact that values that are `step` apart differ. */
+  readonly format: (value: number, step: number) => string;
   /** Draws a line at zero; says what lies above and below it, parted by `|`. */
   readonly zero?: string;
   /** The least and the greatest value that must be seen; what lies outside runs out of the picture. */
@@ -98,6 +100,7 @@ export function TimeChart(props: TimeChartProps): ReactElement {
   }, [data]);
 
   const shown = under ?? times.length - 1;
+  const step = useMemo(() => stepOf(lines.map(({ values }) => values)), [lines]);
   const at = times[shown];
   return (
     <figure className="chart">
@@ -112,7 +115,7 @@ export function TimeChart(props: TimeChartProps): ReactElement {
                   style={{ borderColor: `var(${colour})` }}
                   aria-hidden="true"
                 />
-                {label} <b>{textOf(values[shown], format)}</b>
+                {label} <b>{textOf(values[shown], (value) => format(value, step))}</b>
               </span>
             ),
           )}
@@ -159,7 +162,12 @@ function optionsOf(
     },
     axes: [
       { ...axis, size: 26, space: 70, values: (_chart, ticks) => timeLabels(ticks) },
-      { ...axis, size: 62, space: 34, values: (_chart, ticks) => ticks.map(format) },
+      {
+        ...axis,
+        size: (_chart, labels) => Math.max(62, ...(labels ?? []).map((label) => label.length * 7)),
+        space: 34,
+        values: (_chart, ticks, _axis, _space, step) => ticks.map((tick) => format(tick, step)),
+      },
     ],
     series: [
       {},

@@ -10,7 +10,7 @@ import {
 } from '../api/generated/graphql';
 import type { Marker } from '../charts/markers';
 import { TimeChart } from '../charts/TimeChart';
-import { percent, percentChange, usd } from '../format';
+import { percent, percentChange, percentDigits, usd } from '../format';
 
 const POINTS = 400;
 
@@ -87,7 +87,7 @@ function Course({ course }: { readonly course: Course }): ReactElement {
             },
           ]}
           markers={markers}
-          format={(value) => percentChange(value)}
+          format={(value, step) => percentChange(value, percentDigits(step))}
           zero=""
           height={230}
         />
@@ -116,7 +116,7 @@ function Course({ course }: { readonly course: Course }): ReactElement {
                 dashed: true,
               },
             ]}
-            format={(value) => percent(value)}
+            format={(value, step) => percent(value, percentDigits(step))}
             zero=""
             height={150}
           />
@@ -174,7 +174,7 @@ function EvidenceChart({ points, times, markers }: EvidenceChartProps): ReactEle
       ]}
       band={{ edges: [0, 2], colour: '--ink-quiet' }}
       markers={markers.filter(({ sign }) => sign === 'S' || sign === 'D')}
-      format={(value) => percentChange(value, 3)}
+      format={(value, step) => percentChange(value, Math.max(3, percentDigits(step)))}
       zero="▲ not worse|▼ worse"
       reach={evidenceReach(points)}
       height={210}
