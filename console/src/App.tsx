@@ -74,9 +74,9 @@ function Pages(): ReactElement {
             <Route path="/" component={Overview} />
             <Route path="/new" component={Creation} />
             <Route path="/history" component={History} />
-            <Route path="/deployments/:id">{({ id }) => <Deployment id={id} />}</Route>
+            <Route path="/deployments/:id">{({ id }) => <Deployment id={named(id)} />}</Route>
             <Route path="/strategies" component={Strategies} />
-            <Route path="/strategies/:id">{({ id }) => <Strategy id={id} />}</Route>
+            <Route path="/strategies/:id">{({ id }) => <Strategy id={named(id)} />}</Route>
             <Route path="/policy" component={PolicyLab} />
             <Route path="/safety" component={Safety} />
             <Route path="/administration/:part?">{({ part }) => <Administration part={part} />}</Route>
@@ -93,4 +93,13 @@ function Pages(): ReactElement {
       <Shortcuts />
     </OverviewContext>
   );
+}
+
+/** The name in a part of the address: the router leaves `/`, `:`, `@` and `+` encoded. */
+function named(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }

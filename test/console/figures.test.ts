@@ -223,4 +223,18 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await page.locator('.deployment-head').getByText('Cancelled').waitFor();
     expect(await width()).toBeLessThan(10);
   });
+
+  test('a name with a slash, a colon or a plus has its page', async () => {
+    await create(serin, { id: 'desk/a:1+b', strategyId: 'ETH/USD@venue' });
+    const { page } = await open(serin, '/strategies');
+    await page.getByRole('link', { name: 'ETH/USD@venue' }).click();
+    await page.getByText('v1 is the stable version since').waitFor();
+    await page.getByRole('row').getByRole('link', { name: 'ETH/USD@venue' }).click();
+    const names = page.locator('.deployment-names');
+    await names.getByText('desk/a:1+b').waitFor();
+    await page.reload();
+    await names.getByText('desk/a:1+b').waitFor();
+    await page.getByRole('link', { name: 'What would another policy have decided?' }).click();
+    await page.getByRole('button', { name: 'Replay on desk/a:1+b' }).waitFor();
+  });
 });
