@@ -1,6 +1,6 @@
 /** The frame of the console: who is signed in, the pages, and what every page shows. */
 import { CSPProvider } from '@base-ui/react/csp-provider';
-import { lazy, type ReactElement, Suspense, useState } from 'react';
+import { lazy, type ReactElement, Suspense, useMemo, useState } from 'react';
 import { Route, Switch } from 'wouter';
 import { setClock } from './api/clock';
 import { OverviewDocument, ViewerDocument } from './api/generated/graphql';
@@ -57,11 +57,12 @@ function SignedIn(): ReactElement {
 }
 
 function Pages(): ReactElement {
-  const [overview, setOverview] = useState<OverviewData | null>(null);
-  useDeliveries(OverviewDocument, {}, ({ overviewUpdated }) => {
+  const [data, setData] = useState<OverviewData | null>(null);
+  const error = useDeliveries(OverviewDocument, {}, ({ overviewUpdated }) => {
     setClock(Date.parse(overviewUpdated.at));
-    setOverview(overviewUpdated);
+    setData(overviewUpdated);
   });
+  const overview = useMemo(() => ({ data, error }), [data, error]);
   return (
     <OverviewContext value={overview}>
       <a className="skip" href="#main">

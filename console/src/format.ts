@@ -79,8 +79,8 @@ export function decimal(value: string | number | null | undefined, digits = 4): 
   return minus(Number(value).toLocaleString('en-US', { maximumFractionDigits: digits }));
 }
 
-export function count(value: number): string {
-  return value.toLocaleString('en-US');
+export function count(value: number | null | undefined): string {
+  return value === null || value === undefined ? '–' : value.toLocaleString('en-US');
 }
 
 /** `2 h 05 min`, `4 min`, `1 min 30 s`, `35 s`. */

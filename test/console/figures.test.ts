@@ -237,4 +237,24 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await page.getByRole('link', { name: 'What would another policy have decided?' }).click();
     await page.getByRole('button', { name: 'Replay on desk/a:1+b' }).waitFor();
   });
+
+  test('totals that are not known are no zeros, and a refusal of them is told', async () => {
+    const { page } = await open(serin, '/strategies', { alone: true });
+    let refuse = () => {};
+    await page.routeWebSocket(/graphql/, (socket) => {
+      const server = socket.connectToServer();
+      socket.onMessage((message) => {
+        const { id, payload } = JSON.parse(String(message));
+        if (!payload?.query?.includes('overviewUpdated')) return server.send(message);
+        const error = { message: 'Too many feeds', extensions: { code: 'LIMIT_REACHED' } };
+        refuse = () => socket.send(JSON.stringify({ id, type: 'error', payload: [error] }));
+      });
+    });
+    await page.goto(serin.url);
+    await page.locator('.card').first().waitFor();
+    const figures = await page.locator('.totals dd').allTextContents();
+    expect(figures.slice(1)).toEqual(['–', '–', '–', '–', '–']);
+    refuse();
+    await page.getByText('Too many feeds').waitFor();
+  });
 });

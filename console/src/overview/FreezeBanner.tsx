@@ -11,7 +11,7 @@ const SHOWN = 3;
 const ACTS = 3;
 
 export function FreezeBanner(): ReactElement | null {
-  const freezes = useOverview()?.freezes ?? [];
+  const freezes = useOverview().data?.freezes ?? [];
   if (freezes.length === 0) return null;
   return (
     <section className="freeze-banner" aria-label="Active freezes">

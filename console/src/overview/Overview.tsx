@@ -24,6 +24,9 @@ const CLOCK_STEP_MS = 5000;
 export function Overview(): ReactElement {
   usePageTitle('Overview');
   const { cards: all, complete, error } = useDeployments();
+  const overview = useOverview();
+  // Without an overview no freeze is shown either, which must not look like none.
+  const problem = error ?? overview.error;
   const cards = useMemo(() => [...all.values()], [all]);
   const loading = !complete;
   const curves = useCurves(cards);
@@ -55,7 +58,7 @@ export function Overview(): ReactElement {
     <main className="page" id="main">
       <h1 className="hidden">Overview</h1>
       <FreezeBanner />
-      <Totals live={cards.length} />
+      <Totals live={loading ? null : cards.length} />
       <search className="filters">
         <label className="field-search">
           <span className="hidden">Search, or a pattern of strategies</span>
@@ -111,7 +114,7 @@ export function Overview(): ReactElement {
           </Link>
         ) : null}
       </search>
-      {error ? <p className="problem">{error.message}</p> : null}
+      {problem ? <p className="problem">{problem.message}</p> : null}
       <p className="hidden" role="status">
         {loading ? 'Loading' : `${shown.length} of ${cards.length} live deployments shown`}
       </p>
@@ -187,22 +190,27 @@ function CardGrid({ cards, curves, now }: ListProps): ReactElement {
   );
 }
 
-/** Counts and money. While the overview is not there yet, what the list itself tells. */
-function Totals({ live }: { readonly live: number }): ReactElement {
-  const overview = useOverview();
-  const ended = (status: CanaryStatus) => overview?.counts.find((each) => each.status === status)?.count ?? 0;
-  const waiting = overview?.waitingForPerson ?? 0;
-  const overdue = overview?.overdueAllocations ?? 0;
-  const loss = Number(overview?.lossTodayUsd ?? 0);
+/** Counts and money; what has not come yet is no zero. */
+function Totals({ live }: { readonly live: number | null }): ReactElement {
+  const { data } = useOverview();
+  const today = (...as: CanaryStatus[]) =>
+    data?.counts.reduce((sum, each) => (as.includes(each.status) ? sum + each.count : sum), 0);
+  const waiting = data?.waitingForPerson ?? 0;
+  const overdue = data?.overdueAllocations ?? 0;
+  const isLoss = Number(data?.lossTodayUsd ?? 0) > 0;
   return (
     <dl className="totals">
       <Total label="live" value={count(live)} />
-      <Total label="wait for a person" value={count(waiting)} tone={waiting > 0 ? 'wait' : undefined} />
-      <Total label="on trial" value={usd(overview?.capitalOnTrialUsd)} />
-      <Total label="lost today" value={usd(loss)} tone={loss > 0 ? 'bad' : undefined} />
+      <Total
+        label="wait for a person"
+        value={count(data?.waitingForPerson)}
+        tone={waiting > 0 ? 'wait' : undefined}
+      />
+      <Total label="on trial" value={usd(data?.capitalOnTrialUsd)} />
+      <Total label="lost today" value={usd(data?.lossTodayUsd)} tone={isLoss ? 'bad' : undefined} />
       {overdue > 0 ? <Total label="capital requests overdue" value={count(overdue)} tone="wait" /> : null}
-      <Total label="promoted today" value={count(ended('PROMOTED'))} />
-      <Total label="rolled back today" value={count(ended('ROLLED_BACK') + ended('FAILED'))} />
+      <Total label="promoted today" value={count(today('PROMOTED'))} />
+      <Total label="rolled back today" value={count(today('ROLLED_BACK', 'FAILED'))} />
     </dl>
   );
 }
