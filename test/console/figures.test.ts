@@ -257,4 +257,24 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     refuse();
     await page.getByText('Too many feeds').waitFor();
   });
+
+  test('a result of the policy lab says that it is of other settings than those that are shown', async () => {
+    const other = 'other settings than those above';
+    const { page } = await open(serin, '/policy?market={"runs":"20"}');
+    const simulate = page.getByRole('button', { name: 'Simulate' });
+    await simulate.click();
+    await page.getByRole('region', { name: 'Identical canaries' }).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    expect(await page.getByText(other).count()).toBe(0);
+    await page.getByLabel('Canary’s share, %').fill('20');
+    await page.getByText(other).waitFor();
+    await simulate.click();
+    await page.getByText(other).waitFor({ state: 'detached' });
+
+    await page.goto(`${serin.url}/policy?replay=dep_a`);
+    await page.getByRole('button', { name: 'Replay on dep_a' }).click();
+    await page.getByText(/^after \d+ checks$/).waitFor();
+    await page.getByLabel('Canary’s share, %').fill('20');
+    await page.getByText(other).waitFor();
+  });
 });

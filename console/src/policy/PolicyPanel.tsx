@@ -3,11 +3,12 @@ import type { ReactElement } from 'react';
 import { Link } from 'wouter';
 import { useMay } from '../ui/viewer';
 import { assumptionsOf, configOf, type Draft, POLICY_GROUPS, writeDraft } from './draft';
+import { OfOtherSettings } from './OfOtherSettings';
 import { Outcomes } from './Outcomes';
 import { PolicyForm } from './PolicyForm';
 import { PowerCurve } from './PowerCurve';
 import { Replay } from './Replay';
-import { usePolicyProblem, useSimulation } from './useSimulation';
+import { usePolicyProblem, useSimulation, writeJob } from './useSimulation';
 
 interface PolicyPanelProps {
   readonly title: string;
@@ -61,12 +62,15 @@ export function PolicyPanel({ title, draft, assumptions, replay, onChange }: Pol
               {simulation.problem}
             </p>
           ) : null}
+          {report && simulation.of !== writeJob(config, assumed) ? (
+            <OfOtherSettings again="Simulate" />
+          ) : null}
           {report ? <Outcomes simulation={report} /> : null}
           <PowerCurve points={power} />
           {running && report?.complete ? <p className="quiet">The power curve is being computed …</p> : null}
         </>
       ) : (
-        <Replay deploymentId={replay} config={config} enabled={problem === null} />
+        <Replay key={replay} deploymentId={replay} config={config} enabled={problem === null} />
       )}
     </section>
   );

@@ -9,6 +9,7 @@ import {
 import { count, words } from '../format';
 import { Instant } from '../ui/Instant';
 import { DecisionBadge } from '../ui/Status';
+import { OfOtherSettings } from './OfOtherSettings';
 
 interface ReplayProps {
   readonly deploymentId: string;
@@ -18,8 +19,14 @@ interface ReplayProps {
 
 type Answer = NonNullable<ReplayPolicyQuery['replayPolicy']>;
 
+interface Result {
+  readonly answer: Answer;
+  /** The policy that was replayed. */
+  readonly config: string;
+}
+
 export function Replay({ deploymentId, config, enabled }: ReplayProps): ReactElement {
-  const [answer, setAnswer] = useState<Answer | null>(null);
+  const [result, setResult] = useState<Result | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [running, setRunning] = useState(false);
   const replay = async () => {
@@ -27,7 +34,7 @@ export function Replay({ deploymentId, config, enabled }: ReplayProps): ReactEle
     setProblem(null);
     try {
       const { replayPolicy } = await request(ReplayPolicyDocument, { id: deploymentId, config });
-      setAnswer(replayPolicy);
+      setResult(replayPolicy && { answer: replayPolicy, config: JSON.stringify(config) });
       if (!replayPolicy) setProblem(`There is no deployment ${deploymentId}`);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
@@ -52,7 +59,8 @@ export function Replay({ deploymentId, config, enabled }: ReplayProps): ReactEle
           {problem}
         </p>
       ) : null}
-      {answer ? <Replayed answer={answer} /> : null}
+      {result && result.config !== JSON.stringify(config) ? <OfOtherSettings again="Replay" /> : null}
+      {result ? <Replayed answer={result.answer} /> : null}
     </>
   );
 }

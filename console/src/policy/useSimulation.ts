@@ -66,13 +66,19 @@ export interface PowerPoint {
 }
 
 export interface Simulated {
+  /** What it is of, as {@link writeJob} writes it. */
+  readonly of: string | null;
   readonly simulation: SimulationFieldsFragment | null;
   readonly power: readonly PowerPoint[];
   readonly running: boolean;
   readonly problem: string | null;
 }
 
-const NOTHING: Simulated = { simulation: null, power: [], running: false, problem: null };
+const NOTHING: Simulated = { of: null, simulation: null, power: [], running: false, problem: null };
+
+/** A policy with its assumptions as a text: equal for equal ones. */
+export const writeJob = (config: CanaryConfigInput, assumptions: PolicyAssumptionsInput): string =>
+  JSON.stringify([config, assumptions]);
 
 export interface Simulation extends Simulated {
   start(config: CanaryConfigInput, assumptions: PolicyAssumptionsInput): void;
@@ -87,7 +93,7 @@ export function useSimulation(): Simulation {
   useEffect(() => {
     if (!job) return;
     const leaving = new AbortController();
-    setSimulated({ ...NOTHING, running: true });
+    setSimulated({ ...NOTHING, of: writeJob(job.config, job.assumptions), running: true });
     const update = (change: Partial<Simulated>) => {
       if (!leaving.signal.aborted) setSimulated((before) => ({ ...before, ...change }));
     };
