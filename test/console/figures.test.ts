@@ -277,4 +277,20 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await page.getByLabel('Canary’s share, %').fill('20');
     await page.getByText(other).waitFor();
   });
+
+  test('keys of the keyboard leave an open dialog alone', async () => {
+    const { page } = await open(serin, '/deployments/dep_a');
+    await page.getByRole('button', { name: 'Change settings …' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Back' }).focus();
+    await page.keyboard.press('g');
+    await page.keyboard.press('o');
+    expect(new URL(page.url()).pathname).toBe('/deployments/dep_a');
+    await page.keyboard.press('?');
+    expect(await page.getByRole('dialog').count()).toBe(1);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.keyboard.press('g');
+    await page.keyboard.press('o');
+    await page.waitForURL(`${serin.url}/`);
+  });
 });

@@ -25,6 +25,8 @@ export function Shortcuts(): ReactElement {
 
   const press = useEffectEvent((event: KeyboardEvent) => {
     if (keys !== 'on' || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    // What is begun in a dialog is not left for another page by a key.
+    if (document.querySelector('[role="dialog"][data-open]')) return;
     const page = performance.now() - goAt.current < PAIR_MS ? PAGES[event.key] : undefined;
     goAt.current = event.key === 'g' ? performance.now() : 0;
     if (page) go(page[0]);
