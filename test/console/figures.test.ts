@@ -293,4 +293,23 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await page.keyboard.press('o');
     await page.waitForURL(`${serin.url}/`);
   });
+
+  test('lists show what happens while they are open', async () => {
+    const id = await running(serin, { strategyId: 'soon-over' });
+    const { page: history } = await open(serin, '/history');
+    const { page: strategies } = await open(serin, '/strategies');
+    const { page: webhooks } = await open(serin, '/administration/webhooks');
+    await strategies
+      .getByRole('row', { name: /soon-over/ })
+      .getByText('Running')
+      .waitFor();
+    await command(serin, 'cancelDeployment', id);
+    const { webhook } = await createWebhook(serin, { url: 'http://127.0.0.1:9/later' });
+    await history.getByRole('row', { name: /soon-over/ }).waitFor();
+    await strategies
+      .getByRole('row', { name: /soon-over/ })
+      .getByText('Running')
+      .waitFor({ state: 'detached' });
+    await webhooks.getByRole('heading', { name: webhook.url }).waitFor();
+  });
 });

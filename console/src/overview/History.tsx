@@ -10,7 +10,7 @@ import { ListFrame } from '../ui/ListFrame';
 import { ListTable } from '../ui/ListTable';
 import { Sentence } from '../ui/Sentence';
 import { StatusBadge } from '../ui/Status';
-import { asPages, nextPage } from '../ui/usePages';
+import { asPages, nextPage, refreshOf } from '../ui/usePages';
 import { usePageTitle } from '../ui/usePageTitle';
 import { ReturnCells, StrategyCell, VersionsCell } from './cells';
 
@@ -83,6 +83,7 @@ function useEnded(pattern: string, status: CanaryStatus | undefined) {
         .deployments,
     initialPageParam: null as string | null,
     getNextPageParam: nextPage,
+    refetchInterval: refreshOf,
     placeholderData: (before) => before,
   });
   return asPages(query);

@@ -18,11 +18,8 @@ import { useMay } from '../ui/viewer';
 import { Patterns, patterns } from './Freezes';
 import { ACTIONS, NewBudget } from './NewBudget';
 
-/** Losses change with every report, without an event. */
-const REFRESH_MS = 5000;
-
 export function Budgets(): ReactElement {
-  const pages = usePages(LossBudgetsDocument, ({ lossBudgets }) => lossBudgets, REFRESH_MS);
+  const pages = usePages(LossBudgetsDocument, ({ lossBudgets }) => lossBudgets);
   return (
     <div className="stack">
       <div className="panel-head">

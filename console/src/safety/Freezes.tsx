@@ -12,11 +12,8 @@ import { usePages } from '../ui/usePages';
 import { useMay, useViewer } from '../ui/viewer';
 import { BLOCKS, NewFreeze } from './NewFreeze';
 
-/** Freezes begin and end with the time, and a loss budget makes them too. */
-const REFRESH_MS = 5000;
-
 export function Freezes(): ReactElement {
-  const pages = usePages(FreezesDocument, ({ freezes }) => freezes, REFRESH_MS);
+  const pages = usePages(FreezesDocument, ({ freezes }) => freezes);
   return (
     <div className="stack">
       <div className="panel-head">

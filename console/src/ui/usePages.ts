@@ -18,18 +18,26 @@ export interface Pages<Node> {
 }
 
 const PAGE = 50;
+/** No event tells of what changes in a list: it is read anew after so many ms for each page of it. */
+const REFRESH_MS = 5_000;
+
+interface QueryOfPages {
+  readonly state: { readonly data?: { readonly pages: readonly unknown[] } | undefined };
+}
+
+/** When a list is read anew: all of its pages are, so more of them less often. */
+export const refreshOf = ({ state }: QueryOfPages): number =>
+  REFRESH_MS * Math.max(1, state.data?.pages.length ?? 1);
 
 export function usePages<Result, Node>(
   document: TypedDocumentString<Result, { first: number; after?: string | null }>,
   pick: (result: Result) => Page<Node>,
-  /** Reads anew after so many milliseconds, for values that change by themselves. */
-  refreshEveryMs: number | false = false,
 ): Pages<Node> {
   const query = useInfiniteQuery({
     queryKey: [document.toString()],
     queryFn: async ({ pageParam, signal }) =>
       pick(await request(document, { first: PAGE, after: pageParam }, signal)),
-    refetchInterval: refreshEveryMs,
+    refetchInterval: refreshOf,
     initialPageParam: null as string | null,
     getNextPageParam: nextPage,
   });
