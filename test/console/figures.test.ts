@@ -312,4 +312,33 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
       .waitFor({ state: 'detached' });
     await webhooks.getByRole('heading', { name: webhook.url }).waitFor();
   });
+
+  test('a halt of others than one that is not complete has a key of its own', async () => {
+    const { page } = await open(serin, '/safety');
+    const keys: string[] = [];
+    await page.route('**/graphql', (route) => {
+      const { query, variables } = route.request().postDataJSON();
+      if (!query.includes('mutation HaltCanaries')) return route.continue();
+      keys.push(variables.input.idempotencyKey);
+      const pending = ['dep_slow'];
+      const answer = {
+        success: true,
+        message: 'Halted',
+        complete: false,
+        pending,
+        outcomes: [],
+        error: null,
+      };
+      return route.fulfill({ json: { data: { answer } } });
+    });
+    for (const strategies of ['eth-*', 'eth-*', 'btc-*']) {
+      await page.getByRole('button', { name: 'Halt canaries …' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel(/^Strategies: patterns/).fill(strategies);
+      await dialog.getByLabel(/^Reason;/).fill('the venue is down');
+      await dialog.getByRole('button', { name: 'Halt', exact: true }).click();
+      await dialog.waitFor({ state: 'detached' });
+    }
+    expect(keys).toEqual([keys[0], keys[0], expect.not.stringMatching(keys[0] ?? '')]);
+  });
 });

@@ -3,7 +3,6 @@ import { type ReactElement, useState } from 'react';
 import { Link } from 'wouter';
 import { request } from '../api/client';
 import { type HaltAction, HaltCanariesDocument, type HaltCanariesMutation } from '../api/generated/graphql';
-import { newKey } from '../api/retry';
 import { words } from '../format';
 import { FormDialog, textOf } from '../ui/FormDialog';
 
@@ -19,27 +18,27 @@ const NAMES = ['ROLLBACK', 'PAUSE', 'CANCEL'] as const satisfies readonly HaltAc
 const SIGNS = { DONE: '✓', ALREADY: '–', REFUSED: '✕' } as const;
 
 export function Halt({ onDone }: { readonly onDone: () => void }): ReactElement {
-  const [key, setKey] = useState(newKey);
+  /** A halt that is not complete: asked for again it has its key, and then shows the rest. */
+  const [unfinished, setUnfinished] = useState<{ readonly of: string; readonly key: string } | null>(null);
   const [halted, setHalted] = useState<Halted | null>(null);
-  const halt = async (fields: FormData) => {
+  const halt = async (fields: FormData, freshKey: string) => {
     const list = (name: string) =>
       textOf(fields, name)
         ?.split(',')
         .map((pattern) => pattern.trim())
         .filter((pattern) => pattern !== '');
     const action = NAMES.find((each) => each === fields.get('action')) ?? 'ROLLBACK';
-    const { answer } = await request(HaltCanariesDocument, {
-      input: {
-        action,
-        strategies: list('strategies') ?? [],
-        chains: list('chains') ?? null,
-        reason: textOf(fields, 'reason') ?? '',
-        freeze: fields.get('freeze') === 'on',
-        idempotencyKey: key,
-      },
-    });
-    // A halt that is not complete is asked for again under its key, and then shows the rest.
-    if (answer.complete || !answer.success) setKey(newKey());
+    const asked = {
+      action,
+      strategies: list('strategies') ?? [],
+      chains: list('chains') ?? null,
+      reason: textOf(fields, 'reason') ?? '',
+      freeze: fields.get('freeze') === 'on',
+    };
+    const of = JSON.stringify(asked);
+    const key = unfinished?.of === of ? unfinished.key : freshKey;
+    const { answer } = await request(HaltCanariesDocument, { input: { ...asked, idempotencyKey: key } });
+    setUnfinished(answer.success && !answer.complete ? { of, key } : null);
     if (answer.success) setHalted(answer);
     return answer;
   };
