@@ -341,4 +341,14 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     }
     expect(keys).toEqual([keys[0], keys[0], expect.not.stringMatching(keys[0] ?? '')]);
   });
+
+  test('a comma at the end of patterns is no pattern', async () => {
+    const { page } = await open(serin, '/administration/keys');
+    await page.getByRole('button', { name: 'New key …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('comma');
+    await dialog.getByLabel(/^Strategies: patterns/).fill('eth-*, ');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('row', { name: /^comma bot eth-\* / }).waitFor();
+  });
 });

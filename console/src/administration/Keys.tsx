@@ -8,7 +8,7 @@ import {
   RevokeApiKeyDocument,
   type Role,
 } from '../api/generated/graphql';
-import { FormDialog, Secret, textOf } from '../ui/FormDialog';
+import { FormDialog, listOf, Secret, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
 import { ListFrame } from '../ui/ListFrame';
 import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
@@ -114,13 +114,12 @@ interface NewKeyProps {
 function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
   const create = async (fields: FormData) => {
     const role = ROLES.find((each) => each === fields.get('role')) ?? 'VIEWER';
-    const patterns = textOf(fields, 'strategies');
     const expires = textOf(fields, 'expiresAt');
     const { answer } = await request(CreateApiKeyDocument, {
       input: {
         name: textOf(fields, 'name') ?? '',
         role,
-        strategies: patterns === null ? null : patterns.split(',').map((pattern) => pattern.trim()),
+        strategies: listOf(fields, 'strategies'),
         expiresAt: expires === null ? null : new Date(expires).toISOString(),
       },
     });

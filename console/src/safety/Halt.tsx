@@ -4,7 +4,7 @@ import { Link } from 'wouter';
 import { request } from '../api/client';
 import { type HaltAction, HaltCanariesDocument, type HaltCanariesMutation } from '../api/generated/graphql';
 import { words } from '../format';
-import { FormDialog, textOf } from '../ui/FormDialog';
+import { FormDialog, listOf, textOf } from '../ui/FormDialog';
 
 type Halted = HaltCanariesMutation['answer'];
 
@@ -22,16 +22,11 @@ export function Halt({ onDone }: { readonly onDone: () => void }): ReactElement 
   const [unfinished, setUnfinished] = useState<{ readonly of: string; readonly key: string } | null>(null);
   const [halted, setHalted] = useState<Halted | null>(null);
   const halt = async (fields: FormData, freshKey: string) => {
-    const list = (name: string) =>
-      textOf(fields, name)
-        ?.split(',')
-        .map((pattern) => pattern.trim())
-        .filter((pattern) => pattern !== '');
     const action = NAMES.find((each) => each === fields.get('action')) ?? 'ROLLBACK';
     const asked = {
       action,
-      strategies: list('strategies') ?? [],
-      chains: list('chains') ?? null,
+      strategies: listOf(fields, 'strategies') ?? [],
+      chains: listOf(fields, 'chains'),
       reason: textOf(fields, 'reason') ?? '',
       freeze: fields.get('freeze') === 'on',
     };

@@ -6,7 +6,7 @@ import {
   type CreateLossBudgetInput,
   type LossBudgetAction,
 } from '../api/generated/graphql';
-import { FormDialog, textOf } from '../ui/FormDialog';
+import { FormDialog, listOf, textOf } from '../ui/FormDialog';
 
 export const ACTIONS: Record<LossBudgetAction, string> = {
   ROLLBACK_ALL: 'Rolls back all of them',
@@ -78,13 +78,9 @@ export function NewBudget({ onDone }: { readonly onDone: () => void }): ReactEle
 }
 
 function inputOf(fields: FormData, idempotencyKey: string): CreateLossBudgetInput {
-  const strategies = textOf(fields, 'strategies')
-    ?.split(',')
-    .map((pattern) => pattern.trim())
-    .filter((pattern) => pattern !== '');
   return {
     name: textOf(fields, 'name') ?? '',
-    strategies: strategies ?? null,
+    strategies: listOf(fields, 'strategies'),
     maxLossUsd: textOf(fields, 'maxLossUsd') ?? '',
     windowHours: Number(textOf(fields, 'windowHours')),
     action: NAMES.find((name) => name === fields.get('action')) ?? 'ROLLBACK_ALL',

@@ -2,7 +2,7 @@
 import { type ReactElement, useState } from 'react';
 import { request } from '../api/client';
 import { CreateFreezeDocument, type CreateFreezeInput, type FreezeBlock } from '../api/generated/graphql';
-import { FormDialog, textOf } from '../ui/FormDialog';
+import { FormDialog, listOf, textOf } from '../ui/FormDialog';
 
 export const BLOCKS: Record<FreezeBlock, string> = {
   DEPLOY: 'new deployments',
@@ -83,19 +83,14 @@ export function NewFreeze({ onDone }: { readonly onDone: () => void }): ReactEle
 }
 
 function inputOf(fields: FormData, recurs: boolean, idempotencyKey: string): CreateFreezeInput {
-  const list = (name: string) =>
-    textOf(fields, name)
-      ?.split(',')
-      .map((pattern) => pattern.trim())
-      .filter((pattern) => pattern !== '') ?? null;
   const instant = (name: string) => {
     const text = textOf(fields, name);
     return text === null ? null : new Date(text).toISOString();
   };
   const asked = fields.getAll('blocks');
   return {
-    strategies: list('strategies'),
-    chains: list('chains'),
+    strategies: listOf(fields, 'strategies'),
+    chains: listOf(fields, 'chains'),
     blocks: NAMES.filter((block) => asked.includes(block)),
     from: instant('from'),
     until: instant('until'),

@@ -101,6 +101,12 @@ export function textOf(fields: FormData, name: string): string | null {
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
 }
 
+/** The texts of a field that are separated by commas; null where nothing was filled in. */
+export function listOf(fields: FormData, name: string): string[] | null {
+  const texts = textOf(fields, name)?.split(',');
+  return texts?.map((text) => text.trim()).filter((text) => text !== '') ?? null;
+}
+
 /** What is written once and shown once: a new key, or the secret of a webhook. */
 export function Secret({ label, value }: { readonly label: string; readonly value: string }): ReactElement {
   /** The value that was copied, and whether that worked. */
