@@ -351,4 +351,23 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await dialog.getByRole('button', { name: 'Create' }).click();
     await page.getByRole('row', { name: /^comma bot eth-\* / }).waitFor();
   });
+
+  test('a key whose answer was lost says that its secret is lost, and what to do', async () => {
+    const { page } = await open(serin, '/administration/keys');
+    await page.route('**/graphql', async (route) => {
+      if (!route.request().postDataJSON().query.includes('mutation CreateApiKey')) return route.continue();
+      await route.fetch();
+      return route.abort();
+    });
+    await page.getByRole('button', { name: 'New key …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('lost');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await dialog.getByRole('alert').filter({ hasText: 'its secret is lost: revoke it' }).waitFor();
+    await page.unroute('**/graphql');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await dialog.getByText('A key named lost already exists: revoke it').waitFor();
+    await dialog.getByRole('button', { name: 'Back' }).click();
+    await page.getByRole('row', { name: /^lost / }).waitFor();
+  });
 });

@@ -106,6 +106,10 @@ function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
   );
 }
 
+/** The secret is only in the first answer: a repetition finds the name taken. */
+const LOST =
+  'Whether the key was made is not known: press again. If its name is taken then, it was made, and its secret is lost: revoke it and make another.';
+
 interface NewKeyProps {
   readonly onMade: (key: string) => void;
   readonly onDone: () => void;
@@ -132,6 +136,7 @@ function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
       title="New key"
       tone="main"
       action="Create"
+      whenUnknown={LOST}
       onSubmit={create}
       onDone={onDone}
     >

@@ -16,5 +16,7 @@ export const mayBeDone = (error: unknown): boolean =>
   !(error instanceof ApiError) || OUTCOME_UNKNOWN.has(error.code);
 
 /** What is said of an error after which the outcome is unknown. */
-export const withUnknownOutcome = (message: string): string =>
-  `${message}. Whether it was done is not known: press again, it is done once at most.`;
+export const withUnknownOutcome = (
+  message: string,
+  advice = 'Whether it was done is not known: press again, it is done once at most.',
+): string => `${message}. ${advice}`;

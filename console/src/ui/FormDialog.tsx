@@ -17,6 +17,8 @@ interface FormDialogProps {
   readonly action: string;
   /** For a form of many fields: they stand in columns. */
   readonly wide?: boolean;
+  /** What is said beside the error where the outcome is unknown; otherwise that it is done once at most. */
+  readonly whenUnknown?: string;
   readonly children: ReactNode;
   /**
    * Does it with what was filled in, under an idempotency key of this request. While its outcome is unknown it is called
@@ -27,7 +29,17 @@ interface FormDialogProps {
 }
 
 export function FormDialog(props: FormDialogProps): ReactElement {
-  const { label, title, tone = 'plain', action, wide = false, children, onSubmit, onDone } = props;
+  const {
+    label,
+    title,
+    tone = 'plain',
+    action,
+    wide = false,
+    whenUnknown,
+    children,
+    onSubmit,
+    onDone,
+  } = props;
   const [open, setOpen] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [sending, setSending] = useState(false);
@@ -61,7 +73,7 @@ export function FormDialog(props: FormDialogProps): ReactElement {
       const message = error instanceof Error ? error.message : String(error);
       const unknown = resend !== null || mayBeDone(error);
       if (unknown) setResend(() => send);
-      tell(unknown ? withUnknownOutcome(message) : message);
+      tell(unknown ? withUnknownOutcome(message, whenUnknown) : message);
     } finally {
       setSending(false);
     }
