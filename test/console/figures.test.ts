@@ -1,6 +1,7 @@
 /** Figures, times and sentences of the console, as they read. */
 import { readFileSync } from 'node:fs';
 import { Kind, parse, type SelectionSetNode } from 'graphql';
+import type { WebSocketRoute } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command, create, report, running } from '../harness/deployment.ts';
 import { startTestSerin, type TestSerin, until } from '../harness/serin.ts';
@@ -369,5 +370,25 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await dialog.getByText('A key named lost already exists: revoke it').waitFor();
     await dialog.getByRole('button', { name: 'Back' }).click();
     await page.getByRole('row', { name: /^lost / }).waitFor();
+  });
+
+  test('values of another day say of which day they are', async () => {
+    const { page } = await open(serin, '/strategies', { alone: true });
+    await page.clock.install();
+    let isAway = false;
+    const sockets: WebSocketRoute[] = [];
+    await page.routeWebSocket(/graphql/, (socket) => {
+      if (isAway) return void socket.close({ code: 1012 });
+      socket.connectToServer();
+      sockets.push(socket);
+    });
+    await page.reload();
+    await page.locator('.lamp-live').waitFor();
+    isAway = true;
+    for (const socket of sockets) await socket.close({ code: 1012 });
+    const note = page.locator('.stale-note');
+    await note.getByText(/since \d\d:\d\d:\d\d\./).waitFor();
+    await page.clock.fastForward('30:00:00');
+    await note.getByText(/since \d+ \w+, \d\d:\d\d\./).waitFor();
   });
 });

@@ -1,6 +1,8 @@
 /** Makes values look old while the server cannot be heard: dimmed, hatched, and with a sentence that says since when. */
 import type { ReactElement, ReactNode } from 'react';
+import { serinNow } from '../api/clock';
 import { useLink } from '../api/hooks';
+import { Instant } from './Instant';
 import { freshnessOf } from './Lamp';
 import { useNow } from './useNow';
 
@@ -12,8 +14,8 @@ export function StaleFrame({ children }: { readonly children: ReactNode }): Reac
     <div className="frame" data-freshness={freshness}>
       {old ? (
         <p className="stale-note">
-          <span aria-hidden="true">◐</span> Not connected since {new Date(link.since).toLocaleTimeString()}.
-          The values are of that time.
+          <span aria-hidden="true">◐</span> Not connected since{' '}
+          <Instant at={new Date(serinNow(link.since)).toISOString()} short />. The values are of that time.
         </p>
       ) : null}
       {children}
