@@ -75,7 +75,7 @@ describe('a percentage that was set', async () => {
     const deployment = {
       status: 'RUNNING',
       startedAt: '2026-11-28T12:00:00Z',
-      config: { guardrails },
+      config: { guardrails, tradingHours: null },
       canaryMetrics: { metrics: { netPnlUsd: '0' }, errorRate: '0.0003', reportedAt: null },
     };
     expect(textOf(GuardrailList, { deployment, now: 0 })).toBe(
@@ -101,4 +101,39 @@ describe('the numbers of a chart', async () => {
     expect(format.percentDigits(stepOf([[0.000_012], [-0.000_003]]))).toBe(5);
     expect(format.percentDigits(stepOf([[0, null], []]))).toBe(2);
   });
+});
+
+test('a market that is closed is not silent', async () => {
+  const { alertsOf } = await load('overview/Card.tsx');
+  const { guardrailDistances } = await load('overview/risk.ts');
+  const weekdays = ['MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY', 'FRIDAY'];
+  const sessions = [{ days: weekdays, dates: [], open: '09:30', close: '16:00' }];
+  const side = { reportedAt: '2026-11-20T20:59:50Z', returnOnCapital: '0', metrics: { netPnlUsd: '0' } };
+  const card = {
+    status: 'RUNNING',
+    startedAt: '2026-11-20T15:00:00Z',
+    allocation: null,
+    canaryMetrics: side,
+    stableMetrics: side,
+    config: {
+      checkIntervalSeconds: 60,
+      guardrails: {
+        maxLossUsd: null,
+        maxLossPercent: null,
+        maxDrawdown: null,
+        maxErrorRate: null,
+        maxStaleSeconds: 900,
+      },
+      tradingHours: { timeZone: 'America/New_York', sessions, closed: [] },
+    },
+  };
+  const sunday = Date.parse('2026-11-22T12:00:00Z');
+  expect(alertsOf(card, sunday)).toEqual([]);
+  expect(guardrailDistances(card, sunday)).toMatchObject([{ measured: 10 }]);
+  const afterOpening = Date.parse('2026-11-23T14:39:50Z');
+  expect(alertsOf(card, afterOpening).map(plain)).toEqual(['No report from either side for 10 min']);
+  const past = [{ days: [], dates: ['2026-11-20'], open: '09:30', close: '16:00' }];
+  const tradingHours = { timeZone: 'America/New_York', sessions: past, closed: [] };
+  const over = { ...card, config: { ...card.config, tradingHours } };
+  expect(alertsOf(over, sunday).map(plain)).toEqual(['No report from either side for 39 h 00 min']);
 });

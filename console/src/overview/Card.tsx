@@ -162,7 +162,10 @@ export function alertsOf(card: CardFragment, now: number): string[] {
         ['stable', card.stableMetrics],
       ] as const
     )
-      .map(([name, side]) => ({ name, seconds: silenceSeconds(side?.reportedAt ?? startedAt, now) }))
+      .map(([name, side]) => ({
+        name,
+        seconds: silenceSeconds(card.config, side?.reportedAt ?? startedAt, now),
+      }))
       .filter(({ seconds }) => seconds > quiet);
     const name = silent.length === 2 ? 'either side' : silent[0]?.name;
     if (name)

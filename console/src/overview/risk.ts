@@ -1,4 +1,5 @@
 /** How near a canary is to its limits, and what money is with it. */
+import { openMsBetween } from '../../../src/core/config/tradingCalendar';
 import type { CardFragment } from '../api/generated/graphql';
 import { count } from '../format';
 
@@ -11,21 +12,24 @@ export interface GuardrailDistance {
 }
 
 type Watched = Pick<CardFragment, 'canaryMetrics' | 'stableMetrics' | 'startedAt' | 'status'> & {
-  readonly config: Pick<CardFragment['config'], 'guardrails'>;
+  readonly config: Pick<CardFragment['config'], 'guardrails' | 'tradingHours'>;
 };
 
 /** Every limit that is set, with what was measured. `now` is Serin's time. */
 export function guardrailDistances(
-  { config: { guardrails }, canaryMetrics, stableMetrics, startedAt, status }: Watched,
+  { config, canaryMetrics, stableMetrics, startedAt, status }: Watched,
   now: number,
 ): GuardrailDistance[] {
+  const { guardrails } = config;
   const loss = Math.max(0, -Number(canaryMetrics?.metrics.netPnlUsd ?? 0));
   const lossPercent = Math.max(0, -(returnOf(canaryMetrics) ?? 0)) * 100;
   const silence =
     startedAt === null || status !== 'RUNNING'
       ? null
       : Math.max(
-          ...[canaryMetrics, stableMetrics].map((side) => silenceSeconds(side?.reportedAt ?? startedAt, now)),
+          ...[canaryMetrics, stableMetrics].map((side) =>
+            silenceSeconds(config, side?.reportedAt ?? startedAt, now),
+          ),
         );
   const measured: Record<GuardrailDistance['name'], number | null> = {
     maxLossUsd: canaryMetrics && loss,
@@ -45,8 +49,20 @@ export function guardrailDistances(
   });
 }
 
-export function silenceSeconds(reportedAt: string, now: number): number {
-  return Math.max(0, (now - Date.parse(reportedAt)) / 1000);
+/** Time in which the market is closed is no silence. */
+export function silenceSeconds(
+  config: Pick<CardFragment['config'], 'tradingHours'>,
+  reportedAt: string,
+  now: number,
+): number {
+  const from = Date.parse(reportedAt);
+  let silentMs = now - from;
+  try {
+    silentMs = openMsBetween(config, from, now);
+  } catch {
+    // No session is to come, or the browser does not know the zone.
+  }
+  return Math.max(0, silentMs / 1000);
 }
 
 /** What the canary holds, or was asked to hold where it never answers, USD. */

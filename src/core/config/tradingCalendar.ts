@@ -3,11 +3,12 @@
  * law, so what was computed here is recorded in events, and a log is never replayed with it.
  */
 import { Cron } from 'croner';
-import type { CanaryConfig } from './config.ts';
 import type { TradingHours, TradingSession } from './tradingHours.ts';
 import { MAX_YEARS, WEEKDAYS } from './tradingHours.ts';
 
-type WithHours = Pick<CanaryConfig, 'tradingHours'>;
+interface WithHours {
+  readonly tradingHours: TradingHours | null;
+}
 
 /** A time in which the market is open, epoch milliseconds; `until` is not part of it. */
 interface Stretch {
