@@ -100,7 +100,8 @@ function readBlock(block: string): Message {
   let event = 'message';
   const data: string[] = [];
   for (const line of block.split(/\r?\n/)) {
-    const [, field, value = ''] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+    // Also U+2028 and U+2029, which JSON may contain and a dot of another expression does not match.
+    const [, field, value = ''] = /^(\w+): ?(.*)$/s.exec(line) ?? [];
     if (field === 'event') event = value;
     else if (field === 'data') data.push(value);
   }

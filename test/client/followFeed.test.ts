@@ -94,6 +94,28 @@ describe.each(['ws', 'http'])('over %s', (scheme) => {
     expect([...first.map(({ no }) => no), ...rest]).toEqual([1, 2, 3, 4]);
   });
 
+  test('an event with a line or paragraph separator in it passes', async () => {
+    const id = await running(serin);
+    const reason = 'one\u2028two\u2029three';
+    await command(serin, 'pauseDeployment', id, { reason });
+    const query = `subscription($id: ID, $after: String) {
+      eventAppended(deploymentId: $id, after: $after) { cursor details } }`;
+    const lost: unknown[] = [];
+    const feed = followFeed<{ cursor: string; details: { reason?: string } }>({
+      ...place(),
+      query,
+      variables: { id },
+      after: '0',
+      onDisconnect: (why) => lost.push(why),
+    });
+    const reasons: unknown[] = [];
+    for await (const { details } of feed) {
+      reasons.push(details.reason);
+      if (details.reason === reason || lost.length > 0) break;
+    }
+    expect([reasons.at(-1), lost]).toEqual([reason, []]);
+  });
+
   test('a subscription that is refused ends the feed with the reason', async () => {
     const refused = (query: string, after: string) =>
       followFeed<Numbered>({ ...place(), query, variables: {}, after }).next();
