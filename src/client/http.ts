@@ -23,6 +23,7 @@ export interface Http {
    * Sends an operation until it is answered.
    * @throws {SerinError} where Serin refuses it
    * @throws {SerinUnavailable} where no node answered in time
+   * @throws {TypeError} that names the variable that is NaN or infinite
    */
   send<T>(query: string, variables: Variables, signal?: AbortSignal): Promise<T>;
   /** One try. @throws {Again} when the outcome is not known or it may be sent again */
@@ -77,6 +78,7 @@ export function createHttp(options: HttpOptions): Http {
     variables: Variables,
     signal?: AbortSignal,
   ): Promise<T> {
+    refuseNonFinite(variables);
     const body = JSON.stringify({ query, variables });
     for (let renewed = false; ; renewed = true) {
       const headers = {
@@ -149,6 +151,20 @@ export function createHttp(options: HttpOptions): Http {
       }
     },
   };
+}
+
+/**
+ * JSON has neither NaN nor Infinity: `JSON.stringify` writes null, which means "not given".
+ * @throws {TypeError} that names the field
+ */
+function refuseNonFinite(value: unknown, path = ''): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new TypeError(`${path} must be a number, got ${value}`);
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, inner] of Object.entries(value)) {
+    refuseNonFinite(inner, path === '' ? name : `${path}.${name}`);
+  }
 }
 
 /** The answer of GraphQL in a body, or null where it is something else. */

@@ -192,6 +192,7 @@ export class DeploymentSide {
    * Records closed trades instead of totals; Serin derives every metric. Any number, in any order, as often as you like:
    * a trade counts once by its id. Resolves when all are on disk or refused, or with `CLOSED` or `LEASE_EXPIRED` where this
    * side was closed, or stood down for good, first: then later batches were not sent.
+   * @throws {TypeError} that names the field when a number is NaN or infinite
    * @throws {SerinUnavailable} where Serin is away for longer than `retryForMs`: call it again with the same trades
    */
   async recordTrades(trades: readonly Trade[]): Promise<TradesResult> {

@@ -271,6 +271,22 @@ test('trades are recorded in batches and count once', async () => {
   expect((await figures(id)).metrics.netPnlUsd).toBe('120');
 });
 
+test('a number that JSON does not have is refused by name, also in trades, acknowledgements and commands', async () => {
+  const id = await running(serin);
+  const side = await open(id);
+  const trade = { id: 't1', at: new Date().toISOString(), pnlUsd: 10 };
+  const recording = side.recordTrades([trade, { ...trade, id: 't2', feesUsd: Number.NaN }]);
+  await expect(recording).rejects.toThrow('input.trades.1.feesUsd must be a number, got NaN');
+  const allocations = side.allocations();
+  const { value } = await allocations.next();
+  await expect(value?.acknowledge('10000', Number.NaN)).rejects.toThrow('input.openExposureUsd must be');
+  await allocations.return();
+  const config = { canaryPercent: Number.POSITIVE_INFINITY };
+  const creating = client().command('createDeployment', { strategyId: 'nan', canaryVersionId: 'v2', config });
+  await expect(creating).rejects.toThrow('input.config.canaryPercent must be a number, got Infinity');
+  expect(await figures(id)).toMatchObject({ tradeCount: 0 });
+});
+
 test('commands carry a key, refusals are answers, and credentials may be a function', async () => {
   const guarded = await startTestSerin({ access: WITH_KEYS });
   try {
