@@ -29,6 +29,7 @@ afterAll(async () => {
 });
 
 const PRELUDE = `import json, sys, threading, time
+from decimal import Decimal
 from serin import Serin, SerinError
 def say(**value): print(json.dumps(value), flush=True)
 serin = Serin(sys.argv[1], on_notice=lambda sentence: say(notice=sentence))
@@ -296,6 +297,15 @@ say(again=side.record_trades(trades)["known"])
 say(paused=serin.command("pauseDeployment", deploymentId=sys.argv[2])["deployment"]["status"])
 say(refused=serin.command("pauseDeployment", deploymentId=sys.argv[2])["error"]["code"])
 say(none=serin.deployment("dep_none"))
+trade = {"id": "d", "at": sys.argv[3], "pnlUsd": Decimal("0.2")}
+for fee in (Decimal(1) / 3, float("nan"), Decimal("Infinity")):
+    try: say(decimals=side.record_trades([{**trade, "feesUsd": fee}])["taken"])
+    except TypeError as error: say(refused=str(error).split(",")[0])
+# What is left of amounts that nearly cancel.
+allocation = next(side.allocations())
+say(acknowledged=allocation.acknowledge(Decimal(10000) / 3, 0.1 + 0.2 - 0.3)["success"])
+try: allocation.acknowledge(float("nan"))
+except TypeError as error: say(refused=str(error).split(",")[0])
 try: serin.query("{ nothing }")
 except SerinError as error: say(error=error.code)
 `,
@@ -310,6 +320,11 @@ except SerinError as error: say(error=error.code)
       { paused: 'PAUSED' },
       { refused: 'INVALID_TRANSITION' },
       { none: null },
+      { decimals: 1 },
+      { refused: 'input.trades.0.feesUsd must be a number' },
+      { refused: 'input.trades.0.feesUsd must be a number' },
+      { acknowledged: true },
+      { refused: 'held_usd must be a number' },
       { error: 'GRAPHQL_VALIDATION_FAILED' },
     ]);
   });

@@ -4,13 +4,17 @@ from __future__ import annotations
 import email.utils
 import http.client
 import json
+import math
 import random
 import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from decimal import Decimal
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union, cast
+
+from ._totals import plain, read_number
 
 Key = Union[None, str, Callable[[], Optional[str]]]
 Notice = Callable[[str], None]
@@ -119,6 +123,7 @@ class Http:
 
     def attempt(self, query: str, variables: Mapping[str, Any]) -> Any:
         """One try. Raises Again when the outcome is not known or it may be sent again."""
+        variables = sendable(variables)
         for last in (not callable(self._key), True):
             try:
                 with self.open({"query": query, "variables": variables}, "application/json", self.timeout) as response:
@@ -221,6 +226,20 @@ def address(url: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("url must not hold a user name or a password: give the key as key")
     return parts._replace(path=parts.path if parts.path not in ("", "/") else "/graphql").geturl()
+
+
+def sendable(value: Any, path: str = "") -> Any:
+    """What JSON can hold: a Decimal is its text. Raises TypeError that names the field that is NaN or infinite."""
+    if isinstance(value, Decimal):
+        return plain(read_number(value, path))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{path} must be a number, got {value!r}")
+    if isinstance(value, Mapping):
+        fields = cast(Mapping[str, Any], value)
+        return {name: sendable(inner, f"{path}.{name}" if path else name) for name, inner in fields.items()}
+    if isinstance(value, (list, tuple)):
+        return [sendable(inner, f"{path}.{index}") for index, inner in enumerate(cast(Sequence[Any], value))]
+    return value
 
 
 def check_header(value: str, name: str, code: str) -> None:

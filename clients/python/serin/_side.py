@@ -17,7 +17,7 @@ from ._documents import OPENING, RECORD, RECORD_LEASED, allocations_document, re
 from ._http import Http, SerinUnavailable, as_object
 from ._lease import Lease
 from ._reporter import Reporter
-from ._totals import Number
+from ._totals import Number, plain, read_number
 
 MOST_TRADES = 1000
 LOOK_AGAIN_SECONDS = 1.0
@@ -238,7 +238,7 @@ class Side:
             "deploymentId": self.deployment_id,
             "number": allocation.number,
             "side": self.side,
-            "heldUsd": str(allocation.capital_usd if held is None else held),
+            "heldUsd": allocation.capital_usd if held is None else plain(read_number(held, "held_usd")),
             "idempotencyKey": uuid.uuid4().hex,
         }
         stand_down = allocation.cause == "LEASE_EXPIRED"
@@ -247,7 +247,7 @@ class Side:
             return replaced()
         plan = allocation.rollback_plan
         if exposure is not None and "rollbackPlan" in self._features:
-            fields["openExposureUsd"] = str(exposure)
+            fields["openExposureUsd"] = plain(read_number(exposure, "open_exposure_usd"))
         elif plan and plan.positions == "CLOSE" and Decimal(allocation.capital_usd) == 0:
             self._http.notice(
                 f"the {self.side.lower()} of {self.deployment_id} is to close its positions: acknowledge with "
