@@ -282,6 +282,37 @@ say(done=True)
     expect(await figures(id)).toMatchObject({ tradeCount: 30, errorCount: 29 });
   });
 
+  test('figures that go with those of another thread have its answer, also where they are not sent', async () => {
+    const id = await running(serin);
+    const { child, said, ended } = python(
+      `
+side = serin.side(sys.argv[2], "CANARY")
+say(first=side.report(trades=1)["success"])
+sys.stdin.readline()
+def report(n):
+    answer = side.report(trades=n)
+    say(answer=[answer["success"], answer["error"]["code"]])
+threads = [threading.Thread(target=report, args=(n,)) for n in (2, 3)]
+for thread in threads: thread.start(); time.sleep(0.02)
+time.sleep(0.5)
+side.close()
+for thread in threads: thread.join()
+`,
+      id,
+    );
+    await until(() => said.some(({ first }) => first === true));
+    proxy.refuse();
+    proxy.cut();
+    child.stdin.write('\n');
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    const answers = said.flatMap(({ answer }) => (answer ? [answer] : []));
+    expect(answers).toEqual([
+      [false, 'CLOSED'],
+      [false, 'CLOSED'],
+    ]);
+    expect(await figures(id)).toMatchObject({ tradeCount: 1 });
+  });
+
   test('feeds, trades, commands and refusals', async () => {
     const id = await running(serin);
     const { deployment } = await serin.ask('query($id: ID!) { deployment(id: $id) { startedAt } }', { id });

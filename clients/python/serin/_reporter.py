@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Dict, Mapping, Optional, Set
+from typing import Any, Dict, Mapping, Optional, Set, Union
 
 from ._answers import closed, stood_down
 from ._clock import Clock
@@ -33,7 +33,8 @@ class Reporter:
         self._sending, self._pending_lock = threading.Lock(), threading.Lock()
         self._pending: Dict[str, Any] = {}
         self._taken_at = 0.0
-        self._result: Dict[str, Any] = {}
+        #: What became of the figures that were sent last, for all threads whose figures were among them.
+        self._result: Union[Dict[str, Any], Exception] = {}
         self._sequence = 0
         self._clock = Clock()
 
@@ -57,16 +58,25 @@ class Reporter:
                 self._pending = {}
                 taken_at = self._taken_at
             if not sending:  # Another thread has sent these figures with its own.
-                return self._result
+                return self._outcome()
             try:
                 self._result = self._send(sending, taken_at)
-                return self._result
+                return self._outcome()
             except Again as error:
                 wait = max(error.after, backoff.next())
                 self._http.notice(f"a report was not answered ({error}); the newest totals are sent again in {wait:.1f} s")
                 self._lease.pause(wait)
                 if self._is_over():
-                    return self._unsent()
+                    self._result = self._unsent()
+                    return self._outcome()
+            except Exception as error:
+                self._result = error
+                raise
+
+    def _outcome(self) -> Dict[str, Any]:
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
 
     def _send(self, figures: Mapping[str, Any], taken_at: float) -> Dict[str, Any]:
         self._sequence += 1
