@@ -59,7 +59,8 @@ export function readTotals(totals: Totals, sendsUnrealized: boolean): Figures {
 }
 
 function readCount(value: string | number, name: Field): number {
-  const count = Number(value);
+  // Number alone would make 0 of '', 1 of true and 16 of '0x10'.
+  const count = Number(fromUnits(toUnits(value, name)));
   if (!Number.isSafeInteger(count) || count < 0) {
     throw new TypeError(`${name} must be a whole number from 0, got ${String(value)}`);
   }

@@ -98,6 +98,10 @@ test.each([
   [{ pnlUsd: '1e999999999' }, 'pnlUsd must be less than 10^'],
   [{ trades: 1.5 }, 'trades must be a whole number'],
   [{ trades: -1 }, 'trades must be a whole number'],
+  // Of callers that no compiler has checked.
+  [{ trades: '' as unknown as number }, 'trades must be a number'],
+  [{ trades: true as unknown as number }, 'trades must be a number'],
+  [{ trades: '0x10' as unknown as number }, 'trades must be a number'],
 ])('the figure %j is refused before it is sent', async (totals, sentence) => {
   const side = await open(await running(serin));
   await expect(side.report(totals)).rejects.toThrow(sentence);
