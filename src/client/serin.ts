@@ -75,6 +75,7 @@ export class SerinClient {
 
   /**
    * One side of a deployment, for the bot that trades it. Waits until the deployment is there.
+   * @throws {TypeError} that names the option that is none
    * @throws {SerinError} where the caller is refused
    */
   side(

@@ -53,6 +53,21 @@ export interface SideOptions {
 
 /** Between two questions whether the deployment is there. */
 const LOOK_AGAIN_MS = 1000;
+/** The longest that a timer runs. */
+const LONGEST_SECONDS = 2_147_483;
+
+/** What callers give that no compiler has checked: a word of a command line, a number of an unset variable. */
+function checkOptions({ side, standDownAfterSeconds: seconds = 1 }: SideOptions): void {
+  // Any other word would be the stable side, which trades most of the capital.
+  if (side !== 'CANARY' && side !== 'STABLE') {
+    throw new TypeError(`side must be CANARY or STABLE, got ${JSON.stringify(side)}`);
+  }
+  if (!(seconds > 0 && seconds <= LONGEST_SECONDS)) {
+    throw new TypeError(
+      `standDownAfterSeconds must be more than 0 and at most ${LONGEST_SECONDS}, got ${String(seconds)}`,
+    );
+  }
+}
 
 /** What a side needs of the client that opens it. */
 export interface SideContext {
@@ -149,6 +164,7 @@ export class DeploymentSide {
    * @internal `SerinClient.side` calls it
    */
   static async open(context: SideContext, options: SideOptions): Promise<DeploymentSide> {
+    checkOptions(options);
     const { deploymentId, side } = options;
     const features = await readFeatures(context.http);
     for (let told = false; ; told = true) {

@@ -188,6 +188,9 @@ for key in ("serin_a\\u2026b", "serin_a\\nb", lambda: "serin_a\\u200bb"):
 for url in ("localhost:4000", [], "http://ada:secret@127.0.0.1"):
     try: Serin(url)
     except ValueError as error: say(url=str(error).split(",")[0])
+for seconds in (0, float("nan"), float("inf")):
+    try: serin.side("x", "CANARY", stand_down_after_seconds=seconds)
+    except ValueError as error: say(url=str(error).split(",")[0])
 say(none=Serin(sys.argv[1], "from-a-file\\n").deployment("x"))
 failing = 0
 def key():
@@ -212,6 +215,7 @@ say(capital=next(iter(side.allocations())).capital_usd)
       'url must be http://HOST:PORT or https://HOST:PORT',
       'url must name at least one address',
       'url must not hold a user name or a password: give the key as key',
+      ...Array(3).fill('stand_down_after_seconds must be more than 0 and at most 2147483'),
     ].map((url) => ({ url }));
     const rest = [{ none: null }, { reported: true }, { capital: '10000' }];
     expect(said).toEqual([...both, ...both, ...both, ...urls, ...rest]);

@@ -247,6 +247,16 @@ test('a bot that cannot reach Serin stands down automatically, and returns to th
   expect(notices.join('\n')).toContain('it stands down');
 });
 
+test.each([
+  ['canary', undefined, 'side must be CANARY or STABLE, got "canary"'],
+  ['CANARY', Number(undefined), 'standDownAfterSeconds must be more than 0 and at most 2147483, got NaN'],
+  ['CANARY', 0, 'standDownAfterSeconds must be'],
+  ['STABLE', Number.POSITIVE_INFINITY, 'standDownAfterSeconds must be'],
+])('the side %j that stands down after %j s is refused', async (side, standDownAfterSeconds, sentence) => {
+  const opening = client().side('dep_any', side as 'CANARY', { standDownAfterSeconds });
+  await expect(opening).rejects.toThrow(sentence);
+});
+
 test('waits for a deployment that is not there yet, and says so once', async () => {
   const opening = open('dep_later');
   await until(() => notices.length > 0);

@@ -10,6 +10,9 @@ from ._side import Side
 STATE = """id strategyId chain stableVersionId canaryVersionId status revision totalCapitalUsd canaryCapitalUsd
   stableCapitalUsd availableActions"""
 
+#: The longest that the other client's timers run.
+LONGEST_SECONDS = 2_147_483
+
 
 class Serin:
     """The Serin at an address, or at several: each node serves them all. Nothing is sent before the first operation.
@@ -73,6 +76,10 @@ class Serin:
         """
         if side not in ("CANARY", "STABLE"):
             raise ValueError(f"side must be CANARY or STABLE, got {side!r}")
+        if stand_down_after_seconds is not None and not 0 < stand_down_after_seconds <= LONGEST_SECONDS:
+            raise ValueError(
+                f"stand_down_after_seconds must be more than 0 and at most {LONGEST_SECONDS}, got {stand_down_after_seconds!r}"
+            )
         return Side(self._http, self._acknowledge, deployment_id, side, stand_down_after_seconds, session, on_stand_down)
 
     def follow(
