@@ -234,7 +234,10 @@ export class DeploymentSide {
    * what is asked of this side afterwards, resolves with the error code `CLOSED`; Serin may have it nevertheless.
    */
   async close(withinMs = 5000): Promise<void> {
-    await Promise.race([this.#reporter.settled(), sleep(withinMs)]);
+    const settled = new AbortController();
+    void this.#reporter.settled().then(() => settled.abort());
+    // Ended with it: a timer that is left keeps a process alive.
+    await sleep(withinMs, settled.signal);
     this.#closing.abort();
     this.#lease.stop();
   }

@@ -1,5 +1,5 @@
 /** A side of a deployment through the TypeScript client: totals, capital, restarts, outages. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { type Allocation, connectSerin, type DeploymentSide, SerinError } from '../../src/client/index.ts';
 import { startProxy, type TcpProxy } from '../faults/proxy.ts';
 import { CALM, command, create, running } from '../harness/deployment.ts';
@@ -402,6 +402,18 @@ test('a side that is closed answers CLOSED: a bot that stops in the middle of so
     expect(answer).toMatchObject({ success: false, error: { code: 'CLOSED', path: [] } });
   }
   expect(await figures(id)).toMatchObject({ tradeCount: 1 });
+});
+
+test('a side that is closed leaves no timer that keeps its process alive', async () => {
+  const side = await open(await running(serin));
+  await side.report({ trades: 1 });
+  const started = vi.spyOn(globalThis, 'setTimeout');
+  const ended = vi.spyOn(globalThis, 'clearTimeout');
+  onTestFinished(() => void vi.restoreAllMocks());
+  await side.close(54_321);
+  const timers = started.mock.results.filter((_, call) => started.mock.calls[call]?.[1] === 54_321);
+  expect(timers).toHaveLength(1);
+  expect(ended).toHaveBeenCalledWith(timers[0]?.value);
 });
 
 test('a side that is closed ends the allocations that its bot waits for, and has no more', async () => {
