@@ -63,11 +63,13 @@ export function createHttp(options: HttpOptions): Http {
   let turn = 0;
 
   async function attempt<T>(query: string, variables: Variables, signal?: AbortSignal): Promise<T> {
-    const address = addresses[turn % addresses.length] ?? '';
+    const asked = turn;
+    const address = addresses[asked % addresses.length] ?? '';
     try {
       return await exchange<T>(address, query, variables, signal);
     } catch (error) {
-      if (error instanceof Again) turn += 1;
+      // Once for all that were on their way to this address: two that fail must not come back to it.
+      if (error instanceof Again && turn === asked) turn += 1;
       throw error;
     }
   }

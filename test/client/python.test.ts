@@ -238,6 +238,29 @@ serin.side(sys.argv[2], "CANARY").hold(obey).join()
     expect(said.at(-1)).toEqual({ cause: 'ROLLBACK' });
   });
 
+  test('requests that fail together leave a node that is away once, and do not come back to it', async () => {
+    let asked = 0;
+    const away = createServer((_, response) => {
+      asked += 1;
+      setTimeout(() => response.writeHead(503).end(), 300);
+    });
+    await once(away.listen(0, '127.0.0.1'), 'listening');
+    const { port } = away.address() as AddressInfo;
+    const { said, ended } = python(
+      `
+both = Serin([f"http://127.0.0.1:{sys.argv[2]}", sys.argv[1]])
+threads = [threading.Thread(target=lambda: say(none=both.deployment("x"))) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+`,
+      String(port),
+    );
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    away.closeAllConnections();
+    await new Promise((closed) => away.close(closed));
+    expect([said, asked]).toEqual([[{ none: null }, { none: null }], 2]);
+  });
+
   test('credentials do not follow a redirect to another host', async () => {
     const seen: IncomingHttpHeaders[] = [];
     const elsewhere = createServer((request, response) => {

@@ -340,6 +340,22 @@ test('an address that is no Serin is named, and a node that is away is not waite
   await expect(elsewhere.deployment('x')).rejects.toThrow('is this the address of a Serin?');
 });
 
+test('requests that fail together leave a node that is away once, and do not come back to it', async () => {
+  const asked: string[] = [];
+  const fetch = async (address: unknown) => {
+    const { port } = new URL(String(address));
+    asked.push(port);
+    await new Promise((done) => setTimeout(done, 20));
+    if (port === '1') throw new Error('this node is away');
+    return Response.json({ data: { deployment: null } });
+  };
+  const url = ['http://127.0.0.1:1', 'http://127.0.0.1:2'];
+  const caller = connectSerin({ url, fetch });
+  await Promise.all(['a', 'b'].map((id) => caller.deployment(id)));
+  await caller.deployment('c');
+  expect(asked).toEqual(['1', '1', '2', '2', '2']);
+});
+
 test('a key that no header can hold is refused at once, without being shown', async () => {
   for (const key of ['serin_a…b', 'serin_a\nb', () => 'serin_a\u200bb']) {
     const caller = connectSerin({ url: serin.url, key, onNotice: (sentence) => notices.push(sentence) });

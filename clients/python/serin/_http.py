@@ -92,7 +92,8 @@ class Http:
         if self._written > (0, 0):
             # Where Serin reads lists from a replica, it answers from there only once the replica has what was written.
             headers["serin-position"] = "%X/%X" % self._written
-        target = self.addresses[self._turn % len(self.addresses)]
+        asked = self._turn
+        target = self.addresses[asked % len(self.addresses)]
         request = urllib.request.Request(target, json.dumps(body).encode(), headers)
         for name, value in self._credentials().items():
             # Not sent on to where an answer redirects to: it may be another host.
@@ -103,8 +104,13 @@ class Http:
             # An answer that says what is wrong, in its body.
             return error  # type: ignore[return-value]
         except (OSError, http.client.HTTPException) as error:
-            self._turn += 1
+            self._give_up(asked)
             raise Again(f"{target} cannot be reached: {getattr(error, 'reason', error)}") from error
+
+    def _give_up(self, asked: int) -> None:
+        """Turns to the next node, once for all that were on their way to this one: two that fail must not come back to it."""
+        if self._turn == asked:
+            self._turn = asked + 1
 
     def _credentials(self) -> Dict[str, str]:
         """The headers that name the caller."""
@@ -125,6 +131,7 @@ class Http:
         """One try. Raises Again when the outcome is not known or it may be sent again."""
         variables = sendable(variables)
         for last in (not callable(self._key), True):
+            asked = self._turn
             try:
                 with self.open({"query": query, "variables": variables}, "application/json", self.timeout) as response:
                     status, after = response.status, retry_after(response.headers.get("retry-after"))
@@ -132,7 +139,7 @@ class Http:
                     self._written = max(self._written, position(response.headers.get("serin-position")))
                     text = response.read()
             except (OSError, http.client.HTTPException) as error:
-                self._turn += 1
+                self._give_up(asked)
                 raise Again(f"the answer was cut off: {error}") from error
             try:
                 answer = as_object(json.loads(text))
@@ -141,7 +148,7 @@ class Http:
                     raise ValueError
             except ValueError:
                 if status in PASSING_STATUS:
-                    self._turn += 1
+                    self._give_up(asked)
                     raise Again(f"HTTP {status} without an answer", after) from None
                 raise SerinError(f"HTTP {status} without a GraphQL answer: is this the address of a Serin?", "NOT_SERIN") from None
             if not errors:
@@ -152,7 +159,7 @@ class Http:
                 continue
             message = "; ".join(str(error["message"]) for error in errors)
             if code in PASSING:
-                self._turn += 1
+                self._give_up(asked)
                 raise Again(message, after)
             raise SerinError(message, code)
         raise AssertionError("not reached")
@@ -173,9 +180,11 @@ class Http:
 
     def subscribe(self, query: str, variables: Mapping[str, Any]) -> Iterator[Any]:
         """What one connection of a feed delivers; ends or raises Again with it."""
+        asked = self._turn
         try:
             with self.open({"query": query, "variables": variables}, "text/event-stream", SILENT_SECONDS) as stream:
                 if not (stream.headers.get("content-type") or "").startswith("text/event-stream"):
+                    self._give_up(asked)
                     raise refusal(stream.status, stream.read())
                 event = ""
                 for line in stream:
@@ -190,7 +199,7 @@ class Http:
                     elif event == "complete":
                         break
         except (OSError, ValueError, http.client.HTTPException) as error:
-            self._turn += 1
+            self._give_up(asked)
             raise Again(f"the feed broke: {error}") from error
         raise Again("the feed was ended by the server")
 
