@@ -253,6 +253,36 @@ test('an outage that a pause follows lasts as long in the replay', () => {
   expect(replay.result()).toMatchObject({ outcome: 'PROMOTED', decidedAt: run.now });
 });
 
+/** A small first step, and a larger one. */
+const ramp = (gate: 'AUTO' | 'MANUAL'): CanaryConfigInput => ({
+  evidence: { mode: 'OFF' },
+  guardrails: NO_GUARDRAILS,
+  steps: [
+    { canaryPercent: 1, minutes: 5, gate },
+    { canaryPercent: 50, minutes: 5 },
+  ],
+});
+
+test('what was earned on a smaller step is the same return under a policy without steps', () => {
+  const run = new Trial(ramp('AUTO'));
+  const one = { canaryPercent: 10, observationPeriodMinutes: 10 };
+  const replay = createReplay(policy({ evidence: { mode: 'OFF' }, guardrails: NO_GUARDRAILS, ...one }));
+  for (const event of run.log) replay.take(event, null);
+  for (let check = 0; check < 10; check += 1) {
+    const taken = run.log.length;
+    run.earn(check < 5 ? 20 : 1000, 500);
+    run.check();
+    for (const event of run.log.slice(taken))
+      replay.take(event, event.type === 'CANARY_METRICS_UPDATED' ? { ...event, metrics: run.metrics } : null);
+  }
+  // Its bots report no PnL before costs.
+  expect(run.metrics.CANARY?.totalPnlUsd.toNumber()).toBe(0);
+  const [lived, made] = [run.decision, replay.result().decisions.at(-1)?.record];
+  expect(lived.returns.CANARY.toNumber()).toBeCloseTo(0.2, 12);
+  expect(made?.returns.CANARY.toNumber()).toBeCloseTo(0.2, 12);
+  expect(made?.metrics.CANARY?.netPnlUsd.toNumber()).toBeCloseTo(2000, 9);
+});
+
 test('a policy that checks less often reads fewer samples', () => {
   const recorded = live(policy(), 0.4, 5);
   const seldom = replayed(

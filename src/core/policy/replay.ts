@@ -87,7 +87,9 @@ export function createReplay(policy: CanaryConfig): Replay {
   const seen = new Set<EventType>();
   let withoutUnrealized = false;
   const decisions: EngineDecision[] = [];
-  const dollars = forSides(() => createConversion());
+  /** Net PnL, and PnL before costs: each goes on from what it was when the capital changed. */
+  const net = forSides(() => createConversion());
+  const gross = forSides(() => createConversion());
 
   return {
     take(event, sample) {
@@ -212,7 +214,7 @@ export function createReplay(policy: CanaryConfig): Replay {
     const { side, number, heldUsd, netPnlUsd, at } = event;
     if (!asked || !asks || number !== asked.number || requestedUsd(asked, side).isZero()) return;
     const held = requestedUsd(asks, side).times(heldUsd).div(requestedUsd(asked, side));
-    const pnlUsd = dollars[side].to(netPnlUsd);
+    const pnlUsd = net[side].to(netPnlUsd);
     metrics = { ...metrics, [side]: applyReport(metrics[side], { pnlUsd }, metrics[side]?.reportedAt ?? at) };
     act(at, { type: 'ACKNOWLEDGE', number: asks.number, side, heldUsd: held });
   }
@@ -221,8 +223,8 @@ export function createReplay(policy: CanaryConfig): Replay {
     const of = (side: Side, figures: SideMetrics | null) =>
       figures && {
         ...figures,
-        netPnlUsd: dollars[side].to(figures.netPnlUsd),
-        totalPnlUsd: dollars[side].to(figures.totalPnlUsd),
+        netPnlUsd: net[side].to(figures.netPnlUsd),
+        totalPnlUsd: gross[side].to(figures.totalPnlUsd),
       };
     return { CANARY: of('CANARY', seen.CANARY), STABLE: of('STABLE', seen.STABLE) };
   }
@@ -232,7 +234,7 @@ export function createReplay(policy: CanaryConfig): Replay {
     const from = recorded && capitalOf(recorded);
     const to = trial && capitalOf(trial.state);
     if (!from || !to) return;
-    for (const side of ['CANARY', 'STABLE'] as const) dollars[side].rebase(from[side], to[side]);
+    for (const side of SIDES) for (const pnl of [net, gross]) pnl[side].rebase(from[side], to[side]);
   }
 
   function outcome(): Pick<PolicyReplay, 'outcome' | 'decidedAt'> {
