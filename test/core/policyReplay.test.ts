@@ -4,9 +4,9 @@ import type { CanaryConfig } from '../../src/core/config/config.ts';
 import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import type { Sample } from '../../src/core/document/document.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
-import type { CanaryEvent } from '../../src/core/lifecycle/events.ts';
+import type { CanaryEvent, DecisionRecord } from '../../src/core/lifecycle/events.ts';
 import { begin, handle } from '../../src/core/lifecycle/handle.ts';
-import { type DeploymentState, isWatched, nextCheckAt } from '../../src/core/lifecycle/state.ts';
+import { type DeploymentState, forSides, isWatched, nextCheckAt } from '../../src/core/lifecycle/state.ts';
 import { type MetricsBySide, NO_METRICS } from '../../src/core/metrics/sideMetrics.ts';
 import { defaultAssumptions } from '../../src/core/policy/assumptions.ts';
 import { createMarket, streams } from '../../src/core/policy/market.ts';
@@ -253,6 +253,32 @@ test('an outage that a pause follows lasts as long in the replay', () => {
   expect(replay.result()).toMatchObject({ outcome: 'PROMOTED', decidedAt: run.now });
 });
 
+/** A trial that a replay under its own policy follows. */
+function followed(input: CanaryConfigInput) {
+  const run = new Trial(input);
+  const replay = createReplay(run.state.config);
+  let taken = 0;
+  const follow = () => {
+    const { metrics } = run;
+    for (const event of run.log.slice(taken))
+      replay.take(event, event.type === 'CANARY_METRICS_UPDATED' ? { ...event, metrics } : null);
+    taken = run.log.length;
+  };
+  follow();
+  /** Both decided the same at the same time, on the same figures. */
+  const agrees = () => {
+    const lived = run.log.flatMap((event) => (event.type === 'DECISION_MADE' ? [event] : []));
+    const decided = lived.filter(({ record: made }) => made.automatic);
+    const said = ({ decision, cause, reasons, returns }: DecisionRecord) => {
+      return { decision, cause, reasons, returns: forSides((side) => returns[side].toFixed(12)) };
+    };
+    expect(replay.result().decisions.map(({ at, record: made }) => ({ at, ...said(made) }))).toEqual(
+      decided.map(({ at, record: made }) => ({ at, ...said(made) })),
+    );
+  };
+  return { run, replay, follow, agrees };
+}
+
 /** A small first step, and a larger one. */
 const ramp = (gate: 'AUTO' | 'MANUAL'): CanaryConfigInput => ({
   evidence: { mode: 'OFF' },
@@ -281,6 +307,27 @@ test('what was earned on a smaller step is the same return under a policy withou
   expect(lived.returns.CANARY.toNumber()).toBeCloseTo(0.2, 12);
   expect(made?.returns.CANARY.toNumber()).toBeCloseTo(0.2, 12);
   expect(made?.metrics.CANARY?.netPnlUsd.toNumber()).toBeCloseTo(2000, 9);
+});
+
+test('after an outage silence begins anew, and nothing is decided before new figures', () => {
+  const { run, follow, agrees, replay } = followed({ observationPeriodMinutes: 10 });
+  const unheard = (seconds: number) => {
+    run.wait(seconds);
+    run.do({ type: 'CHECK', failure: null });
+    follow();
+  };
+  for (let check = 0; check < 3; check += 1) {
+    run.earn(100, 900);
+    run.check();
+    follow();
+  }
+  for (const seconds of [60, 60, 60, 60, 1200, 60, 60, 60]) unheard(seconds);
+  expect(run.status).toBe('RUNNING');
+  expect(replay.result()).toMatchObject({ outcome: 'UNDECIDED', decisions: [] });
+  run.earn(100, 900);
+  unheard(60);
+  expect(run.decision.cause).toBe('OBSERVATION_OVER');
+  agrees();
 });
 
 test('a policy that checks less often reads fewer samples', () => {

@@ -331,7 +331,7 @@ describe('a deployment', () => {
         expect(observationRemainingMs(trial.state, trial.now)).toBe(left - MINUTE);
         const unwatchedMs = -minutesBack * MINUTE - MINUTE;
         if (!isWatched(before)) throw new Error('not watched');
-        expect(recordedInterval(before, trial.now, unwatchedMs).watchedMs).toBe(MINUTE);
+        expect(recordedInterval(before, trial.now, { unwatchedMs, isGap: true }).watchedMs).toBe(MINUTE);
       }),
     );
   });

@@ -95,7 +95,7 @@ function awaitPerson(state: Watched, decision: CanaryDecision, reasons: readonly
 
 function sampleAndDecide(state: Watched, failure: string | null, facts: Facts): CheckOutcome {
   const interval = facts.recorded
-    ? recordedInterval(state, facts.now, facts.recorded.unwatchedMs)
+    ? recordedInterval(state, facts.now, facts.recorded)
     : intervalUntil(state, facts.now);
   const resumed: EventBody[] = interval.isGap
     ? [{ type: 'WATCH_RESUMED', unwatchedMs: Math.round(interval.unwatchedMs) }]

@@ -78,7 +78,14 @@ export interface Facts {
   /** Whether a rule of the strategy or the server requires two people for a promotion. */
   readonly mustApprove?: boolean | undefined;
   /** For a replay: what the record knows of the time before this check, where the policy's own interval does not apply. */
-  readonly recorded?: { readonly unwatchedMs: number; readonly fresh: boolean } | undefined;
+  readonly recorded?:
+    | {
+        readonly unwatchedMs: number;
+        /** Whether checks went on after a gap. */
+        readonly isGap: boolean;
+        readonly fresh: boolean;
+      }
+    | undefined;
   /** Signals on which both sides have traded since the check before, in the order of the later trade. */
   readonly signals?: readonly SignalPair[] | undefined;
   /** When the canary's bot last sent a heartbeat, epoch milliseconds; null or absent if it never did. */

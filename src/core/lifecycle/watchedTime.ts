@@ -36,15 +36,15 @@ export function intervalUntil({ config, observation }: Watched, now: SerinInstan
   };
 }
 
-/** The interval that ends now in a replay: its unwatched time is in the record. */
+/** The interval that ends now in a replay: its unwatched time, and whether it is a gap, are in the record. */
 export function recordedInterval(
   { config, observation }: Watched,
   now: SerinInstant,
-  unwatchedMs: number,
+  { unwatchedMs, isGap }: Pick<Interval, 'unwatchedMs' | 'isGap'>,
 ): Interval {
   const elapsed = elapsedMs(config, observation.lastCheckAt, now) - unwatchedMs;
   const longest = LONGEST_INTERVAL * config.checkIntervalSeconds * 1000;
-  return { watchedMs: Math.max(0, Math.min(elapsed, longest)), unwatchedMs, isGap: false };
+  return { watchedMs: Math.max(0, Math.min(elapsed, longest)), unwatchedMs, isGap };
 }
 
 /** Milliseconds of trading hours between two readings of the clock; where it was set back, by how much, negative. */

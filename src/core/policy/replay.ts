@@ -80,6 +80,8 @@ export function createReplay(policy: CanaryConfig): Replay {
   let metrics: MetricsBySide = NO_METRICS;
   /** Unwatched time of the record before the next check. */
   let unwatchedMs = 0;
+  /** Whether its checks went on after a gap in that time. */
+  let isGap = false;
   let checks = 0;
   let recordedUntil: number | null = null;
   let gap: string | null = null;
@@ -113,6 +115,9 @@ export function createReplay(policy: CanaryConfig): Replay {
     switch (event.type) {
       case 'CANARY_STARTED':
         due = event.at + config.checkIntervalSeconds * 1000;
+        return;
+      case 'WATCH_RESUMED':
+        isGap = true;
         return;
       case 'CANARY_METRICS_UPDATED':
         if (!sample) {
@@ -182,12 +187,15 @@ export function createReplay(policy: CanaryConfig): Replay {
       command,
       at,
       metrics,
-      { unwatchedMs, fresh },
+      { unwatchedMs, isGap, fresh },
       signals,
     );
     trial = after;
     if (command.type === 'CHECK') signals = [];
-    if (command.type === 'CHECK' || command.type === 'RESUME') unwatchedMs = 0;
+    if (command.type === 'CHECK' || command.type === 'RESUME') {
+      unwatchedMs = 0;
+      isGap = false;
+    }
     const made = decisionAmong(events, checks);
     if (made) decisions.push(made);
     const sameRound = before.status === after.state.status && stepOf(before) === stepOf(after.state);
