@@ -1,8 +1,10 @@
 /** A recorded deployment under its own policy decides as it did; under another one, as that one would have. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CanaryConfig } from '../../src/core/config/config.ts';
 import { type CanaryConfigInput, parseConfig } from '../../src/core/config/parseConfig.ts';
 import type { Sample } from '../../src/core/document/document.ts';
+import { requestedUsd } from '../../src/core/lifecycle/allocation.ts';
 import type { Command } from '../../src/core/lifecycle/command.ts';
 import type { CanaryEvent, DecisionRecord } from '../../src/core/lifecycle/events.ts';
 import { begin, handle } from '../../src/core/lifecycle/handle.ts';
@@ -328,6 +330,99 @@ test('after an outage silence begins anew, and nothing is decided before new fig
   unheard(60);
   expect(run.decision.cause).toBe('OBSERVATION_OVER');
   agrees();
+});
+
+test('what is earned while a step waits for a person counts on the capital of that time', () => {
+  const { run, follow, agrees } = followed(ramp('MANUAL'));
+  for (let check = 0; check < 5; check += 1) {
+    run.earn(20, 500);
+    run.check();
+    follow();
+  }
+  expect(run.awaited).toBe('PROMOTE');
+  run.wait(7200);
+  run.earn(-300, 0);
+  run.order('ADVANCE_STEP');
+  follow();
+  while (run.status === 'RUNNING') {
+    run.earn(900, 500);
+    run.check();
+    follow();
+  }
+  expect(run.decision.returns.CANARY.toNumber()).toBeCloseTo(0.1 - 0.3 + 0.09, 12);
+  agrees();
+});
+
+test('a side that says it holds nothing is no comparison in the replay either', () => {
+  const steps = [
+    { canaryPercent: 50, minutes: 5 },
+    { canaryPercent: 100, minutes: 5 },
+  ];
+  const { run, follow, agrees } = followed({ ...ramp('AUTO'), steps });
+  const acknowledge = (number: number, heldUsd: number) =>
+    run.do({ type: 'ACKNOWLEDGE', number, side: 'STABLE', heldUsd: decimal(heldUsd) });
+  acknowledge(1, 50_000);
+  for (let check = 0; check < 10; check += 1) {
+    if (check === 5) acknowledge(2, 0);
+    run.earn(500, check < 5 ? 500 : -5000);
+    run.check();
+    follow();
+  }
+  expect(run.status).toBe('PROMOTED');
+  expect(run.decision.returns.STABLE.toNumber()).toBeCloseTo(0.05, 12);
+  agrees();
+});
+
+test('whatever happens, a replay under the same policy decides the same on the same figures', () => {
+  const usd = fc.integer({ min: -900, max: 900 });
+  const seconds = fc.integer({ min: 1, max: 900 });
+  const happening = fc.oneof(
+    { weight: 10, arbitrary: fc.tuple(fc.constant('check'), usd) },
+    { weight: 2, arbitrary: fc.tuple(fc.constant('earn'), usd) },
+    fc.tuple(fc.constantFrom('silence', 'outage', 'pause'), seconds),
+    fc.tuple(fc.constantFrom('advance', 'extend'), usd),
+    fc.tuple(fc.constantFrom('CANARY', 'STABLE'), fc.constantFrom(0, 0.5, 1)),
+  );
+  const lives = [
+    ramp('MANUAL'),
+    { observationPeriodMinutes: 15, evidence: { minSamples: 10 }, onInconclusive: 'EXTEND' as const },
+  ];
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...lives),
+      fc.array(happening, { minLength: 5, maxLength: 60 }),
+      (input, all) => {
+        const { run, follow, agrees } = followed(input);
+        const unheard = (after: number) => {
+          run.wait(after);
+          run.do({ type: 'CHECK', failure: null });
+        };
+        for (const [what, much] of all) {
+          if (!isWatched(run.state)) break;
+          run.wait(1);
+          if (what === 'check') {
+            run.earn(much / 3, much);
+            run.check();
+          } else if (what === 'earn') run.earn(much, 0);
+          else if (what === 'silence') unheard(60);
+          else if (what === 'outage') unheard(much);
+          else if (what === 'pause' && run.try({ type: 'PAUSE', reason: null }).accepted) {
+            run.wait(much);
+            run.order('RESUME');
+          } else if (what === 'advance') run.try({ type: 'ADVANCE_STEP', reason: null });
+          else if (what === 'extend') run.try({ type: 'EXTEND', minutes: 3, reason: null });
+          else if (what === 'CANARY' || what === 'STABLE') {
+            const { number, ...asked } = run.state.allocation;
+            const heldUsd = requestedUsd(asked, what).times(much);
+            run.do({ type: 'ACKNOWLEDGE', number, side: what, heldUsd });
+          }
+          follow();
+        }
+        agrees();
+      },
+    ),
+    { numRuns: 200 },
+  );
 });
 
 test('a policy that checks less often reads fewer samples', () => {

@@ -157,6 +157,7 @@ export function createReplay(policy: CanaryConfig): Replay {
         act(event.at, { type: 'EXTEND', minutes: event.minutes, reason: null });
         return;
       case 'STEP_STARTED':
+        for (const side of SIDES) earned(side, event.netPnlUsd[side]);
         if (byPerson && mayAdvanceTo(event.step)) act(event.at, { type: 'ADVANCE_STEP', reason: null });
         return;
     }
@@ -220,11 +221,20 @@ export function createReplay(policy: CanaryConfig): Replay {
     const asked = recorded && allocationOf(recorded);
     const asks = trial && allocationOf(trial.state);
     const { side, number, heldUsd, netPnlUsd, at } = event;
-    if (!asked || !asks || number !== asked.number || requestedUsd(asked, side).isZero()) return;
-    const held = requestedUsd(asks, side).times(heldUsd).div(requestedUsd(asked, side));
-    const pnlUsd = net[side].to(netPnlUsd);
-    metrics = { ...metrics, [side]: applyReport(metrics[side], { pnlUsd }, metrics[side]?.reportedAt ?? at) };
+    earned(side, netPnlUsd);
+    if (!asked || !asks || number !== asked.number) return;
+    const [ofRecord, ofTrial] = [requestedUsd(asked, side), requestedUsd(asks, side)];
+    // What a side that was to hold nothing would have held of more, nobody knows.
+    if (ofRecord.isZero() && !ofTrial.isZero()) return;
+    const held = ofRecord.isZero() ? heldUsd : ofTrial.times(heldUsd).div(ofRecord);
     act(at, { type: 'ACKNOWLEDGE', number: asks.number, side, heldUsd: held });
+  }
+
+  /** What a side had earned when its capital changed, which may be after its latest sample. It is no news of the side. */
+  function earned(side: Side, netPnlUsd: Decimal): void {
+    const pnlUsd = net[side].to(netPnlUsd);
+    const newsAt = metrics[side]?.reportedAt ?? (recorded && observationOf(recorded)?.startedAt) ?? 0;
+    metrics = { ...metrics, [side]: applyReport(metrics[side], { pnlUsd }, newsAt) };
   }
 
   function convert(seen: MetricsBySide): MetricsBySide {
