@@ -165,6 +165,37 @@ describe('a broken budget', () => {
     await until(() => isTripped(lossBudget.id));
   });
 
+  test('does not count again what was lost before it was armed, when its window has moved on', async () => {
+    const name = group();
+    const id = await start(`${name}-a`);
+    await earn(id, '-100');
+    await one.advance(3700);
+    await until(async () => {
+      const [row] = await one.database
+        .sql`select count(*)::int as count from samples where deployment_id = ${id}`;
+      return row?.count >= 1;
+    });
+    // From here on there is no sample: it waits for a person.
+    await command(one, 'pauseDeployment', id);
+    const { lossBudget } = await createBudget(one, {
+      strategies: [`${name}-*`],
+      windowHours: 1,
+      action: 'FREEZE',
+    });
+    await earn(id, '-1500');
+    await until(() => isTripped(lossBudget.id));
+    await updateBudget(one, lossBudget.id, { rearm: true, reason: 'agreed with risk' });
+    await one.advance(2 * 3600);
+    await until(async () => {
+      const [row] = await one.database
+        .sql`select baseline_at > counts_from as moved from loss_budgets where id = ${lossBudget.id}`;
+      return row?.moved;
+    });
+    expect(await findBudget(one, lossBudget.id)).toMatchObject({ state: 'ARMED', lossUsd: '0' });
+    await earn(id, '-2000');
+    await until(async () => (await findBudget(other, lossBudget.id)).lossUsd === '500');
+  });
+
   test('is armed again by itself when the loss has left the window, where it says so', async () => {
     const name = group();
     const id = await start(`${name}-a`);

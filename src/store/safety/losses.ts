@@ -26,15 +26,25 @@ const windowsAndCanaries = (ids: readonly string[] | null): SQL => sql`
     from deployments d left join side_metrics m on m.deployment_id = d.id and m.side = 'CANARY'
     where d.started_at is not null and (d.ended_at is null or d.ended_at >= (select min(begins) from windows)))`;
 
-/** The net PnL of a canary in its last sample before an instant; null if there is none. */
-const pnlBefore = (canary: SQL, instant: SQL): SQL => sql`(
+/** The net PnL of a canary in its last sample before an instant, and since another one if given; null if there is none. */
+const pnlBefore = (canary: SQL, instant: SQL, since: SQL = sql`null::timestamptz`): SQL => sql`(
   select (s.metrics #>> '{CANARY,netPnlUsd}')::numeric from samples s
-  where s.deployment_id = ${canary}.id and s.born = ${canary}.born and s.at < ${instant} order by s.at desc limit 1)`;
+  where s.deployment_id = ${canary}.id and s.born = ${canary}.born and s.at < ${instant}
+    and s.at >= coalesce(${since}, '-infinity') order by s.at desc limit 1)`;
 
 /** Of an archived canary nothing says when it earned: all that it lost counts, and a gain offsets no loss of others. */
 const UNKNOWN_BEFORE: SQL = sql`(
   select greatest(m.net_pnl_usd, 0) from archives a join side_metrics m on m.deployment_id = a.deployment_id
   where a.deployment_id = d.id and m.side = 'CANARY')`;
+
+/**
+ * What a canary had earned when the window began, for a baseline. A sample of before the budget was armed again does not
+ * take the place of what was its zero then, unless a later sample has.
+ */
+const BASELINE: SQL = sql`coalesce(
+  ${pnlBefore(sql`d`, sql`w.begins`, sql`w.counts_from`)},
+  case when ${pnlBefore(sql`d`, sql`w.baseline_at`, sql`w.counts_from`)} is null then p.net_pnl_usd end,
+  ${pnlBefore(sql`d`, sql`w.begins`)}, ${UNKNOWN_BEFORE}, 0)`;
 
 /**
  * What each canary has earned in the window of a budget. One that began after the window counts from 0, any other from the
@@ -88,7 +98,7 @@ export async function refreshBaselines(db: Queries, exact: readonly string[] | n
   const step = exact === null ? BASELINE_STEP : 0;
   await db.execute(sql`
     with windows as materialized (
-      select b.id, ${likePatternsOf(sql`b.strategies`)} as patterns,
+      select b.id, b.counts_from, b.baseline_at, ${likePatternsOf(sql`b.strategies`)} as patterns,
         greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from) as begins
       from loss_budgets b where ${only(exact)} and (b.baseline_at is null or abs(extract(epoch from b.baseline_at
         - greatest(serin_now() - make_interval(hours => b.window_hours), b.counts_from)))
@@ -99,7 +109,7 @@ export async function refreshBaselines(db: Queries, exact: readonly string[] | n
       where p.budget_id = w.id and d.id = p.deployment_id and d.ended_at < w.begins),
     read as (
       insert into loss_budget_baselines (budget_id, deployment_id, net_pnl_usd)
-      select w.id, d.id, coalesce(${pnlBefore(sql`d`, sql`w.begins`)}, p.net_pnl_usd, ${UNKNOWN_BEFORE}, 0)
+      select w.id, d.id, ${BASELINE}
       from windows w
       join deployments d on d.strategy_id like any(w.patterns)
         and d.started_at < w.begins and (d.ended_at is null or d.ended_at >= w.begins)
