@@ -265,7 +265,7 @@ async function applyUnderLock(app: App, { deploymentId, reports }: SideReports):
       const metrics = { ...view.metrics, [report.side]: applied.record.metrics };
       const reporters = { ...view.reporters, [report.side]: applied.reporter };
       const now = Math.max(view.now, applied.record.metrics?.reportedAt ?? 0);
-      const command = { type: 'EVALUATE_GUARDRAILS' } as const;
+      const command = { type: 'EVALUATE_GUARDRAILS', again: report.side === 'STABLE' } as const;
       const outcome = await applyCommand(app, tx, { ...view, metrics, reporters, now }, command, SERIN, {
         resets: applied.resets,
       });

@@ -46,6 +46,16 @@ function deployed(config: CanaryConfigInput = {}, embedding: Embedding = {}): Ma
 const good = ({ side }: MetricsRequest): GivenReport =>
   side === 'CANARY' ? { pnlUsd: '110.5', trades: 12 } : { pnlUsd: 900, trades: 80 };
 
+test('a stable side that begins another session is no further breach of the canary', () => {
+  const { canary } = deployed({ guardrails: { maxLossUsd: 100, breaches: { maxLossUsd: 2 } } });
+  canary.updateStableMetrics({ session: 'a', trades: 5 });
+  canary.updateCanaryMetrics({ pnlUsd: -200 });
+  canary.updateStableMetrics({ session: 'b', trades: 1 });
+  expect(canary.getStatus().status).toBe('RUNNING');
+  canary.updateCanaryMetrics({ pnlUsd: -200 });
+  expect(canary.getStatus().status).toBe('ROLLED_BACK');
+});
+
 describe('the contract', () => {
   test('begins in PENDING with the defaults, and starts with the capital split exactly', () => {
     const { canary, clock } = make();

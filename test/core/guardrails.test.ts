@@ -1,11 +1,12 @@
 /** Absolute limits: looked at on every report and every check, in every status in which capital is with the canary. */
 import { describe, expect, test } from 'vitest';
-import type { GuardrailsInput } from '../../src/core/config/parseConfig.ts';
+import type { GuardrailName } from '../../src/core/config/config.ts';
+import type { CanaryConfigInput, GuardrailsInput } from '../../src/core/config/parseConfig.ts';
 import { decimal } from '../../src/core/values/decimal.ts';
 import { type Figures, NO_GUARDRAILS, Trial } from '../harness/trial.ts';
 
 /** Each limit with figures just inside and just outside of it; the canary has $10,000 and `minTrades` is 5. */
-const LIMITS: [string, GuardrailsInput, Figures, Figures][] = [
+const LIMITS: [GuardrailName, GuardrailsInput, Figures, Figures][] = [
   ['maxLossUsd', { maxLossUsd: decimal(500) }, { pnlUsd: -500 }, { pnlUsd: '-500.000000000000000001' }],
   ['maxLossPercent', { maxLossPercent: decimal(20) }, { pnlUsd: -2000 }, { pnlUsd: '-2000.01' }],
   ['maxDrawdown', { maxDrawdown: decimal('0.05') }, { drawdown: '0.05' }, { drawdown: '0.0501' }],
@@ -87,6 +88,19 @@ describe.each(LIMITS)('%s', (guardrail, limits, inside, outside) => {
     expect(trial.report('CANARY', outside)).toEqual([]);
     expect(trial.check()).toContain('GUARDRAIL_TRIPPED');
     expect(trial.status).toBe('ROLLED_BACK');
+  });
+
+  test('counts the same figures once, however often the configuration changes, and by what it says then', () => {
+    const breaches = (count: number) => ({ breaches: { [guardrail]: count } });
+    const trial = new Trial({ guardrails: { ...NO_GUARDRAILS, ...limits, ...breaches(3) } });
+    const update = (patch: CanaryConfigInput) => trial.do({ type: 'UPDATE_CONFIG', patch, reason: null });
+    trial.report('CANARY', outside);
+    for (const autoPromote of [false, true, false]) {
+      expect(update({ autoPromote })).toEqual(['CONFIG_UPDATED']);
+    }
+    expect(trial.breaches[guardrail]).toBe(1);
+    trial.report('CANARY', outside);
+    expect(update({ guardrails: breaches(2) })).toContain('CANARY_ROLLED_BACK');
   });
 });
 

@@ -378,7 +378,8 @@ export class CanaryDeployment {
     this.#metrics = { ...this.#metrics, [side]: taken.metrics };
     this.#runs[side] = taken.run;
     const resets = taken.reset ? [{ side, ...taken.reset }] : [];
-    if (side === 'CANARY' || resets.length > 0) this.#apply({ type: 'EVALUATE_GUARDRAILS' }, SERIN, resets);
+    if (side === 'CANARY' || resets.length > 0)
+      this.#apply({ type: 'EVALUATE_GUARDRAILS', again: side === 'STABLE' }, SERIN, resets);
     return this.#done('CONTINUE', `Metrics of the ${side.toLowerCase()} side updated`);
   }
 

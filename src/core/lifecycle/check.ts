@@ -5,7 +5,13 @@
 import { hasOpenedBetween, openMsBetween } from '../config/tradingCalendar.ts';
 import { type Comparison, compare, verdictOf } from '../rule/comparison.ts';
 import type { CanaryDecision } from '../rule/gate.ts';
-import { type Breach, type BreachCounts, checkMetricLimits, checkSilence } from '../rule/guardrails.ts';
+import {
+  type Breach,
+  type BreachCounts,
+  checkMetricLimits,
+  checkSilence,
+  withoutLatest,
+} from '../rule/guardrails.ts';
 import { isInconclusive, resolveInconclusive } from '../rule/inconclusive.ts';
 import { pairsOf } from '../rule/pairedEvidence.ts';
 import type { SerinInstant } from '../values/instant.ts';
@@ -52,7 +58,9 @@ export function check(
   facts: Facts,
 ): CheckOutcome {
   const canary = canaryFigures(state.observation.basis.CANARY, facts.metrics.CANARY);
-  const { counts, tripped } = checkMetricLimits(state.config, canary, facts.breaches);
+  const again = command.type === 'EVALUATE_GUARDRAILS' && command.again === true;
+  const before = again ? withoutLatest(facts.breaches) : facts.breaches;
+  const { counts, tripped } = checkMetricLimits(state.config, canary, before);
   // A person decides, unless autoRollback was turned on since: then the next breach rolls back.
   const held = state.observation.tripped && !state.config.autoRollback;
   const resets = (facts.resets ?? []).map((reset): EventBody => ({ type: 'COUNTER_RESET', ...reset }));

@@ -46,8 +46,8 @@ export type Command =
   | { readonly type: 'CHECK_DEADLINES' }
   /** The clock: a check is due. `failure` says why the metrics could not be fetched. */
   | { readonly type: 'CHECK'; readonly failure: string | null }
-  /** A report broke a guardrail. */
-  | { readonly type: 'EVALUATE_GUARDRAILS' };
+  /** A report broke a guardrail. `again`: the canary's figures are not new, and no breach is counted twice. */
+  | { readonly type: 'EVALUATE_GUARDRAILS'; readonly again?: boolean | undefined };
 
 export type CommandType = Command['type'];
 

@@ -140,7 +140,7 @@ function take(state: DeploymentState, updated: EventBody, facts: Facts): Verdict
   const envelope = { at, actor, no: state.eventCount + 1, revision: state.revision + 1 };
   const after = evolve(state, { ...updated, ...envelope });
   if (!isWatched(after)) return { accepted: true, events: [updated], breaches: facts.breaches };
-  const { events, breaches } = check(after, { type: 'EVALUATE_GUARDRAILS' }, facts);
+  const { events, breaches } = check(after, { type: 'EVALUATE_GUARDRAILS', again: true }, facts);
   return { accepted: true, events: [updated, ...events], breaches };
 }
 

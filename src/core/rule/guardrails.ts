@@ -21,6 +21,18 @@ export const NO_BREACHES: BreachCounts = {
   maxStaleSeconds: 0,
 };
 
+/** The counts before the latest figures, for a look at the same figures again. Silence is not part of them. */
+export function withoutLatest(counts: BreachCounts): BreachCounts {
+  const before = (name: GuardrailName) => Math.max(0, counts[name] - 1);
+  return {
+    maxLossUsd: before('maxLossUsd'),
+    maxLossPercent: before('maxLossPercent'),
+    maxDrawdown: before('maxDrawdown'),
+    maxErrorRate: before('maxErrorRate'),
+    maxStaleSeconds: counts.maxStaleSeconds,
+  };
+}
+
 /** A limit that is broken now. */
 export interface Breach {
   readonly guardrail: GuardrailName;
