@@ -271,6 +271,54 @@ test('the quota of subscriptions of a key counts shared ones and others, on ever
   }
 });
 
+test('what the subscriptions of a key were asked with is bounded in memory, on every transport, until they end', async () => {
+  const narrow = await startTestSerin({
+    access: WITH_KEYS,
+    ...settings({ SERIN_MAX_SUBSCRIPTIONS_PER_KEY: '1000' }),
+  });
+  try {
+    const root = await administrator(narrow);
+    const authorization = `Bearer ${await makeKey(root, 'VIEWER')}`;
+    const socket = await openInitialised(narrow, { authorization });
+    const shared = { query: 'subscription { stateChanged { at } }' };
+    const alone = { query: 'subscription { stateChanged(after: "0") { at } }' };
+    const list = { query: 'subscription { deploymentsUpdated { complete } }' };
+    const filling = 'x'.repeat(3_400_000);
+    const long = { variables: { unused: filling } };
+    const answer = async (id: string, payload: object): Promise<Data> => {
+      socket.send({ type: 'subscribe', id, payload });
+      for (;;) {
+        const message: Data = await socket.next();
+        if (message.id === id && message.type === 'next') return message.payload;
+      }
+    };
+    const full = {
+      errors: [{ extensions: { code: 'RATE_LIMITED' }, message: expect.stringContaining('20 MB') }],
+    };
+    socket.send({ type: 'subscribe', id: 'a', payload: { ...alone, ...long } });
+    socket.send({ type: 'subscribe', id: 'b', payload: { ...shared, ...long } });
+    expect(await answer('c', { query: VIEWER })).toMatchObject({ data: {} });
+    for (const query of [alone, shared, list])
+      expect(await answer('d', { ...query, ...long })).toMatchObject(full);
+    // Whatever it is that makes the message long.
+    expect(await answer('e', { ...alone, extensions: { filling } })).toMatchObject(full);
+    const sse = (body: object) =>
+      fetch(`${narrow.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization },
+        body: JSON.stringify(body),
+      });
+    expect(await (await sse({ ...alone, extensions: { filling } })).text()).toContain('RATE_LIMITED');
+    // Those that are asked with little go on.
+    expect(await answer('f', list)).toMatchObject({ data: {} });
+    socket.send({ type: 'complete', id: 'b' });
+    expect(await answer('g', { ...list, ...long })).toMatchObject({ data: {} });
+    socket.close();
+  } finally {
+    await narrow.stop();
+  }
+});
+
 function readProduction(variables: Record<string, string>) {
   const { production, http } = readEnvironment({ NODE_ENV: 'production', ...variables });
   return { production, http };

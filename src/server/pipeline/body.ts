@@ -14,13 +14,22 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** A number with more digits than a double preserves. */
 const LONG_NUMBER = /[\d.]{16,}/;
 
+/** Of the bodies that were read, bytes. */
+const lengths = new WeakMap<Request, number>();
+
+/** The length of the body of a request, after its content coding; undefined if none was read. */
+export const lengthOfBody = (request: Request | undefined): number | undefined =>
+  request && lengths.get(request);
+
 /** Parses JSON bodies. Long numbers in variables are kept as written. */
 export function readBodies(maxBytes: number): Plugin {
   return {
     onRequestParse({ request, setRequestParser }) {
       if (request.method !== 'POST') return;
       setRequestParser(async (posted) => {
-        const body = readJson(await decoded(posted, maxBytes));
+        const bytes = await decoded(posted, maxBytes);
+        lengths.set(posted, bytes.byteLength);
+        const body = readJson(bytes);
         if (body === null || typeof body !== 'object') throw badBody('the body must be a JSON object');
         if (Array.isArray(body)) throw badBody('batching is not supported: send one operation per request');
         return body;

@@ -24,7 +24,7 @@ export function createDocumentCache(): DocumentCache {
   const documents = new LRUCache<string, DocumentNode>({
     maxSize: MAX_BYTES,
     maxEntrySize: MAX_DOCUMENT_BYTES,
-    sizeCalculation: bytesOf,
+    sizeCalculation: bytesOfDocument,
   });
   const valid = new WeakSet<DocumentNode>();
   const find = (text: string) => documents.get(text);
@@ -51,7 +51,7 @@ export function createDocumentCache(): DocumentCache {
   };
 }
 
-/** A document keeps its text and every token. */
-function bytesOf({ loc, tokenCount }: DocumentNode): number {
+/** The memory of a document: it keeps its text and every token. */
+export function bytesOfDocument({ loc, tokenCount }: DocumentNode): number {
   return 2 * (loc?.source.body.length ?? 0) + BYTES_OF_TOKEN * (tokenCount ?? 0) + 1;
 }

@@ -18,11 +18,13 @@ export interface OperationOrigin {
   readonly connection?: Connection | undefined;
   /** The HTTP response, for streams over HTTP. */
   readonly res?: ServerResponse | undefined;
+  /** Characters of the message or body that asked, which is kept as long as a subscription runs. */
+  readonly characters?: number | undefined;
 }
 
 /** The context of one operation, for plugins that need its transport. */
 export type OperationContext = Context &
-  Pick<OperationOrigin, 'req' | 'res' | 'connection'> & {
+  Pick<OperationOrigin, 'req' | 'res' | 'connection' | 'characters'> & {
     /** Its caller, once the operation runs. */
     presence: CallerPresence;
   };

@@ -16,7 +16,7 @@ import type { Replica } from '../../store/postgres/replica.ts';
 import type { Metrics } from '../telemetry/prometheus.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { endWithRights, identifyCallers } from './authentication.ts';
-import { readBodies } from './body.ts';
+import { lengthOfBody, readBodies } from './body.ts';
 import { ALWAYS_PRESENT, watchCaller } from './callerPresence.ts';
 import { createDocumentCache, type DocumentCache } from './documentCache.ts';
 import { boundDocuments, exceededLimit } from './documentLimits.ts';
@@ -97,7 +97,10 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     present,
   });
   // Written out: copying the parts of a context takes longer than a small operation.
-  const contextOf = (actor: Actor, { req, res, connection }: OperationOrigin): OperationContext => ({
+  const contextOf = (
+    actor: Actor,
+    { req, res, connection, characters }: OperationOrigin,
+  ): OperationContext => ({
     access,
     app,
     feed,
@@ -113,6 +116,7 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     req,
     res,
     connection,
+    characters,
   });
   const yoga = createYoga<OperationOrigin, Context>({
     schema,
@@ -129,7 +133,8 @@ export function createGraphQLServer(parts: GraphQLParts): GraphQLServer {
     maskedErrors: { maskError: (error) => presentError(error, log) },
     // `presentError` logs errors. Yoga's own log would repeat what callers sent.
     logging: false,
-    context: ({ request, actor, ...origin }) => contextOf(actor ?? callers.actorOf(request), origin),
+    context: ({ request, actor, characters = lengthOfBody(request), ...origin }) =>
+      contextOf(actor ?? callers.actorOf(request), { ...origin, characters }),
     plugins: [
       callers.plugin,
       ...httpPlugins,

@@ -37,6 +37,8 @@ export interface SocketOwner {
 
 /** An operation until it is answered or streams. */
 export interface Opening {
+  /** Those of the message that began it. */
+  readonly characters: number;
   /** Whether its client still waits for it: not once the socket closes, or the client has begun another with its id. */
   isWanted(): boolean;
   ended(): void;
@@ -52,6 +54,8 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
   #headers: IncomingHttpHeaders | null = null;
   #initTimer: ReturnType<typeof setTimeout> | null = null;
   #receive: ((message: string) => Promise<void>) | null = null;
+  /** Characters of its latest message. */
+  #characters = 0;
   #end: ((code: number, reason: string) => Promise<void>) | null = null;
   #unwatch: (() => void) | null = null;
   /** Its operations until they are answered or stream, by the ids that its client chose; null without any. */
@@ -99,6 +103,7 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
    */
   begin(id: string): Opening {
     const own: Opening = {
+      characters: this.#characters,
       isWanted: () => this.readyState === this.OPEN && this.#opening?.get(id) === own,
       ended: () => {
         if (this.#opening?.get(id) !== own) return;
@@ -162,7 +167,9 @@ export class ServedSocket extends WebSocket implements GraphqlSocket {
     // What is closing takes nothing more: its caller may have lost its rights.
     if (this.readyState !== this.OPEN) return;
     if (this.bufferedAmount > PAUSE_ABOVE) this.pause();
-    this.#receive?.(String(data)).catch((error: unknown) => {
+    const message = String(data);
+    this.#characters = message.length;
+    this.#receive?.(message).catch((error: unknown) => {
       this.#owner?.log.error({ error }, 'a message of a WebSocket could not be answered');
       this.close(CloseCode.InternalServerError, 'Internal server error');
     });

@@ -5,21 +5,21 @@
 import {
   type ExecutionArgs,
   type ExecutionResult,
-  type GraphQLError,
+  GraphQLError,
   getOperationAST,
   OperationTypeNode,
 } from 'graphql';
 import type { SubscribePayload } from 'graphql-ws';
 import { isAsyncIterable } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { WebSocket } from 'ws';
 import { type Actor, withSameRights } from '../../access/actor.ts';
 import type { Feed } from '../../feed/feed.ts';
 import type { Context, ListPosition } from '../../graphql/builder.ts';
 import type { LogPosition } from '../../store/log/position.ts';
 import { presentError } from '../pipeline/errors.ts';
+import type { OperationOrigin } from '../pipeline/operation.ts';
 import type { GraphQLServer } from '../pipeline/pipeline.ts';
-import type { SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
+import type { Asked, SubscriptionQuota } from '../pipeline/subscriptionQuota.ts';
 import { ListMember } from './listMember.ts';
 import { LogMember } from './logMember.ts';
 import type { Opening, ServedSocket } from './servedSocket.ts';
@@ -101,22 +101,25 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   const runs = new WeakMap<ExecutionArgs, () => Promise<Result>>();
   const openings = new WeakMap<ExecutionArgs, Opening>();
 
-  const envelopedFor = (actor: Actor, params: SubscribePayload, connection?: WebSocket) =>
-    graphql.yoga.getEnveloped({ actor, connection, request: undefined, params });
+  const envelopedFor = (
+    actor: Actor,
+    params: SubscribePayload,
+    own: Pick<OperationOrigin, 'connection' | 'characters'>,
+  ) => graphql.yoga.getEnveloped({ actor, ...own, request: undefined, params });
 
   async function prepareOperation(
     { socket, actor }: SocketCaller,
     id: string,
     payload: SubscribePayload,
+    characters: number,
     refuse: Refuse,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
     const refused = await refuse();
     if (refused) return [refused];
-    const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(
-      actor,
-      payload,
-      socket,
-    );
+    const { schema, execute, subscribe, contextFactory, parse, validate } = envelopedFor(actor, payload, {
+      connection: socket,
+      characters,
+    });
     const document = parse(payload.query);
     const errors = validate(schema, document);
     if (errors.length > 0) return errors;
@@ -135,7 +138,9 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
         contextValue: undefined,
       };
       runs.set(prepared, async () =>
-        joinShared(socket, id, actor, (subscriber) => join(actor, payload, args, subscriber)),
+        joinShared(socket, id, actor, { document, characters }, (subscriber) =>
+          join(actor, payload, args, subscriber),
+        ),
       );
       return prepared;
     }
@@ -156,7 +161,8 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     args: Arguments,
     prepare: (context: Context) => () => About,
   ): Promise<Opened<About> | ExecutionResult> {
-    const { subscribe, contextFactory } = envelopedFor(actor, payload);
+    // What was asked is counted with its subscriber.
+    const { subscribe, contextFactory } = envelopedFor(actor, payload, { characters: 0 });
     const contextValue = await contextFactory();
     const about = prepare(contextValue);
     const results: Result = await subscribe({ ...args, contextValue });
@@ -224,10 +230,11 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
     socket: ServedSocket,
     id: string,
     actor: Actor,
+    asked: Asked,
     join: (subscriber: Subscriber) => Joined,
   ): Promise<Result> {
-    const release = subscriptionQuota.take(actor);
-    if (!release) return { errors: [subscriptionQuota.refusal()] };
+    const release = subscriptionQuota.take(actor, asked);
+    if (release instanceof GraphQLError) return { errors: [release] };
     try {
       const joined = await join(new SocketSubscriber(socket, id, release));
       if (!isAsyncIterable(joined)) release();
@@ -241,9 +248,9 @@ export function createSocketOperations(parts: SocketOperationParts): SocketOpera
   return {
     async prepare(caller, id, payload, refuse) {
       const opening = caller.socket.begin(id);
-      const prepared = await prepareOperation(caller, id, payload, refuse).catch((error: unknown) => [
-        presentError(error, log),
-      ]);
+      const prepared = await prepareOperation(caller, id, payload, opening.characters, refuse).catch(
+        (error: unknown) => [presentError(error, log)],
+      );
       if (!opening.isWanted()) return never();
       if (!('schema' in prepared)) {
         opening.ended();
