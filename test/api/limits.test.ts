@@ -145,6 +145,11 @@ test('the schema can be asked for, unless it is production', async () => {
           'mutation($i: PauseDeploymentInput!) { pauseDeployment(input: $i) { success } }',
           { i: { deploymentIdd: 'x' } },
         ],
+        // Messages have at most 2,000 characters: this one is cut within its suggestion.
+        [
+          'mutation($i: PauseDeploymentInput!) { pauseDeployment(input: $i) { success } }',
+          { i: { deploymentId: 'x', expectedRevision: 1, reason: 'x'.repeat(1800), deploymentIdd: 'x' } },
+        ],
       ];
       for (const [slip, variables] of slips) {
         expect((await ask(serin, slip, variables))?.at(-1)?.message).toContain('Did you mean');

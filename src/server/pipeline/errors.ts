@@ -71,10 +71,13 @@ function presentFault(at: GraphQLError | null, fault: unknown, log: Logger): Gra
   });
 }
 
-/** Removes suggestions, which would reveal names of the schema where introspection is off. */
+/**
+ * Removes suggestions, which would reveal names of the schema where introspection is off. They stand at the end of a message,
+ * which may have been cut within them.
+ */
 export function withoutSuggestion(error: GraphQLError): GraphQLError {
   if (!error.message.includes('Did you mean')) return error;
-  return withMessage(error, error.message.replace(/ Did you mean [^?]*\?$/, ''));
+  return withMessage(error, error.message.replace(/ Did you mean [^?]*[?…]$/, ''));
 }
 
 /** An invalid value is an error of the caller: adds the path of its field. */
