@@ -145,7 +145,9 @@ const NAME_OF_ITS_OWN = /^[^/ ][^/]*$/;
 export async function revokeKey(db: PostgresJsDatabase, actor: Actor, idOrName: string): Promise<KeyAnswer> {
   return inIncarnation(db, async (tx): Promise<KeyAnswer> => {
     const named = await findApiKeysNamed(tx, idOrName);
-    const found = named.find(({ strategies }) => contains(actor.strategies, strategies));
+    const seen = named.filter(({ strategies }) => contains(actor.strategies, strategies));
+    // The name of one key may be the id of another.
+    const found = seen.find(({ id }) => id === idOrName) ?? seen[0];
     if (!found) return refused(refusal('NOT_FOUND', `There is no key ${idOrName}`, ['id']));
     const revoked = await markKeyRevoked(tx, found.id, actor.name);
     if (revoked) {

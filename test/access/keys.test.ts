@@ -111,6 +111,16 @@ test('a revoked key is refused immediately, and only its holder learns why', asy
   expect((await revoke(root, 'key_000000000000')).error.code).toBe('NOT_FOUND');
 });
 
+test('an id revokes the key that has it, whatever another one is named', async () => {
+  const { key, apiKey } = await create(root, { name: 'meant' });
+  const named = await create(root, { name: apiKey.id });
+  // Its use is recorded, which moves its row behind that of the other one.
+  await serin.as(key).ask('{ viewer { actor } }');
+  await until(async () => (await keys(root)).some(({ id, lastUsedAt }) => id === apiKey.id && lastUsedAt));
+  expect((await revoke(root, apiKey.id)).apiKey.id).toBe(apiKey.id);
+  expect((await revoke(root, named.apiKey.id)).apiKey.id).toBe(named.apiKey.id);
+});
+
 test('a key that has expired is refused', async () => {
   const { key, apiKey } = await create(root, { name: 'brief', expiresAt: '2099-01-01T00:00:00Z' });
   expect((await serin.as(key).ask('{ viewer { actor } }')).viewer.actor).toBe('brief');
