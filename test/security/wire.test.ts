@@ -1,6 +1,7 @@
 /** What reaches the port: bodies that never arrive, and pages of other sites that send with a visitor's browser. */
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
@@ -126,3 +127,25 @@ describe('bodies that stop one byte early', () => {
     await until(() => socket.destroyed, 25_000);
   }, 40_000);
 });
+
+test('a large body is not broken off because the server does not read it yet', async () => {
+  const guarded = await startTestSerin({ access: WITH_KEYS });
+  try {
+    const key = await makeKey(await administrator(guarded), 'VIEWER');
+    const body = JSON.stringify({ query: '{ viewer { role } }', variables: { unused: 'x'.repeat(900_000) } });
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
+    // The caller is not known as long as its key cannot be read.
+    const asked = await guarded.database.sql.begin(async (tx) => {
+      await tx`lock table api_keys in access exclusive mode`;
+      const answer = fetch(`${guarded.url}/graphql`, { method: 'POST', headers, body }).then(
+        (response) => response.text(),
+        (error: Error) => `broken off: ${error.cause}`,
+      );
+      await sleep(7200);
+      return { answer };
+    });
+    expect(await asked.answer).toBe('{"data":{"viewer":{"role":"VIEWER"}},"extensions":{"timeScale":60}}');
+  } finally {
+    await guarded.stop();
+  }
+}, 30_000);

@@ -24,9 +24,9 @@ export interface BodiesInFlight {
 
 interface Body {
   readonly request: IncomingMessage;
-  readonly startedAt: number;
+  startedAt: number;
   /** Bytes that the connection had received before. */
-  readonly receivedBefore: number;
+  receivedBefore: number;
 }
 
 export function createBodiesInFlight({ bodyBytes }: Pick<Limits, 'bodyBytes'>): BodiesInFlight {
@@ -45,7 +45,13 @@ export function createBodiesInFlight({ bodyBytes }: Pick<Limits, 'bodyBytes'>): 
 
   const timer = setInterval(() => {
     const now = performance.now();
-    for (const { request, startedAt, receivedBefore } of bodies) {
+    for (const body of bodies) {
+      const { request, startedAt, receivedBefore } = body;
+      // Nothing reads it yet: its caller is being looked up. It cannot arrive meanwhile.
+      if (request.readableFlowing === null) {
+        Object.assign(body, { startedAt: now, receivedBefore: request.socket.bytesRead });
+        continue;
+      }
       const seconds = (now - startedAt - GRACE_MS) / 1000;
       const received = request.socket.bytesRead - receivedBefore;
       if (seconds > 0 && received < seconds * LEAST_SPEED) request.socket.destroy();
