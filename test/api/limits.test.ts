@@ -460,6 +460,40 @@ describe('sizes', () => {
   });
 });
 
+test('large messages in flight, over every transport, until they are answered', async () => {
+  const narrow = await startTestSerin(settings({ SERIN_MAX_BODY_BYTES: '100000' }));
+  try {
+    const payload = { query: '{ deployment(id: "x") { id } }', variables: { unused: 'x'.repeat(99_000) } };
+    const sockets = [await openInitialised(narrow), await openInitialised(narrow)];
+    await narrow.database.sql.begin(async (tx) => {
+      await tx`lock table deployments in access exclusive mode`;
+      for (const socket of sockets) {
+        for (const id of ['a', 'b', 'c', 'd']) socket.send({ type: 'subscribe', id, payload });
+        socket.send({ type: 'subscribe', id: 'small', payload: { query: VIEWER } });
+        // All before it are in flight.
+        expect(await socket.next()).toMatchObject({ id: 'small', payload: { data: {} } });
+        expect(await socket.next()).toMatchObject({ id: 'small', type: 'complete' });
+      }
+      const refused = { code: 'RATE_LIMITED', retryAfterSeconds: 1 };
+      const large = await post(narrow, JSON.stringify(payload));
+      expect(large.status).toBe(429);
+      expect(await large.json()).toMatchObject({ errors: [{ extensions: refused }] });
+      sockets[0]?.send({ type: 'subscribe', id: 'e', payload });
+      expect(await sockets[0]?.next()).toMatchObject({
+        id: 'e',
+        payload: { errors: [{ extensions: refused }] },
+      });
+      expect(await overHttp(narrow, VIEWER)).toBeUndefined();
+    });
+    for (const socket of sockets)
+      await until(() => socket.received.filter(({ type }) => type === 'complete').length >= 5);
+    expect(await overHttp(narrow, payload.query, payload.variables)).toBeUndefined();
+    for (const socket of sockets) socket.close();
+  } finally {
+    await narrow.stop();
+  }
+});
+
 describe('connections', () => {
   test('from one address', async () => {
     const narrow = await startTestSerin(settings({ SERIN_MAX_CONNECTIONS_PER_ADDRESS: '2' }));

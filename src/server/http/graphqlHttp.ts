@@ -119,7 +119,7 @@ export async function servePlain(
   const body = await bodyOf(request);
   if (body === null) return;
   const params = plainParams(body);
-  const origin = { req: request, res: response };
+  const origin = { req: request, res: response, characters: body.length };
   const result = params && (await execute(graphql, params, actor, origin));
   const type = ACCEPTED.get(request.headers.accept) ?? 'application/json';
   if (!result) return send(await yoga.fetch(toFetchRequest(yoga, request, body), origin), headers, response);
@@ -212,7 +212,7 @@ function execute(
   { read, contextOf, run, persistedQueries }: GraphQLServer,
   params: GraphQLParams,
   actor: Actor,
-  origin: Pick<OperationOrigin, 'req' | 'res'>,
+  origin: Pick<OperationOrigin, 'req' | 'res' | 'characters'>,
 ): Promise<ExecutionResult> | ExecutionResult | null {
   const resolved = resolvePersisted(persistedQueries, params);
   if (resolved instanceof GraphQLError) return { errors: [resolved] };

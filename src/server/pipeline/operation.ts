@@ -18,7 +18,7 @@ export interface OperationOrigin {
   readonly connection?: Connection | undefined;
   /** The HTTP response, for streams over HTTP. */
   readonly res?: ServerResponse | undefined;
-  /** Characters of the message or body that asked, which is kept as long as a subscription runs. */
+  /** Characters of the message or body that asked, which is kept as long as the operation runs. */
   readonly characters?: number | undefined;
 }
 

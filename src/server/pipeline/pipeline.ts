@@ -24,9 +24,10 @@ import { presentError, withoutSuggestion } from './errors.ts';
 import { createExecutor } from './executor.ts';
 import type { Operation, OperationContext, OperationOrigin } from './operation.ts';
 import { createObserver, type Observer, observeRest } from './operationObserver.ts';
+import { createOperationSizes } from './operationSizes.ts';
 import { createOperationTimeout } from './operationTimeout.ts';
 import { createPersistedQueries, type PersistedQueries } from './persistedQueries.ts';
-import { createKeyRate, type KeyRate } from './rateLimits.ts';
+import { createKeyRate, type KeyRate, limitRefusal } from './rateLimits.ts';
 import { createReadRouting, type ReadRouting } from './readRouting.ts';
 import { boundSubscriptions, type SubscriptionQuota } from './subscriptionQuota.ts';
 
@@ -237,6 +238,7 @@ function createOperations(parts: OperationParts): Operations {
   const { limits, keyRate, timeScale, routing, observe, present } = parts;
   const execute = createExecutor();
   const withTimeout = createOperationTimeout();
+  const countSize = createOperationSizes(limits.bodyBytes);
 
   /** Not a promise where nothing has to be waited for: most operations are not counted by a key. */
   const refuse = (operation: Operation) =>
@@ -244,6 +246,9 @@ function createOperations(parts: OperationParts): Operations {
 
   async function answer(operation: Operation): Promise<ExecutionResult> {
     const { contextValue: own } = operation;
+    const endSize = countSize(own.actor.subject, own.characters ?? 0);
+    if (!endSize)
+      return { errors: [limitRefusal('with large messages at a time', 1, own.req !== undefined)] };
     const leave = own.app.fairShare.enter(own.actor.subject);
     const presence = watchCaller(own);
     own.presence = presence;
@@ -263,6 +268,7 @@ function createOperations(parts: OperationParts): Operations {
     } finally {
       presence.end();
       leave();
+      endSize();
     }
   }
 

@@ -42,14 +42,16 @@ export function createKeyRate(perSecond: number): KeyRate {
     refuse({ actor, req }) {
       const caller = callerOf(actor);
       if (caller === null) return null;
-      return rate(caller).then((wait) => (wait === null ? null : keyRefusal(wait, req !== undefined)));
+      return rate(caller).then((wait) =>
+        wait === null ? null : limitRefusal('with this key', wait, req !== undefined),
+      );
     },
   };
 }
 
-/** Over HTTP the error also sets the status. */
-function keyRefusal(wait: number, overHttp: boolean): GraphQLError {
-  const error = rateLimited('with this key', wait);
+/** The same; over HTTP it also sets the status. */
+export function limitRefusal(source: string, wait: number, overHttp: boolean): GraphQLError {
+  const error = rateLimited(source, wait);
   const http = { status: 429, headers: { 'retry-after': String(wait) } };
   return overHttp ? new GraphQLError(error.message, { extensions: { ...error.extensions, http } }) : error;
 }
