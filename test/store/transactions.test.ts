@@ -1,7 +1,7 @@
 /** Transactions of the driver: nothing runs outside of its transaction, and a failure leaves a connection fit for others. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/store/postgres/database.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 
@@ -177,16 +177,88 @@ describe('reads that follow BEGIN before its answer', () => {
 
   test('lead to nothing when the transaction cannot begin', async () => {
     await warm();
-    const later: unknown[] = [];
+    const outcomes: unknown[] = [];
     const work = database.client.begin('isolation level nonsense', async (tx) => {
-      await tx.unsafe(READ, [1]);
-      later.push(...(await Promise.allSettled([tx`insert into kept values (${1}, default)`])));
+      outcomes.push(...(await Promise.allSettled([tx.unsafe(READ, [1])])));
+      outcomes.push(...(await Promise.allSettled([tx`insert into kept values (${1}, default)`])));
       return 'done';
     });
     await expect(work).rejects.toMatchObject({ code: '42601' });
     await Promise.all([1, 2, 3].map(() => database.client.begin((tx) => tx`select pg_sleep(0.01)`)));
-    expect(later).toMatchObject([{ status: 'rejected', reason: { code: '42601' } }]);
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: '25P02' } },
+      { status: 'rejected', reason: { code: '42601' } },
+    ]);
     expect(await count()).toBe(0);
+  });
+});
+
+describe('statements that leave together', () => {
+  const insert = (tx: Transaction, no: number) =>
+    tx.unsafe('insert into kept values ($1, default) returning no', [no]);
+  beforeAll(async () => {
+    await Promise.all([1, 2, 3].map((no) => database.client.begin((tx) => insert(tx, no))));
+    await stored.sql`truncate kept`;
+  });
+  beforeEach(() => stored.sql`insert into kept values (7, default)`);
+
+  test('get one answer, in which each finds its own', async () => {
+    const answers = await database.client.begin((tx) =>
+      Promise.all([
+        insert(tx, 1),
+        tx.unsafe('select no from kept order by no'),
+        tx.unsafe(''),
+        tx.unsafe('update kept set no = no + 10'),
+        insert(tx, 2),
+      ]),
+    );
+    expect(answers.map((rows) => rows.map(({ no }) => no))).toEqual([[1], [1, 7], [], [], [2]]);
+    expect(answers.map(({ count: rows }) => rows)).toEqual([1, 2, null, 2, 1]);
+    expect(await count()).toBe(3);
+  });
+
+  test('are skipped after one that fails, which is the reason of the transaction', async () => {
+    const outcomes: PromiseSettledResult<unknown>[] = [];
+    const work = database.client.begin(async (tx) => {
+      const sent = [insert(tx, 1), insert(tx, 7), insert(tx, 2), tx.unsafe('select 1')];
+      outcomes.push(...(await Promise.allSettled(sent)));
+    });
+    await expect(work).rejects.toMatchObject({ code: '23505' });
+    const skipped = { status: 'rejected', reason: { code: '25P02' } };
+    expect(outcomes).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: { code: '23505' } },
+      skipped,
+      skipped,
+    ]);
+    expect(await count()).toBe(1);
+  });
+
+  test('are rolled back when COMMIT was skipped with them, and the connection is fit for others', async () => {
+    for (const _ of [1, 2, 3]) {
+      const work = database.client.begin(async (tx) => {
+        await tx`select 1`;
+        for (const no of [1, 7, 2]) insert(tx, no).catch(() => {});
+      });
+      await expect(work).rejects.toMatchObject({ code: '23505' });
+    }
+    expect(await count()).toBe(1);
+    const xids = await Promise.all(
+      [1, 2, 3].map(() => database.client`select pg_current_xact_id()::text as xid`),
+    );
+    expect(new Set(xids.map(([row]) => row?.xid)).size).toBe(3);
+  });
+
+  test('leave a savepoint what it is: what fails behind it is undone alone', async () => {
+    await database.client.begin(async (tx) => {
+      const first = insert(tx, 1);
+      const second = tx.savepoint((inner) =>
+        Promise.all([insert(inner, 2), insert(inner, 7), insert(inner, 3)]),
+      );
+      await expect(second).rejects.toMatchObject({ code: '23505' });
+      await Promise.all([first, insert(tx, 4), insert(tx, 5)]);
+    });
+    expect((await stored.sql`select no from kept order by no`).map(({ no }) => no)).toEqual([1, 4, 5, 7]);
   });
 });
 

@@ -1,12 +1,12 @@
 /**
  * Refuses to run with an unpatched PostgreSQL driver. `patches/` fixes what the driver does when a connection is lost
- * inside a transaction, and has COMMIT follow statements that are still in flight. `npm ci --ignore-scripts` installs the
- * driver without the patch, and no other error shows it.
+ * inside a transaction, has COMMIT follow statements that are still in flight, and has them answered together.
+ * `npm ci --ignore-scripts` installs the driver without the patch, and no other error shows it.
  */
 import postgres from 'postgres';
 
 /** Source text that only the patched driver contains, in its code for transactions. */
-const PATCHED = /\blast ?= ?null\b/;
+const PATCHED = /\bunnamed\(["']commit["']/;
 
 /** @throws {Error} if the loaded driver is not patched; the message says what to do */
 export function requirePatchedDriver(): void {
