@@ -55,12 +55,22 @@ export interface CreateOptions {
   readonly idempotencyKey?: string;
 }
 
+/** Characters of an idempotency key, as the API takes it. */
+const LONGEST_KEY = 255;
+
 export async function create(
   strategyId: string,
   canaryVersionId: string,
   options: CreateOptions,
   context: Context,
 ): Promise<void> {
+  const deployKey = options.idempotencyKey && `${options.idempotencyKey}/deploy`;
+  // Before anything is created: the second command would be refused.
+  if (options.deploy !== undefined && (deployKey?.length ?? 0) > LONGEST_KEY) {
+    throw usage(
+      `with --deploy, --idempotency-key has at most ${LONGEST_KEY - '/deploy'.length} characters: "/deploy" is added for the second command`,
+    );
+  }
   const config = await configOf(options);
   const capitalUsd = options.deploy === undefined ? undefined : capitalOf(options.deploy);
   const input = {
@@ -78,8 +88,11 @@ export async function create(
   if (isLast || !context.terminal.json) report(created, context);
   if (isLast) return;
   const deploymentId = created.deployment.id;
-  const idempotencyKey = options.idempotencyKey && `${options.idempotencyKey}/deploy`;
-  const deployed = await context.serin.command('deployCanary', { deploymentId, capitalUsd, idempotencyKey });
+  const deployed = await context.serin.command('deployCanary', {
+    deploymentId,
+    capitalUsd,
+    idempotencyKey: deployKey,
+  });
   if (!deployed.success) {
     context.terminal.note(
       `${deploymentId} is there, without capital: serin deploy ${deploymentId} gives it some`,

@@ -24,10 +24,17 @@ export interface Local {
 
 /** Runs a command line. Returns the exit code, or null while the process keeps running, as a server does. */
 export async function runProgram(args: readonly string[], local: Local): Promise<number | null> {
-  const program = buildProgram(local);
+  let serves = false;
+  const program = buildProgram({
+    ...local,
+    async serve() {
+      await local.serve();
+      serves = true;
+    },
+  });
   try {
     await program.parseAsync([...args], { from: 'user' });
-    return args[0] === 'serve' ? null : EXIT.done;
+    return serves ? null : EXIT.done;
   } catch (error) {
     // Commander has written its own sentence.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;

@@ -1,8 +1,10 @@
 /** `serin` as an operator types it: every command against a real server, what it prints and what it ends with. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALM, command, create, report, running, statusOf } from '../harness/deployment.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
@@ -79,6 +81,27 @@ test('a deployment from creation to its end, in words and money', { timeout: 120
   expect(over.stdout).toMatch(/rollback by cli:\w+ at .*: enough/);
   expect((await run('ls', 'eth')).stdout).toContain('no live deployment that matches eth');
   expect((await run('ls', 'eth', '--all', '-q')).stdout).toBe('dep_cli\n');
+});
+
+test('a key that is too long for the second command is refused before the first', async () => {
+  const words = ['--deploy', '$1m', '--idempotency-key', 'k'.repeat(249), '--stable', 'v42'];
+  expect(await run('create', 'too-long', 'v43', ...words)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('has at most 248 characters'),
+  });
+  expect((await run('ls', 'too-long')).stdout).toContain('no live deployment that matches too-long');
+});
+
+test('a server goes on whatever stands before the word serve', { timeout: 60_000 }, async () => {
+  const env = { ...process.env, DATABASE_URL: serin.database.url, PORT: '0', LOG_LEVEL: 'silent' };
+  const child = spawn(process.execPath, [PROGRAM, '--json', 'serve'], { env });
+  const ended = once(child, 'exit');
+  const [line] = await once(child.stdout, 'data');
+  const url = /http:\S+/.exec(String(line))?.[0];
+  expect(await Promise.race([ended, sleep(500, 'goes on')])).toBe('goes on');
+  expect((await fetch(`${url}/health`)).status).toBe(200);
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
 });
 
 test('deploy, pause, resume, cancel: each says what came of it', { timeout: 120_000 }, async () => {
