@@ -117,7 +117,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
     const stream = streams.open(consumer);
     const { signal } = stream;
     const queue = createQueue(signal);
-    /** How far the consumer is; null before its first entry. */
+    /** How far the consumer is; null before the first entry of one that begins now. */
     const consumed: { at: LogPosition | null } = { at: null };
     let isLive = after === null;
     /** What ceased to exist during a replay, which may have read it before and not handed it on yet. */
@@ -140,6 +140,7 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
       }
       const begin = await retrying(() => findPosition(db, after, filter.scope ?? null), signal);
       let position = begin;
+      consumed.at = begin;
       for (;;) {
         for await (const entry of replay(filter, position, begin, signal, caller)) {
           queue.check();

@@ -14,8 +14,8 @@ const failed = (code: string, parameters: string) =>
     cause: Object.assign(new Error('the reason'), { code }),
   });
 
-/** A feed on a database that fails as it is told, or has nothing but these rows. */
-function feedOn(failure: () => Error | null, rows: readonly unknown[] = []) {
+/** A feed on a database that fails as it is told, or has nothing but these rows, or those of each read. */
+function feedOn(failure: () => Error | null, rows: readonly unknown[] | (() => readonly unknown[]) = []) {
   const warnings: unknown[] = [];
   const log = { warn: (details: unknown) => warnings.push(details) } as unknown as Logger;
   let reads = 0;
@@ -23,7 +23,7 @@ function feedOn(failure: () => Error | null, rows: readonly unknown[] = []) {
     reads += 1;
     const error = failure();
     if (error) throw error;
-    return rows;
+    return typeof rows === 'function' ? rows() : rows;
   };
   let deliver: (entries: readonly LogEntry[]) => void = () => {};
   let rewound: (rewound: Rewound) => void = () => {};
@@ -37,7 +37,9 @@ function feedOn(failure: () => Error | null, rows: readonly unknown[] = []) {
       return () => {};
     },
   } as unknown as Tail;
-  const feed = createFeed({ execute } as unknown as Queries, tail, log);
+  // Nothing is archived.
+  const select = () => ({ from: () => ({ where: () => ({ limit: async () => [] }) }) });
+  const feed = createFeed({ execute, select } as unknown as Queries, tail, log);
   const changed = (deploymentId: string) =>
     deliver([{ deploymentId, strategyId: 's', type: 'CANARY_PAUSED' } as unknown as LogEntry]);
   /** Waits until it was read again so many times. */
@@ -134,6 +136,24 @@ test('what waits for a slow consumer when history is rewound is not handed on: i
   expect((await following.next()).value).toMatchObject({ position: at(2, 3n) });
   rewind({ from: at(2, 3n), until: 2, lastCursor: '1.1-2-2' });
   await expect(following.next()).rejects.toThrow('events up to this cursor no longer exist');
+});
+
+test('a feed that goes on from a cursor ends when history is rewound to before it, also without a delivery since', async () => {
+  const here = { number: 1, label: '1.1', there: true, archived: false, current: true, ahead: false };
+  const answers = [[here], []];
+  const { feed, entries, rewind } = feedOn(
+    () => null,
+    () => answers.shift() ?? [],
+  );
+  const consumer = new AbortController();
+  onTestFinished(() => consumer.abort());
+  const following = feed.follow({ scope: null }, { label: '1.1', xid: 4n, id: 4n }, consumer.signal);
+  const next = following.next();
+  await vi.waitUntil(() => answers.length === 0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  rewind({ from: at(1, 3n), until: 1, lastCursor: '1.1-2-2' });
+  entries(at(2, 3n));
+  await expect(next).rejects.toThrow('events up to this cursor no longer exist');
 });
 
 test('what a replay has read when history is rewound is not handed on, however often it is rewound', async () => {
