@@ -31,8 +31,13 @@ export function watchChanges(
     changed.add(deploymentId);
     wakeup.notify();
   };
-  const leave = topics.join({ filter: { scope }, take: (entry) => add(entry.deploymentId) });
   const watched = new Map<string, () => void>();
+  const leave = topics.join({
+    filter: { scope },
+    take: (entry) => add(entry.deploymentId),
+    // Any of them may be as it was earlier, or not be there.
+    rewound: () => watched.forEach((_, deploymentId) => void add(deploymentId)),
+  });
   const end = () => {
     leave();
     for (const unwatch of watched.values()) unwatch();

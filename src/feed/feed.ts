@@ -209,7 +209,9 @@ export function createFeed(db: Queries, tail: Tail, log: Logger): Feed {
   return {
     follow,
     watch: (deploymentId, consumer) =>
-      signalled(consumer, (take) => topics.join({ filter: { deploymentId, scope: null }, take })),
+      signalled(consumer, (take) =>
+        topics.join({ filter: { deploymentId, scope: null }, take, rewound: take }),
+      ),
     watchMetrics: (deploymentId, consumer) =>
       signalled(consumer, (notify) => metrics.join(deploymentId, null, notify)),
     watchAll: (scope, consumer) => watchChanges(topics, metrics, scope, streams.open(consumer).signal),

@@ -93,9 +93,10 @@ function followDeployments(
       loaders.strategy.clearAll();
       loaders.freezes.clearAll();
       begunAt = performance.now();
-      for (const view of await loaders.deployment.loadMany([...ids])) {
+      const changed = [...ids];
+      for (const [index, view] of (await loaders.deployment.loadMany(changed)).entries()) {
         if (view instanceof Error) throw view;
-        const update = view && updateOf(view, filter, matching, changes, list);
+        const update = updateOf(changed[index] ?? '', view, filter, matching, changes, list);
         if (!update) continue;
         list.about = { deploymentId: update.deploymentId, now: update.deployment?.now ?? null, begunAt };
         yield update;
@@ -104,17 +105,17 @@ function followDeployments(
   });
 }
 
-/** The update for a deployment that has changed; null when it is not of the list. */
+/** The update for a deployment that has changed, or that a rewind of history has removed; null when it is not of the list. */
 function updateOf(
-  view: DeploymentView,
+  id: string,
+  view: DeploymentView | null,
   filter: DeploymentFilter,
   matching: Map<string, () => void>,
   changes: Changes,
   { isShown }: ListDelivery,
 ): DeploymentsUpdate | null {
-  const { id } = view.state;
   const unwatch = matching.get(id);
-  if (isMatch(filter, view)) {
+  if (view && isMatch(filter, view)) {
     if (!unwatch) matching.set(id, changes.withMetrics(id, view.metricsVersion));
     return { deploymentId: id, deployment: view, snapshot: false, complete: true };
   }

@@ -156,6 +156,19 @@ test('a feed that goes on from a cursor ends when history is rewound to before i
   await expect(next).rejects.toThrow('events up to this cursor no longer exist');
 });
 
+test('who is shown deployments as they are is told when history is rewound', async () => {
+  const { feed, rewind } = feedOn(() => null);
+  const consumer = new AbortController();
+  onTestFinished(() => consumer.abort());
+  const changes = feed.watchAll(null, consumer.signal);
+  changes.withMetrics('dep_1', null);
+  const one = feed.watch('dep_2', consumer.signal).next();
+  rewind({ from: at(1, 3n), until: 1, lastCursor: '1.1-2-2' });
+  expect(await changes.next(4000)).toEqual(new Set(['dep_1']));
+  const late = new Promise((resolve) => setTimeout(resolve, 4000, 'not told'));
+  expect(await Promise.race([one, late])).toMatchObject({ done: false });
+});
+
 test('what a replay has read when history is rewound is not handed on, however often it is rewound', async () => {
   const payload = { no: 1, at: '2026-01-01T00:00:00.000Z', actor: 'ada', revision: 1, type: 'CANARY_PAUSED' };
   const row = {
