@@ -41,8 +41,6 @@ export const MAX_STANDING = 1000;
 const MAX_PATTERNS = 100;
 /** Ten years: a longer one is a mistake of the unit. */
 const MAX_DURATION_SECONDS = 315_360_000;
-/** Patterns are compared here, not in SQL: any number of freezes is read with one statement. */
-const LISTED_AT_ONCE = 200;
 
 export interface FreezeAnswer {
   /** Null if the use case was executed. */
@@ -273,16 +271,8 @@ export async function listFreezes(
   actor: Actor,
   request: { readonly limit: number; readonly before: bigint | undefined; readonly standing: boolean },
 ): Promise<StandingFreezes> {
-  const { now } = await readClock(db);
-  const found: Freeze[] = [];
-  let { before } = request;
-  while (found.length < request.limit) {
-    const page = await pageFreezes(db, { ...request, before, limit: LISTED_AT_ONCE });
-    found.push(...page.filter((freeze) => seesFreeze(actor, freeze)));
-    before = page.at(-1)?.seq;
-    if (page.length < LISTED_AT_ONCE) break;
-  }
-  return { freezes: found.slice(0, request.limit), at: now };
+  const [found, { now }] = await Promise.all([pageFreezes(db, actor.strategies, request), readClock(db)]);
+  return { freezes: found, at: now };
 }
 
 /**

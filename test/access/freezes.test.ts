@@ -1,9 +1,11 @@
 /** Who may create and lift freezes, whose patterns they may have, and who sees them. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { overlaps } from '../../src/store/access/strategyScope.ts';
 import { command, create } from '../harness/deployment.ts';
 import { createFreeze, liftFreeze, listFreezes, tryFreeze, tryLift } from '../harness/freeze.ts';
 import { administrator, makeKey, WITH_KEYS } from '../harness/keys.ts';
 import { type Answer, type Data, startTestSerin, type TestCaller, type TestSerin } from '../harness/serin.ts';
+import { countStatements } from '../harness/statementCounter.ts';
 
 let serin: TestSerin;
 let root: TestCaller;
@@ -94,4 +96,30 @@ test('the audit trail has the actors that created and lifted a freeze', async ()
       details: { reason: 'rates decision' },
     },
   ]);
+});
+
+test('a caller with few strategies reads its freezes with one statement, however many there are of others', async () => {
+  const patterns = ['a', '*', 'a*', '*a', 'a*b', 'b*a', 'ab*ba', 'a_*', 'axb', 'a*b*a', 'a_b', 'aa', 'a**b'];
+  const { sql } = serin.database;
+  await sql`insert into freezes (id, strategies, chains, blocks, from_at, until_at, reason, created_by)
+    select 'frz_other' || n, '{xyz-1,xyz-2}', '{*}', '{DEPLOY}', serin_now(), serin_now() + interval '1 ms', 'why', 'root'
+    from generate_series(1, 1000) n`;
+  await sql`insert into freezes (id, strategies, chains, blocks, from_at, until_at, reason, created_by)
+    select 'frz_p' || n, array[p], '{*}', '{DEPLOY}', serin_now(), serin_now() + interval '1 ms', 'why', 'root'
+    from unnest(${patterns}::text[]) with ordinality as given (p, n)`;
+  const counter = await countStatements(serin.database.url);
+  await serin.restart({ databaseUrl: counter.url });
+  for (const scope of [...patterns.map((pattern) => [pattern]), ['axb', 'q*'], ['q', 'b*b']]) {
+    const caller = serin.as(await makeKey(root, 'VIEWER', { strategies: scope }));
+    const reads = () =>
+      [...counter.executed()]
+        .filter(([text]) => text.includes('from "freezes"'))
+        .reduce((sum, [, count]) => sum + count, 0);
+    const before = reads();
+    const found = (await listFreezes(caller, 'first: 200')).filter(({ id }) => id.startsWith('frz_p'));
+    expect(reads() - before).toBe(1);
+    const seen = patterns.flatMap((pattern, n) => (overlaps(scope, [pattern]) ? [`frz_p${n + 1}`] : []));
+    expect(found.map(({ id }) => id)).toEqual(seen.toReversed());
+  }
+  counter.stop();
 });

@@ -71,9 +71,26 @@ export function withinScope(column: AnyColumn, scope: Scope): SQL | undefined {
   return sql`${column} is not null and not exists (${outside})`;
 }
 
-/** The LIKE patterns of a column of patterns, for `like any`. A pattern has no `%` and no backslash, see {@link PATTERN}. */
+/**
+ * `overlaps` in SQL, for a column of patterns. Two that both have a `*` share a name where their beginnings agree, and their
+ * ends: each `*` takes what the other pattern has between. One without a `*` is a name.
+ */
+export function overlapsScope(column: AnyColumn, scope: Scope): SQL | undefined {
+  if (scope === null) return undefined;
+  const agree = (a: SQL, b: SQL) => sql`left(${a}, length(${b})) = left(${b}, length(${a}))`;
+  const first = (text: SQL) => sql`split_part(${text}, '*', 1)`;
+  const [a, b] = [sql`a.pattern`, sql`b.pattern`];
+  return sql`exists (select from unnest(${column}) a (pattern), unnest(${sql.param([...scope])}::text[]) b (pattern)
+    where case when ${a} not like '%*%' then ${a} like ${likeOf(b)} when ${b} not like '%*%' then ${b} like ${likeOf(a)}
+      else ${agree(first(a), first(b))} and ${agree(first(sql`reverse(${a})`), first(sql`reverse(${b})`))} end)`;
+}
+
+/** A pattern as a LIKE pattern. It has no `%` and no backslash, see {@link PATTERN}. */
+const likeOf = (pattern: SQL): SQL => sql`replace(replace(${pattern}, '_', '\\_'), '*', '%')`;
+
+/** The LIKE patterns of a column of patterns, for `like any`. */
 export function likePatternsOf(patterns: SQL): SQL {
-  return sql`array(select replace(replace(pattern, '_', '\\_'), '*', '%') from unnest(${patterns}) pattern)`;
+  return sql`array(select ${likeOf(sql`pattern`)} from unnest(${patterns}) pattern)`;
 }
 
 /** The patterns as LIKE patterns, in an array literal of PostgreSQL. */

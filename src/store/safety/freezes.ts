@@ -1,6 +1,7 @@
 /** Queries of freezes. A freeze is never changed except that it is lifted, and never deleted. */
 import { and, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { FreezeBlock } from '../../core/lifecycle/freeze.ts';
+import { overlapsScope, type Scope } from '../access/strategyScope.ts';
 import { FREEZE_LOCK } from '../postgres/advisoryLocks.ts';
 import { type Queries, readClock } from '../postgres/database.ts';
 import { freezes } from '../tables/safetyTables.ts';
@@ -152,12 +153,14 @@ export async function liftFreezeOfBudget(tx: Queries, lossBudgetId: string, lift
     .where(and(eq(freezes.lossBudgetId, lossBudgetId), isNull(freezes.liftedAt)));
 }
 
-/** A page of freezes, newest first. */
+/** A page of the freezes that may be about a strategy of a scope, newest first. */
 export async function pageFreezes(
   db: Queries,
+  scope: Scope,
   page: { readonly limit: number; readonly before: bigint | undefined; readonly standing: boolean },
 ): Promise<Freeze[]> {
   const conditions = [
+    overlapsScope(freezes.strategies, scope),
     page.before === undefined ? undefined : lt(freezes.seq, page.before),
     page.standing ? standing() : undefined,
   ];
