@@ -59,7 +59,7 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     const { webhook } = await createWebhook(serin, { url: 'http://127.0.0.1:9/hook' });
     await command(serin, 'pauseDeployment', 'dep_a');
     await command(serin, 'resumeDeployment', 'dep_a');
-    await until(async () => (await deliveriesOf(serin, webhook.id)).length > 0);
+    await until(async () => (await deliveriesOf(serin, webhook.id)).length === 2);
     await serin.database.sql`update webhook_deliveries set status = 'FAILED', settled_at = clock_timestamp()
       where webhook_id = ${webhook.id}`;
     const { page } = await open(serin, '/administration/webhooks');
@@ -390,5 +390,20 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await note.getByText(/since \d\d:\d\d:\d\d\./).waitFor();
     await page.clock.fastForward('30:00:00');
     await note.getByText(/since \d+ \w+, \d\d:\d\d\./).waitFor();
+  });
+
+  test('a strategy that is not among the first hundred is known to the form of a new deployment', async () => {
+    const { page } = await open(serin, '/strategies');
+    await page.route('**/graphql', (route) => {
+      if (!route.request().postDataJSON().query.includes('query Strategies')) return route.continue();
+      const strategies = { nodes: [], pageInfo: { hasNextPage: true, endCursor: 'more' } };
+      return route.fulfill({ json: { data: { strategies } } });
+    });
+    await page.goto(`${serin.url}/new?strategy=eth-a`);
+    await page.getByText('v1 unless given: it is live today.').waitFor();
+    await page.getByText('On trial already: v2.').waitFor();
+    expect(await page.getByLabel(/^Stable version/).getAttribute('required')).toBe(null);
+    await page.getByLabel(/^Strategy/).fill('eth-new');
+    await page.getByLabel('Stable version (required)').waitFor();
   });
 });

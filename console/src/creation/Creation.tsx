@@ -2,12 +2,12 @@
 import { type FormEvent, type ReactElement, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import { ApiError } from '../api/client';
-import { StrategiesDocument } from '../api/generated/graphql';
+import { StrategiesDocument, StrategyDocument } from '../api/generated/graphql';
 import { useApi } from '../api/hooks';
 import { mayBeDone, newKey, withUnknownOutcome } from '../api/retry';
 import { configOf, type Draft, PEOPLE_GROUP, POLICY_GROUPS, readDraft, writeDraft } from '../policy/draft';
 import { PolicyForm } from '../policy/PolicyForm';
-import { usePolicyProblem } from '../policy/useSimulation';
+import { usePolicyProblem, useSettled } from '../policy/useSimulation';
 import { EmptyState } from '../ui/EmptyState';
 import { Sentence } from '../ui/Sentence';
 import { usePageTitle } from '../ui/usePageTitle';
@@ -17,6 +17,7 @@ import { NameField } from './NameField';
 import { type Created, createDeployment, NAMES, type Name, type Names } from './newDeployment';
 import { Outcome } from './Outcome';
 
+/** So many are proposed; others can be written. */
 const KNOWN_STRATEGIES = 100;
 const GROUPS = [...POLICY_GROUPS, PEOPLE_GROUP];
 
@@ -58,7 +59,11 @@ function CreationForm(): ReactElement {
   const policyProblem = usePolicyProblem(config);
   const { data } = useApi(StrategiesDocument, { first: KNOWN_STRATEGIES, after: null });
   const strategies = data?.strategies.nodes ?? [];
-  const strategy = strategies.find(({ id }) => id === names.strategyId.trim());
+  const name = names.strategyId.trim();
+  const settled = useSettled(name);
+  const named = useApi(StrategyDocument, { id: settled, first: 1 }, { enabled: settled !== '' });
+  /** Null where there is none of this name, undefined until that is known. */
+  const strategy = name === settled ? named.data?.strategy : undefined;
 
   /** Another input is another request. */
   const edit = (change: () => void) => {
@@ -142,7 +147,7 @@ function CreationForm(): ReactElement {
                 : 'The version that is live today.'
             }
             placeholder={strategy?.stableVersionId}
-            required={data !== undefined && !strategy && names.strategyId.trim() !== ''}
+            required={strategy === null}
             {...fieldOf('stableVersionId')}
           />
           <NameField label="Chain" hint="The network or venue." placeholder="unknown" {...fieldOf('chain')} />
