@@ -406,4 +406,33 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await page.getByLabel(/^Strategy/).fill('eth-new');
     await page.getByLabel('Stable version (required)').waitFor();
   });
+
+  test('long names and versions that are a git sha leave a page its columns and its width', async () => {
+    const id = await running(serin, {
+      id: `dep_${'long'.repeat(15)}`,
+      strategyId: `sha-${'0123456789'.repeat(6)}`,
+      canaryVersionId: '0123456789abcdef0123456789abcdef01234567',
+      stableVersionId: 'fedcba9876543210fedcba9876543210fedcba98',
+    });
+    const { page } = await open(serin, `/deployments/${id}`, { width: 1280 });
+    const edge = async (heading: string) => {
+      const panel = page.locator('.panel', {
+        has: page.getByRole('heading', { name: heading, exact: true }),
+      });
+      return (await panel.boundingBox()) ?? { x: 0, width: 0 };
+    };
+    const { x, width } = await edge('Metrics');
+    expect(width).toBeGreaterThan(0);
+    expect(x + width).toBeLessThanOrEqual((await edge('Gates')).x);
+    await page.setViewportSize({ width: 360, height: 800 });
+    for (const path of [`/deployments/${id}`, `/policy?replay=${id}`, '/strategies']) {
+      await page.goto(`${serin.url}${path}`);
+      await page
+        .locator('main')
+        .getByText(/^(dep_|sha-)/)
+        .first()
+        .waitFor();
+      expect(await page.evaluate('document.documentElement.scrollWidth'), path).toBeLessThanOrEqual(360);
+    }
+  });
 });
