@@ -26,8 +26,12 @@ export interface Http {
    * @throws {TypeError} that names the variable that is NaN or infinite
    */
   send<T>(query: string, variables: Variables, signal?: AbortSignal): Promise<T>;
-  /** One try. @throws {Again} when the outcome is not known or it may be sent again */
-  attempt<T>(query: string, variables: Variables, signal?: AbortSignal): Promise<T>;
+  /**
+   * One try.
+   * @param withinMs where it may take less than any request
+   * @throws {Again} when the outcome is not known or it may be sent again
+   */
+  attempt<T>(query: string, variables: Variables, signal?: AbortSignal, withinMs?: number): Promise<T>;
 }
 
 /** Variables of a document, as JSON. */
@@ -62,11 +66,16 @@ export function createHttp(options: HttpOptions): Http {
   /** The address that answered last; the next one is asked after a failure. */
   let turn = 0;
 
-  async function attempt<T>(query: string, variables: Variables, signal?: AbortSignal): Promise<T> {
+  async function attempt<T>(
+    query: string,
+    variables: Variables,
+    signal?: AbortSignal,
+    withinMs: number = timeoutMs,
+  ): Promise<T> {
     const asked = turn;
     const address = addresses[asked % addresses.length] ?? '';
     try {
-      return await exchange<T>(address, query, variables, signal);
+      return await exchange<T>(address, query, variables, Math.ceil(Math.min(withinMs, timeoutMs)), signal);
     } catch (error) {
       // Once for all that were on their way to this address: two that fail must not come back to it.
       if (error instanceof Again && turn === asked) turn += 1;
@@ -78,6 +87,7 @@ export function createHttp(options: HttpOptions): Http {
     address: string,
     query: string,
     variables: Variables,
+    limitMs: number,
     signal?: AbortSignal,
   ): Promise<T> {
     refuseNonFinite(variables);
@@ -88,7 +98,7 @@ export function createHttp(options: HttpOptions): Http {
         ...written.headers(),
         ...(await credentials()),
       };
-      const { status, retryAfter, text } = await post(address, headers, body, signal);
+      const { status, retryAfter, text } = await post(address, headers, body, limitMs, signal);
       const answer = readAnswer(text);
       if (!answer) throw notAnAnswer(address, status, retryAfter);
       if (!answer.errors) return answer.data as T;
@@ -114,9 +124,10 @@ export function createHttp(options: HttpOptions): Http {
     address: string,
     headers: Readonly<Record<string, string>>,
     body: string,
+    limitMs: number,
     signal?: AbortSignal,
   ): Promise<{ status: number; retryAfter: number | null; text: string }> {
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const timeout = AbortSignal.timeout(limitMs);
     try {
       return await underSignals(signal ? [signal, timeout] : [timeout], async (limited) => {
         const response = await fetch(address, { method: 'POST', headers, body, signal: limited });
@@ -126,9 +137,7 @@ export function createHttp(options: HttpOptions): Http {
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new Again(
-        timeout.aborted ? `${address} did not answer within ${timeoutMs} ms` : messageOf(error),
-      );
+      throw new Again(timeout.aborted ? `${address} did not answer within ${limitMs} ms` : messageOf(error));
     }
   }
 

@@ -51,6 +51,8 @@ export interface LeaseKeeper {
  * stood down.
  */
 const ASK_AGAIN_MS = 1000;
+/** The least time that a heartbeat may take, however short the lease. */
+const SHORTEST_LIMIT_MS = 1000;
 
 interface Beaten {
   readonly success: boolean;
@@ -111,31 +113,38 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
   async function beat(): Promise<void> {
     const { signal, release } = joinSignals(closing, lost.signal, stopping.signal);
     let asks = side === 'CANARY' && features.has('heartbeat');
+    const backoff = createBackoff(ASK_AGAIN_MS);
     while (!signal.aborted) {
-      if (asks || lease.beatMs !== null) asks = !(await beatOnce(signal)) && asks;
+      const beaten = asks || lease.beatMs !== null ? await beatOnce(signal) : 'REFUSED';
+      asks &&= beaten !== 'ACCEPTED';
+      if (beaten !== 'UNANSWERED') backoff.reset();
       // Without a lease there is nothing to do before an answer brings one.
-      const wait = lease.beatMs ?? (asks ? ASK_AGAIN_MS : null);
+      const planned = lease.beatMs ?? (asks ? ASK_AGAIN_MS : null);
+      // One that was not answered is sent again soon, to another node where there is one: the lease goes on.
+      const wait = planned !== null && beaten === 'UNANSWERED' ? Math.min(planned, backoff.next()) : planned;
       await underSignals([signal, awake.signal], (woken) => sleep(wait, woken));
       awake = new AbortController();
     }
     release();
   }
 
-  /** @returns whether it was accepted */
-  async function beatOnce(signal: AbortSignal): Promise<boolean> {
+  async function beatOnce(signal: AbortSignal): Promise<'ACCEPTED' | 'REFUSED' | 'UNANSWERED'> {
     const sentAt = performance.now();
+    // A node that hangs must not take the whole lease.
+    const withinMs = lease.beatMs === null ? undefined : Math.max(lease.beatMs, SHORTEST_LIMIT_MS);
     try {
       if (!features.has('heartbeat')) {
-        await http.attempt(LIFE, { id: deploymentId }, signal);
+        await http.attempt(LIFE, { id: deploymentId }, signal, withinMs);
         lease.answered(sentAt);
-        return true;
+        return 'ACCEPTED';
       }
-      const { success, leaseSeconds } = await sendHeartbeat(signal);
+      const { success, leaseSeconds } = await sendHeartbeat(signal, {}, withinMs);
       lease.answered(sentAt, leaseSeconds);
-      return success;
+      return success ? 'ACCEPTED' : 'REFUSED';
     } catch (error) {
-      if (error instanceof SerinError) notice(`a heartbeat was refused: ${error.message}`);
-      return false;
+      if (!(error instanceof SerinError)) return 'UNANSWERED';
+      notice(`a heartbeat was refused: ${error.message}`);
+      return 'REFUSED';
     }
   }
 
@@ -149,10 +158,11 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
   async function sendHeartbeat(
     signal: AbortSignal,
     more: { readonly stoodDown?: true } = {},
+    withinMs?: number,
   ): Promise<Beaten> {
     const session = features.has('session') ? { session: options.session } : {};
     const input = { deploymentId, side, ...session, ...more };
-    const { heartbeat } = await http.attempt<{ heartbeat: Beaten }>(HEARTBEAT, { input }, signal);
+    const { heartbeat } = await http.attempt<{ heartbeat: Beaten }>(HEARTBEAT, { input }, signal, withinMs);
     if (heartbeat.deployment && isEnded(heartbeat.deployment.status)) options.onEnd();
     return heartbeat;
   }

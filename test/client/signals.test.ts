@@ -44,16 +44,20 @@ test('requests leave nothing on a signal that outlives them', async () => {
 
 /** A side whose heartbeats are answered with leases of these lengths, one after the other; the last one again and again. */
 function keeper(...leases: (number | null)[]) {
-  const closing = new AbortController();
   let sent = 0;
   const attempt = async () => {
     const leaseSeconds = leases[Math.min(sent, leases.length - 1)];
     sent += 1;
     return { heartbeat: { success: true, leaseSeconds, deployment: null } };
   };
+  return { ...keeping({ attempt, send: attempt } as unknown as Http), sent: () => sent };
+}
+
+function keeping(http: Http) {
+  const closing = new AbortController();
   const features: Features = new Set(['heartbeat'] as const);
   const lease = keepLease({
-    http: { attempt, send: attempt } as unknown as Http,
+    http,
     features,
     deploymentId: 'd',
     side: 'CANARY',
@@ -65,7 +69,7 @@ function keeper(...leases: (number | null)[]) {
     onChange: () => {},
     onEnd: () => {},
   });
-  return { lease, closing, sent: () => sent };
+  return { lease, closing };
 }
 
 test('heartbeats leave nothing on the signal of the side', async () => {
@@ -92,5 +96,27 @@ test('a side without a lease waits for no clock, and an answer that brings one b
   await vi.advanceTimersByTimeAsync(11_000);
   expect(sent()).toBeGreaterThan(1);
   closing.abort();
+  lease.stop();
+});
+
+test('a node that hangs does not take the lease where another one answers', async () => {
+  const asked: string[] = [];
+  const fetch: typeof globalThis.fetch = (address, options) => {
+    const { hostname } = new URL(String(address));
+    asked.push(hostname);
+    // The first node answers once, and hangs from then on.
+    if (hostname === 'one' && asked.length > 1) {
+      return new Promise((_, reject) =>
+        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason)),
+      );
+    }
+    return Promise.resolve(
+      Response.json({ data: { heartbeat: { success: true, leaseSeconds: 3.1, deployment: null } } }),
+    );
+  };
+  const { lease, closing } = keeping(createHttp({ url: ['http://one', 'http://two'], fetch }));
+  await new Promise((done) => setTimeout(done, 4000));
+  closing.abort();
+  expect([lease.lost.aborted, asked.slice(0, 3)]).toEqual([false, ['one', 'one', 'two']]);
   lease.stop();
 });

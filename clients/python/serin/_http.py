@@ -127,13 +127,17 @@ class Http:
             check_header(self._actor, "actor", "BAD_REQUEST")
         return {**({"authorization": f"Bearer {key}"} if key else {}), **({"x-serin-actor": self._actor} if self._actor else {})}
 
-    def attempt(self, query: str, variables: Mapping[str, Any]) -> Any:
-        """One try. Raises Again when the outcome is not known or it may be sent again."""
+    def attempt(self, query: str, variables: Mapping[str, Any], within: Optional[float] = None) -> Any:
+        """One try. Raises Again when the outcome is not known or it may be sent again.
+
+        within: seconds, where it may take less than any request.
+        """
+        timeout = self.timeout if within is None else min(within, self.timeout)
         variables = sendable(variables)
         for last in (not callable(self._key), True):
             asked = self._turn
             try:
-                with self.open({"query": query, "variables": variables}, "application/json", self.timeout) as response:
+                with self.open({"query": query, "variables": variables}, "application/json", timeout) as response:
                     status, after = response.status, retry_after(response.headers.get("retry-after"))
                     # Answers of several threads may come in another order than they were made.
                     self._written = max(self._written, position(response.headers.get("serin-position")))

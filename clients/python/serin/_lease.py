@@ -14,6 +14,8 @@ from ._http import Again, Backoff, Http, SerinError, as_object
 
 #: Between two heartbeats that ask whether there is a lease, and at most between two that tell Serin of standing down.
 ASK_AGAIN_SECONDS = 1.0
+#: The least time that a heartbeat may take, however short the lease.
+SHORTEST_LIMIT_SECONDS = 1.0
 
 
 class Lease:
@@ -143,37 +145,45 @@ class Lease:
     def _beat(self) -> None:
         """Keeps the lease of a bot that has nothing to report. The first heartbeat asks whether there is one."""
         asks = self._side == "CANARY" and "heartbeat" in self._features
+        backoff = Backoff()
         while not self._closed.is_set() and not self.ended and not self.lost.is_set():
+            unanswered = False
             if asks or self._shortest():
-                asks = not self._beat_once() and asks
+                try:
+                    asks = not self._beat_once() and asks
+                    backoff.reset()
+                except Again:
+                    unanswered = True
             shortest = self._shortest()
-            self._beat_now.wait(shortest / 3 if shortest else ASK_AGAIN_SECONDS)
+            wait = shortest / 3 if shortest else ASK_AGAIN_SECONDS
+            # One that was not answered is sent again soon, to another node where there is one: the lease goes on.
+            self._beat_now.wait(min(wait, backoff.next(), ASK_AGAIN_SECONDS) if unanswered else wait)
             self._beat_now.clear()
 
     def _shortest(self) -> Optional[float]:
         return min((lease for lease in (self._own_seconds, self._given_seconds) if lease), default=None)
 
     def _beat_once(self) -> bool:
-        """Whether it was accepted."""
-        sent_at = time.monotonic()
+        """Whether it was accepted. Raises Again where it was not answered."""
+        sent_at, shortest = time.monotonic(), self._shortest()
+        # A node that hangs must not take the whole lease.
+        within = max(shortest / 3, SHORTEST_LIMIT_SECONDS) if shortest else None
         try:
             if "heartbeat" not in self._features:
-                self._http.attempt(LIFE, {"id": self._deployment_id})
+                self._http.attempt(LIFE, {"id": self._deployment_id}, within)
                 self.answered(sent_at)
                 return True
-            answer = self._heartbeat()
+            answer = self._heartbeat(within)
             self.answered(sent_at, answer["leaseSeconds"])
             return bool(answer["success"])
-        except Again:
-            return False
         except SerinError as error:
             self._http.notice(f"a heartbeat was refused: {error}")
             return False
 
-    def _heartbeat(self, **more: bool) -> Dict[str, Any]:
+    def _heartbeat(self, within: Optional[float] = None, **more: bool) -> Dict[str, Any]:
         fields = {"deploymentId": self._deployment_id, "side": self._side, **more}
         if "session" in self._features:
             fields["session"] = self._session
-        answer: Dict[str, Any] = self._http.attempt(HEARTBEAT, {"input": fields})["heartbeat"]
+        answer: Dict[str, Any] = self._http.attempt(HEARTBEAT, {"input": fields}, within)["heartbeat"]
         self.note_status(as_object(answer["deployment"]).get("status"))
         return answer
