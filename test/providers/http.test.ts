@@ -89,6 +89,11 @@ describe('an answer', () => {
     expect(await answered('{"pnlUsd": 1, "trades": 1, "asOf": "noon"}')).toContain(
       'asOf must be a Date, epoch milliseconds or an RFC 3339 string, got "noon"',
     );
+    // A date that does not exist is not shifted, and microseconds are no time of the year 57886.
+    for (const asOf of ['"2026-02-30T12:00:00Z"', '1772409600000000', '9000000000000000']) {
+      const answer = await answered(`{"pnlUsd": 1, "trades": 1, "asOf": ${asOf}}`);
+      expect(answer, asOf).toContain('asOf must be a Date, epoch milliseconds or an RFC 3339 string');
+    }
     expect(await answered('{"pnlUsd": 1, "trades": 1, "asOf": true}')).toContain(
       'answered true for asOf, which must be an instant',
     );

@@ -1,5 +1,6 @@
 /** Reads a report that no compiler has checked: of an embedder, a provider or a document. */
 import { type Decimal, type NumberInput, parseCount, parseDecimalRounded, shown } from '../values/decimal.ts';
+import { isDate, LAST_INSTANT } from '../values/instant.ts';
 import type { Parsed, Violation } from '../values/violation.ts';
 import { type MetricsReport, reportViolations } from './sideMetrics.ts';
 
@@ -119,7 +120,12 @@ const readFlag = (given: unknown) =>
 /** Epoch milliseconds of a Date, a number of them, or an RFC 3339 string. */
 function readInstant(given: unknown): number | string {
   const text = typeof given === 'string' && /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/i.test(given);
-  const instant = given instanceof Date ? given.getTime() : text ? Date.parse(given) : given;
-  if (typeof instant === 'number' && Number.isSafeInteger(Math.round(instant))) return Math.round(instant);
+  // Date.parse would shift a date that does not exist, such as February 30, to another one.
+  const parsed = text && isDate(given.slice(0, 10)) ? Date.parse(given) : Number.NaN;
+  const instant = given instanceof Date ? given.getTime() : text ? parsed : given;
+  // Later ones cannot be written: microseconds in the place of milliseconds.
+  if (typeof instant === 'number' && Number.isSafeInteger(Math.round(instant)) && instant <= LAST_INSTANT) {
+    return Math.round(instant);
+  }
   return `must be a Date, epoch milliseconds or an RFC 3339 string, got ${shown(given)}`;
 }
