@@ -1,5 +1,5 @@
 /** Closed trades in batches that Serin takes, and their answers as one. */
-import type { CLOSED, STOOD_DOWN, Trade, TradesResult } from './operations.ts';
+import type { CLOSED, DomainError, STOOD_DOWN, Trade, TradesResult } from './operations.ts';
 
 /** Most trades of a batch. */
 const MOST_TRADES = 1000;
@@ -20,7 +20,7 @@ export async function recordInBatches(
     if (!part) return { ...all, ...unsent() };
     const refused = part.refused.map((trade) => {
       const index = trade.index + from;
-      return { ...trade, id: trades[index]?.id ?? '', index };
+      return { id: trades[index]?.id ?? '', index, error: placed(trade.error, trade.index, index) };
     });
     all = {
       success: all.success && part.success,
@@ -32,4 +32,11 @@ export async function recordInBatches(
     };
   }
   return all;
+}
+
+/** An error of a trade with its place among all trades instead of that in its batch. */
+function placed(error: DomainError, inBatch: number, index: number): DomainError {
+  const [list = 'trades', , ...field] = error.path;
+  const message = error.message.replace(`${list}.${inBatch}`, `${list}.${index}`);
+  return { ...error, message, path: [list, String(index), ...field] };
 }

@@ -351,7 +351,8 @@ side = serin.side(sys.argv[2], "CANARY")
 trades = [{"id": f"t{no}", "at": sys.argv[3], "pnlUsd": "0.1"} for no in range(1100)]
 recorded = side.record_trades(trades)
 say(trades=[recorded["taken"], recorded["known"]])
-say(again=side.record_trades(trades)["known"])
+recorded = side.record_trades([*trades, {"id": "bad", "at": sys.argv[3]}])
+say(again=recorded["known"], bad=recorded["refused"][0]["error"]["path"])
 say(paused=serin.command("pauseDeployment", deploymentId=sys.argv[2])["deployment"]["status"])
 say(refused=serin.command("pauseDeployment", deploymentId=sys.argv[2])["error"]["code"])
 say(none=serin.deployment("dep_none"))
@@ -374,7 +375,7 @@ except SerinError as error: say(error=error.code)
     expect(said).toEqual([
       { numbers: [1, 2, 3] },
       { trades: [1100, 0] },
-      { again: 1100 },
+      { again: 1100, bad: ['trades', '1100', 'pnlUsd'] },
       { paused: 'PAUSED' },
       { refused: 'INVALID_TRANSITION' },
       { none: null },

@@ -279,7 +279,16 @@ test('trades are recorded in batches and count once', async () => {
   expect(await side.recordTrades([...trades, { id: 'bad', at: deployment.startedAt }])).toMatchObject({
     success: false,
     taken: 1200,
-    refused: [{ id: 'bad', index: 1200 }],
+    refused: [
+      {
+        id: 'bad',
+        index: 1200,
+        error: {
+          message: expect.stringMatching(/^trades\.1200\.pnlUsd must be given/),
+          path: ['trades', '1200', 'pnlUsd'],
+        },
+      },
+    ],
   });
   expect(await side.recordTrades(trades)).toMatchObject({ success: true, taken: 0, known: 1200 });
   expect((await figures(id)).metrics.netPnlUsd).toBe('120');

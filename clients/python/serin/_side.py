@@ -93,7 +93,8 @@ class Side:
             part = self._http.send(RECORD_LEASED if "leaseSeconds" in self._features else RECORD, {"input": fields})["recordTrades"]
             self._lease.answered(sent_at, part.get("leaseSeconds"))
             refused: List[Dict[str, Any]] = [
-                {**one, "id": batch[one["index"]]["id"], "index": one["index"] + start} for one in part["refused"]
+                {"id": batch[one["index"]]["id"], "index": one["index"] + start, "error": _placed(one["error"], one["index"], start)}
+                for one in part["refused"]
             ]
             whole = {
                 "success": whole["success"] and part["success"],
@@ -268,3 +269,11 @@ class Side:
                     return {**closed(), "replayed": False, "deployment": None}
                 if version != self._version or (offer and offer != (allocation.number, allocation.final, stand_down)):
                     return replaced()
+
+
+def _placed(error: Mapping[str, Any], in_batch: int, start: int) -> Dict[str, Any]:
+    """An error of a trade with its place among all trades instead of that in its batch."""
+    path: List[str] = list(error["path"])
+    index = str(in_batch + start)
+    message = str(error["message"]).replace(f"trades.{in_batch}", f"trades.{index}", 1)
+    return {**error, "message": message, "path": [*path[:1], index, *path[2:]]}
