@@ -90,6 +90,16 @@ describe.each(LIMITS)('%s', (guardrail, limits, inside, outside) => {
     expect(trial.status).toBe('ROLLED_BACK');
   });
 
+  test('says a figure that is beyond the limit, however close it is', () => {
+    const trial = new Trial({ guardrails: { ...NO_GUARDRAILS, ...limits } });
+    trial.report('CANARY', outside);
+    const tripped = trial.log.find((event) => event.type === 'GUARDRAIL_TRIPPED');
+    const said = /(?:lost \$?|drawdown is )([\d.]+).*at most \$?([\d.]+) allowed/.exec(
+      tripped?.message ?? '',
+    );
+    if (guardrail !== 'maxErrorRate') expect(decimal(said?.[1] ?? 0).gt(said?.[2] ?? 0)).toBe(true);
+  });
+
   test('counts the same figures once, however often the configuration changes, and by what it says then', () => {
     const breaches = (count: number) => ({ breaches: { [guardrail]: count } });
     const trial = new Trial({ guardrails: { ...NO_GUARDRAILS, ...limits, ...breaches(3) } });

@@ -114,12 +114,14 @@ function brokenLimits(config: CanaryConfig, { metrics: canary, returned }: Guard
   const lossPercent = lossOf(returned).times(100);
   const rate = attemptErrorRate(canary, promotionCriteria.minTrades);
   const measured: Record<GuardrailName, { value: Decimal | null; broken: boolean; words: () => string }> = {
-    maxLossUsd: above(guardrails.maxLossUsd, loss, () => `the canary lost ${dollars(loss)}`),
-    maxLossPercent: above(
-      guardrails.maxLossPercent,
-      lossPercent,
-      () => `the canary lost ${lossPercent.toFixed(2)} % of the capital it held`,
-    ),
+    maxLossUsd: above(guardrails.maxLossUsd, loss, () => {
+      const hidden = isHidden(loss, guardrails.maxLossUsd);
+      return `the canary lost ${hidden ? `$${inFull(loss)}` : dollars(loss)}`;
+    }),
+    maxLossPercent: above(guardrails.maxLossPercent, lossPercent, () => {
+      const hidden = isHidden(lossPercent, guardrails.maxLossPercent);
+      return `the canary lost ${hidden ? inFull(lossPercent) : lossPercent.toFixed(2)} % of the capital it held`;
+    }),
     maxDrawdown: above(
       guardrails.maxDrawdown,
       canary.maxDrawdown,
@@ -143,6 +145,11 @@ function brokenLimits(config: CanaryConfig, { metrics: canary, returned }: Guard
     return [{ guardrail, side: 'CANARY', measured: stored, limit: decimal(limit), message }];
   });
 }
+
+/** Whether two decimals do not show that a value is beyond its limit. */
+const isHidden = (value: Decimal, limit: Decimal | null) =>
+  limit !== null && value.toDecimalPlaces(2).lte(limit);
+const inFull = (value: Decimal) => formatDecimal(toStoredPrecision(value));
 
 function above(limit: Decimal | null, value: Decimal, words: () => string) {
   return { value, broken: limit !== null && value.gt(limit), words };
