@@ -60,11 +60,12 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
   let stopped = false;
   let wake: () => void = () => {};
   let notified = true;
-  const onLogGrowth = () => {
+  /** There may be something to do: the log has grown, or an attempt has ended and the next of its deployment may begin. */
+  const notify = () => {
     notified = true;
     wake();
   };
-  const unsubscribe = tail.subscribe(onLogGrowth);
+  const unsubscribe = tail.subscribe(notify);
   /** Attempts in flight, by webhook. */
   const inFlight = new Map<string, Set<Promise<void>>>();
   const running = run();
@@ -125,7 +126,7 @@ export function startDeliverer({ db, tail, targets, log, onAttempt = () => {} }:
         .finally(() => {
           attempts.delete(attempt);
           if (attempts.size === 0) inFlight.delete(webhookId);
-          wake();
+          notify();
         });
       inFlight.set(webhookId, attempts.add(attempt));
     }
