@@ -14,6 +14,7 @@ import { finished } from '../simulation/simulator.ts';
 import { findDeployment } from '../store/deployments/deployments.ts';
 import { streamDeploymentEvents } from '../store/log/deploymentEvents.ts';
 import { streamSamples } from '../store/log/samples.ts';
+import { approvalRuleOf } from './approvalRules.ts';
 import type { Actor, App } from './context.ts';
 import { REQUEST_TIMEOUT_MS } from './execution/transaction.ts';
 
@@ -98,6 +99,9 @@ const MAX_REPLAYED_EVENTS = 20_000;
 /** Events per page. Between pages other requests are answered. */
 const REPLAY_PAGE = 40;
 
+const TWO_PEOPLE =
+  'The rule of the strategy or of this server needs two people for a promotion: this one would wait for them today';
+
 export interface ReplayedPolicy extends PolicyReplay {
   readonly config: CanaryConfig;
 }
@@ -108,7 +112,7 @@ export interface ReplayedPolicy extends PolicyReplay {
  * @param configInput the policy, or `OWN` for the deployment's
  */
 export async function replayPolicy(
-  { db }: App,
+  app: App,
   actor: Actor,
   deploymentId: string,
   configInput: CanaryConfigInput | 'OWN',
@@ -116,6 +120,7 @@ export async function replayPolicy(
 ): Promise<Parsed<ReplayedPolicy | null>> {
   const parsed = configInput === 'OWN' ? null : parseConfig(configInput);
   if (parsed?.ok === false) return parsed;
+  const { db } = app;
   const view = await findDeployment(db, deploymentId);
   if (!view || !canSee(actor, view.state.strategyId)) return { ok: true, value: null };
   const config = parsed ? parsed.value : view.state.config;
@@ -131,7 +136,10 @@ export async function replayPolicy(
   } finally {
     await samples.end();
   }
-  return { ok: true, value: { ...replay.result(), config } };
+  const result = replay.result();
+  const mustApprove = !config.requireApproval && approvalRuleOf(app, view) !== null;
+  const notes = mustApprove && result.outcome === 'PROMOTED' ? [...result.notes, TWO_PEOPLE] : result.notes;
+  return { ok: true, value: { ...result, notes, config } };
 }
 
 /** Replays a log, as far as it says anything, and at most this many events. */

@@ -175,7 +175,9 @@ test('what the record does not reach is said, not guessed', () => {
   expect(replay).toMatchObject({ outcome: 'UNDECIDED', decidedAt: null, decisions: [] });
   expect(replay.recordedUntil).toBe(recorded.samples.at(-1)?.at);
   expect(replay.notes).toHaveLength(2);
-  expect(replay.notes[0]).toContain('checks every 10 s, but the record has a sample every 60 s');
+  expect(replay.notes[0]).toContain(
+    'checks every 10 s, but the record has a sample every 60 s, too far apart to make pairs: the replay has no evidence',
+  );
   expect(replay.notes[1]).toMatch(
     /the deployment was ROLLED_BACK then.*would have observed until 2026-01-05T11:0/,
   );

@@ -80,6 +80,14 @@ describe.each([
       { type: 'PROMOTION_REQUESTED', actor: 'ada' },
       { type: 'CANARY_PROMOTED', actor: 'grace' },
     ]);
+    const { replayPolicy } = await root.ask(
+      'query($id: ID!) { replayPolicy(deploymentId: $id, useOwnConfig: true) { outcome notes } }',
+      { id },
+    );
+    expect(replayPolicy).toEqual({
+      outcome: 'PROMOTED',
+      notes: [expect.stringContaining('this one would wait for them today')],
+    });
   });
 
   test('holds for an imported deployment, whose open request is dropped', async () => {

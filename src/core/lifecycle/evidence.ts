@@ -18,15 +18,18 @@ export function isFirstForm(evidence: Evidence): evidence is EvidenceSums {
   return 'y1' in evidence;
 }
 
+/**
+ * An interval counts for at most this many planned ones. A longer one is an outage: what happened in it is unknown, and it
+ * makes no pair.
+ */
+export const LONGEST_INTERVAL = 1.5;
+
 /** What of an observation the evidence is folded into. */
 export interface Sampled {
   readonly evidence: Evidence;
   /** Each side's return at the latest sample. */
   readonly sampled: BySide<Decimal>;
 }
-
-/** An interval longer than this many planned ones is an outage: what happened in it is unknown. */
-const LONGEST_INTERVAL = 1.5;
 
 /**
  * The evidence after a sample. No pair is formed over a pause, over an outage, or over an interval in which a side held

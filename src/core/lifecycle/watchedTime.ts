@@ -5,10 +5,9 @@
 import type { CanaryConfig } from '../config/config.ts';
 import { afterOpenMs, nextOpening, openMsBetween } from '../config/tradingCalendar.ts';
 import type { SerinInstant } from '../values/instant.ts';
+import { LONGEST_INTERVAL } from './evidence.ts';
 import type { Watched } from './state.ts';
 
-/** An interval counts for at most this many planned ones. */
-const LONGEST_INTERVAL = 1.5;
 /** From this many planned intervals on, the time between is a gap: bots may have been unable to report. */
 const GAP_INTERVALS = 5;
 /** The clock of a transaction that waited may be late by this many milliseconds. */

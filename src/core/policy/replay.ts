@@ -9,6 +9,7 @@ import { openMsBetween } from '../config/tradingCalendar.ts';
 import type { Sample } from '../document/document.ts';
 import { requestedUsd } from '../lifecycle/allocation.ts';
 import type { CanaryEvent, EventType, SignalPair } from '../lifecycle/events.ts';
+import { LONGEST_INTERVAL } from '../lifecycle/evidence.ts';
 import { evolve } from '../lifecycle/evolve.ts';
 import { isFresh } from '../lifecycle/freshness.ts';
 import {
@@ -293,8 +294,11 @@ export function createReplay(policy: CanaryConfig): Replay {
     }
     const interval = recorded.config.checkIntervalSeconds;
     if (config.checkIntervalSeconds < interval) {
+      const tooFar = config.checkIntervalSeconds * LONGEST_INTERVAL < interval;
       found.push(
-        `This policy checks every ${config.checkIntervalSeconds} s, but the record has a sample every ${interval} s`,
+        `This policy checks every ${config.checkIntervalSeconds} s, but the record has a sample every ${interval} s${
+          tooFar ? ', too far apart to make pairs: the replay has no evidence' : ''
+        }`,
       );
     }
     if (isWatched(trial.state) && trial.state.status !== 'OBSERVATION_COMPLETE') {
