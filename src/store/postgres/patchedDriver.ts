@@ -6,7 +6,7 @@
 import postgres from 'postgres';
 
 /** Source text that only the patched driver contains, in its code for transactions. */
-const PATCHED = /\bunnamed\(["']commit["']/;
+const PATCHED = /\(["']commit["']/;
 
 /** @throws {Error} if the loaded driver is not patched; the message says what to do */
 export function requirePatchedDriver(): void {
@@ -17,7 +17,10 @@ export function requirePatchedDriver(): void {
   );
 }
 
-/** Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs. */
+/**
+ * Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs: a bundle may
+ * have renamed what has a name, and broken a line in the middle of a text.
+ */
 function isPatched(driver: unknown): boolean {
-  return PATCHED.test(String(driver));
+  return PATCHED.test(String(driver).replaceAll(/\\?\n/g, ''));
 }
