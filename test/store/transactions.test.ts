@@ -360,6 +360,23 @@ describe('a commit that follows statements without their results', () => {
   });
 });
 
+test('a connection that breaks with an error under a transaction leaves nothing to its successor', {
+  timeout: 10_000,
+}, async () => {
+  const small = openDatabase({ url: stored.url, poolSize: 1 });
+  const work = small.client.begin(async (tx) => {
+    await tx`insert into kept values (${1}, default)`;
+    const sleeping = tx`select pg_sleep(1)`.execute();
+    // Its ROLLBACK is asked for between the error of the socket and its end.
+    setTimeout(() => small.sockets.giveUp(new Error('the network is gone')), 100);
+    await sleeping;
+  });
+  await expect(work).rejects.toThrow();
+  for (const no of [1, 2, 3]) expect(await small.client`select ${no}::int as no`).toMatchObject([{ no }]);
+  expect(await count()).toBe(0);
+  await small.close();
+});
+
 test('a connection whose prepared statements are gone ends its transaction all the same', async () => {
   const small = openDatabase({ url: stored.url, poolSize: 1 });
   try {
