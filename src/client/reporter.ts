@@ -80,6 +80,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   let waiting: Waiting | null = null;
   let sending: Promise<void> | null = null;
   let sequence = 0;
+  let superseded = false;
   /** Serin's clock, as of the last answer that named it. */
   let clock: { readonly now: number; readonly rate: number; readonly at: number } | null = null;
 
@@ -122,6 +123,13 @@ export function createReporter(options: ReporterOptions): Reporter {
     }
     options.onAnswer(sentAt, result.leaseSeconds ?? null);
     const { success, message, error, deployment, stale = false } = result;
+    // Reports of one run never overtake each other: the newer one is of another run.
+    if (stale && !superseded) {
+      options.onNotice(
+        `figures of the ${side.toLowerCase()} of ${deploymentId} were not taken, because another process reports for it since: stop one of the two`,
+      );
+    }
+    superseded = stale;
     return { success, message, error, status: deployment?.status ?? null, stale };
   }
 

@@ -90,6 +90,24 @@ for figures in ({"pnl_usd": float("nan")}, {"trades": 1.5}, {"pnl": 1}, {"unreal
     });
   });
 
+  test('of two processes that report for one side the earlier one is told, once', async () => {
+    const { said, ended } = python(
+      `
+first = serin.side(sys.argv[2], "CANARY")
+first.report(trades=1)
+serin.side(sys.argv[2], "CANARY").report(trades=1)
+for trades in (2, 3): say(stale=first.report(trades=trades)["stale"])
+`,
+      await running(serin),
+    );
+    expect(await ended).toEqual({ code: 0, errors: '' });
+    expect(said).toEqual([
+      { notice: expect.stringContaining('were not taken, because another process reports for it since') },
+      { stale: true },
+      { stale: true },
+    ]);
+  });
+
   test('allocations: each acknowledged, over a cut and a restart, until the last; waits for the deployment', async () => {
     const { said, ended } = python(
       `

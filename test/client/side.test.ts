@@ -82,6 +82,20 @@ test('totals of a run continue from what the side had before: a restart loses an
   });
 });
 
+test('of two processes that report for one side the earlier one is told, once', async () => {
+  const id = await running(serin);
+  const first = await open(id);
+  await first.report({ pnlUsd: 10, trades: 4 });
+  const second = await open(id);
+  await second.report({ pnlUsd: 1, trades: 1 });
+  expect(notices).toEqual([]);
+  for (const pnlUsd of [-20, -30]) {
+    expect(await first.report({ pnlUsd, trades: 5 })).toMatchObject({ success: true, stale: true });
+  }
+  expect(notices).toEqual([expect.stringMatching(/canary of .* were not taken, because another process/)]);
+  expect((await figures(id)).metrics.netPnlUsd).toBe('11');
+});
+
 test('what is open counts in the net result where the server has one figure for both', async () => {
   const id = await running(serin);
   const side = await open(id);

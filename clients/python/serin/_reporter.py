@@ -36,6 +36,7 @@ class Reporter:
         #: What became of the figures that were sent last, for all threads whose figures were among them.
         self._result: Union[Dict[str, Any], Exception] = {}
         self._sequence = 0
+        self._superseded = False
         self._clock = Clock()
 
     def report(self, totals: Mapping[str, Optional[Number]]) -> Dict[str, Any]:
@@ -100,12 +101,20 @@ class Reporter:
         self._lease.answered(sent_at, answer.get("leaseSeconds"))
         status = answer["deployment"] and answer["deployment"]["status"]
         self._lease.note_status(status)
+        stale: bool = answer.get("stale", False)
+        # Reports of one run never overtake each other: the newer one is of another run.
+        if stale and not self._superseded:
+            self._http.notice(
+                f"figures of the {self._side.lower()} of {self._deployment_id} were not taken, "
+                "because another process reports for it since: stop one of the two"
+            )
+        self._superseded = stale
         return {
             "success": answer["success"],
             "message": answer["message"],
             "error": answer["error"],
             "status": status,
-            "stale": answer.get("stale", False),
+            "stale": stale,
         }
 
     def _is_over(self) -> bool:
