@@ -286,9 +286,12 @@ describe.skipIf(browser === null)(`actions in the console ${missing ?? ''}`, { t
     const { page, complaints } = await open(serin, '/administration/keys');
     await page.getByRole('button', { name: 'New key …' }).click();
     await page.getByRole('dialog').getByLabel('Name').fill('night-desk');
+    await page.getByRole('dialog').getByLabel('Person').fill('ada@example.org');
+    await page.getByRole('dialog').getByLabel('Reports and acknowledges for').selectOption('the canary side');
     await expectAccessible(page);
     await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
     await page.getByText(/^serin_[0-9a-f]{12}_/).waitFor();
+    await page.getByRole('row', { name: /night-desk of ada@example.org bot for canary all/ }).waitFor();
     await page.getByRole('button', { name: 'Revoke …' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
     await page.getByText('Revoked').waitFor();

@@ -60,8 +60,9 @@ describe.skipIf(browser === null)(`figures of the console ${missing ?? ''}`, { t
     await command(serin, 'pauseDeployment', 'dep_a');
     await command(serin, 'resumeDeployment', 'dep_a');
     await until(async () => (await deliveriesOf(serin, webhook.id)).length === 2);
-    await serin.database.sql`update webhook_deliveries set status = 'FAILED', settled_at = clock_timestamp()
-      where webhook_id = ${webhook.id}`;
+    // Without its claim: an attempt in flight would make it pending again.
+    await serin.database.sql`update webhook_deliveries set status = 'FAILED', settled_at = clock_timestamp(),
+      lease_token = null, lease_until = null where webhook_id = ${webhook.id}`;
     const { page } = await open(serin, '/administration/webhooks');
     await page.getByRole('button', { name: 'Deliveries' }).click();
     await page.getByRole('button', { name: 'Send again …' }).first().click();

@@ -1,4 +1,4 @@
-/** API keys: who may ask, with which role, on which strategies. */
+/** API keys: who may ask, with which role, on which strategies, for which sides. */
 import { type ReactElement, useState } from 'react';
 import { request } from '../api/client';
 import {
@@ -7,6 +7,7 @@ import {
   type KeyFieldsFragment,
   RevokeApiKeyDocument,
   type Role,
+  type Side,
 } from '../api/generated/graphql';
 import { FormDialog, listOf, Secret, textOf } from '../ui/FormDialog';
 import { Instant } from '../ui/Instant';
@@ -15,6 +16,7 @@ import { ACTIONS_HEAD, ListTable } from '../ui/ListTable';
 import { usePages } from '../ui/usePages';
 
 const ROLES: readonly Role[] = ['VIEWER', 'BOT', 'OPERATOR', 'ADMIN'];
+const SIDES: readonly Side[] = ['CANARY', 'STABLE'];
 
 export function Keys(): ReactElement {
   const pages = usePages(ApiKeysDocument, ({ apiKeys }) => apiKeys);
@@ -48,8 +50,10 @@ function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
   const {
     id,
     name,
+    person,
     role,
     strategies,
+    sides,
     prefix,
     createdAt,
     createdBy,
@@ -60,8 +64,13 @@ function KeyRow({ apiKey, onDone }: KeyRowProps): ReactElement {
   } = apiKey;
   return (
     <tr>
-      <th scope="row">{name}</th>
-      <td>{role.toLowerCase()}</td>
+      <th scope="row">
+        {name} {person === null ? null : <span className="quiet">of {person}</span>}
+      </th>
+      <td>
+        {role.toLowerCase()}
+        {sides === null ? null : <span className="quiet"> for {sides.join(' and ').toLowerCase()}</span>}
+      </td>
       <td>{strategies?.join(', ') ?? 'all'}</td>
       <td>
         <code>{prefix}</code>
@@ -118,12 +127,15 @@ interface NewKeyProps {
 function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
   const create = async (fields: FormData) => {
     const role = ROLES.find((each) => each === fields.get('role')) ?? 'VIEWER';
+    const side = SIDES.find((each) => each === fields.get('side'));
     const expires = textOf(fields, 'expiresAt');
     const { answer } = await request(CreateApiKeyDocument, {
       input: {
         name: textOf(fields, 'name') ?? '',
+        person: textOf(fields, 'person'),
         role,
         strategies: listOf(fields, 'strategies'),
+        sides: side ? [side] : null,
         expiresAt: expires === null ? null : new Date(expires).toISOString(),
       },
     });
@@ -145,6 +157,10 @@ function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
         <input name="name" required autoComplete="off" />
       </label>
       <label>
+        Person who holds it; where two people are needed, only keys with a person count
+        <input name="person" placeholder="ada@example.org" autoComplete="off" />
+      </label>
+      <label>
         Role
         <select name="role" defaultValue="BOT">
           {ROLES.map((role) => (
@@ -157,6 +173,17 @@ function NewKey({ onMade, onDone }: NewKeyProps): ReactElement {
       <label>
         Strategies: patterns separated by commas; empty means all
         <input name="strategies" placeholder="eth-*, btc-trend" autoComplete="off" />
+      </label>
+      <label>
+        Reports and acknowledges for
+        <select name="side" defaultValue="">
+          <option value="">both sides</option>
+          {SIDES.map((side) => (
+            <option key={side} value={side}>
+              the {side.toLowerCase()} side
+            </option>
+          ))}
+        </select>
       </label>
       <label>
         Expires

@@ -17,7 +17,8 @@ interface ListTableProps {
 
 export function ListTable({ label, heads, children, plain = false }: ListTableProps): ReactElement {
   return (
-    <section className="table-frame" aria-label={label}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide table is scrolled with the keyboard, too
+    <section className="table-frame" aria-label={label} tabIndex={0}>
       <table className={plain ? 'table-plain' : 'table'}>
         <thead>
           <tr>{heads.map((head) => (typeof head === 'string' ? { name: head } : head)).map(headCell)}</tr>
