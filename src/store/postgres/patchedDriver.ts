@@ -1,12 +1,12 @@
 /**
  * Refuses to run with an unpatched PostgreSQL driver. `patches/` fixes what the driver does when a connection is lost
- * inside a transaction, has COMMIT follow statements that are still in flight, and has them answered together.
- * `npm ci --ignore-scripts` installs the driver without the patch, and no other error shows it.
+ * inside a transaction, and has COMMIT follow statements that are still in flight. `npm ci --ignore-scripts` installs the
+ * driver without the patch, and no other error shows it.
  */
 import postgres from 'postgres';
 
 /** Source text that only the patched driver contains, in its code for transactions. */
-const PATCHED = /\(["']commit["']/;
+const PATCHED = /\blast ?= ?null\b/;
 
 /** @throws {Error} if the loaded driver is not patched; the message says what to do */
 export function requirePatchedDriver(): void {
@@ -17,10 +17,7 @@ export function requirePatchedDriver(): void {
   );
 }
 
-/**
- * Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs: a bundle may
- * have renamed what has a name, and broken a line in the middle of a text.
- */
+/** Whether the driver has the patch. Checked in the source of the function itself, which is the code that runs. */
 function isPatched(driver: unknown): boolean {
-  return PATCHED.test(String(driver).replaceAll(/\\?\n/g, ''));
+  return PATCHED.test(String(driver));
 }
